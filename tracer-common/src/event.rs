@@ -1,0 +1,110 @@
+//! What the kernel program reports for each hit of `sock:inet_sock_set_state`.
+
+/// Flag bits of [`Event::flags`].
+///
+/// The kernel program translates the running kernel's `enum sock_flags` into these, so that a
+/// kernel that renumbers its flags changes nothing here.
+pub mod flag {
+    /// `sk_lock.owned`: a task was working on this very socket, so the event's pid is its owner's.
+    /// Clear in softirq and timers, where the current task is there by accident.
+    pub const OWNED: u16 = 1 << 0;
+    /// `SOCK_DONE`: the peer's FIN has arrived.
+    pub const DONE: u16 = 1 << 1;
+    /// `SOCK_DEAD`: no process holds the socket any more.
+    pub const DEAD: u16 = 1 << 2;
+    /// `SOCK_LINGER` with a linger time of zero: closing means abort (RFC 9293, 3.10.5).
+    pub const LINGER_ZERO: u16 = 1 << 3;
+    /// `SOCK_KEEPOPEN`: `SO_KEEPALIVE` is on.
+    pub const KEEPALIVE: u16 = 1 << 4;
+}
+
+/// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
+pub const COMM_LEN: usize = 16;
+
+/// One state transition with the facts that stood in the socket at that moment.
+///
+/// All numbers are in host byte order. A fact that the running kernel does not offer is 0; which
+/// ones those are is constant for a kernel and known from the member offsets
+/// ([`crate::member`]).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Event {
+    /// `CLOCK_MONOTONIC` in nanoseconds, taken right after the ring buffer's space was reserved.
+    pub time_ns: u64,
+    /// Socket cookie: the identity that `ss -e` prints as `sk:`.
+    pub cookie: u64,
+    /// Id of the socket's own cgroup (v2), `sk_cgrp_data.cgroup->kn->id`.
+    pub cgroup: u64,
+    /// Payload bytes acknowledged by the peer; SYN and FIN count as one each.
+    pub bytes_acked: u64,
+    /// Payload bytes received in order.
+    pub bytes_received: u64,
+    /// Local address as IPv6 in network byte order; an IPv4 socket's is v4-mapped.
+    pub local_addr: [u8; 16],
+    /// Remote address, as [`Event::local_addr`]; zero for a listener.
+    pub remote_addr: [u8; 16],
+    /// Name of the task that was on the CPU, zero-terminated.
+    pub comm: [u8; COMM_LEN],
+    /// Process id (tgid) of the task that was on the CPU. It is the socket's owner only if
+    /// [`flag::OWNED`] is set.
+    pub pid: u32,
+    /// Thread id of that task.
+    pub tid: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// User id that the socket belongs to, right in any context.
+    pub uid: u32,
+    /// Smoothed round-trip time in microseconds; 0 before the first measurement.
+    pub srtt_us: u32,
+    /// Segments retransmitted since the connection began.
+    pub retransmits: u32,
+    /// As `ss` shows it: bytes received and not yet read; for a listener the length of its accept queue.
+    pub recv_queue: u32,
+    /// As `ss` shows it: bytes written and not yet acknowledged; for a listener the accept queue's limit.
+    pub send_queue: u32,
+    /// `sk_err`, a positive errno; 0 for none.
+    pub error: u16,
+    /// The CPU that the event happened on.
+    pub cpu: u16,
+    /// Local port from `inet_sport`, which unlike `skc_num` lasts to the end; 0 while not chosen.
+    pub local_port: u16,
+    /// Remote port; 0 for a listener.
+    pub remote_port: u16,
+    /// Bits of [`flag`].
+    pub flags: u16,
+    /// The socket's `AF_INET` or `AF_INET6`; the latter also for v4-mapped connections.
+    pub family: u8,
+    /// State before, numbered as in the kernel; see [`crate::state`].
+    pub old_state: u8,
+    /// State after.
+    pub new_state: u8,
+    /// `sk_shutdown`: 1 the receiving side is shut, 2 the sending side.
+    pub shutdown: u8,
+    /// Zero; room for what comes next.
+    pub reserved: u16,
+}
+
+const _: () = assert!(size_of::<Event>() == 136, "no padding, no surprise");
+const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees");
+
+/// `AF_INET`
+pub const AF_INET: u8 = 2;
+/// `AF_INET6`
+pub const AF_INET6: u8 = 10;
+
+/// What the kernel program counts, per CPU.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum Counter {
+    /// Events for which the ring buffer had no room.
+    Lost,
+    /// Events that a filter kept out of the ring buffer.
+    Filtered,
+}
+
+/// How many [`Counter`]s there are.
+pub const COUNTERS: u32 = 2;

@@ -1,0 +1,12 @@
+//! The contract between the kernel program and user space: everything that both sides must agree
+//! on stands here once, and nowhere else.
+
+#![no_std]
+
+pub mod event;
+pub mod filter;
+pub mod member;
+pub mod state;
+pub mod wakeup;
+
+pub use event::Event;

@@ -1,0 +1,105 @@
+//! The kernel side: one program on `sock:inet_sock_set_state` that copies facts. It decides
+//! nothing and remembers nothing about a socket; user space tells the story.
+
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+#![allow(unstable_features, reason = "inline assembly for this target has no other way")]
+
+mod deliver;
+mod select;
+mod sock;
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated as helpers},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use tracer_common::{
+    Event,
+    event::{COMM_LEN, Counter},
+};
+
+use crate::sock::Sock;
+
+/// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    let Some(sock) = Sock::tcp(ctx.arg(0)) else {
+        return 0; // MPTCP or SCTP
+    };
+    let ends = sock.ends();
+    let netns = sock.netns();
+    if !select::selects(&ends, netns) {
+        deliver::count(Counter::Filtered);
+        return 0;
+    }
+    let old_state: i32 = ctx.arg(1);
+    let new_state: i32 = ctx.arg(2);
+    let (recv_queue, send_queue) = sock.queues(old_state, new_state);
+
+    let Some(mut entry) = deliver::reserve() else {
+        deliver::count(Counter::Lost);
+        #[cfg(feature = "log")]
+        aya_log_ebpf::warn!(&ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
+        return 0;
+    };
+    // Taken after the reservation: whatever user space has not seen yet when it looks is younger
+    // than its look, so it can put events into order without guessing.
+    let time_ns = unsafe { helpers::bpf_ktime_get_ns() };
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let event: *mut Event = entry.as_mut_ptr();
+    // SAFETY: `event` points to reserved ring-buffer memory of the size of an Event; each field is
+    // written once, none is read.
+    unsafe {
+        (&raw mut (*event).time_ns).write(time_ns);
+        (&raw mut (*event).cookie).write(sock.cookie());
+        (&raw mut (*event).cgroup).write(sock.cgroup());
+        (&raw mut (*event).bytes_acked).write(sock.bytes_acked());
+        (&raw mut (*event).bytes_received).write(sock.bytes_received());
+        (&raw mut (*event).local_addr).cast::<[u32; 4]>().write(ends.local_addr);
+        (&raw mut (*event).remote_addr).cast::<[u32; 4]>().write(ends.remote_addr);
+        helpers::bpf_get_current_comm((&raw mut (*event).comm).cast(), COMM_LEN as u32);
+        (&raw mut (*event).pid).write((pid_tgid >> 32) as u32);
+        (&raw mut (*event).tid).write(pid_tgid as u32);
+        (&raw mut (*event).netns).write(netns);
+        (&raw mut (*event).uid).write(sock.uid());
+        (&raw mut (*event).srtt_us).write(sock.srtt_us());
+        (&raw mut (*event).retransmits).write(sock.retransmits());
+        (&raw mut (*event).recv_queue).write(recv_queue);
+        (&raw mut (*event).send_queue).write(send_queue);
+        (&raw mut (*event).error).write(sock.error());
+        (&raw mut (*event).cpu).write(helpers::bpf_get_smp_processor_id() as u16);
+        (&raw mut (*event).local_port).write(ends.local_port);
+        (&raw mut (*event).remote_port).write(ends.remote_port);
+        (&raw mut (*event).flags).write(sock.flags());
+        (&raw mut (*event).family).write(ends.family);
+        (&raw mut (*event).old_state).write(old_state as u8);
+        (&raw mut (*event).new_state).write(new_state as u8);
+        (&raw mut (*event).shutdown).write(sock.shutdown());
+        (&raw mut (*event).reserved).write(0);
+    }
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(
+        &ctx,
+        "{} -> {} port {} to {} netns {}",
+        old_state,
+        new_state,
+        ends.local_port,
+        ends.remote_port,
+        netns
+    );
+    entry.submit(deliver::wakeup(time_ns));
+    0
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: the verifier refuses a program in which this could be reached.
+    unsafe { core::hint::unreachable_unchecked() }
+}
+
+/// `bpf_get_socket_cookie` on a socket of a tracing program (5.12) is for GPL-compatible programs.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,210 @@
+//! Reading the facts out of a socket, at offsets that user space found in the kernel's BTF.
+
+use aya_ebpf::{Global, helpers::generated as helpers};
+use tracer_common::{
+    event::{AF_INET, flag},
+    member::{ABSENT, COUNT, Member, SockFlag},
+    state,
+};
+
+/// Where each [`Member`] lies.
+#[unsafe(no_mangle)]
+static OFFSETS: [Global<u32>; COUNT] = [const { Global::new(ABSENT) }; COUNT];
+
+/// The bit number of each [`SockFlag`].
+#[unsafe(no_mangle)]
+static FLAG_BITS: [Global<u32>; 4] = [const { Global::new(0) }; 4];
+
+/// `shutdown` has both sides in its two low bits; newer kernels may keep other things above.
+const SHUTDOWN_MASK: u8 = 3;
+
+/// The addresses, ports and family that identify a connection, in host byte order but for the
+/// addresses.
+pub struct Ends {
+    pub local_addr: [u32; 4],
+    pub remote_addr: [u32; 4],
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub family: u8,
+}
+
+/// A TCP socket: the same object as the kernel's types `sock` and `tcp_sock`, because the verifier
+/// allows loads only within the type that a pointer has.
+#[derive(Clone, Copy)]
+pub struct Sock {
+    sk: *const u8,
+    tcp: *const u8,
+}
+
+macro_rules! load {
+    ($base:expr, $member:ident as $type:ty) => {{
+        let offset = OFFSETS[Member::$member as usize].load();
+        if offset == ABSENT {
+            0
+        } else {
+            // SAFETY: the verifier has checked `base + offset` against the kernel's own type; a
+            // load through a pointer that is gone reads 0.
+            unsafe { $base.add(offset as usize).cast::<$type>().read() }
+        }
+    }};
+}
+
+macro_rules! follow {
+    ($base:expr, $pointer:ident, $member:ident as $type:ty) => {{
+        let offset = OFFSETS[Member::$pointer as usize].load();
+        if offset == ABSENT {
+            0
+        } else {
+            // SAFETY: as in `load`; the verifier knows the type that the pointer leads to.
+            let next: *const u8 = unsafe { $base.add(offset as usize).cast::<*const u8>().read() };
+            load!(next, $member as $type)
+        }
+    }};
+}
+
+impl Sock {
+    /// The socket, if it is TCP's: the hook fires for MPTCP and SCTP too.
+    #[inline(always)]
+    pub fn tcp(sk: *const core::ffi::c_void) -> Option<Self> {
+        // SAFETY: the hook's argument is a valid socket; the helper checks its protocol.
+        let tcp = unsafe { helpers::bpf_skc_to_tcp_sock(sk.cast_mut()) };
+        if tcp.is_null() {
+            return None;
+        }
+        Some(Self { sk: sk.cast(), tcp: tcp.cast_const().cast() })
+    }
+
+    #[inline(always)]
+    pub fn ends(self) -> Ends {
+        let family = load!(self.sk, Family as u16) as u8;
+        let (local_addr, remote_addr) = if family == AF_INET {
+            (mapped(load!(self.tcp, LocalV4 as u32)), mapped(load!(self.sk, RemoteV4 as u32)))
+        } else {
+            (self.address(Member::LocalV6), self.address(Member::RemoteV6))
+        };
+        Ends {
+            local_addr,
+            remote_addr,
+            local_port: u16::from_be(load!(self.tcp, LocalPort as u16)),
+            remote_port: u16::from_be(load!(self.sk, RemotePort as u16)),
+            family,
+        }
+    }
+
+    #[inline(always)]
+    fn address(self, member: Member) -> [u32; 4] {
+        let offset = OFFSETS[member as usize].load();
+        if offset == ABSENT {
+            return [0; 4];
+        }
+        // SAFETY: as in `load`, four words of an `in6_addr`.
+        unsafe {
+            let words = self.sk.add(offset as usize).cast::<u32>();
+            [words.read(), words.add(1).read(), words.add(2).read(), words.add(3).read()]
+        }
+    }
+
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        // SAFETY: a valid socket; the helper gives it a cookie if it has none.
+        unsafe { helpers::bpf_get_socket_cookie(self.sk.cast_mut().cast()) }
+    }
+
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        follow!(self.sk, Net, NetInum as u32)
+    }
+
+    #[inline(always)]
+    pub fn cgroup(self) -> u64 {
+        let offset = OFFSETS[Member::Cgroup as usize].load();
+        if offset == ABSENT {
+            return 0;
+        }
+        // SAFETY: as in `load`.
+        let cgroup: *const u8 = unsafe { self.sk.add(offset as usize).cast::<*const u8>().read() };
+        follow!(cgroup, CgroupNode, NodeId as u64)
+    }
+
+    #[inline(always)]
+    pub fn uid(self) -> u32 {
+        load!(self.sk, Uid as u32)
+    }
+
+    #[inline(always)]
+    pub fn error(self) -> u16 {
+        load!(self.sk, Err as u32) as u16
+    }
+
+    #[inline(always)]
+    pub fn shutdown(self) -> u8 {
+        load!(self.sk, Shutdown as u8) & SHUTDOWN_MASK
+    }
+
+    #[inline(always)]
+    pub fn bytes_acked(self) -> u64 {
+        load!(self.tcp, BytesAcked as u64)
+    }
+
+    #[inline(always)]
+    pub fn bytes_received(self) -> u64 {
+        load!(self.tcp, BytesReceived as u64)
+    }
+
+    #[inline(always)]
+    pub fn srtt_us(self) -> u32 {
+        load!(self.tcp, Srtt as u32) >> 3
+    }
+
+    #[inline(always)]
+    pub fn retransmits(self) -> u32 {
+        load!(self.tcp, TotalRetrans as u32)
+    }
+
+    /// Receive and send queue as `ss` shows them. A listener's are its accept queue and that
+    /// queue's limit; it is one when it enters LISTEN and when it leaves it for CLOSE.
+    #[inline(always)]
+    pub fn queues(self, old_state: i32, new_state: i32) -> (u32, u32) {
+        let listener = new_state == i32::from(state::LISTEN)
+            || (old_state == i32::from(state::LISTEN) && new_state == i32::from(state::CLOSE));
+        if listener {
+            return (load!(self.sk, AckBacklog as u32), load!(self.sk, MaxAckBacklog as u32));
+        }
+        let received = load!(self.tcp, RcvNxt as u32);
+        let read = load!(self.tcp, CopiedSeq as u32);
+        let written = load!(self.tcp, WriteSeq as u32);
+        let acked = load!(self.tcp, SndUna as u32);
+        (u32::wrapping_sub(received, read), u32::wrapping_sub(written, acked))
+    }
+
+    #[inline(always)]
+    pub fn flags(self) -> u16 {
+        let kernel: u64 = load!(self.sk, Flags as u64);
+        let is_set = |flag: SockFlag| (kernel >> FLAG_BITS[flag as usize].load()) & 1;
+        let owned: u32 = load!(self.sk, LockOwned as u32);
+        let linger_time: u64 = load!(self.sk, LingerTime as u64);
+        let mut flags = 0;
+        if owned != 0 {
+            flags |= flag::OWNED;
+        }
+        if is_set(SockFlag::Done) != 0 {
+            flags |= flag::DONE;
+        }
+        if is_set(SockFlag::Dead) != 0 {
+            flags |= flag::DEAD;
+        }
+        if is_set(SockFlag::Linger) != 0 && linger_time == 0 {
+            flags |= flag::LINGER_ZERO;
+        }
+        if is_set(SockFlag::KeepOpen) != 0 {
+            flags |= flag::KEEPALIVE;
+        }
+        flags
+    }
+}
+
+/// An IPv4 address as `::ffff:a.b.c.d`, which is also how the tracepoint itself puts it.
+#[inline(always)]
+fn mapped(address: u32) -> [u32; 4] {
+    [0, 0, 0xffff_u32.to_be(), address]
+}

@@ -1,0 +1,137 @@
+//! The size of the ring buffer.
+
+use std::{fmt, str::FromStr};
+
+use bytesize::ByteSize;
+use tracer_common::Event;
+
+/// A size that the kernel accepts: a power of two, at least a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferSize(u32);
+
+/// Why a size is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not a number with a unit.
+    #[error("`{0}` is not a size: give a number with a unit, such as 64M")]
+    NotASize(String),
+    /// Below a page.
+    #[error("a buffer of {0} is too small: 4 KiB is the least, 64 MiB the default")]
+    TooSmall(ByteSize),
+    /// Above what the kernel takes.
+    #[error("a buffer of {0} is too large: 2 GiB is the most that the kernel takes")]
+    TooLarge(ByteSize),
+}
+
+const SMALLEST: u64 = 4096;
+const LARGEST: u64 = 1 << 31;
+
+/// Room for one second of a host with 460,000 transitions a second, which is about what two cores
+/// can do when they do nothing else.
+const DEFAULT: BufferSize = BufferSize(64 << 20);
+
+/// Wake the reader when this much more waits, or half the buffer if that is less.
+const WAKE_BYTES: u64 = 1 << 20;
+
+/// An event and the header that the ring buffer puts before it.
+const RECORD: u64 = 8 + size_of::<Event>() as u64;
+
+impl Default for BufferSize {
+    fn default() -> Self {
+        DEFAULT
+    }
+}
+
+impl BufferSize {
+    /// In bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        self.0
+    }
+
+    /// How many events fit.
+    #[must_use]
+    pub const fn events(self) -> u64 {
+        self.0 as u64 / RECORD
+    }
+
+    /// How much has to collect before the reader is woken early.
+    #[must_use]
+    pub fn wake_bytes(self) -> u64 {
+        WAKE_BYTES.min(u64::from(self.0) / 2)
+    }
+}
+
+/// The size asked for, and what the kernel is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// As the user said it.
+    pub asked: String,
+    /// Whether the user gets more than was asked for.
+    pub is_rounded: bool,
+    /// The next power of two.
+    pub size: BufferSize,
+}
+
+impl FromStr for Request {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let asked: ByteSize = text.parse().map_err(|_| Error::NotASize(text.to_owned()))?;
+        match asked.as_u64() {
+            bytes if bytes < SMALLEST => Err(Error::TooSmall(asked)),
+            bytes if bytes > LARGEST => Err(Error::TooLarge(asked)),
+            bytes => {
+                let rounded = u32::try_from(bytes.next_power_of_two());
+                rounded
+                    .map(|size| Self {
+                        asked: text.to_owned(),
+                        is_rounded: u64::from(size) != bytes,
+                        size: BufferSize(size),
+                    })
+                    .map_err(|_| Error::TooLarge(asked))
+            }
+        }
+    }
+}
+
+impl fmt::Display for BufferSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            kib if kib < 1 << 20 => write!(f, "{} KiB", kib >> 10),
+            mib if mib < 1 << 30 => write!(f, "{} MiB", mib >> 20),
+            gib => write!(f, "{} GiB", gib >> 30),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(text: &str) -> Result<String, Error> {
+        text.parse::<Request>().map(|request| request.size.to_string())
+    }
+
+    #[test]
+    fn sizes_are_rounded_up() {
+        assert_eq!(size("64M").as_deref(), Ok("64 MiB"));
+        assert_eq!(size("64MiB").as_deref(), Ok("64 MiB"));
+        assert_eq!(size("65MiB").as_deref(), Ok("128 MiB"));
+        assert_eq!(size("4096").as_deref(), Ok("4 KiB"));
+        assert_eq!(size("2GiB").as_deref(), Ok("2 GiB"));
+        assert!(!"64MiB".parse::<Request>().unwrap().is_rounded);
+        assert!("64M".parse::<Request>().unwrap().is_rounded);
+    }
+
+    #[test]
+    fn what_the_kernel_would_not_take_is_refused() {
+        assert!(matches!(size("1"), Err(Error::TooSmall(_))));
+        assert!(matches!(size("0"), Err(Error::TooSmall(_))));
+        assert!(matches!(size("1TB"), Err(Error::TooLarge(_))));
+        assert!(matches!(size("3GiB"), Err(Error::TooLarge(_))));
+        for text in ["", "-1", "M", "64Q", "nan", "inf"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! From bytes to events. Nothing is believed: not the length, not the family.
+
+use tracer_common::{
+    Event,
+    event::{AF_INET, AF_INET6},
+};
+use zerocopy::FromBytes as _;
+
+/// Why bytes are not an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not the size of an [`Event`], or not aligned as one.
+    #[error("{0} bytes are not an event")]
+    Size(usize),
+    /// An address family that TCP does not run on.
+    #[error("unknown address family {0}")]
+    Family(u8),
+}
+
+/// The event in `bytes`, in place.
+pub fn decode(bytes: &[u8]) -> Result<&Event, Malformed> {
+    let event = Event::ref_from_bytes(bytes).map_err(|_| Malformed::Size(bytes.len()))?;
+    match event.family {
+        AF_INET | AF_INET6 => Ok(event),
+        other => Err(Malformed::Family(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::{FromZeros as _, IntoBytes as _};
+
+    #[test]
+    fn wrong_sizes_are_refused() {
+        let words = [0_u64; 40];
+        let bytes = words.as_bytes();
+        for size in [0, 1, 135, 137, 320] {
+            assert_eq!(decode(&bytes[..size]), Err(Malformed::Size(size)));
+        }
+    }
+
+    #[test]
+    fn unknown_families_are_refused() {
+        let mut event = Event::new_zeroed();
+        assert_eq!(decode(event.as_bytes()), Err(Malformed::Family(0)));
+        event.family = AF_INET;
+        assert_eq!(decode(event.as_bytes()), Ok(&event));
+    }
+}

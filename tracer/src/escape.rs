@@ -1,0 +1,69 @@
+//! Text from outside (names of tasks, paths), made harmless: it cannot move the cursor, forge a
+//! line, or turn the reading direction around.
+
+use std::fmt::Write as _;
+
+/// Whether a terminal, or a reader of lines, could take this character for more than itself.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        // Line and paragraph separator; and what changes the reading direction.
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 come out
+/// as `\n`, `\\`, `\x1b` or `\u{202e}`, so that different names stay different.
+pub fn push_escaped(out: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                c if c.is_ascii() && is_hostile(c) => push_hex(out, c as u8),
+                c if is_hostile(c) => {
+                    // Writing into a String cannot fail.
+                    let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        for &byte in chunk.invalid() {
+            push_hex(out, byte);
+        }
+    }
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    let _ = write!(out, "\\x{byte:02x}");
+}
+
+/// [`push_escaped`] into a string of its own.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    push_escaped(&mut out, bytes);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_names_stay() {
+        assert_eq!(escaped(b"nginx: worker"), "nginx: worker");
+        assert_eq!(escaped("größe".as_bytes()), "größe");
+    }
+
+    #[test]
+    fn hostile_names_are_tamed() {
+        assert_eq!(escaped(b"\x1b[2J"), "\\x1b[2J");
+        assert_eq!(escaped(b"a\nb\r\t"), "a\\nb\\r\\t");
+        assert_eq!(escaped("\u{9b}31m\u{202e}".as_bytes()), "\\u{9b}31m\\u{202e}");
+        assert_eq!(escaped(b"\xff\xfeok"), "\\xff\\xfeok");
+        assert_eq!(escaped(b"a\\nb"), "a\\\\nb");
+    }
+}

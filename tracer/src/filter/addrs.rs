@@ -1,0 +1,174 @@
+//! `--addr`, `--local-addr`, `--remote-addr`: addresses and prefixes.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::filter::Ends;
+
+/// A list such as `10.0.0.0/8,2001:db8::1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cidrs(Vec<IpNet>);
+
+/// Why a list of addresses is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address or CIDR prefix: give a list such as 10.0.0.0/8,2001:db8::1")]
+pub struct Error(String);
+
+/// What IPv4 looks like among IPv6 addresses, `::ffff:0:0/96` (RFC 4291, 2.5.5.2).
+const MAPPED: Prefix = Prefix { bits: 0xffff_0000_0000, len: 96 };
+const MAPPED_LEN: u8 = MAPPED.len;
+
+impl FromStr for Cidrs {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        text.split(',').map(|part| net(part.trim())).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn net(text: &str) -> Result<IpNet, Error> {
+    let net = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| Error(text.to_owned()))?;
+    Ok(unmapped(net).trunc())
+}
+
+/// A prefix of v4-mapped addresses is one of IPv4 addresses.
+fn unmapped(net: IpNet) -> IpNet {
+    match net {
+        IpNet::V6(v6) if v6.prefix_len() >= MAPPED_LEN => v6
+            .addr()
+            .to_ipv4_mapped()
+            .and_then(|addr| Ipv4Net::new(addr, v6.prefix_len() - MAPPED_LEN).ok())
+            .map_or(net, IpNet::V4),
+        net => net,
+    }
+}
+
+/// A prefix of 128-bit addresses, IPv4 being v4-mapped: a key of the kernel's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prefix {
+    bits: u128,
+    /// Length in bits.
+    pub len: u8,
+}
+
+impl Prefix {
+    fn of(net: &IpNet) -> Self {
+        match net {
+            IpNet::V4(v4) => {
+                Self { bits: v4.network().to_ipv6_mapped().to_bits(), len: v4.prefix_len() + MAPPED_LEN }
+            }
+            IpNet::V6(v6) => Self { bits: v6.network().to_bits(), len: v6.prefix_len() },
+        }
+    }
+
+    /// The address in network byte order.
+    #[must_use]
+    pub fn octets(&self) -> [u8; 16] {
+        self.bits.to_be_bytes()
+    }
+
+    /// The prefix as a set of addresses of its own family only.
+    fn net(self) -> IpNet {
+        let address = Ipv6Addr::from_bits(self.bits);
+        match (address.to_ipv4_mapped(), self.len.checked_sub(MAPPED_LEN)) {
+            (Some(v4), Some(len)) => IpNet::V4(Ipv4Net::new(v4, len).unwrap_or_default()),
+            _ => IpNet::V6(Ipv6Net::new(address, self.len).unwrap_or_default()),
+        }
+    }
+}
+
+/// The kernel's table: for each prefix the marks of all prefixes asked for that cover it, because
+/// the kernel finds only the longest.
+///
+/// `::/0` means IPv6 and not IPv4, so the v4-mapped prefix is always there to say so.
+#[must_use]
+pub fn marks(ends: &Ends<Cidrs>) -> BTreeMap<Prefix, u8> {
+    let mut by_net: BTreeMap<IpNet, u8> = BTreeMap::new();
+    for (cidrs, mark) in ends.marked() {
+        for net in &cidrs.0 {
+            *by_net.entry(*net).or_default() |= mark;
+        }
+    }
+    let mut table: BTreeMap<Prefix, u8> = BTreeMap::from([(MAPPED, 0)]);
+    for net in by_net.keys() {
+        table.insert(Prefix::of(net), 0);
+    }
+    for (prefix, marks) in &mut table {
+        *marks = covering(&by_net, prefix.net());
+    }
+    table
+}
+
+/// The marks of all nets that contain `net`: itself and each shorter prefix, looked up in turn.
+fn covering(by_net: &BTreeMap<IpNet, u8>, net: IpNet) -> u8 {
+    std::iter::successors(Some(net), IpNet::supernet)
+        .filter_map(|net| by_net.get(&net))
+        .fold(0, |all, marks| all | marks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_common::filter::{EITHER, LOCAL, REMOTE};
+
+    fn list(text: &str) -> Vec<Cidrs> {
+        vec![text.parse().unwrap()]
+    }
+
+    /// What the kernel would find: the marks of the longest prefix.
+    fn lookup(table: &BTreeMap<Prefix, u8>, address: &str) -> u8 {
+        let bits = match address.parse::<IpAddr>().unwrap() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        table
+            .iter()
+            .filter(|(prefix, _)| {
+                prefix.len == 0 || (prefix.bits ^ bits) >> (128 - u32::from(prefix.len)) == 0
+            })
+            .max_by_key(|(prefix, _)| prefix.len)
+            .map_or(0, |(_, marks)| *marks)
+    }
+
+    #[test]
+    fn a_longer_prefix_keeps_the_marks_of_the_shorter() {
+        let table =
+            marks(&Ends::new(list("10.0.0.0/8"), list("10.1.0.0/16,2001:db8::/32"), list("10.1.2.3")));
+        assert_eq!(lookup(&table, "10.9.9.9"), EITHER);
+        assert_eq!(lookup(&table, "10.1.9.9"), EITHER | LOCAL);
+        assert_eq!(lookup(&table, "10.1.2.3"), EITHER | LOCAL | REMOTE);
+        assert_eq!(lookup(&table, "11.0.0.1"), 0);
+        assert_eq!(lookup(&table, "2001:db8::1"), LOCAL);
+    }
+
+    #[test]
+    fn all_of_one_family_is_nothing_of_the_other() {
+        let table = marks(&Ends::new(list("::/0"), vec![], vec![]));
+        assert_eq!(lookup(&table, "::1"), EITHER);
+        assert_eq!(lookup(&table, "10.0.0.1"), 0);
+        let table = marks(&Ends::new(list("0.0.0.0/0"), vec![], vec![]));
+        assert_eq!(lookup(&table, "::1"), 0);
+        assert_eq!(lookup(&table, "10.0.0.1"), EITHER);
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        assert_eq!("::ffff:10.0.0.0/104".parse::<Cidrs>(), "10.0.0.0/8".parse());
+        assert_eq!("10.1.2.3/8".parse::<Cidrs>(), "10.0.0.0/8".parse());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1,", "example.org", "10.0.0.0/-1"] {
+            assert!(text.parse::<Cidrs>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `--port`, `--local-port`, `--remote-port`: lists of ports and ranges.
+
+use std::{ops::RangeInclusive, str::FromStr};
+
+use tracer_common::filter::{EITHER, LOCAL, PORTS};
+
+use crate::filter::Ends;
+
+/// A list such as `443,8000-8100`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports(Vec<RangeInclusive<u16>>);
+
+/// Why a list of ports is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nothing between two commas, or nothing at all.
+    #[error("empty port: give ports or ranges separated by commas, such as 443,8000-8100")]
+    Empty,
+    /// Not a number.
+    #[error("`{0}` is not a port: give ports or ranges separated by commas, such as 443,8000-8100")]
+    NotANumber(String),
+    /// No 16-bit number, or 0.
+    #[error("port {0} is out of range: ports are 1 to 65535")]
+    OutOfRange(String),
+    /// `b-a`
+    #[error("range {0}-{1} runs backwards: did you mean {1}-{0}?")]
+    Reversed(u16, u16),
+}
+
+impl FromStr for Ports {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        text.split(',').map(|part| range(part.trim())).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn range(text: &str) -> Result<RangeInclusive<u16>, Error> {
+    let Some((first, last)) = text.split_once('-') else {
+        let port = port(text)?;
+        return Ok(port..=port);
+    };
+    let (first, last) = (port(first.trim())?, port(last.trim())?);
+    if first > last {
+        return Err(Error::Reversed(first, last));
+    }
+    Ok(first..=last)
+}
+
+fn port(text: &str) -> Result<u16, Error> {
+    if text.is_empty() {
+        return Err(Error::Empty);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::NotANumber(text.to_owned()));
+    }
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(Error::OutOfRange(text.to_owned())),
+    }
+}
+
+/// The marks of every port: the table that the kernel looks into.
+#[derive(Clone, Debug)]
+pub struct Marks(Vec<u8>);
+
+impl Marks {
+    /// Marks the ports asked for. With `hold_open`, port 0 as a local port (not chosen yet) passes
+    /// the kernel, for user space to decide when the port is known.
+    #[must_use]
+    pub fn new(ends: &Ends<Ports>, hold_open: bool) -> Self {
+        let mut marks = vec![0; PORTS];
+        for (ports, mark) in ends.marked() {
+            for port in ports.0.iter().cloned().flatten() {
+                marks[usize::from(port)] |= mark;
+            }
+        }
+        if hold_open {
+            marks[0] = EITHER | LOCAL;
+        }
+        Self(marks)
+    }
+
+    /// The marks of a port; none for 0, which is no port.
+    #[must_use]
+    pub fn of(&self, port: u16) -> u8 {
+        if port == 0 { 0 } else { self.0[usize::from(port)] }
+    }
+
+    /// The table as the kernel wants it.
+    #[must_use]
+    pub fn table(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_ranges() {
+        assert_eq!("443".parse(), Ok(Ports(vec![443..=443])));
+        assert_eq!("443, 8000-8100,1".parse(), Ok(Ports(vec![443..=443, 8000..=8100, 1..=1])));
+        assert_eq!("1-65535".parse(), Ok(Ports(vec![1..=65535])));
+    }
+
+    #[test]
+    fn what_is_no_port_is_refused() {
+        let error = |text: &str| text.parse::<Ports>().unwrap_err();
+        assert_eq!(error(""), Error::Empty);
+        assert_eq!(error("80,"), Error::Empty);
+        assert_eq!(error("-80"), Error::Empty);
+        assert_eq!(error("0"), Error::OutOfRange("0".into()));
+        assert_eq!(error("65536"), Error::OutOfRange("65536".into()));
+        assert_eq!(error("99999999999999999999"), Error::OutOfRange("99999999999999999999".into()));
+        assert_eq!(error("a-b"), Error::NotANumber("a".into()));
+        assert_eq!(error("+80"), Error::NotANumber("+80".into()));
+        assert_eq!(error("90-80"), Error::Reversed(90, 80));
+        assert_eq!(error("1-2-3"), Error::NotANumber("2-3".into()));
+    }
+
+    #[test]
+    fn marks_tell_the_ends() {
+        let ends = Ends::new(vec!["80".parse().unwrap()], vec!["80-81".parse().unwrap()], vec![]);
+        let marks = Marks::new(&ends, true);
+        assert_eq!(marks.of(80), EITHER | LOCAL);
+        assert_eq!(marks.of(81), LOCAL);
+        assert_eq!(marks.of(82), 0);
+        assert_eq!(marks.of(0), 0);
+    }
+}

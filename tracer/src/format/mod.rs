@@ -1,0 +1,18 @@
+//! How lines are written: a file for each format.
+
+pub mod csv;
+pub mod json;
+pub mod text;
+
+use crate::{fields::Field, transition::Transition};
+
+/// A format turns transitions into bytes; it does no I/O and cannot fail.
+pub trait Format {
+    /// What comes before the first line.
+    fn begin(&mut self, out: &mut Vec<u8>);
+    /// One line.
+    fn line(&mut self, transition: &Transition<'_>, out: &mut Vec<u8>);
+}
+
+/// The columns to show, in order.
+pub type Columns = Vec<&'static Field>;

@@ -1,0 +1,24 @@
+//! The steps that an event takes from the kernel to the screen, one direction, each a module:
+//! `source -> decode -> order -> select -> view -> write`.
+
+pub mod buffer;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod decode;
+pub mod escape;
+pub mod fields;
+pub mod filter;
+pub mod format;
+pub mod order;
+pub mod receipt;
+pub mod run;
+pub mod say;
+pub mod select;
+pub mod source;
+pub mod state;
+pub mod stop;
+pub mod transition;
+pub mod view;
+pub mod write;

@@ -1,0 +1,281 @@
+//! Reading the kernel's type information: just enough for member offsets, enumerators and the
+//! names of hooks. The format is the kernel's `Documentation/bpf/btf.rst`.
+//!
+//! All of the kernel's types are read once, in a few milliseconds; general readers take ten times
+//! that, and aya's gives no member offsets.
+
+use std::collections::HashMap;
+
+/// Why bytes are not type information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It does not start as BTF does, or not in this machine's byte order.
+    #[error("it is not BTF of this machine")]
+    NotBtf,
+    /// It ends too early, or points outside itself.
+    #[error("it is cut off or damaged at byte {0}")]
+    Damaged(usize),
+    /// A kind of type that this reader does not know, so it cannot tell where the next one starts.
+    #[error("it holds types of kind {0}, which this version of tracer does not know")]
+    UnknownKind(u32),
+}
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+/// Structures may nest anonymous ones; deeper than this only damage does.
+const MAX_DEPTH: u32 = 16;
+
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const PTR: u32 = 2;
+    pub(super) const ARRAY: u32 = 3;
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    pub(super) const ENUM: u32 = 6;
+    pub(super) const TYPEDEF: u32 = 8;
+    pub(super) const VOLATILE: u32 = 9;
+    pub(super) const CONST: u32 = 10;
+    pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC_PROTO: u32 = 13;
+    pub(super) const VAR: u32 = 14;
+    pub(super) const DATASEC: u32 = 15;
+    pub(super) const DECL_TAG: u32 = 17;
+    pub(super) const TYPE_TAG: u32 = 18;
+    pub(super) const ENUM64: u32 = 19;
+    pub(super) const LAST: u32 = ENUM64;
+}
+
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    info: u32,
+    /// Size of the type, or the type that it refers to.
+    size_or_id: u32,
+    /// Where what follows the common part starts.
+    data: usize,
+}
+
+impl Type {
+    fn kind(self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+
+    fn count(self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    /// Whether member offsets carry a bit field's size in their upper byte.
+    fn has_bit_fields(self) -> bool {
+        self.info >> 31 != 0
+    }
+
+    fn is_composite(self) -> bool {
+        matches!(self.kind(), kind::STRUCT | kind::UNION)
+    }
+}
+
+/// A member found: where, and how large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from the start of the structure.
+    pub offset: u32,
+    /// Size in bytes.
+    pub size: u32,
+}
+
+/// The kernel's types.
+pub struct Btf {
+    bytes: Vec<u8>,
+    strings: usize,
+    strings_end: usize,
+    types: Vec<Type>,
+    composites: HashMap<Vec<u8>, usize>,
+}
+
+impl Btf {
+    /// Reads `/sys/kernel/btf/vmlinux`, or what stands in for it.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, Error> {
+        if bytes.len() < HEADER || bytes[..2] != MAGIC.to_ne_bytes() {
+            return Err(Error::NotBtf);
+        }
+        let header = word(&bytes, 4)?;
+        let section = |offset_at: usize| -> Result<(usize, usize), Error> {
+            let start = header.checked_add(word(&bytes, offset_at)?).ok_or(Error::Damaged(offset_at))?;
+            let end = start.checked_add(word(&bytes, offset_at + 4)?).ok_or(Error::Damaged(offset_at))?;
+            if end as usize > bytes.len() {
+                Err(Error::Damaged(bytes.len()))
+            } else {
+                Ok((start as usize, end as usize))
+            }
+        };
+        let (mut at, types_end) = section(8)?;
+        let (strings, strings_end) = section(16)?;
+        let mut btf = Self { strings, strings_end, types: Vec::new(), composites: HashMap::new(), bytes };
+        // Type 0 is `void`, and not stored.
+        btf.types.push(Type { name: 0, info: 0, size_or_id: 0, data: 0 });
+        while at < types_end {
+            let ty = Type {
+                name: word(&btf.bytes, at)?,
+                info: word(&btf.bytes, at + 4)?,
+                size_or_id: word(&btf.bytes, at + 8)?,
+                data: at + 12,
+            };
+            at = ty.data + data_size(ty)?;
+            if ty.is_composite() && ty.name != 0 {
+                let name = btf.string(ty.name).to_vec();
+                // The first of a name is the kernel's main one.
+                btf.composites.entry(name).or_insert(btf.types.len());
+            }
+            btf.types.push(ty);
+        }
+        Ok(btf)
+    }
+
+    /// Where `path`, such as `__sk_common.skc_family`, lies in the structure `container`.
+    #[must_use]
+    pub fn member(&self, container: &str, path: &str) -> Option<Place> {
+        let mut id = *self.composites.get(container.as_bytes())?;
+        let mut offset = 0;
+        for name in path.split('.') {
+            let (at, ty) = self.find(id, name.as_bytes(), 0)?;
+            offset += at;
+            id = self.resolve(ty)?;
+        }
+        Some(Place { offset, size: self.size(id, 0)? })
+    }
+
+    /// The value of an enumerator of a named enum.
+    #[must_use]
+    pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
+        let ty = self.named(kind::ENUM, name)?;
+        (0..ty.count()).map(|index| ty.data + index * 8).find_map(|at| {
+            let named = self.string(word(&self.bytes, at).ok()?) == enumerator.as_bytes();
+            named.then(|| word(&self.bytes, at + 4).ok())?
+        })
+    }
+
+    /// Whether a tracepoint of this name can be attached to with its arguments' types.
+    #[must_use]
+    pub fn has_hook(&self, tracepoint: &str) -> bool {
+        self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}")).is_some()
+    }
+
+    fn named(&self, kind: u32, name: &str) -> Option<Type> {
+        self.types.iter().copied().find(|ty| ty.kind() == kind && self.string(ty.name) == name.as_bytes())
+    }
+
+    /// Offset and type of a member, looked for in anonymous structures and unions too.
+    fn find(&self, id: usize, name: &[u8], depth: u32) -> Option<(u32, u32)> {
+        let ty = *self.types.get(id)?;
+        if !ty.is_composite() || depth > MAX_DEPTH {
+            return None;
+        }
+        (0..ty.count()).map(|index| ty.data + index * 12).find_map(|at| {
+            let member_name = self.string(word(&self.bytes, at).ok()?);
+            let member_type = word(&self.bytes, at + 4).ok()?;
+            let bits = word(&self.bytes, at + 8).ok()?;
+            let (bits, field_size) =
+                if ty.has_bit_fields() { (bits & 0x00ff_ffff, bits >> 24) } else { (bits, 0) };
+            if member_name == name {
+                // A bit field has no address: to us it is not there.
+                return (bits % 8 == 0 && field_size == 0).then_some((bits / 8, member_type));
+            }
+            if !member_name.is_empty() {
+                return None;
+            }
+            let (inner, inner_type) = self.find(self.resolve(member_type)?, name, depth + 1)?;
+            Some((bits / 8 + inner, inner_type))
+        })
+    }
+
+    /// The type behind typedefs and qualifiers.
+    fn resolve(&self, id: u32) -> Option<usize> {
+        let mut id = id as usize;
+        for _ in 0..MAX_DEPTH {
+            let ty = self.types.get(id)?;
+            match ty.kind() {
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = ty.size_or_id as usize;
+                }
+                _ => return Some(id),
+            }
+        }
+        None
+    }
+
+    fn size(&self, id: usize, depth: u32) -> Option<u32> {
+        let ty = self.types.get(id)?;
+        match ty.kind() {
+            kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 => Some(ty.size_or_id),
+            kind::PTR => u32::try_from(size_of::<usize>()).ok(),
+            kind::ARRAY if depth < MAX_DEPTH => {
+                let element = self.resolve(word(&self.bytes, ty.data).ok()?)?;
+                let count = word(&self.bytes, ty.data + 8).ok()?;
+                self.size(element, depth + 1)?.checked_mul(count)
+            }
+            _ => None,
+        }
+    }
+
+    fn string(&self, offset: u32) -> &[u8] {
+        let start = self.strings + offset as usize;
+        let rest = self.bytes.get(start..self.strings_end).unwrap_or_default();
+        rest.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// How many bytes follow the common part of a type.
+fn data_size(ty: Type) -> Result<usize, Error> {
+    let count = ty.count();
+    Ok(match ty.kind() {
+        kind::INT | kind::VAR | kind::DECL_TAG => 4,
+        kind::ARRAY => 12,
+        kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => count * 12,
+        kind::ENUM | kind::FUNC_PROTO => count * 8,
+        unknown if unknown > kind::LAST => return Err(Error::UnknownKind(unknown)),
+        _ => 0,
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|chunk| u32::from_ne_bytes(*chunk))
+        .ok_or(Error::Damaged(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running() -> Btf {
+        Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn finds_members_of_the_running_kernel() {
+        let btf = running();
+        // These have been the same for a decade.
+        assert_eq!(btf.member("sock", "__sk_common.skc_daddr"), Some(Place { offset: 0, size: 4 }));
+        assert_eq!(btf.member("sock", "__sk_common.skc_rcv_saddr"), Some(Place { offset: 4, size: 4 }));
+        assert_eq!(btf.member("sock", "__sk_common.skc_dport"), Some(Place { offset: 12, size: 2 }));
+        assert_eq!(btf.member("sock", "no_such_member"), None);
+        assert_eq!(btf.member("no_such_struct", "member"), None);
+        assert!(btf.has_hook(crate::source::kernel::HOOK));
+        assert!(!btf.has_hook("no_such_hook"));
+        assert_eq!(btf.enumerator("sock_flags", "SOCK_DEAD"), Some(0));
+    }
+
+    #[test]
+    fn damage_is_an_error_wherever_it_is() {
+        assert_eq!(Btf::parse(Vec::new()).err(), Some(Error::NotBtf));
+        let whole = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        for end in [1, 8, 23, 24, 100, whole.len() / 2, whole.len() - 1] {
+            assert!(Btf::parse(whole[..end].to_vec()).is_err(), "cut at {end}");
+        }
+        let mut damaged = whole;
+        damaged[24..4096].fill(0xff);
+        assert!(Btf::parse(damaged).is_err());
+    }
+}

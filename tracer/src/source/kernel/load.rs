@@ -1,0 +1,219 @@
+//! Loading the kernel program with what it has to know, and attaching it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader, Endianness, Pod,
+    maps::{Array, HashMap, LpmTrie, MapError, lpm_trie::Key},
+    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
+};
+use tracer_common::filter::{Active, PORTS};
+
+use crate::{
+    buffer::BufferSize,
+    filter::{Filter, addrs, ports},
+    source::kernel::{HOOK, layout::Layout, preflight},
+};
+
+/// The kernel program, built by `cargo xtask ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/tracer.bpf.o");
+/// The same with diagnostics of its own.
+static DEBUG_OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/tracer-debug.bpf.o");
+
+/// What the kernel program is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Size of the ring buffer.
+    pub buffer: BufferSize,
+    /// What to report.
+    pub filter: Filter,
+    /// Report beginnings whose port is not known yet even if a filter asks for one.
+    pub hold_open: bool,
+    /// Load the object with diagnostics.
+    pub debug: bool,
+    /// Other type information than the kernel's own.
+    pub btf: Option<PathBuf>,
+}
+
+/// Why the kernel program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Seen before loading.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
+    /// Not enough memory for the ring buffer.
+    #[error("no memory for a ring buffer of {0}: give a smaller one with --buffer")]
+    NoMemory(BufferSize),
+    /// Refused although the capabilities are there.
+    #[error(
+        "the kernel refused ({what}: operation not permitted): a security module, seccomp or a container forbids BPF here; run tracer on the host itself"
+    )]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// The verifier's verdict.
+    #[error(
+        "the kernel's verifier refused the program; please report this with your kernel's version ({release}) and these last lines:\n{log}"
+    )]
+    Verifier {
+        /// Kernel release.
+        release: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// Anything else that aya says.
+    #[error("{what}: {cause}")]
+    Aya {
+        /// What was tried.
+        what: &'static str,
+        /// What came back.
+        cause: String,
+    },
+}
+
+/// `Active` as bytes, to be handed over as a read-only global.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct ActiveGlobal(Active);
+
+// SAFETY: four bytes, `repr(C)`, no padding, any value valid.
+unsafe impl Pod for ActiveGlobal {}
+
+/// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
+type AddrKey = [u8; 16];
+
+/// The program in the kernel. Dropping `link` detaches it.
+pub struct Attached {
+    /// Maps and program.
+    pub ebpf: Ebpf,
+    /// What ties the program to the tracepoint.
+    pub link: BtfTracePointLink,
+}
+
+/// Loads and attaches; from here on events collect in the ring buffer.
+pub fn load(options: &Options) -> Result<Attached, Error> {
+    preflight::kernel()?;
+    preflight::privileges()?;
+    preflight::lockdown()?;
+    let layout = preflight::hook(&preflight::btf(options.btf.as_deref())?)?;
+    let types = types(options.btf.as_deref())?;
+
+    let mut ebpf = create(options, &layout, &types)?;
+    fill_filter(&mut ebpf, options).map_err(|error| map_error("filling the filter's tables", &error))?;
+
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(HOOK)
+        .ok_or(ProgramError::UnexpectedProgramType)
+        .and_then(TryInto::try_into)
+        .map_err(|error| program_error("finding the program", options, &error))?;
+    program.load(HOOK, &types).map_err(|error| program_error("loading the program", options, &error))?;
+    let link = program
+        .attach()
+        .and_then(|id| program.take_link(id))
+        .map_err(|error| program_error("attaching the program", options, &error))?;
+    Ok(Attached { ebpf, link })
+}
+
+fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {
+    let path = path.unwrap_or(Path::new(preflight::KERNEL_BTF));
+    aya::Btf::parse_file(path, Endianness::default())
+        .map_err(|error| Error::Aya { what: "reading the kernel's types", cause: chain(&error) })
+}
+
+fn create(options: &Options, layout: &Layout, types: &aya::Btf) -> Result<Ebpf, Error> {
+    let active = ActiveGlobal(options.filter.active());
+    let wake_bytes = options.buffer.wake_bytes();
+    // A map needs room for one entry even if it is not used.
+    let size = |entries: usize| u32::try_from(entries.max(1)).unwrap_or(u32::MAX);
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(Some(types))
+        .override_global("OFFSETS", &layout.offsets[..], true)
+        .override_global("FLAG_BITS", &layout.flag_bits[..], true)
+        .override_global("ACTIVE", &active, true)
+        .override_global("WAKE_BYTES", &wake_bytes, true)
+        .map_max_entries("EVENTS", options.buffer.bytes())
+        .map_max_entries("ADDR_MARKS", size(addrs::marks(&options.filter.addrs).len()))
+        .map_max_entries("NETNS", size(options.filter.netns.len()));
+    let object = if options.debug { DEBUG_OBJECT } else { OBJECT };
+    loader.load(object).map_err(|error| match &error {
+        EbpfError::MapError(error) => match errno(error) {
+            Some(ENOMEM) => Error::NoMemory(options.buffer),
+            _ => map_error("creating the maps", error),
+        },
+        error => Error::Aya { what: "loading the object", cause: chain(error) },
+    })
+}
+
+fn fill_filter(ebpf: &mut Ebpf, options: &Options) -> Result<(), MapError> {
+    let Options { filter, hold_open, .. } = options;
+    let active = filter.active();
+    if active.ports != 0 {
+        let marks = ports::Marks::new(&filter.ports, *hold_open);
+        let mut table: Array<_, [u8; PORTS]> = Array::try_from(named(ebpf, "PORT_MARKS")?)?;
+        let marks: [u8; PORTS] = std::array::from_fn(|port| marks.table()[port]);
+        table.set(0, marks, 0)?;
+    }
+    if active.addrs != 0 {
+        let mut table: LpmTrie<_, AddrKey, u32> = LpmTrie::try_from(named(ebpf, "ADDR_MARKS")?)?;
+        for (prefix, marks) in addrs::marks(&filter.addrs) {
+            table.insert(&Key::new(u32::from(prefix.len), prefix.octets()), u32::from(marks), 0)?;
+        }
+    }
+    if active.netns != 0 {
+        let mut table: HashMap<_, u32, u8> = HashMap::try_from(named(ebpf, "NETNS")?)?;
+        for inum in &filter.netns {
+            table.insert(inum, 1, 0)?;
+        }
+    }
+    Ok(())
+}
+
+fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::maps::Map, MapError> {
+    ebpf.map_mut(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+}
+
+const EPERM: i32 = 1;
+const ENOMEM: i32 = 12;
+
+/// The system's error number somewhere down the chain of causes.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+}
+
+/// An error with its causes, for those that do not print them themselves.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn map_error(what: &'static str, error: &MapError) -> Error {
+    match errno(error) {
+        Some(EPERM) => Error::Refused { what },
+        _ => Error::Aya { what, cause: chain(error) },
+    }
+}
+
+/// How much of the verifier's log is worth a screen.
+const LOG_LINES: usize = 12;
+
+fn program_error(what: &'static str, options: &Options, error: &ProgramError) -> Error {
+    match (errno(error), error) {
+        (Some(EPERM), _) => Error::Refused { what },
+        (Some(ENOMEM), _) => Error::NoMemory(options.buffer),
+        (_, ProgramError::LoadError { verifier_log, .. }) => {
+            let log = verifier_log.to_string();
+            let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+            let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            Error::Verifier { release: preflight::release(), log }
+        }
+        _ => Error::Aya { what, cause: chain(error) },
+    }
+}

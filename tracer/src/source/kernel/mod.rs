@@ -1,0 +1,11 @@
+//! The running kernel as the source of events. Only here does `aya` appear.
+
+pub mod btf;
+pub mod layout;
+pub mod load;
+pub mod preflight;
+pub mod privileges;
+pub mod ring;
+
+/// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
+pub const HOOK: &str = "inet_sock_set_state";

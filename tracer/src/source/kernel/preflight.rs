@@ -1,0 +1,153 @@
+//! What must be true before anything can be loaded, each with what to do if it is not.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    escape::escaped,
+    source::kernel::{
+        HOOK,
+        btf::{self, Btf},
+        layout::{self, Layout},
+        privileges,
+    },
+};
+
+/// Where the kernel shows its type information.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The oldest kernel on which a tracing program can ask for a socket's cookie.
+pub const MINIMUM: Version = Version { major: 5, minor: 12 };
+
+/// Why it cannot run here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel is older than [`MINIMUM`].
+    #[error("Linux {0} is too old: tracer needs {MINIMUM} or newer")]
+    Kernel(String),
+    /// No type information.
+    #[error(
+        "cannot read the kernel's type information, {path}: {cause}; tracer needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of all major distributions are; `--btf PATH` names another place"
+    )]
+    NoBtf {
+        /// The file.
+        path: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Type information that makes no sense.
+    #[error("the kernel's type information, {path}, cannot be used: {cause}")]
+    BadBtf {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        cause: btf::Error,
+    },
+    /// No such hook.
+    #[error(
+        "this kernel's type information has no tracepoint sock:{HOOK} (in Linux since 4.16): is the kernel built without CONFIG_INET or tracepoints?"
+    )]
+    NoHook,
+    /// A member is missing.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// Privileges are missing.
+    #[error(transparent)]
+    Privileges(#[from] privileges::Error),
+    /// Kernel lockdown.
+    #[error(
+        "the kernel is locked down ({0}), which forbids BPF programs to read kernel memory: boot without `lockdown=confidentiality`"
+    )]
+    Lockdown(String),
+}
+
+/// A kernel's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// As 6 in 6.18.
+    pub major: u32,
+    /// As 18 in 6.18.
+    pub minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl Version {
+    fn parse(release: &str) -> Option<Self> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+    }
+
+    /// The running kernel's, if it can be made out.
+    #[must_use]
+    pub fn running() -> Option<Self> {
+        Self::parse(&release())
+    }
+}
+
+/// The running kernel's release, as `uname -r` prints it.
+#[must_use]
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// The kernel is new enough.
+pub fn kernel() -> Result<String, Error> {
+    let release = release();
+    match Version::parse(&release) {
+        Some(version) if version < MINIMUM => Err(Error::Kernel(release)),
+        _ => Ok(release),
+    }
+}
+
+/// Type information can be read.
+pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
+    let path: PathBuf = path.unwrap_or(Path::new(KERNEL_BTF)).into();
+    let name = || escaped(path.as_os_str().as_encoded_bytes());
+    let bytes = std::fs::read(&path).map_err(|cause| Error::NoBtf { path: name(), cause })?;
+    Btf::parse(bytes).map_err(|cause| Error::BadBtf { path: name(), cause })
+}
+
+/// The hook is there, and all that is to be read at it.
+pub fn hook(btf: &Btf) -> Result<Layout, Error> {
+    if !btf.has_hook(HOOK) {
+        return Err(Error::NoHook);
+    }
+    Ok(Layout::find(btf)?)
+}
+
+/// The process may load and attach.
+pub fn privileges() -> Result<(), Error> {
+    Ok(privileges::check()?)
+}
+
+/// The kernel is not locked down. Its own word for it is in brackets: `none [integrity]
+/// confidentiality`; without the file there is no lockdown.
+pub fn lockdown() -> Result<(), Error> {
+    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    match text.split(['[', ']']).nth(1) {
+        Some(mode @ "confidentiality") => Err(Error::Lockdown(mode.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        let version = |release| Version::parse(release).unwrap();
+        assert!(version("5.10.0-28-amd64") < MINIMUM);
+        assert!(version("5.12.0") == MINIMUM);
+        assert!(version("6.1.0-rc3+") > MINIMUM);
+        assert!(version("10.0") > MINIMUM);
+        assert_eq!(Version::parse("custom"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! What the process may do, and giving it up.
+
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// Privileges that are missing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Loading a tracing program needs both.
+    #[error("missing {}: run tracer with sudo, or give it the capabilities CAP_BPF and CAP_PERFMON", list(.0))]
+    Missing(Vec<Capability>),
+    /// The system did not say or do what it was asked.
+    #[error("capabilities: {0}")]
+    System(#[from] caps::errors::CapsError),
+}
+
+const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
+
+fn list(missing: &[Capability]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// Checks for CAP_BPF and CAP_PERFMON (both since Linux 5.8), or CAP_SYS_ADMIN, which implies both.
+pub fn check() -> Result<(), Error> {
+    let held = caps::read(None, CapSet::Effective)?;
+    let missing: Vec<_> = NEEDED.into_iter().filter(|needed| !held.contains(needed)).collect();
+    if missing.is_empty() || held.contains(&Capability::CAP_SYS_ADMIN) {
+        Ok(())
+    } else {
+        Err(Error::Missing(missing))
+    }
+}
+
+/// Gives up all capabilities for good, but for those in `kept`.
+///
+/// Capabilities belong to threads: call this before any other is started.
+pub fn drop_all_but(kept: &[Capability]) -> Result<(), Error> {
+    let held = caps::read(None, CapSet::Permitted)?;
+    let kept: CapsHashSet = kept.iter().copied().filter(|cap| held.contains(cap)).collect();
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    Ok(())
+}

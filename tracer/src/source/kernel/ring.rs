@@ -1,0 +1,202 @@
+//! Reading the ring buffer.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    time::Duration,
+};
+
+use aya::{
+    Ebpf,
+    maps::{MapData, MapError, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, tp_btf::BtfTracePointLink},
+};
+use aya_log::EbpfLogger;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::{Instant, sleep_until},
+};
+use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
+
+use crate::{
+    clock::monotonic_ns,
+    decode::decode,
+    order::{Order, SETTLE_NS},
+    source::kernel::{HOOK, load::Attached},
+};
+
+/// Records taken in one go: what is formatted before it is written.
+const BATCH: usize = 16_384;
+
+/// Pause before an event that was too young to be handed out is looked at again.
+const SETTLE: Duration = Duration::from_nanos(2 * SETTLE_NS);
+const TICK: Duration = Duration::from_nanos(TICK_NS);
+
+/// How long a program that runs on another CPU while it is detached may take to end.
+const IN_FLIGHT: Duration = Duration::from_millis(2);
+
+/// What did not arrive, or not as expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The ring buffer was full.
+    pub no_room: u64,
+    /// The kernel did not run the program, because it was running on that CPU already.
+    pub recursion: u64,
+    /// Records that were no events.
+    pub malformed: u64,
+}
+
+impl Losses {
+    /// All that was lost.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.no_room + self.recursion + self.malformed
+    }
+}
+
+/// The attached program and its ring buffer.
+pub struct Ring {
+    log: Option<EbpfLogger<&'static dyn log::Log>>,
+    events: AsyncFd<RingBuf<MapData>>,
+    counts: PerCpuArray<MapData, u64>,
+    link: Option<BtfTracePointLink>,
+    ebpf: Ebpf,
+    order: Order,
+    malformed: u64,
+    /// When to look even if nobody calls; `None` on a quiet host.
+    next_look: Option<Instant>,
+}
+
+impl Ring {
+    /// Takes over what [`super::load::load`] has attached. Needs a tokio runtime around it.
+    pub fn new(attached: Attached) -> Result<Self, MapError> {
+        let Attached { mut ebpf, link } = attached;
+        let mut take =
+            |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.to_owned() });
+        let events = RingBuf::try_from(take("EVENTS")?)?;
+        // SAFETY: the ring buffer owns its map's descriptor, and always answers with that one.
+        let events = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }
+            .map_err(|error| MapError::IoError(error.into()))?;
+        let counts = PerCpuArray::try_from(take("COUNTS")?)?;
+        Ok(Self {
+            // Only the debug object has one.
+            log: EbpfLogger::init(&mut ebpf).ok(),
+            events,
+            counts,
+            link: Some(link),
+            ebpf,
+            order: Order::default(),
+            malformed: 0,
+            // What happened between attaching and now was announced to nobody.
+            next_look: Some(Instant::now()),
+        })
+    }
+
+    /// Waits until there may be events.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        let tick = async {
+            match self.next_look {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            guard = self.events.readable() => guard?.clear_ready(),
+            () = tick => {}
+        }
+        Ok(())
+    }
+
+    /// Appends to `batch` the events that are there, in time order. While events come, they are
+    /// looked for every tick; with none there, only when the kernel program calls.
+    pub fn take(&mut self, batch: &mut Vec<Event>) {
+        let looked_ns = monotonic_ns();
+        let taken = self.drain();
+        let more = taken == BATCH;
+        // With more behind it, only what is older than the batch's own end is complete.
+        let complete_ns =
+            self.order.latest_ns().filter(|_| more).map_or(looked_ns, |latest_ns| latest_ns.min(looked_ns));
+        batch.extend(self.order.settle(complete_ns.saturating_sub(SETTLE_NS)));
+        let pause = match (more, self.order.is_empty(), taken) {
+            (true, _, _) => Some(Duration::ZERO),
+            (false, false, _) => Some(SETTLE),
+            (false, true, 0) => None,
+            (false, true, _) => Some(TICK),
+        };
+        self.next_look = pause.map(|pause| Instant::now() + pause);
+    }
+
+    fn drain(&mut self) -> usize {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+        let ring = self.events.get_mut();
+        let mut taken = 0;
+        while taken < BATCH
+            && let Some(record) = ring.next()
+        {
+            taken += 1;
+            match decode(&record) {
+                Ok(event) => self.order.push(event),
+                Err(error) => {
+                    log::warn!("malformed record: {error}");
+                    self.malformed += 1;
+                }
+            }
+        }
+        taken
+    }
+
+    /// Stops the kernel program and waits for its last event to be complete; all that it has
+    /// reported can then be taken with [`Ring::take_rest`].
+    pub async fn detach(&mut self) {
+        drop(self.link.take());
+        tokio::time::sleep(IN_FLIGHT).await;
+    }
+
+    /// Appends what is left after [`Ring::detach`], a batch at a time; false when that was all.
+    pub fn take_rest(&mut self, batch: &mut Vec<Event>) -> bool {
+        let taken = self.drain();
+        batch.extend(self.order.settle(u64::MAX));
+        taken > 0
+    }
+
+    /// What was lost up to now.
+    pub fn losses(&mut self) -> Losses {
+        Losses {
+            no_room: self.count(Counter::Lost),
+            recursion: self.recursion().unwrap_or_default(),
+            malformed: self.malformed,
+        }
+    }
+
+    /// What the kernel's filters have kept back up to now.
+    #[must_use]
+    pub fn filtered(&self) -> u64 {
+        self.count(Counter::Filtered)
+    }
+
+    fn count(&self, counter: Counter) -> u64 {
+        match self.counts.get(&(counter as u32), 0) {
+            Ok(per_cpu) => {
+                log::debug!("{counter:?} per CPU: {:?}", &*per_cpu);
+                per_cpu.iter().sum()
+            }
+            Err(error) => {
+                log::warn!("the counter of {counter:?} events cannot be read: {error}");
+                0
+            }
+        }
+    }
+
+    /// How often the kernel skipped the program to keep it from interrupting itself (a softirq in
+    /// the middle of a task's event). The kernel counts that since 5.12, and does it to programs
+    /// on tracepoints since 6.2.
+    fn recursion(&mut self) -> Option<u64> {
+        let program: &mut BtfTracePoint = self.ebpf.program_mut(HOOK)?.try_into().ok()?;
+        let fd = program.fd().ok()?.as_fd().as_raw_fd();
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+        line.trim().parse().ok()
+    }
+}

@@ -1,0 +1,184 @@
+//! What a view shows: an event with what user space knows about it.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use jiff::Timestamp;
+use tracer_common::{
+    Event,
+    event::{AF_INET, COMM_LEN},
+};
+
+use crate::{clock::Clock, state::State};
+
+/// An address family as users see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// As the interface spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Address.
+    pub addr: IpAddr,
+    /// Port; `None` where not known yet, and for a listener's missing peer.
+    pub port: Option<u16>,
+}
+
+impl fmt::Display for End {
+    /// As `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for a port not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.addr {
+            IpAddr::V4(addr) => write!(f, "{addr}:")?,
+            IpAddr::V6(addr) => write!(f, "[{addr}]:")?,
+        }
+        match self.port {
+            Some(port) => write!(f, "{port}"),
+            None => f.write_str("*"),
+        }
+    }
+}
+
+/// The task that was on the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnCpu {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Name, zero-padded, any bytes.
+    pub comm: [u8; COMM_LEN],
+}
+
+impl OnCpu {
+    /// The name without its padding.
+    #[must_use]
+    pub fn comm(&self) -> &[u8] {
+        self.comm.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// A state transition as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a> {
+    /// The facts.
+    pub event: &'a Event,
+    /// Time of day.
+    pub time: Timestamp,
+    /// Nanoseconds since the tracer started.
+    pub since_start_ns: i64,
+    /// State before.
+    pub old: State,
+    /// State after.
+    pub new: State,
+    /// Family.
+    pub family: Family,
+    /// This host's end.
+    pub local: End,
+    /// The peer's; `None` for a listener.
+    pub remote: Option<End>,
+    /// With `--raw`, the task that was on the CPU, which need not be the owner.
+    pub on_cpu: Option<OnCpu>,
+}
+
+impl<'a> Transition<'a> {
+    /// Exactly what the tracepoint said.
+    #[must_use]
+    pub fn raw(event: &'a Event, clock: &Clock) -> Self {
+        let (family, show): (_, fn(Ipv6Addr) -> IpAddr) =
+            if event.family == AF_INET { (Family::Ipv4, canonical) } else { (Family::Ipv6, IpAddr::V6) };
+        let remote = end(event.remote_addr, event.remote_port, show);
+        let on_cpu = OnCpu { pid: event.pid, tid: event.tid, comm: event.comm };
+        Self { family, remote: Some(remote), on_cpu: Some(on_cpu), ..Self::new(event, clock, show) }
+    }
+
+    /// As users see connections: a v4-mapped one is IPv4, a listener has no peer, and the task
+    /// that happened to be on the CPU is nobody.
+    #[must_use]
+    pub fn plain(event: &'a Event, clock: &Clock) -> Self {
+        Self::new(event, clock, canonical)
+    }
+
+    fn new(event: &'a Event, clock: &Clock, show: fn(Ipv6Addr) -> IpAddr) -> Self {
+        let local = end(event.local_addr, event.local_port, show);
+        let remote = end(event.remote_addr, event.remote_port, show);
+        // A dual-stack listener's own address says IPv6, whatever its peers will be.
+        let is_ipv4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+        Self {
+            event,
+            time: clock.wall(event.time_ns),
+            since_start_ns: clock.since_start_ns(event.time_ns),
+            old: State::from_kernel(event.old_state),
+            new: State::from_kernel(event.new_state),
+            family: if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 },
+            local,
+            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
+            on_cpu: None,
+        }
+    }
+}
+
+fn end(addr: [u8; 16], port: u16, show: fn(Ipv6Addr) -> IpAddr) -> End {
+    End { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
+}
+
+fn canonical(addr: Ipv6Addr) -> IpAddr {
+    IpAddr::V6(addr).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_common::event::AF_INET6;
+    use zerocopy::FromZeros as _;
+
+    fn event(family: u8, local: &str, remote: &str) -> Event {
+        let mapped = |text: &str| match text.parse().unwrap() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        let mut event = Event::new_zeroed();
+        event.family = family;
+        event.local_addr = mapped(local);
+        event.remote_addr = mapped(remote);
+        event.local_port = 80;
+        event
+    }
+
+    #[test]
+    fn a_mapped_connection_is_ipv4_unless_raw() {
+        let mut event = event(AF_INET6, "10.0.0.1", "10.0.0.2");
+        event.remote_port = 5000;
+        let clock = Clock::new();
+        let plain = Transition::plain(&event, &clock);
+        assert_eq!((plain.family, plain.local.addr.to_string()), (Family::Ipv4, "10.0.0.1".into()));
+        let raw = Transition::raw(&event, &clock);
+        assert_eq!((raw.family, raw.local.addr.to_string()), (Family::Ipv6, "::ffff:10.0.0.1".into()));
+    }
+
+    #[test]
+    fn a_listener_has_no_peer_unless_raw() {
+        let event = event(AF_INET, "10.0.0.1", "0.0.0.0");
+        let clock = Clock::new();
+        assert_eq!(Transition::plain(&event, &clock).remote, None);
+        let raw = Transition::raw(&event, &clock).remote.unwrap();
+        assert_eq!((raw.addr.to_string(), raw.port), ("0.0.0.0".into(), None));
+    }
+}

@@ -1,0 +1,171 @@
+//! `cargo xtask ebpf`: build the kernel side into `tracer/bpf`, reproducibly, with a record of what
+//! built it; `--check` fails when the committed objects are stale.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+use walkdir::WalkDir;
+
+use crate::{
+    command::{cargo, output, run},
+    root, setup,
+};
+
+/// Arguments of `ebpf`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing; fail if the committed objects are not what the sources give
+    #[arg(long)]
+    check: bool,
+}
+
+impl Args {
+    /// `--check`
+    pub(crate) fn check() -> Self {
+        Self { check: true }
+    }
+}
+
+/// An object: its file and the features that it is built with.
+const OBJECTS: [(&str, &[&str]); 2] = [("tracer.bpf.o", &[]), ("tracer-debug.bpf.o", &["--features", "log"])];
+
+/// What the objects are made from.
+const INPUTS: [&str; 5] = [
+    "tracer-ebpf/src",
+    "tracer-ebpf/Cargo.toml",
+    "tracer-ebpf/Cargo.lock",
+    "tracer-common/src",
+    "tracer-common/Cargo.toml",
+];
+
+const RECORD: &str = "BUILD.txt";
+const TARGET: &str = "bpfel-unknown-none";
+
+/// Debian's compiler, which has the target's `core` library ready. `TRACER_BPF_RUSTC` names another.
+const RUSTC: &str = "/usr/bin/rustc";
+const OBJCOPY: &str = "/usr/lib/llvm-22/bin/llvm-objcopy";
+
+/// Builds, or checks.
+pub(crate) fn ebpf(args: &Args) -> Result<ExitCode> {
+    setup::packages(setup::EBPF)?;
+    let linker = setup::bpf_linker()?;
+    let committed = root().join("tracer/bpf");
+    let target = root().join("target/ebpf");
+    fs::create_dir_all(&target)?;
+    let record = record(&linker)?;
+    for (object, features) in OBJECTS {
+        build(&linker, features, &target, &target.join(object))?;
+    }
+    if args.check {
+        return check(&committed, &target, &record);
+    }
+    fs::create_dir_all(&committed)?;
+    for (object, _) in OBJECTS {
+        fs::copy(target.join(object), committed.join(object))?;
+        println!("wrote tracer/bpf/{object}");
+    }
+    fs::write(committed.join(RECORD), record)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(committed: &Path, built: &Path, record: &str) -> Result<ExitCode> {
+    let remedy = "run `cargo xtask ebpf` and commit tracer/bpf";
+    let recorded =
+        fs::read_to_string(committed.join(RECORD)).with_context(|| format!("no {RECORD}: {remedy}"))?;
+    if inputs_of(&recorded) != inputs_of(record) {
+        bail!("the sources of the kernel side have changed since the objects were built: {remedy}");
+    }
+    if recorded != record {
+        // Another compiler gives other bytes, and no verdict; that it builds is all there is to say.
+        println!(
+            "ebpf: other tools than those of tracer/bpf/{RECORD}; the objects were built but not compared"
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (object, _) in OBJECTS {
+        if fs::read(committed.join(object)).ok() != Some(fs::read(built.join(object))?) {
+            bail!("tracer/bpf/{object} is not what the sources give: {remedy}");
+        }
+    }
+    println!("ebpf: the committed objects are what the sources give, byte for byte");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(linker: &Path, features: &[&str], target: &Path, object: &Path) -> Result<()> {
+    let mut build = cargo();
+    build
+        .current_dir(root().join("tracer-ebpf"))
+        .env("RUSTC", rustc())
+        // The target is not stable, nor is inline assembly for it.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(linker)?.join("\x1f"))
+        .env_remove("RUSTC_WRAPPER")
+        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"])
+        .arg(target)
+        .args(features);
+    run(&mut build)?;
+    let built = target.join(TARGET).join("release/tracer-ebpf");
+    // DWARF is ten times the program and nothing reads it; the loader and the verifier read BTF.
+    run(Command::new(OBJCOPY).arg("--strip-debug").arg(built).arg(object))
+}
+
+/// Paths of this machine are replaced by ones that exist nowhere: the same bytes come out in every
+/// folder, and no source line is copied into the type information.
+fn flags(linker: &Path) -> Result<Vec<String>> {
+    let mut flags: Vec<String> = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from).into();
+    flags.push(format!("-Clinker={}", linker.display()));
+    flags.push(format!("--remap-path-prefix={}=/tracer", root().display()));
+    let registries = cargo_home()?.join("registry/src");
+    for registry in fs::read_dir(&registries).into_iter().flatten().flatten() {
+        flags.push(format!("--remap-path-prefix={}=/registry", registry.path().display()));
+    }
+    Ok(flags)
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+        .context("neither CARGO_HOME nor HOME is set")
+}
+
+fn rustc() -> PathBuf {
+    std::env::var_os("TRACER_BPF_RUSTC").map_or(RUSTC.into(), PathBuf::from)
+}
+
+/// What builds the objects, and from what.
+fn record(linker: &Path) -> Result<String> {
+    let mut record =
+        String::from("# Written by `cargo xtask ebpf`: what built the objects beside this file.\n");
+    record += &output(Command::new(rustc()).arg("-vV"))?;
+    record += &output(Command::new(linker).arg("--version"))?;
+    let objcopy = output(Command::new(OBJCOPY).arg("--version"))?;
+    let version = objcopy.lines().find(|line| line.contains("version")).unwrap_or_default();
+    writeln!(record, "llvm-objcopy:{version}")?;
+    writeln!(record, "inputs: {}", inputs_hash()?)?;
+    Ok(record)
+}
+
+fn inputs_of(record: &str) -> Option<&str> {
+    record.lines().find(|line| line.starts_with("inputs: "))
+}
+
+fn inputs_hash() -> Result<String> {
+    let mut hash = Sha256::new();
+    for input in INPUTS {
+        for entry in WalkDir::new(root().join(input)).sort_by_file_name() {
+            let entry = entry?;
+            if entry.file_type().is_file() {
+                hash.update(entry.path().strip_prefix(root())?.as_os_str().as_encoded_bytes());
+                hash.update(fs::read(entry.path())?);
+            }
+        }
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}

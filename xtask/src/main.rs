@@ -1,0 +1,44 @@
+//! `cargo xtask`: what a developer of tracer does, a verb for each.
+
+mod command;
+mod ebpf;
+mod run;
+mod setup;
+mod test;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+/// What a developer of tracer does.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    /// Build tracer and run it (through sudo when not root): `cargo xtask run -- --port 443`
+    Run(run::Args),
+    /// Install what the tests need, and run all of them
+    Test(test::Args),
+    /// Build the kernel side and commit it into tracer/bpf
+    Ebpf(ebpf::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Verb::parse() {
+        Verb::Run(args) => run::run(&args),
+        Verb::Test(args) => test::test(&args),
+        Verb::Ebpf(args) => ebpf::ebpf(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}

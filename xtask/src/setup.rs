@@ -1,0 +1,88 @@
+//! Installing what building the kernel side and testing need, and saying so.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    command::{as_root, cargo, exists, run},
+    root,
+};
+
+/// For the kernel side: a compiler with the BPF target's `core` library, and LLVM for the linker.
+pub(crate) const EBPF: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22", "llvm-22-dev"];
+
+/// For the tests: what they hold tracer against, and what makes traffic.
+pub(crate) const TESTS: &[&str] =
+    &["bpftrace", "bpftool", "iproute2", "nginx-light", "curl", "redis-server", "redis-tools", "libcap2-bin"];
+
+/// The linker's version goes with [`EBPF`]'s LLVM.
+const BPF_LINKER: &str = "0.13.0";
+const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
+
+/// Installs those of the Debian packages that are missing.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    if !exists("apt-get") {
+        println!("setup: not Debian; these packages' programs must be there: {}", names.join(" "));
+        return Ok(());
+    }
+    let missing: Vec<_> = names.iter().copied().filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("setup: installing the Debian packages {}", missing.join(" "));
+    run(as_root("apt-get").args(["-qq", "update"]))?;
+    let mut install = as_root("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    // Services that packages bring are for the tests to start, not for the system.
+    run(install.args(["-qq", "-y", "--no-install-recommends", "install"]).args(missing))
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["-W", "-f=${Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.stdout == b"install ok installed")
+}
+
+/// The linker for the BPF target: the one on the path if it has the right version, else one of our
+/// own below `target`.
+pub(crate) fn bpf_linker() -> Result<PathBuf> {
+    let own_root = root().join("target/tools");
+    let own = own_root.join("bin/bpf-linker");
+    if let Some(linker) = [PathBuf::from("bpf-linker"), own.clone()].into_iter().find(is_right_linker) {
+        return Ok(linker);
+    }
+    println!("setup: installing bpf-linker {BPF_LINKER} into target/tools");
+    let mut install = cargo();
+    install.env("LLVM_PREFIX", LLVM_PREFIX).args(["install", "--quiet", "--locked", "bpf-linker", "--root"]);
+    install.arg(own_root).args(["--version", BPF_LINKER, "--no-default-features", "--features", "llvm-22"]);
+    run(&mut install)?;
+    Ok(own)
+}
+
+fn is_right_linker(linker: &PathBuf) -> bool {
+    let version = Command::new(linker).arg("--version").output();
+    version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(BPF_LINKER))
+}
+
+/// Mounts the kernel's tracing files if nobody has: an oracle reads them.
+pub(crate) fn tracefs() -> Result<()> {
+    if std::path::Path::new("/sys/kernel/tracing/events").exists() {
+        return Ok(());
+    }
+    println!("setup: mounting tracefs");
+    run(as_root("mount").args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]))
+}
+
+/// Tests without the kernel are no tests.
+pub(crate) fn kernel() -> Result<()> {
+    if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        bail!("the tests need a kernel with BTF (/sys/kernel/btf/vmlinux)");
+    }
+    Ok(())
+}

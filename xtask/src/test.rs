@@ -1,0 +1,102 @@
+//! `cargo xtask test`: set up, then everything.
+
+use std::{
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::Result;
+
+use crate::{
+    command::{cargo, run},
+    ebpf, root, setup,
+};
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only tests on the real kernel whose name contains this
+    filter: Option<String>,
+}
+
+/// A step: its name and what it does.
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("set up", set_up),
+    ("formatting", formatting),
+    ("clippy", clippy),
+    ("unit tests", unit_tests),
+    ("kernel objects are fresh", objects),
+    ("build", build),
+];
+
+/// Runs everything. A test that cannot run fails.
+pub(crate) fn test(args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    for (name, step) in STEPS {
+        // Somebody who asks for one test wants its answer.
+        if args.filter.is_some() && !matches!(*name, "set up" | "build") {
+            continue;
+        }
+        announce(name, started);
+        step()?;
+    }
+    announce("tests on the real kernel", started);
+    real_kernel(args.filter.as_deref())?;
+    announce("all passed", started);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(name: &str, started: Instant) {
+    println!("=== {name} ({} s)", started.elapsed().as_secs());
+}
+
+fn set_up() -> Result<()> {
+    setup::kernel()?;
+    setup::packages(setup::TESTS)?;
+    setup::tracefs()
+}
+
+fn formatting() -> Result<()> {
+    run(in_root().args(["fmt", "--all", "--check"]))?;
+    run(in_root().current_dir(root().join("tracer-ebpf")).args(["fmt", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    run(in_root().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn unit_tests() -> Result<()> {
+    run(in_root().args(["test", "--quiet", "--workspace", "--exclude", "tests", "--locked"]))
+}
+
+fn objects() -> Result<()> {
+    ebpf::ebpf(&ebpf::Args::check()).map(drop)
+}
+
+fn build() -> Result<()> {
+    run(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]))
+}
+
+/// One at a time: the tracer sees the whole host, so a test would see another's traffic.
+fn real_kernel(filter: Option<&str>) -> Result<()> {
+    let mut test = in_root();
+    test.args(["test", "--package", "tests", "--locked", "--no-fail-fast", "--", "--test-threads=1"]);
+    run(test.args(filter))
+}
+
+fn in_root() -> Command {
+    let mut command = cargo();
+    command.current_dir(root());
+    command
+}
