@@ -47,10 +47,12 @@ pub fn selects(ends: &Ends, netns: u32) -> bool {
             return false;
         }
     }
-    if active.addrs != 0
-        && !marks_select(active.addrs, addr_marks(ends.local_addr), addr_marks(ends.remote_addr))
-    {
-        return false;
+    if active.addrs != 0 {
+        // A listener has no peer, whose address could be among those asked for.
+        let remote = if ends.remote_port == 0 { 0 } else { addr_marks(ends.remote_addr) };
+        if !marks_select(active.addrs, addr_marks(ends.local_addr), remote) {
+            return false;
+        }
     }
     // SAFETY: user space fills the map before the program is attached and never changes it.
     active.netns == 0 || unsafe { NETNS.get(netns) }.is_some()

@@ -63,6 +63,9 @@ pub struct Ring {
     ebpf: Ebpf,
     order: Order,
     malformed: u64,
+    /// From when on the kernel program is certain to call for the next event. It does not soon
+    /// after it has called, and that may have been as late as the last look that found events.
+    calls_from: Instant,
     /// When to look even if nobody calls; `None` on a quiet host.
     next_look: Option<Instant>,
 }
@@ -87,6 +90,7 @@ impl Ring {
             ebpf,
             order: Order::default(),
             malformed: 0,
+            calls_from: Instant::now() + TICK,
             // What happened between attaching and now was announced to nobody.
             next_look: Some(Instant::now()),
         })
@@ -117,13 +121,17 @@ impl Ring {
         let complete_ns =
             self.order.latest_ns().filter(|_| more).map_or(looked_ns, |latest_ns| latest_ns.min(looked_ns));
         batch.extend(self.order.settle(complete_ns.saturating_sub(SETTLE_NS)));
-        let pause = match (more, self.order.is_empty(), taken) {
-            (true, _, _) => Some(Duration::ZERO),
-            (false, false, _) => Some(SETTLE),
-            (false, true, 0) => None,
-            (false, true, _) => Some(TICK),
+        let now = Instant::now();
+        if taken > 0 {
+            self.calls_from = now + TICK;
+        }
+        self.next_look = if more {
+            Some(now)
+        } else if !self.order.is_empty() {
+            Some(now + SETTLE)
+        } else {
+            Some(self.calls_from).filter(|at| *at > now)
         };
-        self.next_look = pause.map(|pause| Instant::now() + pause);
     }
 
     fn drain(&mut self) -> usize {

@@ -1,0 +1,21 @@
+//! Waiting for something that happens.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Longer than anything takes here; only a failure waits so long.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until `probe` answers.
+pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

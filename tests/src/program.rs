@@ -1,0 +1,159 @@
+//! Other programs, in the background, with what they print.
+
+use std::{
+    io::Read,
+    os::unix::process::ExitStatusExt as _,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::patience::until;
+
+/// A program that runs. It is killed when this goes out of scope.
+pub struct Program {
+    child: Child,
+    out: Capture,
+    err: Capture,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it printed.
+    pub out: String,
+    /// What it said on standard error.
+    pub err: String,
+    /// Its exit status.
+    pub status: ExitStatus,
+}
+
+impl Ended {
+    /// The exit status as a shell shows it.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or_default())
+    }
+}
+
+struct Capture {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Capture {
+    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let reader = stream.map(|mut stream| {
+            let bytes = Arc::clone(&bytes);
+            thread::spawn(move || {
+                let mut chunk = vec![0; 65536];
+                while let Ok(count @ 1..) = stream.read(&mut chunk) {
+                    bytes.lock().unwrap().extend_from_slice(&chunk[..count]);
+                }
+            })
+        });
+        Self { bytes, reader }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    fn end(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text()
+    }
+}
+
+impl Program {
+    /// Starts it; what it prints is collected unless the command sends it elsewhere.
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let out = Capture::of(child.stdout.take());
+        let err = Capture::of(child.stderr.take());
+        Self { child, out, err }
+    }
+
+    /// Starts it with its standard output collected.
+    pub fn collect(command: &mut Command) -> Self {
+        Self::start(command.stdout(Stdio::piped()))
+    }
+
+    /// What it has printed so far.
+    pub fn out(&self) -> String {
+        self.out.text()
+    }
+
+    /// What it has said on standard error so far.
+    pub fn err(&self) -> String {
+        self.err.text()
+    }
+
+    /// Waits until its output satisfies `condition`.
+    pub fn wait_for_out(&mut self, what: &str, condition: impl Fn(&str) -> bool) {
+        until(what, || {
+            self.check_alive(what);
+            condition(&self.out.text()).then_some(())
+        });
+    }
+
+    /// Waits until its standard error satisfies `condition`.
+    pub fn wait_for_err(&mut self, what: &str, condition: impl Fn(&str) -> bool) {
+        until(what, || {
+            let done = condition(&self.err.text());
+            if !done {
+                self.check_alive(what);
+            }
+            done.then_some(())
+        });
+    }
+
+    fn check_alive(&mut self, what: &str) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            let (out, err) = (self.out.end(), self.err.end());
+            panic!("ended ({status}) before {what}:\n{out}\n{err}");
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Ended {
+        let status = until("the program's end", || self.child.try_wait().unwrap());
+        Ended { status, out: self.out.end(), err: self.err.end() }
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub fn interrupt(self) -> Ended {
+        self.signal(Signal::INT);
+        self.wait()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs it to its end; it has to succeed.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{err}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,56 @@
+//! The tracer as a user runs it.
+
+use std::{env, path::PathBuf, process::Command};
+
+use crate::{
+    event::{Event, parse},
+    program::{Ended, Program},
+};
+
+/// The binary: the release build, or what `TRACER` names.
+pub fn binary() -> PathBuf {
+    env::var_os("TRACER").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/tracer"),
+        PathBuf::from,
+    )
+}
+
+/// A command line, split at blanks.
+pub fn command(arguments: &str) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(arguments: &str) -> Ended {
+    Program::collect(&mut command(arguments)).wait()
+}
+
+/// Starts it and waits until it is attached.
+pub fn start(arguments: &str) -> Program {
+    started(Program::collect(&mut command(arguments)))
+}
+
+/// Waits until it is attached.
+pub fn started(mut tracer: Program) -> Program {
+    tracer.wait_for_err("`tracer: ready`", |err| err.contains("tracer: ready\n"));
+    tracer
+}
+
+/// What the receipt says of `word`, as in `lost 3`.
+pub fn receipt(ended: &Ended, word: &str) -> u64 {
+    let line = ended.err.lines().find(|line| line.starts_with("tracer: seen")).expect("a receipt");
+    let after = line.split(&format!("{word} ")).nth(1).expect("the word in the receipt");
+    after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+/// Ends it with Ctrl-C; it must end well, and have lost nothing.
+pub fn finish(tracer: Program) -> Vec<Event> {
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert_eq!(receipt(&ended, "lost"), 0, "{}", ended.err);
+    let events = parse(&ended.out);
+    assert_eq!(receipt(&ended, "shown"), events.len() as u64, "{}", ended.err);
+    events
+}

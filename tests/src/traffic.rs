@@ -1,0 +1,214 @@
+//! Connections that begin and end in all the usual ways.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::{
+    place::Place,
+    program::{Program, run},
+};
+
+/// How a connection goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Scenario {
+    /// The client closes first.
+    ClientCloses,
+    /// The server closes first.
+    ServerCloses,
+    /// Nobody listens.
+    Refused,
+    /// The client aborts (`SO_LINGER` 0).
+    Reset,
+    /// The client shuts its sending side and still reads.
+    HalfClosed,
+    /// The server closes without having read.
+    Unread,
+    /// The listener closes before anybody has accepted.
+    NeverAccepted,
+    /// The server's process is killed.
+    Killed,
+}
+
+/// All of them.
+pub const SCENARIOS: [Scenario; 8] = [
+    Scenario::ClientCloses,
+    Scenario::ServerCloses,
+    Scenario::Refused,
+    Scenario::Reset,
+    Scenario::HalfClosed,
+    Scenario::Unread,
+    Scenario::NeverAccepted,
+    Scenario::Killed,
+];
+
+/// Addresses inside a [`Place`]: IPv4, IPv6, and IPv4 through an IPv6 socket.
+pub fn addresses(rng: &mut Rng) -> [IpAddr; 3] {
+    let v4 = Ipv4Addr::new(127, 77, rng.u8(..), rng.u8(1..));
+    [v4.into(), "fd77::1".parse().expect("an address"), v4.to_ipv6_mapped().into()]
+}
+
+/// Whether an address is one that only the tests use.
+pub fn is_ours(address: &str) -> bool {
+    match address.parse::<IpAddr>().expect("an address").to_canonical() {
+        IpAddr::V4(v4) => matches!(v4.octets(), [127 | 10, 77, ..]),
+        IpAddr::V6(v6) => v6.segments()[0] == 0xfd77,
+    }
+}
+
+/// A listener whose port the kernel chooses, or `port`.
+pub fn listen(address: IpAddr, port: u16) -> TcpListener {
+    let socket = Socket::new(domain(address), Type::STREAM, None).unwrap();
+    if address.is_ipv6() {
+        socket.set_only_v6(false).unwrap();
+    }
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::new(address, port).into()).unwrap();
+    socket.listen(16).unwrap();
+    socket.into()
+}
+
+/// A connection; to a v4-mapped address through an IPv6 socket.
+pub fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(domain(to.ip()), Type::STREAM, None)?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
+}
+
+fn domain(address: IpAddr) -> Domain {
+    if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 }
+}
+
+/// A port where nobody listens.
+const DISCARD: u16 = 9;
+
+/// Plays a scenario in the namespace that this thread is in.
+pub fn play(scenario: Scenario, address: IpAddr) {
+    let listener = listen(address, 0);
+    let to = listener.local_addr().unwrap();
+    match scenario {
+        Scenario::Refused => {
+            // Not the port just closed: another thread may have it by now.
+            connect(SocketAddr::new(address, DISCARD)).expect_err("nobody listens there");
+        }
+        Scenario::NeverAccepted => {
+            let mut client = connect(to).unwrap();
+            drop(listener);
+            wait_for_end(&mut client);
+        }
+        Scenario::Killed => {
+            drop(listener);
+            killed(address);
+        }
+        scenario => {
+            let client = connect(to).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            finish(scenario, client, server);
+        }
+    }
+}
+
+fn finish(scenario: Scenario, mut client: TcpStream, mut server: TcpStream) {
+    client.write_all(b"request").unwrap();
+    if !matches!(scenario, Scenario::Unread) {
+        server.read_exact(&mut [0; 7]).unwrap();
+        server.write_all(b"answer").unwrap();
+        client.read_exact(&mut [0; 6]).unwrap();
+    }
+    match scenario {
+        Scenario::ServerCloses => {
+            drop(server);
+            wait_for_end(&mut client);
+        }
+        Scenario::Reset => {
+            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(client);
+            wait_for_end(&mut server);
+        }
+        Scenario::HalfClosed => {
+            client.shutdown(Shutdown::Write).unwrap();
+            wait_for_end(&mut server);
+            server.write_all(b"more").unwrap();
+            client.read_exact(&mut [0; 4]).unwrap();
+        }
+        Scenario::Unread => {
+            server.peek(&mut [0]).unwrap();
+            drop(server);
+            wait_for_end(&mut client);
+        }
+        _ => {
+            drop(client);
+            wait_for_end(&mut server);
+        }
+    }
+}
+
+/// Waits for the peer's FIN or RST.
+pub fn wait_for_end(stream: &mut TcpStream) {
+    while let Ok(1..) = stream.read(&mut [0; 64]) {}
+}
+
+fn killed(address: IpAddr) {
+    let mut command = std::process::Command::new(actor());
+    let mut server = Program::collect(command.args(["serve", &address.to_string()]));
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    let port = server.out().trim().parse().unwrap();
+    let mut client = connect(SocketAddr::new(address, port)).unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
+    server.signal(rustix::process::Signal::KILL);
+    wait_for_end(&mut client);
+    drop(server);
+}
+
+/// The program that plays other processes.
+pub fn actor() -> std::path::PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    BUILT.call_once(|| {
+        run(std::process::Command::new(env!("CARGO"))
+            .current_dir(&folder)
+            .args(["build", "--quiet", "--bin", "actor"]));
+    });
+    folder.join("../target/debug/actor")
+}
+
+/// Plays `count` scenarios by chance, some at a time, in all the places by turns. Between the
+/// first two, which are joined by a cable, there is traffic too.
+pub fn storm(places: &[&Place], count: usize, seed: u64) {
+    let plan: Vec<_> = {
+        let mut rng = Rng::with_seed(seed);
+        (0..count)
+            .map(|_| {
+                let place = rng.usize(..places.len());
+                let address = addresses(&mut rng)[rng.usize(..3)];
+                (place, SCENARIOS[rng.usize(..SCENARIOS.len())], address)
+            })
+            .collect()
+    };
+    for group in plan.chunks(8) {
+        thread::scope(|scope| {
+            for (place, scenario, address) in group {
+                scope.spawn(move || places[*place].run(|| play(*scenario, *address)));
+            }
+        });
+    }
+    if let [left, right, ..] = places {
+        for address in ["10.77.0.2", "fd77:1::2"] {
+            across(left, right, address.parse().unwrap());
+        }
+    }
+}
+
+fn across(from: &Place, to: &Place, address: IpAddr) {
+    let listener = to.run(|| listen(address, 0));
+    let to = listener.local_addr().unwrap();
+    let client = from.run(|| connect(to)).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    finish(Scenario::ClientCloses, client, server);
+}

@@ -1,0 +1,157 @@
+//! Bad input gets a message that names cause and remedy, its exit status, and no stack trace.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+
+use tests::{
+    program::{Ended, Program},
+    tracer,
+};
+
+fn check(ended: &Ended, code: i32, message: &str, what: &str) {
+    assert_eq!(ended.code(), code, "{what}: {}", ended.err);
+    assert!(ended.err.contains(message), "{what}: expected `{message}` in:\n{}", ended.err);
+    assert!(
+        !ended.err.contains("panicked") && !ended.err.contains("RUST_BACKTRACE"),
+        "{what}: {}",
+        ended.err
+    );
+    assert!(!ended.err.contains("tracer: ready"), "{what}");
+}
+
+#[test]
+fn arguments() {
+    for (arguments, message) in [
+        (&["--port", "0"][..], "port 0 is out of range: ports are 1 to 65535"),
+        (&["--port", "65536"], "port 65536 is out of range"),
+        (&["--port", "a-b"], "`a` is not a port"),
+        (&["--port", ""], "empty port"),
+        (&["--port", "80,,81"], "empty port"),
+        (&["-L", "90-80"], "did you mean 80-90?"),
+        (&["--addr", "10.0.0.0/33"], "not an address or CIDR prefix"),
+        (&["--addr", ""], "not an address or CIDR prefix"),
+        (&["--columns", "nope"], "unknown column `nope`: `--columns help` lists them"),
+        (&["--columns", ""], "at least one column"),
+        (&["--columns", "time,time"], "named twice"),
+        (&["--buffer", "1"], "too small"),
+        (&["--buffer", "1TB"], "too large"),
+        (&["--buffer", "lots"], "`lots` is not a size"),
+        (&["--duration", "0"], "greater than zero"),
+        (&["--duration", "soon"], "such as 30s"),
+        (&["--count", "0"], "0 is not in 1.."),
+        (&["--netns", "/no/such"], "/no/such"),
+        (&["--netns", "/etc/passwd"], "not a namespace"),
+        (&["--netns", "pid:999999999"], "No such file"),
+        (&["-4", "-6"], "cannot be used with"),
+        (&["--output", "xml"], "text, json, csv"),
+        (&["--no-such-flag"], "unexpected argument"),
+        (&["no-such-command"], "no-such-command"),
+    ] {
+        let ended = Program::collect(Command::new(tracer::binary()).args(arguments)).wait();
+        check(&ended, 2, message, &arguments.join(" "));
+    }
+}
+
+/// The binary where everybody may run it.
+fn public_binary() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("tracer");
+    fs::copy(tracer::binary(), &binary).unwrap();
+    (folder, binary)
+}
+
+/// As nobody, with these capabilities.
+fn as_nobody(capabilities: &[&str], arguments: &[&str]) -> Ended {
+    let (_folder, binary) = public_binary();
+    let set = capabilities.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(",");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    if !set.is_empty() {
+        command.args(["--inh-caps", &set, "--ambient-caps", &set]);
+    }
+    Program::collect(command.arg(binary).args(arguments)).wait()
+}
+
+#[test]
+fn privileges() {
+    let ended = as_nobody(&[], &["--duration", "100ms"]);
+    check(&ended, 1, "missing CAP_BPF and CAP_PERFMON: run tracer with sudo", "nobody");
+    let ended = as_nobody(&["bpf"], &["--duration", "100ms"]);
+    check(&ended, 1, "missing CAP_PERFMON: run tracer with sudo", "CAP_BPF alone");
+    let ended = as_nobody(&["perfmon"], &["--duration", "100ms"]);
+    check(&ended, 1, "missing CAP_BPF: run tracer with sudo", "CAP_PERFMON alone");
+    let ended = as_nobody(&["bpf", "perfmon"], &["--duration", "100ms"]);
+    assert_eq!(ended.code(), 0, "both are enough: {}", ended.err);
+    let ended = as_nobody(&[], &["check"]);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.out.contains("✗ privileges"), "{}", ended.out);
+}
+
+#[test]
+fn check_says_yes_here() {
+    let ended = tracer::run("check");
+    assert_eq!(ended.code(), 0, "{}", ended.out);
+    assert!(ended.out.ends_with("tracer can run here\n"), "{}", ended.out);
+    assert!(!ended.out.contains('✗') && !ended.out.contains('\x1b'), "{}", ended.out);
+}
+
+#[test]
+fn types_that_are_missing_or_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let without_hook: Vec<u8> =
+        replace(&whole, b"btf_trace_inet_sock_set_state\0", b"btf_trace_inet_sock_xxx_state\0");
+    let without_member = replace(&whole, b"\0inet_sport\0", b"\0inet_spxrt\0");
+    for (name, bytes, message) in [
+        ("empty", &[][..], "not BTF of this machine"),
+        ("text", b"hello, this is no type information", "not BTF of this machine"),
+        ("cut", &whole[..whole.len() / 2], "cut off or damaged"),
+        ("no hook", &without_hook, "no tracepoint sock:inet_sock_set_state"),
+        ("no member", &without_member, "inet_sport` of 2 bytes in `struct tcp_sock`"),
+    ] {
+        let path = folder.path().join(name.replace(' ', "-"));
+        fs::write(&path, bytes).unwrap();
+        for arguments in [&["--duration", "100ms", "--btf"][..], &["check", "--btf"]] {
+            let ended = Program::collect(Command::new(tracer::binary()).args(arguments).arg(&path)).wait();
+            assert_eq!(ended.code(), 1, "{name}: {}", ended.err);
+            let said = ended.out + &ended.err;
+            assert!(said.contains(message) && !said.contains("panicked"), "{name}: {said}");
+        }
+    }
+    let ended = tracer::run("--duration 100ms --btf /no/such");
+    check(&ended, 1, "cannot read the kernel's type information, /no/such", "missing");
+    assert!(ended.err.contains("CONFIG_DEBUG_INFO_BTF"), "{}", ended.err);
+}
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|window| window == from).expect("in the kernel's types");
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+#[test]
+fn standard_output_closed() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" --duration 100ms >&-"]).arg(tracer::binary());
+    let ended = Program::collect(&mut command).wait();
+    check(&ended, 1, "standard output is closed", "closed");
+}
+
+#[test]
+fn standard_error_full_or_closed_is_no_panic() {
+    for redirect in ["2>/dev/full", "2>&-"] {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("exec \"$0\" --duration 100ms --netns 1 {redirect}")])
+            .arg(tracer::binary());
+        assert_eq!(Program::collect(&mut command).wait().code(), 0, "{redirect}");
+    }
+}
+
+#[test]
+fn the_buffer_says_what_it_was_rounded_to() {
+    let ended = tracer::run("--duration 100ms --netns 1 --buffer 65M");
+    assert_eq!(ended.code(), 0);
+    assert!(ended.err.contains("buffer of 65M rounded up to 64 MiB"), "{}", ended.err);
+    let ended = tracer::run("--duration 100ms --netns 1 --buffer 64MiB");
+    assert!(!ended.err.contains("rounded"), "{}", ended.err);
+}

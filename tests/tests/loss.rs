@@ -1,0 +1,87 @@
+//! What is lost is counted, exactly.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    thread,
+};
+
+use rustix::process::Signal;
+use tests::{
+    bpftrace::Counter,
+    patience::until,
+    tracer::{self, receipt},
+    traffic::{connect, listen},
+};
+
+/// So many transitions that none of the buffers below can hold them: ten a connection.
+const CONNECTIONS: usize = 3_000;
+
+fn load() {
+    thread::scope(|scope| {
+        for worker in 0..4_u8 {
+            scope.spawn(move || {
+                let listener = listen(IpAddr::from([127, 77, 3, worker]), 0);
+                let to: SocketAddr = listener.local_addr().unwrap();
+                for _ in 0..CONNECTIONS / 4 {
+                    let client = connect(to).unwrap();
+                    drop(listener.accept().unwrap());
+                    drop(client);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn shown_and_lost_are_all_that_happened() {
+    for buffer in ["4096", "64K", "1MiB"] {
+        let oracle = Counter::start();
+        let tracer = tracer::start(&format!("-o json --addr 127.77.0.0/16 --buffer {buffer}"));
+        tracer.signal(Signal::STOP);
+        load();
+        tracer.signal(Signal::CONT);
+        let ended = tracer.interrupt();
+        let happened = oracle.finish();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        let (shown, lost) = (receipt(&ended, "shown"), receipt(&ended, "lost"));
+        assert_eq!(shown, ended.out.lines().count() as u64);
+        assert_eq!(shown + lost, happened, "{}", ended.err);
+        assert!(lost > 0, "a stopped reader with {buffer} must lose something");
+        assert!(ended.err.contains("try a larger --buffer"), "{}", ended.err);
+        println!("buffer {buffer}: {shown} shown + {lost} lost = {happened}");
+    }
+}
+
+#[test]
+fn the_default_buffer_holds_what_a_busy_host_does_in_a_second() {
+    let oracle = Counter::start();
+    let tracer = tracer::start("-o json --addr 127.77.0.0/16 --strict");
+    tracer.signal(Signal::STOP);
+    load();
+    tracer.signal(Signal::CONT);
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert_eq!(receipt(&ended, "shown"), oracle.finish());
+}
+
+#[test]
+fn strict_makes_a_loss_a_failure() {
+    let tracer = tracer::start("--addr 127.77.0.0/16 --buffer 4KiB --strict");
+    tracer.signal(Signal::STOP);
+    load();
+    tracer.signal(Signal::CONT);
+    assert_eq!(tracer.interrupt().code(), 3);
+}
+
+#[test]
+fn a_loss_is_told_while_it_happens() {
+    let mut tracer = tracer::start("--addr 127.77.0.0/16 --buffer 4KiB");
+    tracer.signal(Signal::STOP);
+    load();
+    tracer.signal(Signal::CONT);
+    until("the loss to be told", || {
+        load();
+        tracer.err().contains("tracer: lost").then_some(())
+    });
+    tracer.wait_for_err("the loss", |err| err.contains("in all"));
+}

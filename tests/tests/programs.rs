@@ -1,0 +1,119 @@
+//! Real programs, and the sequences that everybody expects of them.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    process::Command,
+};
+
+use tests::{
+    event::{Event, transition},
+    patience::until,
+    place::Place,
+    program::{Program, run},
+    tracer,
+    traffic::connect,
+};
+
+/// The transitions of each socket, in order of its first.
+fn stories(events: &[Event]) -> Vec<Vec<String>> {
+    let mut cookies: Vec<u64> = Vec::new();
+    for event in events {
+        if !cookies.contains(&event.cookie) {
+            cookies.push(event.cookie);
+        }
+    }
+    let of = |cookie| events.iter().filter(move |event| event.cookie == cookie).map(transition).collect();
+    cookies.into_iter().map(of).collect()
+}
+
+const CLIENT_CLOSES: &[&str] = &[
+    "CLOSE>SYN_SENT",
+    "SYN_SENT>ESTABLISHED",
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>CLOSE",
+];
+const SERVER_FOLLOWS: &[&str] = &[
+    "LISTEN>SYN_RECV",
+    "SYN_RECV>ESTABLISHED",
+    "ESTABLISHED>CLOSE_WAIT",
+    "CLOSE_WAIT>LAST_ACK",
+    "LAST_ACK>CLOSE",
+];
+
+/// Waits for all ends, and gives the stories.
+fn seen(tracer: Program, ends: usize) -> Vec<Vec<String>> {
+    until("all ends", || (tracer.out().matches("\"new_state\":\"CLOSE\"").count() >= ends).then_some(()));
+    stories(&tracer::finish(tracer))
+}
+
+fn nginx(place: &Place) -> (tempfile::TempDir, Program) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let config = format!(
+        "daemon off; user root; error_log stderr; pid {path}/pid; events {{}} http {{ access_log off;
+         client_body_temp_path {path}/a; proxy_temp_path {path}/b; fastcgi_temp_path {path}/c;
+         uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;
+         server {{ listen 127.77.5.1:8080; location / {{ return 200 hello; }} }} }}"
+    );
+    fs::write(folder.path().join("nginx.conf"), config).unwrap();
+    let mut command = place.command("nginx");
+    let nginx = Program::collect(command.args(["-e", "stderr", "-c"]).arg(folder.path().join("nginx.conf")));
+    until("nginx to listen", || {
+        run(place.command("ss").arg("-ltn")).contains("127.77.5.1:8080").then_some(())
+    });
+    (folder, nginx)
+}
+
+#[test]
+fn curl_and_nginx() {
+    let place = Place::new();
+    let (_folder, _nginx) = nginx(&place);
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let answer = run(place.command("curl").args(["-s", "http://127.77.5.1:8080/"]));
+    assert_eq!(answer, "hello");
+    assert_eq!(seen(tracer, 2), [CLIENT_CLOSES, SERVER_FOLLOWS]);
+}
+
+#[test]
+fn a_keep_alive_client_makes_one_connection() {
+    let place = Place::new();
+    let (_folder, _nginx) = nginx(&place);
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    place.run(|| {
+        let mut client = connect("127.77.5.1:8080".parse().unwrap()).unwrap();
+        for _ in 0..10 {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"hello") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                answer.push(byte[0]);
+            }
+        }
+    });
+    assert_eq!(seen(tracer, 2), [CLIENT_CLOSES, SERVER_FOLLOWS]);
+}
+
+#[test]
+fn a_redis_session() {
+    let place = Place::new();
+    let mut command = place.command("redis-server");
+    let mut redis = Program::collect(command.args([
+        "--port",
+        "6379",
+        "--bind",
+        "127.77.6.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]));
+    redis.wait_for_out("redis", |out| out.to_lowercase().contains("ready to accept connections"));
+    let tracer = tracer::start(&format!("-o json --port 6379 --netns {}", place.name()));
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", place.name(), "redis-cli", "-h", "127.77.6.1"]);
+    assert_eq!(run(command.args(["set", "key", "value"])).trim(), "OK");
+    assert_eq!(seen(tracer, 2), [CLIENT_CLOSES, SERVER_FOLLOWS]);
+}
