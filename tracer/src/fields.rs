@@ -214,7 +214,7 @@ fn error<'a>(errno: u16) -> Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use std::{collections::HashSet, fmt::Write as _};
 
     #[test]
     fn keys_are_unique_and_can_be_listed() {
@@ -222,6 +222,31 @@ mod tests {
         assert_eq!(keys.len(), FIELDS.len());
         assert!(!keys.contains("help"));
         assert!(keys.iter().all(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    fn markdown() -> String {
+        let mut out = String::from(
+            "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
+             `-` in text.\nDefaults: **t** text, **d** JSON and CSV; **T** and **D** the same with `--raw`. This page is made \
+             from `tracer/src/fields.rs`\nby `UPDATE_DOCS=1 cargo test`.\n\n| column | title | default | meaning |\n|---|---|---|---|\n",
+        );
+        for field in FIELDS {
+            let Shown { log_text, log_data, raw_text, raw_data } = field.shown;
+            let marks = [(log_text, 't'), (log_data, 'd'), (raw_text, 'T'), (raw_data, 'D')];
+            let marks: String =
+                marks.into_iter().filter_map(|(is_shown, mark)| is_shown.then_some(mark)).collect();
+            writeln!(out, "| `{}` | {} | {marks} | {} |", field.key, field.title, field.help).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/columns.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).unwrap();
+        }
+        assert!(std::fs::read_to_string(path).unwrap() == markdown(), "run UPDATE_DOCS=1 cargo test");
     }
 
     #[test]

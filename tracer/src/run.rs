@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
 use caps::Capability;
 use tokio::runtime;
 use tracer_common::Event;
@@ -95,7 +96,7 @@ async fn capture(attached: Attached, config: Config) -> Result<(Receipt, Result<
         output: Output::default(),
         clock: Clock::new(),
         batch: Vec::new(),
-        lines: Vec::new(),
+        lines: BytesMut::new(),
         read: 0,
         losses_told: 0,
         losses_looked_at: Instant::now(),
@@ -127,7 +128,7 @@ struct Pipeline {
     output: Output,
     clock: Clock,
     batch: Vec<Event>,
-    lines: Vec<u8>,
+    lines: BytesMut,
     read: u64,
     losses_told: u64,
     losses_looked_at: Instant,

@@ -8,28 +8,25 @@ use std::{
     os::fd::AsFd as _,
 };
 
+use bytes::BytesMut;
 use tokio::task::JoinHandle;
 
 /// Standard output, with at most one write under way.
 #[derive(Default)]
 pub struct Output {
-    write: Option<JoinHandle<(Vec<u8>, io::Result<()>)>>,
-    spare: Vec<u8>,
+    write: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Output {
-    /// Starts to write `bytes`, and leaves an empty buffer in their place. Nothing may be under
-    /// way.
-    pub fn start(&mut self, bytes: &mut Vec<u8>) {
-        if bytes.is_empty() {
+    /// Starts to write `lines`, and leaves them empty. Nothing may be under way.
+    pub fn start(&mut self, lines: &mut BytesMut) {
+        if lines.is_empty() {
             return;
         }
         debug_assert!(self.write.is_none(), "one write at a time");
-        let bytes = std::mem::replace(bytes, std::mem::take(&mut self.spare));
-        self.write = Some(tokio::task::spawn_blocking(move || {
-            let result = write_all(&bytes);
-            (bytes, result)
-        }));
+        // The memory comes back to `lines` when the write drops its half.
+        let lines = lines.split().freeze();
+        self.write = Some(tokio::task::spawn_blocking(move || write_all(&lines)));
     }
 
     /// Whether a write is under way.
@@ -43,10 +40,8 @@ impl Output {
         let Some(write) = &mut self.write else {
             return Ok(());
         };
-        let (mut bytes, result) = write.await.map_err(io::Error::other)?;
+        let result = write.await.map_err(io::Error::other)?;
         self.write = None;
-        bytes.clear();
-        self.spare = bytes;
         result
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use bytes::{BufMut as _, BytesMut};
+
 use crate::{
     escape::push_escaped,
     fields::Value,
@@ -24,14 +26,14 @@ impl Csv {
 }
 
 impl Format for Csv {
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        let mut writer = csv::Writer::from_writer(out);
+    fn begin(&mut self, out: &mut BytesMut) {
+        let mut writer = csv::Writer::from_writer(out.writer());
         // Memory does not refuse bytes.
         let _ = writer.write_record(self.columns.iter().map(|field| field.key));
     }
 
-    fn line(&mut self, transition: &Transition<'_>, out: &mut Vec<u8>) {
-        let mut writer = csv::Writer::from_writer(out);
+    fn line(&mut self, transition: &Transition<'_>, out: &mut BytesMut) {
+        let mut writer = csv::Writer::from_writer(out.writer());
         for field in &self.columns {
             self.cell.clear();
             push_cell(&mut self.cell, &(field.value)(transition));

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::{BufMut as _, BytesMut};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::ser::{CompactFormatter, Formatter};
 
@@ -26,13 +27,13 @@ impl Json {
 }
 
 impl Format for Json {
-    fn begin(&mut self, _: &mut Vec<u8>) {}
+    fn begin(&mut self, _: &mut BytesMut) {}
 
-    fn line(&mut self, transition: &Transition<'_>, out: &mut Vec<u8>) {
-        let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Safe);
+    fn line(&mut self, transition: &Transition<'_>, out: &mut BytesMut) {
+        let mut serializer = serde_json::Serializer::with_formatter((&mut *out).writer(), Safe);
         // Memory does not refuse bytes, and values are plain.
         let _ = Line { columns: &self.columns, transition }.serialize(&mut serializer);
-        out.push(b'\n');
+        out.put_u8(b'\n');
     }
 }
 

@@ -4,14 +4,16 @@ pub mod csv;
 pub mod json;
 pub mod text;
 
+use bytes::BytesMut;
+
 use crate::{fields::Field, transition::Transition};
 
 /// A format turns transitions into bytes; it does no I/O and cannot fail.
 pub trait Format {
     /// What comes before the first line.
-    fn begin(&mut self, out: &mut Vec<u8>);
+    fn begin(&mut self, out: &mut BytesMut);
     /// One line.
-    fn line(&mut self, transition: &Transition<'_>, out: &mut Vec<u8>);
+    fn line(&mut self, transition: &Transition<'_>, out: &mut BytesMut);
 }
 
 /// The columns to show, in order.

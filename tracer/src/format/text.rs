@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use bytes::{BufMut as _, BytesMut};
 use jiff::tz::TimeZone;
 use tracer_common::state as number;
 use unicode_width::UnicodeWidthStr as _;
@@ -60,7 +61,7 @@ impl Text {
         }
     }
 
-    fn header(&self, out: &mut Vec<u8>) {
+    fn header(&self, out: &mut BytesMut) {
         let titles: Vec<_> = self.columns.iter().map(|field| field.title).collect();
         for (index, title) in titles.iter().enumerate() {
             self.pad(index, title, self.colour.then(|| Style::new().bold()), out);
@@ -81,21 +82,21 @@ impl Text {
         widened
     }
 
-    fn pad(&self, index: usize, cell: &str, style: Option<Style>, out: &mut Vec<u8>) {
+    fn pad(&self, index: usize, cell: &str, style: Option<Style>, out: &mut BytesMut) {
         let is_last = index + 1 == self.columns.len();
         let blanks = self.widths[index].saturating_sub(cell.width());
         if self.columns[index].right {
-            out.resize(out.len() + blanks, b' ');
+            out.put_bytes(b' ', blanks);
         }
         let style = style.unwrap_or_default();
         out.extend_from_slice(style.render().to_string().as_bytes());
         out.extend_from_slice(cell.as_bytes());
         out.extend_from_slice(style.render_reset().to_string().as_bytes());
         if is_last {
-            out.push(b'\n');
+            out.put_u8(b'\n');
         } else {
             let blanks = if self.columns[index].right { 0 } else { blanks };
-            out.resize(out.len() + blanks + 1, b' ');
+            out.put_bytes(b' ', blanks + 1);
         }
     }
 
@@ -128,11 +129,11 @@ impl Text {
 }
 
 impl Format for Text {
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn begin(&mut self, out: &mut BytesMut) {
         self.header(out);
     }
 
-    fn line(&mut self, transition: &Transition<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, transition: &Transition<'_>, out: &mut BytesMut) {
         self.fill(transition);
         if self.widen() {
             self.header(out);

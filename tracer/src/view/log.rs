@@ -1,5 +1,6 @@
 //! The log: a line for each transition.
 
+use bytes::BytesMut;
 use tracer_common::Event;
 
 use crate::{clock::Clock, format::Format, transition::Transition};
@@ -20,12 +21,12 @@ impl Log {
     }
 
     /// What comes before the first line.
-    pub fn begin(&mut self, out: &mut Vec<u8>) {
+    pub fn begin(&mut self, out: &mut BytesMut) {
         self.format.begin(out);
     }
 
     /// Appends the event's line to `out`; false once the limit is reached.
-    pub fn show(&mut self, event: &Event, clock: &Clock, out: &mut Vec<u8>) -> bool {
+    pub fn show(&mut self, event: &Event, clock: &Clock, out: &mut BytesMut) -> bool {
         if self.is_full() {
             return false;
         }
