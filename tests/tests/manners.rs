@@ -202,7 +202,7 @@ fn the_kernel_sides_own_words_come_with_vv() {
 /// own, because a program has to be pinned somewhere.
 #[test]
 fn libbpf_loads_the_shipped_object() {
-    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer/bpf/tracer.bpf.o");
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer/bpf/transitions.bpf.o");
     let script = "mount -t bpf bpf /sys/fs/bpf && bpftool prog load \"$0\" /sys/fs/bpf/tracer-test";
     run(Command::new("unshare").args(["--mount", "sh", "-c", script, object]));
 }

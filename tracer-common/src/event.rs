@@ -16,12 +16,16 @@ pub mod flag {
     pub const LINGER_ZERO: u16 = 1 << 3;
     /// `SOCK_KEEPOPEN`: `SO_KEEPALIVE` is on.
     pub const KEEPALIVE: u16 = 1 << 4;
+    /// Only in a sighting: no full socket any more but a timewait socket, which the kernel puts in
+    /// the place of one that has nothing left to do but to wait. Its states are what it waits in.
+    pub const TIME_WAIT: u16 = 1 << 5;
 }
 
 /// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 
-/// One state transition with the facts that stood in the socket at that moment.
+/// One state transition with the facts that stood in the socket at that moment; or, with both
+/// states the same, the sighting of a socket that is there.
 ///
 /// All numbers are in host byte order. A fact that the running kernel does not offer is 0; which
 /// ones those are is constant for a kernel and known from the member offsets

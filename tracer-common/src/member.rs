@@ -47,6 +47,12 @@ members! {
     RemoteV6 = "sock" "__sk_common.skc_v6_daddr" 16 optional;
     /// Remote IPv4 address.
     RemoteV4 = "sock" "__sk_common.skc_daddr" 4 required;
+    /// State.
+    State = "sock" "__sk_common.skc_state" 1 required;
+    /// Local port, in host byte order; not kept to the end, but timewait sockets have it too.
+    Num = "sock" "__sk_common.skc_num" 2 required;
+    /// Local IPv4 address, where timewait sockets have it too.
+    BoundV4 = "sock" "__sk_common.skc_rcv_saddr" 4 required;
     /// Remote port, in network byte order.
     RemotePort = "sock" "__sk_common.skc_dport" 2 required;
     /// Network namespace.
@@ -95,6 +101,16 @@ members! {
     WriteSeq = "tcp_sock" "write_seq" 4 optional;
     /// First byte not acknowledged.
     SndUna = "tcp_sock" "snd_una" 4 optional;
+    /// What a timewait socket waits in: TIME_WAIT, or FIN_WAIT2.
+    TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
+    /// The sock of a socket.
+    SocketSock = "socket" "sk" 8 optional;
+    /// Process id.
+    TaskTgid = "task_struct" "tgid" 4 optional;
+    /// The process's first thread.
+    TaskLeader = "task_struct" "group_leader" 8 optional;
+    /// A thread's name.
+    TaskComm = "task_struct" "comm" 16 optional;
 }
 
 /// How many members there are.

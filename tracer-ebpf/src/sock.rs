@@ -2,7 +2,7 @@
 
 use aya_ebpf::{Global, helpers::generated as helpers};
 use tracer_common::{
-    event::{AF_INET, flag},
+    event::{AF_INET, COMM_LEN, flag},
     member::{ABSENT, COUNT, Member, SockFlag},
     state,
 };
@@ -62,6 +62,12 @@ macro_rules! follow {
     }};
 }
 
+/// Offset of a member, a constant to the verifier.
+#[inline(always)]
+pub fn offset(member: Member) -> u32 {
+    OFFSETS[member as usize].load()
+}
+
 impl Sock {
     /// The socket, if it is TCP's: the hook fires for MPTCP and SCTP too.
     #[inline(always)]
@@ -80,7 +86,7 @@ impl Sock {
         let (local_addr, remote_addr) = if family == AF_INET {
             (mapped(load!(self.tcp, LocalV4 as u32)), mapped(load!(self.sk, RemoteV4 as u32)))
         } else {
-            (self.address(Member::LocalV6), self.address(Member::RemoteV6))
+            (address(self.sk, Member::LocalV6), address(self.sk, Member::RemoteV6))
         };
         Ends {
             local_addr,
@@ -92,16 +98,8 @@ impl Sock {
     }
 
     #[inline(always)]
-    fn address(self, member: Member) -> [u32; 4] {
-        let offset = OFFSETS[member as usize].load();
-        if offset == ABSENT {
-            return [0; 4];
-        }
-        // SAFETY: as in `load`, four words of an `in6_addr`.
-        unsafe {
-            let words = self.sk.add(offset as usize).cast::<u32>();
-            [words.read(), words.add(1).read(), words.add(2).read(), words.add(3).read()]
-        }
+    pub fn state(self) -> u8 {
+        load!(self.sk, State as u8)
     }
 
     #[inline(always)]
@@ -200,6 +198,101 @@ impl Sock {
             flags |= flag::KEEPALIVE;
         }
         flags
+    }
+}
+
+/// A socket that is no full one any more: the kernel keeps only what TIME_WAIT needs.
+#[derive(Clone, Copy)]
+pub struct Waiting {
+    socket: *const u8,
+    waiting: *const u8,
+}
+
+impl Waiting {
+    /// The timewait socket, if it is one of TCP's.
+    #[inline(always)]
+    pub fn tcp(socket: *const core::ffi::c_void) -> Option<Self> {
+        // SAFETY: the iterator's argument is a valid socket; the helper checks what it is.
+        let waiting = unsafe { helpers::bpf_skc_to_tcp_timewait_sock(socket.cast_mut()) };
+        if waiting.is_null() {
+            return None;
+        }
+        Some(Self { socket: socket.cast(), waiting: waiting.cast_const().cast() })
+    }
+
+    #[inline(always)]
+    pub fn substate(self) -> u8 {
+        load!(self.waiting, TimeWaitSubstate as u8)
+    }
+
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        // SAFETY: the cookie is in the part that all sockets have.
+        unsafe { helpers::bpf_get_socket_cookie(self.socket.cast_mut().cast()) }
+    }
+
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        follow!(self.socket, Net, NetInum as u32)
+    }
+
+    #[inline(always)]
+    pub fn ends(self) -> Ends {
+        let family = load!(self.socket, Family as u16) as u8;
+        let (local_addr, remote_addr) = if family == AF_INET {
+            (mapped(load!(self.socket, BoundV4 as u32)), mapped(load!(self.socket, RemoteV4 as u32)))
+        } else {
+            (address(self.socket, Member::LocalV6), address(self.socket, Member::RemoteV6))
+        };
+        Ends {
+            local_addr,
+            remote_addr,
+            local_port: load!(self.socket, Num as u16),
+            remote_port: u16::from_be(load!(self.socket, RemotePort as u16)),
+            family,
+        }
+    }
+}
+
+/// A task.
+#[derive(Clone, Copy)]
+pub struct Task(pub *const u8);
+
+impl Task {
+    #[inline(always)]
+    pub fn pid(self) -> u32 {
+        load!(self.0, TaskTgid as u32)
+    }
+
+    /// The process's name, which is its first thread's.
+    #[inline(always)]
+    pub fn comm(self) -> [u8; COMM_LEN] {
+        let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
+        if leader == ABSENT || comm == ABSENT {
+            return [0; COMM_LEN];
+        }
+        // SAFETY: as in `load`, two words of the name.
+        let words: [u64; 2] = unsafe {
+            let leader: *const u8 = self.0.add(leader as usize).cast::<*const u8>().read();
+            let comm = leader.add(comm as usize).cast::<u64>();
+            [comm.read(), comm.add(1).read()]
+        };
+        // SAFETY: the same size, and any value is valid.
+        unsafe { core::mem::transmute(words) }
+    }
+}
+
+/// An IPv6 address as its words, which the verifier checks one by one.
+#[inline(always)]
+fn address(base: *const u8, member: Member) -> [u32; 4] {
+    let offset = offset(member);
+    if offset == ABSENT {
+        return [0; 4];
+    }
+    // SAFETY: as in `load`, four words of an `in6_addr`.
+    unsafe {
+        let words = base.add(offset as usize).cast::<u32>();
+        [words.read(), words.add(1).read(), words.add(2).read(), words.add(3).read()]
     }
 }
 

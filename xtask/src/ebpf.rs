@@ -32,8 +32,12 @@ impl Args {
     }
 }
 
-/// An object: its file and the features that it is built with.
-const OBJECTS: [(&str, &[&str]); 2] = [("tracer.bpf.o", &[]), ("tracer-debug.bpf.o", &["--features", "log"])];
+/// An object: its file, and the arguments that build it.
+const OBJECTS: [(&str, &[&str]); 3] = [
+    ("transitions.bpf.o", &["--bin", "tracer-transitions"]),
+    ("transitions-debug.bpf.o", &["--bin", "tracer-transitions", "--features", "log"]),
+    ("sockets.bpf.o", &["--bin", "tracer-sockets"]),
+];
 
 /// What the objects are made from.
 const INPUTS: [&str; 5] = [
@@ -59,8 +63,8 @@ pub(crate) fn ebpf(args: &Args) -> Result<ExitCode> {
     let target = root().join("target/ebpf");
     fs::create_dir_all(&target)?;
     let record = record(&linker)?;
-    for (object, features) in OBJECTS {
-        build(&linker, features, &target, &target.join(object))?;
+    for (object, arguments) in OBJECTS {
+        build(&linker, arguments, &target, &target.join(object))?;
     }
     if args.check {
         return check(&committed, &target, &record);
@@ -97,7 +101,7 @@ fn check(committed: &Path, built: &Path, record: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(linker: &Path, features: &[&str], target: &Path, object: &Path) -> Result<()> {
+fn build(linker: &Path, arguments: &[&str], target: &Path, object: &Path) -> Result<()> {
     let mut build = cargo();
     build
         .current_dir(root().join("tracer-ebpf"))
@@ -108,9 +112,9 @@ fn build(linker: &Path, features: &[&str], target: &Path, object: &Path) -> Resu
         .env_remove("RUSTC_WRAPPER")
         .args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target)
-        .args(features);
+        .args(arguments);
     run(&mut build)?;
-    let built = target.join(TARGET).join("release/tracer-ebpf");
+    let built = target.join(TARGET).join("release").join(arguments[1]);
     // DWARF is ten times the program and nothing reads it; the loader and the verifier read BTF.
     run(Command::new(OBJCOPY).arg("--strip-debug").arg(built).arg(object))
 }

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/tracer.bpf.o");
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions.bpf.o");
 /// The same with diagnostics of its own.
-static DEBUG_OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/tracer-debug.bpf.o");
+static DEBUG_OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions-debug.bpf.o");
 
 /// What the kernel program is to do.
 #[derive(Clone, Debug)]

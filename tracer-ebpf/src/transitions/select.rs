@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_common::filter::{Active, PORTS, family, selects as marks_select};
 
-use crate::sock::Ends;
+use tracer_ebpf::sock::Ends;
 
 #[unsafe(no_mangle)]
 static ACTIVE: Global<Active> = Global::new(Active { ports: 0, addrs: 0, families: family::ANY, netns: 0 });

@@ -8,7 +8,6 @@
 
 mod deliver;
 mod select;
-mod sock;
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated as helpers},
@@ -20,7 +19,7 @@ use tracer_common::{
     event::{COMM_LEN, Counter},
 };
 
-use crate::sock::Sock;
+use tracer_ebpf::sock::Sock;
 
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -92,14 +91,3 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     entry.submit(deliver::wakeup(time_ns));
     0
 }
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    // SAFETY: the verifier refuses a program in which this could be reached.
-    unsafe { core::hint::unreachable_unchecked() }
-}
-
-/// `bpf_get_socket_cookie` on a socket of a tracing program (5.12) is for GPL-compatible programs.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

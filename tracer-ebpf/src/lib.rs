@@ -1,0 +1,16 @@
+//! What the kernel programs share: reading sockets, and what every program must have.
+
+#![no_std]
+
+pub mod sock;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: the verifier refuses a program in which this could be reached.
+    unsafe { core::hint::unreachable_unchecked() }
+}
+
+/// `bpf_get_socket_cookie` on a socket of a tracing program (5.12) is for GPL-compatible programs.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
