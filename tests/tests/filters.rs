@@ -160,7 +160,7 @@ fn compare(mode: &str) {
 
 #[test]
 fn filters_select_what_they_say() {
-    compare("");
+    compare("--no-timewait");
 }
 
 #[test]

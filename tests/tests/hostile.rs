@@ -38,7 +38,7 @@ fn assert_tame(out: &str) {
 
 #[test]
 fn text_keeps_its_lines() {
-    let out = printed("");
+    let out = printed("--columns time,comm,local,remote,old_state,new_state");
     assert_tame(&out);
     let last = |line: &str| line.trim_end().ends_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
     assert!(out.lines().all(last), "{out}");

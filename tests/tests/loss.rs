@@ -1,14 +1,18 @@
 //! What is lost is counted, exactly.
 
 use std::{
+    io::Read as _,
     net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    process::Stdio,
     thread,
+    time::Duration,
 };
 
 use rustix::process::Signal;
 use tests::{
     bpftrace::Counter,
-    patience::until,
+    program::Program,
     tracer::{self, receipt},
     traffic::{connect, listen},
 };
@@ -36,7 +40,7 @@ fn load() {
 fn shown_and_lost_are_all_that_happened() {
     for buffer in ["4096", "64K", "1MiB"] {
         let oracle = Counter::start();
-        let tracer = tracer::start(&format!("-o json --addr 127.77.0.0/16 --buffer {buffer}"));
+        let tracer = tracer::start(&format!("--raw -o json --addr 127.77.0.0/16 --buffer {buffer}"));
         tracer.signal(Signal::STOP);
         load();
         tracer.signal(Signal::CONT);
@@ -55,7 +59,7 @@ fn shown_and_lost_are_all_that_happened() {
 #[test]
 fn the_default_buffer_holds_what_a_busy_host_does_in_a_second() {
     let oracle = Counter::start();
-    let tracer = tracer::start("-o json --addr 127.77.0.0/16 --strict");
+    let tracer = tracer::start("--raw -o json --addr 127.77.0.0/16 --strict");
     tracer.signal(Signal::STOP);
     load();
     tracer.signal(Signal::CONT);
@@ -74,14 +78,38 @@ fn strict_makes_a_loss_a_failure() {
 }
 
 #[test]
-fn a_loss_is_told_while_it_happens() {
+fn a_loss_is_told_though_nothing_else_happens() {
     let mut tracer = tracer::start("--addr 127.77.0.0/16 --buffer 4KiB");
     tracer.signal(Signal::STOP);
     load();
     tracer.signal(Signal::CONT);
-    until("the loss to be told", || {
-        load();
-        tracer.err().contains("tracer: lost").then_some(())
+    tracer.wait_for_err("the loss", |err| err.contains("tracer: lost") && err.contains("in all"));
+}
+
+/// A reader that is slow, but reads, gets everything, however long it takes.
+#[test]
+fn a_slow_reader_gets_everything() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = tracer::command("--raw -o json --addr 127.77.0.0/16");
+    let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
+    drop(command);
+    load();
+    tracer.signal(Signal::INT);
+    let slow = thread::spawn(move || {
+        let mut reader = reader;
+        let (mut chunk, mut lines) = (vec![0; 65_536], 0);
+        loop {
+            match reader.read(&mut chunk).unwrap() {
+                0 => return lines,
+                count => lines += chunk[..count].split(|byte| *byte == b'\n').count() - 1,
+            }
+            // A hundred of these take as long as a reader that reads nothing is given.
+            thread::sleep(Duration::from_millis(50));
+        }
     });
-    tracer.wait_for_err("the loss", |err| err.contains("in all"));
+    let lines = slow.join().unwrap() as u64;
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert_eq!(receipt(&ended, "shown"), lines);
+    assert_eq!(receipt(&ended, "seen"), lines + receipt(&ended, "filtered"));
 }

@@ -32,7 +32,7 @@ const CLIENT_CLOSES: &[&str] = &[
     "SYN_SENT>ESTABLISHED",
     "ESTABLISHED>FIN_WAIT1",
     "FIN_WAIT1>FIN_WAIT2",
-    "FIN_WAIT2>CLOSE",
+    "FIN_WAIT2>TIME_WAIT",
 ];
 const SERVER_FOLLOWS: &[&str] = &[
     "LISTEN>SYN_RECV",
@@ -44,7 +44,7 @@ const SERVER_FOLLOWS: &[&str] = &[
 
 /// Waits for all ends, and gives the stories.
 fn seen(tracer: Program, ends: usize) -> Vec<Vec<String>> {
-    until("all ends", || (tracer.out().matches("\"new_state\":\"CLOSE\"").count() >= ends).then_some(()));
+    until("all ends", || (tracer.out().matches("\"reason\":\"fin-").count() >= ends).then_some(()));
     stories(&tracer::finish(tracer))
 }
 

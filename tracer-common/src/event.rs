@@ -19,6 +19,9 @@ pub mod flag {
     /// Only in a sighting: no full socket any more but a timewait socket, which the kernel puts in
     /// the place of one that has nothing left to do but to wait. Its states are what it waits in.
     pub const TIME_WAIT: u16 = 1 << 5;
+    /// The local port is not chosen yet (`skc_num` is 0 at `CLOSE -> SYN_SENT`). `inet_sport` may
+    /// then hold the port of the connection that the socket had before.
+    pub const UNBOUND: u16 = 1 << 6;
 }
 
 /// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
@@ -45,7 +48,7 @@ pub struct Event {
     pub cgroup: u64,
     /// Payload bytes acknowledged by the peer; SYN and FIN count as one each.
     pub bytes_acked: u64,
-    /// Payload bytes received in order.
+    /// Bytes received in order; the peer's FIN counts as one.
     pub bytes_received: u64,
     /// Local address as IPv6 in network byte order; an IPv4 socket's is v4-mapped.
     pub local_addr: [u8; 16],
@@ -74,7 +77,7 @@ pub struct Event {
     pub error: u16,
     /// The CPU that the event happened on.
     pub cpu: u16,
-    /// Local port from `inet_sport`, which unlike `skc_num` lasts to the end; 0 while not chosen.
+    /// Local port from `inet_sport`, which unlike `skc_num` lasts to the end; see [`flag::UNBOUND`].
     pub local_port: u16,
     /// Remote port; 0 for a listener.
     pub remote_port: u16,
@@ -92,8 +95,25 @@ pub struct Event {
     pub reserved: u16,
 }
 
+/// What an event takes up in the ring buffer: the record's header (`BPF_RINGBUF_HDR_SZ`) and itself.
+pub const RECORD_SIZE: u64 = 8 + size_of::<Event>() as u64;
+
 const _: () = assert!(size_of::<Event>() == 136, "no padding, no surprise");
 const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees");
+
+/// A timewait socket that is there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Waiting {
+    /// Cookie of the socket whose place it took.
+    pub cookie: u64,
+    /// What it waits in: TIME_WAIT or FIN_WAIT2.
+    pub state: u64,
+}
 
 /// `AF_INET`
 pub const AF_INET: u8 = 2;

@@ -52,6 +52,7 @@ pub const PORTS: usize = 1 << 16;
 /// code of those that are not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::Immutable))]
 pub struct Active {
     /// Kinds of mark in use on ports.
     pub ports: u8,
@@ -61,6 +62,9 @@ pub struct Active {
     pub families: u8,
     /// 1 if only listed network namespaces pass.
     pub netns: u8,
+    /// 1 if user space tells stories: it then gets what it needs for them, and filters again.
+    /// Beginnings whose port is not chosen yet, what follows them, and listeners.
+    pub story: u8,
 }
 
 #[cfg(test)]

@@ -26,7 +26,12 @@ macro_rules! members {
         #[repr(usize)]
         pub enum Member { $($(#[$doc])* $name,)* }
 
-        /// All members, in the order of [`Member`].
+        impl Member {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+
+        /// What each is, in the order of [`Member`].
         pub const SPECS: &[Spec] = &[$(Spec {
             container: $container,
             path: $path,

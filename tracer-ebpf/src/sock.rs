@@ -28,13 +28,10 @@ pub struct Ends {
     pub family: u8,
 }
 
-/// A TCP socket: the same object as the kernel's types `sock` and `tcp_sock`, because the verifier
-/// allows loads only within the type that a pointer has.
+/// A TCP socket: a pointer of the kernel's type `tcp_sock`, which begins with a `sock`; the
+/// verifier allows loads only within the type that a pointer has.
 #[derive(Clone, Copy)]
-pub struct Sock {
-    sk: *const u8,
-    tcp: *const u8,
-}
+pub struct Sock(*const u8);
 
 macro_rules! load {
     ($base:expr, $member:ident as $type:ty) => {{
@@ -77,40 +74,40 @@ impl Sock {
         if tcp.is_null() {
             return None;
         }
-        Some(Self { sk: sk.cast(), tcp: tcp.cast_const().cast() })
+        Some(Self(tcp.cast_const().cast()))
     }
 
     #[inline(always)]
     pub fn ends(self) -> Ends {
-        let family = load!(self.sk, Family as u16) as u8;
+        let family = load!(self.0, Family as u16) as u8;
         let (local_addr, remote_addr) = if family == AF_INET {
-            (mapped(load!(self.tcp, LocalV4 as u32)), mapped(load!(self.sk, RemoteV4 as u32)))
+            (mapped(load!(self.0, LocalV4 as u32)), mapped(load!(self.0, RemoteV4 as u32)))
         } else {
-            (address(self.sk, Member::LocalV6), address(self.sk, Member::RemoteV6))
+            (address(self.0, Member::LocalV6), address(self.0, Member::RemoteV6))
         };
         Ends {
             local_addr,
             remote_addr,
-            local_port: u16::from_be(load!(self.tcp, LocalPort as u16)),
-            remote_port: u16::from_be(load!(self.sk, RemotePort as u16)),
+            local_port: u16::from_be(load!(self.0, LocalPort as u16)),
+            remote_port: u16::from_be(load!(self.0, RemotePort as u16)),
             family,
         }
     }
 
     #[inline(always)]
     pub fn state(self) -> u8 {
-        load!(self.sk, State as u8)
+        load!(self.0, State as u8)
     }
 
     #[inline(always)]
     pub fn cookie(self) -> u64 {
         // SAFETY: a valid socket; the helper gives it a cookie if it has none.
-        unsafe { helpers::bpf_get_socket_cookie(self.sk.cast_mut().cast()) }
+        unsafe { helpers::bpf_get_socket_cookie(self.0.cast_mut().cast()) }
     }
 
     #[inline(always)]
     pub fn netns(self) -> u32 {
-        follow!(self.sk, Net, NetInum as u32)
+        follow!(self.0, Net, NetInum as u32)
     }
 
     #[inline(always)]
@@ -120,67 +117,75 @@ impl Sock {
             return 0;
         }
         // SAFETY: as in `load`.
-        let cgroup: *const u8 = unsafe { self.sk.add(offset as usize).cast::<*const u8>().read() };
+        let cgroup: *const u8 = unsafe { self.0.add(offset as usize).cast::<*const u8>().read() };
         follow!(cgroup, CgroupNode, NodeId as u64)
     }
 
     #[inline(always)]
     pub fn uid(self) -> u32 {
-        load!(self.sk, Uid as u32)
+        load!(self.0, Uid as u32)
     }
 
     #[inline(always)]
     pub fn error(self) -> u16 {
-        load!(self.sk, Err as u32) as u16
+        load!(self.0, Err as u32) as u16
     }
 
     #[inline(always)]
     pub fn shutdown(self) -> u8 {
-        load!(self.sk, Shutdown as u8) & SHUTDOWN_MASK
+        load!(self.0, Shutdown as u8) & SHUTDOWN_MASK
     }
 
     #[inline(always)]
     pub fn bytes_acked(self) -> u64 {
-        load!(self.tcp, BytesAcked as u64)
+        load!(self.0, BytesAcked as u64)
     }
 
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
-        load!(self.tcp, BytesReceived as u64)
+        load!(self.0, BytesReceived as u64)
     }
 
     #[inline(always)]
     pub fn srtt_us(self) -> u32 {
-        load!(self.tcp, Srtt as u32) >> 3
+        load!(self.0, Srtt as u32) >> 3
     }
 
     #[inline(always)]
     pub fn retransmits(self) -> u32 {
-        load!(self.tcp, TotalRetrans as u32)
+        load!(self.0, TotalRetrans as u32)
     }
 
-    /// Receive and send queue as `ss` shows them. A listener's are its accept queue and that
-    /// queue's limit; it is one when it enters LISTEN and when it leaves it for CLOSE.
+    /// Whether the socket has no local port of its own.
+    #[inline(always)]
+    pub fn is_unbound(self) -> bool {
+        load!(self.0, Num as u16) == 0
+    }
+
+    /// Receive and send queue as `ss` shows them; a listener's are its accept queue and that
+    /// queue's limit. A connection that begins has none: its sequence numbers are still those of
+    /// the listener, or of the connection that the socket had before.
     #[inline(always)]
     pub fn queues(self, old_state: i32, new_state: i32) -> (u32, u32) {
-        let listener = new_state == i32::from(state::LISTEN)
-            || (old_state == i32::from(state::LISTEN) && new_state == i32::from(state::CLOSE));
-        if listener {
-            return (load!(self.sk, AckBacklog as u32), load!(self.sk, MaxAckBacklog as u32));
+        if is_listener(old_state, new_state) {
+            return (load!(self.0, AckBacklog as u32), load!(self.0, MaxAckBacklog as u32));
         }
-        let received = load!(self.tcp, RcvNxt as u32);
-        let read = load!(self.tcp, CopiedSeq as u32);
-        let written = load!(self.tcp, WriteSeq as u32);
-        let acked = load!(self.tcp, SndUna as u32);
-        (u32::wrapping_sub(received, read), u32::wrapping_sub(written, acked))
+        if new_state == i32::from(state::SYN_SENT) || old_state == i32::from(state::LISTEN) {
+            return (0, 0);
+        }
+        let received = load!(self.0, RcvNxt as u32);
+        let read = load!(self.0, CopiedSeq as u32);
+        let written = load!(self.0, WriteSeq as u32);
+        let acked = load!(self.0, SndUna as u32);
+        (distance(read, received), distance(acked, written))
     }
 
     #[inline(always)]
     pub fn flags(self) -> u16 {
-        let kernel: u64 = load!(self.sk, Flags as u64);
+        let kernel: u64 = load!(self.0, Flags as u64);
         let is_set = |flag: SockFlag| (kernel >> FLAG_BITS[flag as usize].load()) & 1;
-        let owned: u32 = load!(self.sk, LockOwned as u32);
-        let linger_time: u64 = load!(self.sk, LingerTime as u64);
+        let owned: u32 = load!(self.0, LockOwned as u32);
+        let linger_time: u64 = load!(self.0, LingerTime as u64);
         let mut flags = 0;
         if owned != 0 {
             flags |= flag::OWNED;
@@ -191,7 +196,8 @@ impl Sock {
         if is_set(SockFlag::Dead) != 0 {
             flags |= flag::DEAD;
         }
-        if is_set(SockFlag::Linger) != 0 && linger_time == 0 {
+        let knows_linger = offset(Member::LingerTime) != ABSENT;
+        if knows_linger && is_set(SockFlag::Linger) != 0 && linger_time == 0 {
             flags |= flag::LINGER_ZERO;
         }
         if is_set(SockFlag::KeepOpen) != 0 {
@@ -203,12 +209,12 @@ impl Sock {
 
 /// A socket that is no full one any more: the kernel keeps only what TIME_WAIT needs.
 #[derive(Clone, Copy)]
-pub struct Waiting {
+pub struct TimeWait {
     socket: *const u8,
     waiting: *const u8,
 }
 
-impl Waiting {
+impl TimeWait {
     /// The timewait socket, if it is one of TCP's.
     #[inline(always)]
     pub fn tcp(socket: *const core::ffi::c_void) -> Option<Self> {
@@ -294,6 +300,21 @@ fn address(base: *const u8, member: Member) -> [u32; 4] {
         let words = base.add(offset as usize).cast::<u32>();
         [words.read(), words.add(1).read(), words.add(2).read(), words.add(3).read()]
     }
+}
+
+/// Whether a socket is a listener: when it enters LISTEN, is in it, or leaves it for CLOSE. What
+/// leaves it for SYN_RECV is a new connection.
+#[inline(always)]
+pub fn is_listener(old_state: i32, new_state: i32) -> bool {
+    new_state == i32::from(state::LISTEN)
+        || (old_state == i32::from(state::LISTEN) && new_state == i32::from(state::CLOSE))
+}
+
+/// Bytes between two sequence numbers (RFC 9293, 3.4); 0 if they are the wrong way round.
+#[inline(always)]
+fn distance(from: u32, to: u32) -> u32 {
+    let distance = u32::wrapping_sub(to, from);
+    if distance > i32::MAX as u32 { 0 } else { distance }
 }
 
 /// An IPv4 address as `::ffff:a.b.c.d`, which is also how the tracepoint itself puts it.

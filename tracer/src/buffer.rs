@@ -3,7 +3,9 @@
 use std::{fmt, str::FromStr};
 
 use bytesize::ByteSize;
-use tracer_common::Event;
+use tracer_common::event::RECORD_SIZE;
+
+use crate::escape::escaped;
 
 /// A size that the kernel accepts: a power of two, at least a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +19,10 @@ pub enum Error {
     NotASize(String),
     /// Below a page.
     #[error("a buffer of {0} is too small: 4 KiB is the least, 64 MiB the default")]
-    TooSmall(ByteSize),
+    TooSmall(String),
     /// Above what the kernel takes.
     #[error("a buffer of {0} is too large: 2 GiB is the most that the kernel takes")]
-    TooLarge(ByteSize),
+    TooLarge(String),
 }
 
 const SMALLEST: u64 = 4096;
@@ -32,9 +34,6 @@ const DEFAULT: BufferSize = BufferSize(64 << 20);
 
 /// Wake the reader when this much more waits, or half the buffer if that is less.
 const WAKE_BYTES: u64 = 1 << 20;
-
-/// An event and the header that the ring buffer puts before it.
-const RECORD: u64 = 8 + size_of::<Event>() as u64;
 
 impl Default for BufferSize {
     fn default() -> Self {
@@ -52,7 +51,7 @@ impl BufferSize {
     /// How many events fit.
     #[must_use]
     pub const fn events(self) -> u64 {
-        self.0 as u64 / RECORD
+        self.0 as u64 / RECORD_SIZE
     }
 
     /// How much has to collect before the reader is woken early.
@@ -77,10 +76,10 @@ impl FromStr for Request {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let asked: ByteSize = text.parse().map_err(|_| Error::NotASize(text.to_owned()))?;
+        let asked: ByteSize = text.parse().map_err(|_| Error::NotASize(escaped(text.as_bytes())))?;
         match asked.as_u64() {
-            bytes if bytes < SMALLEST => Err(Error::TooSmall(asked)),
-            bytes if bytes > LARGEST => Err(Error::TooLarge(asked)),
+            bytes if bytes < SMALLEST => Err(Error::TooSmall(text.to_owned())),
+            bytes if bytes > LARGEST => Err(Error::TooLarge(text.to_owned())),
             bytes => {
                 let rounded = u32::try_from(bytes.next_power_of_two());
                 rounded
@@ -89,7 +88,7 @@ impl FromStr for Request {
                         is_rounded: u64::from(size) != bytes,
                         size: BufferSize(size),
                     })
-                    .map_err(|_| Error::TooLarge(asked))
+                    .map_err(|_| Error::TooLarge(text.to_owned()))
             }
         }
     }

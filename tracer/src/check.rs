@@ -1,19 +1,28 @@
 //! `tracer check`: can it run here, with which features?
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use anstyle::{AnsiColor, Style};
+use tracer_common::member::SPECS;
 
 use crate::{
     buffer::BufferSize,
     cli::CheckArgs,
     config::use_colour,
+    escape::escaped,
     filter::Filter,
+    say::say,
     source::kernel::{
         HOOK,
         load::{self, Options},
-        preflight,
+        namespaces, preflight,
+        ring::Ring,
     },
+    write::write_whole,
 };
 
 /// One line of the checklist.
@@ -33,6 +42,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
         Check { name: "program and ring buffer", result: program(args) },
+        Check { name: "network namespaces", result: Ok(namespaces()) },
     ];
     let colour = use_colour(args.color);
     let mut out = Vec::new();
@@ -47,8 +57,14 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     }
     let can_run = checks.iter().all(|check| check.result.is_ok());
     let _ = writeln!(out, "{}", if can_run { "tracer can run here" } else { "tracer cannot run here" });
-    let is_written = std::io::stdout().write_all(&out).is_ok();
-    if can_run && is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match write_whole(&out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("writing to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ if can_run => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn kernel() -> Result<String, String> {
@@ -58,13 +74,13 @@ fn kernel() -> Result<String, String> {
 
 fn types(path: Option<&Path>) -> Result<String, String> {
     preflight::btf(path).map_err(|error| error.to_string())?;
-    Ok(path.unwrap_or(Path::new(preflight::KERNEL_BTF)).display().to_string())
+    Ok(escaped(path.unwrap_or(Path::new(preflight::KERNEL_BTF)).as_os_str().as_encoded_bytes()))
 }
 
 fn hook(path: Option<&Path>) -> Result<String, String> {
     let btf = preflight::btf(path).map_err(|_| "not looked for without types".to_owned())?;
     let layout = preflight::hook(&btf).map_err(|error| error.to_string())?;
-    let absent: Vec<_> = layout.absent().map(|spec| spec.path).collect();
+    let absent: Vec<_> = layout.absent().into_iter().map(|member| SPECS[member as usize].path).collect();
     Ok(if absent.is_empty() {
         format!("sock:{HOOK}, with all that is read there")
     } else {
@@ -85,11 +101,35 @@ fn lockdown() -> Result<String, String> {
 /// Loads and attaches for a moment: the only proof there is.
 fn program(args: &CheckArgs) -> Result<String, String> {
     let buffer = BufferSize::default();
-    let options =
-        Options { buffer, filter: Filter::default(), hold_open: false, debug: false, btf: args.btf.clone() };
-    match load::load(&options) {
-        Ok(_) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
+    let options = Options {
+        buffer,
+        filter: Filter::default(),
+        asks_for_sockets: true,
+        debug: false,
+        btf: args.btf.clone(),
+    };
+    match load::load(&options).map(Ring::map) {
+        Ok(Ok(())) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
+        Ok(Err(error)) => Err(format!("{error}: if memory is short, give a smaller --buffer")),
         Err(load::Error::Preflight(_)) => Err("not tried, see above".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Sockets of namespaces that cannot be entered are not lost, only their timewait sockets and the
+/// kernel's counters.
+fn namespaces() -> String {
+    let all = namespaces::all();
+    // Going there changes the thread.
+    let reach = std::thread::spawn(|| {
+        namespaces::all().iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count()
+    });
+    match reach.join() {
+        Ok(reached) if reached == all.len() => format!("{reached}, all of which can be entered"),
+        Ok(reached) => format!(
+            "{} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could",
+            all.len()
+        ),
+        Err(_) => "unknown".to_owned(),
     }
 }

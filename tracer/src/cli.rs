@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     buffer,
-    filter::{addrs::Cidrs, netns::Netns, ports::Ports},
-    format::text::TimeFormat,
+    filter::{addrs::Cidrs, netns::Netns, ports::Ports, story::transition},
+    format::{Kind, text::TimeFormat},
+    state::State,
+    track::reason::Reason,
 };
 
 const EXAMPLES: &str = "\
@@ -15,17 +17,28 @@ Examples:
   tracer                               every transition of every TCP socket of this host
   tracer --port 443                    those with port 443 at either end
   tracer -L 80,8000-8100 --addr 10.0.0.0/8
-                                       those of local ports with peers (or addresses) in 10/8
+                                       those of local ports with an address in 10/8
+  tracer --comm 'nginx*' --state CLOSE_WAIT
+                                       nginx's connections entering or leaving CLOSE_WAIT
   tracer --netns pid:4711 -6           IPv6 in the network namespace of process 4711
   tracer -o json --duration 60s        a minute of it, for machines
   tracer --raw --columns time,comm,old_state,new_state
                                        exactly what the tracepoint said
+  tracer life --reason reset-remote    connections that the peer reset
   tracer check                         can it run here?
 
 Exit status: 0 done, also after Ctrl-C, SIGTERM or a closed pipe; 1 it could not be done;
-2 wrong usage; 3 with --strict, when events were lost.";
+2 wrong usage; 3 with --strict, when the capture is incomplete.";
 
-/// Shows every TCP state transition of this host, live.
+const LIFE_EXAMPLES: &str = "\
+Examples:
+  tracer life                          a line for each connection that ends
+  tracer life -D 5432                  those to PostgreSQL servers
+  tracer life -o json | jq .reason     with all that is known of each
+  tracer life --reason timeout-retransmit,reset-remote";
+
+/// Shows every TCP state transition of this host, live: whose connection, how long in which state,
+/// who closed first and why.
 #[derive(Debug, Parser)]
 #[command(name = "tracer", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -43,6 +56,9 @@ pub enum Command {
     /// What is happening to connections right now? A line for each state transition (the default)
     #[command(after_help = EXAMPLES)]
     Log(Box<LogArgs>),
+    /// What became of each connection? A line for each when it ends
+    #[command(after_help = LIFE_EXAMPLES)]
+    Life(Box<LifeArgs>),
     /// Can it run here, with which features?
     Check(CheckArgs),
 }
@@ -56,12 +72,29 @@ pub struct LogArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason"])]
+    pub raw: bool,
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
 }
 
-/// Filters that the kernel runs.
+/// Options of `life`.
+#[derive(Args, Debug)]
+pub struct LifeArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Filters.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
 pub struct FilterArgs {
@@ -92,6 +125,27 @@ pub struct FilterArgs {
     /// Network namespaces: inode numbers, paths, names from `ip netns`, or pid:PID
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<Netns>,
+    /// Processes that own the socket
+    #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+    /// Names of such processes; * and ? stand for anything
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub comm: Vec<String>,
+    /// Users that the socket belongs to: names or numbers
+    #[arg(short, long, value_name = "USER", value_delimiter = ',')]
+    pub uid: Vec<String>,
+    /// Cgroups of the socket, with those below: folders of the v2 hierarchy
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    pub cgroup: Vec<PathBuf>,
+    /// Lines that enter or leave a state
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<State>,
+    /// Lines with a transition
+    #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = transition)]
+    pub transition: Vec<(State, State)>,
+    /// Lines that end a connection for a reason, such as reset-remote
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub reason: Vec<Reason>,
 }
 
 /// What is shown, and how.
@@ -99,8 +153,8 @@ pub struct FilterArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Format of the lines
-    #[arg(short, long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub output: Format,
+    #[arg(short, long, value_enum, default_value_t = Kind::Text, value_name = "FORMAT")]
+    pub output: Kind,
     /// Columns to show, in order; `help` lists them
     #[arg(long, value_name = "LIST")]
     pub columns: Option<String>,
@@ -110,9 +164,6 @@ pub struct OutputArgs {
     /// When text has colours; `auto` is for terminals, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
-    /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
-    #[arg(long)]
-    pub raw: bool,
 }
 
 /// How events are captured.
@@ -128,13 +179,22 @@ pub struct CaptureArgs {
     /// Ring buffer between kernel and tracer, rounded up to a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub buffer: Option<buffer::Request>,
-    /// Exit with status 3 if events were lost
+    /// Do not look for the sockets that exist already: their owners stay unknown
+    #[arg(long)]
+    pub no_snapshot: bool,
+    /// Do not follow TIME_WAIT and orphans in FIN_WAIT2, of whose ends no event tells
+    #[arg(long)]
+    pub no_timewait: bool,
+    /// Exit with status 3 if events were lost, or the kernel's own counters say something else
     #[arg(long)]
     pub strict: bool,
+    /// Write the receipt here as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
     /// Take the kernel's types from here instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "PATH")]
     pub btf: Option<PathBuf>,
-    /// Say more on standard error; twice: the kernel program's own diagnostics too
+    /// Say more on standard error; twice: what the kernel program says of each event, too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -148,17 +208,6 @@ pub struct CheckArgs {
     /// When to use colours
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
-}
-
-/// Formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned columns.
-    Text,
-    /// An object per line.
-    Json,
-    /// RFC 4180 with a header.
-    Csv,
 }
 
 /// When to use colours.

@@ -3,13 +3,18 @@
 
 use std::fmt::Write as _;
 
-/// Whether a terminal, or a reader of lines, could take this character for more than itself.
+/// Whether a terminal, or a reader of lines, could take this character for more than itself, or not
+/// see it at all.
 #[must_use]
 pub fn is_hostile(c: char) -> bool {
     c.is_control()
-        // Line and paragraph separator; and what changes the reading direction.
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c,
+            // Soft hyphen, and the marks that change the reading direction.
+            '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Separators of lines and paragraphs.
+            | '\u{2028}' | '\u{2029}'
+            // Without width: joiners, invisible operators, byte order mark, tags.
+            | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 come out

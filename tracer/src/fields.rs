@@ -3,11 +3,23 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use jiff::Timestamp;
-use tracer_common::event::flag;
+use tracer_common::{
+    event::flag,
+    member::Member::{
+        self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, MaxAckBacklog, Net,
+        NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans, WriteSeq,
+    },
+    state as number,
+};
 
 use crate::{
+    row::{End, Row},
     state::State,
-    transition::{End, Transition},
+    track::{
+        Tracked,
+        connection::{Connection, LIVED_STATES, Role},
+        reason::Reason,
+    },
 };
 
 /// What a column holds, for each format to write in its own way.
@@ -17,31 +29,78 @@ pub enum Value<'a> {
     Null,
     /// A number.
     Uint(u64),
+    /// Yes or no.
+    Bool(bool),
     /// One of our own words.
     Word(&'static str),
     /// Text from outside: any bytes.
     Text(Cow<'a, [u8]>),
     /// A time of day, and how long after the tracer's start in nanoseconds.
     Time(Timestamp, i64),
+    /// A time that passed, in nanoseconds; data formats have microseconds.
+    Lasted(u64),
+    /// A time that passed, and how far it may be off.
+    LastedAbout(u64, u64),
     /// A state.
     State(State),
+    /// A state, and why it is the last one. For text.
+    Became(State, Option<Reason>),
     /// An address.
     Addr(IpAddr),
     /// Address and port.
     End(End),
+    /// The time spent in each state, in nanoseconds. For text.
+    Lived(Vec<(&'static str, u64)>),
 }
 
-/// Where a column is shown when the user has not chosen columns.
+/// Where a column is shown when the user has not chosen columns: bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct Shown(u8);
+
+impl Shown {
+    /// On request only.
+    pub const NOWHERE: Self = Self(0);
     /// In the log's lines.
-    pub log_text: bool,
+    pub const LOG_TEXT: Self = Self(1 << 0);
     /// In the log's JSON and CSV.
-    pub log_data: bool,
+    pub const LOG_DATA: Self = Self(1 << 1);
     /// In the lines of `--raw`.
-    pub raw_text: bool,
+    pub const RAW_TEXT: Self = Self(1 << 2);
     /// In the JSON and CSV of `--raw`.
-    pub raw_data: bool,
+    pub const RAW_DATA: Self = Self(1 << 3);
+    /// In the lines of `life`.
+    pub const LIFE_TEXT: Self = Self(1 << 4);
+    /// In the JSON and CSV of `life`.
+    pub const LIFE_DATA: Self = Self(1 << 5);
+
+    const EVERYWHERE: Self = Self(0b11_1111);
+    const TEXT: Self = Self(0b01_0101);
+    const DATA: Self = Self(0b10_1010);
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it is shown there.
+    #[must_use]
+    pub const fn is_in(self, place: Self) -> bool {
+        self.0 & place.0 != 0
+    }
+}
+
+/// How text lays a column out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// To the left; grows to what does not fit.
+    Left,
+    /// To the right; grows too.
+    Right,
+    /// To the left; cut to its width.
+    Cut,
+    /// An end of a connection: to the left; grows in steps.
+    Address,
+    /// A time of day.
+    Clock,
 }
 
 /// A column.
@@ -50,117 +109,192 @@ pub struct Field {
     pub key: &'static str,
     /// Its title in text.
     pub title: &'static str,
-    /// Its width in text, unless something longer comes.
+    /// Its width in text.
     pub width: usize,
-    /// Whether text puts it to the right.
-    pub right: bool,
+    /// How text lays it out.
+    pub layout: Layout,
     /// What it means.
     pub help: &'static str,
     /// Where it is shown by default.
     pub shown: Shown,
+    /// What the kernel must tell for it.
+    pub needs: &'static [Member],
     /// Its value.
-    pub value: for<'a> fn(&Transition<'a>) -> Value<'a>,
+    pub value: for<'a> fn(&Row<'a>) -> Value<'a>,
 }
 
-const fn shown(log_text: bool, log_data: bool, raw_text: bool, raw_data: bool) -> Shown {
-    Shown { log_text, log_data, raw_text, raw_data }
-}
+use Layout::{Address, Clock, Cut, Left, Right};
+use Shown as S;
 
-const EVERYWHERE: Shown = shown(true, true, true, true);
-const TEXT: Shown = shown(true, false, true, false);
-const DATA: Shown = shown(false, true, false, true);
-const LOG: Shown = shown(true, true, false, false);
-const LOG_DATA: Shown = shown(false, true, false, false);
-const RAW: Shown = shown(false, false, true, true);
-const ON_REQUEST: Shown = shown(false, false, false, false);
+const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
+const RAW: S = S::RAW_TEXT.and(S::RAW_DATA);
+const LIFE: S = S::LIFE_TEXT.and(S::LIFE_DATA);
+const STORY_DATA: S = S::LOG_DATA.and(S::LIFE_DATA);
+
+macro_rules! lived {
+    ($key:literal, $title:literal, $state:ident) => {
+        Field {
+            key: $key,
+            title: $title,
+            width: 8,
+            layout: Right,
+            shown: S::LIFE_DATA,
+            needs: &[],
+            help: concat!("microseconds spent in ", stringify!($state)),
+            value: |row| spent(row, number::$state),
+        }
+    };
+}
 
 /// All columns, in the order in which they are shown.
 #[rustfmt::skip]
 pub static FIELDS: &[Field] = &[
-    Field { key: "time", title: "TIME", width: 15, right: false, shown: EVERYWHERE,
+    Field { key: "time", title: "TIME", width: 12, layout: Clock, shown: LOG.and(RAW), needs: &[],
         help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
-        value: |t| Value::Time(t.time, t.since_start_ns) },
-    Field { key: "cookie", title: "COOKIE", width: 8, right: true, shown: LOG_DATA,
+        value: |row| time(row, row.event.time_ns) },
+    Field { key: "start", title: "START", width: 12, layout: Clock, shown: S::LIFE_DATA, needs: &[],
+        help: "when the connection began; none if it is older than the tracer",
+        value: |row| connection(row, |c| c.born_ns().map(|ns| time(row, ns))) },
+    Field { key: "end", title: "END", width: 12, layout: Clock, shown: LIFE, needs: &[],
+        help: "when the connection ended for its processes",
+        value: |row| time(row, row.event.time_ns) },
+    Field { key: "cookie", title: "COOKIE", width: 8, layout: Right, shown: STORY_DATA, needs: &[],
         help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk:",
-        value: |t| Value::Uint(t.event.cookie) },
-    Field { key: "netns", title: "NETNS", width: 10, right: true, shown: LOG_DATA,
+        value: |row| Value::Uint(row.event.cookie) },
+    Field { key: "netns", title: "NETNS", width: 10, layout: Right, shown: STORY_DATA, needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace",
-        value: |t| known(u64::from(t.event.netns)) },
-    Field { key: "cpu", title: "CPU", width: 3, right: true, shown: RAW,
+        value: |row| Value::Uint(u64::from(row.event.netns)) },
+    Field { key: "cpu", title: "CPU", width: 3, layout: Right, shown: RAW, needs: &[],
         help: "CPU that the event happened on",
-        value: |t| Value::Uint(u64::from(t.event.cpu)) },
-    Field { key: "pid", title: "PID", width: 7, right: true, shown: RAW,
-        help: "with --raw: process that was on the CPU, which need not be the socket's owner",
-        value: |t| t.on_cpu.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
-    Field { key: "tid", title: "TID", width: 7, right: true, shown: shown(false, false, false, true),
-        help: "with --raw: thread that was on the CPU",
-        value: |t| t.on_cpu.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
-    Field { key: "comm", title: "COMM", width: 15, right: false, shown: RAW,
-        help: "with --raw: name of the task that was on the CPU",
-        value: |t| t.on_cpu.map_or(Value::Null, |task| Value::Text(task.comm().to_vec().into())) },
-    Field { key: "uid", title: "UID", width: 5, right: true, shown: LOG,
+        value: |row| unless_sampled(row, || Value::Uint(u64::from(row.event.cpu))) },
+    Field { key: "pid", title: "PID", width: 7, layout: Right, shown: S::EVERYWHERE, needs: &[],
+        help: "process that owns the socket, as far as known (with --raw: that was on the CPU)",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
+    Field { key: "tid", title: "TID", width: 7, layout: Right, shown: S::RAW_DATA, needs: &[],
+        help: "its thread that last worked on the socket (with --raw: that was on the CPU)",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
+    Field { key: "comm", title: "COMM", width: 10, layout: Cut, shown: S::EVERYWHERE, needs: &[],
+        help: "name of that process; text cuts it to 10 columns",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Text(task.comm().to_vec().into())) },
+    Field { key: "owner", title: "OWNER", width: 8, layout: Left, shown: STORY_DATA, needs: &[],
+        help: "how the process is known: own (it was working on the socket), listener (the socket came out of its listener), snapshot (it was found holding it)",
+        value: |row| connection(row, |c| c.owner.source.name().map(Value::Word)) },
+    Field { key: "uid", title: "UID", width: 5, layout: Right, shown: STORY_DATA, needs: &[],
         help: "user id of the socket",
-        value: |t| Value::Uint(u64::from(t.event.uid)) },
-    Field { key: "cgroup", title: "CGROUP", width: 6, right: true, shown: LOG_DATA,
+        value: |row| Value::Uint(u64::from(row.event.uid)) },
+    Field { key: "cgroup", title: "CGROUP", width: 6, layout: Right, shown: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
         help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy",
-        value: |t| known(t.event.cgroup) },
-    Field { key: "family", title: "FAMILY", width: 6, right: false, shown: DATA,
+        value: |row| known(row.event.cgroup) },
+    Field { key: "role", title: "ROLE", width: 8, layout: Left, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "client, server or listener; none if its birth was not seen and nothing tells",
+        value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
+    Field { key: "family", title: "FAMILY", width: 6, layout: Left, shown: S::DATA, needs: &[],
         help: "ipv4 or ipv6; a v4-mapped connection is ipv4 (with --raw: the socket's family)",
-        value: |t| Value::Word(t.family.name()) },
-    Field { key: "local", title: "LOCAL", width: 21, right: false, shown: TEXT,
+        value: |row| Value::Word(row.family.name()) },
+    Field { key: "local", title: "LOCAL", width: 21, layout: Address, shown: S::TEXT, needs: &[],
         help: "local address and port",
-        value: |t| Value::End(t.local) },
-    Field { key: "local_addr", title: "LADDR", width: 15, right: false, shown: DATA,
+        value: |row| Value::End(row.local) },
+    Field { key: "local_addr", title: "LADDR", width: 15, layout: Address, shown: S::DATA, needs: &[],
         help: "local address",
-        value: |t| Value::Addr(t.local.addr) },
-    Field { key: "local_port", title: "LPORT", width: 5, right: true, shown: DATA,
+        value: |row| Value::Addr(row.local.addr) },
+    Field { key: "local_port", title: "LPORT", width: 5, layout: Right, shown: S::DATA, needs: &[],
         help: "local port; none before a client's is chosen",
-        value: |t| port(t.local.port) },
-    Field { key: "remote", title: "REMOTE", width: 21, right: false, shown: TEXT,
+        value: |row| port(row.local.port) },
+    Field { key: "remote", title: "REMOTE", width: 21, layout: Address, shown: S::TEXT, needs: &[],
         help: "remote address and port",
-        value: |t| t.remote.map_or(Value::Null, Value::End) },
-    Field { key: "remote_addr", title: "RADDR", width: 15, right: false, shown: DATA,
+        value: |row| row.remote.map_or(Value::Null, Value::End) },
+    Field { key: "remote_addr", title: "RADDR", width: 15, layout: Address, shown: S::DATA, needs: &[],
         help: "remote address; none for a listener",
-        value: |t| t.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
-    Field { key: "remote_port", title: "RPORT", width: 5, right: true, shown: DATA,
+        value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
+    Field { key: "remote_port", title: "RPORT", width: 5, layout: Right, shown: S::DATA, needs: &[],
         help: "remote port; none for a listener",
-        value: |t| port(t.remote.and_then(|end| end.port)) },
-    Field { key: "old_state", title: "OLD", width: 11, right: false, shown: EVERYWHERE,
+        value: |row| port(row.remote.and_then(|end| end.port)) },
+    Field { key: "lasted", title: "LASTED", width: 7, layout: Right, shown: S::LOG_TEXT, needs: &[],
+        help: "time spent in the old state; none if its start was not seen",
+        value: lasted },
+    Field { key: "old_state", title: "OLD", width: 11, layout: Left, shown: LOG.and(RAW), needs: &[],
         help: "state before",
-        value: |t| Value::State(t.old) },
-    Field { key: "new_state", title: "NEW", width: 11, right: false, shown: EVERYWHERE,
+        value: |row| Value::State(row.old) },
+    Field { key: "became", title: "NEW", width: 11, layout: Left, shown: S::LOG_TEXT, needs: &[],
+        help: "state after, and the reason if the connection ends with it",
+        value: |row| Value::Became(row.new, row.story.and_then(|story| story.reason)) },
+    Field { key: "new_state", title: "NEW", width: 11, layout: Left, shown: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
-        value: |t| Value::State(t.new) },
-    Field { key: "tx_bytes", title: "TX", width: 7, right: true, shown: LOG,
-        help: "bytes that the peer has acknowledged, as the kernel counts them: a FIN, and a client's SYN, as one each",
-        value: |t| connected(t, t.event.bytes_acked) },
-    Field { key: "rx_bytes", title: "RX", width: 7, right: true, shown: LOG,
-        help: "payload bytes received in order",
-        value: |t| connected(t, received(t)) },
-    Field { key: "srtt_us", title: "SRTT_US", width: 7, right: true, shown: LOG,
+        value: |row| Value::State(row.new) },
+    Field { key: "state_us", title: "STATE_US", width: 10, layout: Right, shown: S::LOG_DATA, needs: &[],
+        help: "microseconds spent in the old state; none if its start was not seen",
+        value: |row| story(row, |s| s.state_ns.map(Value::Lasted)) },
+    Field { key: "state_error_us", title: "ERROR_US", width: 8, layout: Right, shown: S::LOG_DATA, needs: &[],
+        help: "how far that may be off: 0 when measured, more when sampled",
+        value: |row| story(row, |s| s.state_ns.map(|_| Value::Lasted(s.error_ns))) },
+    Field { key: "tx_bytes", title: "TX", width: 7, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
+        help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
+        value: |row| connected(row, sent(row)) },
+    Field { key: "rx_bytes", title: "RX", width: 7, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
+        help: "bytes of data received in order",
+        value: |row| connected(row, received(row)) },
+    Field { key: "srtt_us", title: "SRTT_US", width: 7, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
         help: "smoothed round-trip time in microseconds; none before the first measurement",
-        value: |t| known(u64::from(t.event.srtt_us)) },
-    Field { key: "retransmits", title: "RETR", width: 4, right: true, shown: LOG_DATA,
+        value: |row| known(u64::from(row.event.srtt_us)) },
+    Field { key: "retransmits", title: "RETR", width: 4, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
         help: "segments retransmitted so far",
-        value: |t| connected(t, u64::from(t.event.retransmits)) },
-    Field { key: "recv_queue", title: "RECVQ", width: 5, right: true, shown: LOG_DATA,
+        value: |row| connected(row, u64::from(row.event.retransmits)) },
+    Field { key: "handshake_us", title: "SHAKE_US", width: 8, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK",
+        value: |row| connection(row, |c| (c.handshake_us > 0).then(|| Value::Uint(u64::from(c.handshake_us)))) },
+    Field { key: "recv_queue", title: "RECVQ", width: 5, layout: Right, shown: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
         help: "bytes received and not read yet; for a listener its accept queue",
-        value: |t| Value::Uint(u64::from(t.event.recv_queue)) },
-    Field { key: "send_queue", title: "SENDQ", width: 5, right: true, shown: LOG_DATA,
+        value: |row| unless_sampled(row, || Value::Uint(u64::from(row.event.recv_queue))) },
+    Field { key: "send_queue", title: "SENDQ", width: 5, layout: Right, shown: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
         help: "bytes written and not acknowledged yet; for a listener its accept queue's limit",
-        value: |t| Value::Uint(u64::from(t.event.send_queue)) },
-    Field { key: "error", title: "ERROR", width: 12, right: false, shown: LOG_DATA,
+        value: |row| unless_sampled(row, || Value::Uint(u64::from(row.event.send_queue))) },
+    Field { key: "error", title: "ERROR", width: 12, layout: Left, shown: STORY_DATA, needs: &[],
         help: "error pending on the socket, such as ECONNRESET",
-        value: |t| error(t.event.error) },
-    Field { key: "shutdown", title: "SHUT", width: 4, right: false, shown: ON_REQUEST,
+        value: |row| error(row.event.error) },
+    Field { key: "shutdown", title: "SHUT", width: 4, layout: Left, shown: S::NOWHERE, needs: &[Shutdown],
         help: "sides that are shut down: r, w or rw",
-        value: |t| shutdown(t.event.shutdown) },
+        value: |row| shutdown(row.event.shutdown) },
+    Field { key: "duration_us", title: "DURATION", width: 8, layout: Right, shown: LIFE, needs: &[],
+        help: "microseconds from beginning to end; none if the connection is older than the tracer",
+        value: |row| connection(row, |c| c.born_ns().map(|ns| Value::Lasted(row.event.time_ns.saturating_sub(ns)))) },
+    Field { key: "lived_at_least_us", title: "AT_LEAST", width: 8, layout: Right, shown: S::LIFE_DATA, needs: &[],
+        help: "microseconds from when it was first seen to its end",
+        value: |row| connection(row, |c| Some(Value::Lasted(row.event.time_ns.saturating_sub(c.seen_ns())))) },
+    lived!("syn_sent_us", "SYN_SENT", SYN_SENT),
+    lived!("syn_recv_us", "SYN_RECV", SYN_RECV),
+    lived!("established_us", "ESTAB", ESTABLISHED),
+    lived!("fin_wait1_us", "FIN_WAIT1", FIN_WAIT1),
+    lived!("fin_wait2_us", "FIN_WAIT2", FIN_WAIT2),
+    lived!("close_wait_us", "CLOSE_WAIT", CLOSE_WAIT),
+    lived!("closing_us", "CLOSING", CLOSING),
+    lived!("last_ack_us", "LAST_ACK", LAST_ACK),
+    Field { key: "reason", title: "REASON", width: 18, layout: Left, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "why the connection ended for its processes; only on the transition that ends it",
+        value: |row| story(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
+    Field { key: "reuse", title: "REUSE", width: 5, layout: Left, shown: S::LOG_DATA, needs: &[],
+        help: "whether these addresses and ports went from a connection in TIME_WAIT to a new one here",
+        value: |row| story(row, |s| Some(Value::Bool(s.is_reuse))) },
+    Field { key: "lived", title: "TIME IN STATES", width: 14, layout: Left, shown: S::LIFE_TEXT, needs: &[],
+        help: "time spent in each state",
+        value: lived },
 ];
 
 /// The column of that name.
 #[must_use]
 pub fn field(key: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.key == key)
+}
+
+fn time<'a>(row: &Row<'_>, monotonic_ns: u64) -> Value<'a> {
+    Value::Time(row.clock.wall(monotonic_ns), row.clock.since_start_ns(monotonic_ns))
+}
+
+fn story<'a>(row: &Row<'_>, value: impl FnOnce(&Tracked) -> Option<Value<'a>>) -> Value<'a> {
+    row.story.and_then(value).unwrap_or(Value::Null)
+}
+
+fn connection<'a>(row: &Row<'_>, value: impl FnOnce(&Connection) -> Option<Value<'a>>) -> Value<'a> {
+    story(row, |story| value(&story.connection))
 }
 
 /// A fact that 0 says nothing about.
@@ -173,14 +307,57 @@ fn port<'a>(port: Option<u16>) -> Value<'a> {
 }
 
 /// A counter that only a socket with a peer has.
-fn connected<'a>(transition: &Transition<'a>, count: u64) -> Value<'a> {
-    transition.remote.map_or(Value::Null, |_| Value::Uint(count))
+fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
+    row.remote.map_or(Value::Null, |_| Value::Uint(count))
+}
+
+/// What only a full socket has.
+fn unless_sampled<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value<'a> {
+    if row.event.flags & flag::TIME_WAIT != 0 { Value::Null } else { value() }
+}
+
+/// The kernel counts a client's SYN, and a FIN, as a byte each when they are acknowledged.
+fn sent(row: &Row<'_>) -> u64 {
+    let event = row.event;
+    let is_client = row.story.is_some_and(|story| story.connection.role == Role::Client);
+    let fin_is_sent = matches!(
+        event.old_state,
+        number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK | number::TIME_WAIT
+    );
+    let fin_is_acked = fin_is_sent && event.send_queue == 0;
+    event.bytes_acked.saturating_sub(u64::from(is_client)).saturating_sub(u64::from(fin_is_acked))
 }
 
 /// The kernel counts the peer's FIN as a byte.
-fn received(transition: &Transition<'_>) -> u64 {
-    let has_fin = transition.event.flags & flag::DONE != 0;
-    transition.event.bytes_received.saturating_sub(u64::from(has_fin))
+fn received(row: &Row<'_>) -> u64 {
+    let has_fin = row.event.flags & flag::DONE != 0;
+    row.event.bytes_received.saturating_sub(u64::from(has_fin))
+}
+
+fn lasted<'a>(row: &Row<'a>) -> Value<'a> {
+    story(row, |story| {
+        let lasted_ns = story.state_ns?;
+        Some(match story.error_ns {
+            0 => Value::Lasted(lasted_ns),
+            error_ns => Value::LastedAbout(lasted_ns, error_ns),
+        })
+    })
+}
+
+fn spent<'a>(row: &Row<'_>, state: u8) -> Value<'a> {
+    connection(row, |connection| {
+        let index = LIVED_STATES.iter().position(|lived| *lived == state)?;
+        connection.spent_ns(index).map(Value::Lasted)
+    })
+}
+
+fn lived<'a>(row: &Row<'a>) -> Value<'a> {
+    connection(row, |connection| {
+        let spent = LIVED_STATES.iter().enumerate().filter_map(|(index, state)| {
+            Some((State::from_kernel(*state).name()?, connection.spent_ns(index)?))
+        });
+        Some(Value::Lived(spent.collect()))
+    })
 }
 
 fn shutdown<'a>(bits: u8) -> Value<'a> {
@@ -196,10 +373,13 @@ fn shutdown<'a>(bits: u8) -> Value<'a> {
 fn error<'a>(errno: u16) -> Value<'a> {
     Value::Word(match errno {
         0 => return Value::Null,
+        1 => "EPERM",
+        13 => "EACCES",
         32 => "EPIPE",
         71 => "EPROTO",
         92 => "ENOPROTOOPT",
         95 => "EOPNOTSUPP",
+        100 => "ENETDOWN",
         101 => "ENETUNREACH",
         103 => "ECONNABORTED",
         104 => "ECONNRESET",
@@ -221,20 +401,30 @@ mod tests {
         let keys: HashSet<_> = FIELDS.iter().map(|field| field.key).collect();
         assert_eq!(keys.len(), FIELDS.len());
         assert!(!keys.contains("help"));
-        assert!(keys.iter().all(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+        assert!(
+            keys.iter()
+                .all(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+        );
     }
 
     fn markdown() -> String {
         let mut out = String::from(
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
-             `-` in text.\nDefaults: **t** text, **d** JSON and CSV; **T** and **D** the same with `--raw`. This page is made \
-             from `tracer/src/fields.rs`\nby `UPDATE_DOCS=1 cargo test`.\n\n| column | title | default | meaning |\n|---|---|---|---|\n",
+             `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
+             of `life`. This page\nis made from `tracer/src/fields.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             | column | title | default | meaning |\n|---|---|---|---|\n",
         );
+        let places = [
+            (S::LOG_TEXT, 't'),
+            (S::LOG_DATA, 'd'),
+            (S::RAW_TEXT, 'T'),
+            (S::RAW_DATA, 'D'),
+            (S::LIFE_TEXT, 'l'),
+            (S::LIFE_DATA, 'j'),
+        ];
         for field in FIELDS {
-            let Shown { log_text, log_data, raw_text, raw_data } = field.shown;
-            let marks = [(log_text, 't'), (log_data, 'd'), (raw_text, 'T'), (raw_data, 'D')];
-            let marks: String =
-                marks.into_iter().filter_map(|(is_shown, mark)| is_shown.then_some(mark)).collect();
+            let shown = places.into_iter().filter(|(place, _)| field.shown.is_in(*place));
+            let marks: String = shown.map(|(_, mark)| mark).collect();
             writeln!(out, "| `{}` | {} | {marks} | {} |", field.key, field.title, field.help).unwrap();
         }
         out
@@ -251,9 +441,13 @@ mod tests {
 
     #[test]
     fn lines_fit_120_columns() {
-        for pick in [|s: Shown| s.log_text, |s: Shown| s.raw_text] {
-            let columns: Vec<_> = FIELDS.iter().filter(|field| pick(field.shown)).collect();
-            let width: usize = columns.iter().map(|field| field.width + 1).sum::<usize>() - 1;
+        for place in [S::LOG_TEXT, S::RAW_TEXT] {
+            let columns: Vec<_> = FIELDS.iter().filter(|field| field.shown.is_in(place)).collect();
+            // The longest last state with its reason.
+            let width_of = |field: &Field| {
+                if field.key == "became" { "CLOSE reset-local-linger".len() } else { field.width }
+            };
+            let width: usize = columns.iter().map(|field| width_of(field) + 1).sum::<usize>() - 1;
             assert!(width <= 120, "{width}");
         }
     }

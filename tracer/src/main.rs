@@ -3,59 +3,87 @@
 mod closed;
 
 use std::{
-    io::{self, Write as _},
+    env,
+    fmt::{Display, Write as _},
+    io,
     process::ExitCode,
 };
 
 use clap::Parser as _;
 use tracer::{
     check,
-    cli::{Cli, Command, LogArgs},
-    config::{self, Request},
+    cli::{CaptureArgs, Cli, Command, FilterArgs, LifeArgs, LogArgs, OutputArgs},
+    config::{self, Asked},
+    escape::{escaped, is_hostile},
     fields::FIELDS,
     run,
-    say::say,
+    say::{self, say},
+    write::write_whole,
 };
 
 /// The exit status of wrong usage: as clap's own.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     if closed::standard_output() {
         return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
     }
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
-        Command::Log(args) => log(*args),
+        Command::Log(args) => {
+            let LogArgs { filter, output, raw, capture } = *args;
+            run(if raw { Asked::Raw } else { Asked::Log }, filter, &output, capture)
+        }
+        Command::Life(args) => {
+            let LifeArgs { filter, output, capture } = *args;
+            run(Asked::Life, filter, &output, capture)
+        }
         Command::Check(args) => check::check(&args),
     }
 }
 
-fn log(args: LogArgs) -> ExitCode {
-    start_logger(args.capture.verbose);
-    match config::resolve(args) {
-        Ok(Request::ListColumns) => list_columns(),
-        Ok(Request::Capture(config)) => {
-            run::log(config).unwrap_or_else(|error| fail(&error, ExitCode::FAILURE))
-        }
+fn run(asked: Asked, filter: FilterArgs, output: &OutputArgs, capture: CaptureArgs) -> ExitCode {
+    start_logger(capture.verbose);
+    if output.columns.as_deref() == Some("help") {
+        return list_columns();
+    }
+    match config::resolve(asked, filter, output, capture) {
+        Ok(config) => run::run(config).unwrap_or_else(|error| fail(&error, ExitCode::FAILURE)),
         Err(error) => fail(&error, ExitCode::from(USAGE)),
     }
 }
 
-fn fail(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
+/// clap repeats what it was given; a terminal might obey that.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !env::args_os().any(|argument| argument.to_string_lossy().contains(is_hostile)) {
+        error.exit();
+    }
+    for line in error.render().to_string().lines() {
+        say::plain(&escaped(line.as_bytes()));
+    }
+    ExitCode::from(USAGE)
+}
+
+fn fail(error: &dyn Display, code: ExitCode) -> ExitCode {
     say(error);
     code
 }
 
 fn list_columns() -> ExitCode {
-    let mut out = io::stdout().lock();
+    let mut lines = String::new();
     for field in FIELDS {
-        if let Err(error) = writeln!(out, "{:<12} {}", field.key, field.help) {
-            let closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-            return if closed_pipe { ExitCode::SUCCESS } else { fail(&error, ExitCode::FAILURE) };
-        }
+        // Writing into a String cannot fail.
+        let _ = writeln!(lines, "{:<18} {}", field.key, field.help);
     }
-    ExitCode::SUCCESS
+    match write_whole(lines.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format_args!("writing to standard output: {error}"), ExitCode::FAILURE)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// What the user asks for with `-v`. Twice is for the kernel program's diagnostics; the libraries'
@@ -69,5 +97,13 @@ fn start_logger(verbose: u8) {
         2 => _ = builder.filter_module("tracer", log::LevelFilter::Debug),
         _ => _ = builder.filter_level(log::LevelFilter::Trace),
     }
+    builder.format(|_, record| {
+        say(format_args!(
+            "{}: {}",
+            record.level().as_str().to_lowercase(),
+            escaped(record.args().to_string().as_bytes())
+        ));
+        Ok(())
+    });
     builder.init();
 }

@@ -1,52 +1,211 @@
-//! What the capture amounted to, said at the end on standard error.
+//! What the capture amounted to, beside what the kernel itself counted meanwhile.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use crate::source::kernel::ring::Losses;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    filter::{Filter, story::StoryFilter},
+    source::kernel::{ring::Losses, survey::Counters},
+    track::{
+        Tracker,
+        tally::{Counts, Tally},
+    },
+};
 
 /// The counts of a capture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Receipt {
     /// Transitions that happened and were not lost.
     pub seen: u64,
-    /// Lines shown.
+    /// Lines written.
     pub shown: u64,
-    /// Kept back by filters, in the kernel and here.
-    pub filtered: u64,
-    /// Read, but past the end that `--count` sets.
-    pub beyond: u64,
+    /// Kept back by filters, in the kernel and here; `None` if the kernel's count cannot be read.
+    pub filtered: Option<u64>,
     /// Lost.
+    #[serde(rename = "lost", serialize_with = "total")]
     pub losses: Losses,
-    /// Lines that standard output did not take.
-    pub unwritten: bool,
+    /// Past the end that `--count` sets.
+    pub beyond: u64,
+    /// Lines and transitions that standard output did not take.
+    pub unwritten: u64,
+    /// Of the filtered ones, beginnings that were forgotten before they could be decided.
+    pub forgotten: u64,
+    /// Connections, if stories were told.
+    pub connections: Option<Connections>,
+    /// What the kernel counted.
+    pub kernel: Option<Kernel>,
+}
+
+/// Connections, as events told.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Connections {
+    /// Opened, accepted, failed, reset.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Still open at the end, listeners and those in TIME_WAIT not among them.
+    pub open: u64,
+    /// In TIME_WAIT, or orphaned in FIN_WAIT2, at the end.
+    pub waiting: u64,
+    /// Their end was lost; found missing later.
+    pub ended_unseen: u64,
+}
+
+/// What the kernel counted over the same time (`/proc/net/snmp`).
+#[derive(Clone, Debug, Serialize)]
+pub struct Kernel {
+    /// Opened, accepted, failed, reset.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Whether that is what events told; `None` if they cannot be compared.
+    pub agrees: Option<bool>,
+    /// Why not, and what has to be known to judge.
+    pub notes: Vec<String>,
+}
+
+impl Receipt {
+    /// Nothing was lost, and nothing contradicts.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
+        self.losses.total() == Some(0) && !contradicted
+    }
+}
+
+fn total<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Error> {
+    losses.total().serialize(serializer)
 }
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known =
+            |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
         let Losses { no_room, recursion, malformed } = self.losses;
-        write!(
-            f,
-            "seen {}, shown {}, filtered {}, lost {}",
-            self.seen,
-            self.shown,
-            self.filtered,
-            self.losses.total()
-        )?;
-        if no_room > 0 {
-            write!(f, "; {no_room} found the buffer full: try a larger --buffer")?;
+        let (filtered, lost) = (known(self.filtered), known(self.losses.total()));
+        write!(f, "seen {}, shown {}, filtered {filtered}, lost {lost}", self.seen, self.shown)?;
+        let notes = [
+            (no_room, "found the buffer full: try a larger --buffer"),
+            (recursion, "happened while the kernel program was busy on the same CPU"),
+            (Some(malformed), "could not be read"),
+            (Some(self.beyond), "came after the last line asked for"),
+            (Some(self.unwritten), "were not taken by standard output"),
+            (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
+        ];
+        for (count, note) in notes {
+            if let Some(count @ 1..) = count {
+                write!(f, "; {count} {note}")?;
+            }
         }
-        if recursion > 0 {
-            write!(f, "; {recursion} happened while the kernel program was busy on the same CPU")?;
+        if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
+            write!(f, "\ntracer: connections {counts}, still open {open}, waiting {waiting}")?;
+            if ended_unseen > 0 {
+                write!(f, "; {ended_unseen} ended unseen")?;
+            }
         }
-        if malformed > 0 {
-            write!(f, "; {malformed} could not be read")?;
-        }
-        if self.beyond > 0 {
-            write!(f, "; {} came after the last line asked for", self.beyond)?;
-        }
-        if self.unwritten {
-            write!(f, "; standard output did not take the last lines")?;
+        if let Some(Kernel { counts, agrees, notes }) = &self.kernel {
+            let verdict = match agrees {
+                Some(true) => "agrees",
+                Some(false) => "DISAGREES",
+                None => "not compared",
+            };
+            write!(f, "\ntracer: the kernel counted {counts}: {verdict}")?;
+            for note in notes {
+                write!(f, "; {note}")?;
+            }
         }
         Ok(())
+    }
+}
+
+/// The kernel's counters at both ends of the capture.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    is_filtered: bool,
+    start: Counters,
+    end: Counters,
+    /// Namespaces that could not be entered at the start.
+    pub unreached: usize,
+    /// Connections that had ended unseen.
+    pub retired: u64,
+}
+
+impl Comparison {
+    /// With filters there is nothing to compare: the kernel counts all.
+    #[must_use]
+    pub fn new(filter: &Filter, _: &StoryFilter) -> Self {
+        Self { is_filtered: !filter.is_open(), ..Self::default() }
+    }
+
+    /// The counters at the start.
+    pub fn at_start(&mut self, counters: Counters, tally: &mut Tally) {
+        for (netns, (_, during_ns)) in &counters {
+            tally.read_at_start(*netns, during_ns.clone());
+        }
+        self.start = counters;
+    }
+
+    /// The counters at the end.
+    pub fn at_end(&mut self, counters: Counters, tally: &mut Tally) {
+        for (netns, (_, during_ns)) in &counters {
+            tally.read_at_end(*netns, during_ns.clone());
+        }
+        self.end = counters;
+    }
+
+    /// Puts both sides into the receipt.
+    pub fn conclude(&self, tracker: &Tracker, receipt: &mut Receipt) {
+        let waiting = tracker.iter().filter(|connection| connection.is_waiting).count() as u64;
+        let listeners = tracker.listening() as u64;
+        receipt.connections = Some(Connections {
+            counts: tracker.tally().total(),
+            open: (tracker.len() as u64).saturating_sub(waiting + listeners),
+            waiting,
+            ended_unseen: self.retired,
+        });
+        receipt.kernel = Some(self.kernel(tracker.tally(), receipt.losses.total()));
+    }
+
+    fn kernel(&self, tally: &Tally, lost: Option<u64>) -> Kernel {
+        let mut counts = Counts::default();
+        let mut notes = Vec::new();
+        let mut agrees = true;
+        for (netns, (end, _)) in &self.end {
+            // A namespace that was not there at the start has counted from zero.
+            let start = self.start.get(netns).map(|(start, _)| *start).unwrap_or_default();
+            let counted = end.since(&start);
+            counts += counted;
+            let (least, most) = tally.bounds(*netns);
+            if !counted.is_between(&least, &most) {
+                agrees = false;
+                if !self.is_filtered {
+                    notes.push(format!("in namespace {netns} {counted} there, {least} here"));
+                }
+            }
+        }
+        if self.is_filtered {
+            notes = vec!["filters are in use, and it counts everything".to_owned()];
+        } else {
+            self.explain(tally, lost, agrees, &mut notes);
+        }
+        Kernel { counts, agrees: (!self.is_filtered && !self.end.is_empty()).then_some(agrees), notes }
+    }
+
+    fn explain(&self, tally: &Tally, lost: Option<u64>, agrees: bool, notes: &mut Vec<String>) {
+        if lost != Some(0) {
+            notes.push("events were lost".to_owned());
+        } else if !agrees {
+            notes.push(
+                "it also counts as failed a half-open connection that is reset, of which no event tells"
+                    .to_owned(),
+            );
+        }
+        if self.unreached > 0 {
+            notes.push(format!("{} network namespaces could not be entered", self.unreached));
+        }
+        let readable: HashSet<u32> = self.end.keys().copied().collect();
+        let gone = tally.netns().filter(|netns| !readable.contains(netns)).count();
+        if gone > 0 {
+            notes.push(format!("{gone} network namespaces are gone or out of reach, and not compared"));
+        }
     }
 }

@@ -1,11 +1,84 @@
 //! Standard error, for people: readiness, warnings, the receipt.
+//!
+//! Whoever reads it may stop reading. During a capture a thread of its own writes, and what it
+//! cannot keep up with is dropped and counted, so that nothing waits for it.
 
 use std::{
     fmt::Display,
     io::{self, Write as _},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
 };
+
+/// Messages that may wait.
+const CAPACITY: usize = 1024;
+
+/// How long the last messages may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The way to the thread that writes, once there is one.
+static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+struct Writer {
+    messages: SyncSender<Vec<u8>>,
+    done: Receiver<()>,
+}
 
 /// Writes a line to standard error. If that is closed or full there is nobody left to tell.
 pub fn say(message: impl Display) {
-    let _ = writeln!(io::stderr(), "tracer: {message}");
+    send(format!("tracer: {message}\n").into_bytes());
+}
+
+/// Writes a line as it is.
+pub fn plain(line: &str) {
+    send(format!("{line}\n").into_bytes());
+}
+
+/// From now on a thread writes. Capabilities are inherited: call this once they are given up.
+pub fn start() {
+    let (messages, inbox) = sync_channel::<Vec<u8>>(CAPACITY);
+    let (finished, done) = sync_channel(1);
+    let write = move || {
+        for message in inbox {
+            let _ = io::stderr().write_all(&message);
+        }
+        let _ = finished.send(());
+    };
+    if thread::Builder::new().name("tracer-stderr".into()).spawn(write).is_ok() {
+        *writer() = Some(Writer { messages, done });
+    }
+}
+
+/// Waits for what was said to be written, but not for ever.
+pub fn finish() {
+    let dropped = DROPPED.swap(0, Ordering::Relaxed);
+    if dropped > 0 {
+        say(format_args!("{dropped} messages were dropped: standard error was not read fast enough"));
+    }
+    let Some(Writer { messages, done }) = writer().take() else {
+        return;
+    };
+    drop(messages);
+    let _ = done.recv_timeout(PATIENCE);
+}
+
+fn send(message: Vec<u8>) {
+    match &*writer() {
+        Some(writer) => {
+            if writer.messages.try_send(message).is_err() {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        None => _ = io::stderr().write_all(&message),
+    }
+}
+
+fn writer() -> MutexGuard<'static, Option<Writer>> {
+    WRITER.lock().unwrap_or_else(PoisonError::into_inner)
 }

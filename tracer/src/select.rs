@@ -1,125 +1,129 @@
-//! What passes the filters once more is known than the kernel knew.
+//! What passes the filters, once as much is known as they need.
 //!
-//! A client's `CLOSE -> SYN_SENT` has no local port yet. If the filter depends on it, the event
-//! waits here until the connection's next event tells the port, so that a filter never hides the
-//! beginning of a connection whose end it shows.
+//! A filter may depend on what is not known at a connection's beginning: a client's local port, or
+//! which process will accept it. The first transitions then wait here, so that a filter never
+//! hides the beginning of a connection whose end it shows.
 
 use std::collections::{HashMap, VecDeque};
 
-use tracer_common::Event;
+use tracer_common::{Event, state};
 
-use crate::filter::{Filter, Verdict, ports::Marks};
+use crate::{
+    filter::{Filter, Judge, Verdict, story::StoryFilter},
+    track::{Tracked, connection::Role},
+};
 
-/// How many beginnings may wait. The next event of a connection that the kernel's filter keeps
-/// back never comes, so the oldest have to go some time; they are counted.
-const CAPACITY: usize = 65_536;
+/// Connections whose beginnings may wait, and how many transitions of each. What is over is
+/// counted as filtered, and said.
+const CONNECTIONS: usize = 65_536;
+const TRANSITIONS: usize = 8;
 
-/// Decides what the kernel's filters could not.
+/// Decides what is shown.
 #[derive(Debug)]
 pub struct Select {
-    filter: Filter,
-    marks: Option<Marks>,
-    waiting: HashMap<u64, Event>,
+    judge: Option<Judge>,
+    story: StoryFilter,
+    is_open: bool,
+    waiting: HashMap<u64, Vec<Tracked>>,
     arrivals: VecDeque<u64>,
     filtered: u64,
+    given_up: u64,
 }
 
 impl Select {
-    /// `hold_open`: whether beginnings wait for their port. Without, they are judged as they are.
+    /// With these filters.
     #[must_use]
-    pub fn new(filter: Filter, hold_open: bool) -> Self {
-        let marks = (hold_open && filter.active().ports != 0).then(|| Marks::new(&filter.ports, false));
-        Self { filter, marks, waiting: HashMap::new(), arrivals: VecDeque::new(), filtered: 0 }
+    pub fn new(filter: &Filter, story: StoryFilter) -> Self {
+        let judge = (!filter.is_open()).then(|| Judge::new(filter));
+        let is_open = judge.is_none() && story.is_open();
+        Self {
+            judge,
+            story,
+            is_open,
+            waiting: HashMap::new(),
+            arrivals: VecDeque::new(),
+            filtered: 0,
+            given_up: 0,
+        }
     }
 
-    /// The events to show now that `event` is known: at most the connection's beginning and
-    /// `event` itself.
-    pub fn pass(&mut self, event: &Event) -> impl Iterator<Item = Event> + use<> {
-        let Some(marks) = &self.marks else {
-            return [None, Some(*event)].into_iter().flatten();
-        };
-        let verdict = self.filter.judge_ports(marks, event);
-        let beginning = if self.waiting.is_empty() { None } else { self.waiting.remove(&event.cookie) };
-        let shown = match verdict {
-            Verdict::Pass => [beginning, Some(*event)],
-            Verdict::Fail => {
-                self.filtered += 1 + u64::from(beginning.is_some());
-                [None, None]
-            }
-            Verdict::Undecided => {
-                self.filtered += u64::from(beginning.is_some());
-                self.wait(*event);
-                [None, None]
-            }
-        };
-        shown.into_iter().flatten()
-    }
-
-    fn wait(&mut self, event: Event) {
-        while self.arrivals.len() >= CAPACITY {
-            if let Some(oldest) = self.arrivals.pop_front() {
-                self.filtered += u64::from(self.waiting.remove(&oldest).is_some());
+    /// Hands on what is to be shown now that `tracked` is known: perhaps with its connection's
+    /// beginning.
+    pub fn pass(&mut self, tracked: &Tracked, show: &mut impl FnMut(&Tracked)) {
+        if self.is_open {
+            return show(tracked);
+        }
+        let verdict = self.judge(tracked);
+        if verdict == Verdict::Undecided {
+            return self.wait(tracked);
+        }
+        let beginning =
+            if self.waiting.is_empty() { None } else { self.waiting.remove(&tracked.event.cookie) };
+        for tracked in beginning.iter().flatten().chain([tracked]) {
+            if verdict == Verdict::Pass && self.story.selects_line(tracked) {
+                show(tracked);
+            } else if !tracked.is_silent {
+                self.filtered += 1;
             }
         }
-        self.arrivals.push_back(event.cookie);
-        self.waiting.insert(event.cookie, event);
     }
 
-    /// Events kept back in user space, those that still wait included.
+    /// Whether a socket that was found is of interest: as a connection that may be shown, or as a
+    /// listener, whose owner is its connections' first.
+    #[must_use]
+    pub fn wants(&self, sighting: &Event) -> bool {
+        let is_listener = sighting.new_state == state::LISTEN;
+        is_listener || self.judge.as_ref().is_none_or(|judge| judge.judge(sighting) != Verdict::Fail)
+    }
+
+    fn judge(&self, tracked: &Tracked) -> Verdict {
+        let constant = self.judge.as_ref().map_or(Verdict::Pass, |judge| judge.judge(&tracked.event));
+        // A listener is nobody's until it listens, and never changes hands unseen.
+        let story = match self.story.judge_connection(tracked) {
+            Verdict::Undecided if tracked.connection.role == Role::Listener => Verdict::Fail,
+            verdict => verdict,
+        };
+        match (constant, story) {
+            (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
+            (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
+            _ => Verdict::Undecided,
+        }
+    }
+
+    fn wait(&mut self, tracked: &Tracked) {
+        let cookie = tracked.event.cookie;
+        let waiting = self.waiting.entry(cookie).or_default();
+        if waiting.is_empty() {
+            self.arrivals.push_back(cookie);
+        }
+        if waiting.len() < TRANSITIONS {
+            waiting.push(*tracked);
+        } else {
+            self.filtered += 1;
+            self.given_up += 1;
+        }
+        if self.arrivals.len() > 2 * CONNECTIONS {
+            // Most of them have been decided long since.
+            self.arrivals.retain(|cookie| self.waiting.contains_key(cookie));
+        }
+        while self.waiting.len() > CONNECTIONS
+            && let Some(oldest) = self.arrivals.pop_front()
+        {
+            let forgotten = self.waiting.remove(&oldest).map_or(0, |waiting| waiting.len() as u64);
+            self.filtered += forgotten;
+            self.given_up += forgotten;
+        }
+    }
+
+    /// Transitions kept back, those that still wait included.
     #[must_use]
     pub fn filtered(&self) -> u64 {
-        self.filtered + self.waiting.len() as u64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::filter::Ends;
-    use tracer_common::state;
-    use zerocopy::FromZeros as _;
-
-    fn event(cookie: u64, old_state: u8, new_state: u8, local_port: u16) -> Event {
-        let mut event = Event::new_zeroed();
-        event.cookie = cookie;
-        event.old_state = old_state;
-        event.new_state = new_state;
-        event.local_port = local_port;
-        event.remote_port = 443;
-        event
+        self.filtered + self.waiting.values().map(|waiting| waiting.len() as u64).sum::<u64>()
     }
 
-    fn select(local: &str) -> Select {
-        let ports = Ends::new(vec![], vec![local.parse().unwrap()], vec![]);
-        Select::new(Filter { ports, ..Filter::default() }, true)
-    }
-
-    #[test]
-    fn a_beginning_comes_out_with_its_port() {
-        let mut select = select("5000");
-        let begin = event(1, state::CLOSE, state::SYN_SENT, 0);
-        assert_eq!(select.pass(&begin).count(), 0);
-        let next = event(1, state::SYN_SENT, state::ESTABLISHED, 5000);
-        assert_eq!(select.pass(&next).collect::<Vec<_>>(), [begin, next]);
-        assert_eq!(select.filtered(), 0);
-    }
-
-    #[test]
-    fn a_beginning_that_never_gets_a_port_is_filtered() {
-        let mut select = select("5000");
-        assert_eq!(select.pass(&event(1, state::CLOSE, state::SYN_SENT, 0)).count(), 0);
-        assert_eq!(select.pass(&event(1, state::SYN_SENT, state::CLOSE, 0)).count(), 0);
-        assert_eq!(select.filtered(), 2);
-    }
-
-    #[test]
-    fn memory_is_bounded_and_nothing_goes_uncounted() {
-        let mut select = select("5000");
-        let total = CAPACITY as u64 + 1000;
-        for cookie in 0..total {
-            assert_eq!(select.pass(&event(cookie, state::CLOSE, state::SYN_SENT, 0)).count(), 0);
-        }
-        assert!(select.waiting.len() <= CAPACITY && select.arrivals.len() <= CAPACITY);
-        assert_eq!(select.filtered(), total);
+    /// Of those, the ones that were not decided but forgotten, for want of room.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.given_up
     }
 }

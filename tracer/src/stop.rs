@@ -1,27 +1,33 @@
 //! What ends a capture.
 
-use std::{io, time::Duration};
+use std::{fs, io, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
+
+/// After this a second signal means that somebody is impatient. Before, it is the same one again:
+/// `timeout` and terminals signal a process and its group at once.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// Ctrl-C, SIGTERM, SIGHUP, or the end of the time asked for.
 pub struct Stop {
-    signals: [Signal; 3],
+    signals: Vec<Signal>,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Listens from now on. Needs a tokio runtime around it.
+    /// Listens from now on; but not for signals that whoever started us wants ignored, as nohup
+    /// does. Needs a tokio runtime around it.
     pub fn new(duration: Option<Duration>) -> io::Result<Self> {
-        let signals = [
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-        ];
-        Ok(Self { signals, deadline: duration.and_then(|duration| Instant::now().checked_add(duration)) })
+        let ignored = ignored_signals();
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+        Ok(Self {
+            signals: heard.map(signal).collect::<Result<_, _>>()?,
+            deadline: duration.and_then(|duration| Instant::now().checked_add(duration)),
+        })
     }
 
     /// Waits for any of them.
@@ -39,13 +45,27 @@ impl Stop {
         }
     }
 
-    /// Waits for a signal.
-    pub async fn signal(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+    /// Waits for somebody who does not want to wait for the end.
+    pub async fn impatience(&mut self) {
+        sleep(ECHO).await;
+        // What came up to here was an echo.
+        let echo = tokio::time::timeout(Duration::ZERO, self.signal()).await;
+        drop(echo);
+        self.signal().await;
     }
+
+    async fn signal(&mut self) {
+        std::future::poll_fn(|context| {
+            let heard = self.signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// The signals that are ignored, as bits from 1 on; none if the system does not say.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }

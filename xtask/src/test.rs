@@ -5,10 +5,10 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, run},
+    command::{cargo, is_root, output, run},
     ebpf, root, setup,
 };
 
@@ -91,6 +91,14 @@ fn build() -> Result<()> {
 /// One at a time: the tracer sees the whole host, so a test would see another's traffic.
 fn real_kernel(filter: Option<&str>) -> Result<()> {
     let mut test = in_root();
+    if !is_root() {
+        // The tests themselves need what tracer needs, and namespaces.
+        let host = output(Command::new("rustc").arg("-vV"))?;
+        let triple =
+            host.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+        let variable = format!("CARGO_TARGET_{}_RUNNER", triple.to_uppercase().replace('-', "_"));
+        test.env(variable, "sudo -E");
+    }
     test.args(["test", "--package", "tests", "--locked", "--no-fail-fast", "--", "--test-threads=1"]);
     run(test.args(filter))
 }

@@ -11,10 +11,10 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     Event,
-    event::flag,
+    event::{Waiting, flag},
     member::{ABSENT, Member},
 };
-use tracer_ebpf::sock::{Ends, Sock, Task, Waiting, offset};
+use tracer_ebpf::sock::{Ends, Sock, Task, TimeWait, offset};
 
 /// Context of `iter/task_file`, `struct bpf_iter__task_file`.
 #[repr(C)]
@@ -84,7 +84,7 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
     }
     if let Some(sock) = Sock::tcp(socket) {
         write(meta, &full(sock));
-    } else if let Some(waiting) = Waiting::tcp(socket) {
+    } else if let Some(waiting) = TimeWait::tcp(socket) {
         let ends = waiting.ends();
         let mut event = blank();
         event.cookie = waiting.cookie();
@@ -94,6 +94,21 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
         event.new_state = event.old_state;
         event.flags = flag::TIME_WAIT | flag::DEAD;
         write(meta, &event);
+    }
+    0
+}
+
+/// A timewait socket of a network namespace; others cost nothing.
+#[unsafe(link_section = "iter/tcp")]
+#[unsafe(no_mangle)]
+extern "C" fn waiting(context: *const Tcp) -> i32 {
+    // SAFETY: as in `holders`.
+    let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
+    if socket.is_null() {
+        return 0;
+    }
+    if let Some(waiting) = TimeWait::tcp(socket) {
+        write(meta, &Waiting { cookie: waiting.cookie(), state: u64::from(waiting.substate()) });
     }
     0
 }
@@ -150,13 +165,10 @@ fn blank() -> Event {
 
 /// If there is no room the kernel makes some and shows the socket again.
 #[inline(always)]
-fn write(meta: *const Meta, event: &Event) {
-    // SAFETY: the kernel's own sequence file; the event is initialised memory of the given size.
+fn write<T>(meta: *const Meta, record: &T) {
+    // SAFETY: the kernel's own sequence file; the record is initialised memory of the given size.
     unsafe {
-        helpers::bpf_seq_write(
-            (*meta).seq.cast(),
-            (&raw const *event).cast_mut().cast(),
-            size_of::<Event>() as u32,
-        );
+        let record = (&raw const *record).cast_mut().cast();
+        helpers::bpf_seq_write((*meta).seq.cast(), record, size_of::<T>() as u32);
     }
 }

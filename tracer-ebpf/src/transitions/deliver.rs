@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     Event,
-    event::{COUNTERS, Counter},
+    event::{COUNTERS, Counter, RECORD_SIZE},
     wakeup::PAUSE_NS,
 };
 
@@ -51,9 +51,6 @@ impl Shared {
     }
 }
 
-/// What an event takes up in the buffer: the record's header and its data.
-const RECORD: u64 = 8 + size_of::<Event>() as u64;
-
 #[inline(always)]
 pub fn reserve() -> Option<RingBufEntry<Event>> {
     EVENTS.reserve_untyped::<Event>(0)
@@ -62,6 +59,9 @@ pub fn reserve() -> Option<RingBufEntry<Event>> {
 /// The flags to submit with: whether to wake the reader.
 #[inline(always)]
 pub fn wakeup(now_ns: u64) -> u64 {
+    // Events may come here in another order than their times: one that is older than the last
+    // wakeup wraps around to a huge pause, and wakes. It may be the one that the reader, woken
+    // by a younger one, found unfinished in its way.
     let rested = now_ns.wrapping_sub(LAST_WAKE_NS.load()) > PAUSE_NS;
     if rested || filled_another_step() {
         LAST_WAKE_NS.store(now_ns);
@@ -77,7 +77,7 @@ fn filled_another_step() -> bool {
     let waiting = unsafe {
         helpers::bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA))
     };
-    waiting & (WAKE_BYTES.load() - 1) < RECORD && waiting >= WAKE_BYTES.load()
+    waiting & (WAKE_BYTES.load() - 1) < RECORD_SIZE && waiting >= WAKE_BYTES.load()
 }
 
 #[inline(always)]

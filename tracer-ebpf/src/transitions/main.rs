@@ -16,10 +16,13 @@ use aya_ebpf::{
 };
 use tracer_common::{
     Event,
-    event::{COMM_LEN, Counter},
+    event::{COMM_LEN, Counter, flag},
+    state,
 };
 
-use tracer_ebpf::sock::Sock;
+use tracer_ebpf::sock::{Sock, is_listener};
+
+use crate::select::Stage;
 
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -27,14 +30,20 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let Some(sock) = Sock::tcp(ctx.arg(0)) else {
         return 0; // MPTCP or SCTP
     };
+    let old_state: i32 = ctx.arg(1);
+    let new_state: i32 = ctx.arg(2);
     let ends = sock.ends();
     let netns = sock.netns();
-    if !select::selects(&ends, netns) {
+    let is_unbound = new_state == i32::from(state::SYN_SENT) && sock.is_unbound();
+    let stage = Stage {
+        is_unbound,
+        leaves_syn_sent: old_state == i32::from(state::SYN_SENT),
+        is_listener: is_listener(old_state, new_state),
+    };
+    if !select::selects(&ends, netns, &stage) {
         deliver::count(Counter::Filtered);
         return 0;
     }
-    let old_state: i32 = ctx.arg(1);
-    let new_state: i32 = ctx.arg(2);
     let (recv_queue, send_queue) = sock.queues(old_state, new_state);
 
     let Some(mut entry) = deliver::reserve() else {
@@ -45,6 +54,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     };
     // Taken after the reservation: whatever user space has not seen yet when it looks is younger
     // than its look, so it can put events into order without guessing.
+    // SAFETY: reads the clock.
     let time_ns = unsafe { helpers::bpf_ktime_get_ns() };
     let pid_tgid = bpf_get_current_pid_tgid();
     let event: *mut Event = entry.as_mut_ptr();
@@ -71,7 +81,8 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         (&raw mut (*event).cpu).write(helpers::bpf_get_smp_processor_id() as u16);
         (&raw mut (*event).local_port).write(ends.local_port);
         (&raw mut (*event).remote_port).write(ends.remote_port);
-        (&raw mut (*event).flags).write(sock.flags());
+        let unbound = if is_unbound { flag::UNBOUND } else { 0 };
+        (&raw mut (*event).flags).write(sock.flags() | unbound);
         (&raw mut (*event).family).write(ends.family);
         (&raw mut (*event).old_state).write(old_state as u8);
         (&raw mut (*event).new_state).write(new_state as u8);

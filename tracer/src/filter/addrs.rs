@@ -1,14 +1,14 @@
 //! `--addr`, `--local-addr`, `--remote-addr`: addresses and prefixes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
     str::FromStr,
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::filter::Ends;
+use crate::{escape::escaped, filter::Ends};
 
 /// A list such as `10.0.0.0/8,2001:db8::1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn net(text: &str) -> Result<IpNet, Error> {
     let net = text
         .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| Error(text.to_owned()))?;
+        .map_err(|_| Error(escaped(text.as_bytes())))?;
     Ok(unmapped(net).trunc())
 }
 
@@ -114,6 +114,35 @@ fn covering(by_net: &BTreeMap<IpNet, u8>, net: IpNet) -> u8 {
         .fold(0, |all, marks| all | marks)
 }
 
+/// The kernel's table, for user space to look into.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    table: BTreeMap<Prefix, u8>,
+    /// The lengths that occur, the longest first.
+    lengths: Vec<u8>,
+}
+
+impl Marks {
+    /// Marks the addresses asked for.
+    #[must_use]
+    pub fn new(ends: &Ends<Cidrs>) -> Self {
+        let table = marks(ends);
+        let lengths: BTreeSet<u8> = table.keys().map(|prefix| prefix.len).collect();
+        Self { table, lengths: lengths.into_iter().rev().collect() }
+    }
+
+    /// The marks of an address: those of its longest prefix.
+    #[must_use]
+    pub fn of(&self, address: &[u8; 16]) -> u8 {
+        let bits = u128::from_be_bytes(*address);
+        let prefix = |len: u8| {
+            let bits = bits & u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or_default();
+            self.table.get(&Prefix { bits, len })
+        };
+        self.lengths.iter().find_map(|len| prefix(*len)).copied().unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,25 +152,17 @@ mod tests {
         vec![text.parse().unwrap()]
     }
 
-    /// What the kernel would find: the marks of the longest prefix.
-    fn lookup(table: &BTreeMap<Prefix, u8>, address: &str) -> u8 {
-        let bits = match address.parse::<IpAddr>().unwrap() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(v6) => v6.to_bits(),
-        };
-        table
-            .iter()
-            .filter(|(prefix, _)| {
-                prefix.len == 0 || (prefix.bits ^ bits) >> (128 - u32::from(prefix.len)) == 0
-            })
-            .max_by_key(|(prefix, _)| prefix.len)
-            .map_or(0, |(_, marks)| *marks)
+    fn lookup(marks: &Marks, address: &str) -> u8 {
+        marks.of(&match address.parse::<IpAddr>().unwrap() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        })
     }
 
     #[test]
     fn a_longer_prefix_keeps_the_marks_of_the_shorter() {
         let table =
-            marks(&Ends::new(list("10.0.0.0/8"), list("10.1.0.0/16,2001:db8::/32"), list("10.1.2.3")));
+            Marks::new(&Ends::new(list("10.0.0.0/8"), list("10.1.0.0/16,2001:db8::/32"), list("10.1.2.3")));
         assert_eq!(lookup(&table, "10.9.9.9"), EITHER);
         assert_eq!(lookup(&table, "10.1.9.9"), EITHER | LOCAL);
         assert_eq!(lookup(&table, "10.1.2.3"), EITHER | LOCAL | REMOTE);
@@ -151,10 +172,10 @@ mod tests {
 
     #[test]
     fn all_of_one_family_is_nothing_of_the_other() {
-        let table = marks(&Ends::new(list("::/0"), vec![], vec![]));
+        let table = Marks::new(&Ends::new(list("::/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), EITHER);
         assert_eq!(lookup(&table, "10.0.0.1"), 0);
-        let table = marks(&Ends::new(list("0.0.0.0/0"), vec![], vec![]));
+        let table = Marks::new(&Ends::new(list("0.0.0.0/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), 0);
         assert_eq!(lookup(&table, "10.0.0.1"), EITHER);
     }

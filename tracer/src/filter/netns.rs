@@ -44,7 +44,7 @@ impl FromStr for Netns {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let syntax = || Error::Syntax(text.to_owned());
+        let syntax = || Error::Syntax(crate::escape::escaped(text.as_bytes()));
         if let Some(pid) = text.strip_prefix("pid:") {
             return pid.parse().map(Self::Pid).map_err(|_| syntax());
         }

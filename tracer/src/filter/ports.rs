@@ -1,10 +1,11 @@
 //! `--port`, `--local-port`, `--remote-port`: lists of ports and ranges.
 
-use std::{ops::RangeInclusive, str::FromStr};
+use std::{alloc::Layout, ops::RangeInclusive, str::FromStr};
 
-use tracer_common::filter::{EITHER, LOCAL, PORTS};
+use tracer_common::filter::PORTS;
+use zerocopy::FromZeros as _;
 
-use crate::filter::Ends;
+use crate::{escape::escaped, filter::Ends};
 
 /// A list such as `443,8000-8100`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ fn port(text: &str) -> Result<u16, Error> {
         return Err(Error::Empty);
     }
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Error::NotANumber(text.to_owned()));
+        return Err(Error::NotANumber(escaped(text.as_bytes())));
     }
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
@@ -62,21 +63,17 @@ fn port(text: &str) -> Result<u16, Error> {
 
 /// The marks of every port: the table that the kernel looks into.
 #[derive(Clone, Debug)]
-pub struct Marks(Vec<u8>);
+pub struct Marks(Box<[u8; PORTS]>);
 
 impl Marks {
-    /// Marks the ports asked for. With `hold_open`, port 0 as a local port (not chosen yet) passes
-    /// the kernel, for user space to decide when the port is known.
+    /// Marks the ports asked for.
     #[must_use]
-    pub fn new(ends: &Ends<Ports>, hold_open: bool) -> Self {
-        let mut marks = vec![0; PORTS];
+    pub fn new(ends: &Ends<Ports>) -> Self {
+        let mut marks = unmarked();
         for (ports, mark) in ends.marked() {
             for port in ports.0.iter().cloned().flatten() {
                 marks[usize::from(port)] |= mark;
             }
-        }
-        if hold_open {
-            marks[0] = EITHER | LOCAL;
         }
         Self(marks)
     }
@@ -84,19 +81,26 @@ impl Marks {
     /// The marks of a port; none for 0, which is no port.
     #[must_use]
     pub fn of(&self, port: u16) -> u8 {
-        if port == 0 { 0 } else { self.0[usize::from(port)] }
+        self.0[usize::from(port)]
     }
 
     /// The table as the kernel wants it.
     #[must_use]
-    pub fn table(&self) -> &[u8] {
+    pub fn table(&self) -> &[u8; PORTS] {
         &self.0
     }
+}
+
+/// On the heap from the start: it is too large for some stacks.
+fn unmarked() -> Box<[u8; PORTS]> {
+    <[u8; PORTS]>::new_box_zeroed()
+        .unwrap_or_else(|_| std::alloc::handle_alloc_error(Layout::new::<[u8; PORTS]>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracer_common::filter::{EITHER, LOCAL};
 
     #[test]
     fn lists_and_ranges() {
@@ -123,7 +127,7 @@ mod tests {
     #[test]
     fn marks_tell_the_ends() {
         let ends = Ends::new(vec!["80".parse().unwrap()], vec!["80-81".parse().unwrap()], vec![]);
-        let marks = Marks::new(&ends, true);
+        let marks = Marks::new(&ends);
         assert_eq!(marks.of(80), EITHER | LOCAL);
         assert_eq!(marks.of(81), LOCAL);
         assert_eq!(marks.of(82), 0);

@@ -9,19 +9,19 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use crate::{
     escape::is_hostile,
     fields::Value,
-    format::{Columns, Format},
-    transition::Transition,
+    format::{Column, Format, micros},
+    row::Row,
 };
 
 /// Writes JSON.
 pub struct Json {
-    columns: Columns,
+    columns: Vec<Column>,
 }
 
 impl Json {
     /// With these columns as keys.
     #[must_use]
-    pub fn new(columns: Columns) -> Self {
+    pub fn new(columns: Vec<Column>) -> Self {
         Self { columns }
     }
 }
@@ -29,24 +29,24 @@ impl Json {
 impl Format for Json {
     fn begin(&mut self, _: &mut BytesMut) {}
 
-    fn line(&mut self, transition: &Transition<'_>, out: &mut BytesMut) {
+    fn line(&mut self, row: &Row<'_>, out: &mut BytesMut) {
         let mut serializer = serde_json::Serializer::with_formatter((&mut *out).writer(), Safe);
         // Memory does not refuse bytes, and values are plain.
-        let _ = Line { columns: &self.columns, transition }.serialize(&mut serializer);
+        let _ = Line { columns: &self.columns, row }.serialize(&mut serializer);
         out.put_u8(b'\n');
     }
 }
 
 struct Line<'a> {
-    columns: &'a Columns,
-    transition: &'a Transition<'a>,
+    columns: &'a [Column],
+    row: &'a Row<'a>,
 }
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.columns.len()))?;
-        for field in self.columns {
-            map.serialize_entry(field.key, &(field.value)(self.transition))?;
+        for column in self.columns {
+            map.serialize_entry(column.field.key, &column.value(self.row))?;
         }
         map.end()
     }
@@ -57,10 +57,15 @@ impl Serialize for Value<'_> {
         match self {
             Self::Null => serializer.serialize_none(),
             Self::Uint(number) => serializer.serialize_u64(*number),
+            Self::Bool(truth) => serializer.serialize_bool(*truth),
+            Self::Lasted(ns) | Self::LastedAbout(ns, _) => serializer.serialize_f64(micros(*ns)),
+            Self::Lived(states) => {
+                serializer.collect_map(states.iter().map(|(state, ns)| (state, micros(*ns))))
+            }
             Self::Word(word) => serializer.serialize_str(word),
             Self::Text(bytes) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
             Self::Time(time, _) => serializer.collect_str(&format_args!("{time:.9}")),
-            Self::State(state) => serializer.collect_str(state),
+            Self::State(state) | Self::Became(state, _) => serializer.collect_str(state),
             Self::Addr(addr) => serializer.collect_str(addr),
             Self::End(end) => serializer.collect_str(end),
         }
@@ -81,7 +86,9 @@ impl Formatter for Safe {
             CompactFormatter.write_string_fragment(writer, &rest[..at])?;
             let mut chars = rest[at..].chars();
             if let Some(c) = chars.next() {
-                write!(writer, "\\u{:04x}", u32::from(c))?;
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
             }
             rest = chars.as_str();
         }

@@ -22,8 +22,10 @@ pub enum Error {
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
-/// Structures may nest anonymous ones; deeper than this only damage does.
+/// Typedefs and arrays may be nested; deeper than this only damage does.
 const MAX_DEPTH: u32 = 16;
+/// Structures may hold anonymous ones, and so on; more than this only damage does.
+const MAX_STEPS: u32 = 1000;
 
 mod kind {
     pub(super) const INT: u32 = 1;
@@ -137,7 +139,7 @@ impl Btf {
         let mut id = *self.composites.get(container.as_bytes())?;
         let mut offset = 0;
         for name in path.split('.') {
-            let (at, ty) = self.find(id, name.as_bytes(), 0)?;
+            let (at, ty) = self.find(id, name.as_bytes(), &mut { MAX_STEPS })?;
             offset += at;
             id = self.resolve(ty)?;
         }
@@ -165,9 +167,10 @@ impl Btf {
     }
 
     /// Offset and type of a member, looked for in anonymous structures and unions too.
-    fn find(&self, id: usize, name: &[u8], depth: u32) -> Option<(u32, u32)> {
+    fn find(&self, id: usize, name: &[u8], steps: &mut u32) -> Option<(u32, u32)> {
         let ty = *self.types.get(id)?;
-        if !ty.is_composite() || depth > MAX_DEPTH {
+        *steps = steps.checked_sub(1)?;
+        if !ty.is_composite() {
             return None;
         }
         (0..ty.count()).map(|index| ty.data + index * 12).find_map(|at| {
@@ -183,7 +186,7 @@ impl Btf {
             if !member_name.is_empty() {
                 return None;
             }
-            let (inner, inner_type) = self.find(self.resolve(member_type)?, name, depth + 1)?;
+            let (inner, inner_type) = self.find(self.resolve(member_type)?, name, steps)?;
             Some((bits / 8 + inner, inner_type))
         })
     }
@@ -265,6 +268,26 @@ mod tests {
         assert!(btf.has_hook(crate::source::kernel::HOOK));
         assert!(!btf.has_hook("no_such_hook"));
         assert_eq!(btf.enumerator("sock_flags", "SOCK_DEAD"), Some(0));
+    }
+
+    /// A structure that holds itself, anonymously, thirty times: 30 to the power of the depth.
+    #[test]
+    fn a_structure_within_itself_is_no_trap() {
+        let members: u32 = 30;
+        let mut types = vec![1_u32, (kind::STRUCT << 24) | members, 8];
+        for _ in 0..members {
+            types.extend([0, 1, 0]);
+        }
+        let strings = b"\0sock\0";
+        let type_len = u32::try_from(types.len() * 4).unwrap();
+        let string_len = u32::try_from(strings.len()).unwrap();
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        for word in [24, 0, type_len, type_len, string_len].into_iter().chain(types) {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(strings);
+        assert_eq!(Btf::parse(bytes).unwrap().member("sock", "member"), None);
     }
 
     #[test]

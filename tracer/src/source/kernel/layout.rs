@@ -1,6 +1,6 @@
 //! Where the running kernel keeps what the kernel program reads.
 
-use tracer_common::member::{ABSENT, COUNT, SOCK_FLAGS, SPECS, Spec};
+use tracer_common::member::{ABSENT, COUNT, Member, SOCK_FLAGS, SPECS, Spec};
 
 use crate::source::kernel::btf::Btf;
 
@@ -48,8 +48,10 @@ impl Layout {
     }
 
     /// The optional members that this kernel lacks.
-    pub fn absent(&self) -> impl Iterator<Item = &'static Spec> {
-        self.offsets.into_iter().zip(SPECS).filter(|(offset, _)| *offset == ABSENT).map(|(_, spec)| spec)
+    #[must_use]
+    pub fn absent(&self) -> Vec<Member> {
+        let members = self.offsets.into_iter().zip(Member::ALL);
+        members.filter(|(offset, _)| *offset == ABSENT).map(|(_, member)| *member).collect()
     }
 }
 
@@ -71,6 +73,6 @@ mod tests {
     fn the_running_kernel_has_everything() {
         let btf = Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
         let layout = Layout::find(&btf).unwrap();
-        assert_eq!(layout.absent().map(|spec| spec.path).collect::<Vec<_>>(), Vec::<&str>::new());
+        assert_eq!(layout.absent(), []);
     }
 }

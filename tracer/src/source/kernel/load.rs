@@ -6,16 +6,22 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfError, EbpfLoader, Endianness, Pod,
+    Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Array, HashMap, LpmTrie, MapError, lpm_trie::Key},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
-use tracer_common::filter::{Active, PORTS};
+use tracer_common::{filter::PORTS, member::Member};
+use zerocopy::IntoBytes as _;
 
 use crate::{
     buffer::BufferSize,
     filter::{Filter, addrs, ports},
-    source::kernel::{HOOK, layout::Layout, preflight},
+    source::kernel::{
+        HOOK,
+        layout::Layout,
+        preflight,
+        sockets::{self, Sockets},
+    },
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.
@@ -30,8 +36,8 @@ pub struct Options {
     pub buffer: BufferSize,
     /// What to report.
     pub filter: Filter,
-    /// Report beginnings whose port is not known yet even if a filter asks for one.
-    pub hold_open: bool,
+    /// Whether somebody will ask which sockets there are.
+    pub asks_for_sockets: bool,
     /// Load the object with diagnostics.
     pub debug: bool,
     /// Other type information than the kernel's own.
@@ -65,6 +71,12 @@ pub enum Error {
         /// The end of its log.
         log: String,
     },
+    /// The kernel lacks what a filter needs.
+    #[error("this kernel does not tell {0}, so {1} cannot work here")]
+    Absent(&'static str, &'static str),
+    /// The iterators.
+    #[error(transparent)]
+    Sockets(#[from] Box<sockets::Error>),
     /// Anything else that aya says.
     #[error("{what}: {cause}")]
     Aya {
@@ -75,19 +87,15 @@ pub enum Error {
     },
 }
 
-/// `Active` as bytes, to be handed over as a read-only global.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct ActiveGlobal(Active);
-
-// SAFETY: four bytes, `repr(C)`, no padding, any value valid.
-unsafe impl Pod for ActiveGlobal {}
-
 /// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
 type AddrKey = [u8; 16];
 
 /// The program in the kernel. Dropping `link` detaches it.
 pub struct Attached {
+    /// Where the kernel keeps what.
+    pub layout: Layout,
+    /// The iterators over sockets.
+    pub sockets: Option<Sockets>,
     /// Maps and program.
     pub ebpf: Ebpf,
     /// What ties the program to the tracepoint.
@@ -99,7 +107,12 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
     preflight::kernel()?;
     preflight::privileges()?;
     preflight::lockdown()?;
+    preflight::descriptors()?;
     let layout = preflight::hook(&preflight::btf(options.btf.as_deref())?)?;
+    let absent = layout.absent();
+    if !options.filter.netns.is_empty() && absent.contains(&Member::NetInum) {
+        return Err(Error::Absent("network namespaces", "--netns"));
+    }
     let types = types(options.btf.as_deref())?;
 
     let mut ebpf = create(options, &layout, &types)?;
@@ -111,11 +124,19 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
         .and_then(TryInto::try_into)
         .map_err(|error| program_error("finding the program", options, &error))?;
     program.load(HOOK, &types).map_err(|error| program_error("loading the program", options, &error))?;
+    let sockets =
+        if options.asks_for_sockets { Some(Sockets::load(&layout, &types).map_err(Box::new)?) } else { None };
+    // Last: from here on events collect, and nothing may fail.
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(HOOK)
+        .ok_or(ProgramError::UnexpectedProgramType)
+        .and_then(TryInto::try_into)
+        .map_err(|error| program_error("finding the program", options, &error))?;
     let link = program
         .attach()
         .and_then(|id| program.take_link(id))
         .map_err(|error| program_error("attaching the program", options, &error))?;
-    Ok(Attached { ebpf, link })
+    Ok(Attached { layout, sockets, ebpf, link })
 }
 
 fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {
@@ -125,7 +146,7 @@ fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {
 }
 
 fn create(options: &Options, layout: &Layout, types: &aya::Btf) -> Result<Ebpf, Error> {
-    let active = ActiveGlobal(options.filter.active());
+    let active = options.filter.active();
     let wake_bytes = options.buffer.wake_bytes();
     // A map needs room for one entry even if it is not used.
     let size = |entries: usize| u32::try_from(entries.max(1)).unwrap_or(u32::MAX);
@@ -134,7 +155,7 @@ fn create(options: &Options, layout: &Layout, types: &aya::Btf) -> Result<Ebpf, 
         .btf(Some(types))
         .override_global("OFFSETS", &layout.offsets[..], true)
         .override_global("FLAG_BITS", &layout.flag_bits[..], true)
-        .override_global("ACTIVE", &active, true)
+        .override_global("ACTIVE", active.as_bytes(), true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .map_max_entries("EVENTS", options.buffer.bytes())
         .map_max_entries("ADDR_MARKS", size(addrs::marks(&options.filter.addrs).len()))
@@ -150,13 +171,12 @@ fn create(options: &Options, layout: &Layout, types: &aya::Btf) -> Result<Ebpf, 
 }
 
 fn fill_filter(ebpf: &mut Ebpf, options: &Options) -> Result<(), MapError> {
-    let Options { filter, hold_open, .. } = options;
+    let Options { filter, .. } = options;
     let active = filter.active();
     if active.ports != 0 {
-        let marks = ports::Marks::new(&filter.ports, *hold_open);
+        let marks = ports::Marks::new(&filter.ports);
         let mut table: Array<_, [u8; PORTS]> = Array::try_from(named(ebpf, "PORT_MARKS")?)?;
-        let marks: [u8; PORTS] = std::array::from_fn(|port| marks.table()[port]);
-        table.set(0, marks, 0)?;
+        table.set(0, marks.table(), 0)?;
     }
     if active.addrs != 0 {
         let mut table: LpmTrie<_, AddrKey, u32> = LpmTrie::try_from(named(ebpf, "ADDR_MARKS")?)?;
@@ -178,7 +198,10 @@ fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut aya::maps::Map, M
 }
 
 const EPERM: i32 = 1;
+const E2BIG: i32 = 7;
 const ENOMEM: i32 = 12;
+const EACCES: i32 = 13;
+const EINVAL: i32 = 22;
 
 /// The system's error number somewhere down the chain of causes.
 fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
@@ -204,15 +227,19 @@ fn map_error(what: &'static str, error: &MapError) -> Error {
 /// How much of the verifier's log is worth a screen.
 const LOG_LINES: usize = 12;
 
+/// The end of the verifier's log.
+#[must_use]
+pub fn verdict(log: &str) -> String {
+    let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+}
+
 fn program_error(what: &'static str, options: &Options, error: &ProgramError) -> Error {
     match (errno(error), error) {
         (Some(EPERM), _) => Error::Refused { what },
         (Some(ENOMEM), _) => Error::NoMemory(options.buffer),
-        (_, ProgramError::LoadError { verifier_log, .. }) => {
-            let log = verifier_log.to_string();
-            let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-            let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            Error::Verifier { release: preflight::release(), log }
+        (Some(EACCES | EINVAL | E2BIG), ProgramError::LoadError { verifier_log, .. }) => {
+            Error::Verifier { release: preflight::release(), log: verdict(&verifier_log.to_string()) }
         }
         _ => Error::Aya { what, cause: chain(error) },
     }

@@ -3,9 +3,12 @@
 pub mod btf;
 pub mod layout;
 pub mod load;
+pub mod namespaces;
 pub mod preflight;
 pub mod privileges;
 pub mod ring;
+pub mod sockets;
+pub mod survey;
 
 /// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
 pub const HOOK: &str = "inet_sock_set_state";

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +18,12 @@ use crate::{
 
 /// Where the kernel shows its type information.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// No kernel's type information is larger; what is, is not that.
+const MAX_BTF: u64 = 256 << 20;
+
+/// Descriptors that the tracer may need: maps, programs, the runtime's, and room for its threads'.
+const DESCRIPTORS: u64 = 64;
 
 /// The oldest kernel on which a tracing program can ask for a socket's cookie.
 pub const MINIMUM: Version = Version { major: 5, minor: 12 };
@@ -56,6 +63,11 @@ pub enum Error {
     /// Privileges are missing.
     #[error(transparent)]
     Privileges(#[from] privileges::Error),
+    /// Too few descriptors.
+    #[error(
+        "only {0} files may be open at once, tracer needs {DESCRIPTORS}: raise the limit with `ulimit -n`"
+    )]
+    Descriptors(u64),
     /// Kernel lockdown.
     #[error(
         "the kernel is locked down ({0}), which forbids BPF programs to read kernel memory: boot without `lockdown=confidentiality`"
@@ -110,7 +122,10 @@ pub fn kernel() -> Result<String, Error> {
 pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
     let path: PathBuf = path.unwrap_or(Path::new(KERNEL_BTF)).into();
     let name = || escaped(path.as_os_str().as_encoded_bytes());
-    let bytes = std::fs::read(&path).map_err(|cause| Error::NoBtf { path: name(), cause })?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(&path)
+        .and_then(|file| file.take(MAX_BTF).read_to_end(&mut bytes))
+        .map_err(|cause| Error::NoBtf { path: name(), cause })?;
     Btf::parse(bytes).map_err(|cause| Error::BadBtf { path: name(), cause })
 }
 
@@ -120,6 +135,14 @@ pub fn hook(btf: &Btf) -> Result<Layout, Error> {
         return Err(Error::NoHook);
     }
     Ok(Layout::find(btf)?)
+}
+
+/// Enough files may be open.
+pub fn descriptors() -> Result<(), Error> {
+    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        Some(limit) if limit < DESCRIPTORS => Err(Error::Descriptors(limit)),
+        _ => Ok(()),
+    }
 }
 
 /// The process may load and attach.

@@ -35,22 +35,22 @@ const TICK: Duration = Duration::from_nanos(TICK_NS);
 /// How long a program that runs on another CPU while it is detached may take to end.
 const IN_FLIGHT: Duration = Duration::from_millis(2);
 
-/// What did not arrive, or not as expected.
+/// What did not arrive, or not as expected; `None` where the kernel does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// The ring buffer was full.
-    pub no_room: u64,
+    pub no_room: Option<u64>,
     /// The kernel did not run the program, because it was running on that CPU already.
-    pub recursion: u64,
+    pub recursion: Option<u64>,
     /// Records that were no events.
     pub malformed: u64,
 }
 
 impl Losses {
-    /// All that was lost.
+    /// All that was lost, if that is known.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.no_room + self.recursion + self.malformed
+    pub fn total(&self) -> Option<u64> {
+        Some(self.no_room? + self.recursion? + self.malformed)
     }
 }
 
@@ -63,8 +63,11 @@ pub struct Ring {
     ebpf: Ebpf,
     order: Order,
     malformed: u64,
+    /// All events up to this time have been taken.
+    complete_ns: u64,
     /// From when on the kernel program is certain to call for the next event. It does not soon
     /// after it has called, and that may have been as late as the last look that found events.
+    /// Nor need a look after a call find the event, if an unfinished one lies before it.
     calls_from: Instant,
     /// When to look even if nobody calls; `None` on a quiet host.
     next_look: Option<Instant>,
@@ -73,7 +76,7 @@ pub struct Ring {
 impl Ring {
     /// Takes over what [`super::load::load`] has attached. Needs a tokio runtime around it.
     pub fn new(attached: Attached) -> Result<Self, MapError> {
-        let Attached { mut ebpf, link } = attached;
+        let Attached { mut ebpf, link, .. } = attached;
         let mut take =
             |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.to_owned() });
         let events = RingBuf::try_from(take("EVENTS")?)?;
@@ -90,10 +93,18 @@ impl Ring {
             ebpf,
             order: Order::default(),
             malformed: 0,
+            complete_ns: 0,
             calls_from: Instant::now() + TICK,
             // What happened between attaching and now was announced to nobody.
             next_look: Some(Instant::now()),
         })
+    }
+
+    /// Only tries whether the buffer can be mapped.
+    pub fn map(attached: Attached) -> Result<(), MapError> {
+        let mut ebpf = attached.ebpf;
+        let map = ebpf.take_map("EVENTS").ok_or(MapError::InvalidName { name: "EVENTS".to_owned() })?;
+        RingBuf::try_from(map).map(drop)
     }
 
     /// Waits until there may be events.
@@ -105,7 +116,10 @@ impl Ring {
             }
         };
         tokio::select! {
-            guard = self.events.readable() => guard?.clear_ready(),
+            guard = self.events.readable() => {
+                guard?.clear_ready();
+                self.calls_from = Instant::now() + TICK;
+            }
             () = tick => {}
         }
         Ok(())
@@ -120,7 +134,8 @@ impl Ring {
         // With more behind it, only what is older than the batch's own end is complete.
         let complete_ns =
             self.order.latest_ns().filter(|_| more).map_or(looked_ns, |latest_ns| latest_ns.min(looked_ns));
-        batch.extend(self.order.settle(complete_ns.saturating_sub(SETTLE_NS)));
+        self.complete_ns = complete_ns.saturating_sub(SETTLE_NS);
+        batch.extend(self.order.settle(self.complete_ns));
         let now = Instant::now();
         if taken > 0 {
             self.calls_from = now + TICK;
@@ -132,6 +147,17 @@ impl Ring {
         } else {
             Some(self.calls_from).filter(|at| *at > now)
         };
+    }
+
+    /// All events up to this time have been taken.
+    #[must_use]
+    pub fn complete_ns(&self) -> u64 {
+        self.complete_ns
+    }
+
+    /// Looks at once, whether the kernel program calls or not.
+    pub fn look_soon(&mut self) {
+        self.next_look = Some(Instant::now());
     }
 
     fn drain(&mut self) -> usize {
@@ -165,46 +191,57 @@ impl Ring {
     /// Appends what is left after [`Ring::detach`], a batch at a time; false when that was all.
     pub fn take_rest(&mut self, batch: &mut Vec<Event>) -> bool {
         let taken = self.drain();
-        batch.extend(self.order.settle(u64::MAX));
-        taken > 0
+        let more = taken == BATCH;
+        let latest_ns = self.order.latest_ns().unwrap_or_default();
+        let until_ns = if more { latest_ns.saturating_sub(SETTLE_NS) } else { u64::MAX };
+        batch.extend(self.order.settle(until_ns));
+        more
+    }
+
+    /// Counts and drops what is left after [`Ring::detach`].
+    pub fn drop_rest(&mut self) -> u64 {
+        let mut dropped = 0;
+        loop {
+            let taken = self.drain();
+            dropped += self.order.settle(u64::MAX).len() as u64;
+            if taken < BATCH {
+                return dropped;
+            }
+        }
     }
 
     /// What was lost up to now.
     pub fn losses(&mut self) -> Losses {
-        Losses {
-            no_room: self.count(Counter::Lost),
-            recursion: self.recursion().unwrap_or_default(),
-            malformed: self.malformed,
-        }
+        Losses { no_room: self.count(Counter::Lost), recursion: self.recursion(), malformed: self.malformed }
     }
 
-    /// What the kernel's filters have kept back up to now.
+    /// What the kernel's filters have kept back up to now, if that can be read.
     #[must_use]
-    pub fn filtered(&self) -> u64 {
+    pub fn filtered(&self) -> Option<u64> {
         self.count(Counter::Filtered)
     }
 
-    fn count(&self, counter: Counter) -> u64 {
+    fn count(&self, counter: Counter) -> Option<u64> {
         match self.counts.get(&(counter as u32), 0) {
             Ok(per_cpu) => {
-                log::debug!("{counter:?} per CPU: {:?}", &*per_cpu);
-                per_cpu.iter().sum()
+                log::trace!("{counter:?} per CPU: {:?}", &*per_cpu);
+                Some(per_cpu.iter().sum())
             }
             Err(error) => {
                 log::warn!("the counter of {counter:?} events cannot be read: {error}");
-                0
+                None
             }
         }
     }
 
     /// How often the kernel skipped the program to keep it from interrupting itself (a softirq in
-    /// the middle of a task's event). The kernel counts that since 5.12, and does it to programs
-    /// on tracepoints since 6.2.
+    /// the middle of a task's event). It counts that since 5.12, and does it to programs on
+    /// tracepoints since 6.2.
     fn recursion(&mut self) -> Option<u64> {
         let program: &mut BtfTracePoint = self.ebpf.program_mut(HOOK)?.try_into().ok()?;
         let fd = program.fd().ok()?.as_fd().as_raw_fd();
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-        line.trim().parse().ok()
+        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+        line.map_or(Some(0), |count| count.trim().parse().ok())
     }
 }

@@ -1,4 +1,4 @@
-//! What a view shows: an event with what user space knows about it.
+//! What a line shows: an event with what user space knows about it.
 
 use std::{
     fmt,
@@ -8,10 +8,10 @@ use std::{
 use jiff::Timestamp;
 use tracer_common::{
     Event,
-    event::{AF_INET, COMM_LEN},
+    event::{AF_INET, COMM_LEN, flag},
 };
 
-use crate::{clock::Clock, state::State};
+use crate::{clock::Clock, state::State, track::Tracked};
 
 /// An address family as users see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl fmt::Display for End {
     }
 }
 
-/// The task that was on the CPU.
+/// A task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OnCpu {
+pub struct Task {
     /// Process.
     pub pid: u32,
     /// Thread.
@@ -67,7 +67,7 @@ pub struct OnCpu {
     pub comm: [u8; COMM_LEN],
 }
 
-impl OnCpu {
+impl Task {
     /// The name without its padding.
     #[must_use]
     pub fn comm(&self) -> &[u8] {
@@ -75,15 +75,15 @@ impl OnCpu {
     }
 }
 
-/// A state transition as it is shown.
+/// A line to be.
 #[derive(Clone, Copy, Debug)]
-pub struct Transition<'a> {
+pub struct Row<'a> {
     /// The facts.
     pub event: &'a Event,
-    /// Time of day.
-    pub time: Timestamp,
-    /// Nanoseconds since the tracer started.
-    pub since_start_ns: i64,
+    /// Its story; none with `--raw`.
+    pub story: Option<&'a Tracked>,
+    /// To translate times with.
+    pub clock: &'a Clock,
     /// State before.
     pub old: State,
     /// State after.
@@ -94,44 +94,56 @@ pub struct Transition<'a> {
     pub local: End,
     /// The peer's; `None` for a listener.
     pub remote: Option<End>,
-    /// With `--raw`, the task that was on the CPU, which need not be the owner.
-    pub on_cpu: Option<OnCpu>,
+    /// The owner as far as known; with `--raw` the task that was on the CPU.
+    pub task: Option<Task>,
 }
 
-impl<'a> Transition<'a> {
+impl<'a> Row<'a> {
     /// Exactly what the tracepoint said.
     #[must_use]
-    pub fn raw(event: &'a Event, clock: &Clock) -> Self {
+    pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
         let (family, show): (_, fn(Ipv6Addr) -> IpAddr) =
             if event.family == AF_INET { (Family::Ipv4, canonical) } else { (Family::Ipv6, IpAddr::V6) };
         let remote = end(event.remote_addr, event.remote_port, show);
-        let on_cpu = OnCpu { pid: event.pid, tid: event.tid, comm: event.comm };
-        Self { family, remote: Some(remote), on_cpu: Some(on_cpu), ..Self::new(event, clock, show) }
+        let task = Task { pid: event.pid, tid: event.tid, comm: event.comm };
+        Self { family, remote: Some(remote), task: Some(task), ..Self::new(event, clock, show) }
     }
 
-    /// As users see connections: a v4-mapped one is IPv4, a listener has no peer, and the task
-    /// that happened to be on the CPU is nobody.
+    /// As users see connections: a v4-mapped one is IPv4, a listener has no peer, and the task is
+    /// the owner.
     #[must_use]
-    pub fn plain(event: &'a Event, clock: &Clock) -> Self {
-        Self::new(event, clock, canonical)
+    pub fn told(tracked: &'a Tracked, clock: &'a Clock) -> Self {
+        let owner = tracked.connection.owner;
+        let task = Task { pid: owner.pid, tid: owner.tid, comm: owner.comm };
+        let mut row = Self::new(&tracked.event, clock, canonical);
+        if tracked.event.flags & flag::UNBOUND != 0 {
+            row.local.port = None;
+        }
+        Self { story: Some(tracked), task: owner.is_known().then_some(task), ..row }
     }
 
-    fn new(event: &'a Event, clock: &Clock, show: fn(Ipv6Addr) -> IpAddr) -> Self {
+    fn new(event: &'a Event, clock: &'a Clock, show: fn(Ipv6Addr) -> IpAddr) -> Self {
         let local = end(event.local_addr, event.local_port, show);
         let remote = end(event.remote_addr, event.remote_port, show);
         // A dual-stack listener's own address says IPv6, whatever its peers will be.
         let is_ipv4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
         Self {
             event,
-            time: clock.wall(event.time_ns),
-            since_start_ns: clock.since_start_ns(event.time_ns),
+            story: None,
+            clock,
             old: State::from_kernel(event.old_state),
             new: State::from_kernel(event.new_state),
             family: if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 },
             local,
             remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
-            on_cpu: None,
+            task: None,
         }
+    }
+
+    /// Time of day of the event.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.clock.wall(self.event.time_ns)
     }
 }
 
@@ -146,7 +158,8 @@ fn canonical(addr: Ipv6Addr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_common::event::AF_INET6;
+    use crate::track::Tracker;
+    use tracer_common::{event::AF_INET6, state};
     use zerocopy::FromZeros as _;
 
     fn event(family: u8, local: &str, remote: &str) -> Event {
@@ -162,23 +175,32 @@ mod tests {
         event
     }
 
+    fn told(event: &Event) -> Tracked {
+        let mut told = None;
+        Tracker::new(false).event(event, &mut |tracked| told = Some(*tracked));
+        told.unwrap()
+    }
+
     #[test]
     fn a_mapped_connection_is_ipv4_unless_raw() {
         let mut event = event(AF_INET6, "10.0.0.1", "10.0.0.2");
         event.remote_port = 5000;
-        let clock = Clock::new();
-        let plain = Transition::plain(&event, &clock);
-        assert_eq!((plain.family, plain.local.addr.to_string()), (Family::Ipv4, "10.0.0.1".into()));
-        let raw = Transition::raw(&event, &clock);
-        assert_eq!((raw.family, raw.local.addr.to_string()), (Family::Ipv6, "::ffff:10.0.0.1".into()));
+        event.new_state = state::ESTABLISHED;
+        let (clock, tracked) = (Clock::new(), told(&event));
+        let row = Row::told(&tracked, &clock);
+        assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv4, "10.0.0.1".into()));
+        let row = Row::raw(&event, &clock);
+        assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv6, "::ffff:10.0.0.1".into()));
     }
 
     #[test]
     fn a_listener_has_no_peer_unless_raw() {
-        let event = event(AF_INET, "10.0.0.1", "0.0.0.0");
-        let clock = Clock::new();
-        assert_eq!(Transition::plain(&event, &clock).remote, None);
-        let raw = Transition::raw(&event, &clock).remote.unwrap();
-        assert_eq!((raw.addr.to_string(), raw.port), ("0.0.0.0".into(), None));
+        let mut event = event(AF_INET, "10.0.0.1", "0.0.0.0");
+        event.old_state = state::CLOSE;
+        event.new_state = state::LISTEN;
+        let (clock, tracked) = (Clock::new(), told(&event));
+        assert_eq!(Row::told(&tracked, &clock).remote, None);
+        let remote = Row::raw(&event, &clock).remote.unwrap();
+        assert_eq!((remote.addr.to_string(), remote.port), ("0.0.0.0".into(), None));
     }
 }

@@ -1,0 +1,292 @@
+//! What is remembered of a socket while it lives.
+
+use tracer_common::{Event, event::flag, state as number};
+
+use crate::track::owner::Owner;
+
+/// Which part a socket plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Its birth was not seen and nothing tells.
+    #[default]
+    Unknown,
+    /// It connected.
+    Client,
+    /// It came out of a listener.
+    Server,
+    /// It listens.
+    Listener,
+}
+
+impl Role {
+    /// As the interface spells it.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Client => Some("client"),
+            Self::Server => Some("server"),
+            Self::Listener => Some("listener"),
+        }
+    }
+}
+
+/// Who sent the first FIN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FirstFin {
+    /// Nobody yet.
+    #[default]
+    Nobody,
+    /// This side.
+    Local,
+    /// The peer.
+    Remote,
+    /// Both at once.
+    Both,
+}
+
+/// The states that a connection spends time in, in the order in which they are shown.
+pub const LIVED_STATES: [u8; 8] = [
+    number::SYN_SENT,
+    number::SYN_RECV,
+    number::ESTABLISHED,
+    number::FIN_WAIT1,
+    number::FIN_WAIT2,
+    number::CLOSE_WAIT,
+    number::CLOSING,
+    number::LAST_ACK,
+];
+
+/// Both ends of a connection and its namespace: what a packet finds its socket by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Local address, v4-mapped for IPv4.
+    pub local_addr: [u8; 16],
+    /// Remote address.
+    pub remote_addr: [u8; 16],
+    /// Network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub local_port: u16,
+    /// Remote port.
+    pub remote_port: u16,
+}
+
+impl Tuple {
+    /// The event's.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            local_addr: event.local_addr,
+            remote_addr: event.remote_addr,
+            netns: event.netns,
+            local_port: event.local_port,
+            remote_port: event.remote_port,
+        }
+    }
+}
+
+/// The socket's counters, as the kernel keeps them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes acknowledged.
+    pub bytes_acked: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Smoothed round-trip time in microseconds.
+    pub srtt_us: u32,
+    /// Retransmitted segments.
+    pub retransmits: u32,
+}
+
+/// A socket's story so far. There may be a million of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Identity.
+    pub cookie: u64,
+    /// When it entered its state; [`NEVER_SEEN`] if that is not known.
+    since_ns: u64,
+    /// When it was born; or, if that is not known, when it was first seen.
+    seen_ns: u64,
+    /// When it was last heard of.
+    pub last_ns: u64,
+    /// Its cgroup.
+    pub cgroup: u64,
+    /// What its socket counted when it was last heard of.
+    pub counters: Counters,
+    /// Nanoseconds spent in each of [`LIVED_STATES`] that was left.
+    spent_ns: [u64; LIVED_STATES.len()],
+    /// Its ends.
+    pub tuple: Tuple,
+    /// Its user.
+    pub uid: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Length of the handshake in microseconds; 0 where not measured.
+    pub handshake_us: u32,
+    /// State.
+    pub state: u8,
+    /// Address family of the socket.
+    pub family: u8,
+    /// Part that it plays.
+    pub role: Role,
+    /// Who closed first.
+    pub first_fin: FirstFin,
+    /// Bit `i`: it was in `LIVED_STATES[i]` for a time that is not known.
+    unknown: u8,
+    /// Its birth was seen.
+    is_born: bool,
+    /// The kernel has put a timewait socket in its place.
+    pub is_waiting: bool,
+}
+
+/// No time: the kernel's clock takes 584 years to get there.
+const NEVER_SEEN: u64 = u64::MAX;
+
+// With its share of the table's index a record has to stay below 250 bytes.
+const _: () = assert!(size_of::<Connection>() <= 224);
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            cookie: 0,
+            since_ns: NEVER_SEEN,
+            seen_ns: 0,
+            last_ns: 0,
+            cgroup: 0,
+            counters: Counters::default(),
+            spent_ns: [0; LIVED_STATES.len()],
+            tuple: Tuple::default(),
+            uid: 0,
+            owner: Owner::default(),
+            handshake_us: 0,
+            state: number::CLOSE,
+            family: 0,
+            role: Role::Unknown,
+            first_fin: FirstFin::Nobody,
+            unknown: 0,
+            is_born: false,
+            is_waiting: false,
+        }
+    }
+}
+
+impl Connection {
+    /// A socket that `event` tells of for the first time.
+    #[must_use]
+    pub fn first_seen(event: &Event) -> Self {
+        let mut connection = Self {
+            cookie: event.cookie,
+            seen_ns: event.time_ns,
+            last_ns: event.time_ns,
+            state: event.old_state,
+            family: event.family,
+            ..Self::default()
+        };
+        connection.renew(event);
+        connection
+    }
+
+    /// A socket that begins with `event`.
+    #[must_use]
+    pub fn born(event: &Event, role: Role) -> Self {
+        Self { is_born: true, role, ..Self::first_seen(event) }
+    }
+
+    /// Takes over what may have changed.
+    pub fn renew(&mut self, event: &Event) {
+        self.tuple = Tuple::of(event);
+        self.uid = event.uid;
+        self.cgroup = event.cgroup;
+        self.counters = Counters {
+            bytes_acked: event.bytes_acked,
+            bytes_received: event.bytes_received,
+            srtt_us: event.srtt_us,
+            retransmits: event.retransmits,
+        };
+    }
+
+    /// When it was born, if that was seen.
+    #[must_use]
+    pub fn born_ns(&self) -> Option<u64> {
+        self.is_born.then_some(self.seen_ns)
+    }
+
+    /// When it was first seen.
+    #[must_use]
+    pub fn seen_ns(&self) -> u64 {
+        self.seen_ns
+    }
+
+    /// When it entered its state, if that is known.
+    #[must_use]
+    pub fn since_ns(&self) -> Option<u64> {
+        (self.since_ns != NEVER_SEEN).then_some(self.since_ns)
+    }
+
+    /// It entered its state at this time.
+    pub fn set_since(&mut self, since_ns: Option<u64>) {
+        self.since_ns = since_ns.unwrap_or(NEVER_SEEN);
+    }
+
+    /// Leaves its state at `now_ns`; gives how long it was there, if that is known.
+    pub fn leave(&mut self, now_ns: u64) -> Option<u64> {
+        let spent_ns = self.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
+        if let Some(index) = LIVED_STATES.iter().position(|state| *state == self.state) {
+            match spent_ns {
+                Some(ns) => self.spent_ns[index] = self.spent_ns[index].saturating_add(ns),
+                None => self.unknown |= 1 << index,
+            }
+        }
+        spent_ns
+    }
+
+    /// Takes back the last [`Connection::leave`] of `state`: it goes on.
+    pub fn stay(&mut self, state: u8, spent_ns: Option<u64>) {
+        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
+            self.spent_ns[index] = self.spent_ns[index].saturating_sub(spent_ns.unwrap_or_default());
+        }
+    }
+
+    /// How long it was in `LIVED_STATES[index]`; `None` if that is not known, or it never was.
+    #[must_use]
+    pub fn spent_ns(&self, index: usize) -> Option<u64> {
+        let is_known = self.unknown & (1 << index) == 0;
+        (is_known && self.spent_ns[index] > 0).then(|| self.spent_ns[index])
+    }
+
+    /// A transition of which the kernel says nothing, told as an event.
+    #[must_use]
+    pub fn as_event(&self, time_ns: u64, old_state: u8, new_state: u8) -> Event {
+        Event {
+            time_ns,
+            cookie: self.cookie,
+            cgroup: self.cgroup,
+            bytes_acked: self.counters.bytes_acked,
+            bytes_received: self.counters.bytes_received,
+            local_addr: self.tuple.local_addr,
+            remote_addr: self.tuple.remote_addr,
+            comm: self.owner.comm,
+            pid: self.owner.pid,
+            tid: self.owner.tid,
+            netns: self.tuple.netns,
+            uid: self.uid,
+            srtt_us: self.counters.srtt_us,
+            retransmits: self.counters.retransmits,
+            recv_queue: 0,
+            send_queue: 0,
+            error: 0,
+            cpu: 0,
+            local_port: self.tuple.local_port,
+            remote_port: self.tuple.remote_port,
+            flags: flag::TIME_WAIT | flag::DEAD | if new_state == number::FIN_WAIT2 { 0 } else { flag::DONE },
+            family: self.family,
+            old_state,
+            new_state,
+            shutdown: 3,
+            reserved: 0,
+        }
+    }
+}

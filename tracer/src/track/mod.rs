@@ -1,0 +1,513 @@
+//! The story of each connection: events in, transitions with owner, time and cause out.
+
+pub mod connection;
+pub mod listeners;
+pub mod owner;
+pub mod reason;
+pub mod recent;
+pub mod table;
+pub mod tally;
+pub mod waiting;
+
+use std::collections::{HashMap, HashSet};
+
+use tracer_common::{
+    Event,
+    event::{self, flag},
+    state as number,
+};
+
+use crate::track::{
+    connection::{Connection, FirstFin, Role, Tuple},
+    listeners::Listeners,
+    owner::{Owner, Source},
+    reason::{Reason, becomes_time_wait, reason, stays_in_fin_wait2},
+    recent::Recent,
+    table::Table,
+    tally::Tally,
+    waiting::Waiting,
+};
+
+/// A transition with its story.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracked {
+    /// The facts. The states are the true ones: TIME_WAIT where the kernel says CLOSE.
+    pub event: Event,
+    /// The connection, with this transition in it.
+    pub connection: Connection,
+    /// Nanoseconds in the old state; `None` if its start was not seen.
+    pub state_ns: Option<u64>,
+    /// How far `state_ns` and the event's time may be off: more than 0 only when sampled.
+    pub error_ns: u64,
+    /// Set on the transition that ends the connection for its processes.
+    pub reason: Option<Reason>,
+    /// The kernel gave this connection the addresses and ports of one that was in TIME_WAIT; or,
+    /// on that one's end, took them away.
+    pub is_reuse: bool,
+    /// No transition to show, though the connection has ended for its processes: nobody knows what
+    /// became of it (an orphan in FIN_WAIT2 with `--no-timewait`).
+    pub is_silent: bool,
+}
+
+/// All connections.
+#[derive(Default)]
+pub struct Tracker {
+    table: Table,
+    listeners: Listeners,
+    waiting: Waiting,
+    ended: Recent,
+    tally: Tally,
+    /// Events were lost at this time or before it: what began earlier has no known length.
+    hole_ns: u64,
+    /// Whether timewait sockets are followed to their end.
+    follows_waiting: bool,
+}
+
+/// An answer to "which timewait sockets are there?".
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    /// When it was asked.
+    pub from_ns: u64,
+    /// Up to when events have been told: what it proves is told as of then, to keep lines in order.
+    pub told_ns: u64,
+    /// The sockets.
+    pub sockets: Vec<event::Waiting>,
+    /// The namespaces that were looked into.
+    pub netns: HashSet<u32>,
+    /// The namespaces that are not there any more.
+    pub gone: HashSet<u32>,
+}
+
+impl Tracker {
+    /// `follows_waiting`: somebody will call [`Tracker::sample`].
+    #[must_use]
+    pub fn new(follows_waiting: bool) -> Self {
+        Self { follows_waiting, ..Self::default() }
+    }
+
+    /// Takes an event; hands out its transition, and those that it proves.
+    pub fn event(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+        self.tally.count(event);
+        let Some(mut connection) = self.take_up(event) else {
+            // Ended before, and not born again: a record of the past.
+            return;
+        };
+        let is_reuse = self.settle_reuse(event, &connection, out);
+        learn_owner(event, &mut connection);
+        if connection.state != event.old_state {
+            // Something was missed between.
+            connection.state = event.old_state;
+            connection.set_since(None);
+        }
+        self.forget_across_hole(&mut connection);
+        let state_ns = connection.leave(event.time_ns);
+        note_fin(event, &mut connection);
+        note_handshake(event, state_ns, &mut connection);
+        connection.set_since(Some(event.time_ns));
+        connection.last_ns = event.time_ns;
+        connection.state = event.new_state;
+
+        let mut tracked = Tracked {
+            event: *event,
+            connection,
+            state_ns,
+            error_ns: 0,
+            reason: None,
+            is_reuse,
+            is_silent: false,
+        };
+        self.conclude(&mut tracked, out);
+    }
+
+    /// Keeps, turns into a waiting one, or ends the connection; and tells.
+    fn conclude(&mut self, tracked: &mut Tracked, out: &mut impl FnMut(&Tracked)) {
+        let event = tracked.event;
+        let connection = &mut tracked.connection;
+        if event.new_state != number::CLOSE {
+            if event.new_state == number::LISTEN {
+                self.listeners.add(connection);
+            }
+            self.table.insert(*connection);
+            out(tracked);
+        } else if connection.role == Role::Listener {
+            self.listeners.remove(connection);
+            self.forget(connection.cookie);
+            out(tracked);
+        } else if stays_in_fin_wait2(&event) {
+            connection.state = number::FIN_WAIT2;
+            // The kernel's event ends nothing: FIN_WAIT2 goes on since it began.
+            connection.set_since(tracked.state_ns.and_then(|spent_ns| event.time_ns.checked_sub(spent_ns)));
+            connection.stay(number::FIN_WAIT2, tracked.state_ns);
+            tracked.is_silent = true;
+            tracked.event.new_state = number::FIN_WAIT2;
+            self.wait_or_forget(tracked);
+            if !self.follows_waiting {
+                tracked.reason = Some(Reason::Unknown);
+                out(tracked);
+            }
+        } else if becomes_time_wait(&event) {
+            tracked.reason = Some(reason(&event, connection));
+            connection.state = number::TIME_WAIT;
+            tracked.event.new_state = number::TIME_WAIT;
+            self.wait_or_forget(tracked);
+            out(tracked);
+        } else {
+            tracked.reason = Some(reason(&event, connection));
+            self.forget(connection.cookie);
+            out(tracked);
+        }
+    }
+
+    fn wait_or_forget(&mut self, tracked: &mut Tracked) {
+        let connection = &mut tracked.connection;
+        if self.follows_waiting {
+            connection.is_waiting = true;
+            self.waiting.add(connection);
+            self.table.insert(*connection);
+        } else {
+            self.forget(connection.cookie);
+        }
+    }
+
+    /// The connection that the event belongs to: known, born with it, or seen for the first time.
+    fn take_up(&mut self, event: &Event) -> Option<Connection> {
+        if let Some(role) = role_at_birth(event) {
+            self.ended.remove(event.cookie);
+            self.drop_waiting(event.cookie);
+            let mut connection = Connection::born(event, role);
+            if role == Role::Server {
+                let owner = self.listeners.owner_of(&connection.tuple);
+                connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+            }
+            return Some(connection);
+        }
+        if self.ended.contains(event.cookie) {
+            return None;
+        }
+        let mut connection = match self.table.get(event.cookie) {
+            // Nothing happens to a full socket that is none any more.
+            Some(connection) if connection.is_waiting => return None,
+            Some(connection) => *connection,
+            None => Connection::first_seen(event),
+        };
+        connection.renew(event);
+        if event.old_state == number::LISTEN {
+            connection.role = Role::Listener;
+        }
+        Some(connection)
+    }
+
+    /// A connection with the addresses and ports of one in TIME_WAIT proves that one's end.
+    fn settle_reuse(
+        &mut self,
+        event: &Event,
+        connection: &Connection,
+        out: &mut impl FnMut(&Tracked),
+    ) -> bool {
+        let is_new = event.new_state == number::SYN_RECV || event.old_state == number::SYN_SENT;
+        if !is_new || connection.tuple.local_port == 0 {
+            return false;
+        }
+        let Some(old) = self.waiting.at(&connection.tuple).filter(|old| *old != event.cookie) else {
+            return false;
+        };
+        if let Some(old) = self.table.get(old).copied() {
+            // It gave way to the SYN, a handshake ago at the most.
+            let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
+            self.end_waiting(&old, event.time_ns, confirmed_ns, true, out);
+        }
+        true
+    }
+
+    /// What began before events were lost has no known length.
+    fn forget_across_hole(&self, connection: &mut Connection) {
+        if connection.since_ns().is_some_and(|since_ns| since_ns <= self.hole_ns) {
+            connection.set_since(None);
+        }
+    }
+
+    /// Merges the sockets that were found: those unknown so far, and the holders of others.
+    pub fn sighted(&mut self, sightings: &[Event]) {
+        // Listeners first: their children's part and owner follow from theirs.
+        let (listeners, others): (Vec<_>, Vec<_>) =
+            sightings.iter().partition(|event| event.new_state == number::LISTEN);
+        for event in listeners.into_iter().chain(others) {
+            self.sight(event);
+        }
+    }
+
+    fn sight(&mut self, event: &Event) {
+        let is_waiting = event.flags & flag::TIME_WAIT != 0;
+        if event.new_state == number::CLOSE || self.ended.contains(event.cookie) {
+            return;
+        }
+        let known = self.table.get(event.cookie).copied();
+        let mut connection = known.unwrap_or_else(|| Connection::first_seen(event));
+        let is_news =
+            known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
+        if is_news {
+            connection.state = event.new_state;
+            connection.set_since(None);
+            connection.last_ns = event.time_ns;
+            connection.is_waiting = is_waiting;
+            if is_waiting && self.follows_waiting {
+                self.waiting.add(&connection);
+            }
+        }
+        if connection.role == Role::Unknown {
+            connection.role = self.role_of(event);
+        }
+        if connection.first_fin == FirstFin::Nobody {
+            connection.first_fin = first_fin_of(event.new_state);
+        }
+        if event.pid != 0 {
+            let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Snapshot };
+            connection.owner.learn(owner);
+        } else if !connection.owner.is_known() && connection.role == Role::Server && !is_waiting {
+            let owner = self.listeners.owner_of(&connection.tuple);
+            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+        }
+        if event.new_state == number::LISTEN {
+            self.listeners.add(&connection);
+        }
+        if !is_waiting || self.follows_waiting {
+            self.table.insert(connection);
+        }
+    }
+
+    fn role_of(&self, event: &Event) -> Role {
+        match event.new_state {
+            number::LISTEN => Role::Listener,
+            number::SYN_SENT => Role::Client,
+            _ if self.listeners.owner_of(&Tuple::of(event)).is_some() => Role::Server,
+            _ => Role::Unknown,
+        }
+    }
+
+    /// Removes those that a look from `from_ns` on at the namespaces in `netns` did not find: their
+    /// end was lost. Gives how many.
+    pub fn retire(&mut self, from_ns: u64, netns: &HashSet<u32>, found: &HashSet<u64>) -> usize {
+        let lost: Vec<_> = self
+            .table
+            .iter()
+            .filter(|connection| {
+                connection.last_ns < from_ns
+                    && netns.contains(&connection.tuple.netns)
+                    && !found.contains(&connection.cookie)
+            })
+            .copied()
+            .collect();
+        for connection in &lost {
+            self.listeners.remove(connection);
+            self.drop_waiting(connection.cookie);
+            self.forget(connection.cookie);
+        }
+        lost.len()
+    }
+
+    /// Events were lost up to `until_ns`.
+    pub fn lost(&mut self, until_ns: u64) {
+        self.hole_ns = self.hole_ns.max(until_ns);
+    }
+
+    /// Follows the connections in TIME_WAIT, and those that wait as orphans in FIN_WAIT2.
+    pub fn sample(&mut self, sample: &Sample, out: &mut impl FnMut(&Tracked)) {
+        let found: HashMap<u64, u64> =
+            sample.sockets.iter().map(|socket| (socket.cookie, socket.state)).collect();
+        for (cookie, confirmed_ns) in self.waiting.all() {
+            let Some(connection) = self.table.get(cookie).copied() else {
+                self.drop_waiting(cookie);
+                continue;
+            };
+            if sample.gone.contains(&connection.tuple.netns) {
+                // It went with its namespace, at a time that nothing tells.
+                self.drop_waiting(cookie);
+                self.forget(cookie);
+                continue;
+            }
+            if !sample.netns.contains(&connection.tuple.netns) || connection.last_ns >= sample.from_ns {
+                continue;
+            }
+            let state = found.get(&cookie).map(|state| u8::try_from(*state).unwrap_or_default());
+            match state {
+                None => self.end_waiting(
+                    &connection,
+                    sample.told_ns.max(sample.from_ns),
+                    confirmed_ns,
+                    false,
+                    out,
+                ),
+                Some(number::TIME_WAIT) if connection.state == number::FIN_WAIT2 => {
+                    self.turn_to_time_wait(
+                        &connection,
+                        sample.told_ns.max(sample.from_ns),
+                        confirmed_ns,
+                        out,
+                    );
+                }
+                Some(_) => self.waiting.confirm(cookie, sample.from_ns),
+            }
+        }
+    }
+
+    fn turn_to_time_wait(
+        &mut self,
+        connection: &Connection,
+        now_ns: u64,
+        confirmed_ns: u64,
+        out: &mut impl FnMut(&Tracked),
+    ) {
+        let mut tracked = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
+        tracked.reason = Some(reason::orderly(connection, number::FIN_WAIT2));
+        tracked.connection.set_since(Some(now_ns));
+        self.table.insert(tracked.connection);
+        self.waiting.confirm(connection.cookie, now_ns);
+        self.waiting.set_doubt(connection.cookie, now_ns.saturating_sub(confirmed_ns));
+        out(&tracked);
+    }
+
+    fn end_waiting(
+        &mut self,
+        connection: &Connection,
+        now_ns: u64,
+        confirmed_ns: u64,
+        is_reuse: bool,
+        out: &mut impl FnMut(&Tracked),
+    ) {
+        let mut tracked = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
+        tracked.is_reuse = is_reuse;
+        if connection.state == number::FIN_WAIT2 {
+            tracked.reason = Some(reason::waited_in_vain(tracked.state_ns));
+        }
+        self.drop_waiting(connection.cookie);
+        self.forget(connection.cookie);
+        out(&tracked);
+    }
+
+    /// A transition that nobody reported: it happened between `confirmed_ns` and `now_ns`.
+    fn sampled(&self, connection: &Connection, new_state: u8, now_ns: u64, confirmed_ns: u64) -> Tracked {
+        let mut connection = *connection;
+        let old_state = connection.state;
+        self.forget_across_hole(&mut connection);
+        let state_ns = connection.leave(now_ns);
+        connection.state = new_state;
+        connection.last_ns = now_ns;
+        let event = connection.as_event(now_ns, old_state, new_state);
+        let error_ns = now_ns.saturating_sub(confirmed_ns) + self.waiting.doubt_ns(connection.cookie);
+        Tracked { event, connection, state_ns, error_ns, reason: None, is_reuse: false, is_silent: false }
+    }
+
+    fn forget(&mut self, cookie: u64) {
+        self.table.remove(cookie);
+        self.ended.insert(cookie);
+    }
+
+    fn drop_waiting(&mut self, cookie: u64) {
+        if let Some(connection) = self.table.get(cookie) {
+            self.waiting.remove(cookie, &connection.tuple);
+        } else {
+            self.waiting.forget(cookie);
+        }
+    }
+
+    /// Whether any connections wait so.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// How many sockets listen.
+    #[must_use]
+    pub fn listening(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// The namespaces in which connections wait in TIME_WAIT, or as orphans in FIN_WAIT2.
+    #[must_use]
+    pub fn namespaces_waiting(&self) -> HashSet<u32> {
+        self.waiting.netns()
+    }
+
+    /// Live sockets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// All live sockets.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.table.iter()
+    }
+
+    /// What happened, counted as the kernel counts.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What happened, counted as the kernel counts.
+    pub fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+/// The part of what begins with this event; `None` if nothing does.
+fn role_at_birth(event: &Event) -> Option<Role> {
+    match (event.old_state, event.new_state) {
+        (number::CLOSE, number::SYN_SENT) => Some(Role::Client),
+        (number::CLOSE, number::LISTEN) => Some(Role::Listener),
+        (number::LISTEN, number::SYN_RECV) => Some(Role::Server),
+        _ => None,
+    }
+}
+
+/// The task that works on a socket is its owner; but not on one that is aborted, where it is the
+/// administrator's.
+fn learn_owner(event: &Event, connection: &mut Connection) {
+    if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED {
+        let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Own };
+        connection.owner.learn(owner);
+    }
+}
+
+fn note_fin(event: &Event, connection: &mut Connection) {
+    if event.old_state == number::FIN_WAIT1 && event.new_state == number::CLOSING {
+        connection.first_fin = FirstFin::Both;
+    } else if connection.first_fin == FirstFin::Nobody {
+        connection.first_fin = first_fin_of(event.new_state);
+        if connection.first_fin == FirstFin::Nobody {
+            connection.first_fin = first_fin_of(event.old_state);
+        }
+    }
+}
+
+/// What a state tells about who closed first.
+fn first_fin_of(state: u8) -> FirstFin {
+    match state {
+        number::FIN_WAIT1 | number::FIN_WAIT2 => FirstFin::Local,
+        number::CLOSE_WAIT | number::LAST_ACK => FirstFin::Remote,
+        number::CLOSING => FirstFin::Both,
+        _ => FirstFin::Nobody,
+    }
+}
+
+/// A server's handshake is what the kernel measured from SYN-ACK to ACK, because its SYN_RECV is
+/// over as soon as it begins; a client's is its time in SYN_SENT.
+fn note_handshake(event: &Event, state_ns: Option<u64>, connection: &mut Connection) {
+    if event.new_state != number::ESTABLISHED {
+        return;
+    }
+    connection.handshake_us = match (connection.role, event.old_state) {
+        (Role::Server, number::SYN_RECV) => event.srtt_us,
+        (Role::Client, number::SYN_SENT) => {
+            state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
+        }
+        _ => connection.handshake_us,
+    };
+}

@@ -1,0 +1,179 @@
+//! Why a connection ended: a table of words, and how one is found.
+
+use tracer_common::{Event, event::flag, state as number};
+
+use crate::track::{
+    connection::{Connection, FirstFin, Role},
+    owner::Source,
+};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// Why a connection ended for its processes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As the interface spells it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Closed in order, this side first.
+    FinLocal = "fin-local";
+    /// Closed in order, the peer first.
+    FinRemote = "fin-remote";
+    /// Both closed at once (RFC 9293, figure 13).
+    FinBoth = "fin-both";
+    /// The peer sent RST.
+    ResetRemote = "reset-remote";
+    /// Aborted by closing with `SO_LINGER` 0.
+    ResetLocalLinger = "reset-local-linger";
+    /// Aborted by closing with unread data (RFC 2525, 2.17).
+    ResetLocalUnread = "reset-local-unread";
+    /// Aborted by this side in another way, such as `connect(AF_UNSPEC)`.
+    ResetLocal = "reset-local";
+    /// The peer answered the SYN with RST.
+    Refused = "refused";
+    /// Nobody answered the SYN.
+    TimeoutConnect = "timeout-connect";
+    /// Data was not acknowledged in time.
+    TimeoutRetransmit = "timeout-retransmit";
+    /// Keepalive probes were not answered.
+    TimeoutKeepalive = "timeout-keepalive";
+    /// The peer never finished the close.
+    TimeoutClose = "timeout-close";
+    /// An ICMP error, or no route.
+    Unreachable = "unreachable";
+    /// Aborted administratively, as by `ss -K`.
+    Aborted = "aborted";
+    /// Closed by this side while connecting.
+    Cancelled = "cancelled";
+    /// Died with its listener, before anybody had accepted it.
+    NeverAccepted = "never-accepted";
+    /// None of these.
+    Unknown = "unknown";
+}
+
+const EPIPE: u16 = 32;
+/// `tcp_abort`, the kernel's side of `ss -K`.
+pub const ECONNABORTED: u16 = 103;
+const ECONNRESET: u16 = 104;
+const ETIMEDOUT: u16 = 110;
+const ECONNREFUSED: u16 = 111;
+/// What ICMP errors and missing routes leave on a socket (`icmp_err_convert` in
+/// `net/ipv4/icmp.c`, `tcp_v6_err`): ENETDOWN to EHOSTUNREACH, but for those of connections.
+const UNREACHABLE: [u16; 9] = [1, 13, 71, 92, 95, 100, 101, 112, 113];
+
+/// Whether the kernel's `-> CLOSE` is the full socket giving way to a timewait socket in
+/// TIME_WAIT: `tcp_time_wait` and `tcp_fin` in `net/ipv4/`. No error, and the peer's FIN is there.
+#[must_use]
+pub fn becomes_time_wait(event: &Event) -> bool {
+    let in_order = event.new_state == number::CLOSE && event.error == 0;
+    match event.old_state {
+        number::CLOSING => in_order,
+        number::FIN_WAIT1 | number::FIN_WAIT2 => in_order && event.flags & flag::DONE != 0,
+        _ => false,
+    }
+}
+
+/// Whether the kernel's `FIN_WAIT2 -> CLOSE` is the full socket of a process that has closed it
+/// giving way to a timewait socket that goes on waiting for the peer's FIN.
+#[must_use]
+pub fn stays_in_fin_wait2(event: &Event) -> bool {
+    event.old_state == number::FIN_WAIT2
+        && event.new_state == number::CLOSE
+        && event.error == 0
+        && event.flags & flag::DONE == 0
+        && event.flags & flag::DEAD != 0
+}
+
+/// Why the connection ends with `event`, a transition into CLOSE or TIME_WAIT.
+#[must_use]
+pub fn reason(event: &Event, connection: &Connection) -> Reason {
+    if becomes_time_wait(event) {
+        return orderly(connection, event.old_state);
+    }
+    match event.error {
+        0 => without_error(event, connection),
+        ECONNREFUSED => Reason::Refused,
+        ECONNRESET | EPIPE => Reason::ResetRemote,
+        ECONNABORTED => Reason::Aborted,
+        ETIMEDOUT => timeout(event),
+        errno if UNREACHABLE.contains(&errno) => Reason::Unreachable,
+        _ => Reason::Unknown,
+    }
+}
+
+/// Who closed first, once both have.
+#[must_use]
+pub fn orderly(connection: &Connection, old_state: u8) -> Reason {
+    match (connection.first_fin, old_state) {
+        (FirstFin::Both, _) | (_, number::CLOSING) => Reason::FinBoth,
+        (FirstFin::Remote, _) | (_, number::LAST_ACK) => Reason::FinRemote,
+        _ => Reason::FinLocal,
+    }
+}
+
+fn timeout(event: &Event) -> Reason {
+    match event.old_state {
+        number::SYN_SENT => Reason::TimeoutConnect,
+        number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK => Reason::TimeoutClose,
+        // Keepalive probes only while nothing waits for an acknowledgement.
+        _ if event.flags & flag::KEEPALIVE != 0 && event.send_queue == 0 => Reason::TimeoutKeepalive,
+        _ => Reason::TimeoutRetransmit,
+    }
+}
+
+fn without_error(event: &Event, connection: &Connection) -> Reason {
+    let is_owned = event.flags & flag::OWNED != 0;
+    match event.old_state {
+        number::LAST_ACK => return Reason::FinRemote,
+        number::SYN_SENT if event.local_port != 0 && is_owned => return Reason::Cancelled,
+        // Without a port there was no connecting: none was free.
+        number::SYN_SENT => return Reason::Unknown,
+        _ => {}
+    }
+    if !is_owned {
+        // The kernel gives up an orphan when it has too many, or when linger2 is over.
+        let is_closing = matches!(event.old_state, number::FIN_WAIT1 | number::FIN_WAIT2);
+        return match connection.role {
+            Role::Server if connection.owner.source < Source::Snapshot && !is_closing => {
+                Reason::NeverAccepted
+            }
+            _ if is_closing => Reason::TimeoutClose,
+            _ => Reason::Unknown,
+        };
+    }
+    // In the order of `__tcp_close`.
+    let has_fin = u32::from(event.flags & flag::DONE != 0);
+    if event.recv_queue > has_fin {
+        Reason::ResetLocalUnread
+    } else if event.flags & flag::LINGER_ZERO != 0 {
+        Reason::ResetLocalLinger
+    } else {
+        Reason::ResetLocal
+    }
+}
+
+/// How long the kernel leaves an orphan in FIN_WAIT2, `net.ipv4.tcp_fin_timeout`, unless somebody
+/// has changed that.
+const FIN_TIMEOUT_NS: u64 = 60_000_000_000;
+
+/// Why a connection ended that waited as an orphan in FIN_WAIT2 and never came to TIME_WAIT: its
+/// time was over; or an RST killed it, or a new connection, and nothing tells which.
+#[must_use]
+pub fn waited_in_vain(waited_ns: Option<u64>) -> Reason {
+    match waited_ns {
+        Some(waited_ns) if waited_ns >= FIN_TIMEOUT_NS => Reason::TimeoutClose,
+        _ => Reason::Unknown,
+    }
+}

@@ -1,0 +1,157 @@
+//! What happened, counted as the kernel counts it in `/proc/net/snmp`, to be held against that.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::{AddAssign, RangeInclusive},
+};
+
+use tracer_common::{Event, event::flag, state as number};
+
+/// The kernel's counters that transitions explain, under the names of RFC 4022.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// `tcpActiveOpens`: connections opened.
+    pub opened: u64,
+    /// `tcpPassiveOpens`: connections accepted.
+    pub accepted: u64,
+    /// `tcpAttemptFails`: of those, the ones that never came to be.
+    pub failed: u64,
+    /// `tcpEstabResets`: from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
+    pub reset: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.accepted += other.accepted;
+        self.failed += other.failed;
+        self.reset += other.reset;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { opened, accepted, failed, reset } = self;
+        write!(f, "opened {opened}, accepted {accepted}, failed {failed}, reset {reset}")
+    }
+}
+
+impl Counts {
+    /// What one event adds. A connection counts as opened when it gets its port: before that the
+    /// kernel has sent no SYN, and without a free port it never will.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
+        // `tcp_close` and `tcp_disconnect` set the state by themselves, past `tcp_done`, which is
+        // what counts; both run in the owner's call and leave no error.
+        let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
+        let is_end = event.new_state == number::CLOSE;
+        let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
+        let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
+        let got_no_port = event.old_state == number::SYN_SENT && event.local_port == 0;
+        Self {
+            opened: u64::from(event.old_state == number::SYN_SENT && !got_no_port),
+            accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
+            failed: u64::from(is_end && was_new && !is_own_doing),
+            reset: u64::from(is_end && has_lived),
+        }
+    }
+
+    /// What was added since.
+    #[must_use]
+    pub fn since(&self, start: &Self) -> Self {
+        Self {
+            opened: self.opened.saturating_sub(start.opened),
+            accepted: self.accepted.saturating_sub(start.accepted),
+            failed: self.failed.saturating_sub(start.failed),
+            reset: self.reset.saturating_sub(start.reset),
+        }
+    }
+
+    /// Whether each is.
+    #[must_use]
+    pub fn is_between(&self, least: &Self, most: &Self) -> bool {
+        (least.opened..=most.opened).contains(&self.opened)
+            && (least.accepted..=most.accepted).contains(&self.accepted)
+            && (least.failed..=most.failed).contains(&self.failed)
+            && (least.reset..=most.reset).contains(&self.reset)
+    }
+}
+
+/// Counts of one namespace.
+#[derive(Clone, Debug, Default)]
+struct Of {
+    /// All events.
+    all: Counts,
+    /// Those while the kernel's counters were being read at the start.
+    at_start: Counts,
+    /// Those while they were being read at the end.
+    at_end: Counts,
+}
+
+/// Counts of all namespaces, within the time over which the kernel's counters are compared.
+#[derive(Debug, Default)]
+pub struct Tally {
+    by_netns: HashMap<u32, Of>,
+    total: Counts,
+    start: HashMap<u32, RangeInclusive<u64>>,
+    end: HashMap<u32, RangeInclusive<u64>>,
+}
+
+impl Tally {
+    /// Counts an event.
+    pub fn count(&mut self, event: &Event) {
+        let counts = Counts::of(event);
+        if counts == Counts::default() {
+            return;
+        }
+        self.total += counts;
+        let of = self.by_netns.entry(event.netns).or_default();
+        let start = self.start.get(&event.netns);
+        let end = self.end.get(&event.netns);
+        let is_before = start.is_some_and(|read| event.time_ns < *read.start());
+        let is_after = end.is_some_and(|read| event.time_ns > *read.end());
+        if is_before || is_after {
+            return;
+        }
+        if start.is_some_and(|read| read.contains(&event.time_ns)) {
+            of.at_start += counts;
+        } else if end.is_some_and(|read| read.contains(&event.time_ns)) {
+            of.at_end += counts;
+        } else {
+            of.all += counts;
+        }
+    }
+
+    /// The kernel's counters of the namespace were read during this time, at the start.
+    pub fn read_at_start(&mut self, netns: u32, during_ns: RangeInclusive<u64>) {
+        self.start.insert(netns, during_ns);
+    }
+
+    /// The same at the end.
+    pub fn read_at_end(&mut self, netns: u32, during_ns: RangeInclusive<u64>) {
+        self.end.insert(netns, during_ns);
+    }
+
+    /// Everything that was counted.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        self.total
+    }
+
+    /// The namespaces in which anything was counted.
+    pub fn netns(&self) -> impl Iterator<Item = u32> {
+        self.by_netns.keys().copied()
+    }
+
+    /// The least and the most that the kernel may have counted in the namespace.
+    #[must_use]
+    pub fn bounds(&self, netns: u32) -> (Counts, Counts) {
+        let of = self.by_netns.get(&netns).cloned().unwrap_or_default();
+        let mut most = of.all;
+        most += of.at_start;
+        most += of.at_end;
+        (of.all, most)
+    }
+}
