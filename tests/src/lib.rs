@@ -8,5 +8,6 @@ pub mod event;
 pub mod patience;
 pub mod place;
 pub mod program;
+pub mod story;
 pub mod tracer;
 pub mod traffic;

@@ -106,7 +106,8 @@ impl Show {
     pub fn sighted(&mut self, mut census: Census) {
         if let Teller::Story(story) = &mut self.teller {
             let Story { tracker, select, .. } = &mut **story;
-            for sightings in [&mut census.sockets, &mut census.holders] {
+            // Who holds the listeners has to be known before their connections inherit it.
+            for sightings in [&mut census.holders, &mut census.sockets] {
                 sightings.retain(|sighting| select.wants(sighting));
                 tracker.sighted(sightings);
             }

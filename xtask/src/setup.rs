@@ -16,8 +16,18 @@ use crate::{
 pub(crate) const EBPF: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22", "llvm-22-dev"];
 
 /// For the tests: what they hold tracer against, and what makes traffic.
-pub(crate) const TESTS: &[&str] =
-    &["bpftrace", "bpftool", "iproute2", "nginx-light", "curl", "redis-server", "redis-tools", "libcap2-bin"];
+pub(crate) const TESTS: &[&str] = &[
+    "bpftrace",
+    "bpftool",
+    "iproute2",
+    "nginx-light",
+    "curl",
+    "redis-server",
+    "redis-tools",
+    "libcap2-bin",
+    "nftables",
+    "procps",
+];
 
 /// The linker's version goes with [`EBPF`]'s LLVM.
 const BPF_LINKER: &str = "0.13.0";

@@ -1,35 +1,91 @@
-//! Another process, for tests: `actor serve ADDRESS` prints its port, greets who connects, and
-//! holds the connection until it is killed; `actor name NAME ADDRESS PORT` takes a name and connects.
+//! Another process, for tests. Each way prints a line when it is ready.
 
 use std::{
-    io::Write as _,
-    net::{IpAddr, SocketAddr},
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener},
+    os::fd::{AsFd as _, OwnedFd},
+    process::{Command, Stdio},
 };
 
-use tests::traffic::{connect, listen};
+use tests::traffic::{connect, listen, wait_for_end};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["serve", address] => serve(address.parse().expect("an address")),
+        ["serve", address] => hold(&listening(address)),
+        ["answer", name, address] => {
+            call_yourself(name);
+            answer(&listening(address));
+        }
+        ["ask", name, address, port, count] => {
+            call_yourself(name);
+            ask(address, port, count.parse().expect("a count"));
+        }
+        ["prefork", address] => prefork(address),
+        ["worker"] => {
+            call_yourself("worker");
+            answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
+        }
         ["name", name, address, port] => {
-            rustix::thread::set_name(&std::ffi::CString::new(name).expect("no zero inside")).expect("a name");
-            let to = SocketAddr::new(address.parse().expect("an address"), port.parse().expect("a port"));
-            let _ = connect(to);
+            call_yourself(name);
+            let _ = connect(target(address, port));
         }
         _ => panic!("unknown words: {words:?}"),
     }
 }
 
-#[allow(clippy::infinite_loop)]
-fn serve(address: IpAddr) {
-    let listener = listen(address, 0);
+fn call_yourself(name: &str) {
+    rustix::thread::set_name(&std::ffi::CString::new(name).expect("no zero inside")).expect("a name");
+}
+
+fn target(address: &str, port: &str) -> SocketAddr {
+    SocketAddr::new(address.parse().expect("an address"), port.parse().expect("a port"))
+}
+
+/// Listens, and prints the port.
+fn listening(address: &str) -> TcpListener {
+    let listener = listen(address.parse::<IpAddr>().expect("an address"), 0);
     println!("{}", listener.local_addr().expect("an address").port());
+    listener
+}
+
+/// Greets who connects, and holds the connection until it is killed.
+fn hold(listener: &TcpListener) {
     let mut held = Vec::new();
     for connection in listener.incoming() {
         let mut connection = connection.expect("a connection");
         connection.write_all(b"hello").expect("a peer");
         held.push(connection);
     }
+}
+
+/// Answers once, and closes when the peer has.
+fn answer(listener: &TcpListener) {
+    for connection in listener.incoming() {
+        let mut connection = connection.expect("a connection");
+        let _ = connection.read(&mut [0; 64]);
+        let _ = connection.write_all(b"answer");
+        wait_for_end(&mut connection);
+    }
+}
+
+/// Asks so many times, each on a connection of its own.
+fn ask(address: &str, port: &str, count: usize) {
+    for _ in 0..count {
+        let mut connection = connect(target(address, port)).expect("a server");
+        connection.write_all(b"question").expect("a peer");
+        connection.read_exact(&mut [0; 6]).expect("an answer");
+    }
+    println!("done");
+}
+
+/// Listens, and lets another process accept. Prints the port and that process's id.
+fn prefork(address: &str) {
+    let listener = listening(address);
+    let mut worker = Command::new(std::env::current_exe().expect("a path"));
+    let mut worker =
+        worker.arg("worker").stdin(Stdio::from(OwnedFd::from(listener))).spawn().expect("a worker");
+    println!("{}", worker.id());
+    let _ = worker.wait();
 }

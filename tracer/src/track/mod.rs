@@ -188,13 +188,21 @@ impl Tracker {
             // Nothing happens to a full socket that is none any more.
             Some(connection) if connection.is_waiting => return None,
             Some(connection) => *connection,
-            None => Connection::first_seen(event),
+            None => self.older(event),
         };
         connection.renew(event);
-        if event.old_state == number::LISTEN {
-            connection.role = Role::Listener;
-        }
         Some(connection)
+    }
+
+    /// A socket that is older than the tracer, and that the snapshot has missed.
+    fn older(&self, event: &Event) -> Connection {
+        let mut connection = Connection::first_seen(event);
+        connection.role = if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
+        if connection.role == Role::Server {
+            let owner = self.listeners.owner_of(&connection.tuple);
+            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+        }
+        connection
     }
 
     /// A connection with the addresses and ports of one in TIME_WAIT proves that one's end.
@@ -276,9 +284,9 @@ impl Tracker {
     }
 
     fn role_of(&self, event: &Event) -> Role {
-        match event.new_state {
-            number::LISTEN => Role::Listener,
-            number::SYN_SENT => Role::Client,
+        match (event.old_state, event.new_state) {
+            (_, number::LISTEN) => Role::Listener,
+            (number::SYN_SENT, _) | (_, number::SYN_SENT) => Role::Client,
             _ if self.listeners.owner_of(&Tuple::of(event)).is_some() => Role::Server,
             _ => Role::Unknown,
         }

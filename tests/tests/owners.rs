@@ -1,0 +1,222 @@
+//! Whose socket it is: compared with what the test itself knows, and with what the task on the CPU
+//! would have said.
+
+use std::{collections::HashMap, process::Command};
+
+use tests::{
+    patience::until,
+    place::Place,
+    program::Program,
+    story::{self, Line, text},
+    tracer,
+    traffic::actor,
+};
+
+fn act(place: &Place, words: &[&str]) -> Program {
+    let mut command = Command::new("ip");
+    // `exec` keeps the process: its id is the one that we are told.
+    command.args(["netns", "exec", place.name()]).arg(actor()).args(words);
+    Program::collect(&mut command)
+}
+
+fn port(server: &mut Program) -> u16 {
+    server.wait_for_out("the server's port", |out| out.contains('\n'));
+    server.out().lines().next().unwrap().parse().unwrap()
+}
+
+fn pid(line: &Line) -> Option<u64> {
+    line["pid"].as_u64()
+}
+
+const SERVERS: usize = 3;
+const CLIENTS_EACH: usize = 4;
+const CONNECTIONS_EACH: usize = 25;
+
+/// Hundreds of connections between processes of one host: each line has the right pid, name and
+/// role, which the task on the CPU is not.
+#[test]
+fn every_line_names_the_right_process() {
+    let place = Place::new();
+    let mut servers: Vec<_> = (0..SERVERS)
+        .map(|number| act(&place, &["answer", &format!("server{number}"), "127.77.10.1"]))
+        .collect();
+    let tracer = tracer::start(&format!("-o json --no-timewait --netns {}", place.name()));
+    let raw = tracer::start(&format!("--raw -o json --netns {}", place.name()));
+
+    let ports: Vec<u16> = servers.iter_mut().map(port).collect();
+    let clients: Vec<Program> = (0..SERVERS * CLIENTS_EACH)
+        .map(|number| {
+            let port = ports[number % SERVERS].to_string();
+            act(
+                &place,
+                &["ask", &format!("client{number}"), "127.77.10.1", &port, &CONNECTIONS_EACH.to_string()],
+            )
+        })
+        .collect();
+    let mut names: HashMap<u64, String> = HashMap::new();
+    names.extend(
+        servers.iter().enumerate().map(|(number, server)| (server.pid().into(), format!("server{number}"))),
+    );
+    names.extend(
+        clients.iter().enumerate().map(|(number, client)| (client.pid().into(), format!("client{number}"))),
+    );
+    let by_port: HashMap<u64, u64> = ports
+        .iter()
+        .zip(&servers)
+        .map(|(port, server)| (u64::from(*port), u64::from(server.pid())))
+        .collect();
+    for client in clients {
+        assert_eq!(client.wait().out, "done\n");
+    }
+    let expected = SERVERS * CLIENTS_EACH * CONNECTIONS_EACH;
+    until("all ends", || (tracer.out().matches("\"reason\":\"fin-").count() >= 2 * expected).then_some(()));
+
+    let lines = story::lines(&tracer.interrupt().out);
+    let sockets = story::by_socket(&lines);
+    let mut client_pids: HashMap<u64, usize> = HashMap::new();
+    for story in sockets.values() {
+        let first = story[0];
+        let role = text(first, "role");
+        if role == "listener" {
+            continue;
+        }
+        let owner = if role == "server" {
+            by_port[&first["local_port"].as_u64().unwrap()]
+        } else {
+            let owner = pid(first).expect("a client is known from its first event on");
+            *client_pids.entry(owner).or_default() += 1;
+            owner
+        };
+        for line in story {
+            assert_eq!(pid(line), Some(owner), "{line}");
+            assert_eq!(text(line, "comm"), names[&owner], "{line}");
+            assert_eq!(text(line, "role"), role, "{line}");
+        }
+        let last = story.last().unwrap();
+        assert_eq!(text(last, "owner"), "own", "{last}");
+        assert!(text(last, "reason").starts_with("fin-"), "{last}");
+    }
+    assert_eq!(client_pids.len(), SERVERS * CLIENTS_EACH);
+    assert!(client_pids.values().all(|count| *count == CONNECTIONS_EACH), "{client_pids:?}");
+
+    // The same sockets, as the task on the CPU would have it.
+    let owners: HashMap<u64, u64> =
+        sockets.iter().filter_map(|(cookie, story)| Some((*cookie, pid(story.last()?)?))).collect();
+    let raw = story::lines(&raw.interrupt().out);
+    // `--raw` has no cookies: compare by ends.
+    let ends = |line: &Line| format!("{}>{}", line["local_port"], line["remote_port"]);
+    let by_ends: HashMap<String, u64> = sockets
+        .iter()
+        .filter_map(|(cookie, story)| Some((ends(story.last()?), *owners.get(cookie)?)))
+        .collect();
+    let known: Vec<_> = raw.iter().filter_map(|line| Some((line, *by_ends.get(&ends(line))?))).collect();
+    let wrong = known.iter().filter(|(line, owner)| pid(line) != Some(*owner)).count();
+    println!("{} transitions; the task on the CPU was another than the owner at {wrong}", known.len());
+    assert!(wrong > known.len() / 10, "the test proves nothing if the two agree");
+}
+
+/// A prefork server: the listener's owner until the worker touches the connection.
+#[test]
+fn a_worker_is_known_when_it_touches_the_connection() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let mut parent = act(&place, &["prefork", "127.77.10.2"]);
+    parent.wait_for_out("the worker's pid", |out| out.matches('\n').count() == 2);
+    let port = port(&mut parent).to_string();
+    let worker: u64 = parent.out().lines().nth(1).unwrap().parse().unwrap();
+    assert_eq!(act(&place, &["ask", "client", "127.77.10.2", &port, "1"]).wait().out, "done\n");
+    until("its end", || tracer.out().contains("fin-remote").then_some(()));
+    let lines = story::lines(&tracer.interrupt().out);
+    let story = story::ended(&lines, "server", "fin-remote");
+    let owners: Vec<_> = story.iter().map(|line| (text(line, "owner"), pid(line).unwrap())).collect();
+    assert_eq!(owners[0], ("listener", u64::from(parent.pid())), "{owners:?}");
+    assert_eq!(*owners.last().unwrap(), ("own", worker), "{owners:?}");
+    assert_eq!(text(story.last().unwrap(), "comm"), "worker");
+}
+
+/// The filter on processes shows connections whole: a worker's with the lines from when it was not
+/// known yet.
+#[test]
+fn a_filter_on_processes_keeps_beginnings() {
+    let place = Place::new();
+    let mut parent = act(&place, &["prefork", "127.77.10.3"]);
+    parent.wait_for_out("the worker's pid", |out| out.matches('\n').count() == 2);
+    let port = port(&mut parent).to_string();
+    let worker = parent.out().lines().nth(1).unwrap().to_owned();
+    let tracers: Vec<_> = [
+        format!("--pid {worker}"),
+        "--comm work*".to_owned(),
+        "--comm nobody,client --uid root".to_owned(),
+        "--reason fin-local".to_owned(),
+        "--state CLOSE_WAIT".to_owned(),
+        "--transition ESTABLISHED:CLOSE_WAIT,SYN_SENT:ESTABLISHED".to_owned(),
+        "--pid 1".to_owned(),
+        "--uid nobody".to_owned(),
+    ]
+    .into_iter()
+    .map(|filter| tracer::start(&format!("-o json --netns {} {filter}", place.name())))
+    .collect();
+    let all = tracer::start(&format!("-o json --netns {}", place.name()));
+    assert_eq!(act(&place, &["ask", "client", "127.77.10.3", &port, "1"]).wait().out, "done\n");
+    until("its end", || all.out().contains("fin-remote").then_some(()));
+    let paths: Vec<Vec<String>> = tracers
+        .into_iter()
+        .map(|tracer| {
+            let lines = story::lines(&tracer.interrupt().out);
+            story::path(&lines.iter().collect::<Vec<_>>())
+        })
+        .collect();
+    let server = [
+        "LISTEN>SYN_RECV",
+        "SYN_RECV>ESTABLISHED",
+        "ESTABLISHED>CLOSE_WAIT",
+        "CLOSE_WAIT>LAST_ACK",
+        "LAST_ACK>CLOSE",
+    ];
+    let client = [
+        "CLOSE>SYN_SENT",
+        "SYN_SENT>ESTABLISHED",
+        "ESTABLISHED>FIN_WAIT1",
+        "FIN_WAIT1>FIN_WAIT2",
+        "FIN_WAIT2>TIME_WAIT",
+    ];
+    assert_eq!(paths[0], server);
+    assert_eq!(paths[1], server);
+    assert_eq!(paths[2], client);
+    assert_eq!(paths[3], ["FIN_WAIT2>TIME_WAIT"]);
+    assert_eq!(paths[4], ["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK"]);
+    assert_eq!(paths[5], ["SYN_SENT>ESTABLISHED", "ESTABLISHED>CLOSE_WAIT"]);
+    assert!(paths[6].is_empty() && paths[7].is_empty(), "{paths:?}");
+}
+
+/// The socket's cgroup, named by its folder.
+#[test]
+fn a_filter_on_cgroups() {
+    let root = cgroup_root();
+    let cgroup = format!("{root}/tracer-test-{}", std::process::id());
+    std::fs::create_dir(&cgroup).unwrap();
+    let place = Place::new();
+    let mut server = act(&place, &["answer", "server", "127.77.10.4"]);
+    let port = port(&mut server).to_string();
+    let tracer = tracer::start(&format!("-o json --netns {} --cgroup {cgroup}", place.name()));
+    let script = format!("echo $$ > {cgroup}/cgroup.procs && exec \"$@\"");
+    // First into the cgroup: inside the namespace /sys is another one.
+    let mut inside = Command::new("sh");
+    inside.args(["-c", &script, "sh", "ip", "netns", "exec", place.name()]);
+    inside.arg(actor()).args(["ask", "client", "127.77.10.4", &port, "1"]);
+    let outside = act(&place, &["ask", "other", "127.77.10.4", &port, "1"]);
+    assert_eq!(Program::collect(&mut inside).wait().out, "done\n");
+    assert_eq!(outside.wait().out, "done\n");
+    until("its end", || tracer.out().contains("fin-local").then_some(()));
+    let lines = story::lines(&tracer.interrupt().out);
+    std::fs::remove_dir(&cgroup).unwrap();
+    assert_eq!(lines.len(), 5);
+    assert!(lines.iter().all(|line| text(line, "comm") == "client"), "{lines:#?}");
+}
+
+fn cgroup_root() -> String {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount =
+        mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("a v2 hierarchy");
+    mount.split(' ').nth(1).unwrap().to_owned()
+}

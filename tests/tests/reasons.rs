@@ -1,0 +1,315 @@
+//! Every reason, provoked for real.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    time::Duration,
+};
+
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, run},
+    story::{self, Line, text},
+    tracer,
+    traffic::{connect, listen, wait_for_end},
+};
+
+/// A place with a tracer in it, and a connection to do something to.
+struct Scene {
+    place: Place,
+    tracer: Program,
+}
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 9, 1);
+
+impl Scene {
+    fn new() -> Self {
+        let place = Place::new();
+        let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+        Self { place, tracer }
+    }
+
+    fn connected(&self) -> (TcpListener, TcpStream, TcpStream) {
+        self.place.run(|| {
+            let listener = listen(ADDRESS.into(), 0);
+            let client = connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            (listener, client, server)
+        })
+    }
+
+    /// From now on nothing arrives; or everything, again.
+    fn cut(&self, is_cut: bool) {
+        let rules = if is_cut {
+            "table ip cut { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }"
+        } else {
+            "delete table ip cut"
+        };
+        run(self.place.command("nft").arg(rules));
+    }
+
+    fn set(&self, sysctl: &str) {
+        run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
+    }
+
+    /// Waits until the connection of this role has ended so, and gives its story.
+    fn ended(self, role: &str, reason: &str) -> Vec<Line> {
+        let key = format!("\"reason\":\"{reason}\"");
+        let is_there = |out: &str| {
+            out.lines().any(|line| line.contains(&key) && line.contains(&format!("\"role\":\"{role}\"")))
+        };
+        until(&format!("{role} {reason}"), || {
+            let out = self.tracer.out();
+            let out = &out[..out.rfind('\n').map_or(0, |at| at + 1)];
+            is_there(out).then_some(())
+        });
+        let ended = self.tracer.interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        let lines = story::lines(&ended.out);
+        story::ended(&lines, role, reason).into_iter().cloned().collect()
+    }
+}
+
+/// The transitions of a story, of which only the last one has a reason.
+fn path(story: &[Line]) -> Vec<String> {
+    let (last, before) = story.split_last().unwrap();
+    assert!(before.iter().all(|line| line["reason"].is_null()), "{before:#?}");
+    assert!(!last["reason"].is_null());
+    story::path(&story.iter().collect::<Vec<_>>())
+}
+
+const CLIENT: [&str; 2] = ["CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED"];
+const SERVER: [&str; 2] = ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"];
+
+fn follows(story: &[Line], begin: [&str; 2], end: &[&str]) {
+    assert_eq!(path(story), [&begin[..], end].concat());
+}
+
+#[test]
+fn fin_local_and_fin_remote() {
+    for (role, reason, begin, end) in [
+        (
+            "client",
+            "fin-local",
+            CLIENT,
+            ["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>TIME_WAIT"],
+        ),
+        ("server", "fin-remote", SERVER, ["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]),
+    ] {
+        let scene = Scene::new();
+        let (_listener, client, mut server) = scene.connected();
+        drop(client);
+        wait_for_end(&mut server);
+        drop(server);
+        follows(&scene.ended(role, reason), begin, &end);
+    }
+}
+
+#[test]
+fn fin_both() {
+    let scene = Scene::new();
+    let (_listener, client, server) = scene.connected();
+    // Neither FIN arrives before both are sent.
+    scene.cut(true);
+    drop((client, server));
+    scene.cut(false);
+    let story = scene.ended("client", "fin-both");
+    follows(&story, CLIENT, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSING", "CLOSING>TIME_WAIT"]);
+}
+
+#[test]
+fn reset_local_linger_and_reset_remote() {
+    for (role, reason, begin) in
+        [("client", "reset-local-linger", CLIENT), ("server", "reset-remote", SERVER)]
+    {
+        let scene = Scene::new();
+        let (_listener, client, mut server) = scene.connected();
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        wait_for_end(&mut server);
+        follows(&scene.ended(role, reason), begin, &["ESTABLISHED>CLOSE"]);
+    }
+}
+
+/// RST in CLOSE_WAIT leaves EPIPE, not ECONNRESET.
+#[test]
+fn reset_remote_in_close_wait() {
+    let scene = Scene::new();
+    let (_listener, client, mut server) = scene.connected();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    wait_for_end(&mut server);
+    // The client closes with data that it has not read: RST.
+    server.write_all(b"unwanted").unwrap();
+    client.peek(&mut [0]).unwrap();
+    client.set_nonblocking(true).unwrap();
+    drop(client);
+    let story = scene.ended("server", "reset-remote");
+    follows(&story, SERVER, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>CLOSE"]);
+    assert_eq!(text(story.last().unwrap(), "error"), "EPIPE");
+}
+
+#[test]
+fn reset_local_unread() {
+    let scene = Scene::new();
+    let (_listener, mut client, server) = scene.connected();
+    client.write_all(b"unread").unwrap();
+    server.peek(&mut [0]).unwrap();
+    drop(server);
+    wait_for_end(&mut client);
+    follows(&scene.ended("server", "reset-local-unread"), SERVER, &["ESTABLISHED>CLOSE"]);
+}
+
+#[test]
+fn reset_local() {
+    let scene = Scene::new();
+    let (_listener, client, mut server) = scene.connected();
+    disconnect(&client);
+    wait_for_end(&mut server);
+    follows(&scene.ended("client", "reset-local"), CLIENT, &["ESTABLISHED>CLOSE"]);
+}
+
+/// `connect(AF_UNSPEC)`
+fn disconnect(stream: &TcpStream) {
+    rustix::net::connect_unspec(stream).unwrap();
+}
+
+#[test]
+fn refused() {
+    let scene = Scene::new();
+    scene.place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
+    let story = scene.ended("client", "refused");
+    assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+    assert!(story[0]["local_port"].is_null() && story[1]["local_port"].is_u64());
+}
+
+#[test]
+fn timeout_connect() {
+    let scene = Scene::new();
+    scene.set("net.ipv4.tcp_syn_retries=1");
+    scene.cut(true);
+    scene.place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
+    let story = scene.ended("client", "timeout-connect");
+    let waited_us = story[1]["state_us"].as_f64().unwrap();
+    assert!((2.5e6..6e6).contains(&waited_us), "one second, then two: {waited_us}");
+}
+
+#[test]
+fn timeout_retransmit() {
+    let scene = Scene::new();
+    let (_listener, mut client, _server) = scene.connected();
+    SockRef::from(&client).set_tcp_user_timeout(Some(Duration::from_millis(500))).unwrap();
+    scene.cut(true);
+    client.write_all(b"into the void").unwrap();
+    wait_for_end(&mut client);
+    follows(&scene.ended("client", "timeout-retransmit"), CLIENT, &["ESTABLISHED>CLOSE"]);
+}
+
+#[test]
+fn timeout_keepalive() {
+    let scene = Scene::new();
+    let (_listener, mut client, _server) = scene.connected();
+    let second = Duration::from_secs(1);
+    let keepalive = TcpKeepalive::new().with_time(second).with_interval(second).with_retries(1);
+    SockRef::from(&client).set_tcp_keepalive(&keepalive).unwrap();
+    scene.cut(true);
+    wait_for_end(&mut client);
+    follows(&scene.ended("client", "timeout-keepalive"), CLIENT, &["ESTABLISHED>CLOSE"]);
+}
+
+#[test]
+fn timeout_close() {
+    let scene = Scene::new();
+    scene.set("net.ipv4.tcp_orphan_retries=1");
+    let (_listener, client, _server) = scene.connected();
+    scene.cut(true);
+    drop(client);
+    follows(&scene.ended("client", "timeout-close"), CLIENT, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSE"]);
+}
+
+#[test]
+fn unreachable() {
+    let scene = Scene::new();
+    let rules = "table ip no { chain input { type filter hook input priority 0; tcp dport 9 reject with icmp type host-unreachable; }; }";
+    run(scene.place.command("nft").arg(rules));
+    scene.place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
+    let story = scene.ended("client", "unreachable");
+    assert_eq!(text(&story[1], "error"), "EHOSTUNREACH");
+}
+
+#[test]
+fn aborted() {
+    let scene = Scene::new();
+    let (_listener, client, _server) = scene.connected();
+    let port = client.local_addr().unwrap().port();
+    run(scene.place.command("ss").args(["-K", "sport", "=", &format!(":{port}")]));
+    let story = scene.ended("client", "aborted");
+    follows(&story, CLIENT, &["ESTABLISHED>CLOSE"]);
+    // Not `ss`, which worked on the socket last.
+    assert_eq!(story[2]["pid"].as_u64(), Some(u64::from(std::process::id())));
+}
+
+#[test]
+fn cancelled() {
+    let scene = Scene::new();
+    scene.cut(true);
+    scene.place.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
+    });
+    assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+}
+
+#[test]
+fn never_accepted() {
+    let scene = Scene::new();
+    let mut client = scene.place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        connect(listener.local_addr().unwrap()).unwrap()
+    });
+    wait_for_end(&mut client);
+    follows(&scene.ended("server", "never-accepted"), SERVER, &["ESTABLISHED>CLOSE"]);
+}
+
+#[test]
+fn unknown_when_no_port_is_free() {
+    let scene = Scene::new();
+    scene.set("net.ipv4.ip_local_port_range=40000 40001");
+    scene.place.run(|| {
+        let listener = listen(ADDRESS.into(), 7000);
+        let to = listener.local_addr().unwrap();
+        let held = [connect(to).unwrap(), connect(to).unwrap()];
+        connect(to).expect_err("both ports are taken");
+        drop(held);
+    });
+    let story = scene.ended("client", "unknown");
+    assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+    assert!(story[1]["local_port"].is_null());
+}
+
+/// kill -9 closes as `close` does, in the dying process's name.
+#[test]
+fn killed() {
+    let scene = Scene::new();
+    let mut command = Command::new("ip");
+    command
+        .args(["netns", "exec", scene.place.name()])
+        .arg(tests::traffic::actor())
+        .args(["serve", "127.77.9.1"]);
+    let mut server = Program::collect(&mut command);
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    let port: u16 = server.out().trim().parse().unwrap();
+    let mut client = scene.place.run(|| connect(SocketAddr::from((ADDRESS, port)))).unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
+    let pid = server.pid();
+    server.signal(rustix::process::Signal::KILL);
+    wait_for_end(&mut client);
+    drop(client);
+    let story = scene.ended("server", "fin-local");
+    let last = story.last().unwrap();
+    assert_eq!(last["pid"].as_u64(), Some(u64::from(pid)), "{last}");
+    assert_eq!((text(last, "comm"), text(last, "owner")), ("actor", "own"));
+}

@@ -1,0 +1,175 @@
+//! TIME_WAIT and FIN_WAIT2, told truly.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use socket2::{Domain, Socket, Type};
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, run},
+    story::{self, Line, number, text},
+    tracer,
+    traffic::{connect, listen, wait_for_end},
+};
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 11, 1);
+
+fn lines(tracer: &Program) -> Vec<Line> {
+    let out = tracer.out();
+    story::lines(&out[..out.rfind('\n').map_or(0, |at| at + 1)])
+}
+
+/// Waits for a line with this transition.
+fn line(tracer: &Program, old: &str, new: &str) -> Line {
+    until(&format!("{old} -> {new}"), || {
+        lines(tracer)
+            .into_iter()
+            .find(|line| text(line, "old_state") == old && text(line, "new_state") == new)
+    })
+}
+
+fn pair(listener: &TcpListener, from_port: u16) -> (TcpStream, TcpStream) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from((ADDRESS, from_port)).into()).unwrap();
+    socket.connect(&listener.local_addr().unwrap().into()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (socket.into(), server)
+}
+
+/// An orphan in FIN_WAIT2 lives on until the peer closes, and only then comes TIME_WAIT.
+#[test]
+fn an_orphan_in_fin_wait2_is_not_closed() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let (client, server) = place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
+    });
+    drop(client);
+    line(&tracer, "FIN_WAIT1", "FIN_WAIT2");
+    let begun = Instant::now();
+    // The peer takes its time.
+    thread::sleep(Duration::from_millis(2500));
+    let before = lines(&tracer);
+    assert!(before.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{before:#?}");
+    drop(server);
+    let waited_us = begun.elapsed().as_secs_f64() * 1e6;
+    let line = line(&tracer, "FIN_WAIT2", "TIME_WAIT");
+    assert_eq!((text(&line, "reason"), text(&line, "role")), ("fin-local", "client"));
+    let (told_us, error_us) = (number(&line, "state_us").unwrap(), number(&line, "state_error_us").unwrap());
+    assert!(error_us > 0.0 && error_us < 3e6, "{line}");
+    assert!(told_us >= waited_us && told_us - error_us <= waited_us + 50_000.0, "{waited_us} {line}");
+}
+
+/// The line comes when it is over, as late as the kernel's own table says it is, within its error.
+#[test]
+fn time_wait_ends_when_the_kernel_says_so() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        drop(client);
+        wait_for_end(&mut server);
+    });
+    line(&tracer, "FIN_WAIT2", "TIME_WAIT");
+    let begun = Instant::now();
+    let waits = || run(place.command("ss").args(["-Htan", "state", "time-wait"])).contains("127.77.11.1");
+    assert!(waits(), "ss sees it too");
+    // A minute (TCP_TIMEWAIT_LEN), of which there is no shorter one.
+    thread::sleep(Duration::from_secs(55));
+    assert!(lines(&tracer).iter().all(|line| text(line, "old_state") != "TIME_WAIT"));
+    until("ss not to see it any more", || (!waits()).then_some(()));
+    let over_us = begun.elapsed().as_secs_f64() * 1e6;
+    let line = line(&tracer, "TIME_WAIT", "CLOSE");
+    let (told_us, error_us) = (number(&line, "state_us").unwrap(), number(&line, "state_error_us").unwrap());
+    assert!(line["reason"].is_null(), "it ended for its processes a minute ago: {line}");
+    assert!(error_us > 0.0 && error_us < 3e6, "{line}");
+    assert!(told_us >= over_us - 200_000.0 && told_us - error_us <= over_us, "{over_us} {line}");
+}
+
+/// A SYN into TIME_WAIT ends it, and makes a connection of the same addresses and ports.
+#[test]
+fn a_reused_tuple_is_told() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 7800);
+        for _ in 0..2 {
+            let (mut client, server) = pair(&listener, 7801);
+            // The server waits; the client's port is free at once.
+            drop(server);
+            wait_for_end(&mut client);
+        }
+    });
+    until("both ends", || (tracer.out().matches("\"reason\":\"fin-local\"").count() == 2).then_some(()));
+    let all = lines(&tracer);
+    let ended = all.iter().find(|line| text(line, "old_state") == "TIME_WAIT").expect("the first one's end");
+    assert_eq!(ended["reuse"], true, "{ended}");
+    assert!(number(ended, "state_us").unwrap() < 5e6, "{ended}");
+    let births: Vec<_> = all.iter().filter(|line| text(line, "new_state") == "SYN_RECV").collect();
+    assert_eq!(births.iter().map(|line| line["reuse"] == true).collect::<Vec<_>>(), [false, true]);
+    assert_ne!(births[0]["cookie"], births[1]["cookie"]);
+    assert_eq!(births[0]["cookie"], ended["cookie"]);
+}
+
+/// `--no-timewait` neither follows nor invents.
+#[test]
+fn without_sampling_the_story_ends_earlier() {
+    let place = Place::new();
+    let life = Program::collect(&mut tracer::command(&format!(
+        "life -o json --no-timewait --netns {}",
+        place.name()
+    )));
+    let (life, log) =
+        (tracer::started(life), tracer::start(&format!("-o json --no-timewait --netns {}", place.name())));
+    let (client, server) = place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
+    });
+    drop(client);
+    let of_client: Line = until("the client's life", || lines(&life).into_iter().next());
+    assert_eq!((text(&of_client, "role"), text(&of_client, "reason")), ("client", "unknown"));
+    drop(server);
+    until("the server's life", || (lines(&life).len() == 2).then_some(()));
+    let log = story::lines(&log.interrupt().out);
+    assert!(log.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{log:#?}");
+}
+
+/// Looking costs less than 1 % of a processor, even with ten thousand to look at.
+#[test]
+fn sampling_is_cheap() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let to = listener.local_addr().unwrap();
+        for _ in 0..10_000 {
+            let client = connect(to).unwrap();
+            drop((listener.accept().unwrap(), client));
+        }
+    });
+    until("all ends", || (tracer.out().matches("TIME_WAIT").count() >= 10_000).then_some(()));
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", tracer.pid())).unwrap();
+        let fields: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .filter_map(|field| field.parse().ok())
+            .collect();
+        fields[10] + fields[11]
+    };
+    let before = ticks();
+    thread::sleep(Duration::from_secs(10));
+    let spent = ticks() - before;
+    println!("10,000 in TIME_WAIT, 10 s: {spent} ticks of 10 ms");
+    assert!(spent <= 12, "{spent} ticks in 1000: more than 1 %");
+}
