@@ -8,6 +8,7 @@ pub mod event;
 pub mod patience;
 pub mod place;
 pub mod program;
+pub mod remote;
 pub mod story;
 pub mod tracer;
 pub mod traffic;

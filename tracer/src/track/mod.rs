@@ -76,6 +76,8 @@ pub struct Sample {
     pub netns: HashSet<u32>,
     /// The namespaces that are not there any more.
     pub gone: HashSet<u32>,
+    /// How long each namespace leaves an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`).
+    pub fin_timeout_ns: HashMap<u32, u64>,
 }
 
 impl Tracker {
@@ -197,7 +199,8 @@ impl Tracker {
     /// A socket that is older than the tracer, and that the snapshot has missed.
     fn older(&self, event: &Event) -> Connection {
         let mut connection = Connection::first_seen(event);
-        connection.role = if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
+        connection.role =
+            if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
         if connection.role == Role::Server {
             let owner = self.listeners.owner_of(&connection.tuple);
             connection.owner = owner.map(Owner::inherited).unwrap_or_default();
@@ -222,7 +225,9 @@ impl Tracker {
         if let Some(old) = self.table.get(old).copied() {
             // It gave way to the SYN, a handshake ago at the most.
             let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
-            self.end_waiting(&old, event.time_ns, confirmed_ns, true, out);
+            let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
+            let mut out = |tracked: &Tracked| out(&Tracked { is_reuse: true, ..*tracked });
+            self.end_waiting(&old, event.time_ns, confirmed_ns, reason, &mut out);
         }
         true
     }
@@ -250,6 +255,10 @@ impl Tracker {
             return;
         }
         let known = self.table.get(event.cookie).copied();
+        if known.is_some_and(|connection| connection.is_waiting) {
+            // What becomes of it, samples tell.
+            return;
+        }
         let mut connection = known.unwrap_or_else(|| Connection::first_seen(event));
         let is_news =
             known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
@@ -338,13 +347,12 @@ impl Tracker {
             }
             let state = found.get(&cookie).map(|state| u8::try_from(*state).unwrap_or_default());
             match state {
-                None => self.end_waiting(
-                    &connection,
-                    sample.told_ns.max(sample.from_ns),
-                    confirmed_ns,
-                    false,
-                    out,
-                ),
+                None => {
+                    let now_ns = sample.told_ns.max(sample.from_ns);
+                    let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
+                    let reason = reason::waited_in_vain(&connection, now_ns, timeout_ns);
+                    self.end_waiting(&connection, now_ns, confirmed_ns, reason, out);
+                }
                 Some(number::TIME_WAIT) if connection.state == number::FIN_WAIT2 => {
                     self.turn_to_time_wait(
                         &connection,
@@ -379,14 +387,11 @@ impl Tracker {
         connection: &Connection,
         now_ns: u64,
         confirmed_ns: u64,
-        is_reuse: bool,
+        reason: Option<Reason>,
         out: &mut impl FnMut(&Tracked),
     ) {
         let mut tracked = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
-        tracked.is_reuse = is_reuse;
-        if connection.state == number::FIN_WAIT2 {
-            tracked.reason = Some(reason::waited_in_vain(tracked.state_ns));
-        }
+        tracked.reason = reason;
         self.drop_waiting(connection.cookie);
         self.forget(connection.cookie);
         out(&tracked);

@@ -164,16 +164,16 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     }
 }
 
-/// How long the kernel leaves an orphan in FIN_WAIT2, `net.ipv4.tcp_fin_timeout`, unless somebody
-/// has changed that.
-const FIN_TIMEOUT_NS: u64 = 60_000_000_000;
-
 /// Why a connection ended that waited as an orphan in FIN_WAIT2 and never came to TIME_WAIT: its
-/// time was over; or an RST killed it, or a new connection, and nothing tells which.
+/// time, `timeout_ns`, was over; or an RST killed it, and nothing tells. One that was in TIME_WAIT
+/// had ended for its processes before.
 #[must_use]
-pub fn waited_in_vain(waited_ns: Option<u64>) -> Reason {
-    match waited_ns {
-        Some(waited_ns) if waited_ns >= FIN_TIMEOUT_NS => Reason::TimeoutClose,
-        _ => Reason::Unknown,
+pub fn waited_in_vain(connection: &Connection, now_ns: u64, timeout_ns: Option<u64>) -> Option<Reason> {
+    if connection.state != number::FIN_WAIT2 {
+        return None;
     }
+    // The timewait socket's clock began with it, which was when the connection was last heard of.
+    let waited_ns = now_ns.saturating_sub(connection.last_ns);
+    let is_timeout = timeout_ns.is_some_and(|timeout_ns| waited_ns >= timeout_ns);
+    Some(if is_timeout { Reason::TimeoutClose } else { Reason::Unknown })
 }

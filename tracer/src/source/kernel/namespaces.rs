@@ -55,6 +55,13 @@ pub fn counters() -> io::Result<(Counts, RangeInclusive<u64>)> {
     Ok((counts, from_ns..=monotonic_ns()))
 }
 
+/// How long the namespace that this thread is in leaves an orphan in FIN_WAIT2.
+#[must_use]
+pub fn fin_timeout_ns() -> Option<u64> {
+    let seconds: u64 = fs::read_to_string("/proc/sys/net/ipv4/tcp_fin_timeout").ok()?.trim().parse().ok()?;
+    seconds.checked_mul(1_000_000_000)
+}
+
 /// Names and numbers stand in two lines that both begin with `Tcp:`.
 fn parse(snmp: &str) -> Option<Counts> {
     let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp:"));

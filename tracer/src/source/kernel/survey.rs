@@ -153,6 +153,9 @@ impl Surveyor {
             if self.can_enter(inum) {
                 sample.sockets.append(&mut self.sockets.waiting()?);
                 sample.netns.insert(inum);
+                sample
+                    .fin_timeout_ns
+                    .extend(namespaces::fin_timeout_ns().map(|timeout_ns| (inum, timeout_ns)));
             } else if !self.paths.contains_key(&inum) {
                 sample.gone.insert(inum);
             }

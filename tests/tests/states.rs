@@ -1,0 +1,279 @@
+//! Every TCP state and every way out of it, reached on purpose: the remote host is played packet
+//! by packet.
+
+use std::{
+    net::{Shutdown, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, run},
+    remote::{ACK, FIN_ACK, HERE, RST_ACK, Remote, SYN, SYN_ACK},
+    story::{self, Line, number, text},
+    tracer,
+    traffic::{listen, wait_for_end},
+};
+
+struct Scene {
+    place: Place,
+    tracer: Program,
+    remote: Remote,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let place = Place::new();
+        let remote = Remote::new(&place, 7000);
+        let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+        Self { place, tracer, remote }
+    }
+
+    /// Begins to connect.
+    fn connect(&mut self) -> Socket {
+        let to = self.remote.address();
+        let socket = self.place.run(|| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(&to.into()).unwrap_err();
+            socket
+        });
+        self.remote.expect(SYN);
+        socket
+    }
+
+    /// A connection that this side opened.
+    fn client() -> (Self, TcpStream) {
+        let mut scene = Self::new();
+        let socket = scene.connect();
+        scene.remote.send(SYN_ACK);
+        scene.remote.expect(ACK);
+        socket.set_nonblocking(false).unwrap();
+        (scene, socket.into())
+    }
+
+    fn set(&self, sysctl: &str) {
+        run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
+    }
+
+    /// Waits for the line that ends the connection, and gives its story.
+    fn story(self) -> Vec<Line> {
+        until("the end", || {
+            self.tracer.out().lines().any(|line| line.contains("\"reason\":\"")).then_some(())
+        });
+        let ended = self.tracer.interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        story::lines(&ended.out).into_iter().filter(|line| text(line, "role") != "listener").collect()
+    }
+}
+
+fn check(story: &[Line], path: &[&str], reason: &str) {
+    assert_eq!(story::path(&story.iter().collect::<Vec<_>>()), path);
+    assert_eq!(text(story.last().unwrap(), "reason"), reason);
+    let cookies: Vec<_> = story.iter().map(|line| &line["cookie"]).collect();
+    assert!(cookies.windows(2).all(|pair| pair[0] == pair[1]));
+    // Every duration but those of CLOSE and of the listener's LISTEN is known.
+    assert!(story[1..].iter().all(|line| number(line, "state_us").is_some()), "{story:#?}");
+}
+
+const OPENED: [&str; 2] = ["CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED"];
+
+fn after(begin: &[&'static str], end: &[&'static str]) -> Vec<&'static str> {
+    [begin, end].concat()
+}
+
+#[test]
+fn simultaneous_open_and_reset() {
+    let mut scene = Scene::new();
+    let _socket = scene.connect();
+    scene.remote.send(SYN);
+    scene.remote.expect(SYN_ACK);
+    scene.remote.send(ACK);
+    until("ESTABLISHED", || {
+        scene.tracer.out().contains("SYN_RECV\",\"new_state\":\"ESTABLISHED").then_some(())
+    });
+    scene.remote.send(RST_ACK);
+    let story = scene.story();
+    let path = ["CLOSE>SYN_SENT", "SYN_SENT>SYN_RECV", "SYN_RECV>ESTABLISHED", "ESTABLISHED>CLOSE"];
+    check(&story, &path, "reset-remote");
+    assert!(story.iter().all(|line| text(line, "role") == "client"), "{story:#?}");
+}
+
+#[test]
+fn reset_in_syn_recv() {
+    let mut scene = Scene::new();
+    let _socket = scene.connect();
+    scene.remote.send(SYN);
+    scene.remote.expect(SYN_ACK);
+    scene.remote.send(RST_ACK);
+    check(&scene.story(), &["CLOSE>SYN_SENT", "SYN_SENT>SYN_RECV", "SYN_RECV>CLOSE"], "reset-remote");
+}
+
+#[test]
+fn refused() {
+    let mut scene = Scene::new();
+    let _socket = scene.connect();
+    scene.remote.send(RST_ACK);
+    check(&scene.story(), &["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"], "refused");
+}
+
+#[test]
+fn simultaneous_close() {
+    let (mut scene, stream) = Scene::client();
+    drop(stream);
+    let before_fin = scene.remote.ack;
+    scene.remote.expect(FIN_ACK);
+    // Our FIN crosses theirs: it does not acknowledge it yet.
+    let fin = scene.remote.ack;
+    scene.remote.send_acking(FIN_ACK, before_fin);
+    scene.remote.send_acking(ACK, fin);
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSING", "CLOSING>TIME_WAIT"]);
+    check(&scene.story(), &path, "fin-both");
+}
+
+#[test]
+fn reset_in_closing() {
+    let (mut scene, stream) = Scene::client();
+    drop(stream);
+    let before_fin = scene.remote.ack;
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send_acking(FIN_ACK, before_fin);
+    scene.remote.expect(ACK);
+    scene.remote.send_acking(RST_ACK, before_fin);
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSING", "CLOSING>CLOSE"]);
+    check(&scene.story(), &path, "reset-remote");
+}
+
+#[test]
+fn fin_and_ack_in_one() {
+    let (mut scene, stream) = Scene::client();
+    drop(stream);
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send(FIN_ACK);
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>TIME_WAIT"]);
+    check(&scene.story(), &path, "fin-local");
+}
+
+/// The process has only shut its side: FIN_WAIT2 is the full socket's.
+#[test]
+fn fin_wait2_that_is_held() {
+    let (mut scene, mut stream) = Scene::client();
+    stream.shutdown(Shutdown::Write).unwrap();
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send(ACK);
+    thread::sleep(Duration::from_millis(100));
+    scene.remote.send(FIN_ACK);
+    wait_for_end(&mut stream);
+    let story = scene.story();
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>TIME_WAIT"]);
+    check(&story, &path, "fin-local");
+    let last = story.last().unwrap();
+    assert_eq!(number(last, "state_error_us"), Some(0.0), "measured, not sampled");
+    assert!(number(last, "state_us").unwrap() >= 1e5, "{last}");
+}
+
+#[test]
+fn reset_in_fin_wait1_and_fin_wait2() {
+    let (mut scene, stream) = Scene::client();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let before_fin = scene.remote.ack;
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send_acking(RST_ACK, before_fin);
+    check(&scene.story(), &after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSE"]), "reset-remote");
+
+    let (mut scene, stream) = Scene::client();
+    stream.shutdown(Shutdown::Write).unwrap();
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send(ACK);
+    until("FIN_WAIT2", || scene.tracer.out().contains("\"new_state\":\"FIN_WAIT2\"").then_some(()));
+    scene.remote.send(RST_ACK);
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>CLOSE"]);
+    check(&scene.story(), &path, "reset-remote");
+}
+
+#[test]
+fn reset_in_close_wait_and_last_ack() {
+    let (mut scene, _stream) = Scene::client();
+    scene.remote.send(FIN_ACK);
+    scene.remote.expect(ACK);
+    scene.remote.send(RST_ACK);
+    check(&scene.story(), &after(&OPENED, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>CLOSE"]), "reset-remote");
+
+    let (mut scene, stream) = Scene::client();
+    scene.remote.send(FIN_ACK);
+    scene.remote.expect(ACK);
+    drop(stream);
+    let before_fin = scene.remote.ack;
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send_acking(RST_ACK, before_fin);
+    let path = after(&OPENED, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]);
+    check(&scene.story(), &path, "reset-remote");
+}
+
+/// The final ACK is lost, and so is every repetition.
+#[test]
+fn a_close_that_is_never_finished() {
+    let (mut scene, stream) = Scene::client();
+    scene.set("net.ipv4.tcp_orphan_retries=1");
+    scene.remote.send(FIN_ACK);
+    scene.remote.expect(ACK);
+    drop(stream);
+    let path = after(&OPENED, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]);
+    check(&scene.story(), &path, "timeout-close");
+}
+
+/// The peer acknowledges our FIN and never sends its own: the orphan's time runs out.
+#[test]
+fn an_orphan_in_fin_wait2_runs_out_of_time() {
+    let (mut scene, stream) = Scene::client();
+    scene.set("net.ipv4.tcp_fin_timeout=3");
+    drop(stream);
+    scene.remote.expect(FIN_ACK);
+    scene.remote.send(ACK);
+    let story = scene.story();
+    let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>CLOSE"]);
+    check(&story, &path, "timeout-close");
+    let last = story.last().unwrap();
+    let (told_us, error_us) = (number(last, "state_us").unwrap(), number(last, "state_error_us").unwrap());
+    assert!(told_us >= 3e6 && told_us - error_us < 4.5e6, "{last}");
+}
+
+const DELAY: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_clients_handshake_is_its_time_in_syn_sent() {
+    let mut scene = Scene::new();
+    let _socket = scene.connect();
+    thread::sleep(DELAY);
+    scene.remote.send(SYN_ACK);
+    scene.remote.expect(ACK);
+    scene.remote.send(RST_ACK);
+    let story = scene.story();
+    check(&story, &after(&OPENED, &["ESTABLISHED>CLOSE"]), "reset-remote");
+    let shake_us = number(&story[1], "handshake_us").unwrap();
+    assert!((150_000.0..400_000.0).contains(&shake_us), "{shake_us}");
+    assert!((shake_us - number(&story[1], "state_us").unwrap()).abs() < 1.0);
+}
+
+/// SYN_RECV passes in microseconds; the handshake took as long as the peer did.
+#[test]
+fn a_servers_handshake_is_from_syn_ack_to_ack() {
+    let mut scene = Scene::new();
+    let listener = scene.place.run(|| listen(HERE.into(), 0));
+    scene.remote.peer = listener.local_addr().unwrap().port();
+    scene.remote.send(SYN);
+    scene.remote.expect(SYN_ACK);
+    thread::sleep(DELAY);
+    scene.remote.send(ACK);
+    let (mut server, _) = listener.accept().unwrap();
+    scene.remote.send(RST_ACK);
+    wait_for_end(&mut server);
+    let story = scene.story();
+    check(&story, &["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", "ESTABLISHED>CLOSE"], "reset-remote");
+    assert!(number(&story[1], "state_us").unwrap() < 10_000.0, "{}", story[1]);
+    let shake_us = number(&story[1], "handshake_us").unwrap();
+    assert!((150_000.0..400_000.0).contains(&shake_us), "{shake_us}");
+}

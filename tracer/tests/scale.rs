@@ -1,0 +1,121 @@
+//! A thousand, a hundred thousand, a million live connections: time per event, and memory.
+
+// Figures for people, and made-up addresses.
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use tracer::{
+    clock::Clock,
+    fields::Shown,
+    format::{
+        Kind, Plan,
+        text::{Style, TimeFormat},
+    },
+    row::Row,
+    track::Tracker,
+};
+use tracer_common::{Event, event::AF_INET, state};
+use zerocopy::FromZeros as _;
+
+/// Counts what is allocated.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const EVENTS: usize = 300_000;
+
+fn event(cookie: u64, time_ns: u64, old_state: u8, new_state: u8) -> Event {
+    let mut event = Event::new_zeroed();
+    event.family = AF_INET;
+    event.cookie = cookie;
+    event.time_ns = time_ns;
+    event.old_state = old_state;
+    event.new_state = new_state;
+    event.local_port = cookie as u16 | 1;
+    event.remote_port = 443;
+    event.remote_addr[12..].copy_from_slice(&(cookie as u32).to_be_bytes());
+    event.remote_addr[10..12].fill(0xff);
+    event.local_addr[10..12].fill(0xff);
+    event
+}
+
+/// So many live connections, and the bytes that each takes.
+fn fill(live: u64) -> (Tracker, usize) {
+    let before = ALLOCATED.load(Ordering::Relaxed);
+    let mut tracker = Tracker::new(true);
+    for cookie in 1..=live {
+        tracker.event(&event(cookie, cookie, state::CLOSE, state::SYN_SENT), &mut |_| {});
+        tracker.event(&event(cookie, cookie + 1, state::SYN_SENT, state::ESTABLISHED), &mut |_| {});
+    }
+    assert_eq!(tracker.len() as u64, live);
+    (tracker, (ALLOCATED.load(Ordering::Relaxed) - before) / live as usize)
+}
+
+/// Nanoseconds for an event from its bytes to its line, on connections taken by chance.
+fn cost(tracker: &mut Tracker, live: u64) -> f64 {
+    let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
+    let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
+    let mut format = Plan { kind: Kind::Text, columns: None, place, style }.format(&[]);
+    let clock = Clock::new();
+    let mut random = fastrand::Rng::with_seed(7);
+    let events: Vec<Event> = (0..EVENTS)
+        .map(|index| {
+            event(random.u64(1..=live), 10_000_000 + index as u64, state::ESTABLISHED, state::ESTABLISHED)
+        })
+        .collect();
+    let mut out = BytesMut::with_capacity(1 << 20);
+    let begun = Instant::now();
+    for event in &events {
+        tracker.event(event, &mut |tracked| format.line(&Row::told(tracked, &clock), &mut out));
+        if out.len() > 1 << 19 {
+            black_box(&out);
+            out.clear();
+        }
+    }
+    begun.elapsed().as_secs_f64() * 1e9 / EVENTS as f64
+}
+
+#[test]
+fn a_million_connections_are_hardly_dearer_than_a_thousand() {
+    let sizes = [1_000, 100_000, 1_000_000];
+    let mut tables: Vec<_> = sizes.iter().map(|live| fill(*live)).collect();
+    for (live, (_, bytes)) in sizes.iter().zip(&tables) {
+        println!("{live} live connections: {bytes} bytes each");
+        // The smallest has room for many more.
+        assert!(*live < 100_000 || *bytes < 250, "{bytes} bytes a connection");
+    }
+    // The best of some rounds: these machines are shared.
+    let mut best = [f64::INFINITY; 3];
+    for _ in 0..5 {
+        for ((live, (tracker, _)), best) in sizes.iter().zip(&mut tables).zip(&mut best) {
+            *best = best.min(cost(tracker, *live));
+        }
+    }
+    println!("ns per event, bytes to text: {best:.0?}");
+    assert!(best[2] < 1.5 * best[0], "grows by more than half: {best:.0?}");
+}
