@@ -52,7 +52,7 @@ fn nginx(place: &Place) -> (tempfile::TempDir, Program) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
     let config = format!(
-        "daemon off; user root; error_log stderr; pid {path}/pid; events {{}} http {{ access_log off;
+        "daemon off; master_process off; user root; error_log stderr; pid {path}/pid; events {{}} http {{ access_log off;
          client_body_temp_path {path}/a; proxy_temp_path {path}/b; fastcgi_temp_path {path}/c;
          uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;
          server {{ listen 127.77.5.1:8080; location / {{ return 200 hello; }} }} }}"

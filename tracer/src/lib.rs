@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+pub mod error;
 pub mod escape;
 pub mod fields;
 pub mod filter;

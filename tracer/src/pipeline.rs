@@ -12,9 +12,9 @@ use tracer_common::Event;
 use crate::{
     clock::Clock,
     config::Config,
+    error::Error,
     follow::{Answer, Follow},
     receipt::{Comparison, Receipt},
-    run::Error,
     say::say,
     show::Show,
     source::kernel::{load::Attached, ring::Ring, survey::Survey},

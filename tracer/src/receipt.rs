@@ -103,12 +103,11 @@ impl fmt::Display for Receipt {
             }
         }
         if let Some(Kernel { counts, agrees, notes }) = &self.kernel {
-            let verdict = match agrees {
-                Some(true) => "agrees",
-                Some(false) => "DISAGREES",
-                None => "not compared",
-            };
-            write!(f, "\ntracer: the kernel counted {counts}: {verdict}")?;
+            match agrees {
+                Some(true) => write!(f, "\ntracer: the kernel counted {counts}: agrees")?,
+                Some(false) => write!(f, "\ntracer: the kernel counted {counts}: DISAGREES")?,
+                None => write!(f, "\ntracer: not compared with the kernel's own counters")?,
+            }
             for note in notes {
                 write!(f, "; {note}")?;
             }
@@ -183,7 +182,7 @@ impl Comparison {
             }
         }
         if self.is_filtered {
-            notes = vec!["filters are in use, and it counts everything".to_owned()];
+            notes = vec!["filters are in use, and they count everything".to_owned()];
         } else {
             self.explain(tally, lost, agrees, &mut notes);
         }

@@ -56,9 +56,10 @@ impl Owner {
         self.source != Source::Unknown
     }
 
-    /// Believes `other` if it is known at least as surely.
+    /// Believes `other` if it is known more surely; or if it has worked on the socket since. Of
+    /// several that are found holding it, the first one stays: the others have inherited it.
     pub fn learn(&mut self, other: Self) {
-        if other.source >= self.source && other.is_known() {
+        if other.source > self.source || other.source == Source::Own {
             *self = other;
         }
     }

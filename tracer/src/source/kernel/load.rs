@@ -21,6 +21,7 @@ use crate::{
         layout::Layout,
         preflight,
         sockets::{self, Sockets},
+        verdict::verdict,
     },
 };
 
@@ -222,16 +223,6 @@ fn map_error(what: &'static str, error: &MapError) -> Error {
         Some(EPERM) => Error::Refused { what },
         _ => Error::Aya { what, cause: chain(error) },
     }
-}
-
-/// How much of the verifier's log is worth a screen.
-const LOG_LINES: usize = 12;
-
-/// The end of the verifier's log.
-#[must_use]
-pub fn verdict(log: &str) -> String {
-    let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
 
 fn program_error(what: &'static str, options: &Options, error: &ProgramError) -> Error {

@@ -9,6 +9,7 @@ pub mod privileges;
 pub mod ring;
 pub mod sockets;
 pub mod survey;
+pub mod verdict;
 
 /// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
 pub const HOOK: &str = "inet_sock_set_state";

@@ -13,7 +13,7 @@ use aya::{
 use tracer_common::{Event, event::Waiting};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::source::kernel::{layout::Layout, load::verdict};
+use crate::source::kernel::{layout::Layout, verdict::verdict};
 
 /// The iterators, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o");
