@@ -14,6 +14,9 @@ use crate::{
     view::{View, life::Life, log::Log},
 };
 
+/// Events whose records are brought near together.
+const WARM: usize = 16;
+
 /// What becomes of events.
 pub struct Show {
     teller: Teller,
@@ -78,8 +81,11 @@ impl Show {
                         view.show(&Row::told(tracked, clock), out);
                     }
                 };
-                for event in events {
-                    tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
+                for group in events.chunks(WARM) {
+                    tracker.warm(group);
+                    for event in group {
+                        tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
+                    }
                 }
             }
         }

@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     ("unit tests", unit_tests),
     ("kernel objects are fresh", objects),
     ("build", build),
+    ("scale, as it ships", scale),
 ];
 
 /// Runs everything. A test that cannot run fails.
@@ -86,6 +87,20 @@ fn objects() -> Result<()> {
 
 fn build() -> Result<()> {
     run(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]))
+}
+
+/// What it costs with a million connections is measured on what users get.
+fn scale() -> Result<()> {
+    run(in_root().args([
+        "test",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "tracer",
+        "--test",
+        "scale",
+    ]))
 }
 
 /// One at a time: the tracer sees the whole host, so a test would see another's traffic.

@@ -48,7 +48,7 @@ pub struct Text {
     columns: Vec<Column>,
     widths: Vec<usize>,
     style: Style,
-    zone: TimeZone,
+    clock: WallClock,
     /// Whether columns that have a limit are cut: not if the user chose them.
     cuts: bool,
     cells: Vec<String>,
@@ -69,8 +69,8 @@ impl Text {
             cells: vec![String::new(); columns.len()],
             cuts: !is_chosen,
             columns,
+            clock: WallClock { zone, second: i64::MIN, text: String::new() },
             style,
-            zone,
         }
     }
 
@@ -126,7 +126,7 @@ impl Text {
             cell.clear();
             let value = column.value(row);
             styles.push(if self.style.colour { colour(&value) } else { anstyle::Style::new() });
-            push_cell(cell, &value, &self.style, &self.zone);
+            push_cell(cell, &value, &self.style, &mut self.clock);
             if self.cuts && column.field.layout == Layout::Cut {
                 shorten(cell, column.field.width);
             }
@@ -182,7 +182,7 @@ fn shorten(cell: &mut String, width: usize) {
     cell.push('…');
 }
 
-fn push_cell(cell: &mut String, value: &Value<'_>, style: &Style, zone: &TimeZone) {
+fn push_cell(cell: &mut String, value: &Value<'_>, style: &Style, clock: &mut WallClock) {
     // Writing into a String cannot fail.
     let _ = match value {
         Value::Null => write!(cell, "-"),
@@ -193,7 +193,7 @@ fn push_cell(cell: &mut String, value: &Value<'_>, style: &Style, zone: &TimeZon
             push_escaped(cell, bytes);
             Ok(())
         }
-        Value::Time(time, since_start_ns) => push_time(cell, *time, *since_start_ns, style, zone),
+        Value::Time(time, since_start_ns) => push_time(cell, *time, *since_start_ns, style, clock),
         Value::Lasted(ns) => push_lasted(cell, *ns),
         Value::LastedAbout(ns, error_ns) => push_about(cell, *ns, *error_ns),
         Value::State(state) | Value::Became(state, None) => write!(cell, "{state}"),
@@ -208,17 +208,39 @@ fn push_cell(cell: &mut String, value: &Value<'_>, style: &Style, zone: &TimeZon
     };
 }
 
+/// Times of day. Most lines are of the same second as the one before.
+struct WallClock {
+    zone: TimeZone,
+    second: i64,
+    text: String,
+}
+
+impl WallClock {
+    /// `HH:MM:SS`
+    fn second(&mut self, time: Timestamp) -> &str {
+        if self.second != time.as_second() {
+            self.second = time.as_second();
+            self.text = time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
+        }
+        &self.text
+    }
+}
+
 fn push_time(
     cell: &mut String,
     time: Timestamp,
     since_start_ns: i64,
     style: &Style,
-    zone: &TimeZone,
+    clock: &mut WallClock,
 ) -> std::fmt::Result {
     match style.time {
         TimeFormat::Local | TimeFormat::Utc => {
-            let pattern = if style.precise { "%H:%M:%S%.6f" } else { "%H:%M:%S%.3f" };
-            write!(cell, "{}", time.to_zoned(zone.clone()).strftime(pattern))
+            cell.push_str(clock.second(time));
+            let ns = time.subsec_nanosecond();
+            match style.precise {
+                true => write!(cell, ".{:06}", ns / 1000),
+                false => write!(cell, ".{:03}", ns / 1_000_000),
+            }
         }
         TimeFormat::Relative => push_seconds(cell, i128::from(since_start_ns)),
         TimeFormat::Unix => push_seconds(cell, time.as_nanosecond()),

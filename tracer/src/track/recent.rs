@@ -1,6 +1,8 @@
 //! The sockets that ended lately, so that none ends twice.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use crate::track::cookie::CookieSet;
 
 /// How many are remembered: more than a second's worth of a busy host.
 const CAPACITY: usize = 65_536;
@@ -8,7 +10,7 @@ const CAPACITY: usize = 65_536;
 /// A bounded set that forgets the oldest.
 #[derive(Debug, Default)]
 pub struct Recent {
-    cookies: HashSet<u64>,
+    cookies: CookieSet,
     order: VecDeque<u64>,
 }
 

@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use crate::track::connection::Connection;
+use crate::track::{connection::Connection, cookie::hash};
 
 /// Records in a block.
 const BLOCK: usize = 1024;
@@ -47,17 +47,15 @@ impl Table {
     }
 
     /// Puts a record in; one of the same cookie is replaced.
-    pub fn insert(&mut self, connection: Connection) -> &mut Connection {
-        let cookie = connection.cookie;
-        if self.get(cookie).is_some() {
-            self.remove(cookie);
+    pub fn insert(&mut self, connection: Connection) {
+        if let Some(place) = self.get_mut(connection.cookie) {
+            *place = connection;
+            return;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
         let blocks = &self.blocks;
-        self.index.insert_unique(hash(cookie), slot, |slot| hash(at(blocks, *slot).cookie));
-        let place = at_mut(&mut self.blocks, slot);
-        *place = connection;
-        place
+        self.index.insert_unique(hash(connection.cookie), slot, |slot| hash(at(blocks, *slot).cookie));
+        *at_mut(&mut self.blocks, slot) = connection;
     }
 
     /// Takes a record out.
@@ -91,11 +89,4 @@ fn at(blocks: &[Box<[Connection]>], slot: u32) -> &Connection {
 
 fn at_mut(blocks: &mut [Box<[Connection]>], slot: u32) -> &mut Connection {
     &mut blocks[slot as usize / BLOCK][slot as usize % BLOCK]
-}
-
-/// Cookies are counters that the kernel gives out, not chosen by anybody: spreading their bits is
-/// enough.
-fn hash(cookie: u64) -> u64 {
-    let product = cookie.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ (product >> 32)
 }

@@ -3,7 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::track::connection::{Connection, Tuple};
+use crate::track::{
+    connection::{Connection, Tuple},
+    cookie::CookieMap,
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Wait {
@@ -16,7 +19,7 @@ struct Wait {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    by_cookie: HashMap<u64, Wait>,
+    by_cookie: CookieMap<Wait>,
     by_tuple: HashMap<Tuple, u64>,
 }
 
