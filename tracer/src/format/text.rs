@@ -237,9 +237,10 @@ fn push_time(
         TimeFormat::Local | TimeFormat::Utc => {
             cell.push_str(clock.second(time));
             let ns = time.subsec_nanosecond();
-            match style.precise {
-                true => write!(cell, ".{:06}", ns / 1000),
-                false => write!(cell, ".{:03}", ns / 1_000_000),
+            if style.precise {
+                write!(cell, ".{:06}", ns / 1000)
+            } else {
+                write!(cell, ".{:03}", ns / 1_000_000)
             }
         }
         TimeFormat::Relative => push_seconds(cell, i128::from(since_start_ns)),
