@@ -22,6 +22,9 @@ pub mod flag {
     /// The local port is not chosen yet (`skc_num` is 0 at `CLOSE -> SYN_SENT`). `inet_sport` may
     /// then hold the port of the connection that the socket had before.
     pub const UNBOUND: u16 = 1 << 6;
+    /// No segment was ever sent on this socket (`segs_out` is 0): a connect that failed before its
+    /// SYN.
+    pub const UNSENT: u16 = 1 << 7;
 }
 
 /// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
@@ -54,7 +57,8 @@ pub struct Event {
     pub local_addr: [u8; 16],
     /// Remote address, as [`Event::local_addr`]; zero for a listener.
     pub remote_addr: [u8; 16],
-    /// Name of the task that was on the CPU, zero-terminated.
+    /// Name of the task that was on the CPU, zero-terminated; where stories are told, of its
+    /// process, which is the name of its first thread.
     pub comm: [u8; COMM_LEN],
     /// Process id (tgid) of the task that was on the CPU. It is the socket's owner only if
     /// [`flag::OWNED`] is set.

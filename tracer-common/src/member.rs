@@ -98,6 +98,8 @@ members! {
     BytesReceived = "tcp_sock" "bytes_received" 8 optional;
     /// Retransmitted segments.
     TotalRetrans = "tcp_sock" "total_retrans" 4 optional;
+    /// Segments sent.
+    SegsOut = "tcp_sock" "segs_out" 4 optional;
     /// Next sequence number expected.
     RcvNxt = "tcp_sock" "rcv_nxt" 4 optional;
     /// First byte not yet read by the process.

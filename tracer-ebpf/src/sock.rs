@@ -200,6 +200,9 @@ impl Sock {
         if knows_linger && is_set(SockFlag::Linger) != 0 && linger_time == 0 {
             flags |= flag::LINGER_ZERO;
         }
+        if offset(Member::SegsOut) != ABSENT && load!(self.0, SegsOut as u32) == 0 {
+            flags |= flag::UNSENT;
+        }
         if is_set(SockFlag::KeepOpen) != 0 {
             flags |= flag::KEEPALIVE;
         }

@@ -51,8 +51,8 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// `takes_snapshot`: the sockets that exist are looked at, at the start and after a loss;
-    /// `samples`: the timewait sockets are, while there are any.
+    /// `takes_snapshot`: the sockets that exist are looked at, at the start; `samples`: the timewait
+    /// sockets are, while there are any.
     #[must_use]
     pub fn new(survey: Survey, takes_snapshot: bool, samples: bool) -> Self {
         Self {
@@ -91,7 +91,8 @@ impl Follow {
 
     /// Wants all sockets once more: soon, but not all the time.
     pub fn ask_for_census(&mut self) {
-        if self.takes_snapshot && self.census.is_none() && self.census_at.is_none() {
+        // One that is under way may have passed what was lost.
+        if self.census_at.is_none() {
             let last = self.census_since;
             self.census_at = Some(last.map_or_else(Instant::now, |last| last + CENSUS_INTERVAL));
         }
@@ -151,7 +152,7 @@ impl Follow {
                         return Answer::Sample(sample);
                     }
                 }
-                () = at(self.census_at) => {
+                () = at(self.census_at), if self.census.is_none() && self.put_back.is_none() => {
                     self.census_at = None;
                     self.census_since = Some(Instant::now());
                     self.census = Some(self.survey.census());

@@ -53,7 +53,7 @@ impl Pipeline {
     /// Builds the stages around what is attached. Needs a tokio runtime around it.
     pub fn new(attached: Attached, survey: Option<Survey>, config: Config) -> Result<Self, Error> {
         let absent = attached.layout.absent();
-        let comparison = Comparison::new(&config.kernel.filter, &config.story);
+        let comparison = Comparison::new(&config.kernel.filter);
         Ok(Self {
             follow: survey.map(|survey| Follow::new(survey, config.takes_snapshot, config.follows_waiting)),
             limit: config.count,
@@ -83,9 +83,9 @@ impl Pipeline {
                     "found {} sockets in {} network namespaces, {} out of reach",
                     census.sockets.len(),
                     census.netns.len(),
-                    census.unreached
+                    census.unreached.len()
                 );
-                self.comparison.unreached = census.unreached;
+                self.comparison.unreached = census.unreached.len();
                 self.show.sighted(census);
             }
         }
@@ -139,7 +139,7 @@ impl Pipeline {
                 }
                 let found: HashSet<u64> =
                     census.sockets.iter().chain(&census.holders).map(|event| event.cookie).collect();
-                let retired = tracker.retire(census.during_ns.0, &census.netns, &found);
+                let retired = tracker.retire(census.during_ns.0, |netns| census.speaks_of(netns), &found);
                 log::info!("after a loss: {retired} connections had ended unseen");
                 self.comparison.retired += retired as u64;
                 self.show.sighted(census);
@@ -262,10 +262,12 @@ impl Pipeline {
             beyond,
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: self.ring.losses(),
+            sampled: self.show.sampled(),
             forgotten: self.show.given_up(),
             connections: None,
             kernel: None,
         };
+        self.comparison.is_cut_short = beyond > 0 || self.unread > 0 || self.is_full();
         if let Some(tracker) = self.show.tracker() {
             self.comparison.conclude(tracker, &mut receipt);
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    filter::{Filter, story::StoryFilter},
+    filter::Filter,
     source::kernel::{ring::Losses, survey::Counters},
     track::{
         Tracker,
@@ -20,6 +20,8 @@ pub struct Receipt {
     pub seen: u64,
     /// Lines written.
     pub shown: u64,
+    /// Of the lines made, those that tell of no event but of a look at the sockets.
+    pub sampled: u64,
     /// Kept back by filters, in the kernel and here; `None` if the kernel's count cannot be read.
     pub filtered: Option<u64>,
     /// Lost.
@@ -89,6 +91,7 @@ impl fmt::Display for Receipt {
             (Some(malformed), "could not be read"),
             (Some(self.beyond), "came after the last line asked for"),
             (Some(self.unwritten), "were not taken by standard output"),
+            (Some(self.sampled), "lines tell what was found by looking, and not by an event"),
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
         for (count, note) in notes {
@@ -126,19 +129,21 @@ pub struct Comparison {
     pub unreached: usize,
     /// Connections that had ended unseen.
     pub retired: u64,
+    /// Events of the time up to the end were not read.
+    pub is_cut_short: bool,
 }
 
 impl Comparison {
     /// With filters there is nothing to compare: the kernel counts all.
     #[must_use]
-    pub fn new(filter: &Filter, _: &StoryFilter) -> Self {
+    pub fn new(filter: &Filter) -> Self {
         Self { is_filtered: !filter.is_open(), ..Self::default() }
     }
 
     /// The counters at the start.
     pub fn at_start(&mut self, counters: Counters, tally: &mut Tally) {
         for (netns, (_, during_ns)) in &counters {
-            tally.read_at_start(*netns, during_ns.clone());
+            tally.read_at_start(*netns, during_ns);
         }
         self.start = counters;
     }
@@ -146,7 +151,7 @@ impl Comparison {
     /// The counters at the end.
     pub fn at_end(&mut self, counters: Counters, tally: &mut Tally) {
         for (netns, (_, during_ns)) in &counters {
-            tally.read_at_end(*netns, during_ns.clone());
+            tally.read_at_end(*netns, during_ns);
         }
         self.end = counters;
     }
@@ -176,27 +181,25 @@ impl Comparison {
             let (least, most) = tally.bounds(*netns);
             if !counted.is_between(&least, &most) {
                 agrees = false;
-                if !self.is_filtered {
-                    notes.push(format!("in namespace {netns} {counted} there, {least} here"));
-                }
+                notes.push(format!("in namespace {netns} {counted} there, {least} here"));
             }
         }
-        if self.is_filtered {
-            notes = vec!["filters are in use, and they count everything".to_owned()];
-        } else {
-            self.explain(tally, lost, agrees, &mut notes);
+        let obstacle = match (self.is_filtered, self.is_cut_short) {
+            (true, _) => Some("filters are in use, and they count everything"),
+            (_, true) => Some("the capture ended before the last events were read"),
+            _ if self.end.is_empty() => Some("they cannot be read"),
+            _ => None,
+        };
+        if let Some(obstacle) = obstacle {
+            return Kernel { counts, agrees: None, notes: vec![obstacle.to_owned()] };
         }
-        Kernel { counts, agrees: (!self.is_filtered && !self.end.is_empty()).then_some(agrees), notes }
+        self.explain(tally, lost, &mut notes);
+        Kernel { counts, agrees: Some(agrees), notes }
     }
 
-    fn explain(&self, tally: &Tally, lost: Option<u64>, agrees: bool, notes: &mut Vec<String>) {
+    fn explain(&self, tally: &Tally, lost: Option<u64>, notes: &mut Vec<String>) {
         if lost != Some(0) {
             notes.push("events were lost".to_owned());
-        } else if !agrees {
-            notes.push(
-                "it also counts as failed a half-open connection that is reset, of which no event tells"
-                    .to_owned(),
-            );
         }
         if self.unreached > 0 {
             notes.push(format!("{} network namespaces could not be entered", self.unreached));

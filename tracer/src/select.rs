@@ -4,19 +4,26 @@
 //! which process will accept it. The first transitions then wait here, so that a filter never
 //! hides the beginning of a connection whose end it shows.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use tracer_common::{Event, state};
 
 use crate::{
     filter::{Filter, Judge, Verdict, story::StoryFilter},
-    track::{Tracked, connection::Role},
+    track::{
+        Tracked,
+        connection::Role,
+        cookie::{CookieMap, CookieSet},
+    },
 };
 
 /// Connections whose beginnings may wait, and how many transitions of each. What is over is
 /// counted as filtered, and said.
-const CONNECTIONS: usize = 65_536;
+const CONNECTIONS: usize = 16_384;
 const TRANSITIONS: usize = 8;
+
+/// Connections that are remembered to have passed. Those whose end was lost stay here.
+const PASSED: usize = 1_000_000;
 
 /// Decides what is shown.
 #[derive(Debug)]
@@ -24,7 +31,9 @@ pub struct Select {
     judge: Option<Judge>,
     story: StoryFilter,
     is_open: bool,
-    waiting: HashMap<u64, Vec<Tracked>>,
+    /// Connections that have passed: what is shown from the beginning is shown to the end.
+    passed: CookieSet,
+    waiting: CookieMap<Vec<Tracked>>,
     arrivals: VecDeque<u64>,
     filtered: u64,
     given_up: u64,
@@ -40,7 +49,8 @@ impl Select {
             judge,
             story,
             is_open,
-            waiting: HashMap::new(),
+            passed: CookieSet::default(),
+            waiting: CookieMap::default(),
             arrivals: VecDeque::new(),
             filtered: 0,
             given_up: 0,
@@ -53,12 +63,19 @@ impl Select {
         if self.is_open {
             return show(tracked);
         }
+        let cookie = tracked.event.cookie;
         let verdict = self.judge(tracked);
         if verdict == Verdict::Undecided {
             return self.wait(tracked);
         }
-        let beginning =
-            if self.waiting.is_empty() { None } else { self.waiting.remove(&tracked.event.cookie) };
+        let is_over = tracked.event.new_state == state::CLOSE
+            || (tracked.reason.is_some() && !tracked.connection.is_waiting);
+        if is_over {
+            self.passed.remove(&cookie);
+        } else if verdict == Verdict::Pass && self.story.may_change_its_mind() && self.passed.len() < PASSED {
+            self.passed.insert(cookie);
+        }
+        let beginning = if self.waiting.is_empty() { None } else { self.waiting.remove(&cookie) };
         for tracked in beginning.iter().flatten().chain([tracked]) {
             if verdict == Verdict::Pass && self.story.selects_line(tracked) {
                 show(tracked);
@@ -66,6 +83,18 @@ impl Select {
                 self.filtered += 1;
             }
         }
+    }
+
+    /// An event of a connection that turns out to be none of those asked for, once its port is
+    /// known. It and the connection's beginning are filtered.
+    pub fn refuses(&mut self, event: &Event) -> bool {
+        let refuses = event.old_state == state::SYN_SENT
+            && self.judge.as_ref().is_some_and(|judge| judge.judge(event) == Verdict::Fail);
+        if refuses {
+            let beginning = self.waiting.remove(&event.cookie).map_or(0, |waiting| waiting.len() as u64);
+            self.filtered += 1 + beginning;
+        }
+        refuses
     }
 
     /// Whether a socket that was found is of interest: as a connection that may be shown, or as a
@@ -77,6 +106,9 @@ impl Select {
     }
 
     fn judge(&self, tracked: &Tracked) -> Verdict {
+        if self.passed.contains(&tracked.event.cookie) {
+            return Verdict::Pass;
+        }
         let constant = self.judge.as_ref().map_or(Verdict::Pass, |judge| judge.judge(&tracked.event));
         // A listener is nobody's until it listens, and never changes hands unseen.
         let story = match self.story.judge_connection(tracked) {

@@ -21,6 +21,7 @@ const WARM: usize = 16;
 pub struct Show {
     teller: Teller,
     shown: u64,
+    sampled: u64,
     beyond: u64,
 }
 
@@ -43,7 +44,7 @@ impl Show {
     pub fn new(config: Config, absent: &[Member]) -> Self {
         let format = config.plan.format(absent);
         let view: Box<dyn View> = match config.asked {
-            Asked::Raw => return Self { teller: Teller::Raw(format), shown: 0, beyond: 0 },
+            Asked::Raw => return Self { teller: Teller::Raw(format), shown: 0, sampled: 0, beyond: 0 },
             Asked::Log => Box::new(Log::new(format)),
             Asked::Life => Box::new(Life::new(format)),
         };
@@ -52,7 +53,7 @@ impl Show {
             select: Select::new(&config.kernel.filter, config.story),
             view,
         };
-        Self { teller: Teller::Story(Box::new(story)), shown: 0, beyond: 0 }
+        Self { teller: Teller::Story(Box::new(story)), shown: 0, sampled: 0, beyond: 0 }
     }
 
     /// What comes before the first line.
@@ -84,6 +85,10 @@ impl Show {
                 for group in events.chunks(WARM) {
                     tracker.warm(group);
                     for event in group {
+                        if select.refuses(event) {
+                            tracker.disown(event.cookie);
+                            continue;
+                        }
                         tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
                     }
                 }
@@ -105,7 +110,9 @@ impl Show {
             }
         };
         tracker.sample(sample, &mut |tracked| select.pass(tracked, &mut show));
-        self.count(&counter)
+        let lines = self.count(&counter);
+        self.sampled += lines;
+        lines
     }
 
     /// Merges the sockets that were found, as far as they are of interest.
@@ -131,6 +138,12 @@ impl Show {
     #[must_use]
     pub fn shown(&self) -> u64 {
         self.shown
+    }
+
+    /// Of those, the ones that tell of no event, but of a look at the sockets.
+    #[must_use]
+    pub fn sampled(&self) -> u64 {
+        self.sampled
     }
 
     /// What would have been lines past the limit.

@@ -167,7 +167,7 @@ proptest! {
                     tracker.sample(&sample, &mut tell);
                 }
                 Step::Retire { from_ns, found } => {
-                    tracker.retire(from_ns, &HashSet::from([0]), &found.into_iter().collect());
+                    tracker.retire(from_ns, |netns| netns == 0, &found.into_iter().collect());
                 }
                 Step::Lost(until_ns) => tracker.lost(until_ns),
             }

@@ -20,7 +20,7 @@ use tracer_common::{
     state,
 };
 
-use tracer_ebpf::sock::{Sock, is_listener};
+use tracer_ebpf::sock::{Sock, Task, is_listener};
 
 use crate::select::Stage;
 
@@ -68,7 +68,13 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         (&raw mut (*event).bytes_received).write(sock.bytes_received());
         (&raw mut (*event).local_addr).cast::<[u32; 4]>().write(ends.local_addr);
         (&raw mut (*event).remote_addr).cast::<[u32; 4]>().write(ends.remote_addr);
-        helpers::bpf_get_current_comm((&raw mut (*event).comm).cast(), COMM_LEN as u32);
+        if select::tells_stories() {
+            // A thread may call itself what it likes; the owner is the process.
+            let task = Task(helpers::bpf_get_current_task_btf().cast_const().cast());
+            (&raw mut (*event).comm).write(task.comm());
+        } else {
+            helpers::bpf_get_current_comm((&raw mut (*event).comm).cast(), COMM_LEN as u32);
+        }
         (&raw mut (*event).pid).write((pid_tgid >> 32) as u32);
         (&raw mut (*event).tid).write(pid_tgid as u32);
         (&raw mut (*event).netns).write(netns);

@@ -39,6 +39,12 @@ pub struct Stage {
     pub is_listener: bool,
 }
 
+/// Whether user space tells stories.
+#[inline(always)]
+pub fn tells_stories() -> bool {
+    ACTIVE.load().story != 0
+}
+
 #[inline(always)]
 pub fn selects(ends: &Ends, netns: u32, stage: &Stage) -> bool {
     let active = ACTIVE.load();

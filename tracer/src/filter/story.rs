@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 use crate::{
     filter::Verdict,
     state::State,
-    track::{Tracked, owner::Source, reason::Reason},
+    track::{Tracked, reason::Reason},
 };
 
 /// All of them. Different ones are ANDed, values of one are ORed; none asks for nothing.
@@ -45,25 +45,32 @@ impl StoryFilter {
             && self.reasons.is_empty()
     }
 
-    /// Whether the connection passes. While its owner is only its listener's, it may still turn
-    /// out to be another's.
+    /// Whether it asks for anything that may change while a connection lives.
+    #[must_use]
+    pub fn may_change_its_mind(&self) -> bool {
+        !(self.pids.is_empty() && self.comms.is_empty() && self.uids.is_empty() && self.cgroups.is_empty())
+    }
+
+    /// Whether the connection passes. All that is asked for here may change while it lives: who
+    /// works on a socket, and with `accept` even its user and its cgroup. So only the end decides
+    /// against it.
     #[must_use]
     pub fn judge_connection(&self, tracked: &Tracked) -> Verdict {
         let connection = &tracked.connection;
-        let is_other_user = !self.uids.is_empty() && !self.uids.contains(&connection.uid);
-        let is_other_cgroup = !self.cgroups.is_empty() && !self.cgroups.contains(&connection.cgroup);
-        if is_other_user || is_other_cgroup {
-            return Verdict::Fail;
-        }
         let owner = &connection.owner;
-        let name = || String::from_utf8_lossy(owner.comm()).into_owned();
-        let is_pid = self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid));
-        let is_comm = self.comms.is_empty()
-            || (owner.is_known() && self.comms.iter().any(|pattern| pattern.matches(&name())));
-        match is_pid && is_comm {
-            true => Verdict::Pass,
-            false if owner.source >= Source::Snapshot || tracked.reason.is_some() => Verdict::Fail,
-            false => Verdict::Undecided,
+        let is_of = |comms: &[WildMatch]| {
+            let name = String::from_utf8_lossy(owner.comm());
+            comms.iter().any(|pattern| pattern.matches(&name))
+        };
+        let passes = (self.uids.is_empty() || self.uids.contains(&connection.uid))
+            && (self.cgroups.is_empty() || self.cgroups.contains(&connection.cgroup))
+            && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
+            && (self.comms.is_empty() || (owner.is_known() && is_of(&self.comms)));
+        let is_over = tracked.reason.is_some() || tracked.event.new_state == number::CLOSE;
+        match (passes, is_over) {
+            (true, _) => Verdict::Pass,
+            (false, true) => Verdict::Fail,
+            (false, false) => Verdict::Undecided,
         }
     }
 

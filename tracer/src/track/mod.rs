@@ -75,7 +75,7 @@ pub struct Sample {
     pub sockets: Vec<event::Waiting>,
     /// The namespaces that were looked into.
     pub netns: HashSet<u32>,
-    /// The namespaces that are not there any more.
+    /// The namespaces that are not there any more, or cannot be entered.
     pub gone: HashSet<u32>,
     /// How long each namespace leaves an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`).
     pub fin_timeout_ns: HashMap<u32, u64>,
@@ -108,6 +108,12 @@ impl Tracker {
         };
         let is_reuse = self.settle_reuse(event, &connection, out);
         learn_owner(event, &mut connection);
+        if event.old_state == event.new_state {
+            // Such as `close` after `shutdown`: nothing has changed but perhaps the flags.
+            connection.last_ns = event.time_ns;
+            self.table.insert(connection);
+            return;
+        }
         if connection.state != event.old_state {
             // Something was missed between.
             connection.state = event.old_state;
@@ -162,6 +168,7 @@ impl Tracker {
         } else if becomes_time_wait(&event) {
             tracked.reason = Some(reason(&event, connection));
             connection.state = number::TIME_WAIT;
+            connection.is_ended = true;
             tracked.event.new_state = number::TIME_WAIT;
             self.wait_or_forget(tracked);
             out(tracked);
@@ -187,7 +194,7 @@ impl Tracker {
     fn take_up(&mut self, event: &Event) -> Option<Connection> {
         if let Some(role) = role_at_birth(event) {
             self.ended.remove(event.cookie);
-            self.drop_waiting(event.cookie);
+            self.waiting.remove(event.cookie);
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
                 let owner = self.listeners.owner_of(&connection.tuple);
@@ -196,8 +203,19 @@ impl Tracker {
             return Some(connection);
         }
         let mut connection = match self.table.get(event.cookie) {
-            // Nothing happens to a full socket that is none any more.
-            Some(connection) if connection.is_waiting => return None,
+            // Nothing happens to a full socket that is none any more; what did happen before it was
+            // found waiting is still to be told.
+            Some(connection)
+                if connection.is_waiting && (connection.is_ended || event.time_ns >= connection.last_ns) =>
+            {
+                return None;
+            }
+            Some(connection) if connection.is_waiting => {
+                let mut connection = *connection;
+                connection.is_waiting = false;
+                self.waiting.remove(event.cookie);
+                connection
+            }
             Some(connection) => *connection,
             None if self.ended.contains(event.cookie) => return None,
             None => self.older(event),
@@ -229,10 +247,13 @@ impl Tracker {
         if !is_new || connection.tuple.local_port == 0 {
             return false;
         }
-        let Some(old) = self.waiting.at(&connection.tuple).filter(|old| *old != event.cookie) else {
+        let old = self.waiting.at(&connection.tuple).filter(|old| *old != event.cookie);
+        let old =
+            old.and_then(|old| self.table.get(old)).filter(|old| old.tuple == connection.tuple).copied();
+        let Some(old) = old else {
             return false;
         };
-        if let Some(old) = self.table.get(old).copied() {
+        {
             // It gave way to the SYN, a handshake ago at the most.
             let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
             let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
@@ -311,22 +332,27 @@ impl Tracker {
         }
     }
 
-    /// Removes those that a look from `from_ns` on at the namespaces in `netns` did not find: their
-    /// end was lost. Gives how many.
-    pub fn retire(&mut self, from_ns: u64, netns: &HashSet<u32>, found: &HashSet<u64>) -> usize {
+    /// Removes those that a look from `from_ns` on did not find: their end was lost. `was_looked_at`
+    /// tells of which namespaces that can be said. Gives how many.
+    pub fn retire(
+        &mut self,
+        from_ns: u64,
+        was_looked_at: impl Fn(u32) -> bool,
+        found: &HashSet<u64>,
+    ) -> usize {
         let lost: Vec<_> = self
             .table
             .iter()
             .filter(|connection| {
                 connection.last_ns < from_ns
-                    && netns.contains(&connection.tuple.netns)
+                    && was_looked_at(connection.tuple.netns)
                     && !found.contains(&connection.cookie)
             })
             .copied()
             .collect();
         for connection in &lost {
             self.listeners.remove(connection);
-            self.drop_waiting(connection.cookie);
+            self.waiting.remove(connection.cookie);
             self.forget(connection.cookie);
         }
         lost.len()
@@ -343,13 +369,11 @@ impl Tracker {
             sample.sockets.iter().map(|socket| (socket.cookie, socket.state)).collect();
         for (cookie, confirmed_ns) in self.waiting.all() {
             let Some(connection) = self.table.get(cookie).copied() else {
-                self.drop_waiting(cookie);
+                self.waiting.remove(cookie);
                 continue;
             };
             if sample.gone.contains(&connection.tuple.netns) {
-                // It went with its namespace, at a time that nothing tells.
-                self.drop_waiting(cookie);
-                self.forget(cookie);
+                self.give_up(&connection, sample.told_ns, out);
                 continue;
             }
             if !sample.netns.contains(&connection.tuple.netns) || connection.last_ns >= sample.from_ns {
@@ -376,6 +400,25 @@ impl Tracker {
         }
     }
 
+    /// Its namespace is gone, or out of reach: nothing tells what becomes of it.
+    fn give_up(&mut self, connection: &Connection, now_ns: u64, out: &mut impl FnMut(&Tracked)) {
+        if connection.state == number::FIN_WAIT2 {
+            let mut tracked = self.sampled(connection, number::FIN_WAIT2, now_ns, connection.last_ns);
+            tracked.reason = Some(Reason::Unknown);
+            tracked.is_silent = true;
+            out(&tracked);
+        }
+        self.waiting.remove(connection.cookie);
+        self.forget(connection.cookie);
+    }
+
+    /// Drops a connection that turns out to be none of those that filters ask for.
+    pub fn disown(&mut self, cookie: u64) {
+        if self.table.remove(cookie).is_some() {
+            self.tally.disown();
+        }
+    }
+
     fn turn_to_time_wait(
         &mut self,
         connection: &Connection,
@@ -386,6 +429,7 @@ impl Tracker {
         let mut tracked = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
         tracked.reason = Some(reason::orderly(connection, number::FIN_WAIT2));
         tracked.connection.set_since(Some(now_ns));
+        tracked.connection.is_ended = true;
         self.table.insert(tracked.connection);
         self.waiting.confirm(connection.cookie, now_ns);
         self.waiting.set_doubt(connection.cookie, now_ns.saturating_sub(confirmed_ns));
@@ -402,7 +446,7 @@ impl Tracker {
     ) {
         let mut tracked = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
         tracked.reason = reason;
-        self.drop_waiting(connection.cookie);
+        self.waiting.remove(connection.cookie);
         self.forget(connection.cookie);
         out(&tracked);
     }
@@ -423,14 +467,6 @@ impl Tracker {
     fn forget(&mut self, cookie: u64) {
         self.table.remove(cookie);
         self.ended.insert(cookie);
-    }
-
-    fn drop_waiting(&mut self, cookie: u64) {
-        if let Some(connection) = self.table.get(cookie) {
-            self.waiting.remove(cookie, &connection.tuple);
-        } else {
-            self.waiting.forget(cookie);
-        }
     }
 
     /// Whether any connections wait so.
@@ -491,9 +527,10 @@ fn role_at_birth(event: &Event) -> Option<Role> {
 }
 
 /// The task that works on a socket is its owner; but not on one that is aborted, where it is the
-/// administrator's.
+/// administrator's. A listener that is aborted has no error yet, but it has an owner.
 fn learn_owner(event: &Event, connection: &mut Connection) {
-    if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED {
+    let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
+    if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED && !is_aborted_listener {
         let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Own };
         connection.owner.learn(owner);
     }

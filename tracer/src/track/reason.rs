@@ -63,6 +63,9 @@ reasons! {
     Unknown = "unknown";
 }
 
+/// `SHUTDOWN_MASK`
+const BOTH_SIDES: u8 = 3;
+
 const EPIPE: u16 = 32;
 /// `tcp_abort`, the kernel's side of `ss -K`.
 pub const ECONNABORTED: u16 = 103;
@@ -137,8 +140,8 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     let is_owned = event.flags & flag::OWNED != 0;
     match event.old_state {
         number::LAST_ACK => return Reason::FinRemote,
-        number::SYN_SENT if event.local_port != 0 && is_owned => return Reason::Cancelled,
-        // Without a port there was no connecting: none was free.
+        number::SYN_SENT if is_owned && event.flags & flag::UNSENT == 0 => return Reason::Cancelled,
+        // Without a SYN there was no connecting: no port was free, or the one asked for was taken.
         number::SYN_SENT => return Reason::Unknown,
         _ => {}
     }
@@ -153,7 +156,11 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
             _ => Reason::Unknown,
         };
     }
-    // In the order of `__tcp_close`.
+    // `__tcp_close` shuts both sides first; `tcp_disconnect` does not.
+    if event.shutdown != BOTH_SIDES {
+        return Reason::ResetLocal;
+    }
+    // In its order.
     let has_fin = u32::from(event.flags & flag::DONE != 0);
     if event.recv_queue > has_fin {
         Reason::ResetLocalUnread

@@ -19,6 +19,9 @@ pub struct Counts {
     pub failed: u64,
     /// `tcpEstabResets`: from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
     pub reset: u64,
+    /// Of the opened ones, those that failed before their SYN, which the kernel does not count.
+    #[serde(skip)]
+    unopened: u64,
 }
 
 impl AddAssign for Counts {
@@ -27,19 +30,25 @@ impl AddAssign for Counts {
         self.accepted += other.accepted;
         self.failed += other.failed;
         self.reset += other.reset;
+        self.unopened += other.unopened;
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { opened, accepted, failed, reset } = self;
+        let Self { opened, accepted, failed, reset, .. } = self;
         write!(f, "opened {opened}, accepted {accepted}, failed {failed}, reset {reset}")
     }
 }
 
 impl Counts {
-    /// What one event adds. A connection counts as opened when it gets its port: before that the
-    /// kernel has sent no SYN, and without a free port it never will.
+    /// What the kernel counted.
+    #[must_use]
+    pub fn of_kernel(opened: u64, accepted: u64, failed: u64, reset: u64) -> Self {
+        Self { opened, accepted, failed, reset, unopened: 0 }
+    }
+
+    /// What one event adds.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
@@ -49,23 +58,38 @@ impl Counts {
         let is_end = event.new_state == number::CLOSE;
         let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
         let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
-        let got_no_port = event.old_state == number::SYN_SENT && event.local_port == 0;
         Self {
-            opened: u64::from(event.old_state == number::SYN_SENT && !got_no_port),
+            opened: u64::from(is(number::CLOSE, number::SYN_SENT)),
             accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
             failed: u64::from(is_end && was_new && !is_own_doing),
             reset: u64::from(is_end && has_lived),
+            unopened: u64::from(is(number::SYN_SENT, number::CLOSE) && event.flags & flag::UNSENT != 0),
         }
+    }
+
+    /// With what was never opened taken back.
+    fn settled(mut self) -> Self {
+        self.opened = self.opened.saturating_sub(std::mem::take(&mut self.unopened));
+        self
     }
 
     /// What was added since.
     #[must_use]
     pub fn since(&self, start: &Self) -> Self {
+        let went_back = self.opened < start.opened
+            || self.accepted < start.accepted
+            || self.failed < start.failed
+            || self.reset < start.reset;
+        if went_back {
+            // Another namespace, that has got the number of the one before.
+            return *self;
+        }
         Self {
             opened: self.opened.saturating_sub(start.opened),
             accepted: self.accepted.saturating_sub(start.accepted),
             failed: self.failed.saturating_sub(start.failed),
             reset: self.reset.saturating_sub(start.reset),
+            unopened: 0,
         }
     }
 
@@ -125,19 +149,24 @@ impl Tally {
     }
 
     /// The kernel's counters of the namespace were read during this time, at the start.
-    pub fn read_at_start(&mut self, netns: u32, during_ns: RangeInclusive<u64>) {
-        self.start.insert(netns, during_ns);
+    pub fn read_at_start(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
+        self.start.insert(netns, with_lead(during_ns));
     }
 
     /// The same at the end.
-    pub fn read_at_end(&mut self, netns: u32, during_ns: RangeInclusive<u64>) {
-        self.end.insert(netns, during_ns);
+    pub fn read_at_end(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
+        self.end.insert(netns, with_lead(during_ns));
+    }
+
+    /// A connection that was opened turns out to be none of those that filters ask for.
+    pub fn disown(&mut self) {
+        self.total.unopened += 1;
     }
 
     /// Everything that was counted.
     #[must_use]
     pub fn total(&self) -> Counts {
-        self.total
+        self.total.settled()
     }
 
     /// The namespaces in which anything was counted.
@@ -152,6 +181,12 @@ impl Tally {
         let mut most = of.all;
         most += of.at_start;
         most += of.at_end;
-        (of.all, most)
+        (of.all.settled(), most.settled())
     }
+}
+
+/// The kernel counts a moment after the event: when the SYN has gone.
+fn with_lead(during_ns: &RangeInclusive<u64>) -> RangeInclusive<u64> {
+    const LEAD_NS: u64 = 1_000_000;
+    during_ns.start().saturating_sub(LEAD_NS)..=*during_ns.end()
 }

@@ -1,7 +1,10 @@
 //! The connections whose socket has given way to a timewait socket: in TIME_WAIT, or orphaned in
 //! FIN_WAIT2. What becomes of them no event tells.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
+};
 
 use crate::track::{
     connection::{Connection, Tuple},
@@ -14,35 +17,47 @@ struct Wait {
     confirmed_ns: u64,
     /// How much earlier than told its present state may have begun.
     doubt_ns: u64,
+    /// Of its tuple.
+    hash: u64,
+    netns: u32,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Waiting {
     by_cookie: CookieMap<Wait>,
-    by_tuple: HashMap<Tuple, u64>,
+    /// By the tuple's hash; the tuple itself is in the connection. Tuples are chosen by strangers,
+    /// so the hash has a secret.
+    by_tuple: CookieMap<u64>,
+    by_netns: HashMap<u32, usize>,
+    secret: RandomState,
 }
 
 impl Waiting {
     /// Adds one that has just begun to wait.
     pub fn add(&mut self, connection: &Connection) {
-        let wait = Wait { confirmed_ns: connection.last_ns, doubt_ns: 0 };
+        self.remove(connection.cookie);
+        let hash = self.secret.hash_one(connection.tuple);
+        let netns = connection.tuple.netns;
+        let wait = Wait { confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns };
         self.by_cookie.insert(connection.cookie, wait);
-        self.by_tuple.insert(connection.tuple, connection.cookie);
+        self.by_tuple.insert(hash, connection.cookie);
+        *self.by_netns.entry(netns).or_default() += 1;
     }
 
     /// Removes it.
-    pub fn remove(&mut self, cookie: u64, tuple: &Tuple) {
-        self.by_cookie.remove(&cookie);
-        if self.by_tuple.get(tuple) == Some(&cookie) {
-            self.by_tuple.remove(tuple);
+    pub fn remove(&mut self, cookie: u64) {
+        let Some(Wait { hash, netns, .. }) = self.by_cookie.remove(&cookie) else {
+            return;
+        };
+        if self.by_tuple.get(&hash) == Some(&cookie) {
+            self.by_tuple.remove(&hash);
         }
-    }
-
-    /// Removes one whose tuple nobody knows any more.
-    pub fn forget(&mut self, cookie: u64) {
-        if self.by_cookie.remove(&cookie).is_some() {
-            self.by_tuple.retain(|_, other| *other != cookie);
+        if let Some(count) = self.by_netns.get_mut(&netns) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_netns.remove(&netns);
+            }
         }
     }
 
@@ -72,10 +87,10 @@ impl Waiting {
         self.by_cookie.get(&cookie).map(|wait| wait.confirmed_ns)
     }
 
-    /// The one with these ends.
+    /// One that may have these ends: whoever asks compares the tuple.
     #[must_use]
     pub fn at(&self, tuple: &Tuple) -> Option<u64> {
-        self.by_tuple.get(tuple).copied()
+        self.by_tuple.get(&self.secret.hash_one(tuple)).copied()
     }
 
     /// All, with when each was last known to be there.
@@ -93,6 +108,6 @@ impl Waiting {
     /// Their namespaces.
     #[must_use]
     pub fn netns(&self) -> HashSet<u32> {
-        self.by_tuple.keys().map(|tuple| tuple.netns).collect()
+        self.by_netns.keys().copied().collect()
     }
 }

@@ -37,6 +37,12 @@ pub fn all() -> HashMap<u32, PathBuf> {
     found
 }
 
+/// The namespace that this thread is in.
+#[must_use]
+pub fn here() -> Option<u32> {
+    u32::try_from(fs::metadata("/proc/thread-self/ns/net").ok()?.ino()).ok()
+}
+
 /// Moves this thread into a namespace.
 pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
@@ -48,10 +54,14 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 }
 
 /// The counters of the namespace that this thread is in, and during which time they were read.
+///
+/// AttemptFails also counts the half-open connections that were reset. No event tells of those, but
+/// EmbryonicRsts counts them alone: they are taken out.
 pub fn counters() -> io::Result<(Counts, RangeInclusive<u64>)> {
     let from_ns = monotonic_ns();
-    let text = fs::read_to_string("/proc/thread-self/net/snmp")?;
-    let counts = parse(&text).ok_or(io::ErrorKind::InvalidData)?;
+    let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
+    let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
+    let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
     Ok((counts, from_ns..=monotonic_ns()))
 }
 
@@ -62,18 +72,19 @@ pub fn fin_timeout_ns() -> Option<u64> {
     seconds.checked_mul(1_000_000_000)
 }
 
-/// Names and numbers stand in two lines that both begin with `Tcp:`.
-fn parse(snmp: &str) -> Option<Counts> {
-    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp:"));
+fn parse(snmp: &str, netstat: &str) -> Option<Counts> {
+    let tcp = |name: &str| count(snmp, "Tcp:", name);
+    let half_open = count(netstat, "TcpExt:", "EmbryonicRsts")?;
+    let failed = tcp("AttemptFails")?.saturating_sub(half_open);
+    Some(Counts::of_kernel(tcp("ActiveOpens")?, tcp("PassiveOpens")?, failed, tcp("EstabResets")?))
+}
+
+/// Names and numbers stand in two lines that both begin with the group.
+fn count(text: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
     let (names, numbers) = (lines.next()?, lines.next()?);
-    let of: HashMap<&str, &str> = names.split_whitespace().zip(numbers.split_whitespace()).collect();
-    let count = |name: &str| of.get(name)?.parse().ok();
-    Some(Counts {
-        opened: count("ActiveOpens")?,
-        accepted: count("PassiveOpens")?,
-        failed: count("AttemptFails")?,
-        reset: count("EstabResets")?,
-    })
+    let index = names.split_whitespace().position(|other| other == name)?;
+    numbers.split_whitespace().nth(index)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -88,10 +99,11 @@ mod tests {
 
     #[test]
     fn counters_are_found_by_name() {
-        let text = "Ip: A B\nIp: 1 2\nTcp: X ActiveOpens PassiveOpens AttemptFails EstabResets Y\nTcp: -1 2 3 4 5 6\n";
-        assert_eq!(parse(text), Some(Counts { opened: 2, accepted: 3, failed: 4, reset: 5 }));
-        assert_eq!(parse("Tcp: ActiveOpens\nTcp: x"), None);
-        assert_eq!(parse(""), None);
+        let snmp = "Ip: A B\nIp: 1 2\nTcp: X ActiveOpens PassiveOpens AttemptFails EstabResets Y\nTcp: -1 2 3 4 5 6\n";
+        let netstat = "TcpExt: A EmbryonicRsts\nTcpExt: 7 1\n";
+        assert_eq!(parse(snmp, netstat), Some(Counts::of_kernel(2, 3, 3, 5)));
+        assert_eq!(parse("Tcp: ActiveOpens\nTcp: x", netstat), None);
+        assert_eq!(parse("", ""), None);
         assert!(counters().is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     ops::RangeInclusive,
+    path::Path,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::Duration,
@@ -35,8 +36,17 @@ pub struct Census {
     pub holders: Vec<Event>,
     /// The namespaces that were looked into.
     pub netns: HashSet<u32>,
-    /// How many could not be.
-    pub unreached: usize,
+    /// Those that could not be.
+    pub unreached: HashSet<u32>,
+}
+
+impl Census {
+    /// Whether a socket of this namespace that was not found is not there: it was looked into, or
+    /// is gone. Who cannot enter namespaces may not see them all.
+    #[must_use]
+    pub fn speaks_of(&self, netns: u32) -> bool {
+        self.netns.contains(&netns) || (!self.netns.is_empty() && self.unreached.is_empty())
+    }
 }
 
 /// The kernel's counters of a namespace, and during which time they were read.
@@ -72,7 +82,7 @@ impl Survey {
             if let Err(error) = privileges::drop_all_but(kept) {
                 log::warn!("{error}");
             }
-            Surveyor { sockets, paths: HashMap::new() }.answer(&inbox);
+            Surveyor { sockets, here: namespaces::here(), paths: HashMap::new() }.answer(&inbox);
         })?;
         Ok(Self { questions })
     }
@@ -107,6 +117,8 @@ impl Survey {
 
 struct Surveyor {
     sockets: Sockets,
+    /// The namespace that this thread is in.
+    here: Option<u32>,
     paths: HashMap<u32, std::path::PathBuf>,
 }
 
@@ -127,16 +139,12 @@ impl Surveyor {
         census.during_ns.0 = monotonic_ns();
         self.paths = namespaces::all();
         for (inum, path) in &self.paths {
-            if namespaces::enter(*inum, path).is_err() {
-                census.unreached += 1;
+            if !go(&mut self.here, *inum, path) {
+                census.unreached.insert(*inum);
                 continue;
             }
             census.sockets.append(&mut self.sockets.sockets()?);
             census.netns.insert(*inum);
-        }
-        if census.netns.is_empty() {
-            // Without the privilege to enter any, there is still the one that we are in.
-            census.sockets = self.sockets.sockets()?;
         }
         census.holders = self.sockets.holders()?;
         census.during_ns.1 = monotonic_ns();
@@ -145,18 +153,18 @@ impl Surveyor {
 
     fn waiting(&mut self, netns: HashSet<u32>) -> Result<Costly, Error> {
         let begun = cpu_time();
-        if netns.iter().any(|inum| !self.can_enter(*inum)) {
+        if netns.iter().any(|inum| !self.go(*inum)) {
             self.paths = namespaces::all();
         }
         let mut sample = Sample { from_ns: monotonic_ns(), ..Sample::default() };
         for inum in netns {
-            if self.can_enter(inum) {
+            if self.go(inum) {
                 sample.sockets.append(&mut self.sockets.waiting()?);
                 sample.netns.insert(inum);
                 sample
                     .fin_timeout_ns
                     .extend(namespaces::fin_timeout_ns().map(|timeout_ns| (inum, timeout_ns)));
-            } else if !self.paths.contains_key(&inum) {
+            } else {
                 sample.gone.insert(inum);
             }
         }
@@ -164,15 +172,16 @@ impl Surveyor {
     }
 
     /// Goes there.
-    fn can_enter(&self, inum: u32) -> bool {
-        self.paths.get(&inum).is_some_and(|path| namespaces::enter(inum, path).is_ok())
+    fn go(&mut self, inum: u32) -> bool {
+        let is_here = self.here == Some(inum);
+        is_here || self.paths.get(&inum).is_some_and(|path| go(&mut self.here, inum, path))
     }
 
     fn counters(&mut self) -> Counters {
         self.paths = namespaces::all();
         let mut counters = Counters::new();
         for (inum, path) in &self.paths {
-            if namespaces::enter(*inum, path).is_ok()
+            if go(&mut self.here, *inum, path)
                 && let Ok(read) = namespaces::counters()
             {
                 counters.insert(*inum, read);
@@ -180,6 +189,17 @@ impl Surveyor {
         }
         counters
     }
+}
+
+/// Goes into a namespace; to stay where one is takes no privilege.
+fn go(here: &mut Option<u32>, inum: u32, path: &Path) -> bool {
+    if *here != Some(inum) {
+        if namespaces::enter(inum, path).is_err() {
+            return false;
+        }
+        *here = Some(inum);
+    }
+    true
 }
 
 /// CPU time of this thread.
