@@ -9,13 +9,18 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until `probe` answers.
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    until_or(what, probe, String::new)
+}
+
+/// Waits until `probe` answers; if it never does, `explain` helps to see why.
+pub fn until_or<T>(what: &str, mut probe: impl FnMut() -> Option<T>, explain: impl Fn() -> String) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = probe() {
             return answer;
         }
-        assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}\n{}", explain());
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tests::{
-    patience::until,
+    patience::until_or,
     place::Place,
     program::{Program, run},
     story::{self, Line, text},
@@ -61,11 +61,13 @@ impl Scene {
         let is_there = |out: &str| {
             out.lines().any(|line| line.contains(&key) && line.contains(&format!("\"role\":\"{role}\"")))
         };
-        until(&format!("{role} {reason}"), || {
+        let seen = || format!("{}{}", self.tracer.out(), self.tracer.err());
+        let probe = || {
             let out = self.tracer.out();
             let out = &out[..out.rfind('\n').map_or(0, |at| at + 1)];
             is_there(out).then_some(())
-        });
+        };
+        until_or(&format!("{role} {reason}"), probe, seen);
         let ended = self.tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);
         let lines = story::lines(&ended.out);
