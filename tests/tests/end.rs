@@ -1,6 +1,12 @@
 //! All ends are good ends: what was captured is written, the receipt printed, the status right.
 
-use std::{io::Read as _, os::fd::OwnedFd, process::Stdio, thread, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    process::Stdio,
+    thread,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tests::{
@@ -113,6 +119,41 @@ fn capabilities(tracer: &Program) -> Vec<(String, String)> {
         line.trim_start_matches(':').trim().to_owned()
     };
     status.map(|status| (field(&status, "Name"), field(&status, "CapPrm"))).collect()
+}
+
+/// Nobody reads standard error, and there is a failure to tell: it ends all the same.
+#[test]
+fn a_standard_error_that_nobody_reads_cannot_hold_it() {
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    // Full to the last byte: a large write may leave room for a small one.
+    for size in [4096, 1] {
+        while writer.write(&vec![b'x'; size]).is_ok() {}
+    }
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = tracer::command("--duration 200ms");
+    let mut tracer = command.stdin(Stdio::null()).stdout(full).stderr(OwnedFd::from(writer)).spawn().unwrap();
+    let status = until("its end", || tracer.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1));
+}
+
+/// Whoever is interrupted before it is ready ends as well as later.
+#[test]
+fn an_interruption_while_starting_is_a_good_end() {
+    for milliseconds in [5, 20, 40, 60, 80] {
+        let tracer = Program::collect(&mut tracer::command("--netns 1"));
+        thread::sleep(Duration::from_millis(milliseconds));
+        // Once its own code runs: a signal before that is the runtime's affair.
+        until("its own handlers", || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            (u64::from_str_radix(caught.trim(), 16).unwrap() & 2 != 0).then_some(())
+        });
+        let ended = tracer.interrupt();
+        assert_eq!(ended.code(), 0, "after {milliseconds} ms: {}", ended.err);
+        assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
+    }
 }
 
 #[test]

@@ -173,3 +173,29 @@ fn sampling_is_cheap() {
     println!("10,000 in TIME_WAIT, 10 s: {spent} ticks of 10 ms");
     assert!(spent <= 12, "{spent} ticks in 1000: more than 1 %");
 }
+
+/// Looking into a namespace does not keep it alive.
+#[test]
+fn a_namespace_can_go_while_it_is_looked_at() {
+    let place = Place::new();
+    let tracer = tracer::start("-o json");
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        drop((client, listener.accept().unwrap()));
+    });
+    line(&tracer, "FIN_WAIT2", "TIME_WAIT");
+    // Long enough for some looks.
+    thread::sleep(Duration::from_millis(2500));
+    let inum = place.inum();
+    drop(place);
+    let is_in_it = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap();
+        let links = tasks.map(|task| std::fs::read_link(task.unwrap().path().join("ns/net")));
+        links.flatten().any(|link| link.to_string_lossy().contains(&inum.to_string()))
+    };
+    until("the tracer to be elsewhere", || (!is_in_it()).then_some(()));
+    thread::sleep(Duration::from_millis(1500));
+    assert!(!is_in_it());
+    assert_eq!(tracer.interrupt().code(), 0);
+}

@@ -125,6 +125,7 @@ fn namespaces() -> String {
         namespaces::all().iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count()
     });
     match reach.join() {
+        _ if all.is_empty() => "none can be seen: is /proc hidden?".to_owned(),
         Ok(reached) if reached == all.len() => format!("{reached}, all of which can be entered"),
         Ok(reached) => format!(
             "{} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could",

@@ -82,7 +82,7 @@ pub struct Config {
     /// An incomplete capture is a failure.
     pub strict: bool,
     /// Where the receipt goes, beside standard error.
-    pub receipt: Option<File>,
+    pub receipt: Option<ReceiptFile>,
 }
 
 /// Checks the arguments of a capture.
@@ -117,10 +117,21 @@ pub fn resolve(
     })
 }
 
+/// A file for the receipt.
+pub struct ReceiptFile {
+    /// Its path, harmless.
+    pub name: String,
+    /// Open for writing.
+    pub file: File,
+}
+
 /// The file is made before privileges are given up, and before anything is captured in vain.
-fn create(path: &Path) -> Result<File, Error> {
-    File::create(path)
-        .map_err(|cause| Error::Receipt { path: escaped(path.as_os_str().as_encoded_bytes()), cause })
+fn create(path: &Path) -> Result<ReceiptFile, Error> {
+    let name = escaped(path.as_os_str().as_encoded_bytes());
+    match File::create(path) {
+        Ok(file) => Ok(ReceiptFile { name, file }),
+        Err(cause) => Err(Error::Receipt { path: name, cause }),
+    }
 }
 
 fn resolve_filter(args: FilterArgs, tells_stories: bool) -> Result<Filter, Error> {

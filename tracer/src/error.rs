@@ -24,6 +24,14 @@ pub enum Error {
         /// What came back.
         cause: io::Error,
     },
+    /// The receipt's file.
+    #[error("writing the receipt to {name}: {cause}")]
+    Receipt {
+        /// The file.
+        name: String,
+        /// What came back.
+        cause: io::Error,
+    },
     /// Standard output.
     #[error("writing to standard output: {0}")]
     Output(io::Error),

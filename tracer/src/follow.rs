@@ -21,8 +21,9 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// A look may cost one part in so many of a processor.
 const SHARE: u32 = 150;
 
-/// After a loss all sockets are looked at, but not more often than this.
-const CENSUS_INTERVAL: Duration = Duration::from_secs(2);
+/// After a loss all sockets are looked at, but not more often than this, nor all the time.
+const CENSUS_PAUSE: Duration = Duration::from_secs(2);
+const CENSUS_SHARE: u32 = 20;
 
 type Pending<T> = Option<oneshot::Receiver<Result<T, Error>>>;
 
@@ -44,6 +45,7 @@ pub struct Follow {
     census: Pending<Census>,
     census_at: Option<Instant>,
     census_since: Option<Instant>,
+    census_pause: Duration,
     waiting: Pending<Costly>,
     sample_at: Option<Instant>,
     interval: Duration,
@@ -62,6 +64,7 @@ impl Follow {
             census: None,
             census_at: None,
             census_since: None,
+            census_pause: CENSUS_PAUSE,
             waiting: None,
             sample_at: None,
             interval: SAMPLE_INTERVAL,
@@ -94,7 +97,7 @@ impl Follow {
         // One that is under way may have passed what was lost.
         if self.census_at.is_none() {
             let last = self.census_since;
-            self.census_at = Some(last.map_or_else(Instant::now, |last| last + CENSUS_INTERVAL));
+            self.census_at = Some(last.map_or_else(Instant::now, |last| last + self.census_pause));
         }
     }
 
@@ -141,6 +144,9 @@ impl Follow {
                 answer = answer(&mut self.census) => {
                     self.census = None;
                     if let Some(census) = answer {
+                        let (from_ns, to_ns) = census.during_ns;
+                        let took = Duration::from_nanos(to_ns.saturating_sub(from_ns));
+                        self.census_pause = CENSUS_PAUSE.max(took * CENSUS_SHARE);
                         return Answer::Census(census);
                     }
                 }
@@ -151,6 +157,7 @@ impl Follow {
                         self.sample_at = Some(Instant::now() + self.interval);
                         return Answer::Sample(sample);
                     }
+                    self.sample_at = Some(Instant::now() + self.interval);
                 }
                 () = at(self.census_at), if self.census.is_none() && self.put_back.is_none() => {
                     self.census_at = None;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{sleep, sleep_until, timeout};
 use tracer_common::Event;
 
 use crate::{
@@ -27,6 +27,9 @@ const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long standard output may take nothing, once the capture has ended, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// How long the kernel's counters may take to be read at the end.
+const LAST_COUNTERS: Duration = Duration::from_secs(2);
 
 /// The stages, and the buffers between them.
 pub struct Pipeline {
@@ -198,7 +201,9 @@ impl Pipeline {
     /// reader that does not read, cuts it short; what is not shown then is counted.
     pub async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
         if let (Some(follow), Some(tracker)) = (&mut self.follow, self.show.tracker()) {
-            self.comparison.at_end(follow.counters().await, tracker.tally_mut());
+            // The survey may be in the middle of a look.
+            let counters = timeout(LAST_COUNTERS, follow.counters()).await.unwrap_or_default();
+            self.comparison.at_end(counters, tracker.tally_mut());
         }
         self.ring.detach().await;
         let result = match result {

@@ -1,6 +1,6 @@
 //! What the capture amounted to, beside what the kernel itself counted meanwhile.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 
@@ -56,9 +56,9 @@ pub struct Connections {
 /// What the kernel counted over the same time (`/proc/net/snmp`).
 #[derive(Clone, Debug, Serialize)]
 pub struct Kernel {
-    /// Opened, accepted, failed, reset.
+    /// Opened, accepted, failed, reset; `None` if they cannot be read.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: Option<Counts>,
     /// Whether that is what events told; `None` if they cannot be compared.
     pub agrees: Option<bool>,
     /// Why not, and what has to be known to judge.
@@ -106,10 +106,10 @@ impl fmt::Display for Receipt {
             }
         }
         if let Some(Kernel { counts, agrees, notes }) = &self.kernel {
-            match agrees {
-                Some(true) => write!(f, "\ntracer: the kernel counted {counts}: agrees")?,
-                Some(false) => write!(f, "\ntracer: the kernel counted {counts}: DISAGREES")?,
-                None => write!(f, "\ntracer: not compared with the kernel's own counters")?,
+            match (counts, agrees) {
+                (Some(counts), Some(true)) => write!(f, "\ntracer: the kernel counted {counts}: agrees")?,
+                (Some(counts), Some(false)) => write!(f, "\ntracer: the kernel counted {counts}: DISAGREES")?,
+                _ => write!(f, "\ntracer: not compared with the kernel's own counters")?,
             }
             for note in notes {
                 write!(f, "; {note}")?;
@@ -188,13 +188,20 @@ impl Comparison {
             (true, _) => Some("filters are in use, and they count everything"),
             (_, true) => Some("the capture ended before the last events were read"),
             _ if self.end.is_empty() => Some("they cannot be read"),
+            _ if counts == Counts::default() && self.gone(tally) > 0 => {
+                Some("the namespaces of all connections are gone or out of reach")
+            }
             _ => None,
         };
         if let Some(obstacle) = obstacle {
-            return Kernel { counts, agrees: None, notes: vec![obstacle.to_owned()] };
+            return Kernel {
+                counts: (!self.end.is_empty()).then_some(counts),
+                agrees: None,
+                notes: vec![obstacle.to_owned()],
+            };
         }
         self.explain(tally, lost, &mut notes);
-        Kernel { counts, agrees: Some(agrees), notes }
+        Kernel { counts: Some(counts), agrees: Some(agrees), notes }
     }
 
     fn explain(&self, tally: &Tally, lost: Option<u64>, notes: &mut Vec<String>) {
@@ -204,10 +211,14 @@ impl Comparison {
         if self.unreached > 0 {
             notes.push(format!("{} network namespaces could not be entered", self.unreached));
         }
-        let readable: HashSet<u32> = self.end.keys().copied().collect();
-        let gone = tally.netns().filter(|netns| !readable.contains(netns)).count();
+        let gone = self.gone(tally);
         if gone > 0 {
             notes.push(format!("{gone} network namespaces are gone or out of reach, and not compared"));
         }
+    }
+
+    /// How many namespaces have connections that nothing is there to compare with.
+    fn gone(&self, tally: &Tally) -> usize {
+        tally.netns().filter(|netns| !self.end.contains_key(netns)).count()
     }
 }

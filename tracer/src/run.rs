@@ -1,12 +1,15 @@
 //! A capture from beginning to end: load, give up privileges, let events flow, print the receipt.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use caps::Capability;
 use tokio::runtime;
 
 use crate::{
-    config::Config,
+    config::{Config, ReceiptFile},
     error::Error,
     pipeline::Pipeline,
     receipt::Receipt,
@@ -17,7 +20,7 @@ use crate::{
         privileges,
         survey::Survey,
     },
-    stop::Stop,
+    stop::{Signals, Stop},
 };
 
 /// Events were lost, or the kernel counted something else, and `--strict` was given.
@@ -28,19 +31,24 @@ const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
 
 /// Captures until something ends it, and prints the receipt.
 pub fn run(mut config: Config) -> Result<ExitCode, Error> {
+    // Before anything else: who is interrupted while loading ends as well as later.
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::system("starting the runtime"))?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new().map_err(Error::system("listening for signals"))?
+    };
     let mut attached = load::load(&config.kernel)?;
     log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), config.kernel.buffer);
     let survey = start_survey(&mut attached)?;
     privileges::drop_all_but(kept())?;
     // Only now: threads inherit capabilities.
     say::start();
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::system("starting the runtime"))?;
     let receipt_file = config.receipt.take();
     let strict = config.strict;
-    let result = runtime.block_on(capture(attached, survey, config));
+    let result = runtime.block_on(capture(attached, survey, config, signals));
     // A write that nobody reads may still be under way: do not wait for it.
     runtime.shutdown_background();
     let (receipt, result) = match result {
@@ -52,9 +60,9 @@ pub fn run(mut config: Config) -> Result<ExitCode, Error> {
     };
     say(&receipt);
     say::finish();
-    if let Some(file) = receipt_file {
-        let what = Error::system("writing the receipt");
-        serde_json::to_writer_pretty(file, &receipt).map_err(|error| what(error.into()))?;
+    if let Some(ReceiptFile { name, mut file }) = receipt_file {
+        let json = serde_json::to_string_pretty(&receipt).unwrap_or_default();
+        writeln!(file, "{json}").map_err(|cause| Error::Receipt { name, cause })?;
     }
     result?;
     let incomplete = strict && !receipt.is_complete();
@@ -85,12 +93,22 @@ async fn capture(
     attached: Attached,
     survey: Option<Survey>,
     config: Config,
+    signals: Signals,
 ) -> Result<(Receipt, Result<(), Error>), Error> {
-    let mut stop = Stop::new(config.duration).map_err(Error::system("listening for signals"))?;
+    let duration = config.duration;
+    let mut stop = Stop::new(signals);
     let mut pipeline = Pipeline::new(attached, survey, config)?;
-    pipeline.begin().await;
-    say("ready");
-    let result = pipeline.flow(&mut stop).await;
+    let is_begun = tokio::select! {
+        () = pipeline.begin() => true,
+        () = stop.wait() => false,
+    };
+    let result = if is_begun {
+        say("ready");
+        stop.after(duration);
+        pipeline.flow(&mut stop).await
+    } else {
+        Ok(())
+    };
     let result = pipeline.finish(result, &mut stop).await;
     Ok((pipeline.receipt(), tolerate_closed_pipe(result)))
 }

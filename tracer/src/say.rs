@@ -8,7 +8,7 @@ use std::{
     io::{self, Write as _},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The way to the thread that writes, once there is one.
 static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// Nobody reads: a write would never come back.
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
 struct Writer {
     messages: SyncSender<Vec<u8>>,
@@ -65,7 +67,8 @@ pub fn finish() {
         return;
     };
     drop(messages);
-    let _ = done.recv_timeout(PATIENCE);
+    let is_stuck = done.recv_timeout(PATIENCE).is_err();
+    IS_STUCK.store(is_stuck, Ordering::Relaxed);
 }
 
 fn send(message: Vec<u8>) {
@@ -75,6 +78,7 @@ fn send(message: Vec<u8>) {
                 DROPPED.fetch_add(1, Ordering::Relaxed);
             }
         }
+        None if IS_STUCK.load(Ordering::Relaxed) => {}
         None => _ = io::stderr().write_all(&message),
     }
 }

@@ -11,23 +11,36 @@ use tokio::{
 /// `timeout` and terminals signal a process and its group at once.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Ctrl-C, SIGTERM, SIGHUP, or the end of the time asked for.
+/// Ctrl-C, SIGTERM and SIGHUP.
+pub struct Signals(Vec<Signal>);
+
+impl Signals {
+    /// Listens from now on; but not for signals that whoever started us wants ignored, as nohup
+    /// does. Needs a tokio runtime around it.
+    pub fn new() -> io::Result<Self> {
+        let ignored = ignored_signals();
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+        heard.map(signal).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A signal, or the end of the time asked for.
 pub struct Stop {
-    signals: Vec<Signal>,
+    signals: Signals,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Listens from now on; but not for signals that whoever started us wants ignored, as nohup
-    /// does. Needs a tokio runtime around it.
-    pub fn new(duration: Option<Duration>) -> io::Result<Self> {
-        let ignored = ignored_signals();
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
-        Ok(Self {
-            signals: heard.map(signal).collect::<Result<_, _>>()?,
-            deadline: duration.and_then(|duration| Instant::now().checked_add(duration)),
-        })
+    /// Without a time.
+    #[must_use]
+    pub fn new(signals: Signals) -> Self {
+        Self { signals, deadline: None }
+    }
+
+    /// The time asked for begins now.
+    pub fn after(&mut self, duration: Option<Duration>) {
+        self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
     }
 
     /// Waits for any of them.
@@ -56,7 +69,7 @@ impl Stop {
 
     async fn signal(&mut self) {
         std::future::poll_fn(|context| {
-            let heard = self.signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            let heard = self.signals.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
             if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;

@@ -56,7 +56,7 @@ pub enum Error {
     NoMemory(BufferSize),
     /// Refused although the capabilities are there.
     #[error(
-        "the kernel refused ({what}: operation not permitted): a security module, seccomp or a container forbids BPF here; run tracer on the host itself"
+        "the kernel refused ({what}: operation not permitted): a security module, seccomp, a container or a user namespace forbids BPF here; run tracer as root on the host itself"
     )]
     Refused {
         /// What was tried.

@@ -82,7 +82,8 @@ impl Survey {
             if let Err(error) = privileges::drop_all_but(kept) {
                 log::warn!("{error}");
             }
-            Surveyor { sockets, here: namespaces::here(), paths: HashMap::new() }.answer(&inbox);
+            let home = namespaces::here();
+            Surveyor { sockets, home, here: home, paths: HashMap::new() }.answer(&inbox);
         })?;
         Ok(Self { questions })
     }
@@ -117,7 +118,9 @@ impl Survey {
 
 struct Surveyor {
     sockets: Sockets,
-    /// The namespace that this thread is in.
+    /// The namespace that the tracer was started in.
+    home: Option<u32>,
+    /// The one that this thread is in.
     here: Option<u32>,
     paths: HashMap<u32, std::path::PathBuf>,
 }
@@ -131,6 +134,8 @@ impl Surveyor {
                 Question::Waiting(netns, answer) => _ = answer.send(self.waiting(netns)),
                 Question::Counters(answer) => _ = answer.send(self.counters()),
             }
+            // A thread that stays keeps the namespace, and what is in it, alive.
+            self.go_home();
         }
     }
 
@@ -169,6 +174,14 @@ impl Surveyor {
             }
         }
         Ok(Costly { sample, cost: cpu_time().saturating_sub(begun) })
+    }
+
+    fn go_home(&mut self) {
+        if let Some(home) = self.home {
+            // The process's first thread never leaves it.
+            let path = format!("/proc/{}/ns/net", std::process::id());
+            go(&mut self.here, home, Path::new(&path));
+        }
     }
 
     /// Goes there.
