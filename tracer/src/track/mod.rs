@@ -203,13 +203,10 @@ impl Tracker {
             return Some(connection);
         }
         let mut connection = match self.table.get(event.cookie) {
-            // Nothing happens to a full socket that is none any more; what did happen before it was
-            // found waiting is still to be told.
-            Some(connection)
-                if connection.is_waiting && (connection.is_ended || event.time_ns >= connection.last_ns) =>
-            {
-                return None;
-            }
+            // Nothing happens to a full socket that is none any more. But one that was found waiting
+            // may have more to tell: what happened before, and the handing over itself, which the
+            // kernel tells of a moment after the timewait socket is there.
+            Some(connection) if connection.is_ended => return None,
             Some(connection) if connection.is_waiting => {
                 let mut connection = *connection;
                 connection.is_waiting = false;
