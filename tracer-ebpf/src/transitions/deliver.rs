@@ -80,6 +80,24 @@ fn filled_another_step() -> bool {
     waiting & (WAKE_BYTES.load() - 1) < RECORD_SIZE && waiting >= WAKE_BYTES.load()
 }
 
+/// Whether the first program is at work on this CPU.
+#[btf_map]
+static BUSY: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[inline(always)]
+pub fn set_busy(is_busy: bool) {
+    if let Some(busy) = BUSY.get_ptr_mut(0) {
+        // SAFETY: this CPU's word; volatile, because what reads it interrupts this very program.
+        unsafe { busy.write_volatile(u64::from(is_busy)) };
+    }
+}
+
+#[inline(always)]
+pub fn is_busy() -> bool {
+    // SAFETY: as in `set_busy`.
+    BUSY.get_ptr_mut(0).is_some_and(|busy| unsafe { busy.read_volatile() } != 0)
+}
+
 #[inline(always)]
 pub fn count(counter: Counter) {
     if let Some(count) = COUNTS.get_ptr_mut(counter as u32) {

@@ -27,6 +27,26 @@ use crate::select::Stage;
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    deliver::set_busy(true);
+    let result = report(&ctx);
+    deliver::set_busy(false);
+    result
+}
+
+/// Since 6.2 the kernel skips a program that would interrupt itself on a CPU: a softirq in the
+/// middle of a task's event would go unseen. This one, behind the first on the same hook, reports
+/// what happens while the first is busy, and nothing else.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
+    if !deliver::is_busy() {
+        return 0;
+    }
+    deliver::count(Counter::Nested);
+    report(&ctx)
+}
+
+#[inline(always)]
+fn report(ctx: &BtfTracePointContext) -> i32 {
     let Some(sock) = Sock::tcp(ctx.arg(0)) else {
         return 0; // MPTCP or SCTP
     };
@@ -49,7 +69,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let Some(mut entry) = deliver::reserve() else {
         deliver::count(Counter::Lost);
         #[cfg(feature = "log")]
-        aya_log_ebpf::warn!(&ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
+        aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
         return 0;
     };
     // Taken after the reservation: whatever user space has not seen yet when it looks is younger
@@ -97,7 +117,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     }
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
-        &ctx,
+        ctx,
         "{} -> {} port {} to {} netns {}",
         old_state,
         new_state,

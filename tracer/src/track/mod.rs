@@ -1,27 +1,29 @@
 //! The story of each connection: events in, transitions with owner, time and cause out.
 
+mod census;
 pub mod connection;
 pub mod cookie;
+mod facts;
 pub mod listeners;
 pub mod owner;
 pub mod reason;
 pub mod recent;
+mod sample;
 pub mod table;
 pub mod tally;
 pub mod waiting;
 
-use std::collections::{HashMap, HashSet};
+pub use sample::Sample;
 
-use tracer_common::{
-    Event,
-    event::{self, flag},
-    state as number,
-};
+use std::collections::HashSet;
+
+use tracer_common::{Event, state as number};
 
 use crate::track::{
-    connection::{Connection, FirstFin, Role, Tuple},
+    connection::{Connection, Role},
+    facts::{learn_owner, note_fin, note_handshake, role_at_birth},
     listeners::Listeners,
-    owner::{Owner, Source},
+    owner::Owner,
     reason::{Reason, becomes_time_wait, reason, stays_in_fin_wait2},
     recent::Recent,
     table::Table,
@@ -62,23 +64,6 @@ pub struct Tracker {
     hole_ns: u64,
     /// Whether timewait sockets are followed to their end.
     follows_waiting: bool,
-}
-
-/// An answer to "which timewait sockets are there?".
-#[derive(Clone, Debug, Default)]
-pub struct Sample {
-    /// When it was asked.
-    pub from_ns: u64,
-    /// Up to when events have been told: what it proves is told as of then, to keep lines in order.
-    pub told_ns: u64,
-    /// The sockets.
-    pub sockets: Vec<event::Waiting>,
-    /// The namespaces that were looked into.
-    pub netns: HashSet<u32>,
-    /// The namespaces that are not there any more, or cannot be entered.
-    pub gone: HashSet<u32>,
-    /// How long each namespace leaves an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`).
-    pub fin_timeout_ns: HashMap<u32, u64>,
 }
 
 impl Tracker {
@@ -267,146 +252,9 @@ impl Tracker {
         }
     }
 
-    /// Merges the sockets that were found: those unknown so far, and the holders of others.
-    pub fn sighted(&mut self, sightings: &[Event]) {
-        // Listeners first: their children's part and owner follow from theirs.
-        let (listeners, others): (Vec<_>, Vec<_>) =
-            sightings.iter().partition(|event| event.new_state == number::LISTEN);
-        for event in listeners.into_iter().chain(others) {
-            self.sight(event);
-        }
-    }
-
-    fn sight(&mut self, event: &Event) {
-        let is_waiting = event.flags & flag::TIME_WAIT != 0;
-        if event.new_state == number::CLOSE || self.ended.contains(event.cookie) {
-            return;
-        }
-        let known = self.table.get(event.cookie).copied();
-        if known.is_some_and(|connection| connection.is_waiting) {
-            // What becomes of it, samples tell.
-            return;
-        }
-        let mut connection = known.unwrap_or_else(|| Connection::first_seen(event));
-        let is_news =
-            known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
-        if is_news {
-            connection.state = event.new_state;
-            connection.set_since(None);
-            connection.last_ns = event.time_ns;
-            connection.is_waiting = is_waiting;
-            if is_waiting && self.follows_waiting {
-                self.waiting.add(&connection);
-            }
-        }
-        if connection.role == Role::Unknown {
-            connection.role = self.role_of(event);
-        }
-        if connection.first_fin == FirstFin::Nobody {
-            connection.first_fin = first_fin_of(event.new_state);
-        }
-        if event.pid != 0 {
-            let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Snapshot };
-            connection.owner.learn(owner);
-        } else if !connection.owner.is_known() && connection.role == Role::Server && !is_waiting {
-            let owner = self.listeners.owner_of(&connection.tuple);
-            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
-        }
-        if event.new_state == number::LISTEN {
-            self.listeners.add(&connection);
-        }
-        if !is_waiting || self.follows_waiting {
-            self.table.insert(connection);
-        }
-    }
-
-    fn role_of(&self, event: &Event) -> Role {
-        match (event.old_state, event.new_state) {
-            (_, number::LISTEN) => Role::Listener,
-            (number::SYN_SENT, _) | (_, number::SYN_SENT) => Role::Client,
-            _ if self.listeners.owner_of(&Tuple::of(event)).is_some() => Role::Server,
-            _ => Role::Unknown,
-        }
-    }
-
-    /// Removes those that a look from `from_ns` on did not find: their end was lost. `was_looked_at`
-    /// tells of which namespaces that can be said. Gives how many.
-    pub fn retire(
-        &mut self,
-        from_ns: u64,
-        was_looked_at: impl Fn(u32) -> bool,
-        found: &HashSet<u64>,
-    ) -> usize {
-        let lost: Vec<_> = self
-            .table
-            .iter()
-            .filter(|connection| {
-                connection.last_ns < from_ns
-                    && was_looked_at(connection.tuple.netns)
-                    && !found.contains(&connection.cookie)
-            })
-            .copied()
-            .collect();
-        for connection in &lost {
-            self.listeners.remove(connection);
-            self.waiting.remove(connection.cookie);
-            self.forget(connection.cookie);
-        }
-        lost.len()
-    }
-
     /// Events were lost up to `until_ns`.
     pub fn lost(&mut self, until_ns: u64) {
         self.hole_ns = self.hole_ns.max(until_ns);
-    }
-
-    /// Follows the connections in TIME_WAIT, and those that wait as orphans in FIN_WAIT2.
-    pub fn sample(&mut self, sample: &Sample, out: &mut impl FnMut(&Tracked)) {
-        let found: HashMap<u64, u64> =
-            sample.sockets.iter().map(|socket| (socket.cookie, socket.state)).collect();
-        for (cookie, confirmed_ns) in self.waiting.all() {
-            let Some(connection) = self.table.get(cookie).copied() else {
-                self.waiting.remove(cookie);
-                continue;
-            };
-            if sample.gone.contains(&connection.tuple.netns) {
-                self.give_up(&connection, sample.told_ns, out);
-                continue;
-            }
-            if !sample.netns.contains(&connection.tuple.netns) || connection.last_ns >= sample.from_ns {
-                continue;
-            }
-            let state = found.get(&cookie).map(|state| u8::try_from(*state).unwrap_or_default());
-            match state {
-                None => {
-                    let now_ns = sample.told_ns.max(sample.from_ns);
-                    let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
-                    let reason = reason::waited_in_vain(&connection, now_ns, timeout_ns);
-                    self.end_waiting(&connection, now_ns, confirmed_ns, reason, out);
-                }
-                Some(number::TIME_WAIT) if connection.state == number::FIN_WAIT2 => {
-                    self.turn_to_time_wait(
-                        &connection,
-                        sample.told_ns.max(sample.from_ns),
-                        confirmed_ns,
-                        out,
-                    );
-                }
-                Some(_) => self.waiting.confirm(cookie, sample.from_ns),
-            }
-        }
-    }
-
-    /// Its namespace is gone, or out of reach: nothing tells what becomes of it.
-    fn give_up(&mut self, connection: &Connection, now_ns: u64, out: &mut impl FnMut(&Tracked)) {
-        if connection.state == number::FIN_WAIT2 {
-            let mut tracked = self.sampled(connection, number::FIN_WAIT2, now_ns, connection.last_ns);
-            tracked.reason = Some(Reason::Unknown);
-            tracked.is_silent = true;
-            out(&tracked);
-        }
-        self.waiting.remove(connection.cookie);
-        self.forget(connection.cookie);
     }
 
     /// Drops a connection that turns out to be none of those that filters ask for.
@@ -414,51 +262,6 @@ impl Tracker {
         if self.table.remove(cookie).is_some() {
             self.tally.disown();
         }
-    }
-
-    fn turn_to_time_wait(
-        &mut self,
-        connection: &Connection,
-        now_ns: u64,
-        confirmed_ns: u64,
-        out: &mut impl FnMut(&Tracked),
-    ) {
-        let mut tracked = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
-        tracked.reason = Some(reason::orderly(connection, number::FIN_WAIT2));
-        tracked.connection.set_since(Some(now_ns));
-        tracked.connection.is_ended = true;
-        self.table.insert(tracked.connection);
-        self.waiting.confirm(connection.cookie, now_ns);
-        self.waiting.set_doubt(connection.cookie, now_ns.saturating_sub(confirmed_ns));
-        out(&tracked);
-    }
-
-    fn end_waiting(
-        &mut self,
-        connection: &Connection,
-        now_ns: u64,
-        confirmed_ns: u64,
-        reason: Option<Reason>,
-        out: &mut impl FnMut(&Tracked),
-    ) {
-        let mut tracked = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
-        tracked.reason = reason;
-        self.waiting.remove(connection.cookie);
-        self.forget(connection.cookie);
-        out(&tracked);
-    }
-
-    /// A transition that nobody reported: it happened between `confirmed_ns` and `now_ns`.
-    fn sampled(&self, connection: &Connection, new_state: u8, now_ns: u64, confirmed_ns: u64) -> Tracked {
-        let mut connection = *connection;
-        let old_state = connection.state;
-        self.forget_across_hole(&mut connection);
-        let state_ns = connection.leave(now_ns);
-        connection.state = new_state;
-        connection.last_ns = now_ns;
-        let event = connection.as_event(now_ns, old_state, new_state);
-        let error_ns = now_ns.saturating_sub(confirmed_ns) + self.waiting.doubt_ns(connection.cookie);
-        Tracked { event, connection, state_ns, error_ns, reason: None, is_reuse: false, is_silent: false }
     }
 
     fn forget(&mut self, cookie: u64) {
@@ -511,60 +314,4 @@ impl Tracker {
     pub fn tally_mut(&mut self) -> &mut Tally {
         &mut self.tally
     }
-}
-
-/// The part of what begins with this event; `None` if nothing does.
-fn role_at_birth(event: &Event) -> Option<Role> {
-    match (event.old_state, event.new_state) {
-        (number::CLOSE, number::SYN_SENT) => Some(Role::Client),
-        (number::CLOSE, number::LISTEN) => Some(Role::Listener),
-        (number::LISTEN, number::SYN_RECV) => Some(Role::Server),
-        _ => None,
-    }
-}
-
-/// The task that works on a socket is its owner; but not on one that is aborted, where it is the
-/// administrator's. A listener that is aborted has no error yet, but it has an owner.
-fn learn_owner(event: &Event, connection: &mut Connection) {
-    let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
-    if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED && !is_aborted_listener {
-        let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Own };
-        connection.owner.learn(owner);
-    }
-}
-
-fn note_fin(event: &Event, connection: &mut Connection) {
-    if event.old_state == number::FIN_WAIT1 && event.new_state == number::CLOSING {
-        connection.first_fin = FirstFin::Both;
-    } else if connection.first_fin == FirstFin::Nobody {
-        connection.first_fin = first_fin_of(event.new_state);
-        if connection.first_fin == FirstFin::Nobody {
-            connection.first_fin = first_fin_of(event.old_state);
-        }
-    }
-}
-
-/// What a state tells about who closed first.
-fn first_fin_of(state: u8) -> FirstFin {
-    match state {
-        number::FIN_WAIT1 | number::FIN_WAIT2 => FirstFin::Local,
-        number::CLOSE_WAIT | number::LAST_ACK => FirstFin::Remote,
-        number::CLOSING => FirstFin::Both,
-        _ => FirstFin::Nobody,
-    }
-}
-
-/// A server's handshake is what the kernel measured from SYN-ACK to ACK, because its SYN_RECV is
-/// over as soon as it begins; a client's is its time in SYN_SENT.
-fn note_handshake(event: &Event, state_ns: Option<u64>, connection: &mut Connection) {
-    if event.new_state != number::ESTABLISHED {
-        return;
-    }
-    connection.handshake_us = match (connection.role, event.old_state) {
-        (Role::Server, number::SYN_RECV) => event.srtt_us,
-        (Role::Client, number::SYN_SENT) => {
-            state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
-        }
-        _ => connection.handshake_us,
-    };
 }

@@ -30,6 +30,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions.bpf
 /// The same with diagnostics of its own.
 static DEBUG_OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions-debug.bpf.o");
 
+/// The programs on the tracepoint: the one that reports, and the one that does while the first is
+/// interrupted.
+const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
+
 /// What the kernel program is to do.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -91,7 +95,7 @@ pub enum Error {
 /// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
 type AddrKey = [u8; 16];
 
-/// The program in the kernel. Dropping `link` detaches it.
+/// The programs in the kernel. Dropping `links` detaches them.
 pub struct Attached {
     /// Where the kernel keeps what.
     pub layout: Layout,
@@ -99,8 +103,8 @@ pub struct Attached {
     pub sockets: Option<Sockets>,
     /// Maps and program.
     pub ebpf: Ebpf,
-    /// What ties the program to the tracepoint.
-    pub link: BtfTracePointLink,
+    /// What ties the programs to the tracepoint.
+    pub links: Vec<BtfTracePointLink>,
 }
 
 /// Loads and attaches; from here on events collect in the ring buffer.
@@ -119,25 +123,28 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
     let mut ebpf = create(options, &layout, &types)?;
     fill_filter(&mut ebpf, options).map_err(|error| map_error("filling the filter's tables", &error))?;
 
-    let program: &mut BtfTracePoint = ebpf
-        .program_mut(HOOK)
-        .ok_or(ProgramError::UnexpectedProgramType)
-        .and_then(TryInto::try_into)
-        .map_err(|error| program_error("finding the program", options, &error))?;
-    program.load(HOOK, &types).map_err(|error| program_error("loading the program", options, &error))?;
+    for name in PROGRAMS {
+        let program = program(&mut ebpf, name, options)?;
+        program.load(HOOK, &types).map_err(|error| program_error("loading the program", options, &error))?;
+    }
     let sockets =
         if options.asks_for_sockets { Some(Sockets::load(&layout, &types).map_err(Box::new)?) } else { None };
-    // Last: from here on events collect, and nothing may fail.
-    let program: &mut BtfTracePoint = ebpf
-        .program_mut(HOOK)
+    // Last: from here on events collect, and nothing may fail. The first program comes first on
+    // the hook too.
+    let mut links = Vec::new();
+    for name in PROGRAMS {
+        let program = program(&mut ebpf, name, options)?;
+        let link = program.attach().and_then(|id| program.take_link(id));
+        links.push(link.map_err(|error| program_error("attaching the program", options, &error))?);
+    }
+    Ok(Attached { layout, sockets, ebpf, links })
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str, options: &Options) -> Result<&'a mut BtfTracePoint, Error> {
+    ebpf.program_mut(name)
         .ok_or(ProgramError::UnexpectedProgramType)
         .and_then(TryInto::try_into)
-        .map_err(|error| program_error("finding the program", options, &error))?;
-    let link = program
-        .attach()
-        .and_then(|id| program.take_link(id))
-        .map_err(|error| program_error("attaching the program", options, &error))?;
-    Ok(Attached { layout, sockets, ebpf, link })
+        .map_err(|error| program_error("finding the program", options, &error))
 }
 
 fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {

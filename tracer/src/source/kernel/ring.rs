@@ -40,7 +40,8 @@ const IN_FLIGHT: Duration = Duration::from_millis(2);
 pub struct Losses {
     /// The ring buffer was full.
     pub no_room: Option<u64>,
-    /// The kernel did not run the program, because it was running on that CPU already.
+    /// The kernel did not run the program, because it was running on that CPU already, and the one
+    /// that is there for that did not run either.
     pub recursion: Option<u64>,
     /// Records that were no events.
     pub malformed: u64,
@@ -59,7 +60,7 @@ pub struct Ring {
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     events: AsyncFd<RingBuf<MapData>>,
     counts: PerCpuArray<MapData, u64>,
-    link: Option<BtfTracePointLink>,
+    links: Vec<BtfTracePointLink>,
     ebpf: Ebpf,
     order: Order,
     malformed: u64,
@@ -76,7 +77,7 @@ pub struct Ring {
 impl Ring {
     /// Takes over what [`super::load::load`] has attached. Needs a tokio runtime around it.
     pub fn new(attached: Attached) -> Result<Self, MapError> {
-        let Attached { mut ebpf, link, .. } = attached;
+        let Attached { mut ebpf, links, .. } = attached;
         let mut take =
             |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.to_owned() });
         let events = RingBuf::try_from(take("EVENTS")?)?;
@@ -89,7 +90,7 @@ impl Ring {
             log: EbpfLogger::init(&mut ebpf).ok(),
             events,
             counts,
-            link: Some(link),
+            links,
             ebpf,
             order: Order::default(),
             malformed: 0,
@@ -184,7 +185,8 @@ impl Ring {
     /// Stops the kernel program and waits for its last event to be complete; all that it has
     /// reported can then be taken with [`Ring::take_rest`].
     pub async fn detach(&mut self) {
-        drop(self.link.take());
+        // The second first: what the first reports is then not reported twice.
+        while self.links.pop().is_some() {}
         tokio::time::sleep(IN_FLIGHT).await;
     }
 
@@ -212,7 +214,13 @@ impl Ring {
 
     /// What was lost up to now.
     pub fn losses(&mut self) -> Losses {
-        Losses { no_room: self.count(Counter::Lost), recursion: self.recursion(), malformed: self.malformed }
+        let missed = self.recursion();
+        let reported = self.count(Counter::Nested);
+        Losses {
+            no_room: self.count(Counter::Lost),
+            recursion: missed.zip(reported).map(|(missed, reported)| missed.saturating_sub(reported)),
+            malformed: self.malformed,
+        }
     }
 
     /// What the kernel's filters have kept back up to now, if that can be read.

@@ -1,0 +1,103 @@
+//! Merging the sockets that were found by looking: those older than the tracer, and those whose
+//! events were lost.
+
+use std::collections::HashSet;
+
+use tracer_common::{Event, event::flag, state as number};
+
+use crate::track::{
+    Tracker,
+    connection::{Connection, FirstFin, Role, Tuple},
+    facts::first_fin_of,
+    owner::{Owner, Source},
+};
+
+impl Tracker {
+    /// Merges the sockets that were found: those unknown so far, and the holders of others.
+    pub fn sighted(&mut self, sightings: &[Event]) {
+        // Listeners first: their children's part and owner follow from theirs.
+        let (listeners, others): (Vec<_>, Vec<_>) =
+            sightings.iter().partition(|event| event.new_state == number::LISTEN);
+        for event in listeners.into_iter().chain(others) {
+            self.sight(event);
+        }
+    }
+
+    fn sight(&mut self, event: &Event) {
+        let is_waiting = event.flags & flag::TIME_WAIT != 0;
+        if event.new_state == number::CLOSE || self.ended.contains(event.cookie) {
+            return;
+        }
+        let known = self.table.get(event.cookie).copied();
+        if known.is_some_and(|connection| connection.is_waiting) {
+            // What becomes of it, samples tell.
+            return;
+        }
+        let mut connection = known.unwrap_or_else(|| Connection::first_seen(event));
+        let is_news =
+            known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
+        if is_news {
+            connection.state = event.new_state;
+            connection.set_since(None);
+            connection.last_ns = event.time_ns;
+            connection.is_waiting = is_waiting;
+            if is_waiting && self.follows_waiting {
+                self.waiting.add(&connection);
+            }
+        }
+        if connection.role == Role::Unknown {
+            connection.role = self.role_of(event);
+        }
+        if connection.first_fin == FirstFin::Nobody {
+            connection.first_fin = first_fin_of(event.new_state);
+        }
+        if event.pid != 0 {
+            let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Snapshot };
+            connection.owner.learn(owner);
+        } else if !connection.owner.is_known() && connection.role == Role::Server && !is_waiting {
+            let owner = self.listeners.owner_of(&connection.tuple);
+            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+        }
+        if event.new_state == number::LISTEN {
+            self.listeners.add(&connection);
+        }
+        if !is_waiting || self.follows_waiting {
+            self.table.insert(connection);
+        }
+    }
+
+    pub(super) fn role_of(&self, event: &Event) -> Role {
+        match (event.old_state, event.new_state) {
+            (_, number::LISTEN) => Role::Listener,
+            (number::SYN_SENT, _) | (_, number::SYN_SENT) => Role::Client,
+            _ if self.listeners.owner_of(&Tuple::of(event)).is_some() => Role::Server,
+            _ => Role::Unknown,
+        }
+    }
+
+    /// Removes those that a look from `from_ns` on did not find: their end was lost. `was_looked_at`
+    /// tells of which namespaces that can be said. Gives how many.
+    pub fn retire(
+        &mut self,
+        from_ns: u64,
+        was_looked_at: impl Fn(u32) -> bool,
+        found: &HashSet<u64>,
+    ) -> usize {
+        let lost: Vec<_> = self
+            .table
+            .iter()
+            .filter(|connection| {
+                connection.last_ns < from_ns
+                    && was_looked_at(connection.tuple.netns)
+                    && !found.contains(&connection.cookie)
+            })
+            .copied()
+            .collect();
+        for connection in &lost {
+            self.listeners.remove(connection);
+            self.waiting.remove(connection.cookie);
+            self.forget(connection.cookie);
+        }
+        lost.len()
+    }
+}
