@@ -28,7 +28,7 @@ use crate::select::Stage;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     deliver::set_busy(true);
-    let result = report(&ctx);
+    let result = report::<true>(&ctx);
     deliver::set_busy(false);
     result
 }
@@ -42,11 +42,12 @@ fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     deliver::count(Counter::Nested);
-    report(&ctx)
+    report::<false>(&ctx)
 }
 
+/// `SAYS`: with diagnostics, in the debug object.
 #[inline(always)]
-fn report(ctx: &BtfTracePointContext) -> i32 {
+fn report<const SAYS: bool>(ctx: &BtfTracePointContext) -> i32 {
     let Some(sock) = Sock::tcp(ctx.arg(0)) else {
         return 0; // MPTCP or SCTP
     };
@@ -69,7 +70,9 @@ fn report(ctx: &BtfTracePointContext) -> i32 {
     let Some(mut entry) = deliver::reserve() else {
         deliver::count(Counter::Lost);
         #[cfg(feature = "log")]
-        aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
+        if SAYS {
+            aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
+        }
         return 0;
     };
     // Taken after the reservation: whatever user space has not seen yet when it looks is younger
@@ -116,15 +119,17 @@ fn report(ctx: &BtfTracePointContext) -> i32 {
         (&raw mut (*event).reserved).write(0);
     }
     #[cfg(feature = "log")]
-    aya_log_ebpf::debug!(
-        ctx,
-        "{} -> {} port {} to {} netns {}",
-        old_state,
-        new_state,
-        ends.local_port,
-        ends.remote_port,
-        netns
-    );
+    if SAYS {
+        aya_log_ebpf::debug!(
+            ctx,
+            "{} -> {} port {} to {} netns {}",
+            old_state,
+            new_state,
+            ends.local_port,
+            ends.remote_port,
+            netns
+        );
+    }
     entry.submit(deliver::wakeup(time_ns));
     0
 }
