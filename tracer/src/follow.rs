@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::oneshot, time::sleep_until};
+use tokio::sync::oneshot;
 
 use crate::{
     source::kernel::{
         sockets::Error,
         survey::{Census, Costly, Counters, Survey},
     },
+    timer::at,
     track::Sample,
 };
 
@@ -185,12 +186,5 @@ async fn answer<T>(pending: &mut Pending<T>) -> Option<T> {
             None
         }
         Err(_) => None,
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

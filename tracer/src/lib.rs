@@ -24,6 +24,7 @@ pub mod show;
 pub mod source;
 pub mod state;
 pub mod stop;
+pub mod timer;
 pub mod track;
 pub mod view;
 pub mod write;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tracer_common::Event;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     show::Show,
     source::kernel::{load::Attached, ring::Ring, survey::Survey},
     stop::Stop,
+    timer::at,
     write::Output,
 };
 
@@ -279,12 +280,5 @@ impl Pipeline {
             self.comparison.conclude(tracker, &mut receipt);
         }
         receipt
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }

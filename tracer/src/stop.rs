@@ -4,8 +4,10 @@ use std::{fs, io, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
+
+use crate::timer::at;
 
 /// After this a second signal means that somebody is impatient. Before, it is the same one again:
 /// `timeout` and terminals signal a process and its group at once.
@@ -46,15 +48,9 @@ impl Stop {
     /// Waits for any of them.
     pub async fn wait(&mut self) {
         let deadline = self.deadline;
-        let deadline = async {
-            match deadline {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = self.signal() => {}
-            () = deadline => {}
+            () = at(deadline) => {}
         }
     }
 

@@ -235,13 +235,11 @@ impl Tracker {
         let Some(old) = old else {
             return false;
         };
-        {
-            // It gave way to the SYN, a handshake ago at the most.
-            let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
-            let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
-            let mut out = |tracked: &Tracked| out(&Tracked { is_reuse: true, ..*tracked });
-            self.end_waiting(&old, event.time_ns, confirmed_ns, reason, &mut out);
-        }
+        // It gave way to the SYN, a handshake ago at the most.
+        let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
+        let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
+        let mut out = |tracked: &Tracked| out(&Tracked { is_reuse: true, ..*tracked });
+        self.end_waiting(&old, event.time_ns, confirmed_ns, reason, &mut out);
         true
     }
 

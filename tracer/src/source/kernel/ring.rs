@@ -14,7 +14,7 @@ use aya::{
 use aya_log::EbpfLogger;
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
 
@@ -23,6 +23,7 @@ use crate::{
     decode::decode,
     order::{Order, SETTLE_NS},
     source::kernel::{HOOK, load::Attached},
+    timer::at,
 };
 
 /// Records taken in one go: what is formatted before it is written.
@@ -110,18 +111,12 @@ impl Ring {
 
     /// Waits until there may be events.
     pub async fn ready(&mut self) -> io::Result<()> {
-        let tick = async {
-            match self.next_look {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             guard = self.events.readable() => {
                 guard?.clear_ready();
                 self.calls_from = Instant::now() + TICK;
             }
-            () = tick => {}
+            () = at(self.next_look) => {}
         }
         Ok(())
     }
