@@ -9,6 +9,7 @@ pub mod patience;
 pub mod place;
 pub mod program;
 pub mod remote;
+pub mod screen;
 pub mod story;
 pub mod tracer;
 pub mod traffic;

@@ -1,6 +1,7 @@
 //! Waiting for something that happens.
 
 use std::{
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -22,5 +23,14 @@ pub fn until_or<T>(what: &str, mut probe: impl FnMut() -> Option<T>, explain: im
         }
         assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}\n{}", explain());
         thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sets a flag when it goes out of scope, also when a test fails: what goes on until then ends.
+pub struct Stops<'a>(pub &'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -178,6 +178,23 @@ pub fn actor() -> std::path::PathBuf {
     folder.join("../target/debug/actor")
 }
 
+/// A server in a place that never closes, and its port.
+pub fn leaky(place: &Place, address: &str) -> (Program, u16) {
+    let mut server = Program::collect(place.command(actor()).args(["serve", address]));
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    let port = server.out().trim().parse().unwrap();
+    (server, port)
+}
+
+/// So many connections to it, of which it never notices that they are over.
+pub fn leak(place: &Place, address: &str, port: u16, count: usize) {
+    let address: IpAddr = address.parse().unwrap();
+    for _ in 0..count {
+        let mut client = place.run(|| connect(SocketAddr::new(address, port)).unwrap());
+        client.read_exact(&mut [0; 5]).unwrap();
+    }
+}
+
 /// Plays `count` scenarios by chance, some at a time, in all the places by turns. Between the
 /// first two, which are joined by a cable, there is traffic too.
 pub fn storm(places: &[&Place], count: usize, seed: u64) {

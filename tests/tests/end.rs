@@ -71,6 +71,36 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
 }
 
+fn is_stuck_in_writing(tracer: &Program) {
+    until("the tracer to be stuck in writing", || {
+        let state = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap().any(|task| {
+            let path = task.unwrap().path().join("wchan");
+            std::fs::read_to_string(path).is_ok_and(|wchan| wchan.contains("pipe_write"))
+        });
+        state.then_some(())
+    });
+}
+
+#[test]
+fn a_count_waits_for_a_reader_that_pauses() {
+    let place = Place::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let columns = "time,cookie,local,remote,old_state,new_state";
+    let mut command =
+        tracer::command(&format!("-o csv --columns {columns} --count 3000 --netns {}", place.name()));
+    let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
+    drop(command);
+    place.run(|| (0..2000).for_each(|_| refused()));
+    is_stuck_in_writing(&tracer);
+    // Longer than it waits for a reader once it has come to its end, which it has not.
+    thread::sleep(Duration::from_secs(6));
+    let mut out = String::new();
+    reader.read_to_string(&mut out).unwrap();
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert_eq!(out.lines().count(), 1 + 3000, "{}", ended.err);
+}
+
 #[test]
 fn a_reader_that_does_not_read_cannot_hold_it() {
     let place = Place::new();
@@ -79,13 +109,7 @@ fn a_reader_that_does_not_read_cannot_hold_it() {
     let mut tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
     // Far more than a pipe holds.
     place.run(|| (0..2000).for_each(|_| refused()));
-    until("the tracer to be stuck in writing", || {
-        let state = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap().any(|task| {
-            let path = task.unwrap().path().join("wchan");
-            std::fs::read_to_string(path).is_ok_and(|wchan| wchan.contains("pipe_write"))
-        });
-        state.then_some(())
-    });
+    is_stuck_in_writing(&tracer);
     // The second is an echo of the first, as `timeout` makes it; the third is impatience.
     tracer.signal(Signal::TERM);
     tracer.signal(Signal::TERM);

@@ -36,6 +36,12 @@ fn load() {
     });
 }
 
+/// bpftrace misses an event now and then that the kernel keeps from a program which it interrupts;
+/// tracer has a second program for these. More than tracer's there never are.
+fn agrees(tracers: u64, oracles: u64, err: &str) {
+    assert!((oracles..=oracles + 10).contains(&tracers), "{tracers}, and {oracles} to bpftrace: {err}");
+}
+
 #[test]
 fn shown_and_lost_are_all_that_happened() {
     for buffer in ["4096", "64K", "1MiB"] {
@@ -49,7 +55,7 @@ fn shown_and_lost_are_all_that_happened() {
         assert_eq!(ended.code(), 0, "{}", ended.err);
         let (shown, lost) = (receipt(&ended, "shown"), receipt(&ended, "lost"));
         assert_eq!(shown, ended.out.lines().count() as u64);
-        assert_eq!(shown + lost, happened, "{}", ended.err);
+        agrees(shown + lost, happened, &ended.err);
         assert!(lost > 0, "a stopped reader with {buffer} must lose something");
         assert!(ended.err.contains("try a larger --buffer"), "{}", ended.err);
         println!("buffer {buffer}: {shown} shown + {lost} lost = {happened}");
@@ -65,7 +71,7 @@ fn the_default_buffer_holds_what_a_busy_host_does_in_a_second() {
     tracer.signal(Signal::CONT);
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    assert_eq!(receipt(&ended, "shown") + receipt(&ended, "lost"), oracle.finish());
+    agrees(receipt(&ended, "shown") + receipt(&ended, "lost"), oracle.finish(), &ended.err);
     assert!(!ended.err.contains("buffer full"), "{}", ended.err);
 }
 

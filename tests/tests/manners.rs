@@ -25,13 +25,6 @@ fn wakeups(tracer: &Program) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-/// CPU time so far, in clock ticks of 10 ms.
-fn cpu_ticks(tracer: &Program) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", tracer.pid())).unwrap();
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
 #[test]
 fn an_idle_tracer_sleeps() {
     // A namespace where nothing happens: the rest of the host is filtered, and wakes nobody.
@@ -40,11 +33,11 @@ fn an_idle_tracer_sleeps() {
     place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
     until("the last event", || tracer.out().contains("CLOSE").then_some(()));
     thread::sleep(Duration::from_millis(100));
-    let (wakeups_before, ticks_before) = (wakeups(&tracer), cpu_ticks(&tracer));
+    let (wakeups_before, ticks_before) = (wakeups(&tracer), tracer.cpu_ticks());
     // Idleness is the absence of events: there is nothing to wait for but time.
     thread::sleep(Duration::from_secs(10));
     let woken = wakeups(&tracer) - wakeups_before;
-    let ticks = cpu_ticks(&tracer) - ticks_before;
+    let ticks = tracer.cpu_ticks() - ticks_before;
     println!("idle for 10 s: {woken} wakeups, {ticks} ticks of CPU");
     assert!(woken <= 10, "{woken} wakeups in 10 idle seconds");
     assert!(ticks <= 1, "{ticks} ticks of CPU in 10 idle seconds: more than 0.1 %");
@@ -205,7 +198,7 @@ fn the_kernel_sides_own_words_come_with_vv() {
 fn libbpf_loads_the_shipped_objects() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer/bpf");
     let script = "mount -t bpf bpf /sys/fs/bpf && bpftool prog loadall \"$0\" /sys/fs/bpf/tracer-test";
-    for object in ["transitions.bpf.o", "sockets.bpf.o"] {
+    for object in ["transitions.bpf.o", "summary.bpf.o", "sockets.bpf.o"] {
         let path = format!("{folder}/{object}");
         run(Command::new("unshare").args(["--mount", "sh", "-c", script, &path]));
     }

@@ -128,14 +128,18 @@ pub const AF_INET6: u8 = 10;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub enum Counter {
-    /// Events for which the ring buffer had no room.
+    /// Events for which their CPU's ring buffer had no room.
     Lost,
-    /// Events that a filter kept out of the ring buffer.
+    /// Events that a filter kept out of the ring buffer, or out of what is folded.
     Filtered,
     /// Events during another one on the same CPU, which the kernel kept from the first program and
-    /// the second has reported.
+    /// the second has reported or folded.
     Nested,
+    /// Sockets whose place among those with a known state was given to another.
+    Evicted,
+    /// Counts by port for which the table had no room.
+    NoRoom,
 }
 
 /// How many [`Counter`]s there are.
-pub const COUNTERS: u32 = 3;
+pub const COUNTERS: u32 = 5;

@@ -5,8 +5,10 @@
 
 pub mod event;
 pub mod filter;
+pub mod fold;
 pub mod member;
 pub mod state;
+pub mod timewait;
 pub mod wakeup;
 
 pub use event::Event;

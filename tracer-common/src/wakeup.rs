@@ -2,8 +2,8 @@
 //!
 //! Waking is the dearest thing that it can do, so it does not for each event. It does for the first
 //! event after a pause, so that a quiet host's events are shown at once; the reader, once awake,
-//! looks again by itself every [`TICK_NS`] until it finds nothing. Under load the ring buffer
-//! therefore fills while the reader sleeps, and the reader is woken early only when the buffer
+//! looks again by itself every [`TICK_NS`] until it finds nothing. Under load the ring buffers
+//! therefore fill while the reader sleeps, and the reader is woken early only when one of them
 //! has filled by another step.
 
 /// The kernel program wakes the reader if it did not for this long.

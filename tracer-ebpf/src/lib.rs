@@ -1,7 +1,13 @@
-//! What the kernel programs share: reading sockets, and what every program must have.
+//! What the kernel programs share: reading sockets, being on the hook, and what every program must
+//! have.
 
 #![no_std]
+#![cfg_attr(feature = "hook", feature(asm_experimental_arch))]
+#![allow(unstable_features, reason = "inline assembly for this target has no other way")]
 
+// A feature because of its maps: whatever links them creates them.
+#[cfg(feature = "hook")]
+pub mod hook;
 pub mod sock;
 
 #[panic_handler]

@@ -28,6 +28,14 @@ pub struct Ends {
     pub family: u8,
 }
 
+impl Ends {
+    /// A listener has no peer, whose port or address could be among those asked for.
+    #[inline(always)]
+    pub fn has_peer(&self) -> bool {
+        self.remote_port != 0
+    }
+}
+
 /// A TCP socket: a pointer of the kernel's type `tcp_sock`, which begins with a `sock`; the
 /// verifier allows loads only within the type that a pointer has.
 #[derive(Clone, Copy)]
@@ -88,10 +96,20 @@ impl Sock {
         Ends {
             local_addr,
             remote_addr,
-            local_port: u16::from_be(load!(self.0, LocalPort as u16)),
-            remote_port: u16::from_be(load!(self.0, RemotePort as u16)),
+            local_port: self.local_port(),
+            remote_port: self.remote_port(),
             family,
         }
+    }
+
+    #[inline(always)]
+    pub fn local_port(self) -> u16 {
+        u16::from_be(load!(self.0, LocalPort as u16))
+    }
+
+    #[inline(always)]
+    pub fn remote_port(self) -> u16 {
+        u16::from_be(load!(self.0, RemotePort as u16))
     }
 
     #[inline(always)]

@@ -1,8 +1,9 @@
-//! The size of the ring buffer.
+//! The size of the buffer between kernel and tracer, which is one ring for each CPU.
 
 use std::{fmt, str::FromStr};
 
 use bytesize::ByteSize;
+use rustix::param::page_size;
 use tracer_common::event::RECORD_SIZE;
 
 use crate::escape::escaped;
@@ -32,8 +33,9 @@ const LARGEST: u64 = 1 << 31;
 /// can do when they do nothing else.
 const DEFAULT: BufferSize = BufferSize(64 << 20);
 
-/// Wake the reader when this much more waits, or half the buffer if that is less.
-const WAKE_BYTES: u64 = 1 << 20;
+/// Wake the reader when this much more waits in a ring, or half of what it holds if that is less. More
+/// than a busy core makes until the reader looks by itself.
+const WAKE_BYTES: u64 = 8 << 20;
 
 impl Default for BufferSize {
     fn default() -> Self {
@@ -54,7 +56,15 @@ impl BufferSize {
         self.0 as u64 / RECORD_SIZE
     }
 
-    /// How much has to collect before the reader is woken early.
+    /// The size of each of so many rings, a power of two, of which this is the size of all. None is
+    /// smaller than a page, even if they are more than that together.
+    #[must_use]
+    pub fn share(self, rings: u32) -> Self {
+        let page = u32::try_from(page_size()).unwrap_or(self.0);
+        Self((self.0 / rings).max(page))
+    }
+
+    /// How much has to collect in a ring of this size before the reader is woken early.
     #[must_use]
     pub fn wake_bytes(self) -> u64 {
         WAKE_BYTES.min(u64::from(self.0) / 2)
@@ -121,6 +131,13 @@ mod tests {
         assert_eq!(size("2GiB").as_deref(), Ok("2 GiB"));
         assert!(!"64MiB".parse::<Request>().unwrap().is_rounded);
         assert!("64M".parse::<Request>().unwrap().is_rounded);
+    }
+
+    #[test]
+    fn rings_share_it_but_for_a_page_each() {
+        assert_eq!(DEFAULT.share(1), DEFAULT);
+        assert_eq!(DEFAULT.share(8), BufferSize(8 << 20));
+        assert_eq!(BufferSize(4096).share(64).bytes() as usize, page_size());
     }
 
     #[test]

@@ -18,9 +18,10 @@ use crate::{
     say::say,
     source::kernel::{
         HOOK,
+        error::Error,
         load::{self, Options},
         namespaces, preflight,
-        ring::Ring,
+        rings::Rings,
     },
     write::write_whole,
 };
@@ -41,7 +42,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         Check { name: "hook", result: hook(args.btf.as_deref()) },
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
-        Check { name: "program and ring buffer", result: program(args) },
+        Check { name: "program and ring buffers", result: program(args) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
     ];
     let colour = use_colour(args.color);
@@ -108,10 +109,10 @@ fn program(args: &CheckArgs) -> Result<String, String> {
         debug: false,
         btf: args.btf.clone(),
     };
-    match load::load(&options).map(Ring::map) {
+    match load::load(&options).map(Rings::map) {
         Ok(Ok(())) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
         Ok(Err(error)) => Err(format!("{error}: if memory is short, give a smaller --buffer")),
-        Err(load::Error::Preflight(_)) => Err("not tried, see above".to_owned()),
+        Err(Error::Preflight(_)) => Err("not tried, see above".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

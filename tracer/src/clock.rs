@@ -25,6 +25,13 @@ impl Clock {
         Self { offset_ns: measure_offset_ns(), started_ns: monotonic_ns() }
     }
 
+    /// Of a run that started at `started_ns`, when the wall clock was so much ahead: for what is not
+    /// live.
+    #[must_use]
+    pub const fn fixed(started_ns: u64, offset_ns: i64) -> Self {
+        Self { offset_ns, started_ns }
+    }
+
     /// Follows a wall clock that was set while we run.
     pub fn follow(&mut self) {
         let offset_ns = measure_offset_ns();
@@ -36,8 +43,14 @@ impl Clock {
     /// Time of day of a kernel time.
     #[must_use]
     pub fn wall(&self, monotonic_ns: u64) -> Timestamp {
-        let ns = i128::from(monotonic_ns) + i128::from(self.offset_ns);
-        Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::MAX)
+        // 64 bits reach from 1677 to 2262, less than a timestamp does.
+        Timestamp::from_nanosecond(self.wall_ns(monotonic_ns).into()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The same, in nanoseconds since 1970.
+    #[must_use]
+    pub fn wall_ns(&self, monotonic_ns: u64) -> i64 {
+        i64::try_from(monotonic_ns).unwrap_or(i64::MAX).saturating_add(self.offset_ns)
     }
 
     /// Nanoseconds since this clock was made; negative for events from before.

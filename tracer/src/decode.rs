@@ -15,12 +15,16 @@ pub enum Malformed {
     /// An address family that TCP does not run on.
     #[error("unknown address family {0}")]
     Family(u8),
+    /// No cookie: the kernel gives every socket that is asked for it one.
+    #[error("a socket without a cookie")]
+    Nobody,
 }
 
 /// The event in `bytes`, in place.
 pub fn decode(bytes: &[u8]) -> Result<&Event, Malformed> {
     let event = Event::ref_from_bytes(bytes).map_err(|_| Malformed::Size(bytes.len()))?;
     match event.family {
+        AF_INET | AF_INET6 if event.cookie == 0 => Err(Malformed::Nobody),
         AF_INET | AF_INET6 => Ok(event),
         other => Err(Malformed::Family(other)),
     }
@@ -45,6 +49,8 @@ mod tests {
         let mut event = Event::new_zeroed();
         assert_eq!(decode(event.as_bytes()), Err(Malformed::Family(0)));
         event.family = AF_INET;
+        assert_eq!(decode(event.as_bytes()), Err(Malformed::Nobody));
+        event.cookie = 1;
         assert_eq!(decode(event.as_bytes()), Ok(&event));
     }
 }

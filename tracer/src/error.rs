@@ -2,14 +2,17 @@
 
 use std::io;
 
-use crate::source::kernel::{load, privileges};
+use crate::{
+    source::kernel::{error, privileges},
+    view::top::console,
+};
 
 /// Why a capture failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It did not start.
     #[error(transparent)]
-    Load(#[from] load::Error),
+    Load(#[from] error::Error),
     /// A map of the kernel program.
     #[error("reading the kernel program's maps: {0}; if memory is short, give a smaller --buffer")]
     Map(#[from] aya::maps::MapError),
@@ -35,6 +38,9 @@ pub enum Error {
     /// Standard output.
     #[error("writing to standard output: {0}")]
     Output(io::Error),
+    /// The terminal of `top`.
+    #[error(transparent)]
+    Console(#[from] console::Error),
     /// The end was cut short.
     #[error("{0}")]
     CutShort(&'static str),

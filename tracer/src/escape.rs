@@ -3,6 +3,17 @@
 
 use std::fmt::Write as _;
 
+use tracer_common::event::COMM_LEN;
+
+/// A task's name without its padding.
+#[must_use]
+pub fn name(comm: &[u8; COMM_LEN]) -> &[u8] {
+    // All sixteen at once, which is faster than to look for the first.
+    let zeros = comm.map(|byte| u8::from(byte == 0));
+    let end = u128::from_le_bytes(zeros).trailing_zeros() / 8;
+    &comm[..end as usize]
+}
+
 /// Whether a terminal, or a reader of lines, could take this character for more than itself, or not
 /// see it at all.
 #[must_use]
@@ -15,6 +26,16 @@ pub fn is_hostile(c: char) -> bool {
             | '\u{2028}' | '\u{2029}'
             // Without width: joiners, invisible operators, byte order mark, tags.
             | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether these bytes may stand in a line of any format as they are: letters, digits and signs that
+/// mean nothing.
+#[must_use]
+pub fn is_plain(bytes: &[u8]) -> bool {
+    // Without an end before the end, the compiler looks at many at once.
+    bytes.iter().fold(true, |is_plain, byte| {
+        is_plain & matches!(byte, b' '..=b'~') & !matches!(byte, b'"' | b',' | b'\\')
+    })
 }
 
 /// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 come out

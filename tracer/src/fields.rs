@@ -1,10 +1,9 @@
 //! The table of columns: text, JSON, CSV, `--columns help` and the documentation all read it.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
-use jiff::Timestamp;
 use tracer_common::{
-    event::flag,
+    event::{COMM_LEN, flag},
     member::Member::{
         self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, MaxAckBacklog, Net,
         NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans, WriteSeq,
@@ -17,13 +16,13 @@ use crate::{
     state::State,
     track::{
         Tracked,
-        connection::{Connection, LIVED_STATES, Role},
+        connection::{Connection, Counters, LIVED_STATES},
         reason::Reason,
     },
 };
 
 /// What a column holds, for each format to write in its own way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// Not known, or not applicable.
     Null,
@@ -33,24 +32,30 @@ pub enum Value<'a> {
     Bool(bool),
     /// One of our own words.
     Word(&'static str),
-    /// Text from outside: any bytes.
-    Text(Cow<'a, [u8]>),
-    /// A time of day, and how long after the tracer's start in nanoseconds.
-    Time(Timestamp, i64),
+    /// A process's name, zero-padded: any bytes.
+    Name([u8; COMM_LEN]),
+    /// An error without a name of ours.
+    Errno(u16),
+    /// A time of day, in nanoseconds since 1970 and since the tracer's start.
+    Time(i64, i64),
     /// A time that passed, in nanoseconds; data formats have microseconds.
     Lasted(u64),
     /// A time that passed, and how far it may be off.
     LastedAbout(u64, u64),
+    /// A time that passed, or more.
+    LastedAtLeast(u64),
     /// A state.
     State(State),
     /// A state, and why it is the last one. For text.
     Became(State, Option<Reason>),
+    /// A state that has not been left for too long. For text.
+    Stuck(State),
     /// An address.
     Addr(IpAddr),
     /// Address and port.
     End(End),
-    /// The time spent in each state, in nanoseconds. For text.
-    Lived(Vec<(&'static str, u64)>),
+    /// The time spent in each state. For text.
+    Lived(&'a Connection),
 }
 
 /// Where a column is shown when the user has not chosen columns: bits.
@@ -175,7 +180,7 @@ pub static FIELDS: &[Field] = &[
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
     Field { key: "comm", title: "COMM", width: 10, layout: Cut, shown: S::EVERYWHERE, needs: &[],
         help: "name of that process; text cuts it to 10 columns",
-        value: |row| row.task.map_or(Value::Null, |task| Value::Text(task.comm().to_vec().into())) },
+        value: |row| row.task.map_or(Value::Null, |task| Value::Name(task.comm)) },
     Field { key: "owner", title: "OWNER", width: 8, layout: Left, shown: STORY_DATA, needs: &[],
         help: "how the process is known: own (it was working on the socket), listener (the socket came out of its listener), snapshot (it was found holding it)",
         value: |row| connection(row, |c| c.owner.source.name().map(Value::Word)) },
@@ -217,7 +222,7 @@ pub static FIELDS: &[Field] = &[
         value: |row| Value::State(row.old) },
     Field { key: "became", title: "NEW", width: 11, layout: Left, shown: S::LOG_TEXT, needs: &[],
         help: "state after, and the reason if the connection ends with it",
-        value: |row| Value::Became(row.new, row.story.and_then(|story| story.reason)) },
+        value: became },
     Field { key: "new_state", title: "NEW", width: 11, layout: Left, shown: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
         value: |row| Value::State(row.new) },
@@ -227,6 +232,9 @@ pub static FIELDS: &[Field] = &[
     Field { key: "state_error_us", title: "ERROR_US", width: 8, layout: Right, shown: S::LOG_DATA, needs: &[],
         help: "how far that may be off: 0 when measured, more when sampled",
         value: |row| story(row, |s| s.state_ns.map(|_| Value::Lasted(s.error_ns))) },
+    Field { key: "stuck_us", title: "STUCK_US", width: 10, layout: Right, shown: S::LOG_DATA, needs: &[],
+        help: "on the line of a connection that is stuck (--stuck), which is no transition: microseconds that it has been in its state, at least",
+        value: |row| story(row, |s| s.stuck_ns.map(Value::Lasted)) },
     Field { key: "tx_bytes", title: "TX", width: 7, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
         help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
         value: |row| connected(row, sent(row)) },
@@ -289,14 +297,14 @@ pub fn field(key: &str) -> Option<&'static Field> {
 }
 
 fn time<'a>(row: &Row<'_>, monotonic_ns: u64) -> Value<'a> {
-    Value::Time(row.clock.wall(monotonic_ns), row.clock.since_start_ns(monotonic_ns))
+    Value::Time(row.clock.wall_ns(monotonic_ns), row.clock.since_start_ns(monotonic_ns))
 }
 
-fn story<'a>(row: &Row<'_>, value: impl FnOnce(&Tracked) -> Option<Value<'a>>) -> Value<'a> {
+fn story<'a>(row: &Row<'a>, value: impl FnOnce(&'a Tracked) -> Option<Value<'a>>) -> Value<'a> {
     row.story.and_then(value).unwrap_or(Value::Null)
 }
 
-fn connection<'a>(row: &Row<'_>, value: impl FnOnce(&Connection) -> Option<Value<'a>>) -> Value<'a> {
+fn connection<'a>(row: &Row<'a>, value: impl FnOnce(&'a Connection) -> Option<Value<'a>>) -> Value<'a> {
     story(row, |story| value(&story.connection))
 }
 
@@ -319,26 +327,20 @@ fn unless_sampled<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value
     if row.event.flags & flag::TIME_WAIT != 0 { Value::Null } else { value() }
 }
 
-/// The kernel counts a client's SYN, and a FIN, as a byte each when they are acknowledged.
 fn sent(row: &Row<'_>) -> u64 {
-    let event = row.event;
-    let is_client = row.story.is_some_and(|story| story.connection.role == Role::Client);
-    let fin_is_sent = matches!(
-        event.old_state,
-        number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK | number::TIME_WAIT
-    );
-    let fin_is_acked = fin_is_sent && event.send_queue == 0;
-    event.bytes_acked.saturating_sub(u64::from(is_client)).saturating_sub(u64::from(fin_is_acked))
+    let role = row.story.map(|story| story.connection.role).unwrap_or_default();
+    Counters::of(row.event).sent(role, row.event.old_state)
 }
 
-/// The kernel counts the peer's FIN as a byte.
 fn received(row: &Row<'_>) -> u64 {
-    let has_fin = row.event.flags & flag::DONE != 0;
-    row.event.bytes_received.saturating_sub(u64::from(has_fin))
+    Counters::of(row.event).received()
 }
 
 fn lasted<'a>(row: &Row<'a>) -> Value<'a> {
     story(row, |story| {
+        if let (None, Some(stuck_ns)) = (story.state_ns, story.stuck_ns) {
+            return Some(Value::LastedAtLeast(stuck_ns));
+        }
         let lasted_ns = story.state_ns?;
         Some(match story.error_ns {
             0 => Value::Lasted(lasted_ns),
@@ -347,7 +349,14 @@ fn lasted<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
-fn spent<'a>(row: &Row<'_>, state: u8) -> Value<'a> {
+fn became<'a>(row: &Row<'_>) -> Value<'a> {
+    match row.story {
+        Some(story) if story.stuck_ns.is_some() => Value::Stuck(row.new),
+        story => Value::Became(row.new, story.and_then(|story| story.reason)),
+    }
+}
+
+fn spent<'a>(row: &Row<'a>, state: u8) -> Value<'a> {
     connection(row, |connection| {
         let index = LIVED_STATES.iter().position(|lived| *lived == state)?;
         connection.spent_ns(index).map(Value::Lasted)
@@ -355,12 +364,7 @@ fn spent<'a>(row: &Row<'_>, state: u8) -> Value<'a> {
 }
 
 fn lived<'a>(row: &Row<'a>) -> Value<'a> {
-    connection(row, |connection| {
-        let spent = LIVED_STATES.iter().enumerate().filter_map(|(index, state)| {
-            Some((State::from_kernel(*state).name()?, connection.spent_ns(index)?))
-        });
-        Some(Value::Lived(spent.collect()))
-    })
+    connection(row, |connection| Some(Value::Lived(connection)))
 }
 
 fn shutdown<'a>(bits: u8) -> Value<'a> {
@@ -390,7 +394,7 @@ fn error<'a>(errno: u16) -> Value<'a> {
         111 => "ECONNREFUSED",
         112 => "EHOSTDOWN",
         113 => "EHOSTUNREACH",
-        other => return Value::Text(format!("E{other}").into_bytes().into()),
+        other => return Value::Errno(other),
     })
 }
 

@@ -6,11 +6,12 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracer_common::Event;
 
 use crate::{
     source::kernel::{
         sockets::Error,
-        survey::{Census, Costly, Counters, Survey},
+        survey::{Census, Costly, Counters, Fresh, Survey},
     },
     timer::at,
     track::Sample,
@@ -22,9 +23,17 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// A look may cost one part in so many of a processor.
 const SHARE: u32 = 150;
 
+/// Where what sockets count is shown while they live, they are looked at this often, unless that
+/// costs too much.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+const REFRESH_SHARE: u32 = 200;
+
 /// After a loss all sockets are looked at, but not more often than this, nor all the time.
 const CENSUS_PAUSE: Duration = Duration::from_secs(2);
 const CENSUS_SHARE: u32 = 20;
+
+/// When what came too early comes again: the events that come before it have to be taken first.
+const PUT_BACK: Duration = Duration::from_millis(5);
 
 type Pending<T> = Option<oneshot::Receiver<Result<T, Error>>>;
 
@@ -34,7 +43,9 @@ pub enum Answer {
     Census(Census),
     /// The timewait sockets.
     Sample(Sample),
-    /// It is time to ask for those.
+    /// What sockets count by now.
+    Fresh(Vec<Event>),
+    /// It is time to ask for the timewait sockets.
     Due,
 }
 
@@ -50,7 +61,10 @@ pub struct Follow {
     waiting: Pending<Costly>,
     sample_at: Option<Instant>,
     interval: Duration,
-    put_back: Option<Census>,
+    /// A census that comes again, and when.
+    put_back: Option<(Census, Instant)>,
+    fresh: Pending<Fresh>,
+    fresh_at: Option<Instant>,
 }
 
 impl Follow {
@@ -70,7 +84,14 @@ impl Follow {
             sample_at: None,
             interval: SAMPLE_INTERVAL,
             put_back: None,
+            fresh: None,
+            fresh_at: None,
         }
+    }
+
+    /// From now on what sockets count is looked at while they live, too.
+    pub fn refresh(&mut self) {
+        self.fresh_at = Some(Instant::now());
     }
 
     /// The kernel's counters; none if the survey is gone.
@@ -104,7 +125,7 @@ impl Follow {
 
     /// Comes again as the next answer.
     pub fn put_back(&mut self, census: Census) {
-        self.put_back = Some(census);
+        self.put_back = Some((census, Instant::now() + PUT_BACK));
     }
 
     /// Whether there is anything to be sampled.
@@ -133,10 +154,10 @@ impl Follow {
     }
 
     async fn wait(&mut self) -> Answer {
-        if self.put_back.is_some() {
-            // The events that come before it have to be taken first.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            if let Some(census) = self.put_back.take() {
+        if let Some((_, again)) = &self.put_back {
+            // A time, and not a pause: whoever is called again and again would pause for ever.
+            at(Some(*again)).await;
+            if let Some((census, _)) = self.put_back.take() {
                 return Answer::Census(census);
             }
         }
@@ -164,6 +185,18 @@ impl Follow {
                     self.census_at = None;
                     self.census_since = Some(Instant::now());
                     self.census = Some(self.survey.census());
+                }
+                answer = answer(&mut self.fresh) => {
+                    self.fresh = None;
+                    let cost = answer.as_ref().map_or(Duration::ZERO, |fresh| fresh.cost);
+                    self.fresh_at = Some(Instant::now() + REFRESH_INTERVAL.max(cost * REFRESH_SHARE));
+                    if let Some(fresh) = answer {
+                        return Answer::Fresh(fresh.sockets);
+                    }
+                }
+                () = at(self.fresh_at), if self.fresh.is_none() => {
+                    self.fresh_at = None;
+                    self.fresh = Some(self.survey.fresh());
                 }
                 () = at(self.sample_at) => {
                     self.sample_at = None;

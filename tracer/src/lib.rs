@@ -2,18 +2,27 @@
 //! `source -> decode -> order -> track -> select -> view -> write`.
 
 pub mod buffer;
+pub mod cgroups;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+pub mod digits;
+pub mod duration;
 pub mod error;
 pub mod escape;
 pub mod fields;
 pub mod filter;
+pub mod fit;
+pub mod fold;
+pub mod folded;
 pub mod follow;
 pub mod format;
+pub mod lasted;
+pub mod merge;
 pub mod order;
+pub mod palette;
 pub mod pipeline;
 pub mod receipt;
 pub mod row;
@@ -24,6 +33,7 @@ pub mod show;
 pub mod source;
 pub mod state;
 pub mod stop;
+pub mod stuck;
 pub mod timer;
 pub mod track;
 pub mod view;

@@ -12,11 +12,12 @@ use std::{
 use clap::Parser as _;
 use tracer::{
     check,
-    cli::{CaptureArgs, Cli, Command, FilterArgs, LifeArgs, LogArgs, OutputArgs},
-    config::{self, Asked},
+    cli::{Cli, Command, OutputArgs, completions},
+    config::{self, Config},
+    error::Error,
     escape::{escaped, is_hostile},
     fields::FIELDS,
-    run,
+    fold, run,
     say::{self, say},
     write::write_whole,
 };
@@ -33,27 +34,35 @@ fn main() -> ExitCode {
         return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
     }
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
-        Command::Log(args) => {
-            let LogArgs { filter, output, raw, capture } = *args;
-            run(if raw { Asked::Raw } else { Asked::Log }, filter, &output, capture)
+        Command::Log(args) if asks_for_columns(&args.output) => list_columns(),
+        Command::Life(args) if asks_for_columns(&args.output) => list_columns(),
+        Command::Log(args) => capture(args.capture.verbose, || config::log(*args)),
+        Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
+        Command::Summary(args) if args.report.in_kernel => {
+            start_logger(args.capture.verbose);
+            ended(config::folding(*args).map(|config| fold::run(&config)))
         }
-        Command::Life(args) => {
-            let LifeArgs { filter, output, capture } = *args;
-            run(Asked::Life, filter, &output, capture)
-        }
+        Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
+        Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
         Command::Check(args) => check::check(&args),
+        Command::Completions(args) => written(write_whole(&completions::completions(args.shell))),
     }
 }
 
-fn run(asked: Asked, filter: FilterArgs, output: &OutputArgs, capture: CaptureArgs) -> ExitCode {
-    start_logger(capture.verbose);
-    if output.columns.as_deref() == Some("help") {
-        return list_columns();
-    }
-    match config::resolve(asked, filter, output, capture) {
-        Ok(config) => run::run(config).unwrap_or_else(|error| fail(&error, ExitCode::FAILURE)),
+fn capture(verbose: u8, config: impl FnOnce() -> Result<Config, config::Error>) -> ExitCode {
+    start_logger(verbose);
+    ended(config().map(run::run))
+}
+
+fn ended(result: Result<Result<ExitCode, Error>, config::Error>) -> ExitCode {
+    match result {
+        Ok(result) => result.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE)),
         Err(error) => fail(&error, ExitCode::from(USAGE)),
     }
+}
+
+fn asks_for_columns(output: &OutputArgs) -> bool {
+    output.columns.as_deref() == Some("help")
 }
 
 /// clap repeats what it was given; a terminal might obey that.
@@ -78,7 +87,11 @@ fn list_columns() -> ExitCode {
         // Writing into a String cannot fail.
         let _ = writeln!(lines, "{:<18} {}", field.key, field.help);
     }
-    match write_whole(lines.as_bytes()) {
+    written(write_whole(lines.as_bytes()))
+}
+
+fn written(result: io::Result<()>) -> ExitCode {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             fail(&format_args!("writing to standard output: {error}"), ExitCode::FAILURE)
         }

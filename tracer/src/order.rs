@@ -1,9 +1,11 @@
 //! Time order across CPUs.
 //!
-//! The kernel takes an event's time right after it has reserved the event's place in the buffer.
+//! The kernel takes an event's time right after it has reserved the event's place in its ring.
 //! So what the reader has not seen when it looks gets a later time than that look, and sorting
-//! what it has seen up to that moment is enough. Only a CPU that is stopped in the middle of its
-//! record (a stolen virtual CPU) hides what lies behind it: [`SETTLE_NS`] is the patience for that.
+//! what it has seen up to that moment is enough. Most of it is in order already
+//! ([`crate::merge`]): not what an interrupt has reported in the middle of another event. Only a CPU that
+//! is stopped in the middle of its record (a stolen virtual CPU) hides what lies behind it:
+//! [`SETTLE_NS`] is the patience for that.
 
 use tracer_common::Event;
 
@@ -28,21 +30,19 @@ impl Order {
         self.held.is_empty()
     }
 
-    /// The latest time of an event that waits.
-    #[must_use]
-    pub fn latest_ns(&self) -> Option<u64> {
-        self.held.iter().map(|event| event.time_ns).max()
-    }
-
     /// Hands out, in time order, the events that nothing can overtake any more: those up to
-    /// `until_ns`.
-    pub fn settle(&mut self, until_ns: u64) -> std::vec::Drain<'_, Event> {
+    /// `until_ns`. They take the place of what was in `settled`.
+    pub fn settle(&mut self, until_ns: u64, settled: &mut Vec<Event>) {
         if !self.held.is_sorted_by_key(|event| event.time_ns) {
             // Stable: events of one time stay as they came.
             self.held.sort_by_key(|event| event.time_ns);
         }
-        let settled = self.held.partition_point(|event| event.time_ns <= until_ns);
-        self.held.drain(..settled)
+        let count = self.held.partition_point(|event| event.time_ns <= until_ns);
+        // What stays is little, if anything.
+        settled.clear();
+        settled.extend_from_slice(&self.held[count..]);
+        self.held.truncate(count);
+        std::mem::swap(&mut self.held, settled);
     }
 }
 
@@ -59,7 +59,9 @@ mod tests {
     }
 
     fn settled(order: &mut Order, until_ns: u64) -> Vec<(u64, u64)> {
-        order.settle(until_ns).map(|event| (event.time_ns, event.cookie)).collect()
+        let mut events = Vec::new();
+        order.settle(until_ns, &mut events);
+        events.iter().map(|event| (event.time_ns, event.cookie)).collect()
     }
 
     #[test]

@@ -1,46 +1,47 @@
-//! The stages that an event passes, and the loop that moves it: `ring -> show -> output`.
+//! The stages that an event passes, and the loop that moves it: `rings -> show -> output`.
 
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracer_common::Event;
 
 use crate::{
-    clock::Clock,
-    config::Config,
+    clock::{Clock, monotonic_ns},
+    config::{Config, Wanted},
     error::Error,
     follow::{Answer, Follow},
     receipt::{Comparison, Receipt},
-    say::say,
-    show::Show,
-    source::kernel::{load::Attached, ring::Ring, survey::Survey},
+    say::{self, say},
+    show::{Now, Show},
+    source::kernel::{load::Attached, rings::Rings, survey::Survey},
     stop::Stop,
     timer::at,
+    view::{Ending, input::Input, top::console::Console},
     write::Output,
 };
 
 /// How often losses are told while they go on.
 const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long standard output may take nothing, once the capture has ended, before it is given up.
-const LAST_WRITE: Duration = Duration::from_secs(5);
-
 /// How long the kernel's counters may take to be read at the end.
 const LAST_COUNTERS: Duration = Duration::from_secs(2);
 
+/// Bytes of lines that collect, while there are more events, before they are written: to hand them
+/// over takes two changes of threads.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
+
 /// The stages, and the buffers between them.
 pub struct Pipeline {
-    ring: Ring,
+    rings: Rings,
     show: Show,
     follow: Option<Follow>,
     output: Output,
     clock: Clock,
     batch: Vec<Event>,
-    out: BytesMut,
+    out: Vec<u8>,
     /// Lines in `out`.
     lines: u64,
     limit: Option<u64>,
@@ -50,10 +51,14 @@ pub struct Pipeline {
     /// Events that were not read because there were lines enough.
     past_limit: u64,
     lost: u64,
+    /// That count as it was read last; `None` if it could not be.
+    lost_read: Option<u64>,
     lost_told: u64,
     /// When a loss is to be told that is not told yet.
     tell_at: Option<Instant>,
     comparison: Comparison,
+    /// For a view that has the whole screen.
+    console: Option<Console>,
 }
 
 impl Pipeline {
@@ -61,23 +66,32 @@ impl Pipeline {
     pub fn new(attached: Attached, survey: Option<Survey>, config: Config) -> Result<Self, Error> {
         let absent = attached.layout.absent();
         let comparison = Comparison::new(&config.kernel.filter);
+        let mut follow =
+            survey.map(|survey| Follow::new(survey, config.takes_snapshot, config.follows_waiting));
+        if matches!(config.wanted, Wanted::Top(_))
+            && let Some(follow) = &mut follow
+        {
+            follow.refresh();
+        }
         Ok(Self {
-            follow: survey.map(|survey| Follow::new(survey, config.takes_snapshot, config.follows_waiting)),
+            follow,
             limit: config.count,
             show: Show::new(config, &absent),
-            ring: Ring::new(attached)?,
+            rings: Rings::new(attached)?,
             output: Output::new().map_err(Error::system("taking standard output"))?,
             clock: Clock::new(),
             batch: Vec::new(),
-            out: BytesMut::new(),
+            out: Vec::new(),
             lines: 0,
             read: 0,
             unread: 0,
             past_limit: 0,
             lost: 0,
+            lost_read: Some(0),
             lost_told: 0,
             tell_at: None,
             comparison,
+            console: None,
         })
     }
 
@@ -103,28 +117,47 @@ impl Pipeline {
         self.show.begin(&mut self.out);
     }
 
+    /// Takes over the terminal's screen and keyboard.
+    pub fn open_console(&mut self) -> Result<(), Error> {
+        let console = self.console.insert(Console::open()?);
+        let screen = console.screen();
+        self.input(screen);
+        Ok(())
+    }
+
     /// Lets events flow until something ends it.
     pub async fn flow(&mut self, stop: &mut Stop) -> Result<(), Error> {
-        while !self.is_full() {
-            if !self.output.is_busy() {
+        while !self.is_full() && self.show.ending().is_none() {
+            let collects = self.out.len() < WRITTEN_AT_ONCE && self.rings.has_more();
+            if !self.output.is_busy() && !collects {
                 self.output.start(&mut self.out, std::mem::take(&mut self.lines));
             }
             let is_busy = self.output.is_busy();
+            let may_show = !is_busy || (self.may_run_ahead() && self.out.len() < WRITTEN_AT_ONCE);
             let tell_at = self.tell_at;
+            let due = self.show.due();
             tokio::select! {
                 biased;
                 () = stop.wait() => break,
                 written = self.output.turn() => written.map_err(Error::Output)?,
                 answer = Follow::next(&mut self.follow) => self.take_answer(answer),
                 () = at(tell_at) => self.tell_losses(),
-                ready = self.ring.ready(), if !is_busy => {
+                () = at(due), if may_show => self.act(),
+                input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
+                ready = self.rings.ready(), if may_show || !self.show.has_lines() => {
                     ready.map_err(Error::system("waiting for events"))?;
-                    self.ring.take(&mut self.batch);
+                    self.rings.take(&mut self.batch);
                     self.show_batch();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether lines may collect while others are being written. Where they are counted, the last one
+    /// is the end of all, which must not come before they are read. A drawing is not worth keeping.
+    fn may_run_ahead(&self) -> bool {
+        self.show.has_lines() && self.limit.is_none()
     }
 
     fn is_full(&self) -> bool {
@@ -138,8 +171,8 @@ impl Pipeline {
         match answer {
             Answer::Census(census) => {
                 // It speaks of what events tell up to its end: they come first.
-                if self.ring.complete_ns() < census.during_ns.1 {
-                    self.ring.look_soon();
+                if self.rings.complete_ns() < census.during_ns.1 {
+                    self.rings.look_soon();
                     if let Some(follow) = &mut self.follow {
                         follow.put_back(census);
                     }
@@ -153,9 +186,10 @@ impl Pipeline {
                 self.show.sighted(census);
             }
             Answer::Sample(mut sample) => {
-                sample.told_ns = self.ring.complete_ns();
+                sample.told_ns = self.rings.complete_ns();
                 self.lines += self.show.sample(&sample, &self.clock, self.limit, &mut self.out);
             }
+            Answer::Fresh(sockets) => tracker.refresh(&sockets),
             Answer::Due => {
                 let netns = tracker.namespaces_waiting();
                 if let Some(follow) = &mut self.follow {
@@ -163,6 +197,24 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// Lets the view act by itself, once all that has happened up to now is told.
+    fn act(&mut self) {
+        self.rings.take(&mut self.batch);
+        self.show_batch();
+        let now = now(&self.clock, self.rings.complete_ns(), self.lost_read, self.room());
+        self.lines += self.show.act(&now, &mut self.out);
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = now(&self.clock, self.rings.complete_ns(), self.lost_read, self.room());
+        self.show.input(input, &now);
+    }
+
+    /// Lines that may still be shown.
+    fn room(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.show.shown()))
     }
 
     fn show_batch(&mut self) {
@@ -179,14 +231,15 @@ impl Pipeline {
     /// Looks whether anything was lost: durations across it are not known, and the connections
     /// that ended in it are found by looking at those that are there.
     fn notice_losses(&mut self) {
-        let lost = self.ring.losses().total().unwrap_or(self.lost);
+        self.lost_read = self.rings.losses().total();
+        let lost = self.lost_read.unwrap_or(self.lost);
         if lost == self.lost {
             return;
         }
         self.lost = lost;
         self.tell_at.get_or_insert(Instant::now() + LOSS_INTERVAL);
         if let Some(tracker) = self.show.tracker() {
-            tracker.lost(self.ring.complete_ns());
+            tracker.lost(self.rings.complete_ns());
         }
         if let Some(follow) = &mut self.follow {
             follow.ask_for_census();
@@ -210,32 +263,33 @@ impl Pipeline {
             let counters = timeout(LAST_COUNTERS, follow.counters()).await.unwrap_or_default();
             self.comparison.at_end(counters, tracker.tally_mut());
         }
-        self.ring.detach().await;
+        self.rings.detach().await;
         let result = match result {
-            Ok(()) => tokio::select! {
-                biased;
-                written = self.write_rest() => written,
-                () = stop.impatience() => Err(Error::CutShort("interrupted again: the rest is not written")),
-            },
+            Ok(()) => stop.unless_impatient(self.write_rest()).await,
             error => error,
         };
         if result.is_err() {
             self.output.abandon();
-            self.unread = self.ring.drop_rest();
+            self.unread = self.rings.drop_rest();
         } else if self.is_full() {
-            self.past_limit = self.ring.drop_rest();
+            self.past_limit = self.rings.drop_rest();
         }
-        self.lost = self.ring.losses().total().unwrap_or(self.lost);
+        self.lost = self.rings.losses().total().unwrap_or(self.lost);
         result
     }
 
     async fn write_rest(&mut self) -> Result<(), Error> {
         let mut more = !self.is_full();
+        let mut has_ended = false;
         loop {
-            self.wait_for_write().await?;
+            self.output.patience().await?;
             if more {
-                more = self.ring.take_rest(&mut self.batch);
+                more = self.rings.take_rest(&mut self.batch);
                 self.show_batch();
+            }
+            if !more && !std::mem::replace(&mut has_ended, true) {
+                let now = now(&self.clock, monotonic_ns(), self.lost_read, self.room());
+                self.show.end(&now, &mut self.out);
             }
             self.output.start(&mut self.out, std::mem::take(&mut self.lines));
             if !more && !self.output.is_busy() {
@@ -244,32 +298,22 @@ impl Pipeline {
         }
     }
 
-    /// Waits for the write under way as long as somebody reads.
-    async fn wait_for_write(&mut self) -> Result<(), Error> {
-        loop {
-            let before = self.output.progress();
-            tokio::select! {
-                written = self.output.idle() => return written.map_err(Error::Output),
-                () = sleep(LAST_WRITE) => {}
-            }
-            if self.output.progress() == before {
-                return Err(Error::CutShort(
-                    "standard output has taken nothing for five seconds: giving it up",
-                ));
-            }
-        }
+    /// Why the view has ended the capture, if it has.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        self.show.ending()
     }
 
     /// What it amounted to.
     pub fn receipt(&mut self) -> Receipt {
-        let in_kernel = self.ring.filtered();
+        let in_kernel = self.rings.filtered();
         let mut receipt = Receipt {
             seen: self.read + in_kernel.unwrap_or_default() + self.unread + self.past_limit,
-            shown: self.output.written(),
+            shown: if self.show.has_lines() { self.output.written() } else { self.show.shown() },
             filtered: in_kernel.map(|in_kernel| in_kernel + self.show.filtered()),
             beyond: self.show.beyond() + self.past_limit,
             unwritten: self.output.unwritten() + self.lines + self.unread,
-            losses: self.ring.losses(),
+            losses: self.rings.losses(),
             sampled: self.show.sampled(),
             forgotten: self.show.given_up(),
             connections: None,
@@ -281,4 +325,9 @@ impl Pipeline {
         }
         receipt
     }
+}
+
+/// The moment up to which events have been told.
+fn now(clock: &Clock, now_ns: u64, lost: Option<u64>, room: u64) -> Now<'_> {
+    Now { clock, now_ns, lost, room, message: say::held() }
 }

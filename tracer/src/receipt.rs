@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     filter::Filter,
-    source::kernel::{ring::Losses, survey::Counters},
+    source::kernel::{rings::Losses, survey::Counters},
     track::{
         Tracker,
         tally::{Counts, Tally},
@@ -78,10 +78,23 @@ fn total<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Erro
     losses.total().serialize(serializer)
 }
 
+/// A count that perhaps could not be read.
+pub(crate) fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
+}
+
+/// Appends what there is to note: counts that are not zero, each with what it means.
+pub(crate) fn push_notes(out: &mut impl fmt::Write, notes: &[(Option<u64>, &str)]) -> fmt::Result {
+    for (count, note) in notes {
+        if let Some(count @ 1..) = count {
+            write!(out, "; {count} {note}")?;
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known =
-            |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
         let Losses { no_room, recursion, malformed } = self.losses;
         let (filtered, lost) = (known(self.filtered), known(self.losses.total()));
         write!(f, "seen {}, shown {}, filtered {filtered}, lost {lost}", self.seen, self.shown)?;
@@ -91,14 +104,10 @@ impl fmt::Display for Receipt {
             (Some(malformed), "could not be read"),
             (Some(self.beyond), "came after the last line asked for"),
             (Some(self.unwritten), "were not taken by standard output"),
-            (Some(self.sampled), "lines tell what was found by looking, and not by an event"),
+            (Some(self.sampled), "tell what was found by looking, and not by an event"),
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
-        for (count, note) in notes {
-            if let Some(count @ 1..) = count {
-                write!(f, "; {count} {note}")?;
-            }
-        }
+        push_notes(f, &notes)?;
         if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
             write!(f, "\ntracer: connections {counts}, still open {open}, waiting {waiting}")?;
             if ended_unseen > 0 {

@@ -2,16 +2,15 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use jiff::Timestamp;
 use tracer_common::{
     Event,
     event::{AF_INET, COMM_LEN, flag},
 };
 
-use crate::{clock::Clock, state::State, track::Tracked};
+use crate::{clock::Clock, escape::name, state::State, track::Tracked};
 
 /// An address family as users see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +39,14 @@ pub struct End {
     pub addr: IpAddr,
     /// Port; `None` where not known yet, and for a listener's missing peer.
     pub port: Option<u16>,
+}
+
+impl End {
+    /// As users see it: a v4-mapped address is IPv4, and port 0 is none.
+    #[must_use]
+    pub fn of(addr: [u8; 16], port: u16) -> Self {
+        end(addr, port, canonical)
+    }
 }
 
 impl fmt::Display for End {
@@ -71,7 +78,7 @@ impl Task {
     /// The name without its padding.
     #[must_use]
     pub fn comm(&self) -> &[u8] {
-        self.comm.split(|byte| *byte == 0).next().unwrap_or_default()
+        name(&self.comm)
     }
 }
 
@@ -139,12 +146,6 @@ impl<'a> Row<'a> {
             task: None,
         }
     }
-
-    /// Time of day of the event.
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        self.clock.wall(self.event.time_ns)
-    }
 }
 
 fn end(addr: [u8; 16], port: u16, show: fn(Ipv6Addr) -> IpAddr) -> End {
@@ -152,7 +153,13 @@ fn end(addr: [u8; 16], port: u16, show: fn(Ipv6Addr) -> IpAddr) -> End {
 }
 
 fn canonical(addr: Ipv6Addr) -> IpAddr {
-    IpAddr::V6(addr).to_canonical()
+    let bits = addr.to_bits();
+    if bits >> 32 == 0xffff {
+        let octets = addr.octets();
+        IpAddr::V4(Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]))
+    } else {
+        IpAddr::V6(addr)
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::{
 };
 
 use caps::Capability;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 
 use crate::{
-    config::{Config, ReceiptFile},
+    config::{Config, ReceiptFile, Wanted},
     error::Error,
     pipeline::Pipeline,
     receipt::Receipt,
@@ -21,25 +21,24 @@ use crate::{
         survey::Survey,
     },
     stop::{Signals, Stop},
+    view::{Ending, top::console::Console},
 };
 
 /// Events were lost, or the kernel counted something else, and `--strict` was given.
-const INCOMPLETE: u8 = 3;
+pub(crate) const INCOMPLETE: u8 = 3;
+
+/// A connection was stuck, and `--exit-on-stuck` was given.
+const STUCK: u8 = 4;
 
 /// From this version on a program's maps can be read without any capability.
 const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
 
 /// Captures until something ends it, and prints the receipt.
 pub fn run(mut config: Config) -> Result<ExitCode, Error> {
-    // Before anything else: who is interrupted while loading ends as well as later.
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::system("starting the runtime"))?;
-    let signals = {
-        let _inside = runtime.enter();
-        Signals::new().map_err(Error::system("listening for signals"))?
-    };
+    if matches!(config.wanted, Wanted::Top(_)) {
+        Console::check()?;
+    }
+    let (runtime, signals) = listening()?;
     let mut attached = load::load(&config.kernel)?;
     log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), config.kernel.buffer);
     let survey = start_survey(&mut attached)?;
@@ -48,16 +47,7 @@ pub fn run(mut config: Config) -> Result<ExitCode, Error> {
     say::start();
     let receipt_file = config.receipt.take();
     let strict = config.strict;
-    let result = runtime.block_on(capture(attached, survey, config, signals));
-    // A write that nobody reads may still be under way: do not wait for it.
-    runtime.shutdown_background();
-    let (receipt, result) = match result {
-        Ok(ended) => ended,
-        Err(error) => {
-            say::finish();
-            return Err(error);
-        }
-    };
+    let (receipt, ending, result) = drive(runtime, capture(attached, survey, config, signals))?;
     say(&receipt);
     say::finish();
     if let Some(ReceiptFile { name, mut file }) = receipt_file {
@@ -65,12 +55,40 @@ pub fn run(mut config: Config) -> Result<ExitCode, Error> {
         writeln!(file, "{json}").map_err(|cause| Error::Receipt { name, cause })?;
     }
     result?;
+    if ending == Some(Ending::Stuck) {
+        return Ok(STUCK.into());
+    }
     let incomplete = strict && !receipt.is_complete();
     Ok(if incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
 }
 
+/// Runs a capture to its end.
+pub(crate) fn drive<T>(
+    runtime: Runtime,
+    capture: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let result = runtime.block_on(capture);
+    // A write that nobody reads may still be under way: do not wait for it.
+    runtime.shutdown_background();
+    result.inspect_err(|_| say::finish())
+}
+
+/// A runtime that hears signals. Before anything else: who is interrupted while loading ends as
+/// well as later.
+pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::system("starting the runtime"))?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new().map_err(Error::system("listening for signals"))?
+    };
+    Ok((runtime, signals))
+}
+
 /// Capabilities that this thread keeps: none, but on old kernels.
-fn kept() -> &'static [Capability] {
+pub(crate) fn kept() -> &'static [Capability] {
     match Version::running() {
         Some(version) if version >= READS_MAPS_UNPRIVILEGED => &[],
         _ => &[Capability::CAP_BPF],
@@ -94,8 +112,9 @@ async fn capture(
     survey: Option<Survey>,
     config: Config,
     signals: Signals,
-) -> Result<(Receipt, Result<(), Error>), Error> {
+) -> Result<(Receipt, Option<Ending>, Result<(), Error>), Error> {
     let duration = config.duration;
+    let takes_screen = matches!(config.wanted, Wanted::Top(_));
     let mut stop = Stop::new(signals);
     let mut pipeline = Pipeline::new(attached, survey, config)?;
     let is_begun = tokio::select! {
@@ -104,17 +123,20 @@ async fn capture(
     };
     let result = if is_begun {
         say("ready");
+        if takes_screen {
+            pipeline.open_console()?;
+        }
         stop.after(duration);
         pipeline.flow(&mut stop).await
     } else {
         Ok(())
     };
     let result = pipeline.finish(result, &mut stop).await;
-    Ok((pipeline.receipt(), tolerate_closed_pipe(result)))
+    Ok((pipeline.receipt(), pipeline.ending(), tolerate_closed_pipe(result)))
 }
 
 /// A reader that has seen enough is no failure.
-fn tolerate_closed_pipe(result: Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn tolerate_closed_pipe(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,

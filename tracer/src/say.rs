@@ -4,15 +4,16 @@
 //! cannot keep up with is dropped and counted, so that nothing waits for it.
 
 use std::{
+    collections::VecDeque,
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Messages that may wait.
@@ -23,9 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The way to the thread that writes, once there is one.
 static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
+/// What was said while the screen is another's, the latest last; `None` when it is not.
+static HELD: Mutex<Option<VecDeque<Held>>> = Mutex::new(None);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// Nobody reads: a write would never come back.
 static IS_STUCK: AtomicBool = AtomicBool::new(false);
+
+struct Held {
+    message: Vec<u8>,
+    at: Instant,
+}
+
+/// How long what was said last stays on a screen that is another's.
+const SHOWN: Duration = Duration::from_secs(10);
 
 struct Writer {
     messages: SyncSender<Vec<u8>>,
@@ -71,7 +82,37 @@ pub fn finish() {
     IS_STUCK.store(is_stuck, Ordering::Relaxed);
 }
 
+/// From now on the screen is another's: what is said is kept. Where standard error is no terminal
+/// nothing changes.
+pub fn hold() {
+    if io::stderr().is_terminal() {
+        lock(&HELD).get_or_insert_default();
+    }
+}
+
+/// What was said last while the screen is another's, if that is not long ago.
+#[must_use]
+pub fn held() -> Option<String> {
+    let held = lock(&HELD);
+    let last = held.as_ref()?.back().filter(|last| last.at.elapsed() < SHOWN)?;
+    Some(String::from_utf8_lossy(&last.message).trim_end().to_owned())
+}
+
+/// The screen is nobody's any more: what was kept is said.
+pub fn release() {
+    let held = lock(&HELD).take();
+    held.into_iter().flatten().for_each(|held| send(held.message));
+}
+
 fn send(message: Vec<u8>) {
+    if let Some(held) = &mut *lock(&HELD) {
+        if held.len() >= CAPACITY {
+            held.pop_front();
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+        held.push_back(Held { message, at: Instant::now() });
+        return;
+    }
     match &*writer() {
         Some(writer) => {
             if writer.messages.try_send(message).is_err() {
@@ -84,5 +125,9 @@ fn send(message: Vec<u8>) {
 }
 
 fn writer() -> MutexGuard<'static, Option<Writer>> {
-    WRITER.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&WRITER)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 use tracer_common::{Event, state};
 
 use crate::{
-    filter::{Filter, Judge, Verdict, story::StoryFilter},
+    filter::{Filter, Verdict, chosen::Chosen, story::StoryFilter},
     track::{
         Tracked,
-        connection::Role,
+        connection::{Connection, Role},
         cookie::{CookieMap, CookieSet},
     },
 };
@@ -28,8 +28,7 @@ const PASSED: usize = 1_000_000;
 /// Decides what is shown.
 #[derive(Debug)]
 pub struct Select {
-    judge: Option<Judge>,
-    story: StoryFilter,
+    chosen: Chosen,
     is_open: bool,
     /// Connections that have passed: what is shown from the beginning is shown to the end.
     passed: CookieSet,
@@ -43,12 +42,10 @@ impl Select {
     /// With these filters.
     #[must_use]
     pub fn new(filter: &Filter, story: StoryFilter) -> Self {
-        let judge = (!filter.is_open()).then(|| Judge::new(filter));
-        let is_open = judge.is_none() && story.is_open();
+        let chosen = Chosen::new(filter, story);
         Self {
-            judge,
-            story,
-            is_open,
+            is_open: chosen.is_open(),
+            chosen,
             passed: CookieSet::default(),
             waiting: CookieMap::default(),
             arrivals: VecDeque::new(),
@@ -72,12 +69,15 @@ impl Select {
             || (tracked.reason.is_some() && !tracked.connection.is_waiting);
         if is_over {
             self.passed.remove(&cookie);
-        } else if verdict == Verdict::Pass && self.story.may_change_its_mind() && self.passed.len() < PASSED {
+        } else if verdict == Verdict::Pass
+            && self.chosen.story.may_change_its_mind()
+            && self.passed.len() < PASSED
+        {
             self.passed.insert(cookie);
         }
         let beginning = if self.waiting.is_empty() { None } else { self.waiting.remove(&cookie) };
         for tracked in beginning.iter().flatten().chain([tracked]) {
-            if verdict == Verdict::Pass && self.story.selects_line(tracked) {
+            if verdict == Verdict::Pass && self.chosen.story.selects_line(tracked) {
                 show(tracked);
             } else if !tracked.is_silent {
                 self.filtered += 1;
@@ -89,7 +89,7 @@ impl Select {
     /// known. It and the connection's beginning are filtered.
     pub fn refuses(&mut self, event: &Event) -> bool {
         let refuses = event.old_state == state::SYN_SENT
-            && self.judge.as_ref().is_some_and(|judge| judge.judge(event) == Verdict::Fail);
+            && self.chosen.judge.as_ref().is_some_and(|judge| judge.judge(event) == Verdict::Fail);
         if refuses {
             let beginning = self.waiting.remove(&event.cookie).map_or(0, |waiting| waiting.len() as u64);
             self.filtered += 1 + beginning;
@@ -102,16 +102,23 @@ impl Select {
     #[must_use]
     pub fn wants(&self, sighting: &Event) -> bool {
         let is_listener = sighting.new_state == state::LISTEN;
-        is_listener || self.judge.as_ref().is_none_or(|judge| judge.judge(sighting) != Verdict::Fail)
+        is_listener || self.chosen.judge.as_ref().is_none_or(|judge| judge.judge(sighting) != Verdict::Fail)
+    }
+
+    /// Whether a connection that is there is one of those asked for, as far as is known by now. Filters
+    /// that choose transitions do not choose connections.
+    #[must_use]
+    pub fn holds(&self, connection: &Connection) -> bool {
+        self.is_open || self.passed.contains(&connection.cookie) || self.chosen.is_of(connection)
     }
 
     fn judge(&self, tracked: &Tracked) -> Verdict {
         if self.passed.contains(&tracked.event.cookie) {
             return Verdict::Pass;
         }
-        let constant = self.judge.as_ref().map_or(Verdict::Pass, |judge| judge.judge(&tracked.event));
+        let constant = self.chosen.judge.as_ref().map_or(Verdict::Pass, |judge| judge.judge(&tracked.event));
         // A listener is nobody's until it listens, and never changes hands unseen.
-        let story = match self.story.judge_connection(tracked) {
+        let story = match self.chosen.story.judge_connection(tracked) {
             Verdict::Undecided if tracked.connection.role == Role::Listener => Verdict::Fail,
             verdict => verdict,
         };

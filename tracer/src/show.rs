@@ -1,17 +1,18 @@
 //! From events to lines: exactly as they are, or as stories.
 
-use bytes::BytesMut;
+use std::time::Instant;
+
 use tracer_common::{Event, member::Member};
 
 use crate::{
     clock::Clock,
-    config::{Asked, Config},
+    config::{Config, Wanted},
     format::Format,
     row::Row,
     select::Select,
     source::kernel::survey::Census,
     track::{Sample, Tracked, Tracker},
-    view::{View, life::Life, log::Log},
+    view::{Ending, Scene, View, input::Input, life::Life, log::Log, summary::Summary, top::Top},
 };
 
 /// Events whose records are brought near together.
@@ -32,6 +33,35 @@ enum Teller {
     Story(Box<Story>),
 }
 
+/// The moment at which a view acts by itself.
+pub struct Now<'a> {
+    /// To translate times with.
+    pub clock: &'a Clock,
+    /// Up to when events have been told.
+    pub now_ns: u64,
+    /// Events lost so far; `None` if that cannot be read.
+    pub lost: Option<u64>,
+    /// Lines that may still be shown.
+    pub room: u64,
+    /// What was said last, while the screen is a view's.
+    pub message: Option<String>,
+}
+
+impl Now<'_> {
+    fn scene<'a>(&'a self, tracker: &'a mut Tracker, select: &'a Select) -> Scene<'a> {
+        let message = self.message.as_deref();
+        Scene {
+            tracker,
+            select,
+            clock: self.clock,
+            now_ns: self.now_ns,
+            lost: self.lost,
+            room: self.room,
+            message,
+        }
+    }
+}
+
 struct Story {
     tracker: Tracker,
     select: Select,
@@ -42,30 +72,34 @@ impl Show {
     /// As the configuration says, on a kernel that does not tell `absent`.
     #[must_use]
     pub fn new(config: Config, absent: &[Member]) -> Self {
-        let format = config.plan.format(absent);
-        let view: Box<dyn View> = match config.asked {
-            Asked::Raw => return Self { teller: Teller::Raw(format), shown: 0, sampled: 0, beyond: 0 },
-            Asked::Log => Box::new(Log::new(format)),
-            Asked::Life => Box::new(Life::new(format)),
+        let view: Box<dyn View> = match config.wanted {
+            Wanted::Raw(plan) => return Self::of(Teller::Raw(plan.format(absent))),
+            Wanted::Log(plan, watch) => Box::new(Log::new(plan.format(absent), watch)),
+            Wanted::Life(plan) => Box::new(Life::new(plan.format(absent))),
+            Wanted::Summary(options) => Box::new(Summary::new(&options)),
+            Wanted::Top(options) => Box::new(Top::new(options)),
         };
-        let story = Story {
+        Self::of(Teller::Story(Box::new(Story {
             tracker: Tracker::new(config.follows_waiting),
             select: Select::new(&config.kernel.filter, config.story),
             view,
-        };
-        Self { teller: Teller::Story(Box::new(story)), shown: 0, sampled: 0, beyond: 0 }
+        })))
+    }
+
+    fn of(teller: Teller) -> Self {
+        Self { teller, shown: 0, sampled: 0, beyond: 0 }
     }
 
     /// What comes before the first line.
-    pub fn begin(&mut self, out: &mut BytesMut) {
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
         match &mut self.teller {
             Teller::Raw(format) => format.begin(out),
             Teller::Story(story) => story.view.begin(out),
         }
     }
 
-    /// Appends the lines of these events, up to so many lines in all; gives how many it appended.
-    pub fn events(&mut self, events: &[Event], clock: &Clock, limit: Option<u64>, out: &mut BytesMut) -> u64 {
+    /// Shows these events, up to so many lines in all; gives how many lines it appended.
+    pub fn events(&mut self, events: &[Event], clock: &Clock, limit: Option<u64>, out: &mut Vec<u8>) -> u64 {
         let mut counter = Counter::new(self.shown, limit);
         match &mut self.teller {
             Teller::Raw(format) => {
@@ -77,11 +111,7 @@ impl Show {
             }
             Teller::Story(story) => {
                 let Story { tracker, select, view } = &mut **story;
-                let mut show = |tracked: &Tracked| {
-                    if view.shows(tracked) && counter.next() {
-                        view.show(&Row::told(tracked, clock), out);
-                    }
-                };
+                let mut show = showing(&mut **view, &mut counter, clock, out);
                 for group in events.chunks(WARM) {
                     tracker.warm(group);
                     for event in group {
@@ -97,22 +127,72 @@ impl Show {
         self.count(&counter)
     }
 
-    /// Appends the lines of what a sample proves; gives how many it appended.
-    pub fn sample(&mut self, sample: &Sample, clock: &Clock, limit: Option<u64>, out: &mut BytesMut) -> u64 {
+    /// Shows what a sample proves; gives how many lines it appended.
+    pub fn sample(&mut self, sample: &Sample, clock: &Clock, limit: Option<u64>, out: &mut Vec<u8>) -> u64 {
         let Teller::Story(story) = &mut self.teller else {
             return 0;
         };
         let Story { tracker, select, view } = &mut **story;
         let mut counter = Counter::new(self.shown, limit);
-        let mut show = |tracked: &Tracked| {
-            if view.shows(tracked) && counter.next() {
-                view.show(&Row::told(tracked, clock), out);
-            }
+        {
+            let mut show = showing(&mut **view, &mut counter, clock, out);
+            tracker.sample(sample, &mut |tracked| select.pass(tracked, &mut show));
+        }
+        self.sampled += counter.shown - self.shown;
+        self.count(&counter)
+    }
+
+    /// When the view wants to act by itself.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.view().and_then(View::due)
+    }
+
+    /// Lets the view act by itself; gives how many lines it appended.
+    pub fn act(&mut self, now: &Now<'_>, out: &mut Vec<u8>) -> u64 {
+        let Teller::Story(story) = &mut self.teller else {
+            return 0;
         };
-        tracker.sample(sample, &mut |tracked| select.pass(tracked, &mut show));
-        let lines = self.count(&counter);
+        let Story { tracker, select, view } = &mut **story;
+        let lines = view.act(now.scene(tracker, select), out);
+        self.shown += lines;
         self.sampled += lines;
         lines
+    }
+
+    /// Hands a key to the view.
+    pub fn input(&mut self, input: Input, now: &Now<'_>) {
+        if let Teller::Story(story) = &mut self.teller {
+            let Story { tracker, select, view } = &mut **story;
+            view.input(input, now.scene(tracker, select));
+        }
+    }
+
+    /// The view's last word.
+    pub fn end(&mut self, now: &Now<'_>, out: &mut Vec<u8>) {
+        if let Teller::Story(story) = &mut self.teller {
+            let Story { tracker, select, view } = &mut **story;
+            view.end(now.scene(tracker, select), out);
+        }
+    }
+
+    /// Why the view wants to end the capture, if it does.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        self.view().and_then(View::ending)
+    }
+
+    /// Whether what is shown are lines of output.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        self.view().is_none_or(View::has_lines)
+    }
+
+    fn view(&self) -> Option<&dyn View> {
+        match &self.teller {
+            Teller::Raw(_) => None,
+            Teller::Story(story) => Some(&*story.view),
+        }
     }
 
     /// Merges the sockets that were found, as far as they are of interest.
@@ -128,13 +208,13 @@ impl Show {
     }
 
     fn count(&mut self, counter: &Counter) -> u64 {
-        let lines = counter.shown - self.shown;
+        let shown = counter.shown - self.shown;
         self.shown = counter.shown;
         self.beyond += counter.beyond;
-        lines
+        if self.has_lines() { shown } else { 0 }
     }
 
-    /// Lines made so far.
+    /// Lines made so far, or transitions taken by a view without lines.
     #[must_use]
     pub fn shown(&self) -> u64 {
         self.shown
@@ -175,6 +255,20 @@ impl Show {
         match &mut self.teller {
             Teller::Raw(_) => None,
             Teller::Story(story) => Some(&mut story.tracker),
+        }
+    }
+}
+
+/// Shows what is of interest to the view, as far as there may be more.
+fn showing<'a>(
+    view: &'a mut dyn View,
+    counter: &'a mut Counter,
+    clock: &'a Clock,
+    out: &'a mut Vec<u8>,
+) -> impl FnMut(&Tracked) + 'a {
+    move |tracked| {
+        if view.shows(tracked) && counter.next() {
+            view.show(tracked, clock, out);
         }
     }
 }

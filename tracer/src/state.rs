@@ -25,6 +25,19 @@ const NAMES: [&str; 13] = [
     "NEW_SYN_RECV",
 ];
 
+/// The names in sixteen bytes each, and their lengths: see [`crate::format::line::Line::push_first`].
+static PADDED: [([u8; 16], usize); NAMES.len()] = {
+    let mut padded = [([0; 16], 0); NAMES.len()];
+    let mut number = 0;
+    while number < NAMES.len() {
+        let name = NAMES[number].as_bytes();
+        padded[number].1 = name.len();
+        padded[number].0.split_at_mut(name.len()).0.copy_from_slice(name);
+        number += 1;
+    }
+    padded
+};
+
 impl State {
     /// A client has sent its SYN.
     pub const SYN_SENT: Self = Self(state::SYN_SENT);
@@ -51,6 +64,12 @@ impl State {
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         self.is_known().then(|| NAMES[usize::from(self.0)])
+    }
+
+    /// The state's name in sixteen bytes, and how many of them are it.
+    #[must_use]
+    pub fn padded_name(self) -> Option<&'static ([u8; 16], usize)> {
+        self.is_known().then(|| &PADDED[usize::from(self.0)])
     }
 
     /// The kernel's number.

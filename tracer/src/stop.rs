@@ -1,19 +1,19 @@
 //! What ends a capture.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, task::Poll, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep},
 };
 
-use crate::timer::at;
+use crate::{error::Error, timer::at};
 
 /// After this a second signal means that somebody is impatient. Before, it is the same one again:
 /// `timeout` and terminals signal a process and its group at once.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Ctrl-C, SIGTERM and SIGHUP.
+/// Ctrl-C, SIGTERM, SIGHUP and SIGQUIT.
 pub struct Signals(Vec<Signal>);
 
 impl Signals {
@@ -21,7 +21,8 @@ impl Signals {
     /// does. Needs a tokio runtime around it.
     pub fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let kinds =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
         let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
         heard.map(signal).collect::<Result<_, _>>().map(Self)
     }
@@ -55,7 +56,7 @@ impl Stop {
     }
 
     /// Waits for somebody who does not want to wait for the end.
-    pub async fn impatience(&mut self) {
+    async fn impatience(&mut self) {
         sleep(ECHO).await;
         // What came up to here was an echo.
         let echo = tokio::time::timeout(Duration::ZERO, self.signal()).await;
@@ -63,13 +64,30 @@ impl Stop {
         self.signal().await;
     }
 
-    async fn signal(&mut self) {
-        std::future::poll_fn(|context| {
-            let heard = self.signals.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+    /// Lets what is left be done, unless somebody does not want to wait for it.
+    pub async fn unless_impatient(
+        &mut self,
+        rest: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            done = rest => done,
+            () = self.impatience() => Err(Error::CutShort("interrupted again: the rest is not written")),
+        }
     }
+
+    async fn signal(&mut self) {
+        any(&mut self.signals.0).await;
+    }
+}
+
+/// Waits for any of these signals.
+pub async fn any(signals: &mut [Signal]) {
+    std::future::poll_fn(|context| {
+        let heard = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if heard { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// The signals that are ignored, as bits from 1 on; none if the system does not say.

@@ -1,6 +1,6 @@
 //! Writing to standard output on a thread of its own: a reader that stops reading (a full pipe, a
-//! terminal on hold) stops neither signals nor the receipt. While a write is under way nothing is
-//! read; the ring buffer holds what comes, and what it cannot hold is counted.
+//! terminal on hold) stops neither signals nor the receipt. While a write is under way a mebibyte of
+//! lines collects at most; the ring buffer holds what comes then, and what it cannot hold is counted.
 
 use std::{
     fs::File,
@@ -10,14 +10,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     task::JoinHandle,
+    time::sleep,
 };
+
+use crate::error::Error;
+
+/// How long standard output may take nothing, once the capture has ended, before it is given up.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Bytes handed over at once: small enough to see whether a slow reader reads at all.
 const CHUNK: usize = 65_536;
@@ -28,6 +34,8 @@ pub struct Output {
     /// Tells when the reader of a pipe goes; there is none for files and terminals.
     hang_up: Option<AsyncFd<File>>,
     write: Option<JoinHandle<Written>>,
+    /// Memory for the next write, while this one is under way.
+    spare: Vec<u8>,
     /// Bytes taken so far.
     progress: Arc<AtomicU64>,
     /// Lines under way.
@@ -36,8 +44,8 @@ pub struct Output {
     unwritten: u64,
 }
 
-/// How a write went: lines that were not taken, and why.
-type Written = (u64, io::Result<()>);
+/// How a write went: its memory, lines that were not taken, and why.
+type Written = (Vec<u8>, u64, io::Result<()>);
 
 impl Output {
     /// Takes standard output. Needs a tokio runtime around it.
@@ -51,6 +59,7 @@ impl Output {
             stdout: Arc::new(stdout),
             hang_up,
             write: None,
+            spare: Vec::new(),
             progress: Arc::default(),
             lines: 0,
             written: 0,
@@ -60,16 +69,19 @@ impl Output {
 
     /// Starts to write `bytes`, which hold so many lines, and leaves them empty. Nothing may be
     /// under way.
-    pub fn start(&mut self, bytes: &mut BytesMut, lines: u64) {
+    pub fn start(&mut self, bytes: &mut Vec<u8>, lines: u64) {
         if bytes.is_empty() {
             return;
         }
         debug_assert!(self.write.is_none(), "one write at a time");
-        // The memory comes back when the write drops its half.
-        let bytes = bytes.split().freeze();
+        let mut bytes = std::mem::replace(bytes, std::mem::take(&mut self.spare));
         let (stdout, progress) = (Arc::clone(&self.stdout), Arc::clone(&self.progress));
         self.lines = lines;
-        self.write = Some(tokio::task::spawn_blocking(move || write_all(&stdout, &bytes, &progress)));
+        self.write = Some(tokio::task::spawn_blocking(move || {
+            let (unwritten, result) = write_all(&stdout, &bytes, &progress);
+            bytes.clear();
+            (bytes, unwritten, result)
+        }));
     }
 
     /// Whether a write is under way.
@@ -83,12 +95,29 @@ impl Output {
         let Some(write) = &mut self.write else {
             return Ok(());
         };
-        let (unwritten, result) = write.await.map_err(io::Error::other)?;
+        let (spare, unwritten, result) = write.await.map_err(io::Error::other)?;
         self.write = None;
+        self.spare = spare;
         self.written += self.lines - unwritten.min(self.lines);
         self.unwritten += unwritten.min(self.lines);
         self.lines = 0;
         result
+    }
+
+    /// Waits for the write under way as long as somebody reads.
+    pub async fn patience(&mut self) -> Result<(), Error> {
+        loop {
+            let before = self.progress();
+            tokio::select! {
+                written = self.idle() => return written.map_err(Error::Output),
+                () = sleep(LAST_WRITE) => {}
+            }
+            if self.progress() == before {
+                return Err(Error::CutShort(
+                    "standard output has taken nothing for five seconds: giving it up",
+                ));
+            }
+        }
     }
 
     /// Waits for the write under way; with none, for the day when nobody can read any more. A write
@@ -131,8 +160,8 @@ impl Output {
     }
 }
 
-fn write_all(mut stdout: &File, bytes: &Bytes, progress: &AtomicU64) -> Written {
-    let mut rest = &bytes[..];
+fn write_all(mut stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io::Result<()>) {
+    let mut rest = bytes;
     while !rest.is_empty() {
         match stdout.write(&rest[..rest.len().min(CHUNK)]) {
             Ok(0) => return (lines(rest), Err(io::ErrorKind::WriteZero.into())),

@@ -28,7 +28,7 @@ const TIMES: u64 = 1_000_000;
 
 fn any_event() -> impl Strategy<Value = Event> {
     (
-        (0..COOKIES, 0..TIMES, 0_u8..15, 0_u8..15),
+        (1..=COOKIES, 0..TIMES, 0_u8..15, 0_u8..15),
         (
             0_u16..3,
             0_u16..3,
@@ -112,9 +112,9 @@ fn any_stream() -> impl Strategy<Value = Vec<Step>> {
     let other = prop_oneof![
         3 => any_event().prop_map(Step::Event),
         1 => prop::collection::vec(any_event(), 0..4).prop_map(Step::Sighted),
-        1 => (0..TIMES, prop::collection::vec((0..COOKIES, 0_u8..15), 0..4), any::<bool>())
+        1 => (0..TIMES, prop::collection::vec((1..=COOKIES, 0_u8..15), 0..4), any::<bool>())
             .prop_map(|(from_ns, found, is_gone)| Step::Sample { from_ns, found, is_gone }),
-        1 => (0..TIMES, prop::collection::vec(0..COOKIES, 0..4))
+        1 => (0..TIMES, prop::collection::vec(1..=COOKIES, 0..4))
             .prop_map(|(from_ns, found)| Step::Retire { from_ns, found }),
         1 => (0..TIMES).prop_map(Step::Lost),
     ];
@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn memory_does_not_grow_with_what_is_over() {
     let mut tracker = Tracker::new(false);
-    for cookie in 0..1_000_000 {
+    for cookie in 1..=1_000_000 {
         for (index, (old_state, new_state)) in LIVES[1].iter().enumerate() {
             let mut event = Event::new_zeroed();
             event.family = AF_INET;

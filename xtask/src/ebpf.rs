@@ -33,9 +33,10 @@ impl Args {
 }
 
 /// An object: its file, and the arguments that build it.
-const OBJECTS: [(&str, &[&str]); 3] = [
-    ("transitions.bpf.o", &["--bin", "tracer-transitions"]),
-    ("transitions-debug.bpf.o", &["--bin", "tracer-transitions", "--features", "log"]),
+const OBJECTS: [(&str, &[&str]); 4] = [
+    ("transitions.bpf.o", &["--bin", "tracer-transitions", "--features", "hook"]),
+    ("transitions-debug.bpf.o", &["--bin", "tracer-transitions", "--features", "hook,log"]),
+    ("summary.bpf.o", &["--bin", "tracer-summary", "--features", "hook"]),
     ("sockets.bpf.o", &["--bin", "tracer-sockets"]),
 ];
 

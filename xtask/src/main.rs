@@ -1,7 +1,10 @@
 //! `cargo xtask`: what a developer of tracer does, a verb for each.
 
+mod bench;
 mod command;
 mod ebpf;
+mod instructions;
+mod man;
 mod run;
 mod setup;
 mod test;
@@ -20,6 +23,12 @@ enum Verb {
     Test(test::Args),
     /// Build the kernel side and commit it into tracer/bpf
     Ebpf(ebpf::Args),
+    /// Measure what tracer costs, beside what others cost
+    Bench(bench::Args),
+    /// Count the instructions that an event takes, and compare with those that are kept
+    Instructions(instructions::Args),
+    /// Make the man pages, from the definition of the command line
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -27,6 +36,9 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::test(&args),
         Verb::Ebpf(args) => ebpf::ebpf(&args),
+        Verb::Bench(args) => bench::bench(&args),
+        Verb::Instructions(args) => instructions::instructions(&args),
+        Verb::Man(args) => man::man(&args),
     };
     match result {
         Ok(code) => code,
@@ -35,6 +47,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The workspace's folder.

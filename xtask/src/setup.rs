@@ -27,7 +27,14 @@ pub(crate) const TESTS: &[&str] = &[
     "libcap2-bin",
     "nftables",
     "procps",
+    "tmux",
+    "zsh",
+    "fish",
+    "groff-base",
 ];
+
+/// For the bench: a compiler for the C programs that tracer is measured against, and bpftrace.
+pub(crate) const BENCH: &[&str] = &["clang-22", "libbpf-dev", "bpftool", "bpftrace"];
 
 /// The linker's version goes with [`EBPF`]'s LLVM.
 const BPF_LINKER: &str = "0.13.0";

@@ -8,8 +8,9 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    bench,
     command::{cargo, is_root, output, run},
-    ebpf, root, setup,
+    ebpf, instructions, root, setup,
 };
 
 /// Arguments of `test`.
@@ -30,6 +31,8 @@ const STEPS: &[Step] = &[
     ("kernel objects are fresh", objects),
     ("build", build),
     ("scale, as it ships", scale),
+    ("instructions an event", instructions),
+    ("the bench, in short", bench::in_short),
 ];
 
 /// Runs everything. A test that cannot run fails.
@@ -101,6 +104,10 @@ fn scale() -> Result<()> {
         "--test",
         "scale",
     ]))
+}
+
+fn instructions() -> Result<()> {
+    instructions::instructions(&instructions::Args::check()).map(drop)
 }
 
 /// One at a time: the tracer sees the whole host, so a test would see another's traffic.

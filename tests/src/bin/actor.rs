@@ -24,6 +24,9 @@ fn main() {
         }
         ["prefork", address] => prefork(address),
         ["worker"] => {
+            // A test that fails kills the parent alone.
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+                .expect("a wish");
             call_yourself("worker");
             answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
         }

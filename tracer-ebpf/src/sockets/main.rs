@@ -98,6 +98,21 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
     0
 }
 
+/// A full socket of a network namespace; others cost nothing.
+#[unsafe(link_section = "iter/tcp")]
+#[unsafe(no_mangle)]
+extern "C" fn live(context: *const Tcp) -> i32 {
+    // SAFETY: as in `holders`.
+    let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
+    if socket.is_null() {
+        return 0;
+    }
+    if let Some(sock) = Sock::tcp(socket) {
+        write(meta, &full(sock));
+    }
+    0
+}
+
 /// A timewait socket of a network namespace; others cost nothing.
 #[unsafe(link_section = "iter/tcp")]
 #[unsafe(no_mangle)]

@@ -3,8 +3,6 @@
 
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
-#![allow(unstable_features, reason = "inline assembly for this target has no other way")]
 
 mod deliver;
 mod select;
@@ -20,36 +18,30 @@ use tracer_common::{
     state,
 };
 
-use tracer_ebpf::sock::{Sock, Task, is_listener};
+use tracer_ebpf::{
+    hook::{self, count::count, select::Filters},
+    sock::{Sock, Task, is_listener},
+};
 
-use crate::select::Stage;
+use crate::{deliver::Ring, select::Stage};
 
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    deliver::set_busy(true);
-    let result = report::<true>(&ctx);
-    deliver::set_busy(false);
-    result
+    hook::first(|| report::<true>(&ctx))
 }
 
-/// Since 6.2 the kernel skips a program that would interrupt itself on a CPU: a softirq in the
-/// middle of a task's event would go unseen. This one, behind the first on the same hook, reports
-/// what happens while the first is busy, and nothing else.
+/// What happens while the first is busy.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    if !deliver::is_busy() {
-        return 0;
-    }
-    deliver::count(Counter::Nested);
-    report::<false>(&ctx)
+    hook::nested(|| report::<false>(&ctx))
 }
 
 /// `SAYS`: with diagnostics, in the debug object.
 #[inline(always)]
-fn report<const SAYS: bool>(ctx: &BtfTracePointContext) -> i32 {
+fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
     let Some(sock) = Sock::tcp(ctx.arg(0)) else {
-        return 0; // MPTCP or SCTP
+        return; // MPTCP or SCTP
     };
     let old_state: i32 = ctx.arg(1);
     let new_state: i32 = ctx.arg(2);
@@ -61,19 +53,24 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) -> i32 {
         leaves_syn_sent: old_state == i32::from(state::SYN_SENT),
         is_listener: is_listener(old_state, new_state),
     };
-    if !select::selects(&ends, netns, &stage) {
-        deliver::count(Counter::Filtered);
-        return 0;
+    let filters = Filters::load();
+    if !select::selects(&filters, &ends, netns, &stage) {
+        count(Counter::Filtered);
+        return;
     }
     let (recv_queue, send_queue) = sock.queues(old_state, new_state);
 
-    let Some(mut entry) = deliver::reserve() else {
-        deliver::count(Counter::Lost);
+    let Some(ring) = Ring::of_this_cpu() else {
+        count(Counter::Lost);
+        return;
+    };
+    let Some(mut entry) = ring.reserve() else {
+        count(Counter::Lost);
         #[cfg(feature = "log")]
         if SAYS {
             aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
         }
-        return 0;
+        return;
     };
     // Taken after the reservation: whatever user space has not seen yet when it looks is younger
     // than its look, so it can put events into order without guessing.
@@ -91,7 +88,7 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) -> i32 {
         (&raw mut (*event).bytes_received).write(sock.bytes_received());
         (&raw mut (*event).local_addr).cast::<[u32; 4]>().write(ends.local_addr);
         (&raw mut (*event).remote_addr).cast::<[u32; 4]>().write(ends.remote_addr);
-        if select::tells_stories() {
+        if filters.for_stories() {
             // A thread may call itself what it likes; the owner is the process.
             let task = Task(helpers::bpf_get_current_task_btf().cast_const().cast());
             (&raw mut (*event).comm).write(task.comm());
@@ -130,6 +127,5 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) -> i32 {
             netns
         );
     }
-    entry.submit(deliver::wakeup(time_ns));
-    0
+    entry.submit(ring.wakeup(time_ns));
 }

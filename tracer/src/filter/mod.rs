@@ -3,6 +3,7 @@
 //! same test where the kernel lets things pass that it cannot decide.
 
 pub mod addrs;
+pub mod chosen;
 pub mod netns;
 pub mod ports;
 pub mod story;

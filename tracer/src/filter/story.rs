@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 use crate::{
     filter::Verdict,
     state::State,
-    track::{Tracked, reason::Reason},
+    track::{Tracked, connection::Connection, reason::Reason},
 };
 
 /// All of them. Different ones are ANDed, values of one are ORed; none asks for nothing.
@@ -56,34 +56,49 @@ impl StoryFilter {
     /// against it.
     #[must_use]
     pub fn judge_connection(&self, tracked: &Tracked) -> Verdict {
-        let connection = &tracked.connection;
-        let owner = &connection.owner;
-        let is_of = |comms: &[WildMatch]| {
-            let name = String::from_utf8_lossy(owner.comm());
-            comms.iter().any(|pattern| pattern.matches(&name))
-        };
-        let passes = (self.uids.is_empty() || self.uids.contains(&connection.uid))
-            && (self.cgroups.is_empty() || self.cgroups.contains(&connection.cgroup))
-            && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
-            && (self.comms.is_empty() || (owner.is_known() && is_of(&self.comms)));
         let is_over = tracked.reason.is_some() || tracked.event.new_state == number::CLOSE;
-        match (passes, is_over) {
+        match (self.selects_owner(&tracked.connection), is_over) {
             (true, _) => Verdict::Pass,
             (false, true) => Verdict::Fail,
             (false, false) => Verdict::Undecided,
         }
     }
 
+    /// Whether a state is one of those asked for.
+    #[must_use]
+    pub fn selects_state(&self, state: u8) -> bool {
+        self.states.is_empty() || self.states.contains(&State::from_kernel(state))
+    }
+
+    /// Whether an end is for one of the reasons asked for.
+    #[must_use]
+    pub fn selects_reason(&self, reason: Option<Reason>) -> bool {
+        self.reasons.is_empty() || reason.is_some_and(|reason| self.reasons.contains(&reason))
+    }
+
+    /// Whether a connection is of an owner, user and cgroup that are asked for, by what is known now.
+    #[must_use]
+    pub fn selects_owner(&self, connection: &Connection) -> bool {
+        let owner = &connection.owner;
+        let is_of = |comms: &[WildMatch]| {
+            let name = String::from_utf8_lossy(owner.comm());
+            comms.iter().any(|pattern| pattern.matches(&name))
+        };
+        (self.uids.is_empty() || self.uids.contains(&connection.uid))
+            && (self.cgroups.is_empty() || self.cgroups.contains(&connection.cgroup))
+            && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
+            && (self.comms.is_empty() || (owner.is_known() && is_of(&self.comms)))
+    }
+
     /// Whether the line passes.
     #[must_use]
     pub fn selects_line(&self, tracked: &Tracked) -> bool {
-        let old = State::from_kernel(tracked.event.old_state);
-        let new = State::from_kernel(tracked.event.new_state);
-        let is_state = self.states.is_empty() || self.states.contains(&old) || self.states.contains(&new);
-        let is_transition = self.transitions.is_empty() || self.transitions.contains(&(old, new));
-        let is_reason =
-            self.reasons.is_empty() || tracked.reason.is_some_and(|reason| self.reasons.contains(&reason));
-        is_state && is_transition && is_reason
+        let (old, new) = (tracked.event.old_state, tracked.event.new_state);
+        let transition = (State::from_kernel(old), State::from_kernel(new));
+        let is_transition = self.transitions.is_empty() || self.transitions.contains(&transition);
+        (self.selects_state(old) || self.selects_state(new))
+            && is_transition
+            && self.selects_reason(tracked.reason)
     }
 }
 
@@ -105,7 +120,8 @@ pub fn cgroups(path: &Path) -> Result<HashSet<u64>, String> {
 }
 
 /// Where the v2 hierarchy is mounted.
-fn hierarchy() -> Option<std::path::PathBuf> {
+#[must_use]
+pub fn hierarchy() -> Option<std::path::PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
     let mut fields = mounts.lines().map(|line| line.split(' '));
     fields.find_map(|mut line| {

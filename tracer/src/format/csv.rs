@@ -1,70 +1,87 @@
 //! Comma-separated values, RFC 4180, with the keys as header.
 
-use std::fmt::Write as _;
-
-use bytes::{BufMut as _, BytesMut};
+use tracer_common::event::COMM_LEN;
 
 use crate::{
-    escape::push_escaped,
+    digits::{push_addr, push_end, push_micros, push_uint},
+    escape::{escaped, is_plain, name},
     fields::Value,
-    format::{Column, Format, micros},
+    format::{
+        Column, Format,
+        line::{Line, ROOM},
+        push_errno, push_state,
+        second::Seconds,
+    },
     row::Row,
 };
 
 /// Writes CSV.
 pub struct Csv {
     columns: Vec<Column>,
-    cell: String,
+    seconds: Seconds,
+    room: [u8; ROOM],
 }
 
 impl Csv {
     /// With these columns.
     #[must_use]
     pub fn new(columns: Vec<Column>) -> Self {
-        Self { columns, cell: String::new() }
+        Self { columns, seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
 
 impl Format for Csv {
-    fn begin(&mut self, out: &mut BytesMut) {
-        let mut writer = csv::Writer::from_writer(out.writer());
-        // Memory does not refuse bytes.
-        let _ = writer.write_record(self.columns.iter().map(|column| column.field.key));
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        let keys: Vec<_> = self.columns.iter().map(|column| column.field.key).collect();
+        out.extend_from_slice(keys.join(",").as_bytes());
+        out.push(b'\n');
     }
 
-    fn line(&mut self, row: &Row<'_>, out: &mut BytesMut) {
-        let mut writer = csv::Writer::from_writer(out.writer());
+    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let mut line = Line::new(&mut self.room);
         for column in &self.columns {
-            self.cell.clear();
-            push_cell(&mut self.cell, &column.value(row));
-            let _ = writer.write_field(&self.cell);
+            line = push_value(line, &column.value(row), &mut self.seconds).push(b',');
         }
-        let _ = writer.write_record(None::<&[u8]>);
-        let _ = writer.flush();
+        // The line's end takes the place of the last comma; a line with nothing in it would be none.
+        let len = line.len().saturating_sub(1);
+        let line = line.truncated(len);
+        let line = if line.is_empty() { line.push_all(b"\"\"") } else { line };
+        out.extend_from_slice(line.push(b'\n').as_bytes());
     }
 }
 
-/// A value without quotes; an absent one is empty. Text from outside is escaped, so that a line
-/// stays a line for tools that do not read quotes.
-fn push_cell(cell: &mut String, value: &Value<'_>) {
-    // Writing into a String cannot fail.
-    let _ = match value {
-        Value::Null => Ok(()),
-        Value::Uint(number) => write!(cell, "{number}"),
-        Value::Bool(truth) => write!(cell, "{truth}"),
-        Value::Lasted(ns) | Value::LastedAbout(ns, _) => write!(cell, "{}", micros(*ns)),
-        Value::Lived(states) => states.iter().enumerate().try_for_each(|(index, (state, ns))| {
-            let blank = if index == 0 { "" } else { " " };
-            write!(cell, "{blank}{state}={}", micros(*ns))
-        }),
-        Value::Word(word) => write!(cell, "{word}"),
-        Value::Text(bytes) => {
-            push_escaped(cell, bytes);
-            Ok(())
+/// A value; an absent one is empty.
+fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
+    match value {
+        Value::Null => line,
+        Value::Uint(number) => push_uint(line, *number),
+        Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
+        Value::Lasted(ns) | Value::LastedAbout(ns, _) | Value::LastedAtLeast(ns) => push_micros(line, *ns),
+        Value::Lived(connection) => {
+            connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
+                let line = line.push_all(if index == 0 { b"" } else { b" " });
+                push_micros(line.push_all(state.as_bytes()).push(b'='), ns)
+            })
         }
-        Value::Time(time, _) => write!(cell, "{time:.9}"),
-        Value::State(state) | Value::Became(state, _) => write!(cell, "{state}"),
-        Value::Addr(addr) => write!(cell, "{addr}"),
-        Value::End(end) => write!(cell, "{end}"),
-    };
+        Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Name(comm) => push_name(line, comm),
+        Value::Errno(errno) => push_errno(line, *errno),
+        Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
+        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
+        Value::Addr(addr) => push_addr(line, *addr),
+        Value::End(end) => push_end(line, *end),
+    }
+}
+
+/// Text from outside is escaped, so that a line stays a line for tools that do not read quotes.
+fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
+    let name = name(comm);
+    if is_plain(name) {
+        return line.push_first(comm, name.len());
+    }
+    let text = escaped(name);
+    if !text.contains(['"', ',']) {
+        return line.push_all(text.as_bytes());
+    }
+    line.push(b'"').push_all(text.replace('"', "\"\"").as_bytes()).push(b'"')
 }

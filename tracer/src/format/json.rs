@@ -2,74 +2,112 @@
 
 use std::io;
 
-use bytes::{BufMut as _, BytesMut};
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::Serialize as _;
 use serde_json::ser::{CompactFormatter, Formatter};
+use tracer_common::event::COMM_LEN;
 
 use crate::{
-    escape::is_hostile,
+    digits::{push_addr, push_end, push_micros, push_uint},
+    escape::{is_hostile, is_plain, name},
     fields::Value,
-    format::{Column, Format, micros},
+    format::{
+        Column, Format,
+        line::{Line, ROOM},
+        push_errno, push_state,
+        second::Seconds,
+    },
     row::Row,
 };
 
 /// Writes JSON.
 pub struct Json {
-    columns: Vec<Column>,
+    columns: Vec<(Key, Column)>,
+    seconds: Seconds,
+    room: [u8; ROOM],
+}
+
+/// What stands before a value: see [`Line::push_first`] for why it is not a string.
+struct Key {
+    text: [u8; 32],
+    len: usize,
+}
+
+impl Key {
+    /// Keys are words of ours, shorter than this, and nothing in them has to be escaped.
+    fn new(key: &str, is_first: bool) -> Self {
+        let mut text = [0; 32];
+        let key = format!("{}\"{key}\":", if is_first { '{' } else { ',' });
+        text[..key.len()].copy_from_slice(key.as_bytes());
+        Self { text, len: key.len() }
+    }
 }
 
 impl Json {
     /// With these columns as keys.
     #[must_use]
     pub fn new(columns: Vec<Column>) -> Self {
-        Self { columns }
+        let columns = columns.into_iter().enumerate();
+        let keyed = columns.map(|(index, column)| (Key::new(column.field.key, index == 0), column));
+        Self { columns: keyed.collect(), seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
 
 impl Format for Json {
-    fn begin(&mut self, _: &mut BytesMut) {}
+    fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn line(&mut self, row: &Row<'_>, out: &mut BytesMut) {
-        let mut serializer = serde_json::Serializer::with_formatter((&mut *out).writer(), Safe);
-        // Memory does not refuse bytes, and values are plain.
-        let _ = Line { columns: &self.columns, row }.serialize(&mut serializer);
-        out.put_u8(b'\n');
-    }
-}
-
-struct Line<'a> {
-    columns: &'a [Column],
-    row: &'a Row<'a>,
-}
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.columns.len()))?;
-        for column in self.columns {
-            map.serialize_entry(column.field.key, &column.value(self.row))?;
+    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let mut line = Line::new(&mut self.room);
+        for (key, column) in &self.columns {
+            line = line.push_first(&key.text, key.len);
+            line = push_value(line, &column.value(row), &mut self.seconds);
         }
-        map.end()
+        out.extend_from_slice(line.push_first(b"}\n", 2).as_bytes());
     }
 }
 
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_none(),
-            Self::Uint(number) => serializer.serialize_u64(*number),
-            Self::Bool(truth) => serializer.serialize_bool(*truth),
-            Self::Lasted(ns) | Self::LastedAbout(ns, _) => serializer.serialize_f64(micros(*ns)),
-            Self::Lived(states) => {
-                serializer.collect_map(states.iter().map(|(state, ns)| (state, micros(*ns))))
-            }
-            Self::Word(word) => serializer.serialize_str(word),
-            Self::Text(bytes) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
-            Self::Time(time, _) => serializer.collect_str(&format_args!("{time:.9}")),
-            Self::State(state) | Self::Became(state, _) => serializer.collect_str(state),
-            Self::Addr(addr) => serializer.collect_str(addr),
-            Self::End(end) => serializer.collect_str(end),
+fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
+    match value {
+        Value::Null => line.push_first(b"null", 4),
+        Value::Uint(number) => push_uint(line, *number),
+        Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
+        Value::Lasted(ns) | Value::LastedAbout(ns, _) | Value::LastedAtLeast(ns) => push_micros(line, *ns),
+        Value::Lived(connection) => {
+            let states = connection.lived().enumerate();
+            let line = states.fold(line.push(b'{'), |line, (index, (state, ns))| {
+                let line = line.push_all(if index == 0 { b"\"" } else { b",\"" });
+                push_micros(line.push_all(state.as_bytes()).push_first(b"\":", 2), ns)
+            });
+            line.push(b'}')
         }
+        Value::Name(comm) => push_name(line, comm),
+        quoted => push_quoted(line.push(b'"'), quoted, seconds).push(b'"'),
     }
+}
+
+/// What is text in JSON, and of which nothing has to be escaped.
+#[inline]
+fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
+    match value {
+        Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Errno(errno) => push_errno(line, *errno),
+        Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
+        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
+        Value::Addr(addr) => push_addr(line, *addr),
+        Value::End(end) => push_end(line, *end),
+        _ => line,
+    }
+}
+
+fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
+    let name = name(comm);
+    if is_plain(name) {
+        return line.push(b'"').push_first(comm, name.len()).push(b'"');
+    }
+    let mut escaped = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
+    // Memory does not refuse bytes.
+    let _ = String::from_utf8_lossy(name).serialize(&mut serializer);
+    line.push_all(&escaped)
 }
 
 /// Escapes, beside what JSON demands, what a terminal would obey: JSON is looked at too.
@@ -99,34 +137,24 @@ impl Formatter for Safe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
 
-    fn json(value: &Value<'_>) -> String {
-        let mut out = Vec::new();
-        value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Safe)).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    fn text(bytes: &[u8]) -> Value<'_> {
-        Value::Text(Cow::Borrowed(bytes))
+    fn json(name: &[u8]) -> String {
+        let (mut room, mut comm) = ([0; ROOM], [0; COMM_LEN]);
+        comm[..name.len()].copy_from_slice(name);
+        let line = push_name(Line::new(&mut room), &comm);
+        String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }
 
     #[test]
     fn hostile_text_stays_data() {
         let name = "\x1b[2J\"\\\n\u{7f}\u{9b}\u{202e},x";
-        let written = json(&text(name.as_bytes()));
+        let written = json(name.as_bytes());
         assert!(written.chars().all(|c| !is_hostile(c)), "{written}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), name);
     }
 
     #[test]
     fn bytes_that_are_no_text_do_not_break_it() {
-        assert_eq!(json(&text(b"a\xff")), "\"a\u{fffd}\"");
-    }
-
-    #[test]
-    fn times_have_nanoseconds() {
-        let time = jiff::Timestamp::new(1_700_000_000, 5).unwrap();
-        assert_eq!(json(&Value::Time(time, 0)), "\"2023-11-14T22:13:20.000000005Z\"");
+        assert_eq!(json(b"a\xff"), "\"a\u{fffd}\"");
     }
 }

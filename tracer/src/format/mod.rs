@@ -2,27 +2,31 @@
 
 pub mod csv;
 pub mod json;
+pub mod line;
+pub mod second;
 pub mod text;
 
-use bytes::BytesMut;
 use tracer_common::member::Member;
 
 use crate::{
+    digits::push_uint,
     fields::{FIELDS, Field, Shown, Value},
     format::{
         csv::Csv,
         json::Json,
+        line::Line,
         text::{Style, Text},
     },
     row::Row,
+    state::State,
 };
 
 /// A format turns rows into bytes; it does no I/O and cannot fail.
 pub trait Format {
     /// What comes before the first line.
-    fn begin(&mut self, out: &mut BytesMut);
+    fn begin(&mut self, out: &mut Vec<u8>);
     /// One line.
-    fn line(&mut self, row: &Row<'_>, out: &mut BytesMut);
+    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>);
 }
 
 /// A column to show.
@@ -84,10 +88,66 @@ impl Plan {
     }
 }
 
-/// Microseconds with nanoseconds as fraction.
-fn micros(ns: u64) -> f64 {
-    // Exact up to 104 days; beyond that the last digits of nanoseconds do not matter.
-    #[allow(clippy::cast_precision_loss)]
-    let micros = ns as f64 / 1000.0;
-    micros
+/// A state's name, or its number if it has none.
+fn push_state(line: Line<'_>, state: State) -> Line<'_> {
+    match state.padded_name() {
+        Some((name, len)) => line.push_first(name, *len),
+        None => line.push_all(state.to_string().as_bytes()),
+    }
+}
+
+/// An error that has no name here.
+fn push_errno(line: Line<'_>, errno: u16) -> Line<'_> {
+    push_uint(line.push(b'E'), u64::from(errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        format::{line::ROOM, text::TimeFormat},
+        track::{Tracked, Tracker, connection::LIVED_STATES},
+    };
+    use tracer_common::{Event, event::AF_INET6, state as number};
+    use zerocopy::FromBytes as _;
+
+    /// Everything at once, and as long as it can be.
+    fn longest() -> Tracked {
+        let mut event = Event::read_from_bytes(&[0xff; size_of::<Event>()]).unwrap();
+        event.family = AF_INET6;
+        // Escaped they take six signs each.
+        event.comm = [1; 16];
+        (event.old_state, event.new_state) = (number::ESTABLISHED, number::CLOSE);
+        let mut tracker = Tracker::new(true);
+        let mut longest = None;
+        // All states that time is spent in, as no connection goes through them.
+        let mut way = vec![number::CLOSE];
+        way.extend(LIVED_STATES);
+        way.push(number::CLOSE);
+        for (step, states) in way.windows(2).enumerate() {
+            let time_ns = (u64::MAX >> 4) * step as u64;
+            let event = Event { time_ns, old_state: states[0], new_state: states[1], ..event };
+            tracker.event(&event, &mut |tracked| longest = Some(*tracked));
+        }
+        longest.unwrap()
+    }
+
+    #[test]
+    fn the_longest_line_has_room() {
+        let tracked = longest();
+        for kind in [Kind::Text, Kind::Json, Kind::Csv] {
+            let style = Style { time: TimeFormat::Unix, colour: true, precise: true };
+            let columns = Some(FIELDS.iter().collect());
+            let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
+            let mut out = Vec::new();
+            let mut format = Plan { kind, columns, place, style }.format(&[]);
+            format.line(&Row::told(&tracked, &Clock::new()), &mut out);
+            let line = out.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
+            assert!(line.len() < ROOM / 2, "{} bytes of {kind:?}", line.len());
+            if kind == Kind::Json {
+                serde_json::from_slice::<serde_json::Value>(line).unwrap();
+            }
+        }
+    }
 }

@@ -1,18 +1,24 @@
 //! Aligned columns for people.
 
-use std::fmt::Write as _;
-
-use anstyle::AnsiColor;
-use bytes::{BufMut as _, BytesMut};
-use jiff::{Timestamp, tz::TimeZone};
-use tracer_common::state as number;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use jiff::tz::TimeZone;
+use tracer_common::event::COMM_LEN;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    escape::push_escaped,
+    digits::{push_addr, push_end, push_six, push_three, push_uint},
+    escape::{escaped, is_plain, name},
     fields::{Layout, Value},
-    format::{Column, Format},
+    fit::shorten,
+    format::{
+        Column, Format,
+        line::{Line, ROOM},
+        push_errno, push_state,
+        second::Seconds,
+    },
+    lasted::{push_about, push_lasted},
+    palette,
     row::Row,
+    stuck::waits_for,
 };
 
 /// How times of day are shown.
@@ -48,10 +54,10 @@ pub struct Text {
     columns: Vec<Column>,
     widths: Vec<usize>,
     style: Style,
-    clock: WallClock,
+    seconds: Seconds,
     /// Whether columns that have a limit are cut: not if the user chose them.
     cuts: bool,
-    cells: Vec<String>,
+    room: [u8; ROOM],
 }
 
 impl Text {
@@ -66,88 +72,67 @@ impl Text {
         };
         Self {
             widths: columns.iter().map(|column| width(column, &style)).collect(),
-            cells: vec![String::new(); columns.len()],
             cuts: !is_chosen,
             columns,
-            clock: WallClock { zone, second: i64::MIN, text: String::new() },
+            seconds: Seconds::new(zone, "%H:%M:%S"),
             style,
+            room: [0; ROOM],
         }
     }
 
-    fn header(&self, out: &mut BytesMut) {
-        let plain = anstyle::Style::new();
-        let style = if self.style.colour { plain.bold() } else { plain };
-        for (index, column) in self.columns.iter().enumerate() {
-            self.pad(index, column.field.title, style, out);
+    fn header(&mut self, out: &mut Vec<u8>) {
+        let style = if self.style.colour { anstyle::Style::new().bold() } else { anstyle::Style::new() };
+        let mut line = Line::new(&mut self.room);
+        let mut end = 0;
+        for (column, width) in self.columns.iter().zip(&self.widths) {
+            let begin = line.len();
+            line = painted(line.push_all(column.field.title.as_bytes()), begin, style);
+            (line, end) = padded(line, begin, column.field.title.len(), *width, column.field.layout);
         }
+        out.extend_from_slice(line.truncated(end).push(b'\n').as_bytes());
     }
 
-    /// A column that was too narrow once stays wide, so that later lines are aligned again. The
-    /// last one has nothing behind it to align.
-    fn widen(&mut self) -> bool {
+    /// Makes a line and gives how long it is. A column in which something has no room becomes wider,
+    /// which this line shows only when it is made again: none then.
+    fn make(&mut self, row: &Row<'_>) -> Option<usize> {
+        let mut line = Line::new(&mut self.room);
+        let (mut has_grown, mut end) = (false, 0);
         let last = self.columns.len().saturating_sub(1);
-        let mut widened = false;
-        for ((width, cell), column) in self.widths.iter_mut().zip(&self.cells).zip(&self.columns).take(last) {
-            let needed = cell.width();
-            if needed > *width {
-                let step = ADDRESS_STEPS.into_iter().find(|step| *step >= needed);
-                *width = step.filter(|_| column.field.layout == Layout::Address).unwrap_or(needed);
-                widened = true;
-            }
-        }
-        widened
-    }
-
-    fn pad(&self, index: usize, cell: &str, style: anstyle::Style, out: &mut BytesMut) {
-        let blanks = self.widths[index].saturating_sub(cell.width());
-        let is_right = self.columns[index].field.layout == Layout::Right;
-        if is_right {
-            out.put_bytes(b' ', blanks);
-        }
-        let styled = style != anstyle::Style::new();
-        if styled {
-            out.extend_from_slice(style.render().to_string().as_bytes());
-        }
-        out.extend_from_slice(cell.as_bytes());
-        if styled {
-            out.extend_from_slice(style.render_reset().to_string().as_bytes());
-        }
-        if index + 1 == self.columns.len() {
-            out.put_u8(b'\n');
-        } else {
-            out.put_bytes(b' ', if is_right { 1 } else { blanks + 1 });
-        }
-    }
-
-    fn fill(&mut self, row: &Row<'_>) -> Vec<anstyle::Style> {
-        let mut styles = Vec::with_capacity(self.columns.len());
-        for (index, column) in self.columns.iter().enumerate() {
-            let cell = &mut self.cells[index];
-            cell.clear();
+        for (index, (column, width)) in self.columns.iter().zip(&mut self.widths).enumerate() {
             let value = column.value(row);
-            styles.push(if self.style.colour { colour(&value) } else { anstyle::Style::new() });
-            push_cell(cell, &value, &self.style, &mut self.clock);
-            if self.cuts && column.field.layout == Layout::Cut {
-                shorten(cell, column.field.width);
+            let begin = line.len();
+            line = push_value(line, &value, &self.style, &mut self.seconds);
+            let mut needed = width_of(&line, begin, &value);
+            if self.cuts && column.field.layout == Layout::Cut && needed > column.field.width {
+                (line, needed) = cut(line, begin, column.field.width);
             }
+            // The last one has nothing behind it to align.
+            if needed > *width && index < last {
+                *width = grown(needed, column.field.layout);
+                has_grown = true;
+            }
+            if self.style.colour {
+                line = painted(line, begin, colour(&value));
+            }
+            (line, end) = padded(line, begin, needed, *width, column.field.layout);
         }
-        styles
+        // Without the blanks that fill up the last column.
+        let len = line.truncated(end).push(b'\n').len();
+        (!has_grown).then_some(len)
     }
 }
 
 impl Format for Text {
-    fn begin(&mut self, out: &mut BytesMut) {
+    fn begin(&mut self, out: &mut Vec<u8>) {
         self.header(out);
     }
 
-    fn line(&mut self, row: &Row<'_>, out: &mut BytesMut) {
-        let styles = self.fill(row);
-        if self.widen() {
+    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let len = self.make(row).or_else(|| {
             self.header(out);
-        }
-        for (index, style) in styles.into_iter().enumerate() {
-            self.pad(index, &self.cells[index], style, out);
-        }
+            self.make(row)
+        });
+        out.extend_from_slice(&self.room[..len.unwrap_or_default()]);
     }
 }
 
@@ -159,186 +144,185 @@ fn width(column: &Column, style: &Style) -> usize {
     }
 }
 
-/// Cuts to a width, with a mark that something is missing.
-fn shorten(cell: &mut String, width: usize) {
-    if cell.width() <= width {
-        return;
-    }
-    let mut room = width.saturating_sub(1);
-    let fits = |c: char| {
-        let taken = c.width().unwrap_or_default();
-        let fits = taken <= room;
-        room = room.saturating_sub(taken);
-        fits
-    };
-    let end: usize = cell
-        .chars()
-        .map_while({
-            let mut fits = fits;
-            move |c| fits(c).then(|| c.len_utf8())
-        })
-        .sum();
-    cell.truncate(end);
-    cell.push('…');
+/// How wide a column becomes in which something has no room: it stays so, so that later lines are
+/// aligned again.
+fn grown(needed: usize, layout: Layout) -> usize {
+    let step = ADDRESS_STEPS.into_iter().find(|step| *step >= needed);
+    step.filter(|_| layout == Layout::Address).unwrap_or(needed)
 }
 
-fn push_cell(cell: &mut String, value: &Value<'_>, style: &Style, clock: &mut WallClock) {
-    // Writing into a String cannot fail.
-    let _ = match value {
-        Value::Null => write!(cell, "-"),
-        Value::Uint(number) => write!(cell, "{number}"),
-        Value::Bool(truth) => write!(cell, "{truth}"),
-        Value::Word(word) => write!(cell, "{word}"),
-        Value::Text(bytes) => {
-            push_escaped(cell, bytes);
-            Ok(())
+fn push_value<'a>(line: Line<'a>, value: &Value<'_>, style: &Style, seconds: &mut Seconds) -> Line<'a> {
+    match value {
+        Value::Null => line.push(b'-'),
+        Value::Uint(number) => push_uint(line, *number),
+        Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
+        Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Name(comm) => push_name(line, comm),
+        Value::Errno(errno) => push_errno(line, *errno),
+        Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
+        Value::Lasted(ns) => push_lasted(line, *ns),
+        Value::LastedAbout(ns, error_ns) => push_about(line, *ns, *error_ns),
+        Value::LastedAtLeast(ns) => push_lasted(line.push(b'>'), *ns),
+        Value::State(state) | Value::Became(state, None) => push_state(line, *state),
+        Value::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
+        Value::Became(state, Some(reason)) => {
+            push_state(line, *state).push(b' ').push_all(reason.name().as_bytes())
         }
-        Value::Time(time, since_start_ns) => push_time(cell, *time, *since_start_ns, style, clock),
-        Value::Lasted(ns) => push_lasted(cell, *ns),
-        Value::LastedAbout(ns, error_ns) => push_about(cell, *ns, *error_ns),
-        Value::State(state) | Value::Became(state, None) => write!(cell, "{state}"),
-        Value::Became(state, Some(reason)) => write!(cell, "{state} {}", reason.name()),
-        Value::Addr(addr) => write!(cell, "{addr}"),
-        Value::End(end) => write!(cell, "{end}"),
-        Value::Lived(states) => states.iter().enumerate().try_for_each(|(index, (state, ns))| {
-            let blank = if index == 0 { "" } else { " " };
-            write!(cell, "{blank}{state}=")?;
-            push_lasted(cell, *ns)
-        }),
-    };
-}
-
-/// Times of day. Most lines are of the same second as the one before.
-struct WallClock {
-    zone: TimeZone,
-    second: i64,
-    text: String,
-}
-
-impl WallClock {
-    /// `HH:MM:SS`
-    fn second(&mut self, time: Timestamp) -> &str {
-        if self.second != time.as_second() {
-            self.second = time.as_second();
-            self.text = time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
+        Value::Addr(addr) => push_addr(line, *addr),
+        Value::End(end) => push_end(line, *end),
+        Value::Lived(connection) => {
+            connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
+                let line = line.push_all(if index == 0 { b"" } else { b" " });
+                push_lasted(line.push_all(state.as_bytes()).push(b'='), ns)
+            })
         }
-        &self.text
     }
 }
 
-fn push_time(
-    cell: &mut String,
-    time: Timestamp,
+fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
+    let name = name(comm);
+    if is_plain(name) {
+        return line.push_first(comm, name.len());
+    }
+    line.push_all(escaped(name).as_bytes())
+}
+
+fn push_time<'a>(
+    line: Line<'a>,
+    wall_ns: i64,
     since_start_ns: i64,
     style: &Style,
-    clock: &mut WallClock,
-) -> std::fmt::Result {
+    seconds: &mut Seconds,
+) -> Line<'a> {
     match style.time {
         TimeFormat::Local | TimeFormat::Utc => {
-            cell.push_str(clock.second(time));
-            let ns = time.subsec_nanosecond();
-            if style.precise {
-                write!(cell, ".{:06}", ns / 1000)
-            } else {
-                write!(cell, ".{:03}", ns / 1_000_000)
-            }
+            let (line, rest_ns) = seconds.push(line, wall_ns);
+            let line = line.push(b'.');
+            if style.precise { push_six(line, rest_ns / 1000) } else { push_three(line, rest_ns / 1_000_000) }
         }
-        TimeFormat::Relative => push_seconds(cell, i128::from(since_start_ns)),
-        TimeFormat::Unix => push_seconds(cell, time.as_nanosecond()),
+        TimeFormat::Relative => push_seconds(line, since_start_ns),
+        TimeFormat::Unix => push_seconds(line, wall_ns),
     }
 }
 
 /// Seconds with microseconds.
-fn push_seconds(cell: &mut String, ns: i128) -> std::fmt::Result {
-    let (sign, ns) = if ns < 0 { ("-", -ns) } else { ("", ns) };
-    write!(cell, "{sign}{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000)
+fn push_seconds(line: Line<'_>, ns: i64) -> Line<'_> {
+    let line = if ns < 0 { line.push(b'-') } else { line };
+    let ns = ns.unsigned_abs();
+    push_six(push_uint(line, ns / 1_000_000_000).push(b'.'), ns / 1000)
 }
 
-/// The units of times that passed, and how many of a unit make it worth while.
-const UNITS: [(&str, u64); 4] = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000), ("ns", 1)];
+/// Cuts the cell that begins there, and gives how wide it looks then.
+fn cut(line: Line<'_>, begin: usize, width: usize) -> (Line<'_>, usize) {
+    let mut cell = String::from_utf8_lossy(line.from(begin)).into_owned();
+    shorten(&mut cell, width);
+    (line.truncated(begin).push_all(cell.as_bytes()), cell.width())
+}
 
-/// A time that passed in at most seven columns, with three digits or more: `12.3us`, `59.9s`,
-/// `3h12m`.
-fn push_lasted(cell: &mut String, ns: u64) -> std::fmt::Result {
-    let seconds = ns / 1_000_000_000;
-    match seconds {
-        0..=999 => {}
-        1000..=86_399 => return write!(cell, "{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-        _ => return write!(cell, "{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+/// How wide the cell looks that begins there. Most values are ASCII, and to read again what was just
+/// written is slow: the processor has not finished writing it.
+fn width_of(line: &Line<'_>, begin: usize, value: &Value<'_>) -> usize {
+    let is_ascii = match value {
+        Value::Name(comm) => is_plain(name(comm)),
+        Value::LastedAbout(..) => false,
+        _ => true,
+    };
+    if is_ascii { line.len() - begin } else { String::from_utf8_lossy(line.from(begin)).width() }
+}
+
+/// Gives the cell that begins there a style.
+fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
+    if style == anstyle::Style::new() {
+        return line;
     }
-    let (unit, size) = UNITS.into_iter().find(|(_, size)| ns >= *size).unwrap_or(("ns", 1));
-    let whole = ns / size;
-    let thousandths = ns % size * 1000 / size;
-    match whole {
-        _ if size == 1 => write!(cell, "{whole}{unit}"),
-        0..=9 => write!(cell, "{whole}.{:02}{unit}", thousandths / 10),
-        10..=99 => write!(cell, "{whole}.{}{unit}", thousandths / 100),
-        _ => write!(cell, "{whole}{unit}"),
+    let cell = line.from(begin).to_vec();
+    let line = line.truncated(begin).push_all(style.render().to_string().as_bytes());
+    line.push_all(&cell).push_all(style.render_reset().to_string().as_bytes())
+}
+
+/// Fills up the cell that begins there and looks so wide, and adds the blank between columns. Gives
+/// where the cell ends, too.
+fn padded(
+    mut line: Line<'_>,
+    begin: usize,
+    needed: usize,
+    width: usize,
+    layout: Layout,
+) -> (Line<'_>, usize) {
+    let blanks = width.saturating_sub(needed);
+    if layout == Layout::Right {
+        let line = line.indented(begin, blanks);
+        let end = line.len();
+        return (line.push(b' '), end);
     }
+    let end = line.len();
+    // As many at once as most columns need; see `Line::push_first`.
+    let mut missing = blanks + 1;
+    while missing > 0 {
+        line = line.push_first(&[b' '; 32], missing);
+        missing = missing.saturating_sub(32);
+    }
+    (line, end)
 }
 
-/// A time that passed, give or take: `60±1s`, in the unit of what is given or taken.
-fn push_about(cell: &mut String, ns: u64, error_ns: u64) -> std::fmt::Result {
-    let (unit, size) = UNITS.into_iter().find(|(_, size)| error_ns >= *size).unwrap_or(("ns", 1));
-    write!(cell, "{}±{}{unit}", (ns + size / 2) / size, error_ns.div_ceil(size))
-}
-
-/// Green lives, yellow comes, magenta goes, red waits for the local process, dim is over.
 fn colour(value: &Value<'_>) -> anstyle::Style {
-    let (Value::State(state) | Value::Became(state, _)) = value else {
-        return anstyle::Style::new();
-    };
-    let colour = match state.number() {
-        number::ESTABLISHED => AnsiColor::Green,
-        number::LISTEN => AnsiColor::Cyan,
-        number::SYN_SENT | number::SYN_RECV | number::NEW_SYN_RECV => AnsiColor::Yellow,
-        number::CLOSE_WAIT => AnsiColor::Red,
-        number::CLOSE | number::TIME_WAIT => return anstyle::Style::new().dimmed(),
-        _ => AnsiColor::Magenta,
-    };
-    anstyle::Style::new().fg_color(Some(colour.into()))
+    match value {
+        Value::State(state) | Value::Became(state, _) => palette::of(*state),
+        Value::Stuck(_) => palette::STUCK,
+        _ => anstyle::Style::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::Clock,
+        fields::Shown,
+        format::{Kind, Plan},
+        row::Task,
+    };
+    use tracer_common::{Event, event::AF_INET};
+    use zerocopy::FromZeros as _;
 
-    fn text(push: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
-        let mut cell = String::new();
-        push(&mut cell).unwrap();
-        cell
-    }
-
-    #[test]
-    fn times_that_passed_are_short() {
-        for (ns, expected) in [
-            (0, "0ns"),
-            (999, "999ns"),
-            (1000, "1.00us"),
-            (12_345, "12.3us"),
-            (999_999, "999us"),
-            (1_500_000, "1.50ms"),
-            (59_940_000_000, "59.9s"),
-            (999_000_000_000, "999s"),
-            (11_520_000_000_000, "3h12m"),
-            (u64::MAX, "213503d23h"),
-        ] {
-            assert_eq!(text(|cell| push_lasted(cell, ns)), expected);
+    /// The lines of processes of these names, with the default columns.
+    fn lines(names: &[&str]) -> Vec<String> {
+        let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
+        let place = (Shown::RAW_TEXT, Shown::RAW_DATA);
+        let mut format = Plan { kind: Kind::Text, columns: None, place, style }.format(&[]);
+        let mut event = Event::new_zeroed();
+        event.family = AF_INET;
+        let clock = Clock::fixed(0, 0);
+        let mut out = Vec::new();
+        format.begin(&mut out);
+        for name in names {
+            let mut task = Task { pid: 1, tid: 1, comm: [0; COMM_LEN] };
+            task.comm[..name.len()].copy_from_slice(name.as_bytes());
+            format.line(&Row { task: Some(task), ..Row::raw(&event, &clock) }, &mut out);
         }
-        assert_eq!(text(|cell| push_about(cell, 60_400_000_000, 1_000_000_000)), "60±1s");
-        assert_eq!(text(|cell| push_about(cell, 60_400_000_000, 250_000_000)), "60400±250ms");
+        String::from_utf8(out).unwrap().lines().map(ToOwned::to_owned).collect()
     }
 
     #[test]
-    fn what_is_cut_says_so() {
-        let cut = |text: &str| {
-            let mut cell = text.to_owned();
-            shorten(&mut cell, 5);
-            cell
-        };
-        assert_eq!(cut("nginx"), "nginx");
-        assert_eq!(cut("nginxx"), "ngin…");
-        assert_eq!(cut("世界世界"), "世界…");
-        assert_eq!(cut("a世界世"), "a世…");
+    fn columns_stay_where_they_are_whatever_the_name() {
+        let names = [
+            "",
+            "nginx",
+            "ten-bytes1",
+            "eleven-byte",
+            "fifteen-bytes-x",
+            "世界世界世",
+            "größer-als-1",
+            "a\nb",
+        ];
+        let lines = lines(&names);
+        assert_eq!(lines.len(), names.len() + 1, "one header: {lines:#?}");
+        let at = lines[0].find("LOCAL").unwrap();
+        for line in &lines[1..] {
+            // In columns, not in bytes.
+            let before = line.split("[::]:").next().unwrap();
+            assert_eq!(before.width(), at, "{lines:#?}");
+        }
+        assert!(lines[4].contains("eleven-by… ") && lines[5].contains("fifteen-b… "), "{lines:#?}");
     }
 }

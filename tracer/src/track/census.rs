@@ -7,7 +7,7 @@ use tracer_common::{Event, event::flag, state as number};
 
 use crate::track::{
     Tracker,
-    connection::{Connection, FirstFin, Role, Tuple},
+    connection::{Connection, Counters, FirstFin, Role, Tuple},
     facts::first_fin_of,
     owner::{Owner, Source},
 };
@@ -25,10 +25,11 @@ impl Tracker {
 
     fn sight(&mut self, event: &Event) {
         let is_waiting = event.flags & flag::TIME_WAIT != 0;
-        if event.new_state == number::CLOSE || self.ended.contains(event.cookie) {
+        let known = self.table.get(event.cookie).copied();
+        let has_ended = known.is_none() && self.ended.contains(event.cookie);
+        if event.new_state == number::CLOSE || has_ended {
             return;
         }
-        let known = self.table.get(event.cookie).copied();
         if known.is_some_and(|connection| connection.is_waiting) {
             // What becomes of it, samples tell.
             return;
@@ -38,12 +39,15 @@ impl Tracker {
             known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
         if is_news {
             connection.state = event.new_state;
-            connection.set_since(None);
+            connection.set_found(event.time_ns);
             connection.last_ns = event.time_ns;
             connection.is_waiting = is_waiting;
             if is_waiting && self.follows_waiting {
                 self.waiting.add(&connection);
             }
+        } else {
+            // Still as it was known: if events were lost meanwhile, they were not of this one.
+            connection.last_ns = connection.last_ns.max(event.time_ns);
         }
         if connection.role == Role::Unknown {
             connection.role = self.role_of(event);
@@ -63,6 +67,23 @@ impl Tracker {
         }
         if !is_waiting || self.follows_waiting {
             self.table.insert(connection);
+        }
+    }
+
+    /// Takes over what the sockets that were found count by now. What is not known, or was heard of
+    /// since, stays as it is.
+    pub fn refresh(&mut self, sightings: &[Event]) {
+        for event in sightings {
+            if let Some(connection) = self.table.get_mut(event.cookie)
+                && connection.last_ns <= event.time_ns
+                && !connection.is_waiting
+            {
+                connection.counters = Counters::of(event);
+                // A client's port was chosen after its beginning was told.
+                if connection.tuple.local_port == 0 {
+                    connection.tuple = Tuple::of(event);
+                }
+            }
         }
     }
 

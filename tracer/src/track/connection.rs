@@ -2,7 +2,7 @@
 
 use tracer_common::{Event, event::flag, state as number};
 
-use crate::track::owner::Owner;
+use crate::{state::State, track::owner::Owner};
 
 /// Which part a socket plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +99,49 @@ pub struct Counters {
     pub srtt_us: u32,
     /// Retransmitted segments.
     pub retransmits: u32,
+    /// Bytes received and not read yet; a listener's accept queue.
+    pub recv_queue: u32,
+    /// Bytes written and not acknowledged yet; the accept queue's limit.
+    pub send_queue: u32,
     /// The peer's FIN is among the bytes received.
     pub has_fin: bool,
+}
+
+impl Counters {
+    /// The event's, or the sighting's.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            bytes_acked: event.bytes_acked,
+            bytes_received: event.bytes_received,
+            srtt_us: event.srtt_us,
+            retransmits: event.retransmits,
+            recv_queue: event.recv_queue,
+            send_queue: event.send_queue,
+            has_fin: event.flags & flag::DONE != 0,
+        }
+    }
+}
+
+impl Counters {
+    /// Bytes of data that the peer has acknowledged: the kernel counts a client's SYN, and a FIN, as a
+    /// byte each. `state` is the one in which it counted so.
+    #[must_use]
+    pub fn sent(&self, role: Role, state: u8) -> u64 {
+        let fin_is_sent = matches!(
+            state,
+            number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK | number::TIME_WAIT
+        );
+        let fin_is_acked = fin_is_sent && self.send_queue == 0;
+        let others = u64::from(role == Role::Client) + u64::from(fin_is_acked);
+        self.bytes_acked.saturating_sub(others)
+    }
+
+    /// Bytes of data received in order: the kernel counts the peer's FIN as a byte.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.bytes_received.saturating_sub(u64::from(self.has_fin))
+    }
 }
 
 /// A socket's story so far. There may be a million of them.
@@ -108,7 +149,7 @@ pub struct Counters {
 pub struct Connection {
     /// Identity.
     pub cookie: u64,
-    /// When it entered its state; [`NEVER_SEEN`] if that is not known.
+    /// When it entered its state, or later if that is not known.
     since_ns: u64,
     /// When it was born; or, if that is not known, when it was first seen.
     seen_ns: u64,
@@ -136,6 +177,8 @@ pub struct Connection {
     pub role: Role,
     /// Who closed first.
     pub first_fin: FirstFin,
+    /// `since_ns` is when it entered its state, not only when it was found there.
+    is_since_known: bool,
     /// Bit `i`: it was in `LIVED_STATES[i]` for a time that is not known.
     unknown: u8,
     /// Its birth was seen.
@@ -144,19 +187,19 @@ pub struct Connection {
     pub is_waiting: bool,
     /// Its end has been told.
     pub is_ended: bool,
+    /// The state in which it was told to be stuck; 0 if it was not.
+    pub told_stuck: u8,
 }
 
-/// No time: the kernel's clock takes 584 years to get there.
-const NEVER_SEEN: u64 = u64::MAX;
-
 // With its share of the table's index a record has to stay below 250 bytes.
-const _: () = assert!(size_of::<Connection>() <= 232);
+const _: () = assert!(size_of::<Connection>() <= 240);
 
 impl Default for Connection {
     fn default() -> Self {
         Self {
             cookie: 0,
-            since_ns: NEVER_SEEN,
+            since_ns: 0,
+            is_since_known: false,
             seen_ns: 0,
             last_ns: 0,
             cgroup: 0,
@@ -174,6 +217,7 @@ impl Default for Connection {
             is_born: false,
             is_waiting: false,
             is_ended: false,
+            told_stuck: 0,
         }
     }
 }
@@ -184,6 +228,7 @@ impl Connection {
     pub fn first_seen(event: &Event) -> Self {
         let mut connection = Self {
             cookie: event.cookie,
+            since_ns: event.time_ns,
             seen_ns: event.time_ns,
             last_ns: event.time_ns,
             state: event.old_state,
@@ -205,13 +250,7 @@ impl Connection {
         self.tuple = Tuple::of(event);
         self.uid = event.uid;
         self.cgroup = event.cgroup;
-        self.counters = Counters {
-            bytes_acked: event.bytes_acked,
-            bytes_received: event.bytes_received,
-            srtt_us: event.srtt_us,
-            retransmits: event.retransmits,
-            has_fin: event.flags & flag::DONE != 0,
-        };
+        self.counters = Counters::of(event);
     }
 
     /// When it was born, if that was seen.
@@ -229,12 +268,30 @@ impl Connection {
     /// When it entered its state, if that is known.
     #[must_use]
     pub fn since_ns(&self) -> Option<u64> {
-        (self.since_ns != NEVER_SEEN).then_some(self.since_ns)
+        self.is_since_known.then_some(self.since_ns)
+    }
+
+    /// From when on it has been in its state, at least.
+    #[must_use]
+    pub fn in_state_from_ns(&self) -> u64 {
+        self.since_ns
     }
 
     /// It entered its state at this time.
-    pub fn set_since(&mut self, since_ns: Option<u64>) {
-        self.since_ns = since_ns.unwrap_or(NEVER_SEEN);
+    pub fn set_since(&mut self, since_ns: u64) {
+        self.since_ns = since_ns;
+        self.is_since_known = true;
+    }
+
+    /// It was found in its state at this time; how long it had been there is not known.
+    pub fn set_found(&mut self, found_ns: u64) {
+        self.since_ns = found_ns;
+        self.is_since_known = false;
+    }
+
+    /// When it entered its state is not known any more.
+    pub fn forget_since(&mut self) {
+        self.is_since_known = false;
     }
 
     /// Leaves its state at `now_ns`; gives how long it was there, if that is known.
@@ -261,6 +318,20 @@ impl Connection {
     pub fn spent_ns(&self, index: usize) -> Option<u64> {
         let is_known = self.unknown & (1 << index) == 0;
         (is_known && self.spent_ns[index] > 0).then(|| self.spent_ns[index])
+    }
+
+    /// Each of [`LIVED_STATES`] that it was in for a known time, and how long.
+    pub fn lived(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let spent = LIVED_STATES.iter().enumerate();
+        spent.filter_map(|(index, state)| Some((State::from_kernel(*state).name()?, self.spent_ns(index)?)))
+    }
+
+    /// Whether it has left `LIVED_STATES[index]`, and after how long; `Some(None)` if that is not
+    /// known.
+    #[must_use]
+    pub fn stay_in(&self, index: usize) -> Option<Option<u64>> {
+        let has_been = self.unknown & (1 << index) != 0 || self.spent_ns[index] > 0;
+        has_been.then(|| self.spent_ns(index))
     }
 
     /// A transition of which the kernel says nothing, told as an event.

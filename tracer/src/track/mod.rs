@@ -9,6 +9,7 @@ pub mod owner;
 pub mod reason;
 pub mod recent;
 mod sample;
+mod stuck;
 pub mod table;
 pub mod tally;
 pub mod waiting;
@@ -20,7 +21,7 @@ use std::collections::HashSet;
 use tracer_common::{Event, state as number};
 
 use crate::track::{
-    connection::{Connection, Role},
+    connection::{Connection, Role, Tuple},
     facts::{learn_owner, note_fin, note_handshake, role_at_birth},
     listeners::Listeners,
     owner::Owner,
@@ -50,6 +51,8 @@ pub struct Tracked {
     /// No transition to show, though the connection has ended for its processes: nobody knows what
     /// became of it (an orphan in FIN_WAIT2 with `--no-timewait`).
     pub is_silent: bool,
+    /// No transition at all, but a stay that is too long: nanoseconds in the state, at least.
+    pub stuck_ns: Option<u64>,
 }
 
 /// All connections.
@@ -77,11 +80,12 @@ impl Tracker {
     /// in memory that no cache holds, and waiting for one after the other costs more than all the
     /// rest.
     pub fn warm(&self, events: &[Event]) {
-        let sum =
-            events.iter().filter_map(|event| self.table.get(event.cookie)).fold(0, |sum, connection| {
-                sum ^ connection.last_ns ^ u64::from(connection.state) ^ connection.counters.bytes_acked
-            });
-        std::hint::black_box(sum);
+        for event in events {
+            self.table.prefetch(event.cookie);
+            if !self.waiting.is_empty() && (may_end_another(event) || event.new_state == number::CLOSE) {
+                self.waiting.warm(&Tuple::of(event));
+            }
+        }
     }
 
     /// Takes an event; hands out its transition, and those that it proves.
@@ -102,13 +106,13 @@ impl Tracker {
         if connection.state != event.old_state {
             // Something was missed between.
             connection.state = event.old_state;
-            connection.set_since(None);
+            connection.forget_since();
         }
         self.forget_across_hole(&mut connection);
         let state_ns = connection.leave(event.time_ns);
         note_fin(event, &mut connection);
         note_handshake(event, state_ns, &mut connection);
-        connection.set_since(Some(event.time_ns));
+        connection.set_since(event.time_ns);
         connection.last_ns = event.time_ns;
         connection.state = event.new_state;
 
@@ -120,13 +124,14 @@ impl Tracker {
             reason: None,
             is_reuse,
             is_silent: false,
+            stuck_ns: None,
         };
         self.conclude(&mut tracked, out);
     }
 
     /// Keeps, turns into a waiting one, or ends the connection; and tells.
     fn conclude(&mut self, tracked: &mut Tracked, out: &mut impl FnMut(&Tracked)) {
-        let event = tracked.event;
+        let event = &tracked.event;
         let connection = &mut tracked.connection;
         if event.new_state != number::CLOSE {
             if event.new_state == number::LISTEN {
@@ -138,10 +143,13 @@ impl Tracker {
             self.listeners.remove(connection);
             self.forget(connection.cookie);
             out(tracked);
-        } else if stays_in_fin_wait2(&event) {
+        } else if stays_in_fin_wait2(event) {
             connection.state = number::FIN_WAIT2;
             // The kernel's event ends nothing: FIN_WAIT2 goes on since it began.
-            connection.set_since(tracked.state_ns.and_then(|spent_ns| event.time_ns.checked_sub(spent_ns)));
+            match tracked.state_ns {
+                Some(spent_ns) => connection.set_since(event.time_ns.saturating_sub(spent_ns)),
+                None => connection.set_found(event.time_ns),
+            }
             connection.stay(number::FIN_WAIT2, tracked.state_ns);
             tracked.is_silent = true;
             tracked.event.new_state = number::FIN_WAIT2;
@@ -150,15 +158,15 @@ impl Tracker {
                 tracked.reason = Some(Reason::Unknown);
                 out(tracked);
             }
-        } else if becomes_time_wait(&event) {
-            tracked.reason = Some(reason(&event, connection));
+        } else if becomes_time_wait(event) {
+            tracked.reason = Some(reason(event, connection));
             connection.state = number::TIME_WAIT;
             connection.is_ended = true;
             tracked.event.new_state = number::TIME_WAIT;
             self.wait_or_forget(tracked);
             out(tracked);
         } else {
-            tracked.reason = Some(reason(&event, connection));
+            tracked.reason = Some(reason(event, connection));
             self.forget(connection.cookie);
             out(tracked);
         }
@@ -178,12 +186,14 @@ impl Tracker {
     /// The connection that the event belongs to: known, born with it, or seen for the first time.
     fn take_up(&mut self, event: &Event) -> Option<Connection> {
         if let Some(role) = role_at_birth(event) {
-            self.ended.remove(event.cookie);
-            self.waiting.remove(event.cookie);
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
                 let owner = self.listeners.owner_of(&connection.tuple);
                 connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+            }
+            // A socket that is used again; or one that was found waiting before its birth was told.
+            if self.table.get(event.cookie).is_some_and(|before| before.is_waiting) {
+                self.waiting.remove(event.cookie);
             }
             return Some(connection);
         }
@@ -225,8 +235,7 @@ impl Tracker {
         connection: &Connection,
         out: &mut impl FnMut(&Tracked),
     ) -> bool {
-        let is_new = event.new_state == number::SYN_RECV || event.old_state == number::SYN_SENT;
-        if !is_new || connection.tuple.local_port == 0 {
+        if !may_end_another(event) || connection.tuple.local_port == 0 {
             return false;
         }
         let old = self.waiting.at(&connection.tuple).filter(|old| *old != event.cookie);
@@ -246,13 +255,19 @@ impl Tracker {
     /// What began before events were lost has no known length.
     fn forget_across_hole(&self, connection: &mut Connection) {
         if connection.since_ns().is_some_and(|since_ns| since_ns <= self.hole_ns) {
-            connection.set_since(None);
+            connection.forget_since();
         }
     }
 
     /// Events were lost up to `until_ns`.
     pub fn lost(&mut self, until_ns: u64) {
         self.hole_ns = self.hole_ns.max(until_ns);
+    }
+
+    /// Events were lost up to this time.
+    #[must_use]
+    pub fn hole_ns(&self) -> u64 {
+        self.hole_ns
     }
 
     /// Drops a connection that turns out to be none of those that filters ask for.
@@ -297,6 +312,12 @@ impl Tracker {
         self.table.is_empty()
     }
 
+    /// A live socket.
+    #[must_use]
+    pub fn get(&self, cookie: u64) -> Option<&Connection> {
+        self.table.get(cookie)
+    }
+
     /// All live sockets.
     pub fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.table.iter()
@@ -312,4 +333,10 @@ impl Tracker {
     pub fn tally_mut(&mut self) -> &mut Tally {
         &mut self.tally
     }
+}
+
+/// Whether the event is of a connection that has just got its tuple, which one in TIME_WAIT may have
+/// had.
+fn may_end_another(event: &Event) -> bool {
+    event.new_state == number::SYN_RECV || event.old_state == number::SYN_SENT
 }

@@ -2,6 +2,8 @@
 
 use tracer_common::event::COMM_LEN;
 
+use crate::escape::name;
+
 /// How an owner is known, from the vaguest to the surest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -47,7 +49,7 @@ impl Owner {
     /// The name without its padding.
     #[must_use]
     pub fn comm(&self) -> &[u8] {
-        self.comm.split(|byte| *byte == 0).next().unwrap_or_default()
+        name(&self.comm)
     }
 
     /// Whether anything is known.

@@ -1,6 +1,6 @@
 //! Why a connection ended: a table of words, and how one is found.
 
-use tracer_common::{Event, event::flag, state as number};
+use tracer_common::{Event, event::flag, state as number, timewait};
 
 use crate::track::{
     connection::{Connection, FirstFin, Role},
@@ -21,6 +21,12 @@ macro_rules! reasons {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// Whether both sides have closed as they should.
+            #[must_use]
+            pub const fn is_orderly(self) -> bool {
+                matches!(self, Self::FinLocal | Self::FinRemote | Self::FinBoth)
             }
         }
     };
@@ -76,27 +82,17 @@ const ECONNREFUSED: u16 = 111;
 /// `net/ipv4/icmp.c`, `tcp_v6_err`): ENETDOWN to EHOSTUNREACH, but for those of connections.
 const UNREACHABLE: [u16; 9] = [1, 13, 71, 92, 95, 100, 101, 112, 113];
 
-/// Whether the kernel's `-> CLOSE` is the full socket giving way to a timewait socket in
-/// TIME_WAIT: `tcp_time_wait` and `tcp_fin` in `net/ipv4/`. No error, and the peer's FIN is there.
+/// Whether the kernel's `-> CLOSE` is the full socket giving way to a timewait socket in TIME_WAIT.
 #[must_use]
 pub fn becomes_time_wait(event: &Event) -> bool {
-    let in_order = event.new_state == number::CLOSE && event.error == 0;
-    match event.old_state {
-        number::CLOSING => in_order,
-        number::FIN_WAIT1 | number::FIN_WAIT2 => in_order && event.flags & flag::DONE != 0,
-        _ => false,
-    }
+    timewait::becomes_time_wait(event.old_state, event.new_state, event.error, event.flags)
 }
 
 /// Whether the kernel's `FIN_WAIT2 -> CLOSE` is the full socket of a process that has closed it
 /// giving way to a timewait socket that goes on waiting for the peer's FIN.
 #[must_use]
 pub fn stays_in_fin_wait2(event: &Event) -> bool {
-    event.old_state == number::FIN_WAIT2
-        && event.new_state == number::CLOSE
-        && event.error == 0
-        && event.flags & flag::DONE == 0
-        && event.flags & flag::DEAD != 0
+    timewait::stays_in_fin_wait2(event.old_state, event.new_state, event.error, event.flags)
 }
 
 /// Why the connection ends with `event`, a transition into CLOSE or TIME_WAIT.

@@ -30,37 +30,23 @@ pub struct Sample {
 impl Tracker {
     /// Follows the connections in TIME_WAIT, and those that wait as orphans in FIN_WAIT2.
     pub fn sample(&mut self, sample: &Sample, out: &mut impl FnMut(&Tracked)) {
-        let found: HashMap<u64, u64> =
-            sample.sockets.iter().map(|socket| (socket.cookie, socket.state)).collect();
-        for (cookie, confirmed_ns) in self.waiting.all() {
-            let Some(connection) = self.table.get(cookie).copied() else {
-                self.waiting.remove(cookie);
-                continue;
-            };
-            if sample.gone.contains(&connection.tuple.netns) {
-                self.give_up(&connection, sample.told_ns, out);
-                continue;
+        let now_ns = sample.told_ns.max(sample.from_ns);
+        for (cookie, confirmed_ns) in self.waiting.found(&sample.sockets, sample.from_ns) {
+            if let Some(connection) = self.table.get(cookie).copied() {
+                self.turn_to_time_wait(&connection, now_ns, confirmed_ns, out);
             }
-            if !sample.netns.contains(&connection.tuple.netns) || connection.last_ns >= sample.from_ns {
-                continue;
-            }
-            let state = found.get(&cookie).map(|state| u8::try_from(*state).unwrap_or_default());
-            match state {
-                None => {
-                    let now_ns = sample.told_ns.max(sample.from_ns);
+        }
+        for (cookie, confirmed_ns) in self.waiting.missing(sample.from_ns, &sample.netns, &sample.gone) {
+            match self.table.get(cookie).copied() {
+                None => self.waiting.remove(cookie),
+                Some(connection) if sample.gone.contains(&connection.tuple.netns) => {
+                    self.give_up(&connection, sample.told_ns, out);
+                }
+                Some(connection) => {
                     let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
                     let reason = reason::waited_in_vain(&connection, now_ns, timeout_ns);
                     self.end_waiting(&connection, now_ns, confirmed_ns, reason, out);
                 }
-                Some(number::TIME_WAIT) if connection.state == number::FIN_WAIT2 => {
-                    self.turn_to_time_wait(
-                        &connection,
-                        sample.told_ns.max(sample.from_ns),
-                        confirmed_ns,
-                        out,
-                    );
-                }
-                Some(_) => self.waiting.confirm(cookie, sample.from_ns),
             }
         }
     }
@@ -86,11 +72,10 @@ impl Tracker {
     ) {
         let mut tracked = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
         tracked.reason = Some(reason::orderly(connection, number::FIN_WAIT2));
-        tracked.connection.set_since(Some(now_ns));
+        tracked.connection.set_since(now_ns);
         tracked.connection.is_ended = true;
         self.table.insert(tracked.connection);
-        self.waiting.confirm(connection.cookie, now_ns);
-        self.waiting.set_doubt(connection.cookie, now_ns.saturating_sub(confirmed_ns));
+        self.waiting.turn(connection.cookie, now_ns, now_ns.saturating_sub(confirmed_ns));
         out(&tracked);
     }
 
@@ -119,6 +104,15 @@ impl Tracker {
         connection.last_ns = now_ns;
         let event = connection.as_event(now_ns, old_state, new_state);
         let error_ns = now_ns.saturating_sub(confirmed_ns) + self.waiting.doubt_ns(connection.cookie);
-        Tracked { event, connection, state_ns, error_ns, reason: None, is_reuse: false, is_silent: false }
+        Tracked {
+            event,
+            connection,
+            state_ns,
+            error_ns,
+            reason: None,
+            is_reuse: false,
+            is_silent: false,
+            stuck_ns: None,
+        }
     }
 }

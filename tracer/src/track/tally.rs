@@ -1,11 +1,11 @@
 //! What happened, counted as the kernel counts it in `/proc/net/snmp`, to be held against that.
 
 use std::{
-    collections::HashMap,
     fmt,
     ops::{AddAssign, RangeInclusive},
 };
 
+use hashbrown::HashMap;
 use tracer_common::{Event, event::flag, state as number};
 
 /// The kernel's counters that transitions explain, under the names of RFC 4022.

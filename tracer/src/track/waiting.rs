@@ -1,18 +1,19 @@
 //! The connections whose socket has given way to a timewait socket: in TIME_WAIT, or orphaned in
 //! FIN_WAIT2. What becomes of them no event tells.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{BuildHasher as _, RandomState},
-};
+use std::{collections::HashSet, hash::BuildHasher as _};
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use tracer_common::{event::Waiting as Found, state as number};
 
 use crate::track::{
     connection::{Connection, Tuple},
-    cookie::CookieMap,
+    cookie::hash as hash_of,
 };
 
 #[derive(Clone, Copy, Debug)]
 struct Wait {
+    cookie: u64,
     /// When it was last known to be there, as it is.
     confirmed_ns: u64,
     /// How much earlier than told its present state may have begun.
@@ -20,38 +21,53 @@ struct Wait {
     /// Of its tuple.
     hash: u64,
     netns: u32,
+    /// In FIN_WAIT2, not in TIME_WAIT.
+    is_orphan: bool,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    by_cookie: CookieMap<Wait>,
-    /// By the tuple's hash; the tuple itself is in the connection. Tuples are chosen by strangers,
-    /// so the hash has a secret.
-    by_tuple: CookieMap<u64>,
+    by_cookie: HashTable<Wait>,
+    /// Cookies by the tuple's hash; the tuple itself is in the connection. Tuples are chosen by
+    /// strangers, so the hash has a secret of this run. It is no cryptographic one: who could choose
+    /// collisions would have to know the secret, of which nothing that is printed tells.
+    by_tuple: HashTable<(u64, u64)>,
     by_netns: HashMap<u32, usize>,
-    secret: RandomState,
+    secret: DefaultHashBuilder,
 }
 
 impl Waiting {
+    /// Brings near the part of the table in which a connection of this tuple would be, which mostly
+    /// says that there is none. See [`crate::track::Tracker::warm`].
+    pub fn warm(&self, tuple: &Tuple) {
+        self.by_tuple.find(self.secret.hash_one(tuple), |_| true);
+    }
+
     /// Adds one that has just begun to wait.
     pub fn add(&mut self, connection: &Connection) {
         self.remove(connection.cookie);
+        let (cookie, netns) = (connection.cookie, connection.tuple.netns);
         let hash = self.secret.hash_one(connection.tuple);
-        let netns = connection.tuple.netns;
-        let wait = Wait { confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns };
-        self.by_cookie.insert(connection.cookie, wait);
-        self.by_tuple.insert(hash, connection.cookie);
+        let is_orphan = connection.state == number::FIN_WAIT2;
+        let wait = Wait { cookie, confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns, is_orphan };
+        self.by_cookie.insert_unique(hash_of(cookie), wait, |wait| hash_of(wait.cookie));
+        match self.by_tuple.find_mut(hash, |(of, _)| *of == hash) {
+            Some((_, before)) => *before = cookie,
+            None => _ = self.by_tuple.insert_unique(hash, (hash, cookie), |(hash, _)| *hash),
+        }
         *self.by_netns.entry(netns).or_default() += 1;
     }
 
     /// Removes it.
     pub fn remove(&mut self, cookie: u64) {
-        let Some(Wait { hash, netns, .. }) = self.by_cookie.remove(&cookie) else {
+        let found = self.by_cookie.find_entry(hash_of(cookie), |wait| wait.cookie == cookie);
+        let Ok((Wait { hash, netns, .. }, _)) = found.map(hashbrown::hash_table::OccupiedEntry::remove)
+        else {
             return;
         };
-        if self.by_tuple.get(&hash) == Some(&cookie) {
-            self.by_tuple.remove(&hash);
+        if let Ok(of_tuple) = self.by_tuple.find_entry(hash, |entry| *entry == (hash, cookie)) {
+            of_tuple.remove();
         }
         if let Some(count) = self.by_netns.get_mut(&netns) {
             *count -= 1;
@@ -61,42 +77,68 @@ impl Waiting {
         }
     }
 
-    /// It was there at this time.
-    pub fn confirm(&mut self, cookie: u64, at_ns: u64) {
-        if let Some(wait) = self.by_cookie.get_mut(&cookie) {
-            wait.confirmed_ns = at_ns;
-        }
+    fn get(&self, cookie: u64) -> Option<&Wait> {
+        self.by_cookie.find(hash_of(cookie), |wait| wait.cookie == cookie)
     }
 
-    /// Its state may have begun so much earlier than told.
-    pub fn set_doubt(&mut self, cookie: u64, doubt_ns: u64) {
-        if let Some(wait) = self.by_cookie.get_mut(&cookie) {
-            wait.doubt_ns = doubt_ns;
+    fn get_mut(&mut self, cookie: u64) -> Option<&mut Wait> {
+        self.by_cookie.find_mut(hash_of(cookie), |wait| wait.cookie == cookie)
+    }
+
+    /// A look that began at `from_ns` has found these. Gives those that have turned from orphans in
+    /// FIN_WAIT2 to TIME_WAIT since, with when each was last known to be the former.
+    pub fn found(&mut self, sockets: &[Found], from_ns: u64) -> Vec<(u64, u64)> {
+        let mut turned = Vec::new();
+        for Found { cookie, state } in sockets {
+            match self.get_mut(*cookie) {
+                // What is not known, or younger than the look.
+                None => {}
+                Some(wait) if wait.confirmed_ns >= from_ns => {}
+                Some(wait) if wait.is_orphan && *state == u64::from(number::TIME_WAIT) => {
+                    turned.push((*cookie, wait.confirmed_ns));
+                }
+                Some(wait) => wait.confirmed_ns = from_ns,
+            }
+        }
+        turned
+    }
+
+    /// Those that have not been confirmed since `from_ns` in the namespaces that were looked at, and
+    /// all in those that are gone; with when each was confirmed.
+    #[must_use]
+    pub fn missing(&self, from_ns: u64, looked_at: &HashSet<u32>, gone: &HashSet<u32>) -> Vec<(u64, u64)> {
+        let is_missing = |wait: &&Wait| {
+            let is_unconfirmed = wait.confirmed_ns < from_ns && looked_at.contains(&wait.netns);
+            is_unconfirmed || gone.contains(&wait.netns)
+        };
+        self.by_cookie.iter().filter(is_missing).map(|wait| (wait.cookie, wait.confirmed_ns)).collect()
+    }
+
+    /// An orphan has turned to TIME_WAIT, and was found so at this time; it may have been so much
+    /// earlier.
+    pub fn turn(&mut self, cookie: u64, at_ns: u64, doubt_ns: u64) {
+        if let Some(wait) = self.get_mut(cookie) {
+            *wait = Wait { confirmed_ns: at_ns, doubt_ns, is_orphan: false, ..*wait };
         }
     }
 
     /// How much earlier than told its state may have begun.
     #[must_use]
     pub fn doubt_ns(&self, cookie: u64) -> u64 {
-        self.by_cookie.get(&cookie).map_or(0, |wait| wait.doubt_ns)
+        self.get(cookie).map_or(0, |wait| wait.doubt_ns)
     }
 
     /// When it was last known to be there.
     #[must_use]
     pub fn confirmed_ns(&self, cookie: u64) -> Option<u64> {
-        self.by_cookie.get(&cookie).map(|wait| wait.confirmed_ns)
+        self.get(cookie).map(|wait| wait.confirmed_ns)
     }
 
     /// One that may have these ends: whoever asks compares the tuple.
     #[must_use]
     pub fn at(&self, tuple: &Tuple) -> Option<u64> {
-        self.by_tuple.get(&self.secret.hash_one(tuple)).copied()
-    }
-
-    /// All, with when each was last known to be there.
-    #[must_use]
-    pub fn all(&self) -> Vec<(u64, u64)> {
-        self.by_cookie.iter().map(|(cookie, wait)| (*cookie, wait.confirmed_ns)).collect()
+        let hash = self.secret.hash_one(tuple);
+        self.by_tuple.find(hash, |(of, _)| *of == hash).map(|(_, cookie)| *cookie)
     }
 
     /// Whether there are none.

@@ -1,8 +1,6 @@
 //! Life: a line for each connection, when it has ended for its processes.
 
-use bytes::BytesMut;
-
-use crate::{format::Format, row::Row, track::Tracked, view::View};
+use crate::{clock::Clock, format::Format, row::Row, track::Tracked, view::View};
 
 /// Writes every connection's end as a line.
 pub struct Life {
@@ -18,7 +16,7 @@ impl Life {
 }
 
 impl View for Life {
-    fn begin(&mut self, out: &mut BytesMut) {
+    fn begin(&mut self, out: &mut Vec<u8>) {
         self.format.begin(out);
     }
 
@@ -26,7 +24,7 @@ impl View for Life {
         tracked.reason.is_some()
     }
 
-    fn show(&mut self, row: &Row<'_>, out: &mut BytesMut) {
-        self.format.line(row, out);
+    fn show(&mut self, tracked: &Tracked, clock: &Clock, out: &mut Vec<u8>) {
+        self.format.line(&Row::told(tracked, clock), out);
     }
 }

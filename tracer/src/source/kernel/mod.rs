@@ -1,12 +1,16 @@
 //! The running kernel as the source of events. Only here does `aya` appear.
 
 pub mod btf;
+mod counts;
+pub mod error;
+pub mod fold;
+mod hook;
 pub mod layout;
 pub mod load;
 pub mod namespaces;
 pub mod preflight;
 pub mod privileges;
-pub mod ring;
+pub mod rings;
 pub mod sockets;
 pub mod survey;
 pub mod verdict;

@@ -22,8 +22,9 @@ pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// No kernel's type information is larger; what is, is not that.
 const MAX_BTF: u64 = 256 << 20;
 
-/// Descriptors that the tracer may need: maps, programs, the runtime's, and room for its threads'.
-const DESCRIPTORS: u64 = 64;
+/// Descriptors that the tracer may need: ring buffers, other maps, programs, the runtime's, and room
+/// for its threads'.
+const DESCRIPTORS: u64 = 128;
 
 /// The oldest kernel on which a tracing program can ask for a socket's cookie.
 pub const MINIMUM: Version = Version { major: 5, minor: 12 };

@@ -22,6 +22,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o")
 const HOLDERS: &str = "holders";
 /// Every socket of the thread's network namespace.
 const SOCKETS: &str = "sockets";
+/// Those of them that are full sockets.
+const LIVE: &str = "live";
 /// Every timewait socket of the thread's network namespace.
 const WAITING: &str = "waiting";
 
@@ -65,7 +67,7 @@ impl Sockets {
             .override_global("OFFSETS", &layout.offsets[..], true)
             .override_global("FLAG_BITS", &layout.flag_bits[..], true)
             .load(OBJECT)?;
-        for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (WAITING, "tcp")] {
+        for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (WAITING, "tcp")] {
             program(&mut ebpf, name)?.load(kind, types)?;
         }
         Ok(Self { ebpf })
@@ -79,6 +81,11 @@ impl Sockets {
     /// Every TCP socket of the network namespace that this thread is in; without holders.
     pub fn sockets(&mut self) -> Result<Vec<Event>, Error> {
         self.pass(SOCKETS)
+    }
+
+    /// The same without those that are no full sockets any more.
+    pub fn live(&mut self) -> Result<Vec<Event>, Error> {
+        self.pass(LIVE)
     }
 
     /// Every timewait socket of the network namespace that this thread is in.

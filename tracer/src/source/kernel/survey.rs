@@ -61,10 +61,20 @@ pub struct Costly {
     pub cost: Duration,
 }
 
+/// What sockets count by now, and what it cost to look.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The full sockets of all namespaces that can be entered, without holders.
+    pub sockets: Vec<Event>,
+    /// CPU time that it took.
+    pub cost: Duration,
+}
+
 enum Question {
     Census(oneshot::Sender<Result<Census, Error>>),
     Waiting(HashSet<u32>, oneshot::Sender<Result<Costly, Error>>),
     Counters(oneshot::Sender<Counters>),
+    Fresh(oneshot::Sender<Result<Fresh, Error>>),
 }
 
 /// The way to the thread.
@@ -109,6 +119,13 @@ impl Survey {
         self.ask(Question::Counters(answer), receiver)
     }
 
+    /// Asks for all full sockets, without their holders.
+    #[must_use]
+    pub fn fresh(&self) -> oneshot::Receiver<Result<Fresh, Error>> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Question::Fresh(answer), receiver)
+    }
+
     /// If the thread is gone the receiver hears that its sender is.
     fn ask<T>(&self, question: Question, receiver: oneshot::Receiver<T>) -> oneshot::Receiver<T> {
         let _ = self.questions.send(question);
@@ -133,6 +150,7 @@ impl Surveyor {
                 Question::Census(answer) => _ = answer.send(self.census()),
                 Question::Waiting(netns, answer) => _ = answer.send(self.waiting(netns)),
                 Question::Counters(answer) => _ = answer.send(self.counters()),
+                Question::Fresh(answer) => _ = answer.send(self.fresh()),
             }
             // A thread that stays keeps the namespace, and what is in it, alive.
             self.go_home();
@@ -154,6 +172,18 @@ impl Surveyor {
         census.holders = self.sockets.holders()?;
         census.during_ns.1 = monotonic_ns();
         Ok(census)
+    }
+
+    fn fresh(&mut self) -> Result<Fresh, Error> {
+        let begun = cpu_time();
+        let mut sockets = Vec::new();
+        self.paths = namespaces::all();
+        for (inum, path) in &self.paths {
+            if go(&mut self.here, *inum, path) {
+                sockets.append(&mut self.sockets.live()?);
+            }
+        }
+        Ok(Fresh { sockets, cost: cpu_time().saturating_sub(begun) })
     }
 
     fn waiting(&mut self, netns: HashSet<u32>) -> Result<Costly, Error> {

@@ -1,0 +1,13 @@
+// The floor: what being on the hook costs, before anything is done there.
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
+{
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

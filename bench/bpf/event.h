@@ -1,0 +1,42 @@
+// tracer_common::Event as C sees it; the reader checks every record's size.
+
+struct event {
+	__u64 time_ns;
+	__u64 cookie;
+	__u64 cgroup;
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u32 local_addr[4];
+	__u32 remote_addr[4];
+	__u64 comm[2];
+	__u32 pid;
+	__u32 tid;
+	__u32 netns;
+	__u32 uid;
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 recv_queue;
+	__u32 send_queue;
+	__u16 error;
+	__u16 cpu;
+	__u16 local_port;
+	__u16 remote_port;
+	__u16 flags;
+	__u8 family;
+	__u8 old_state;
+	__u8 new_state;
+	__u8 shutdown;
+	__u16 reserved;
+};
+
+_Static_assert(sizeof(struct event) == 136, "as long as tracer's");
+
+enum {
+	FLAG_OWNED = 1 << 0,
+	FLAG_DONE = 1 << 1,
+	FLAG_DEAD = 1 << 2,
+	FLAG_LINGER_ZERO = 1 << 3,
+	FLAG_KEEPALIVE = 1 << 4,
+	FLAG_UNBOUND = 1 << 6,
+	FLAG_UNSENT = 1 << 7,
+};

@@ -1,0 +1,155 @@
+//! Connections that come and go.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use bench::{Churned, EVENTS_CLOSED, EVENTS_FAILED, EVENTS_LISTENER, EVENTS_RESET};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::{exchange::Exchange, stop};
+
+/// Addresses that a thread connects to in turn. With a single one, ports in TIME_WAIT become so
+/// many that looking for a free one halves the rate.
+pub(crate) const ADDRESSES: u8 = 64;
+
+/// How long an accept queue may be; each thread has one connection at a time.
+const BACKLOG: i32 = 128;
+
+/// Connections between two looks at the clock.
+const BETWEEN_LOOKS: u32 = 32;
+
+/// Arguments of `churn`.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Args {
+    /// How long
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Threads, each a client and a server at once [default: one per CPU]
+    #[arg(long)]
+    threads: Option<u16>,
+    /// Bytes that the client sends and the server echoes
+    #[arg(long, default_value_t = 0)]
+    payload: usize,
+    /// Times that it does so on a connection
+    #[arg(long, default_value_t = 1)]
+    keep_alive: u32,
+    /// Reset connections instead of closing them
+    #[arg(long)]
+    reset: bool,
+}
+
+/// Runs the load and prints what it came to.
+pub(crate) fn churn(args: &Args) -> Result<()> {
+    stop::with_stdin();
+    let threads =
+        args.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let barrier = Barrier::new(threads);
+    let counts: Result<Vec<_>> = thread::scope(|scope| {
+        let workers = (0..threads).map(|index| Worker::new(index, args)).collect::<Result<Vec<_>>>()?;
+        let threads: Vec<_> =
+            workers.into_iter().map(|worker| scope.spawn(|| worker.run(args, &barrier))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?).collect()
+    });
+    println!("{}", serde_json::to_string(&sum(&counts?, args.reset))?);
+    Ok(())
+}
+
+struct Count {
+    connections: u64,
+    failures: u64,
+    elapsed: Duration,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody counts 2^52 connections")]
+fn sum(counts: &[Count], is_reset: bool) -> Churned {
+    let connections = counts.iter().map(|count| count.connections).sum();
+    let failures = counts.iter().map(|count| count.failures).sum();
+    let elapsed_s = counts.iter().map(|count| count.elapsed.as_secs_f64()).fold(0.0, f64::max);
+    let events_each = if is_reset { EVENTS_RESET } else { EVENTS_CLOSED };
+    Churned {
+        connections,
+        failures,
+        elapsed_s,
+        connections_per_s: connections as f64 / elapsed_s,
+        events: connections * events_each + failures * EVENTS_FAILED + counts.len() as u64 * EVENTS_LISTENER,
+    }
+}
+
+struct Worker {
+    listener: Socket,
+    addresses: Vec<SockAddr>,
+    exchange: Exchange,
+}
+
+impl Worker {
+    fn new(index: usize, args: &Args) -> Result<Self> {
+        let listener = listen()?;
+        let addresses = addresses(&listener, u8::try_from(index % 200)?)?;
+        Ok(Self { listener, addresses, exchange: Exchange::new(args.payload) })
+    }
+
+    fn run(mut self, args: &Args, barrier: &Barrier) -> Result<Count> {
+        barrier.wait();
+        let started = Instant::now();
+        let length = Duration::from_secs_f64(args.seconds);
+        let (mut connections, mut failures, mut next) = (0, 0, 0);
+        while started.elapsed() < length && !stop::is_asked() {
+            for _ in 0..BETWEEN_LOOKS {
+                let is_connected = self.connection(next, args)?;
+                next = (next + 1) % self.addresses.len();
+                connections += u64::from(is_connected);
+                failures += u64::from(!is_connected);
+            }
+        }
+        Ok(Count { connections, failures, elapsed: started.elapsed() })
+    }
+
+    /// One connection; false if it could not be opened.
+    fn connection(&mut self, address: usize, args: &Args) -> Result<bool> {
+        let client = socket()?;
+        if client.connect(&self.addresses[address]).is_err() {
+            return Ok(false);
+        }
+        let (server, _) = self.listener.accept().context("accepting")?;
+        if args.payload > 0 {
+            for _ in 0..args.keep_alive {
+                self.exchange.run(&client, &server).context("exchanging payload")?;
+            }
+        }
+        if args.reset {
+            client.set_linger(Some(Duration::ZERO))?;
+        }
+        // The client first: it goes through TIME_WAIT, as clients of most protocols do not, but as
+        // every connection has one end that does.
+        drop(client);
+        drop(server);
+        Ok(true)
+    }
+}
+
+/// A socket of IPv4.
+pub(crate) fn socket() -> Result<Socket> {
+    Socket::new(Domain::IPV4, Type::STREAM, None).context("making a socket")
+}
+
+/// A listener on all addresses, on a port that is free.
+pub(crate) fn listen() -> Result<Socket> {
+    let listener = socket()?;
+    listener.set_reuse_address(true)?;
+    listener.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).context("binding")?;
+    listener.listen(BACKLOG).context("listening")?;
+    Ok(listener)
+}
+
+/// The addresses under which a listener is reached, in 127.1.`net`.0/24.
+pub(crate) fn addresses(listener: &Socket, net: u8) -> Result<Vec<SockAddr>> {
+    let port = listener.local_addr()?.as_socket().context("a listener has an address")?.port();
+    Ok((1..=ADDRESSES)
+        .map(|host| SocketAddr::from((Ipv4Addr::new(127, 1, net, host), port)).into())
+        .collect())
+}

@@ -1,0 +1,33 @@
+//! Requests and responses between the two ends of a connection that one thread holds both of.
+
+use std::io::{self, Read as _, Write as _};
+
+use socket2::Socket;
+
+/// What is sent before the other end reads: fits into the buffers of both, so that neither blocks.
+const CHUNK: usize = 16 << 10;
+
+/// Memory for what is sent and received.
+pub(crate) struct Exchange {
+    request: Vec<u8>,
+    response: Vec<u8>,
+}
+
+impl Exchange {
+    /// One of `payload` bytes each way.
+    pub(crate) fn new(payload: usize) -> Self {
+        Self { request: vec![b'x'; payload], response: vec![0; payload.min(CHUNK)] }
+    }
+
+    /// The client sends, the server echoes.
+    pub(crate) fn run(&mut self, mut client: &Socket, mut server: &Socket) -> io::Result<()> {
+        for request in self.request.chunks(CHUNK) {
+            let response = &mut self.response[..request.len()];
+            client.write_all(request)?;
+            server.read_exact(response)?;
+            server.write_all(response)?;
+            client.read_exact(response)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Connections that stay.
+
+use std::{io::Write as _, time::Duration};
+
+use anyhow::{Context as _, Result};
+use bench::READY;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::Socket;
+
+use crate::{
+    churn::{addresses, listen, socket},
+    stop,
+};
+
+/// Arguments of `hold`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many; each has two sockets
+    #[arg(long)]
+    connections: usize,
+}
+
+/// Opens them, says so, and keeps them.
+pub(crate) fn hold(args: &Args) -> Result<()> {
+    as_many_descriptors_as_allowed()?;
+    let listener = listen()?;
+    let addresses = addresses(&listener, 0)?;
+    let mut ends = Vec::with_capacity(args.connections);
+    for address in addresses.iter().cycle().take(args.connections) {
+        let client = socket()?;
+        client.connect(address).context("connecting")?;
+        let (server, _) = listener.accept().context("accepting")?;
+        // Nothing is left in TIME_WAIT, where it would be in the way of what is measured next.
+        client.set_linger(Some(Duration::ZERO))?;
+        ends.push((client, server));
+    }
+    drop(listener);
+    println!("{READY}");
+    std::io::stdout().flush()?;
+    stop::wait_for_stdin();
+    close(ends);
+    Ok(())
+}
+
+/// Clients first: a server's end is then gone already.
+fn close(ends: Vec<(Socket, Socket)>) {
+    for (client, server) in ends {
+        drop(client);
+        drop(server);
+    }
+}
+
+fn as_many_descriptors_as_allowed() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .context("raising the number of descriptors")
+}

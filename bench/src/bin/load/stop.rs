@@ -1,0 +1,33 @@
+//! When to stop.
+
+use std::{
+    io::{self, Read as _},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether to stop.
+pub(crate) fn is_asked() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
+/// Asks for it.
+pub(crate) fn ask() {
+    STOP.store(true, Ordering::Relaxed);
+}
+
+/// Asks for it when standard input ends, that is when whoever started us is done with us.
+pub(crate) fn with_stdin() {
+    thread::spawn(|| {
+        wait_for_stdin();
+        ask();
+    });
+}
+
+/// Waits for the end of standard input.
+pub(crate) fn wait_for_stdin() {
+    let mut unread = [0; 64];
+    while let Ok(1..) = io::stdin().read(&mut unread) {}
+}

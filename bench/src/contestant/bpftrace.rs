@@ -1,0 +1,59 @@
+//! bpftrace, printing what the classic tracepoint says.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::Result;
+
+use crate::contestant::{Counts, Kind};
+
+const SCRIPT: &str = r#"tracepoint:sock:inet_sock_set_state /args->protocol == 6/ {
+  printf("= %llu %p %d %s %d %s %d %s %d %d %d\n", nsecs, args->skaddr, pid, comm, args->family,
+    ntop(args->saddr_v6), args->sport, ntop(args->daddr_v6), args->dport, args->oldstate, args->newstate);
+}"#;
+
+/// It says that it attaches before it does, and nothing afterwards.
+pub(crate) static KIND: Kind =
+    Kind { command, ready: "Attaching tracepoint:", attaches_within: Duration::from_millis(500), counts };
+
+#[expect(clippy::unnecessary_wraps, reason = "as of the other kinds")]
+fn command(_: &[&str]) -> Result<Command> {
+    let mut command = Command::new("bpftrace");
+    // Only with -v does it say that it attaches.
+    command.args(["-v", "-e", SCRIPT]);
+    Ok(command)
+}
+
+fn counts(output: &Path, said: &str) -> Result<Counts> {
+    let mut counts = Counts { seen: Some(0), lost: Some(lost(said)) };
+    for line in BufReader::new(File::open(output)?).split(b'\n') {
+        let line = line?;
+        if line.starts_with(b"= ") {
+            counts.seen = counts.seen.map(|seen| seen + 1);
+        } else if let Ok(text) = std::str::from_utf8(&line) {
+            counts.lost = counts.lost.map(|sum| sum + lost(text));
+        }
+    }
+    Ok(counts)
+}
+
+/// It says `Lost 123 events` whenever some were.
+fn lost(text: &str) -> u64 {
+    let counts = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Lost ")?.strip_suffix(" events")?.parse::<u64>().ok());
+    counts.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn losses_add_up() {
+        assert_eq!(super::lost("INFO: x\nLost 12 events\nLost 3 events"), 15);
+    }
+}

@@ -1,0 +1,55 @@
+//! The tracer as it ships. Its counts are those of its receipt, which leaves aside lines that tell
+//! of no event, such as those of TIME_WAIT's end.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    contestant::{Counts, Kind},
+    places,
+};
+
+pub(crate) static KIND: Kind =
+    Kind { command, ready: "tracer: ready", attaches_within: Duration::ZERO, counts };
+
+fn command(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(places::built("tracer")?);
+    // `top` draws for a terminal that can do what most can.
+    command.args(arguments).env("TERM", "xterm-256color");
+    Ok(command)
+}
+
+fn counts(_: &Path, said: &str) -> Result<Counts> {
+    let receipt = said.lines().find(|line| line.contains(", lost ")).context("no receipt")?;
+    // A filter in the kernel keeps events back that it has seen nonetheless.
+    let seen = word(receipt, "seen ").or_else(|| word(receipt, "counted "));
+    let all = seen.max(word(receipt, "filtered "));
+    Ok(Counts { seen: all, lost: word(receipt, "lost ") })
+}
+
+fn word(line: &str, before: &str) -> Option<u64> {
+    line.split(before).nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(line: &str) -> Counts {
+        counts(Path::new(""), &format!("tracer: ready\n{line}\n")).unwrap()
+    }
+
+    #[test]
+    fn receipts_of_both_kinds() {
+        let log = "tracer: seen 381764, shown 550971, filtered 0, lost 3; 169248 tell what was found";
+        assert_eq!(counted(log), Counts { seen: Some(381_764), lost: Some(3) });
+        let folded = "tracer: counted 255000, filtered 0, lost 0";
+        assert_eq!(counted(folded), Counts { seen: Some(255_000), lost: Some(0) });
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_zero() {
+        assert_eq!(counted("tracer: seen 1, shown 1, filtered 0, lost unknown").lost, None);
+    }
+}

@@ -1,0 +1,51 @@
+//! Ctrl-C: every wait is short or looks here, so that all ends in order.
+
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+const STEP: Duration = Duration::from_millis(20);
+
+/// From now on, signals that ask for the end are noted here.
+pub(crate) fn listen() -> Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ASKED))?;
+    }
+    Ok(())
+}
+
+/// Whether the end was asked for.
+pub(crate) fn is_asked() -> bool {
+    ASKED.load(Ordering::Relaxed)
+}
+
+/// An error if it was.
+pub(crate) fn check() -> Result<()> {
+    if is_asked() {
+        bail!("interrupted");
+    }
+    Ok(())
+}
+
+/// Sleeps, unless interrupted.
+pub(crate) fn sleep(length: Duration) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        check()?;
+        let left = length.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(left.min(STEP));
+    }
+}

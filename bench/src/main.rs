@@ -1,0 +1,136 @@
+//! What tracer costs, beside what others cost: every contestant in turn in one run, on the same
+//! load, next to measurements with nobody tracing.
+//!
+//! All is measured in the host's own network namespace, where users run tracer too. The load leaves
+//! TIME_WAIT behind, which makes ports scarcer and the kernel slower up to a plateau; it is brought
+//! there before the first measurement and before each one after it. What contestants write goes into
+//! memory (a tmpfs) and is thrown away: a disk's speed is not tracer's. A contestant's window is
+//! measured without the kernel's statistics of BPF programs, which cost throughput themselves; they
+//! are taken in a second one.
+
+mod child;
+mod cli;
+mod contestant;
+mod interrupt;
+mod load;
+mod measure;
+mod places;
+mod process;
+mod programs;
+mod reader;
+mod report;
+mod scenes;
+mod targets;
+
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::{
+    cli::{Args, Verb},
+    contestant::{CONTESTANTS, Contestant},
+    measure::Plan,
+    report::{Report, chart::chart, host::Host, median::rows, table::tables},
+};
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
+    interrupt::listen()?;
+    if let Some(Verb::Reader { object }) = &args.verb {
+        reader::read(object)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = match &args.from {
+        Some(file) => read(file)?,
+        None => measure(args)?,
+    };
+    if let Some(file) = &args.svg {
+        write(file, &chart(&report))?;
+    }
+    print!("{}", tables(&report));
+    Ok(if args.check { check(&report) } else { ExitCode::SUCCESS })
+}
+
+fn measure(args: &Args) -> Result<Report> {
+    // Before anything can change in the sources.
+    let host = Host::here();
+    let scratch = places::scratch()?;
+    let mut figures = Vec::new();
+    for (name, scene) in scenes::SCENES.iter().filter(|(name, _)| args.asks_for(name)) {
+        eprintln!("bench: {name}");
+        figures.extend(scene(scratch.path()).with_context(|| *name)?);
+    }
+    let plan = Plan {
+        contestants: CONTESTANTS.iter().filter(|contestant| takes_part(contestant, args)).collect(),
+        rounds: args.rounds,
+        seconds: args.seconds,
+        load: &args.load,
+        scratch: scratch.path(),
+    };
+    let measured = plan.run()?;
+    let mut report = Report {
+        host,
+        rounds: args.rounds,
+        seconds: args.seconds,
+        load: args.load.arguments(),
+        rows: rows(&measured.samples, &measured.untraced),
+        samples: measured.samples,
+        untraced: measured.untraced,
+        scenes: figures,
+        verdicts: Vec::new(),
+    };
+    report
+        .rows
+        .sort_by_key(|row| CONTESTANTS.iter().position(|contestant| contestant.name == row.contestant));
+    report.verdicts = targets::verdicts(&report);
+    let file = args
+        .json
+        .clone()
+        .map_or_else(|| Ok(places::folder()?.join("report.json")), Ok::<_, anyhow::Error>)?;
+    write(&file, &serde_json::to_string_pretty(&report)?)?;
+    Ok(report)
+}
+
+fn takes_part(contestant: &Contestant, args: &Args) -> bool {
+    let is_asked_for = args.asks_for(contestant.name);
+    if is_asked_for && !contestant.is_here() {
+        eprintln!("bench: without {}, which is not on the path", contestant.name);
+    }
+    is_asked_for && contestant.is_here()
+}
+
+/// The targets may have changed since; they are held against the figures anew.
+fn read(file: &Path) -> Result<Report> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let mut report: Report = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no report of this bench", file.display()))?;
+    report.verdicts = targets::verdicts(&report);
+    Ok(report)
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(file, text.to_owned() + "\n").with_context(|| format!("writing {}", file.display()))?;
+    eprintln!("bench: wrote {}", file.display());
+    Ok(())
+}
+
+fn check(report: &Report) -> ExitCode {
+    let missed: Vec<_> = report.verdicts.iter().filter(|verdict| verdict.is_met == Some(false)).collect();
+    for verdict in &missed {
+        eprintln!("bench: missed: {}: {}, asked {}", verdict.what, verdict.measured(), verdict.asked);
+    }
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,140 @@
+//! What the kernel says of a process: time, wakeups, memory.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result};
+use rustix::param::clock_ticks_per_second;
+
+use crate::interrupt;
+
+/// A look at a process is this much after the one before.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// A process that never rests is looked at no more often.
+const LOOKS: u32 = 100;
+
+/// A process, all its threads together.
+#[derive(Clone, Copy)]
+pub(crate) struct Looked(u32);
+
+/// Its memory at the most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    /// All that was resident.
+    pub mib: f64,
+    /// The same without the buffers that the kernel shares with it.
+    pub beside_ring_mib: f64,
+}
+
+impl Looked {
+    /// By its id.
+    pub(crate) fn at(pid: u32) -> Self {
+        Self(pid)
+    }
+
+    fn read(self, file: &str) -> Result<String> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.0))
+            .with_context(|| format!("reading /proc/{}/{file}", self.0))
+    }
+
+    /// CPU time so far, in user space and in the kernel, in ticks.
+    pub(crate) fn cpu_ticks(self) -> Result<u64> {
+        let stat = self.read("stat")?;
+        // The name before the last parenthesis may contain anything.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+        ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("times in /proc/PID/stat")
+    }
+
+    /// The same to the nanosecond, of the threads that there are now.
+    pub(crate) fn cpu_ns(self) -> Result<u64> {
+        self.sum_over_threads("schedstat", |text| text.split_whitespace().next())
+    }
+
+    /// How often a thread of it went to sleep, and so was woken.
+    pub(crate) fn wakeups(self) -> Result<u64> {
+        self.sum_over_threads("status", |text| value_of(text, "voluntary_ctxt_switches:"))
+    }
+
+    fn sum_over_threads(self, file: &str, value: impl Fn(&str) -> Option<&str>) -> Result<u64> {
+        let mut sum = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0))? {
+            // A thread may end meanwhile.
+            let Ok(text) = fs::read_to_string(thread?.path().join(file)) else { continue };
+            sum += value(&text).with_context(|| format!("no such value in {file}"))?.parse::<u64>()?;
+        }
+        Ok(sum)
+    }
+
+    /// Its memory at the most so far. A mapped ring buffer counts as resident from the beginning,
+    /// and twice: its data are mapped two times in a row, so that no record is ever cut.
+    pub(crate) fn peak(self) -> Result<Peak> {
+        let status = self.read("status")?;
+        let peak_kib: u64 = value_of(&status, "VmHWM:").context("no VmHWM")?.parse()?;
+        let shared_kib = shared_kib(&self.read("smaps")?);
+        Ok(Peak { mib: mib(peak_kib), beside_ring_mib: mib(peak_kib.saturating_sub(shared_kib)) })
+    }
+
+    /// Waits until it has done what there was to do: it rests, or nearly so.
+    pub(crate) fn settle(self) -> Result<()> {
+        let mut before = self.cpu_ticks()?;
+        for _ in 0..LOOKS {
+            interrupt::sleep(BETWEEN_LOOKS)?;
+            let now = self.cpu_ticks()?;
+            if now - before <= 1 {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+}
+
+/// Ticks as seconds.
+#[expect(clippy::cast_precision_loss, reason = "a run has few ticks")]
+pub(crate) fn ticks_s(ticks: u64) -> f64 {
+    ticks as f64 / clock_ticks_per_second() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no process is that large")]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next())
+}
+
+/// Resident memory of mappings that are BPF maps or perf's buffers.
+fn shared_kib(smaps: &str) -> u64 {
+    let mut is_shared = false;
+    let mut sum = 0;
+    for line in smaps.lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if !first.ends_with(':') {
+            is_shared = line.contains("bpf-map") || line.contains("bpf_map") || line.contains("[perf_event]");
+        } else if first == "Rss:" && is_shared {
+            sum += value_of(line, "Rss:").and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default();
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_kernels_buffers_are_shared() {
+        let smaps = "7f00-7f10 rw-s 0 00:0e 9 anon_inode:bpf-map\nSize: 8 kB\nRss: 8 kB\n\
+                     7f20-7f30 rw-p 0 00:00 0 [heap]\nRss: 100 kB\n\
+                     7f40-7f50 rw-s 0 00:0e 9 anon_inode:[perf_event]\nRss: 4 kB\n";
+        assert_eq!(shared_kib(smaps), 12);
+    }
+
+    #[test]
+    fn we_have_used_memory_and_time() {
+        let ours = Looked::at(std::process::id());
+        assert!(ours.peak().unwrap().mib > 0.1);
+        assert!(ours.cpu_ns().unwrap() > 0);
+    }
+}

@@ -1,0 +1,124 @@
+//! What is measured of tracer without the load that comes and goes.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    contestant::{CONTESTANTS, Contestant},
+    interrupt,
+    load::{hold, time_wait},
+    places,
+    process::Looked,
+    report::{Figure, median::median},
+};
+
+/// A figure's name: share of a core on an idle host.
+pub(crate) const IDLE_CPU: &str = "idle CPU";
+/// A figure's name: wakeups on an idle host.
+pub(crate) const IDLE_WAKEUPS: &str = "idle wakeups";
+/// A figure's name: start on a busy host.
+pub(crate) const READY: &str = "ready on a busy host";
+/// A figure's name: memory with many connections.
+pub(crate) const MEMORY: &str = "peak beside ring with 100,000 connections";
+/// A figure's name: the program's size.
+pub(crate) const BINARY: &str = "release binary";
+
+/// What is measured: its name on the command line, and how.
+type Scene = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
+
+/// All of them, those that need a quiet host first.
+pub(crate) const SCENES: &[Scene] =
+    &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory)];
+
+const IDLE: Duration = Duration::from_secs(10);
+/// After a start; what it leaves behind is not idling.
+const CALMS: Duration = Duration::from_secs(2);
+
+/// A crowd of processes, each with a few of the sockets: both ends of five connections.
+const PROCESSES: usize = 1_000;
+const CONNECTIONS_EACH: usize = 5;
+const STARTS: usize = 9;
+
+/// Processes that hold the many connections, few enough for each to have descriptors for them. On
+/// the loopback a connection is two to tracer, one for each end: 100,000 sockets are meant.
+const HOLDERS: usize = 10;
+const HELD_EACH: usize = 5_000;
+
+/// Fewer sockets in TIME_WAIT than this are no load.
+const FEW: f64 = 500.0;
+/// TIME_WAIT lasts a minute.
+const WAITS: u32 = 80;
+
+fn figure(name: &str, value: f64, unit: &str) -> Figure {
+    Figure { name: name.to_owned(), value, unit: unit.to_owned() }
+}
+
+fn log() -> Result<&'static Contestant> {
+    CONTESTANTS.iter().find(|contestant| contestant.name == "log").context("no log among the contestants")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no program is that large")]
+fn binary(_: &Path) -> Result<Vec<Figure>> {
+    let bytes = fs::metadata(places::built("tracer")?).context("the release build of tracer")?.len();
+    Ok(vec![figure(BINARY, bytes as f64 / 1e6, "MB")])
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ten seconds")]
+fn idle(scratch: &Path) -> Result<Vec<Figure>> {
+    calm()?;
+    let running = log()?.start(scratch)?;
+    interrupt::sleep(CALMS)?;
+    let process = Looked::at(running.pid());
+    let (cpu_ns, wakeups) = (process.cpu_ns()?, process.wakeups()?);
+    interrupt::sleep(IDLE)?;
+    let cpu_ns = process.cpu_ns()?.saturating_sub(cpu_ns);
+    let wakeups = process.wakeups()?.saturating_sub(wakeups);
+    running.finish(scratch)?;
+    let idle_s = IDLE.as_secs_f64();
+    Ok(vec![
+        figure(IDLE_CPU, cpu_ns as f64 / 1e9 / idle_s * 100.0, "%"),
+        figure(IDLE_WAKEUPS, wakeups as f64 / idle_s, "/s"),
+    ])
+}
+
+fn ready(scratch: &Path) -> Result<Vec<Figure>> {
+    calm()?;
+    let crowd = hold(PROCESSES, CONNECTIONS_EACH)?;
+    let mut starts_ms = Vec::with_capacity(STARTS);
+    for _ in 0..STARTS {
+        let running = log()?.start(scratch)?;
+        starts_ms.push(running.ready.as_secs_f64() * 1e3);
+        running.finish(scratch)?;
+    }
+    drop(crowd);
+    let middle = median(starts_ms).context("no start")?;
+    Ok(vec![figure(READY, middle, "ms")])
+}
+
+fn memory(scratch: &Path) -> Result<Vec<Figure>> {
+    // It sees them come: so it has each one's whole story to keep.
+    let running = log()?.start(scratch)?;
+    let held = hold(HOLDERS, HELD_EACH)?;
+    let process = Looked::at(running.pid());
+    process.settle()?;
+    let peak = process.peak()?;
+    running.finish(scratch)?;
+    drop(held);
+    Ok(vec![figure(MEMORY, peak.beside_ring_mib * 1.048_576, "MB")])
+}
+
+/// Waits until hardly anything is left of what there was before.
+fn calm() -> Result<()> {
+    for second in 0..WAITS {
+        let waiting = time_wait()?;
+        if waiting < FEW {
+            return Ok(());
+        }
+        if second == 0 {
+            eprintln!("bench: waiting for {waiting} sockets in TIME_WAIT to go");
+        }
+        interrupt::sleep(Duration::from_secs(1))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! A terminal of a given size, played by tmux.
+
+use std::{
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::{patience::until_or, program::run};
+
+/// A terminal. It is closed when this goes out of scope.
+pub struct Screen {
+    server: String,
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+impl Screen {
+    /// Opens one in which a shell runs `script`. The terminal stays open after it.
+    pub fn run(width: u16, height: u16, script: &str) -> Self {
+        let server = format!("tracer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let screen = Self { server };
+        let (width, height) = (width.to_string(), height.to_string());
+        let script = format!("{script}\nexec cat");
+        // Without a configuration, and without the language of whoever runs the tests.
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-u", "-L", &screen.server, "-f", "/dev/null", "new-session", "-d"]);
+        run(tmux.args(["-x", &width, "-y", &height, "sh", "-c", &script]).env("LC_ALL", "C.UTF-8"));
+        screen
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        run(Command::new("tmux").args(["-u", "-L", &self.server]).args(arguments).env("LC_ALL", "C.UTF-8"))
+    }
+
+    /// What it shows.
+    pub fn shown(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until what it shows satisfies `condition`; gives that.
+    pub fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        let look = || Some(self.shown()).filter(|shown| condition(shown));
+        until_or(what, look, || self.shown())
+    }
+
+    /// Types keys, as tmux names them.
+    pub fn keys(&self, keys: &[&str]) {
+        let mut arguments = vec!["send-keys"];
+        arguments.extend(keys);
+        self.tmux(&arguments);
+    }
+
+    /// Types text.
+    pub fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Gives it another size.
+    pub fn resize(&self, width: u16, height: u16) {
+        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+    }
+
+    /// Whether the cursor is seen, and whether the other screen is, which full-screen programs use.
+    pub fn modes(&self) -> (bool, bool) {
+        let modes = self.tmux(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]);
+        let mut modes = modes.split_whitespace().map(|mode| mode == "1");
+        (modes.next().unwrap(), modes.next().unwrap())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
+    }
+}

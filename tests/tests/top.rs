@@ -1,0 +1,310 @@
+//! `top` in a real terminal: what it shows, what keys do, and that the terminal is given back.
+
+use std::{
+    fs,
+    net::{IpAddr, TcpStream},
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tests::{
+    patience::{Stops, until},
+    place::Place,
+    program::{cpu_ticks, run},
+    screen::Screen,
+    tracer::binary,
+    traffic::{Scenario, connect, leak, leaky, listen, play},
+};
+
+const ADDRESS: &str = "127.77.41.1";
+
+/// `top` in a terminal; afterwards its exit status and the terminal's modes are printed.
+fn top(width: u16, height: u16, options: &str) -> Screen {
+    let script = format!("echo before; {} top {options}; echo status=$?; stty -a", binary().display());
+    let screen = Screen::run(width, height, &script);
+    screen.wait_for("the list", |shown| shown.contains("AGE") && shown.contains("STATE"));
+    screen
+}
+
+/// The screen after `top` has left it: what was there before, the receipt, and sane modes.
+fn left(screen: &Screen, status: &str) -> String {
+    let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
+    assert!(shown.contains("before") && shown.contains(status), "{shown}");
+    assert!(shown.contains("tracer: seen"), "no receipt: {shown}");
+    for mode in ["icanon", "echo", "isig", "opost", "icrnl"] {
+        let off = format!("-{mode}");
+        assert!(shown.split_whitespace().all(|word| word != off), "{mode} is off: {shown}");
+    }
+    assert_eq!(screen.modes(), (true, false), "cursor seen, other screen left");
+    shown
+}
+
+/// The process that has `words` on its command line.
+fn process(words: &str) -> u32 {
+    until("the process", || {
+        fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let line = fs::read_to_string(entry.path().join("cmdline")).ok()?.replace('\0', " ");
+            (line.starts_with(binary().to_str()?) && line.contains(words)).then_some(pid)
+        })
+    })
+}
+
+#[test]
+fn a_leak_stands_out_within_a_second() {
+    let place = Place::new();
+    let (server, port) = leaky(&place, ADDRESS);
+    let screen = top(80, 24, &format!("--netns {} --stuck CLOSE_WAIT=2s", place.name()));
+    leak(&place, ADDRESS, port, 3);
+    let closed = Instant::now();
+    screen.wait_for("the strip", |shown| shown.contains("CLOSE_WAIT     3"));
+    let shown = screen.wait_for("the leak", |shown| shown.contains("3 CLOSE_WAIT"));
+    let waited = closed.elapsed();
+    assert!(waited > Duration::from_millis(1900) && waited < Duration::from_secs(3), "after {waited:?}");
+    // The process is one that `ip netns exec` has become.
+    let line = shown.lines().find(|line| line.starts_with("STUCK 3")).unwrap();
+    assert!(line.contains(&format!("actor ({})", server.pid())), "{line}");
+    screen.keys(&["q"]);
+    left(&screen, "status=0");
+}
+
+#[test]
+fn keys_do_what_they_say() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 1);
+    let screen = top(80, 24, &format!("--netns {}", place.name()));
+    screen.wait_for("the connection", |shown| shown.contains("CLOSE_WAIT     1"));
+    screen.keys(&["?"]);
+    screen.wait_for("help", |shown| shown.contains("time stands still"));
+    // Of the two ends the one that hangs.
+    screen.keys(&["x", "/"]);
+    screen.types("CLOSE_WAIT");
+    screen.keys(&["Enter"]);
+    screen.wait_for("one end", |shown| shown.contains(" 1 connections"));
+    screen.keys(&["Enter"]);
+    let shown = screen.wait_for("the story", |shown| shown.contains("owner"));
+    for word in ["<-", "actor", "cookie", "CLOSE_WAIT", "and goes on", "its beginning was not seen"] {
+        assert!(shown.contains(word), "no {word}: {shown}");
+    }
+    screen.keys(&["Escape"]);
+    screen.wait_for("the list", |shown| shown.contains("AGE"));
+    screen.keys(&["Escape"]);
+    screen.wait_for("all of it", |shown| shown.contains(" 2 connections"));
+    screen.keys(&["/"]);
+    screen.types("port=1");
+    screen.wait_for("no connection", |shown| shown.contains("no connections that the filter lets pass"));
+    screen.types("x");
+    screen.wait_for("what is wrong", |shown| shown.contains("is not a port"));
+    screen.keys(&["C-u"]);
+    screen.types("comm=act*");
+    screen.keys(&["Enter"]);
+    screen.wait_for("the connection", |shown| shown.contains("filter: comm=act*") && shown.contains("actor"));
+    screen.keys(&["Escape"]);
+    screen.wait_for("no filter", |shown| !shown.contains("filter:"));
+    screen.keys(&["s"]);
+    screen.wait_for("another order", |shown| shown.contains("sort: age"));
+    screen.keys(&["Space"]);
+    screen.wait_for("a pause", |shown| shown.contains("PAUSED"));
+    place.run(|| play(Scenario::Refused, ADDRESS.parse().unwrap()));
+    assert!(!screen.shown().contains("refused"), "time stands still");
+    screen.keys(&["Space"]);
+    place.run(|| play(Scenario::Refused, ADDRESS.parse().unwrap()));
+    screen.wait_for("how a connection ended", |shown| shown.contains("refused"));
+    screen.keys(&["C-c"]);
+    left(&screen, "status=0");
+}
+
+#[test]
+fn it_fits_every_size() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 1);
+    let screen = top(80, 24, &format!("--netns {}", place.name()));
+    // As the client's peer; and where there is room for local addresses as the server's own.
+    let places = |shown: &str| shown.matches(&format!("{ADDRESS}:{port} ")).count();
+    screen.wait_for("the connection", |shown| places(shown) == 1);
+    screen.resize(140, 40);
+    screen.wait_for("addresses", |shown| places(shown) >= 2 && shown.lines().count() == 40);
+    screen.resize(30, 8);
+    screen.wait_for("a small screen", |shown| shown.contains("AGE") && shown.lines().count() <= 8);
+    screen.resize(80, 24);
+    screen.wait_for("all of it", |shown| shown.contains("LISTENERS 1") && shown.contains("q quit"));
+    screen.keys(&["q"]);
+    screen.wait_for("the end", |shown| shown.contains("status=0"));
+}
+
+#[test]
+fn every_signal_gives_the_terminal_back() {
+    for (signal, status) in [
+        (Signal::INT, "status=0"),
+        (Signal::TERM, "status=0"),
+        (Signal::HUP, "status=0"),
+        (Signal::QUIT, "status=0"),
+        // Nobody expects it; it would end the process as it stands.
+        (Signal::USR1, "status=0"),
+    ] {
+        let place = Place::new();
+        let options = format!("--netns {}", place.name());
+        let screen = top(80, 24, &options);
+        assert_eq!(screen.modes(), (false, true), "the other screen, without a cursor");
+        let pid = process(&format!("top {options}"));
+        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+        left(&screen, status);
+    }
+}
+
+#[test]
+fn who_is_stopped_gives_the_terminal_back_and_takes_it_again() {
+    let place = Place::new();
+    let options = format!("--netns {}", place.name());
+    let screen = top(80, 24, &options);
+    let pid = Pid::from_raw(process(&format!("top {options}")).cast_signed()).unwrap();
+    screen.keys(&["C-z"]);
+    screen.wait_for("the shell's screen", |shown| shown.contains("before"));
+    assert_eq!(screen.modes(), (true, false));
+    kill_process(pid, Signal::CONT).unwrap();
+    screen.wait_for("the list", |shown| shown.contains("AGE"));
+    assert_eq!(screen.modes(), (false, true));
+    screen.keys(&["q"]);
+    left(&screen, "status=0");
+}
+
+#[test]
+fn a_crash_gives_the_terminal_back() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    run(Command::new(env!("CARGO")).current_dir(&root).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        "tracer",
+        "--example",
+        "crash",
+    ]));
+    let crash = root.canonicalize().unwrap().join("target/debug/examples/crash");
+    let screen = Screen::run(
+        80,
+        24,
+        &format!("echo before; RUST_BACKTRACE=0 {}; echo status=$?; stty -a", crash.display()),
+    );
+    let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
+    for word in ["before", "this is a test", "status=101"] {
+        assert!(shown.contains(word), "no {word}: {shown}");
+    }
+    assert!(shown.split_whitespace().all(|word| word != "-icanon" && word != "-echo"), "{shown}");
+    assert_eq!(screen.modes(), (true, false));
+}
+
+#[test]
+fn without_a_terminal_it_says_what_else_there_is() {
+    let output = Command::new(binary()).arg("top").output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("top needs a terminal") && err.contains("tracer summary"), "{err}");
+}
+
+#[test]
+fn ten_thousand_connections_cost_little() {
+    let place = Place::new();
+    let (_listeners, held) = place.run(|| {
+        let mut listeners = Vec::new();
+        let mut held: Vec<TcpStream> = Vec::new();
+        for host in 1..=4 {
+            let listener = listen(IpAddr::from([127, 77, 42, host]), 0);
+            for _ in 0..1250 {
+                held.push(connect(listener.local_addr().unwrap()).unwrap());
+                held.push(listener.accept().unwrap().0);
+            }
+            listeners.push(listener);
+        }
+        (listeners, held)
+    });
+    let options = format!("--netns {}", place.name());
+    let screen = top(120, 40, &options);
+    screen.wait_for("all of them", |shown| shown.contains("10,000 connections"));
+    screen.keys(&["End"]);
+    screen.wait_for("the last ones", |shown| shown.contains("ESTABLISHED"));
+    let pid = process(&format!("top {options}"));
+    let (begun, before) = (Instant::now(), cpu_ticks(pid));
+    // Every draw shows another time of day and other ages: the clock has to go on.
+    let later = |shown: &str| shown.contains("ESTABLISHED") && begun.elapsed() > Duration::from_secs(5);
+    screen.wait_for("five seconds of drawing", later);
+    let ticks = u32::try_from(cpu_ticks(pid) - before).unwrap();
+    let percent = f64::from(ticks) / begun.elapsed().as_secs_f64();
+    println!("10,000 connections, ten drawings a second: {percent:.1} % of a core");
+    assert!(percent < 5.0, "{percent:.1} % of a core");
+    drop(held);
+    screen.keys(&["q"]);
+    left(&screen, "status=0");
+}
+
+/// The number before a word on the first line.
+fn told(shown: &str, word: &str) -> u64 {
+    let title = shown.lines().next().unwrap_or_default();
+    let words: Vec<&str> = title.split_whitespace().collect();
+    let at = words.iter().position(|other| *other == word);
+    at.and_then(|at| words[at - 1].replace(',', "").parse().ok()).unwrap_or_default()
+}
+
+/// Connects, accepts and closes as fast as it goes, over many addresses, until it is told to stop.
+fn hammer(host: u8, stops: &AtomicBool) {
+    let listeners: Vec<_> = (1..=64).map(|last| listen(IpAddr::from([127, 77, host, last]), 0)).collect();
+    for listener in listeners.iter().cycle() {
+        if stops.load(Ordering::Relaxed) {
+            return;
+        }
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        drop(listener.accept().unwrap());
+        drop(client);
+    }
+}
+
+#[test]
+fn it_answers_under_load_and_costs_little_with_a_hundred_thousand_connections() {
+    let place = Place::new();
+    let options = format!("--netns {}", place.name());
+    let screen = top(120, 40, &options);
+    let stops = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for host in [50, 51] {
+            let (place, stops) = (&place, &stops);
+            scope.spawn(move || place.run(|| hammer(host, stops)));
+        }
+        let _stops = Stops(&stops);
+        let shown = screen.wait_for("many connections", |shown| told(shown, "connections") >= 80_000);
+        let mut waits: Vec<Duration> = Vec::new();
+        for _ in 0..5 {
+            for (key, sign) in [("?", "time stands still"), ("x", "AGE")] {
+                let pressed = Instant::now();
+                screen.keys(&[key]);
+                screen.wait_for(sign, |shown| shown.contains(sign));
+                waits.push(pressed.elapsed());
+            }
+        }
+        screen.wait_for("100,000 connections", |shown| told(shown, "connections") >= 100_000);
+        waits.sort_unstable();
+        let (median, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+        println!(
+            "{} transitions/s: a key is answered after {median:?}, {longest:?} at most",
+            told(&shown, "transitions/s")
+        );
+        assert!(longest < Duration::from_secs(1), "{waits:?}");
+    });
+    screen.wait_for("quiet", |shown| told(shown, "transitions/s") < 100);
+    let connections = told(&screen.shown(), "connections");
+    let pid = process(&format!("top {options}"));
+    let (begun, before) = (Instant::now(), cpu_ticks(pid));
+    // Long enough for looks at all sockets, which are dear and far between, to even out.
+    screen.wait_for("ten seconds of drawing", |_| begun.elapsed() > Duration::from_secs(10));
+    let ticks = u32::try_from(cpu_ticks(pid) - before).unwrap();
+    let percent = f64::from(ticks) / begun.elapsed().as_secs_f64();
+    println!("{connections} connections, ten drawings a second: {percent:.1} % of a core");
+    assert!(percent < 5.0, "{percent:.1} % of a core");
+    screen.keys(&["q"]);
+    left(&screen, "status=0");
+}

@@ -1,0 +1,178 @@
+//! Traffic as the kernel would tell it, made up: clients that connect to services of this host, the
+//! servers' ends of the same connections, and their ends in order; many at a time.
+
+// Each of the programs that measure uses a part; and a panic is how they say what is wrong.
+#![allow(dead_code, clippy::panic)]
+// Made-up addresses.
+#![allow(clippy::cast_possible_truncation)]
+
+use std::net::Ipv4Addr;
+
+use clap::Parser as _;
+use tracer::{
+    cli::{Cli, Command},
+    clock::Clock,
+    config::{self, Config},
+    decode::decode,
+    order::Order,
+    show::Show,
+};
+use tracer_common::{
+    Event,
+    event::{AF_INET, COMM_LEN, flag},
+    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT},
+};
+use zerocopy::{FromZeros as _, IntoBytes as _};
+
+/// Connections that are open at the same time.
+const OPEN: usize = 1000;
+
+/// Transitions of a connection that both ends of which are here: five of each.
+pub(crate) const TRANSITIONS: usize = 10;
+
+/// What one end does, and when in relation to the other.
+const CLIENT: [(u8, u8); 5] = [
+    (CLOSE, SYN_SENT),
+    (SYN_SENT, ESTABLISHED),
+    (ESTABLISHED, FIN_WAIT1),
+    (FIN_WAIT1, FIN_WAIT2),
+    (FIN_WAIT2, CLOSE),
+];
+const SERVER: [(u8, u8); 5] = [
+    (LISTEN, SYN_RECV),
+    (SYN_RECV, ESTABLISHED),
+    (ESTABLISHED, CLOSE_WAIT),
+    (CLOSE_WAIT, LAST_ACK),
+    (LAST_ACK, CLOSE),
+];
+
+/// When the first event happens, and how long it is to the next, in nanoseconds.
+const BEGIN_NS: u64 = 1_000_000_000_000;
+const PACE_NS: u64 = 2_000;
+
+/// The events of so many connections, in the order of their times.
+pub(crate) fn events(connections: usize) -> Vec<Event> {
+    let mut events = Vec::with_capacity(connections * TRANSITIONS);
+    for first in (0..connections).step_by(OPEN) {
+        let open = first..(first + OPEN).min(connections);
+        for step in 0..CLIENT.len() {
+            for connection in open.clone() {
+                for (is_client, way) in [(true, CLIENT), (false, SERVER)] {
+                    let mut event = end(connection, is_client, step);
+                    (event.old_state, event.new_state) = way[step];
+                    event.time_ns = BEGIN_NS + events.len() as u64 * PACE_NS;
+                    events.push(event);
+                }
+            }
+        }
+    }
+    events
+}
+
+/// One end of a connection, as far as it has come.
+fn end(connection: usize, is_client: bool, step: usize) -> Event {
+    let mut event = Event::new_zeroed();
+    event.cookie = 1 + 2 * connection as u64 + u64::from(!is_client);
+    event.cgroup = 4711 + connection as u64 % 16;
+    event.netns = 4_026_531_840;
+    event.uid = 33;
+    event.family = AF_INET;
+    let client = Ipv4Addr::new(10, 1, (connection / 251 % 256) as u8, (connection % 251) as u8);
+    let server = Ipv4Addr::new(192, 168, 7, (connection % 64) as u8);
+    let client = (client.to_ipv6_mapped().octets(), 32_768 + (connection % 28_000) as u16);
+    let server = (server.to_ipv6_mapped().octets(), [80, 443, 5432, 6379][connection % 4]);
+    let (local, remote) = if is_client { (client, server) } else { (server, client) };
+    (event.local_addr, event.local_port) = local;
+    (event.remote_addr, event.remote_port) = remote;
+    event.comm = name(if is_client { b"checkout" } else { b"nginx" });
+    event.pid = 1000 + connection as u32 % 40;
+    event.tid = event.pid;
+    event.cpu = (connection % 2) as u16;
+    // The first and the third step of a client are its own calls; of a server, the fourth.
+    let is_own = if is_client { step == 0 || step == 2 } else { step == 3 };
+    if is_own {
+        event.flags |= flag::OWNED;
+    }
+    if is_client && step == 0 {
+        event.flags |= flag::UNBOUND;
+    }
+    if step >= 1 {
+        event.srtt_us = 250 + connection as u32 % 1000;
+    }
+    if step >= 2 {
+        event.bytes_acked = 900 + connection as u64 % 5000;
+        event.bytes_received = 15_000 + connection as u64 % 90_000;
+    }
+    if (is_client && step == 4) || (!is_client && step >= 2) {
+        event.flags |= flag::DONE;
+    }
+    event
+}
+
+fn name(name: &[u8]) -> [u8; COMM_LEN] {
+    let mut comm = [0; COMM_LEN];
+    comm[..name.len()].copy_from_slice(name);
+    comm
+}
+
+/// What these words behind `tracer` ask for.
+pub(crate) fn config(words: &[&str]) -> Config {
+    let cli = Cli::parse_from([&["tracer"], words].concat());
+    let config = match cli.command {
+        Some(Command::Life(args)) => config::life(*args),
+        Some(Command::Summary(args)) => config::summary(*args),
+        Some(Command::Log(args)) => config::log(*args),
+        _ => panic!("measured are log, life and summary"),
+    };
+    config.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Events that are handed on together, as from the ring buffer.
+const BATCH: usize = 2048;
+
+/// The whole way of events, as in `pipeline.rs`, with memory for the ring and for the file.
+pub(crate) struct Way {
+    order: Order,
+    batch: Vec<Event>,
+    show: Show,
+    clock: Clock,
+    /// What would be written.
+    pub(crate) out: Vec<u8>,
+}
+
+impl Way {
+    /// With these words behind `tracer`.
+    pub(crate) fn new(words: &[&str]) -> Self {
+        Self {
+            order: Order::default(),
+            batch: Vec::new(),
+            show: Show::new(config(words), &[]),
+            clock: Clock::fixed(BEGIN_NS, 1_700_000_000_000_000_000),
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes the records of a ring buffer and gives the bytes of lines to `write`; gives how many
+    /// lines there were.
+    pub(crate) fn take(&mut self, records: &[u8], mut write: impl FnMut(&[u8])) -> u64 {
+        let mut lines = 0;
+        for records in records.chunks(BATCH * size_of::<Event>()) {
+            for record in records.chunks(size_of::<Event>()) {
+                match decode(record) {
+                    Ok(event) => self.order.push(event),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            self.order.settle(u64::MAX, &mut self.batch);
+            lines += self.show.events(&self.batch, &self.clock, None, &mut self.out);
+            write(&self.out);
+            self.out.clear();
+        }
+        lines
+    }
+}
+
+/// Events as the ring buffer holds them.
+pub(crate) fn bytes(events: &[Event]) -> &[u8] {
+    events.as_bytes()
+}

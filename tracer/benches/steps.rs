@@ -1,0 +1,136 @@
+//! What each step of an event's way takes, on made-up events: `cargo bench --package tracer`.
+//!
+//! The last group is the whole way, from the ring buffer's bytes to the bytes of lines, on one core;
+//! with the time that it takes merely to copy those lines.
+
+mod made;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tracer::{
+    clock::Clock,
+    decode::decode,
+    fields::Shown,
+    format::{
+        Kind, Plan,
+        text::{Style, TimeFormat},
+    },
+    order::Order,
+    row::Row,
+    select::Select,
+    track::{Tracked, Tracker},
+};
+use tracer_common::Event;
+
+use crate::made::{Way, bytes, config, events};
+
+/// Ten times as many events, which no cache holds together with what becomes of them.
+const CONNECTIONS: usize = 5_000;
+
+fn steps(criterion: &mut Criterion) {
+    let events = events(CONNECTIONS);
+    let tracked = tracked(&mut Tracker::new(true), &events);
+    let mut group = criterion.benchmark_group("step");
+    group.throughput(Throughput::Elements(events.len() as u64));
+    group.bench_function("decode", |bencher| {
+        let time_ns = |record| decode(record).map_or(0, |event| event.time_ns);
+        bencher.iter(|| bytes(&events).chunks(size_of::<Event>()).map(time_ns).max());
+    });
+    group.bench_function("order", |bencher| {
+        let (mut order, mut settled) = (Order::default(), Vec::new());
+        bencher.iter(|| {
+            for event in &events {
+                order.push(event);
+            }
+            order.settle(u64::MAX, &mut settled);
+            settled.len()
+        });
+    });
+    group.bench_function("track", |bencher| {
+        // The connections of the round before are born again.
+        let mut tracker = Tracker::new(true);
+        bencher.iter(|| {
+            for group in events.chunks(16) {
+                tracker.warm(group);
+                for event in group {
+                    tracker.event(event, &mut |tracked| _ = black_box(tracked));
+                }
+            }
+        });
+    });
+    group.bench_function("select", |bencher| {
+        let config = config(&["log", "--comm", "nginx", "--port", "80,443"]);
+        let mut select = Select::new(&config.kernel.filter, config.story);
+        bencher.iter(|| {
+            let mut count = 0;
+            for tracked in &tracked {
+                select.pass(tracked, &mut |_| count += 1);
+            }
+            count
+        });
+    });
+    group.finish();
+}
+
+fn tracked(tracker: &mut Tracker, events: &[Event]) -> Vec<Tracked> {
+    let mut all = Vec::with_capacity(events.len());
+    for event in events {
+        tracker.event(event, &mut |tracked| all.push(*tracked));
+    }
+    all
+}
+
+fn formats(criterion: &mut Criterion) {
+    let tracked = tracked(&mut Tracker::new(true), &events(CONNECTIONS));
+    let clock = Clock::fixed(0, 1_700_000_000_000_000_000);
+    let mut group = criterion.benchmark_group("format");
+    group.throughput(Throughput::Elements(tracked.len() as u64));
+    for (name, kind) in [("text", Kind::Text), ("json", Kind::Json), ("csv", Kind::Csv)] {
+        let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
+        let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
+        let mut format = Plan { kind, columns: None, place, style }.format(&[]);
+        let mut out = Vec::new();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                for tracked in &tracked {
+                    format.line(&Row::told(tracked, &clock), &mut out);
+                }
+                out.len()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn whole_way(criterion: &mut Criterion) {
+    let events = events(CONNECTIONS);
+    let mut group = criterion.benchmark_group("bytes to bytes");
+    group.throughput(Throughput::Elements(events.len() as u64));
+    for words in [
+        &["log", "--time", "utc"][..],
+        &["log", "-o", "json"],
+        &["log", "-o", "csv"],
+        &["log", "--raw", "--time", "utc"],
+        &["life", "--time", "utc"],
+        &["life", "-o", "json"],
+        &["summary"],
+    ] {
+        let mut way = Way::new(words);
+        let mut lines = Vec::new();
+        way.take(bytes(&events), |bytes| lines.extend_from_slice(bytes));
+        let name = words.join(" ");
+        group.bench_function(&name, |bencher| {
+            bencher.iter(|| way.take(bytes(&events), |lines| _ = black_box(lines)));
+        });
+        group.bench_function(format!("{name}, only copied"), |bencher| {
+            let mut copy = vec![0; lines.len()];
+            bencher.iter(|| black_box(&mut copy).copy_from_slice(black_box(&lines)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, formats, whole_way);
+criterion_main!(benches);

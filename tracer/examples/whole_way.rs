@@ -1,0 +1,35 @@
+//! The whole way of made-up events, from the ring buffer's bytes to the bytes of lines, so many
+//! times: for profilers, and to count instructions.
+//!
+//! `whole_way CONNECTIONS ROUNDS [WORDS...]`: as `tracer WORDS...` would show them.
+
+// Figures for people, and a panic is how this says what is wrong.
+#![allow(clippy::cast_precision_loss, clippy::panic)]
+
+#[path = "../benches/made/mod.rs"]
+mod made;
+
+use std::{hint::black_box, time::Instant};
+
+use made::{Way, bytes, events};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [connections, rounds, words @ ..] = &arguments[..] else {
+        panic!("whole_way CONNECTIONS ROUNDS [WORDS...]");
+    };
+    let number = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let events = events(number(connections));
+    let mut way = Way::new(&words);
+    for _ in 0..number(rounds) {
+        let mut written = 0;
+        let begun = Instant::now();
+        let lines = way.take(bytes(&events), |lines| {
+            written += lines.len();
+            black_box(lines);
+        });
+        let ns = begun.elapsed().as_secs_f64() * 1e9 / events.len() as f64;
+        println!("{} events, {lines} lines, {written} bytes: {ns:.0} ns an event", events.len());
+    }
+}

@@ -1,0 +1,154 @@
+//! Groups of options that several commands share.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use crate::{
+    buffer, duration,
+    filter::{addrs::Cidrs, netns::Netns, ports::Ports, story::transition},
+    format::{Kind, text::TimeFormat},
+    state::State,
+    stuck::Limit,
+    track::reason::Reason,
+};
+
+/// Filters.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
+pub struct FilterArgs {
+    /// Ports at either end: a list of ports and ranges, such as 443,8000-8100
+    #[arg(short = 'P', long, value_name = "PORTS")]
+    pub port: Vec<Ports>,
+    /// Local ports
+    #[arg(short = 'L', long, visible_alias = "localport", value_name = "PORTS")]
+    pub local_port: Vec<Ports>,
+    /// Remote ports
+    #[arg(short = 'D', long, visible_alias = "remoteport", value_name = "PORTS")]
+    pub remote_port: Vec<Ports>,
+    /// Addresses at either end: a list of addresses and prefixes, such as 10.0.0.0/8,2001:db8::1
+    #[arg(long, value_name = "CIDR")]
+    pub addr: Vec<Cidrs>,
+    /// Local addresses
+    #[arg(long, value_name = "CIDR")]
+    pub local_addr: Vec<Cidrs>,
+    /// Remote addresses
+    #[arg(long, value_name = "CIDR")]
+    pub remote_addr: Vec<Cidrs>,
+    /// IPv4 only, v4-mapped connections included
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+    /// Network namespaces: inode numbers, paths, names from `ip netns`, or pid:PID
+    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
+    pub netns: Vec<Netns>,
+    /// Processes that own the socket
+    #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+    /// Names of such processes; * and ? stand for anything
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub comm: Vec<String>,
+    /// Users that the socket belongs to: names or numbers
+    #[arg(short, long, value_name = "USER", value_delimiter = ',')]
+    pub uid: Vec<String>,
+    /// Cgroups of the socket, with those below: folders of the v2 hierarchy
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    pub cgroup: Vec<PathBuf>,
+    /// Transitions that enter or leave a state
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_enum,
+        ignore_case = true,
+        hide_possible_values = true
+    )]
+    pub state: Vec<State>,
+    /// These transitions
+    #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = transition)]
+    pub transition: Vec<(State, State)>,
+    /// Transitions that end a connection for a reason, such as reset-remote
+    #[arg(
+        long,
+        value_name = "REASON",
+        value_delimiter = ',',
+        value_enum,
+        ignore_case = true,
+        hide_possible_values = true
+    )]
+    pub reason: Vec<Reason>,
+}
+
+/// What is shown, and how.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Format of the lines
+    #[arg(short, long, value_enum, default_value_t = Kind::Text, value_name = "FORMAT")]
+    pub output: Kind,
+    /// Columns to show, in order; `help` lists them
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<String>,
+    /// How text shows times; JSON and CSV always have RFC 3339 UTC
+    #[arg(long, value_enum, default_value_t = TimeFormat::Local, value_name = "FORMAT")]
+    pub time: TimeFormat,
+    /// When text has colours; `auto` is for terminals, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Stop after this many lines
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+/// How events are captured.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Capture")]
+pub struct CaptureArgs {
+    /// Stop after this long, such as 30s, 5m or 1h 30m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub duration: Option<Duration>,
+    /// Buffer between kernel and tracer, shared out among CPUs, rounded up to a power of two [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub buffer: Option<buffer::Request>,
+    /// Do not look for the sockets that exist already: their owners stay unknown
+    #[arg(long)]
+    pub no_snapshot: bool,
+    /// Do not follow TIME_WAIT and orphans in FIN_WAIT2, of whose ends no event tells
+    #[arg(long)]
+    pub no_timewait: bool,
+    /// Exit with status 3 if events were lost, or the kernel's own counters say something else
+    #[arg(long)]
+    pub strict: bool,
+    /// Write the receipt here as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// Take the kernel's types from here instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "PATH")]
+    pub btf: Option<PathBuf>,
+    /// Say more on standard error; twice: what the kernel program says of each event, too
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When a connection counts as stuck.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Stuck connections")]
+pub struct StuckArgs {
+    /// Connections that stay in a state for longer than this: STATE=TIME, STATE=off, or `default` for
+    /// SYN_SENT=10s,LAST_ACK=30s,CLOSE_WAIT=60s,FIN_WAIT2=90s, which `top` begins with
+    #[arg(long, value_name = "STATE=TIME", value_delimiter = ',')]
+    pub stuck: Vec<Limit>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

@@ -1,0 +1,248 @@
+//! The command line. Only here and in the enums that it parses does `clap` appear.
+
+mod args;
+pub mod completions;
+pub mod words;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{duration, view::summary::By};
+
+pub use args::{CaptureArgs, FilterArgs, OutputArgs, StuckArgs, When};
+
+const EXAMPLES: &str = "\
+Examples:
+  tracer                               every transition of every TCP socket of this host
+  tracer --port 443                    those with port 443 at either end
+  tracer -L 80,8000-8100 --addr 10.0.0.0/8
+                                       those of local ports with an address in 10/8
+  tracer --comm 'nginx*' --state CLOSE_WAIT
+                                       nginx's connections entering or leaving CLOSE_WAIT
+  tracer --netns pid:4711 -6           IPv6 in the network namespace of process 4711
+  tracer -o json --duration 60s        a minute of it, for machines
+  tracer --raw --columns time,comm,old_state,new_state
+                                       exactly what the tracepoint said
+  tracer --stuck CLOSE_WAIT=60s        a line more for each that hangs, while it hangs
+  tracer --only-stuck --exit-on-stuck  waits for the first that hangs
+  tracer life --reason reset-remote    connections that the peer reset
+  tracer summary --interval 10s        how many, how long, and who
+  tracer top                           where is it stuck? full screen
+  tracer check                         can it run here?
+
+Exit status: 0 done, also after Ctrl-C, SIGTERM or a closed pipe; 1 it could not be done;
+2 wrong usage; 3 with --strict, when the capture is incomplete; 4 with --exit-on-stuck, when a
+connection is stuck, whatever else.";
+
+const LIFE_EXAMPLES: &str = "\
+Examples:
+  tracer life                          a line for each connection that ends
+  tracer life -D 5432                  those to PostgreSQL servers
+  tracer life -o json | jq .reason     with all that is known of each
+  tracer life --reason timeout-retransmit,reset-remote";
+
+const SUMMARY_EXAMPLES: &str = "\
+Examples:
+  tracer summary                       tables every ten seconds, and for all of it at the end
+  tracer summary --interval 60s --count 1
+                                       one report on a minute
+  tracer summary --by peer --rows 20 -D 443
+                                       the peers that this host connects to most
+  tracer summary --in-kernel           without any event leaving the kernel
+  tracer summary -o json | jq .states  for machines, an object per report";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  tracer top                           all connections; ? lists the keys
+  tracer top --port 5432               those with port 5432 at either end
+  tracer top --stuck CLOSE_WAIT=5s     with another threshold for what stands out";
+
+/// Shows every TCP state transition of this host, live: whose connection, how long in which state,
+/// who closed first and why.
+#[derive(Debug, Parser)]
+#[command(name = "tracer", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without it, the log.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The log's options.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// A verb for each question.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What is happening to connections right now? A line for each state transition (the default)
+    #[command(after_help = EXAMPLES)]
+    Log(Box<LogArgs>),
+    /// What became of each connection? A line for each when it ends
+    #[command(after_help = LIFE_EXAMPLES)]
+    Life(Box<LifeArgs>),
+    /// How many, how long, and who? Tables and distributions, at intervals and at the end
+    #[command(after_help = SUMMARY_EXAMPLES)]
+    Summary(Box<SummaryArgs>),
+    /// Where is it stuck? A full-screen view
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(Box<TopArgs>),
+    /// Can it run here, with which features?
+    Check(CheckArgs),
+    /// Completions for a shell, to be put where it looks for them
+    #[command(after_help = completions::HELP)]
+    Completions(CompletionsArgs),
+}
+
+/// Options of the log.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "stuck"])]
+    pub raw: bool,
+    /// Stuck connections.
+    #[command(flatten)]
+    pub stuck: StuckArgs,
+    /// No lines but those of connections that are stuck; without --stuck with its default
+    #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
+    pub only_stuck: bool,
+    /// End with status 4, for scripts, when a connection is stuck: one that is older than tracer at the
+    /// earliest when tracer has watched it for so long; without --stuck with its default
+    #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
+    pub exit_on_stuck: bool,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Options of `life`.
+#[derive(Args, Debug)]
+pub struct LifeArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Options of `summary`.
+#[derive(Args, Debug)]
+pub struct SummaryArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// What is shown, and how.
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// What a summary shows, and how.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct ReportArgs {
+    /// Time between reports
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    pub interval: Duration,
+    /// What connections are ranked by; several, separated by commas [default: all of them]
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub by: Vec<By>,
+    /// Rows of each ranking
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rows: u16,
+    /// Count in the kernel, and let no event leave it: transitions and times, and with --by port
+    /// services; what becomes of sockets in TIME_WAIT is not followed
+    #[arg(long, conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "buffer", "no_snapshot", "receipt"])]
+    pub in_kernel: bool,
+    /// Format of the reports
+    #[arg(short, long, value_enum, default_value_t = ReportKind::Text, value_name = "FORMAT")]
+    pub output: ReportKind,
+    /// How text shows times; JSON always has RFC 3339 UTC
+    #[arg(long, value_enum, default_value_t = Zone::Local, value_name = "FORMAT")]
+    pub time: Zone,
+    /// When text has colours; `auto` is for terminals, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Stop after this many intervals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+}
+
+/// Formats of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportKind {
+    /// Tables and bars.
+    Text,
+    /// An object per line.
+    Json,
+}
+
+/// Time zones of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Zone {
+    /// This host's.
+    Local,
+    /// UTC.
+    Utc,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+pub struct TopArgs {
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Stuck connections.
+    #[command(flatten)]
+    pub stuck: StuckArgs,
+    /// Time between two drawings of the screen
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = "Output")]
+    pub refresh: Duration,
+    /// When to use colours; `auto` is unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = "Output")]
+    pub color: When,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Options of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: completions::Shell,
+}
+
+/// Options of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Take the kernel's types from here instead of /sys/kernel/btf/vmlinux
+    #[arg(long, value_name = "PATH")]
+    pub btf: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

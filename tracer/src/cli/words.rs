@@ -1,0 +1,118 @@
+//! Filters typed at the keyboard, in the words of the flags: `port=443 comm=nginx state=CLOSE_WAIT`.
+//! What has no `=` is taken for what it looks like.
+
+use std::net::SocketAddr;
+
+use clap::{CommandFactory as _, Parser};
+
+use crate::{
+    cli::FilterArgs,
+    filter::{addrs::Cidrs, ports::Ports},
+    state::State,
+    track::reason::Reason,
+};
+
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Words {
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+/// The filters that a line of words asks for, or what is wrong with it, in a line.
+pub fn parse(line: &str) -> Result<FilterArgs, String> {
+    if let Some(flag) = line.split_whitespace().find(|word| word.starts_with('-') && !word.contains('=')) {
+        return Err(format!("`{flag}` has no value: write it as a word, such as port=443"));
+    }
+    let arguments: Vec<String> = line.split_whitespace().flat_map(arguments).collect();
+    let words = Words::try_parse_from(arguments);
+    words.map(|words| words.filter).map_err(|error| {
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        // What the word is, whoever typed it knows.
+        let why = line.split_once(">': ").map_or(line, |(_, why)| why);
+        why.strip_prefix("error: ").unwrap_or(why).to_owned()
+    })
+}
+
+/// Whether a word may become one with a value, when it is typed on: `po`, `port`.
+#[must_use]
+pub fn may_go_on(word: &str) -> bool {
+    let command = Words::command();
+    let mut names = command.get_arguments().filter_map(clap::Arg::get_long);
+    !word.is_empty() && names.any(|name| name.starts_with(word))
+}
+
+/// Takes what chooses lines by state and reason out of the flags, as a line of words: where there are
+/// no lines, it chooses what is seen.
+pub fn of_lines(filter: &mut FilterArgs) -> String {
+    let states = std::mem::take(&mut filter.state).into_iter().map(|state| state.to_string());
+    let reasons = std::mem::take(&mut filter.reason).into_iter().map(|reason| reason.name().to_owned());
+    let words = [("state", states.collect::<Vec<_>>()), ("reason", reasons.collect())];
+    let words = words.into_iter().filter(|(_, values)| !values.is_empty());
+    words.map(|(word, values)| format!("{word}={}", values.join(","))).collect::<Vec<_>>().join(" ")
+}
+
+fn arguments(word: &str) -> Vec<String> {
+    let word = word.trim_start_matches('-');
+    if word.contains('=') || matches!(word, "ipv4" | "ipv6") {
+        return vec![format!("--{word}")];
+    }
+    if let Ok(end) = word.parse::<SocketAddr>() {
+        return vec![format!("--addr={}", end.ip()), format!("--port={}", end.port())];
+    }
+    vec![if word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<Ports>().is_ok() {
+        format!("--port={word}")
+    } else if word.parse::<Cidrs>().is_ok() {
+        format!("--addr={word}")
+    } else if word.parse::<State>().is_ok() {
+        format!("--state={word}")
+    } else if word.parse::<Reason>().is_ok() {
+        format!("--reason={word}")
+    } else {
+        format!("--comm=*{word}*")
+    }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_flags() {
+        let filter = parse("port=443,80 comm=nginx state=close_wait pid=7 ipv4").unwrap();
+        assert_eq!((filter.port.len(), filter.pid, filter.ipv4), (1, vec![7], true));
+        assert_eq!(filter.comm, ["nginx"]);
+        assert_eq!(filter.state, ["CLOSE_WAIT".parse().unwrap()]);
+    }
+
+    #[test]
+    fn words_alone_are_what_they_look_like() {
+        assert_eq!(parse("443").unwrap().port.len(), 1);
+        assert_eq!(parse("10.0.0.0/8").unwrap().addr.len(), 1);
+        assert_eq!(parse("LAST_ACK").unwrap().state.len(), 1);
+        assert_eq!(parse("reset-remote").unwrap().reason.len(), 1);
+        assert_eq!(parse("ngin").unwrap().comm, ["*ngin*"]);
+        let end = parse("10.0.0.1:443").unwrap();
+        assert_eq!((end.addr.len(), end.port.len()), (1, 1));
+        assert_eq!(parse("--port=1").unwrap().port.len(), 1);
+        assert!(parse("").unwrap().comm.is_empty());
+    }
+
+    #[test]
+    fn flags_become_words() {
+        let mut filter = parse("state=LISTEN,CLOSE_WAIT reason=refused port=1").unwrap();
+        assert_eq!(of_lines(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused");
+        assert_eq!((filter.state.len(), filter.reason.len(), filter.port.len()), (0, 0, 1));
+        assert_eq!(of_lines(&mut filter), "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_line() {
+        assert!(may_go_on("po") && may_go_on("port") && !may_go_on("nginx") && !may_go_on("port="));
+        for line in ["--help", "-D 443", "port=x", "nonsense=1", "state=OPEN", "=", "pid=0"] {
+            let error = parse(line).map(|_| ()).expect_err(line);
+            assert!(!error.is_empty() && !error.contains('\n'), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the kernel has folded, summed over CPUs.
+
+use std::collections::BTreeMap;
+
+use tracer_common::fold::{BUCKETS, PortKey, SHARE_WORDS, STATES, Share, Side, states};
+use zerocopy::transmute_ref;
+
+/// All that has been counted. States are the kernel's numbers; 0 is one that no kernel is known to
+/// use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Transitions, by old and new state. Into TIME_WAIT where the kernel says CLOSE and means it.
+    pub transitions: [[u64; STATES]; STATES],
+    /// How long sockets stayed, by the state that they left.
+    pub times: [FoldedTimes; STATES],
+    /// The same for each service port, if asked for; in order.
+    pub ports: Vec<FoldedPort>,
+    /// Sockets that were forgotten for want of room; their next stay is of unknown length, and a
+    /// beginning that the filters had not decided upon is not counted.
+    pub evicted: Option<u64>,
+    /// Counts by port for which there was no room.
+    pub no_room: Option<u64>,
+    /// Events that the filters kept back.
+    pub filtered: Option<u64>,
+    /// Events that the kernel kept from both programs.
+    pub missed: Option<u64>,
+}
+
+/// How long sockets stayed in a state that they have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldedTimes {
+    /// Stays of at least 2^i and less than 2^(i+1) nanoseconds; the first 0 ns, too.
+    pub buckets: [u64; BUCKETS],
+    /// The longest, in nanoseconds.
+    pub max_ns: u64,
+    /// Stays of unknown length: of sockets older than the tracer, evicted, after a missed event, or
+    /// whose place was written by two CPUs at once.
+    pub unknown: u64,
+}
+
+impl Default for FoldedTimes {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], max_ns: 0, unknown: 0 }
+    }
+}
+
+/// What was counted of a service port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedPort {
+    /// Where the service is.
+    pub side: Side,
+    /// Its port; 0 where the side is unknown.
+    pub port: u16,
+    /// Transitions that occurred: old state, new state, how often.
+    pub transitions: Vec<(u8, u8, u64)>,
+    /// How long connections were established, in buckets as [`FoldedTimes::buckets`].
+    pub established: [u64; BUCKETS],
+}
+
+impl Folded {
+    /// As it is before anything happens: nothing counted, and nothing missed.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let none = Some(0);
+        Self { missed: none, evicted: none, no_room: none, filtered: none, ..Self::default() }
+    }
+
+    /// Adds a CPU's share, as its map has it.
+    pub(crate) fn add(&mut self, words: &[u64; SHARE_WORDS]) {
+        let share: &Share = transmute_ref!(words);
+        for (sums, counts) in self.transitions.iter_mut().zip(&share.transitions) {
+            add(sums, counts);
+        }
+        for (state, times) in self.times.iter_mut().enumerate() {
+            add(&mut times.buckets, &share.stays[state]);
+            times.unknown += share.unknown[state];
+            let longest_ns = share.longest_ns.iter().map(|of_writer| of_writer[state]).max();
+            times.max_ns = times.max_ns.max(longest_ns.unwrap_or_default());
+        }
+    }
+}
+
+fn add(sums: &mut [u64], counts: &[u64]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count;
+    }
+}
+
+/// Ports while they are put together.
+#[derive(Debug, Default)]
+pub(crate) struct Ports(BTreeMap<(Side, u16), FoldedPort>);
+
+impl Ports {
+    pub(crate) fn add_transitions(&mut self, key: PortKey, count: u64) {
+        if let Some((port, pair)) = self.find(key) {
+            let (old_state, new_state) = states(pair);
+            port.transitions.push((old_state, new_state, count));
+        }
+    }
+
+    pub(crate) fn add_stays(&mut self, key: PortKey, count: u64) {
+        if let Some((port, bucket)) = self.find(key) {
+            port.established[usize::from(bucket) % BUCKETS] += count;
+        }
+    }
+
+    fn find(&mut self, key: PortKey) -> Option<(&mut FoldedPort, u8)> {
+        let (side, port, cell) = key.parts()?;
+        let empty = || FoldedPort { side, port, transitions: Vec::new(), established: [0; BUCKETS] };
+        Some((self.0.entry((side, port)).or_insert_with(empty), cell))
+    }
+}
+
+impl From<Ports> for Vec<FoldedPort> {
+    fn from(Ports(ports): Ports) -> Self {
+        let in_order = |mut port: FoldedPort| {
+            port.transitions.sort_unstable();
+            port
+        };
+        ports.into_values().map(in_order).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::fold::pair;
+    use zerocopy::{FromZeros as _, transmute};
+
+    use super::*;
+
+    #[test]
+    fn cpus_are_summed_and_the_longest_is_the_longest_of_any() {
+        let mut share = Share::new_zeroed();
+        share.transitions[7][2] = 3;
+        share.stays[1][20] = 2;
+        share.unknown[5] = 1;
+        share.longest_ns[0][1] = 2_000_000;
+        let mut other = share;
+        other.longest_ns = [[0; STATES]; 2];
+        other.longest_ns[1][1] = 2_000_001;
+        let mut folded = Folded::default();
+        folded.add(&transmute!(share));
+        folded.add(&transmute!(other));
+        assert_eq!(folded.transitions[7][2], 6);
+        assert_eq!(folded.times[1].buckets[20], 4);
+        assert_eq!(folded.times[1].max_ns, 2_000_001);
+        assert_eq!(folded.times[5].unknown, 2);
+    }
+
+    #[test]
+    fn ports_come_in_order_with_what_belongs_to_them() {
+        let mut ports = Ports::default();
+        ports.add_transitions(PortKey::new(Side::Remote, 443, pair(2, 1)), 5);
+        ports.add_transitions(PortKey::new(Side::Local, 80, pair(10, 3)), 1);
+        ports.add_stays(PortKey::new(Side::Remote, 443, 30), 4);
+        ports.add_transitions(PortKey::new(Side::Remote, 443, pair(1, 4)), 5);
+        let ports = Vec::from(ports);
+        let keys: Vec<_> = ports.iter().map(|port| (port.side, port.port)).collect();
+        assert_eq!(keys, [(Side::Local, 80), (Side::Remote, 443)]);
+        assert_eq!(ports[1].transitions, [(1, 4, 5), (2, 1, 5)]);
+        assert_eq!(ports[1].established[30], 4);
+    }
+}

@@ -1,0 +1,109 @@
+//! A line in the making.
+
+/// Room for the longest line that there can be: every column at its widest takes less than half.
+pub const ROOM: usize = 8192;
+
+/// Text in memory that does not grow, handed from step to step: so its length stays in a register.
+/// A line has a hundred small steps; a vector, whose length each step would take from memory and put
+/// back, costs more than the steps themselves. What has no room is left out.
+#[must_use]
+pub struct Line<'a, const N: usize = ROOM> {
+    bytes: &'a mut [u8; N],
+    len: usize,
+}
+
+impl<'a, const N: usize> Line<'a, N> {
+    /// An empty one, in this memory.
+    #[inline]
+    pub const fn new(room: &'a mut [u8; N]) -> Self {
+        Self { bytes: room, len: 0 }
+    }
+
+    /// How long it is.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What is in it, from there on.
+    #[must_use]
+    #[inline]
+    pub fn from(&self, begin: usize) -> &[u8] {
+        self.bytes.get(begin..self.len).unwrap_or_default()
+    }
+
+    /// All that is in it.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.from(0)
+    }
+
+    /// With a byte more.
+    #[inline]
+    pub fn push(self, byte: u8) -> Self {
+        self.push_first(&[byte], 1)
+    }
+
+    /// With more text.
+    #[inline]
+    pub fn push_all(mut self, text: &[u8]) -> Self {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + text.len()) {
+            place.copy_from_slice(text);
+            self.len += text.len();
+        }
+        self
+    }
+
+    /// With the first bytes of a short text. To copy all of it and to count only some is two
+    /// instructions; a number that is not known beforehand takes a call.
+    #[inline]
+    pub fn push_first<const M: usize>(mut self, text: &[u8; M], count: usize) -> Self {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + M) {
+            place.copy_from_slice(text);
+            self.len += count.min(M);
+        }
+        self
+    }
+
+    /// Without what is behind so many bytes.
+    #[inline]
+    pub fn truncated(mut self, len: usize) -> Self {
+        self.len = self.len.min(len);
+        self
+    }
+
+    /// With what begins there moved to the right, behind so many blanks.
+    pub fn indented(mut self, begin: usize, blanks: usize) -> Self {
+        let end = self.len;
+        if begin <= end && end + blanks <= N {
+            self.bytes.copy_within(begin..end, begin + blanks);
+            self.bytes[begin..begin + blanks].fill(b' ');
+            self.len += blanks;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        let mut room = [0; 8];
+        let line = Line::new(&mut room).push_all(b"12345").push_all(b"abcd").push_first(b"67890", 2);
+        assert_eq!(line.as_bytes(), b"12345");
+        let line = line.push_first(b"678", 1).indented(4, 3).indented(4, 2);
+        assert_eq!(line.as_bytes(), b"1234  56");
+        let line = line.truncated(9).truncated(2).push(b'3');
+        assert_eq!((line.as_bytes(), line.from(1), line.from(4)), (&b"123"[..], &b"23"[..], &b""[..]));
+    }
+}

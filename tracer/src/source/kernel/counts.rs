@@ -1,0 +1,72 @@
+//! What the kernel programs count, and what the kernel counts of them.
+
+use std::{
+    fs::File,
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::FileExt as _,
+    },
+};
+
+use aya::{
+    Ebpf,
+    maps::{MapData, MapError, PerCpuArray},
+    programs::BtfTracePoint,
+};
+use tracer_common::event::Counter;
+
+use crate::source::kernel::{HOOK, hook::take};
+
+/// The counters of an object.
+pub(super) struct Counts {
+    counts: PerCpuArray<MapData, u64>,
+    /// What the kernel says of the first program. It is read often, and opened once.
+    program: Option<File>,
+}
+
+impl Counts {
+    /// Of an object whose programs are loaded.
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, MapError> {
+        let program = fdinfo(ebpf);
+        Ok(Self { counts: PerCpuArray::try_from(take(ebpf, "COUNTS")?)?, program })
+    }
+
+    /// The sum over CPUs, if it can be read.
+    pub(super) fn of(&self, counter: Counter) -> Option<u64> {
+        match self.counts.get(&(counter as u32), 0) {
+            Ok(per_cpu) => {
+                log::trace!("{counter:?} per CPU: {:?}", &*per_cpu);
+                Some(per_cpu.iter().sum())
+            }
+            Err(error) => {
+                log::warn!("the counter of {counter:?} events cannot be read: {error}");
+                None
+            }
+        }
+    }
+
+    /// How many events neither of the two programs has seen: the kernel did not run the first,
+    /// because it was running on that CPU already, and the second did not run in its stead.
+    pub(super) fn missed(&self) -> Option<u64> {
+        let skipped = self.recursion()?;
+        Some(skipped.saturating_sub(self.of(Counter::Nested)?))
+    }
+
+    /// How often the kernel skipped the program to keep it from interrupting itself (a softirq in
+    /// the middle of a task's event). It counts that since 5.12, and does it to programs on
+    /// tracepoints since 6.2.
+    fn recursion(&self) -> Option<u64> {
+        // A dozen short lines.
+        let mut info = [0; 1024];
+        let len = self.program.as_ref()?.read_at(&mut info, 0).ok()?;
+        let info = str::from_utf8(&info[..len]).ok()?;
+        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+        line.map_or(Some(0), |count| count.trim().parse().ok())
+    }
+}
+
+fn fdinfo(ebpf: &Ebpf) -> Option<File> {
+    let program: &BtfTracePoint = ebpf.program(HOOK)?.try_into().ok()?;
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
+    File::open(format!("/proc/self/fdinfo/{fd}")).ok()
+}

@@ -1,0 +1,114 @@
+//! Why a kernel program does not run.
+
+use std::io;
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+
+use crate::source::kernel::{preflight, sockets, verdict::verdict};
+
+/// Why a kernel program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Seen before loading.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
+    /// Signals while loading.
+    #[error("interrupted while loading the kernel program")]
+    Interrupted,
+    /// Not enough memory for what takes the most, with what to do about it.
+    #[error("no memory for {0}")]
+    NoMemory(String),
+    /// Refused although the capabilities are there.
+    #[error(
+        "the kernel refused ({what}: operation not permitted): a security module, seccomp, a container or a user namespace forbids BPF here; run tracer as root on the host itself"
+    )]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// The verifier's verdict.
+    #[error(
+        "the kernel's verifier refused the program; please report this with your kernel's version ({release}) and these last lines:\n{log}"
+    )]
+    Verifier {
+        /// Kernel release.
+        release: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// The kernel lacks what a filter needs.
+    #[error("this kernel does not tell {0}, so {1} cannot work here")]
+    Absent(&'static str, &'static str),
+    /// The iterators.
+    #[error(transparent)]
+    Sockets(#[from] Box<sockets::Error>),
+    /// Anything else that aya says.
+    #[error("{what}: {cause}")]
+    Aya {
+        /// What was tried.
+        what: &'static str,
+        /// What came back.
+        cause: String,
+    },
+}
+
+const EPERM: i32 = 1;
+const E2BIG: i32 = 7;
+const EAGAIN: i32 = 11;
+const ENOMEM: i32 = 12;
+const EACCES: i32 = 13;
+const EINVAL: i32 = 22;
+
+impl Error {
+    pub(super) fn aya(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        match errno(error) {
+            Some(EPERM) => Self::Refused { what },
+            _ => Self::Aya { what, cause: chain(error) },
+        }
+    }
+
+    /// `memory`: what takes the most of it.
+    pub(super) fn object(memory: &str, error: &EbpfError) -> Self {
+        match error {
+            EbpfError::MapError(error) => Self::maps("creating the maps", memory, error),
+            error => Self::Aya { what: "loading the object", cause: chain(error) },
+        }
+    }
+
+    pub(super) fn maps(what: &'static str, memory: &str, error: &MapError) -> Self {
+        match errno(error) {
+            Some(ENOMEM) => Self::NoMemory(memory.to_owned()),
+            _ => Self::aya(what, error),
+        }
+    }
+
+    pub(super) fn map(what: &'static str) -> impl FnOnce(MapError) -> Self {
+        move |error| Self::aya(what, &error)
+    }
+
+    pub(super) fn program(what: &'static str, memory: &str, error: &ProgramError) -> Self {
+        match (errno(error), error) {
+            (Some(ENOMEM), _) => Self::NoMemory(memory.to_owned()),
+            // The verifier gives up when signals come again and again; its log says nothing then.
+            (Some(EAGAIN), _) => Self::Interrupted,
+            (Some(EACCES | EINVAL | E2BIG), ProgramError::LoadError { verifier_log, .. }) => {
+                Self::Verifier { release: preflight::release(), log: verdict(&verifier_log.to_string()) }
+            }
+            _ => Self::aya(what, error),
+        }
+    }
+}
+
+/// The system's error number somewhere down the chain of causes.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+}
+
+/// An error with its causes, for those that do not print them themselves.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

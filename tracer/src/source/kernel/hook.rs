@@ -1,0 +1,135 @@
+//! Getting an object onto the hook: what all of them need, whatever they do there.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf, EbpfLoader, Endianness,
+    maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
+    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
+};
+use tracer_common::{
+    filter::{Active, PORTS},
+    member::Member,
+};
+use zerocopy::IntoBytes as _;
+
+use crate::{
+    filter::{Filter, addrs, ports},
+    source::kernel::{HOOK, error::Error, layout::Layout, preflight},
+};
+
+/// The programs on the tracepoint: the one that works, and the one that does while the first is
+/// interrupted.
+const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
+
+/// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
+type AddrKey = [u8; 16];
+
+/// What the kernel has, and what is asked of it.
+pub(super) struct Ground<'a> {
+    pub(super) layout: Layout,
+    pub(super) types: aya::Btf,
+    filter: &'a Filter,
+    active: Active,
+    /// What takes the most memory, and what to do if there is none.
+    memory: String,
+}
+
+impl<'a> Ground<'a> {
+    /// Checks all that can be checked before anything is loaded.
+    pub(super) fn find(btf: Option<&Path>, filter: &'a Filter, memory: String) -> Result<Self, Error> {
+        preflight::kernel()?;
+        preflight::privileges()?;
+        preflight::lockdown()?;
+        preflight::descriptors()?;
+        let layout = preflight::hook(&preflight::btf(btf)?)?;
+        if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
+            return Err(Error::Absent("network namespaces", "--netns"));
+        }
+        Ok(Self { layout, types: types(btf)?, filter, active: filter.active(), memory })
+    }
+
+    /// A loader that knows where things are and what is asked for.
+    pub(super) fn loader(&self) -> EbpfLoader<'_> {
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(Some(&self.types))
+            .override_global("OFFSETS", &self.layout.offsets[..], true)
+            .override_global("FLAG_BITS", &self.layout.flag_bits[..], true)
+            .override_global("ACTIVE", self.active.as_bytes(), true)
+            .map_max_entries("ADDR_MARKS", size(addrs::marks(&self.filter.addrs).len()))
+            .map_max_entries("NETNS", size(self.filter.netns.len()));
+        loader
+    }
+
+    /// Loads the object and its programs.
+    pub(super) fn load(&self, loader: &mut EbpfLoader<'_>, object: &[u8]) -> Result<Ebpf, Error> {
+        let mut ebpf = loader.load(object).map_err(|error| Error::object(&self.memory, &error))?;
+        self.fill_filter(&mut ebpf).map_err(Error::map("filling the filter's tables"))?;
+        for name in PROGRAMS {
+            let loaded = program(&mut ebpf, name).and_then(|program| program.load(HOOK, &self.types));
+            loaded.map_err(|error| Error::program("loading the program", &self.memory, &error))?;
+        }
+        Ok(ebpf)
+    }
+
+    /// Attaches the programs; nothing may fail after that. The first comes first on the hook too.
+    pub(super) fn attach(&self, ebpf: &mut Ebpf) -> Result<Vec<BtfTracePointLink>, Error> {
+        let attach = |name| {
+            let program = program(ebpf, name)?;
+            program.attach().and_then(|id| program.take_link(id))
+        };
+        let links: Result<_, ProgramError> = PROGRAMS.into_iter().map(attach).collect();
+        links.map_err(|error| Error::program("attaching the program", &self.memory, &error))
+    }
+
+    /// What to say of maps that could not be made.
+    pub(super) fn map_error(&self, what: &'static str, error: &MapError) -> Error {
+        Error::maps(what, &self.memory, error)
+    }
+
+    fn fill_filter(&self, ebpf: &mut Ebpf) -> Result<(), MapError> {
+        if self.active.ports != 0 {
+            let marks = ports::Marks::new(&self.filter.ports);
+            let mut table: Array<_, [u8; PORTS]> = Array::try_from(named(ebpf, "PORT_MARKS")?)?;
+            table.set(0, marks.table(), 0)?;
+        }
+        if self.active.addrs != 0 {
+            let mut table: LpmTrie<_, AddrKey, u32> = LpmTrie::try_from(named(ebpf, "ADDR_MARKS")?)?;
+            for (prefix, marks) in addrs::marks(&self.filter.addrs) {
+                table.insert(&Key::new(u32::from(prefix.len), prefix.octets()), u32::from(marks), 0)?;
+            }
+        }
+        if self.active.netns != 0 {
+            let mut table: HashMap<_, u32, u8> = HashMap::try_from(named(ebpf, "NETNS")?)?;
+            for inum in &self.filter.netns {
+                table.insert(inum, 1, 0)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A map needs room for one entry even if it is not used.
+fn size(entries: usize) -> u32 {
+    u32::try_from(entries.max(1)).unwrap_or(u32::MAX)
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?.try_into()
+}
+
+pub(super) fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, MapError> {
+    ebpf.map_mut(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}
+
+/// A map to keep, apart from the others.
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
+    ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}
+
+fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {
+    let path = path.unwrap_or(Path::new(preflight::KERNEL_BTF));
+    aya::Btf::parse_file(path, Endianness::default())
+        .map_err(|error| Error::aya("reading the kernel's types", &error))
+}

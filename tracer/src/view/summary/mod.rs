@@ -1,0 +1,179 @@
+//! Summary: how many, how long, and who. Transitions are counted, and told in tables at every
+//! interval and at the end.
+
+pub mod build;
+pub mod folded;
+pub mod heavy;
+pub mod report;
+pub mod schedule;
+pub mod text;
+pub mod times;
+pub mod totals;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    cgroups::Cgroups,
+    clock::Clock,
+    track::Tracked,
+    view::{
+        Ending, Scene, View,
+        summary::{
+            report::Report,
+            schedule::Schedule,
+            text::Style,
+            totals::{STATES, Totals},
+        },
+    },
+};
+
+/// What connections are ranked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// Services: local ports of servers, remote ports of clients.
+    Port,
+    /// Remote addresses.
+    Peer,
+    /// Owners, by name.
+    Process,
+    /// Cgroups.
+    Cgroup,
+    /// Network namespaces.
+    Netns,
+}
+
+/// How a summary is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Time between reports.
+    pub interval: Duration,
+    /// What to rank by.
+    pub by: Vec<By>,
+    /// Rows of a ranking.
+    pub rows: usize,
+    /// End after so many intervals.
+    pub count: Option<u64>,
+    /// Text, and how it looks; or else JSON.
+    pub text: Option<Style>,
+}
+
+/// Writes reports.
+#[derive(Debug)]
+pub struct Reporter {
+    text: Option<Style>,
+}
+
+impl Reporter {
+    /// As text in this style, or else as JSON.
+    #[must_use]
+    pub fn new(text: Option<Style>) -> Self {
+        Self { text }
+    }
+
+    /// Appends a report.
+    pub fn write(&self, report: &Report, out: &mut Vec<u8>) {
+        if let Some(style) = &self.text {
+            return text::write(report, style, out);
+        }
+        // Memory does not refuse bytes, and a report is plain.
+        let _ = serde_json::to_writer(&mut *out, report);
+        out.push(b'\n');
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct Summary {
+    rows: usize,
+    reporter: Reporter,
+    schedule: Schedule,
+    interval: Totals,
+    all: Totals,
+    /// Lost up to the last report.
+    lost: Option<u64>,
+    cgroups: Cgroups,
+}
+
+impl Summary {
+    /// As asked for.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        Self {
+            rows: options.rows,
+            reporter: Reporter::new(options.text.clone()),
+            schedule: Schedule::new(options.interval, options.count),
+            interval: Totals::new(&options.by),
+            all: Totals::new(&options.by),
+            lost: Some(0),
+            cgroups: Cgroups::default(),
+        }
+    }
+
+    fn end_interval(&mut self, scene: &Scene<'_>, out: &mut Vec<u8>) {
+        let period = self.schedule.next(scene.now_ns, scene.clock);
+        if self.schedule.tells_intervals() {
+            let lost = scene.lost.zip(self.lost).map(|(now, before)| now.saturating_sub(before));
+            let now = sockets_now(scene);
+            let report = Report::new(period, &self.interval, &now, lost, self.rows, &mut self.cgroups);
+            self.reporter.write(&report, out);
+        }
+        self.all.absorb(&self.interval);
+        self.interval.clear();
+        self.lost = scene.lost;
+    }
+}
+
+impl View for Summary {
+    fn begin(&mut self, _: &mut Vec<u8>) {
+        self.schedule.begin();
+    }
+
+    /// Silent ones too: with them connections end.
+    fn shows(&self, _: &Tracked) -> bool {
+        true
+    }
+
+    fn show(&mut self, tracked: &Tracked, _: &Clock, _: &mut Vec<u8>) {
+        self.interval.add(tracked);
+    }
+
+    fn has_lines(&self) -> bool {
+        false
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.schedule.due()
+    }
+
+    fn act(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
+        self.end_interval(&scene, out);
+        0
+    }
+
+    fn end(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) {
+        if self.schedule.has_rest(scene.now_ns) {
+            self.end_interval(&scene, out);
+        }
+        self.all.absorb(&self.interval);
+        let period = self.schedule.all(scene.now_ns, scene.clock);
+        let now = sockets_now(&scene);
+        let report = Report::new(period, &self.all, &now, scene.lost, self.rows, &mut self.cgroups);
+        self.reporter.write(&report, out);
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        self.schedule.is_over().then_some(Ending::Enough)
+    }
+}
+
+/// The sockets that pass the filters, by state.
+fn sockets_now(scene: &Scene<'_>) -> [u64; STATES] {
+    let mut now = [0; STATES];
+    for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {
+        if let Some(count) = now.get_mut(usize::from(connection.state)) {
+            *count += 1;
+        }
+    }
+    now
+}

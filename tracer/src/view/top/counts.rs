@@ -1,0 +1,175 @@
+//! Numbers for the head and the foot of the screen: sockets by state and their trend, what is stuck
+//! by process, ends by reason.
+
+use std::collections::{HashMap, VecDeque};
+
+pub use tracer_common::fold::STATES;
+
+use crate::{
+    row::Task,
+    track::{
+        Tracked,
+        connection::{Connection, Role},
+        reason::Reason,
+    },
+};
+
+/// Seconds that are remembered.
+pub const SECONDS: usize = 60;
+
+/// Reasons.
+const REASONS: usize = Reason::ALL.len();
+
+/// Sockets by state.
+pub type ByState = [u64; STATES];
+
+/// How numbers went, a sample each second.
+#[derive(Clone, Debug, Default)]
+pub struct Trend(VecDeque<ByState>);
+
+impl Trend {
+    /// Adds this second's.
+    pub fn push(&mut self, now: ByState) {
+        self.0.push_back(now);
+        while self.0.len() > SECONDS {
+            self.0.pop_front();
+        }
+    }
+
+    /// The last `count` of a state, the oldest first.
+    pub fn last(&self, state: usize, count: usize) -> impl Iterator<Item = u64> {
+        self.0.iter().skip(self.0.len().saturating_sub(count)).map(move |sample| sample[state])
+    }
+
+    /// The highest of them.
+    #[must_use]
+    pub fn highest(&self, state: usize) -> u64 {
+        self.0.iter().map(|sample| sample[state]).max().unwrap_or_default()
+    }
+}
+
+/// What is stuck: how many connections of each process in each state.
+#[derive(Debug, Default)]
+pub struct Stuck {
+    by_owner: HashMap<(u32, u8), (Option<Task>, u64)>,
+    /// Sockets by state that are older than the tracer: whether they are stuck is not known yet.
+    pub undecided: ByState,
+}
+
+impl Stuck {
+    /// Counts one.
+    pub fn add(&mut self, connection: &Connection) {
+        let owner = &connection.owner;
+        let task = owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm });
+        let pid = task.map_or(0, |task| task.pid);
+        self.by_owner.entry((pid, connection.state)).or_insert((task, 0)).1 += 1;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_owner.values().map(|(_, count)| count).sum()
+    }
+
+    /// Owner, state and count, the most first.
+    #[must_use]
+    pub fn most(&self) -> Vec<(Option<Task>, u8, u64)> {
+        let mut all: Vec<_> =
+            self.by_owner.iter().map(|((_, state), (task, count))| (*task, *state, *count)).collect();
+        all.sort_by_key(|(task, state, count)| (u64::MAX - count, task.map(|task| task.pid), *state));
+        all
+    }
+}
+
+/// An end, as an example.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// The connection.
+    pub connection: Connection,
+    /// When, in the kernel's time.
+    pub time_ns: u64,
+}
+
+/// Ends by reason, over the last minute.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    seconds: VecDeque<[u64; REASONS]>,
+    last: [Option<End>; REASONS],
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { seconds: VecDeque::from([[0; REASONS]]), last: [None; REASONS] }
+    }
+}
+
+impl Ends {
+    /// Counts an end.
+    pub fn add(&mut self, tracked: &Tracked, reason: Reason) {
+        let index = reason as usize;
+        if let Some(second) = self.seconds.back_mut() {
+            second[index] += 1;
+        }
+        self.last[index] = Some(End { connection: tracked.connection, time_ns: tracked.event.time_ns });
+    }
+
+    /// A second has passed.
+    pub fn tick(&mut self) {
+        self.seconds.push_back([0; REASONS]);
+        while self.seconds.len() > SECONDS {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// Reason, count and last example, the most frequent first.
+    #[must_use]
+    pub fn most(&self) -> Vec<(Reason, u64, End)> {
+        let count = |index: usize| self.seconds.iter().map(|second| second[index]).sum::<u64>();
+        let mut all: Vec<_> = Reason::ALL
+            .iter()
+            .enumerate()
+            .filter_map(|(index, reason)| Some((*reason, count(index), self.last[index]?)))
+            .filter(|(_, count, _)| *count > 0)
+            .collect();
+        all.sort_by_key(|(reason, count, _)| (u64::MAX - count, *reason as usize));
+        all
+    }
+}
+
+/// What is counted as time passes.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    /// Sockets by state.
+    pub trend: Trend,
+    /// Ends of the last minute.
+    pub ends: Ends,
+    /// Transitions in the second before.
+    pub rate: u64,
+    /// Transitions since then.
+    transitions: u64,
+}
+
+impl Series {
+    /// Takes a transition.
+    pub fn note(&mut self, tracked: &Tracked) {
+        self.transitions += u64::from(!tracked.is_silent);
+        if let Some(reason) = tracked.reason {
+            self.ends.add(tracked, reason);
+        }
+    }
+
+    /// A second has passed, with so many sockets at its end.
+    pub fn tick(&mut self, now: ByState) {
+        self.rate = std::mem::take(&mut self.transitions);
+        self.trend.push(now);
+        self.ends.tick();
+    }
+}
+
+/// How full a listener's accept queue is, for sorting: in thousandths of its limit.
+#[must_use]
+pub fn fullness(listener: &Connection) -> u64 {
+    debug_assert!(listener.role == Role::Listener, "only listeners have one");
+    let limit = u64::from(listener.counters.send_queue).max(1);
+    u64::from(listener.counters.recv_queue) * 1000 / limit
+}

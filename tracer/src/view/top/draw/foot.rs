@@ -1,0 +1,45 @@
+//! The last line: what was said, or the keys.
+
+use ratatui::{
+    style::Modifier,
+    text::{Line, Span},
+};
+
+use super::{Around, bold, dim, look};
+use crate::{
+    escape::escaped,
+    palette,
+    view::top::model::{Middle, Model},
+};
+
+/// Keys worth knowing here, with what they do.
+fn keys(model: &Model) -> Vec<(&'static str, String)> {
+    let word = |word: &str| word.to_owned();
+    if model.line.is_open() {
+        return vec![("Enter", word("keep")), ("Esc", word("as before")), ("Ctrl-U", word("clear"))];
+    }
+    match model.middle {
+        Middle::List => vec![
+            ("q", word("quit")),
+            ("?", word("help")),
+            ("/", word("filter")),
+            ("s", format!("sort: {}", model.sort.name())),
+            ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
+            ("Enter", word("story")),
+            ("t", word("state")),
+            ("p", word("process")),
+        ],
+        Middle::Story(_) => vec![("Esc", word("back")), ("Space", word("pause")), ("q", word("quit"))],
+        Middle::Help => vec![("Esc", word("back"))],
+    }
+}
+
+/// The line.
+pub(super) fn line<'a>(model: &Model, around: &Around<'_>, width: u16) -> Line<'a> {
+    if let Some(message) = around.message {
+        let text = crate::fit::left(&escaped(message.as_bytes()), usize::from(width));
+        return Line::from(Span::styled(text, look(palette::STUCK).add_modifier(Modifier::REVERSED)));
+    }
+    let keys = keys(model).into_iter().flat_map(|(key, what)| [bold(key), dim(format!(" {what}  "))]);
+    Line::from(keys.collect::<Vec<_>>())
+}

@@ -1,0 +1,154 @@
+//! The head: what time it is and how much happens, states with their counts and trend, what is
+//! stuck.
+
+use ratatui::{
+    style::Modifier,
+    text::{Line, Span},
+};
+use tracer_common::state as number;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{Around, bold, dim, look, plain};
+use crate::{
+    escape::escaped,
+    fit::{bars, grouped, left, right, short},
+    lasted::lasted,
+    palette,
+    state::State,
+    view::top::model::Model,
+};
+
+/// Lines of the strip.
+pub(super) const STRIP: u16 = 3;
+
+/// The states of the strip: what begins, what is there and waits for this host's processes, what
+/// is being closed.
+const CELLS: [[u8; 4]; STRIP as usize] = [
+    [number::LISTEN, number::SYN_SENT, number::SYN_RECV, number::ESTABLISHED],
+    [number::CLOSE_WAIT, number::LAST_ACK, number::CLOSING, 0],
+    [number::FIN_WAIT1, number::FIN_WAIT2, number::TIME_WAIT, 0],
+];
+
+/// `top` in a line: time, rate, connections, losses.
+pub(super) fn title<'a>(model: &Model, around: &Around<'_>) -> Line<'a> {
+    let now = around.clock.wall(model.now_ns).to_zoned(around.zone.clone());
+    let since = around.clock.since_start_ns(model.now_ns);
+    let mut spans = vec![
+        bold("tracer"),
+        plain(format!(" {} ", now.strftime("%H:%M:%S"))),
+        dim(format!("for {}  ", lasted(u64::try_from(since).unwrap_or_default()))),
+        bold(grouped(model.series.rate)),
+        plain(" transitions/s  "),
+        bold(grouped(model.list.total as u64)),
+        plain(" connections  "),
+    ];
+    spans.push(match around.lost {
+        Some(0) => dim("lost 0"),
+        Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), look(palette::STUCK)),
+        None => Span::styled("lost: unknown", look(palette::STUCK)),
+    });
+    if model.is_paused() {
+        spans.push(Span::styled(" PAUSED ", Modifier::REVERSED));
+    }
+    Line::from(spans)
+}
+
+/// Counts of states, with their trend over as many seconds as there is room for.
+pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
+    let cell = usize::from(width) / CELLS[0].len();
+    let trend = cell.saturating_sub(11 + 1 + 4 + 2).min(60);
+    CELLS
+        .iter()
+        .map(|states| {
+            let cells = states.iter().filter(|state| **state != 0).flat_map(|state| {
+                let index = usize::from(*state);
+                let state = State::from_kernel(*state);
+                let count = model.now[index];
+                let style = if count == 0 { Modifier::DIM.into() } else { look(palette::of(state)) };
+                let trend_bars =
+                    bars(model.series.trend.last(index, trend), model.series.trend.highest(index));
+                [
+                    Span::styled(left(&state.to_string(), 11), style),
+                    Span::styled(right(&short(count), 5), style.add_modifier(Modifier::BOLD)),
+                    plain(" "),
+                    Span::styled(right(&trend_bars, trend), look(palette::of(state))),
+                    plain(" "),
+                ]
+            });
+            Line::from(cells.collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+/// What is stuck, by process; and the filter, if there is one.
+pub(super) fn notes<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
+    let width = usize::from(width);
+    let mut lines = vec![stuck(model, width)];
+    if has_filter(model) {
+        lines.push(filter(model, width));
+    }
+    lines
+}
+
+/// Whether a filter is typed, or being typed.
+pub(super) fn has_filter(model: &Model) -> bool {
+    model.line.is_open() || !model.line.text.is_empty()
+}
+
+fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
+    let stuck = model.stuck.most();
+    if stuck.is_empty() {
+        return Line::from(dim(undecided(model).unwrap_or_else(|| "nothing is stuck".to_owned())));
+    }
+    let mut spans =
+        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), look(palette::STUCK))];
+    let mut room = width.saturating_sub(spans[0].width());
+    for (index, (task, state, count)) in stuck.iter().enumerate() {
+        let owner = task.map_or_else(
+            || "(not known)".to_owned(),
+            |task| format!("{} ({})", escaped(task.comm()), task.pid),
+        );
+        let state = State::from_kernel(*state);
+        let text = format!("  {owner} {} ", grouped(*count));
+        let rest = format!("  and {} more", stuck.len() - index);
+        let taken = text.width() + state.to_string().len();
+        let is_last = index + 1 == stuck.len();
+        if taken + if is_last { 0 } else { rest.len() } > room {
+            spans.push(dim(rest));
+            break;
+        }
+        room -= taken;
+        spans.push(plain(text));
+        spans.push(Span::styled(state.to_string(), look(palette::of(state))));
+    }
+    Line::from(spans)
+}
+
+/// Those older than the tracer, of which nobody knows yet.
+fn undecided(model: &Model) -> Option<String> {
+    let older = (0..).zip(model.stuck.undecided).filter(|(_, count)| *count > 0);
+    let older: Vec<String> =
+        older.map(|(state, count)| format!("{} {}", grouped(count), State::from_kernel(state))).collect();
+    (!older.is_empty())
+        .then(|| format!("older than tracer, stuck or not is not known yet: {}", older.join(", ")))
+}
+
+fn filter<'a>(model: &Model, width: usize) -> Line<'a> {
+    let line = &model.line;
+    let mut text = escaped(line.text.as_bytes());
+    crate::fit::shorten_front(&mut text, width / 2);
+    let mut spans = vec![bold("filter: "), plain(text)];
+    if line.is_open() {
+        spans.push(Span::styled(" ", Modifier::REVERSED));
+    }
+    match &line.error {
+        Some(error) => {
+            spans.push(Span::styled(format!("  {}", escaped(error.as_bytes())), look(palette::STUCK)));
+        }
+        None if line.is_open() => {
+            spans.push(dim("  such as port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8"));
+        }
+        None => spans.push(dim("  (Esc shows all)")),
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,44 @@
+//! The keys.
+
+use ratatui::text::Line;
+
+use super::{bold, dim, plain};
+use crate::{fit::left, view::top::model::Model};
+
+/// Each with what it does.
+const KEYS: [(&str, &str); 14] = [
+    ("q Ctrl-C", "leave"),
+    ("arrows", "move; also PgUp PgDn Home End, k j g G"),
+    ("Enter", "the story of the connection under the cursor; Esc goes back"),
+    ("/", "filter as you type, in the words of the flags:"),
+    ("", "port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8 reason=refused"),
+    ("", "or what looks like it: 443, nginx, CLOSE_WAIT, 10.0.0.0/8"),
+    ("t", "only connections in the state of the one under the cursor"),
+    ("p", "only connections of its process"),
+    ("Esc", "all again"),
+    ("s S", "sort by the next column, by the one before"),
+    ("r", "the other way round"),
+    ("Space", "time stands still; once more, and it goes on"),
+    ("Ctrl-Z", "to the shell; fg comes back"),
+    ("", ""),
+];
+
+/// Columns of the keys.
+const KEY: usize = 10;
+
+/// The table, and what colours mean.
+pub(super) fn lines<'a>(model: &Model) -> Vec<Line<'a>> {
+    let mut lines: Vec<Line<'a>> =
+        KEYS.iter().map(|(key, what)| Line::from(vec![bold(left(key, KEY)), plain(*what)])).collect();
+    lines.push(Line::from(vec![
+        bold(left("STUCK", KEY)),
+        plain("longer in a state than --stuck allows, here:"),
+    ]));
+    lines.push(Line::from(vec![plain(left("", KEY)), plain(model.limits.to_string())]));
+    lines.push(Line::from(vec![
+        bold(left(">12s", KEY)),
+        plain("at least so long: how it began was not seen"),
+    ]));
+    lines.push(Line::from(dim("any key goes back")));
+    lines
+}

@@ -1,0 +1,140 @@
+//! The story of one connection.
+
+use ratatui::text::{Line, Span};
+
+use super::{Around, bold, dim, heading, look, plain};
+use crate::{
+    escape::escaped,
+    fit::{grouped, left, right},
+    lasted::lasted,
+    palette,
+    state::State,
+    stuck::waits_for,
+    track::connection::Role,
+    view::top::{
+        draw::list::{local, remote},
+        drill::{Drill, Stay},
+        model::Model,
+    },
+};
+
+/// Columns of the names of facts.
+const NAME: usize = 11;
+
+/// Everything that is known of it.
+pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, width: u16) -> Vec<Line<'a>> {
+    let connection = &drill.connection;
+    let arrow = match connection.role {
+        Role::Client => "->",
+        Role::Server => "<-",
+        _ => "--",
+    };
+    let role = connection.role.name().unwrap_or("part not known");
+    let mut lines =
+        vec![heading(format!("{} {arrow} {}  ({role})", local(connection), remote(connection)), width)];
+    let owner = &connection.owner;
+    let (who, how) = match owner.source.name() {
+        Some(how) => (format!("{} ({})", escaped(owner.comm()), owner.pid), format!("  known from: {how}")),
+        None => ("not known".to_owned(), String::new()),
+    };
+    let cgroup = cgroup(connection.cgroup, around);
+    lines.push(fact("owner", vec![bold(who), dim(how)]));
+    lines.push(fact("cgroup", vec![plain(format!("{cgroup}  uid {}", connection.uid))]));
+    lines.push(fact(
+        "netns",
+        vec![
+            plain(format!("{}  cookie {}", connection.tuple.netns, connection.cookie)),
+            dim(format!("  (ss -e: sk:{:x})", connection.cookie)),
+        ],
+    ));
+    let counters = &connection.counters;
+    let bytes =
+        |acked: u64, received: u64| format!("{} bytes sent, {} received", grouped(acked), grouped(received));
+    lines.push(fact(
+        "traffic",
+        vec![plain(bytes(counters.sent(connection.role, connection.state), counters.received()))],
+    ));
+    let (recv, send) = (u64::from(counters.recv_queue), u64::from(counters.send_queue));
+    let queues = format!("{} bytes to be read, {} to be acknowledged", grouped(recv), grouped(send));
+    lines.push(fact("queues", vec![plain(if connection.is_waiting { "none".to_owned() } else { queues })]));
+    let time = |us: u32| if us == 0 { "not measured".to_owned() } else { lasted(u64::from(us) * 1000) };
+    lines.push(fact(
+        "path",
+        vec![plain(format!(
+            "round trip {}, handshake {}, {} retransmitted",
+            time(counters.srtt_us),
+            time(connection.handshake_us),
+            counters.retransmits
+        ))],
+    ));
+    lines.push(Line::default());
+    lines.push(heading("SINCE           STATE           FOR", width));
+    if connection.born_ns().is_none() {
+        lines.push(Line::from(dim("its beginning was not seen")));
+    }
+    let stays = drill.stays(model.now_ns);
+    lines.extend(stays.iter().map(|stay| told(stay, drill, model, around)));
+    if let Some((reason, time_ns)) = drill.end {
+        let style = look(palette::end(reason.is_orderly()));
+        lines.push(Line::from(vec![
+            plain(left(&time_of_day(Some(time_ns), around), 16)),
+            Span::styled(format!("ended for its processes: {}", reason.name()), style),
+        ]));
+    }
+    if drill.has_vanished {
+        lines.push(Line::from(dim("it is not there any more; how it ended was not seen")));
+    }
+    if let Some(time_ns) = drill.gone_ns {
+        lines.push(Line::from(vec![
+            plain(left(&time_of_day(Some(time_ns), around), 16)),
+            Span::styled("CLOSE", look(palette::of(State::CLOSE))),
+        ]));
+    }
+    lines
+}
+
+fn cgroup(id: u64, around: &mut Around<'_>) -> String {
+    match (id, around.cgroups.path(id)) {
+        (0, _) => "not known".to_owned(),
+        (_, Some(path)) => path,
+        (id, None) => format!("{id} (gone)"),
+    }
+}
+
+fn fact<'a>(name: &str, mut value: Vec<Span<'a>>) -> Line<'a> {
+    value.insert(0, dim(left(name, NAME)));
+    Line::from(value)
+}
+
+fn told<'a>(stay: &Stay, drill: &Drill, model: &Model, around: &Around<'_>) -> Line<'a> {
+    let connection = &drill.connection;
+    let lasted = stay.lasted_ns.map_or_else(
+        || {
+            let at_least = model.now_ns.saturating_sub(connection.in_state_from_ns());
+            if stay.goes_on { format!(">{}", lasted(at_least)) } else { "-".to_owned() }
+        },
+        lasted,
+    );
+    let mut spans = vec![
+        plain(left(&time_of_day(stay.from_ns, around), 16)),
+        Span::styled(left(&stay.state.to_string(), 12), look(palette::of(stay.state))),
+        plain(right(&lasted, 7)),
+    ];
+    if stay.goes_on {
+        spans.push(dim(" and goes on"));
+        if model.stuck_ns(connection).is_some() {
+            spans.push(Span::styled(
+                format!("  STUCK: {}", waits_for(stay.state.number())),
+                look(palette::STUCK),
+            ));
+        }
+    }
+    Line::from(spans)
+}
+
+fn time_of_day(ns: Option<u64>, around: &Around<'_>) -> String {
+    ns.map_or_else(
+        || "-".to_owned(),
+        |ns| around.clock.wall(ns).to_zoned(around.zone.clone()).strftime("%H:%M:%S.%3f").to_string(),
+    )
+}

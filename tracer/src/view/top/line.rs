@@ -1,0 +1,94 @@
+//! The line in which a filter is typed.
+
+use crate::view::input::Input;
+
+/// Longer than any filter; what comes after it is not taken.
+const LONGEST: usize = 200;
+
+/// What is typed.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// The text.
+    pub text: String,
+    /// As it was before the typing began, to go back to.
+    before: Option<String>,
+    /// Why it is no filter.
+    pub error: Option<String>,
+}
+
+impl Line {
+    /// With this text already in it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    /// Whether somebody is typing.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Typing begins.
+    pub fn open(&mut self) {
+        self.before = Some(self.text.clone());
+    }
+
+    /// Takes a key while it is open; gives whether the text has changed.
+    pub fn input(&mut self, input: Input) -> bool {
+        match input {
+            Input::Char(c) if self.text.len() < LONGEST && !c.is_control() => self.text.push(c),
+            Input::Backspace => _ = self.text.pop(),
+            Input::Clear => self.text.clear(),
+            // What is no filter is not kept.
+            Input::Enter if self.error.is_some() => return false,
+            Input::Enter => {
+                self.before = None;
+                return false;
+            }
+            Input::Escape | Input::Interrupt => self.text = self.before.take().unwrap_or_default(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Puts `word=value` in, in the place of another value of that word.
+    pub fn put(&mut self, word: &str, value: &str) {
+        let begins = format!("{word}=");
+        let mut words: Vec<&str> =
+            self.text.split_whitespace().filter(|other| !other.starts_with(&begins)).collect();
+        let new = format!("{begins}{value}");
+        words.push(&new);
+        self.text = words.join(" ");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &mut Line, text: &str) {
+        text.chars().for_each(|c| assert!(line.input(Input::Char(c))));
+    }
+
+    #[test]
+    fn what_is_typed_is_kept_or_taken_back() {
+        let mut line = Line::default();
+        line.open();
+        typed(&mut line, "port=44");
+        line.input(Input::Backspace);
+        line.input(Input::Enter);
+        assert_eq!((line.text.as_str(), line.is_open()), ("port=4", false));
+        line.open();
+        typed(&mut line, "3");
+        line.input(Input::Escape);
+        assert_eq!((line.text.as_str(), line.is_open()), ("port=4", false));
+    }
+
+    #[test]
+    fn a_word_has_one_value() {
+        let mut line = Line { text: "pid=1 state=LISTEN".into(), ..Line::default() };
+        line.put("state", "CLOSE_WAIT");
+        assert_eq!(line.text, "pid=1 state=CLOSE_WAIT");
+    }
+}

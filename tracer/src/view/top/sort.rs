@@ -1,0 +1,98 @@
+//! The order of the list.
+
+use tracer_common::state as number;
+
+use crate::track::connection::Connection;
+
+/// What the list is sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// What is stuck first; then what waits for something, what is open, and what is over; in each
+    /// the oldest first.
+    #[default]
+    Trouble,
+    /// The longest in their state first.
+    Age,
+    /// In the order in which a connection goes through its states.
+    State,
+    /// By the owner's name.
+    Owner,
+    /// By local port.
+    Port,
+    /// By remote address.
+    Peer,
+    /// The fullest receive queue first.
+    RecvQueue,
+    /// The fullest send queue first.
+    SendQueue,
+    /// The slowest first.
+    Rtt,
+    /// The most retransmitted segments first.
+    Retransmits,
+}
+
+/// All of them, in the order in which `s` goes through them, with their names.
+const ORDERS: [(Sort, &str); 10] = [
+    (Sort::Trouble, "trouble"),
+    (Sort::Age, "age"),
+    (Sort::State, "state"),
+    (Sort::Owner, "owner"),
+    (Sort::Port, "port"),
+    (Sort::Peer, "peer"),
+    (Sort::RecvQueue, "recv queue"),
+    (Sort::SendQueue, "send queue"),
+    (Sort::Rtt, "rtt"),
+    (Sort::Retransmits, "retransmits"),
+];
+
+/// A connection's place in the order: the smaller first.
+pub type Place = (u128, u64);
+
+impl Sort {
+    fn index(self) -> usize {
+        ORDERS.iter().position(|(sort, _)| *sort == self).unwrap_or_default()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ORDERS[self.index()].1
+    }
+
+    /// The one after it, or before it.
+    #[must_use]
+    pub fn next(self, forward: bool) -> Self {
+        let step = if forward { 1 } else { ORDERS.len() - 1 };
+        ORDERS[(self.index() + step) % ORDERS.len()].0
+    }
+
+    /// Where a connection comes.
+    #[must_use]
+    pub fn place(self, connection: &Connection, is_stuck: bool) -> Place {
+        let since = connection.in_state_from_ns();
+        let falling = |number: u32| u128::from(u32::MAX - number);
+        let first = match self {
+            Self::Trouble => class(connection, is_stuck),
+            Self::Age => 0,
+            Self::State => u128::from(connection.state),
+            Self::Owner if connection.owner.is_known() => u128::from_be_bytes(connection.owner.comm),
+            Self::Owner => u128::MAX,
+            Self::Port => u128::from(connection.tuple.local_port),
+            Self::Peer => u128::from_be_bytes(connection.tuple.remote_addr),
+            Self::RecvQueue => falling(connection.counters.recv_queue),
+            Self::SendQueue => falling(connection.counters.send_queue),
+            Self::Rtt => falling(connection.counters.srtt_us),
+            Self::Retransmits => falling(connection.counters.retransmits),
+        };
+        (first, since)
+    }
+}
+
+fn class(connection: &Connection, is_stuck: bool) -> u128 {
+    match connection.state {
+        _ if is_stuck => 0,
+        number::ESTABLISHED => 2,
+        number::TIME_WAIT => 3,
+        _ => 1,
+    }
+}

@@ -1,0 +1,365 @@
+//! What `top` shows, character by character: `UPDATE_SCREENS=1 cargo test` takes what it shows now.
+
+// A panic is how a test says that it failed, and the sockets are made up.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use ratatui::{Terminal, backend::TestBackend};
+use tracer::{
+    cgroups::Cgroups,
+    cli::words,
+    clock::Clock,
+    filter::{Filter, chosen::Chosen, story::StoryFilter},
+    select::Select,
+    stuck::Limits,
+    track::Tracker,
+    view::{
+        input::Input,
+        top::{
+            draw::{Around, draw},
+            model::{Model, Words},
+        },
+    },
+};
+use tracer_common::{
+    Event,
+    event::{AF_INET, flag},
+    state,
+};
+use zerocopy::FromZeros as _;
+
+const SECOND: u64 = 1_000_000_000;
+/// When the pictures are taken.
+const NOW: u64 = 1000 * SECOND;
+
+/// A screen, and what is behind it.
+struct Show {
+    tracker: Tracker,
+    select: Select,
+    model: Model,
+    clock: Clock,
+    lost: u64,
+    message: Option<&'static str>,
+}
+
+fn parse(line: &str) -> Result<Chosen, String> {
+    let args = words::parse(line)?;
+    let story =
+        StoryFilter { pids: args.pid.into_iter().collect(), states: args.state, ..StoryFilter::default() };
+    Ok(Chosen::new(&Filter::default(), story))
+}
+
+impl Show {
+    fn new() -> Self {
+        Self {
+            tracker: Tracker::new(true),
+            select: Select::new(&Filter::default(), StoryFilter::default()),
+            model: Model::new(
+                Limits::defaults(),
+                Words { parse, may_go_on: words::may_go_on, typed: String::new() },
+            ),
+            clock: Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed()),
+            lost: 0,
+            message: None,
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.tracker.event(event, &mut |tracked| self.model.note(tracked));
+    }
+
+    fn keys(&mut self, keys: &[Input]) {
+        for key in keys {
+            self.model.input(*key, &self.tracker, &self.select);
+            self.model.survey(&self.tracker, &self.select, NOW);
+        }
+    }
+
+    fn draw(&mut self, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        // The first drawing tells how many rows there is room for.
+        for _ in 0..2 {
+            self.model.survey(&self.tracker, &self.select, NOW);
+            let mut around = Around {
+                clock: &self.clock,
+                zone: &TimeZone::UTC,
+                lost: Some(self.lost),
+                message: self.message,
+                cgroups: &mut Cgroups::default(),
+                colour: false,
+            };
+            terminal.draw(|frame| draw(frame, &mut self.model, &mut around)).unwrap();
+        }
+        let buffer = terminal.backend().buffer();
+        let lines = buffer.content.chunks(usize::from(width));
+        let lines: Vec<String> = lines
+            .map(|cells| {
+                cells.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned()
+            })
+            .collect();
+        lines.join("\n") + "\n"
+    }
+
+    fn compare(&mut self, name: &str, width: u16, height: u16) {
+        let shown = self.draw(width, height);
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/screens").join(name);
+        if std::env::var_os("UPDATE_SCREENS").is_some() {
+            std::fs::write(&path, &shown).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(shown == expected, "{name} is now\n{shown}\nbut was\n{expected}");
+    }
+}
+
+/// An event on a socket of `comm`, with ports that tell sockets apart.
+fn event(cookie: u64, comm: &str, at_s: u64, old_state: u8, new_state: u8) -> Event {
+    let mut event = Event::new_zeroed();
+    event.cookie = cookie;
+    event.time_ns = NOW - at_s * SECOND;
+    event.family = AF_INET;
+    event.local_addr = std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped().octets();
+    event.remote_addr =
+        std::net::Ipv4Addr::new(192, 168, 200, u8::try_from(cookie % 250).unwrap()).to_ipv6_mapped().octets();
+    event.local_port = 8080;
+    event.remote_port = 40_000 + u16::try_from(cookie).unwrap();
+    event.pid = 100 + u32::from(comm.len() as u8);
+    event.tid = event.pid;
+    event.comm[..comm.len()].copy_from_slice(comm.as_bytes());
+    event.flags = flag::OWNED;
+    event.srtt_us = 1500;
+    event.old_state = old_state;
+    event.new_state = new_state;
+    event
+}
+
+/// A host where a server leaks.
+fn scene() -> Show {
+    let mut show = Show::new();
+    let mut listener = event(1, "leaky", 70, state::CLOSE, state::LISTEN);
+    (listener.remote_addr, listener.remote_port) = ([0; 16], 0);
+    (listener.recv_queue, listener.send_queue) = (97, 100);
+    show.event(&listener);
+    for cookie in 2..6 {
+        let at_s = 70 - cookie;
+        show.event(&event(cookie, "leaky", at_s, state::LISTEN, state::SYN_RECV));
+        show.event(&event(cookie, "leaky", at_s, state::SYN_RECV, state::ESTABLISHED));
+        let mut fin = event(cookie, "leaky", at_s - 1, state::ESTABLISHED, state::CLOSE_WAIT);
+        fin.flags |= flag::DONE;
+        fin.recv_queue = 17;
+        show.event(&fin);
+    }
+    for cookie in 10..13 {
+        show.event(&event(cookie, "backup", 15, state::CLOSE, state::SYN_SENT));
+        if cookie > 10 {
+            let mut open = event(cookie, "backup", 14, state::SYN_SENT, state::ESTABLISHED);
+            (open.send_queue, open.retransmits) = (1_234_567, 12);
+            show.event(&open);
+        }
+    }
+    let mut refused = event(20, "\x1b[2Jevil\n", 3, state::SYN_SENT, state::CLOSE);
+    refused.error = 111;
+    show.event(&refused);
+    let mut older = event(30, "sshd", 60, state::ESTABLISHED, state::ESTABLISHED);
+    older.remote_addr =
+        "2001:db8:1234:5678:9abc:def0:1234:5678".parse::<std::net::Ipv6Addr>().unwrap().octets();
+    show.tracker.sighted(&[older]);
+    show.model.survey(&show.tracker, &show.select, NOW);
+    show.model.tick();
+    show
+}
+
+#[test]
+fn the_list_on_the_smallest_screen() {
+    scene().compare("list-80x24.txt", 80, 24);
+}
+
+#[test]
+fn the_list_on_a_wide_screen() {
+    scene().compare("list-160x40.txt", 160, 40);
+}
+
+#[test]
+fn a_story() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.keys(&[Input::Down, Input::Enter]);
+    show.compare("story-80x24.txt", 80, 24);
+}
+
+#[test]
+fn a_story_goes_on_to_its_end() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.keys(&[Input::Enter]);
+    show.event(&event(2, "leaky", 1, state::CLOSE_WAIT, state::LAST_ACK));
+    show.event(&event(2, "leaky", 0, state::LAST_ACK, state::CLOSE));
+    show.compare("story-ended-80x24.txt", 80, 24);
+}
+
+#[test]
+fn help() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.keys(&[Input::Char('?')]);
+    show.compare("help-80x24.txt", 80, 24);
+}
+
+#[test]
+fn a_filter_while_it_is_typed_and_a_wrong_one() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.keys(&[Input::Char('/')]);
+    show.keys(&"state=SYN_SENT".chars().map(Input::Char).collect::<Vec<_>>());
+    show.compare("filter-80x24.txt", 80, 24);
+    show.keys(&[Input::Char('X')]);
+    show.compare("filter-wrong-80x24.txt", 80, 24);
+}
+
+#[test]
+fn losses_messages_and_paused_time_are_seen() {
+    let mut show = scene();
+    (show.lost, show.message) = (1234, Some("tracer: lost 1234 events, 1234 in all"));
+    show.keys(&[Input::Char(' ')]);
+    show.compare("paused-80x24.txt", 80, 24);
+}
+
+#[test]
+fn the_process_and_the_state_under_the_cursor_narrow_the_list() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.keys(&[Input::Char('t')]);
+    assert_eq!(show.model.line.text, "state=CLOSE_WAIT");
+    assert_eq!(show.model.list.total, 4);
+    show.keys(&[Input::Char('p')]);
+    assert_eq!(show.model.line.text, "state=CLOSE_WAIT pid=105");
+    show.keys(&[Input::Escape]);
+    assert_eq!((show.model.line.text.as_str(), show.model.list.total), ("", 8));
+}
+
+/// Forty connections, of which the screen shows some.
+fn long() -> Show {
+    let mut show = Show::new();
+    for cookie in 1..=40 {
+        show.event(&event(cookie, "web", 100 - cookie, state::LISTEN, state::SYN_RECV));
+        show.event(&event(cookie, "web", 100 - cookie, state::SYN_RECV, state::ESTABLISHED));
+    }
+    show.draw(80, 24);
+    show
+}
+
+#[test]
+fn the_cursor_goes_where_it_is_sent() {
+    let mut show = long();
+    let mut is_at = |keys: &[Input], cookie: u64| {
+        show.keys(keys);
+        let held = show.model.list.at_cursor().map(|connection| connection.cookie);
+        assert_eq!(held, Some(cookie), "after {keys:?}");
+    };
+    is_at(&[], 1);
+    is_at(&[Input::Down; 39], 40);
+    is_at(&[Input::Down], 40);
+    is_at(&[Input::Up; 30], 10);
+    is_at(&[Input::Home], 1);
+    is_at(&[Input::PageDown, Input::PageDown, Input::PageUp, Input::PageUp], 1);
+    is_at(&[Input::End], 40);
+    is_at(&[Input::Char('r')], 40);
+    is_at(&[Input::End], 1);
+}
+
+#[test]
+fn the_cursor_stays_on_its_connection_when_others_go() {
+    let mut show = long();
+    show.keys(&[Input::Down; 5]);
+    for cookie in 1..4 {
+        show.event(&event(cookie, "web", 0, state::ESTABLISHED, state::CLOSE));
+    }
+    show.draw(80, 24);
+    assert_eq!(show.model.list.at_cursor().map(|connection| connection.cookie), Some(6));
+    assert_eq!(show.model.list.cursor, 2);
+}
+
+#[test]
+fn a_story_does_not_go_on_when_its_connection_is_gone() {
+    let mut show = long();
+    show.keys(&[Input::Enter]);
+    // Its end was lost, and a look at all sockets has not found it.
+    show.tracker.retire(NOW, |_| true, &std::collections::HashSet::new());
+    show.model.refresh(&show.tracker, NOW);
+    let shown = show.draw(80, 24);
+    assert!(shown.contains("not there any more") && !shown.contains("goes on"), "{shown}");
+}
+
+#[test]
+fn what_is_lost_in_between_is_not_called_stuck() {
+    let mut show = scene();
+    show.tracker.lost(NOW - SECOND / 2);
+    let shown = show.draw(80, 24);
+    // At the last event of each it had only just begun.
+    assert!(shown.contains("nothing is stuck"), "{shown}");
+}
+
+#[test]
+fn a_filter_that_is_gone_leaves_no_gap_in_the_trend() {
+    let mut show = long();
+    let keys = |text: &str| text.chars().map(Input::Char).collect::<Vec<_>>();
+    show.model.tick();
+    show.keys(&keys("/state=LISTEN"));
+    show.keys(&[Input::Enter]);
+    show.model.tick();
+    show.keys(&[Input::Escape]);
+    show.model.tick();
+    let trend: Vec<u64> = show.model.series.trend.last(usize::from(state::ESTABLISHED), 3).collect();
+    assert_eq!(trend, [40, 40, 40]);
+}
+
+#[test]
+fn no_screen_is_too_small_and_no_key_too_much() {
+    let keys = [
+        Input::Down,
+        Input::PageDown,
+        Input::End,
+        Input::Char('s'),
+        Input::Char('r'),
+        Input::Enter,
+        Input::Escape,
+        Input::Char('?'),
+        Input::Char('x'),
+        Input::Char('/'),
+        Input::Char('\u{202e}'),
+        Input::Char('世'),
+        Input::Backspace,
+        Input::Enter,
+        Input::Char('t'),
+        Input::Char('p'),
+        Input::Home,
+        Input::Up,
+        Input::Clear,
+        Input::Char(' '),
+        Input::PageUp,
+        Input::Left,
+        Input::Right,
+        Input::Interrupt,
+    ];
+    let mut random = fastrand::Rng::with_seed(4);
+    for _ in 0..30 {
+        let mut show = scene();
+        for _ in 0..12 {
+            show.keys(&[keys[random.usize(..keys.len())]]);
+            let (width, height) = (random.u16(1..130), random.u16(1..45));
+            let shown = show.draw(width, height);
+            assert!(!shown.contains('\x1b') && shown.lines().count() == usize::from(height));
+        }
+    }
+}
+
+#[test]
+fn every_order_shows_everybody() {
+    for _ in 0..10 {
+        let mut show = scene();
+        show.draw(80, 24);
+        show.keys(&[Input::Char('s')]);
+        assert_eq!(show.model.list.rows.len(), 8, "{}", show.model.sort.name());
+    }
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask bench`: what tracer costs.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    command::{as_root, cargo, output, run},
+    root, setup, target,
+};
+
+const CLANG: &str = "clang-22";
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// The C programs that tracer is measured against.
+const PROGRAMS: [&str; 2] = ["empty", "reference"];
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Args {
+    /// Arguments for the bench; --help shows them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Builds all that takes part, and becomes the bench.
+pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
+    // In our place, so that Ctrl-C finds it, and its exit status is ours.
+    Err(built(&args.arguments)?.exec()).context("cannot start the bench")
+}
+
+/// So short that its figures mean nothing: that it works.
+pub(crate) fn in_short() -> Result<()> {
+    let contestants = "empty,reference,log,log-json,life,summary-in-kernel,binary";
+    let arguments = ["--rounds", "1", "--seconds", "0.5", "--only", contestants];
+    run(&mut built(&arguments.map(OsString::from))?)
+}
+
+/// The bench with all that takes part.
+fn built(arguments: &[OsString]) -> Result<Command> {
+    let target = target();
+    // Help and an earlier run's figures need no contestants and no privileges.
+    let measures = !arguments.iter().any(|it| {
+        let word = it.to_string_lossy();
+        word == "-h" || word == "--help" || word == "--from" || word.starts_with("--from=")
+    });
+    let mut build = cargo();
+    build.current_dir(root()).args(["build", "--quiet", "--release", "--locked", "--package", "bench"]);
+    let bench = target.join("release/bench");
+    let mut command = if measures {
+        setup::kernel()?;
+        setup::packages(setup::BENCH)?;
+        build.args(["--package", "tracer"]);
+        compile(&target.join("bench"))?;
+        as_root(&bench)
+    } else {
+        Command::new(&bench)
+    };
+    run(&mut build)?;
+    command.args(arguments);
+    Ok(command)
+}
+
+fn compile(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let types = output(as_root("bpftool").args(["btf", "dump", "file", VMLINUX, "format", "c"]))?;
+    fs::write(folder.join("vmlinux.h"), types)?;
+    for program in PROGRAMS {
+        let mut clang = Command::new(CLANG);
+        clang.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror", "-c", "-I"]).arg(folder);
+        clang.arg(root().join(format!("bench/bpf/{program}.bpf.c")));
+        run(clang.arg("-o").arg(folder.join(format!("{program}.bpf.o"))))?;
+    }
+    Ok(())
+}

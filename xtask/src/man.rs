@@ -1,0 +1,38 @@
+//! `cargo xtask man`: the man pages.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    command::{cargo, run},
+    root,
+};
+
+/// Arguments of `man`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where to put them [default: target/man]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// Makes them from the definition of the command line.
+pub(crate) fn man(args: &Args) -> Result<ExitCode> {
+    let folder = args.out.clone().unwrap_or_else(|| root().join("target/man"));
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    let mut example = cargo();
+    example.current_dir(root()).args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "tracer",
+        "--example",
+        "man",
+    ]);
+    run(example.arg("--").arg(&folder))?;
+    println!("man: in {}; `man -l {}`", folder.display(), folder.join("tracer.1").display());
+    Ok(ExitCode::SUCCESS)
+}
