@@ -1,0 +1,195 @@
+//! Connections that are stuck, told without a screen: while they are there, once, and by name.
+
+use std::{
+    io::Read as _,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tests::{
+    patience::Stops,
+    place::Place,
+    program::{Program, signal},
+    story::{Line, lines, number, text},
+    tracer,
+    traffic::{connect, leak, leaky},
+};
+
+const ADDRESS: &str = "127.77.40.1";
+
+fn stuck(out: &str) -> Vec<Line> {
+    lines(out).into_iter().filter(|line| !line["stuck_us"].is_null()).collect()
+}
+
+#[test]
+fn a_leak_is_told_within_a_second_and_once() {
+    let place = Place::new();
+    let (server, port) = leaky(&place, ADDRESS);
+    let arguments = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --duration 4s", place.name());
+    let tracer = tracer::start(&arguments);
+    leak(&place, ADDRESS, port, 5);
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let told = stuck(&ended.out);
+    assert_eq!(told.len(), 5, "{told:#?}");
+    for line in &told {
+        assert_eq!((text(line, "old_state"), text(line, "new_state")), ("CLOSE_WAIT", "CLOSE_WAIT"));
+        assert_eq!(text(line, "comm"), "actor", "{line}");
+        let us = number(line, "stuck_us").unwrap();
+        assert!((1e6..2e6).contains(&us), "{line}");
+        assert_eq!(number(line, "state_us"), Some(us), "its beginning was seen");
+    }
+    // They are lines, but not transitions.
+    assert_eq!(tracer::receipt(&ended, "shown"), lines(&ended.out).len() as u64);
+    drop(server);
+}
+
+#[test]
+fn who_comes_later_tells_how_long_at_least() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 1);
+    let arguments = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --exit-on-stuck", place.name());
+    let ended = tracer::run(&arguments);
+    assert_eq!(ended.code(), 4, "{}", ended.err);
+    let told = stuck(&ended.out);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0]["state_us"].is_null(), "{}", told[0]);
+    assert!((1e6..2e6).contains(&number(&told[0], "stuck_us").unwrap()), "{}", told[0]);
+    assert_eq!(text(&told[0], "owner"), "snapshot");
+}
+
+#[test]
+fn scripts_get_status_4_and_people_a_sentence() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    let arguments = format!("--netns {} --stuck close_wait=0.5 --exit-on-stuck --color never", place.name());
+    let tracer = tracer::start(&arguments);
+    leak(&place, ADDRESS, port, 1);
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 4, "{}", ended.err);
+    let last = ended.out.lines().last().unwrap();
+    assert!(last.contains("actor") && last.ends_with("CLOSE_WAIT  stuck: not closed here"), "{last}");
+}
+
+#[test]
+fn who_leaves_in_time_or_is_not_asked_for_is_not_told() {
+    let place = Place::new();
+    let (server, port) = leaky(&place, ADDRESS);
+    let name = place.name();
+    let leaving = tracer::start(&format!("-o json --netns {name} --stuck CLOSE_WAIT=2s --duration 3s"));
+    let other =
+        tracer::start(&format!("-o json --netns {name} --comm other --stuck CLOSE_WAIT=1s --duration 3s"));
+    leak(&place, ADDRESS, port, 3);
+    // The server dies, and the kernel closes for it.
+    drop(server);
+    for tracer in [leaving, other] {
+        let ended = tracer.wait();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        assert_eq!(stuck(&ended.out), Vec::<Line>::new());
+    }
+}
+
+#[test]
+fn losses_hide_no_leak() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 3);
+    let arguments =
+        format!("-o json --netns {} --only-stuck --stuck CLOSE_WAIT=1s --buffer 4KiB", place.name());
+    let mut tracer = tracer::start(&arguments);
+    let pid = tracer.pid();
+    let stops = AtomicBool::new(false);
+    let to: SocketAddr = ([127, 77, 40, 2], 9).into();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            place.run(|| {
+                while !stops.load(Ordering::Relaxed) {
+                    // By turns nobody reads, which is what loses, and somebody does.
+                    for sent in [Signal::STOP, Signal::CONT] {
+                        signal(pid, sent);
+                        for _ in 0..200 {
+                            connect(to).expect_err("nobody listens there");
+                        }
+                    }
+                }
+            });
+        });
+        let _stops = Stops(&stops);
+        tracer.wait_for_out("the leak", |out| stuck(out).len() >= 3);
+    });
+    let ended = tracer.interrupt();
+    assert!(tracer::receipt(&ended, "lost") > 0, "{}", ended.err);
+    let told = stuck(&ended.out);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told.iter().all(|line| line["remote_port"] != 9));
+    assert_eq!(lines(&ended.out).len(), 3, "no other lines");
+}
+
+#[test]
+fn filters_of_lines_hide_nothing_that_is_stuck() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 1);
+    let common = format!("--netns {} --stuck CLOSE_WAIT=0.5 --exit-on-stuck", place.name());
+    for filter in ["--state LAST_ACK", "--transition SYN_SENT:CLOSE", "--reason refused"] {
+        let ended = tracer::run(&format!("{common} {filter}"));
+        assert_eq!(ended.code(), 4, "{filter}: {}", ended.err);
+    }
+    let ended = tracer::run(&format!("{common} --count 1"));
+    assert_eq!(ended.out.lines().count(), 2, "a title and a line: {}", ended.out);
+}
+
+#[test]
+fn what_is_no_limit_is_refused() {
+    for (words, why) in [
+        ("CLOSE_WAIT", "is not STATE=TIME"),
+        ("CLOSE=1s", "is not a state that a connection can be stuck in"),
+        ("CLOSE_WAIT=0", "give a time greater than zero"),
+        ("CLOSE_WAIT=1s,=", "is not a state"),
+    ] {
+        let output = Command::new(tracer::binary()).args(["--stuck", words]).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words}: {err}");
+        assert!(err.contains(why), "{words}: {err}");
+    }
+}
+
+#[test]
+fn a_slow_reader_does_not_keep_it_from_being_told() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let arguments = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --exit-on-stuck", place.name());
+    let mut command = tracer::command(&arguments);
+    let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
+    drop(command);
+    leak(&place, ADDRESS, port, 1);
+    let has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stops = Stops(&has_ended);
+        // A little more than is read: one write follows the other, until it has ended by itself.
+        scope.spawn(|| {
+            place.run(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    _ = connect("127.77.40.2:9".parse().unwrap());
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+        });
+        scope.spawn(move || {
+            let (mut reader, mut part) = (reader, vec![0; 8192]);
+            while reader.read(&mut part).is_ok_and(|read| read > 0) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let ended = tracer.wait();
+        drop(stops);
+        assert_eq!(ended.code(), 4, "{}", ended.err);
+    });
+}
