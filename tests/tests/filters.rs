@@ -1,6 +1,6 @@
 //! Every filter, alone and combined: the same lines as the unfiltered stream filtered afterwards.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, fs, net::IpAddr};
 
 use tests::{
     event::Event,
@@ -110,6 +110,9 @@ fn cases(inum: u64) -> Vec<(String, Predicate)> {
                 && (within("127.77.0.0/16", Some(f.local)) || within("127.77.0.0/16", f.remote))
         }),
         case("--port 1", |_| false),
+        case("-L 32768-60999", |f| (32_768..=60_999).contains(&f.local_port)),
+        case("-L 7205-7212", |f| (7205..=7212).contains(&f.local_port)),
+        case("--port 7210-7300", |f| [f.local_port, f.remote_port].iter().any(|p| (7210..=7300).contains(p))),
     ]
 }
 
@@ -130,6 +133,8 @@ fn traffic(place: &Place) {
 
 fn compare(mode: &str) {
     let (here, elsewhere) = (Place::new(), Place::new());
+    // The kernel knows which ports a client can get, and decides early; these are not the usual ones.
+    elsewhere.run(|| fs::write("/proc/sys/net/ipv4/ip_local_port_range", "7200 7219").unwrap());
     let places = format!("{},{}", here.inum(), elsewhere.inum());
     let base = format!(
         "{mode} -o json --buffer 1MiB --columns time,cookie,netns,family,local_addr,local_port,remote_addr,remote_port,old_state,new_state"

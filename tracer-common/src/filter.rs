@@ -54,6 +54,8 @@ pub const PORTS: usize = 1 << 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::Immutable))]
 pub struct Active {
+    /// The lowest and the highest port that counts at the local end.
+    pub local_ports: [u16; 2],
     /// Kinds of mark in use on ports.
     pub ports: u8,
     /// Kinds of mark in use on addresses.
@@ -65,6 +67,8 @@ pub struct Active {
     /// 1 if user space tells stories: it then gets what it needs for them, and filters again.
     /// Beginnings whose port is not chosen yet, what follows them, and listeners.
     pub story: u8,
+    /// Zero.
+    pub reserved: u8,
 }
 
 #[cfg(test)]

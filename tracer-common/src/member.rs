@@ -64,6 +64,9 @@ members! {
     Net = "sock" "__sk_common.skc_net.net" 8 optional;
     /// Its inode number.
     NetInum = "net" "ns.inum" 4 optional;
+    /// Its range of ports for clients that ask for none: the last in the upper half, the first in the
+    /// lower one. Two numbers before 6.8.
+    NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 optional;
     /// `enum sock_flags` as bits.
     Flags = "sock" "__sk_common.skc_flags" 8 required;
     /// Whether a task works on the socket.

@@ -128,6 +128,13 @@ impl Sock {
         follow!(self.0, Net, NetInum as u32)
     }
 
+    /// The first and the last port that a client in its namespace can get without asking for one.
+    #[inline(always)]
+    pub fn ports_to_choose_from(self) -> Option<(u16, u16)> {
+        let range: u32 = follow!(self.0, Net, NetLocalPorts as u32);
+        (range != 0).then_some((range as u16, (range >> 16) as u16))
+    }
+
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
         let offset = OFFSETS[Member::Cgroup as usize].load();

@@ -19,9 +19,13 @@ static BUSY: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// The first program.
 #[inline(always)]
 pub fn first(work: impl FnOnce()) -> i32 {
-    set_busy(true);
-    work();
-    set_busy(false);
+    if let Some(busy) = BUSY.get_ptr_mut(0) {
+        // SAFETY: this CPU's word; volatile, because what reads it interrupts this very program.
+        unsafe { busy.write_volatile(1) };
+        work();
+        // SAFETY: as above.
+        unsafe { busy.write_volatile(0) };
+    }
     0
 }
 
@@ -36,15 +40,7 @@ pub fn nested(work: impl FnOnce()) -> i32 {
 }
 
 #[inline(always)]
-fn set_busy(is_busy: bool) {
-    if let Some(busy) = BUSY.get_ptr_mut(0) {
-        // SAFETY: this CPU's word; volatile, because what reads it interrupts this very program.
-        unsafe { busy.write_volatile(u64::from(is_busy)) };
-    }
-}
-
-#[inline(always)]
 fn is_busy() -> bool {
-    // SAFETY: as in `set_busy`.
+    // SAFETY: as in `first`.
     BUSY.get_ptr_mut(0).is_some_and(|busy| unsafe { busy.read_volatile() } != 0)
 }

@@ -8,11 +8,18 @@ use aya_ebpf::{
 };
 use tracer_common::filter::{Active, EITHER, LOCAL, PORTS, family, selects};
 
-use crate::sock::Ends;
+use crate::sock::Sock;
 
 #[unsafe(no_mangle)]
-static ACTIVE: Global<Active> =
-    Global::new(Active { ports: 0, addrs: 0, families: family::ANY, netns: 0, story: 0 });
+static ACTIVE: Global<Active> = Global::new(Active {
+    local_ports: [0; 2],
+    ports: 0,
+    addrs: 0,
+    families: family::ANY,
+    netns: 0,
+    story: 0,
+    reserved: 0,
+});
 
 /// Marks of every port, in one value: a look-up costs a load.
 #[btf_map]
@@ -47,60 +54,71 @@ impl Filters {
     /// Whether everything passes.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
-        let Active { ports, addrs, families, netns, story: _ } = self.0;
+        let Active { ports, addrs, families, netns, .. } = self.0;
         ports == 0 && addrs == 0 && families == family::ANY && netns == 0
     }
 
     /// Whether the network namespace passes.
     #[inline(always)]
-    pub fn netns(&self, inum: u32) -> bool {
+    pub fn netns(&self, sock: Sock) -> bool {
         // SAFETY: user space fills the map before the program is attached and never changes it.
-        self.0.netns == 0 || unsafe { NETNS.get(inum) }.is_some()
+        self.0.netns == 0 || unsafe { NETNS.get(sock.netns()) }.is_some()
     }
 
     /// Whether the kind of address passes.
     #[inline(always)]
-    pub fn family(&self, ends: &Ends) -> bool {
+    pub fn family(&self, sock: Sock) -> bool {
         if self.0.families == family::ANY {
             return true;
         }
+        let ends = sock.ends();
         let of = family::of(ends.family, is_mapped(&ends.local_addr), is_mapped(&ends.remote_addr));
         self.0.families & of != 0
     }
 
     /// Whether the addresses pass.
     #[inline(always)]
-    pub fn addrs(&self, ends: &Ends) -> bool {
+    pub fn addrs(&self, sock: Sock) -> bool {
         if self.0.addrs == 0 {
             return true;
         }
+        let ends = sock.ends();
         let remote = if ends.has_peer() { addr_marks(ends.remote_addr) } else { 0 };
         selects(self.0.addrs, addr_marks(ends.local_addr), remote)
     }
 
     /// Whether the ports pass.
     #[inline(always)]
-    pub fn ports(&self, ends: &Ends) -> bool {
-        self.ports_with(ends, |marks| port_marks(marks, ends.local_port))
+    pub fn ports(&self, sock: Sock) -> bool {
+        self.ports_with(sock, |marks| port_marks(marks, sock.local_port()))
     }
 
     /// Whether the ports pass before the local one is chosen; `None` if that will decide.
     #[inline(always)]
-    pub fn ports_unbound(&self, ends: &Ends) -> Option<bool> {
-        let worst = self.ports_with(ends, |_| 0);
-        let best = self.ports_with(ends, |_| EITHER | LOCAL);
-        (worst == best).then_some(best)
+    pub fn ports_unbound(&self, sock: Sock) -> Option<bool> {
+        let worst = self.ports_with(sock, |_| 0);
+        let best = self.ports_with(sock, |_| EITHER | LOCAL);
+        (worst == best || !self.can_get_local_port(sock)).then_some(worst)
+    }
+
+    /// Whether one of the local ports asked for can be chosen for the socket. Its own range
+    /// (`IP_LOCAL_PORT_RANGE`) only narrows that of its namespace.
+    #[inline(always)]
+    fn can_get_local_port(&self, sock: Sock) -> bool {
+        let [lowest, highest] = self.0.local_ports;
+        sock.ports_to_choose_from().is_none_or(|(first, last)| lowest <= last && first <= highest)
     }
 
     #[inline(always)]
-    fn ports_with(&self, ends: &Ends, local_marks: impl FnOnce(&[u8; PORTS]) -> u8) -> bool {
+    fn ports_with(&self, sock: Sock, local_marks: impl FnOnce(&[u8; PORTS]) -> u8) -> bool {
         if self.0.ports == 0 {
             return true;
         }
         let Some(marks) = PORT_MARKS.get(0) else {
             return true;
         };
-        let remote = if ends.has_peer() { port_marks(marks, ends.remote_port) } else { 0 };
+        let remote_port = sock.remote_port();
+        let remote = if remote_port != 0 { port_marks(marks, remote_port) } else { 0 };
         selects(self.0.ports, local_marks(marks), remote)
     }
 }

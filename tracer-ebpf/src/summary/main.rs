@@ -115,11 +115,10 @@ fn selects(sock: Sock, is_unbound: bool) -> Option<bool> {
     if filters.is_open() {
         return Some(true);
     }
-    let ends = sock.ends();
-    if !filters.netns(sock.netns()) || !filters.family(&ends) || !filters.addrs(&ends) {
+    if !filters.netns(sock) || !filters.family(sock) || !filters.addrs(sock) {
         return Some(false);
     }
-    if is_unbound { filters.ports_unbound(&ends) } else { Some(filters.ports(&ends)) }
+    if is_unbound { filters.ports_unbound(sock) } else { Some(filters.ports(sock)) }
 }
 
 /// The state that it has really come to; `None` if it stays in its old one.

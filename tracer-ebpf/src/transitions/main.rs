@@ -45,8 +45,6 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
     };
     let old_state: i32 = ctx.arg(1);
     let new_state: i32 = ctx.arg(2);
-    let ends = sock.ends();
-    let netns = sock.netns();
     let is_unbound = new_state == i32::from(state::SYN_SENT) && sock.is_unbound();
     let stage = Stage {
         is_unbound,
@@ -54,10 +52,12 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
         is_listener: is_listener(old_state, new_state),
     };
     let filters = Filters::load();
-    if !select::selects(&filters, &ends, netns, &stage) {
+    if !select::selects(&filters, sock, &stage) {
         count(Counter::Filtered);
         return;
     }
+    let ends = sock.ends();
+    let netns = sock.netns();
     let (recv_queue, send_queue) = sock.queues(old_state, new_state);
 
     let Some(ring) = Ring::of_this_cpu() else {

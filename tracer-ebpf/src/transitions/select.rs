@@ -1,6 +1,6 @@
 //! Which events are reported: those that the filters select, and those that stories need.
 
-use tracer_ebpf::{hook::select::Filters, sock::Ends};
+use tracer_ebpf::{hook::select::Filters, sock::Sock};
 
 /// Where in its life a connection is, as far as filters must know.
 pub struct Stage {
@@ -13,15 +13,23 @@ pub struct Stage {
 }
 
 #[inline(always)]
-pub fn selects(filters: &Filters, ends: &Ends, netns: u32, stage: &Stage) -> bool {
-    if !filters.netns(netns) {
+pub fn selects(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
+    if !filters.netns(sock) {
         return false;
     }
     if filters.for_stories() && stage.is_listener {
         // Its owner will be its connections' first.
         return true;
     }
-    // User space keeps a beginning without a port until the connection leaves SYN_SENT.
-    let is_beginning = filters.for_stories() && (stage.is_unbound || stage.leaves_syn_sent);
-    filters.family(ends) && (is_beginning || filters.ports(ends)) && filters.addrs(ends)
+    ports(filters, sock, stage) && filters.family(sock) && filters.addrs(sock)
+}
+
+#[inline(always)]
+fn ports(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
+    if filters.for_stories() && stage.is_unbound {
+        return filters.ports_unbound(sock) != Some(false);
+    }
+    // User space keeps a beginning that it cannot judge until the connection leaves SYN_SENT.
+    let ends_doubt = filters.for_stories() && stage.leaves_syn_sent;
+    filters.ports(sock) || (ends_doubt && filters.ports_unbound(sock).is_none())
 }

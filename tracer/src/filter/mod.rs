@@ -82,11 +82,13 @@ impl Filter {
     #[must_use]
     pub fn active(&self) -> Active {
         Active {
+            local_ports: ports::local_bounds(&self.ports),
             ports: self.ports.active(),
             addrs: self.addrs.active(),
             families: self.families,
             netns: u8::from(!self.netns.is_empty()),
             story: u8::from(self.for_stories),
+            reserved: 0,
         }
     }
 

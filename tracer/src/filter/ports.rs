@@ -2,7 +2,7 @@
 
 use std::{alloc::Layout, ops::RangeInclusive, str::FromStr};
 
-use tracer_common::filter::PORTS;
+use tracer_common::filter::{EITHER, LOCAL, PORTS};
 use zerocopy::FromZeros as _;
 
 use crate::{escape::escaped, filter::Ends};
@@ -91,6 +91,15 @@ impl Marks {
     }
 }
 
+/// The lowest and the highest port that counts at the local end; the wrong way round if none does.
+#[must_use]
+pub fn local_bounds(ends: &Ends<Ports>) -> [u16; 2] {
+    let local = ends.marked().filter(|(_, mark)| mark & (EITHER | LOCAL) != 0);
+    local.flat_map(|(ports, _)| &ports.0).fold([u16::MAX, 0], |[lowest, highest], range| {
+        [lowest.min(*range.start()), highest.max(*range.end())]
+    })
+}
+
 /// On the heap from the start: it is too large for some stacks.
 fn unmarked() -> Box<[u8; PORTS]> {
     <[u8; PORTS]>::new_box_zeroed()
@@ -100,7 +109,6 @@ fn unmarked() -> Box<[u8; PORTS]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_common::filter::{EITHER, LOCAL};
 
     #[test]
     fn lists_and_ranges() {
@@ -122,6 +130,14 @@ mod tests {
         assert_eq!(error("+80"), Error::NotANumber("+80".into()));
         assert_eq!(error("90-80"), Error::Reversed(90, 80));
         assert_eq!(error("1-2-3"), Error::NotANumber("2-3".into()));
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_local_end() {
+        let parse = |text: &str| vec![text.parse().unwrap()];
+        assert_eq!(local_bounds(&Ends::new(parse("443,80-90"), vec![], vec![])), [80, 443]);
+        assert_eq!(local_bounds(&Ends::new(parse("443"), parse("7"), parse("65535"))), [7, 443]);
+        assert_eq!(local_bounds(&Ends::new(vec![], vec![], parse("443"))), [u16::MAX, 0]);
     }
 
     #[test]
