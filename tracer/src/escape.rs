@@ -7,11 +7,35 @@ use tracer_common::event::COMM_LEN;
 
 /// A task's name without its padding.
 #[must_use]
+#[inline]
 pub fn name(comm: &[u8; COMM_LEN]) -> &[u8] {
-    // All sixteen at once, which is faster than to look for the first.
-    let zeros = comm.map(|byte| u8::from(byte == 0));
-    let end = u128::from_le_bytes(zeros).trailing_zeros() / 8;
-    &comm[..end as usize]
+    &comm[..name_len(comm)]
+}
+
+/// How long a task's name is: up to its first zero, or all of it.
+#[inline]
+fn name_len(comm: &[u8; COMM_LEN]) -> usize {
+    // In all sixteen bytes at once: the lowest bit that a borrow leaves is in the first zero.
+    let bytes = u128::from_le_bytes(*comm);
+    let zeros = bytes.wrapping_sub(EACH) & !bytes & (EACH << 7);
+    zeros.trailing_zeros() as usize / 8
+}
+
+/// A one in each byte.
+const EACH: u128 = u128::MAX / 0xff;
+
+/// The length of a task's name if it may stand in a line of any format as it is: letters, digits and
+/// signs that mean nothing.
+#[must_use]
+#[inline]
+pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
+    // All sixteen, without an end before the end and without a range, so that the compiler takes them
+    // together.
+    let is_plain = comm.iter().fold(true, |is_plain, &byte| {
+        let is_control = ((byte < b' ') & (byte != 0)) | (byte > b'~');
+        is_plain & !(is_control | (byte == b'"') | (byte == b',') | (byte == b'\\'))
+    });
+    is_plain.then(|| name_len(comm))
 }
 
 /// Whether a terminal, or a reader of lines, could take this character for more than itself, or not
@@ -26,16 +50,6 @@ pub fn is_hostile(c: char) -> bool {
             | '\u{2028}' | '\u{2029}'
             // Without width: joiners, invisible operators, byte order mark, tags.
             | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// Whether these bytes may stand in a line of any format as they are: letters, digits and signs that
-/// mean nothing.
-#[must_use]
-pub fn is_plain(bytes: &[u8]) -> bool {
-    // Without an end before the end, the compiler looks at many at once.
-    bytes.iter().fold(true, |is_plain, byte| {
-        is_plain & matches!(byte, b' '..=b'~') & !matches!(byte, b'"' | b',' | b'\\')
-    })
 }
 
 /// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 come out
@@ -77,6 +91,31 @@ pub fn escaped(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn comm(name: &[u8]) -> [u8; COMM_LEN] {
+        let mut comm = [0; COMM_LEN];
+        comm[..name.len()].copy_from_slice(name);
+        comm
+    }
+
+    #[test]
+    fn a_name_ends_at_its_first_zero() {
+        assert_eq!(name(&comm(b"")), b"");
+        assert_eq!(name(&comm(b"nginx\0\0garbage")), b"nginx");
+        assert_eq!(name(&comm(b"\x01\x00\x01\x80")), b"\x01");
+        assert_eq!(name(&comm(b"\x80\x01\x81\xff\x7f\x00")), b"\x80\x01\x81\xff\x7f");
+        assert_eq!(name(&comm(b"sixteen bytes..!")), b"sixteen bytes..!");
+    }
+
+    #[test]
+    fn what_means_something_is_not_plain() {
+        assert_eq!(plain_len(&comm(b"")), Some(0));
+        assert_eq!(plain_len(&comm(b" az(09)~")), Some(8));
+        assert_eq!(plain_len(&comm(b"sixteen bytes..!")), Some(16));
+        for byte in (1..=0x1f).chain([b'"', b',', b'\\']).chain(0x7f..=0xff) {
+            assert_eq!(plain_len(&comm(&[b'a', byte, b'b'])), None, "{byte:#x}");
+        }
+    }
 
     #[test]
     fn ordinary_names_stay() {

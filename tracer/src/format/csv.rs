@@ -4,7 +4,7 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     digits::{push_addr, push_end, push_micros, push_uint},
-    escape::{escaped, is_plain, name},
+    escape::{escaped, name, plain_len},
     fields::Value,
     format::{
         Column, Format,
@@ -75,11 +75,10 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
 
 /// Text from outside is escaped, so that a line stays a line for tools that do not read quotes.
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
-    let name = name(comm);
-    if is_plain(name) {
-        return line.push_first(comm, name.len());
+    if let Some(len) = plain_len(comm) {
+        return line.push_first(comm, len);
     }
-    let text = escaped(name);
+    let text = escaped(name(comm));
     if !text.contains(['"', ',']) {
         return line.push_all(text.as_bytes());
     }

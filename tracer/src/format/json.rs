@@ -8,7 +8,7 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     digits::{push_addr, push_end, push_micros, push_uint},
-    escape::{is_hostile, is_plain, name},
+    escape::{is_hostile, name, plain_len},
     fields::Value,
     format::{
         Column, Format,
@@ -99,14 +99,13 @@ fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> 
 }
 
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
-    let name = name(comm);
-    if is_plain(name) {
-        return line.push(b'"').push_first(comm, name.len()).push(b'"');
+    if let Some(len) = plain_len(comm) {
+        return line.push(b'"').push_first(comm, len).push(b'"');
     }
     let mut escaped = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
     // Memory does not refuse bytes.
-    let _ = String::from_utf8_lossy(name).serialize(&mut serializer);
+    let _ = String::from_utf8_lossy(name(comm)).serialize(&mut serializer);
     line.push_all(&escaped)
 }
 

@@ -13,6 +13,9 @@ pub struct Line<'a, const N: usize = ROOM> {
 }
 
 impl<'a, const N: usize> Line<'a, N> {
+    /// As many at once as most columns need.
+    const BLANKS: [u8; 32] = [b' '; 32];
+
     /// An empty one, in this memory.
     #[inline]
     pub const fn new(room: &'a mut [u8; N]) -> Self {
@@ -80,9 +83,33 @@ impl<'a, const N: usize> Line<'a, N> {
         self
     }
 
+    /// With so many blanks more.
+    #[inline]
+    pub fn push_blanks(mut self, mut count: usize) -> Self {
+        while count > Self::BLANKS.len() {
+            self = self.push_first(&Self::BLANKS, Self::BLANKS.len());
+            count -= Self::BLANKS.len();
+        }
+        self.push_first(&Self::BLANKS, count)
+    }
+
     /// With what begins there moved to the right, behind so many blanks.
+    #[inline]
     pub fn indented(mut self, begin: usize, blanks: usize) -> Self {
         let end = self.len;
+        // Most cells are short: see `push_first`.
+        if begin <= end
+            && end - begin <= 16
+            && blanks <= Self::BLANKS.len()
+            && let Some((place, _)) = self.bytes[begin..].split_first_chunk_mut::<64>()
+        {
+            let mut cell = [0; 16];
+            cell.copy_from_slice(&place[..16]);
+            place[..Self::BLANKS.len()].copy_from_slice(&Self::BLANKS);
+            place[blanks..blanks + 16].copy_from_slice(&cell);
+            self.len += blanks;
+            return self;
+        }
         if begin <= end && end + blanks <= N {
             self.bytes.copy_within(begin..end, begin + blanks);
             self.bytes[begin..begin + blanks].fill(b' ');

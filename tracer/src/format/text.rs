@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     digits::{push_addr, push_end, push_six, push_three, push_uint},
-    escape::{escaped, is_plain, name},
+    escape::{escaped, name, plain_len},
     fields::{Layout, Value},
     fit::shorten,
     format::{
@@ -101,8 +101,11 @@ impl Text {
         for (index, (column, width)) in self.columns.iter().zip(&mut self.widths).enumerate() {
             let value = column.value(row);
             let begin = line.len();
-            line = push_value(line, &value, &self.style, &mut self.seconds);
-            let mut needed = width_of(&line, begin, &value);
+            let is_ascii;
+            (line, is_ascii) = push_value(line, &value, &self.style, &mut self.seconds);
+            // To read again what was just written is slow: the processor has not finished writing it.
+            let len = line.len() - begin;
+            let mut needed = if is_ascii { len } else { String::from_utf8_lossy(line.from(begin)).width() };
             if self.cuts && column.field.layout == Layout::Cut && needed > column.field.width {
                 (line, needed) = cut(line, begin, column.field.width);
             }
@@ -151,17 +154,23 @@ fn grown(needed: usize, layout: Layout) -> usize {
     step.filter(|_| layout == Layout::Address).unwrap_or(needed)
 }
 
-fn push_value<'a>(line: Line<'a>, value: &Value<'_>, style: &Style, seconds: &mut Seconds) -> Line<'a> {
-    match value {
+/// Says, too, whether what it pushed is ASCII: as wide as it is long.
+fn push_value<'a>(
+    line: Line<'a>,
+    value: &Value<'_>,
+    style: &Style,
+    seconds: &mut Seconds,
+) -> (Line<'a>, bool) {
+    let line = match value {
         Value::Null => line.push(b'-'),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Name(comm) => push_name(line, comm),
+        Value::Name(comm) => return push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
         Value::Lasted(ns) => push_lasted(line, *ns),
-        Value::LastedAbout(ns, error_ns) => push_about(line, *ns, *error_ns),
+        Value::LastedAbout(ns, error_ns) => return (push_about(line, *ns, *error_ns), false),
         Value::LastedAtLeast(ns) => push_lasted(line.push(b'>'), *ns),
         Value::State(state) | Value::Became(state, None) => push_state(line, *state),
         Value::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
@@ -176,15 +185,15 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, style: &Style, seconds: &mu
                 push_lasted(line.push_all(state.as_bytes()).push(b'='), ns)
             })
         }
-    }
+    };
+    (line, true)
 }
 
-fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
-    let name = name(comm);
-    if is_plain(name) {
-        return line.push_first(comm, name.len());
+fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> (Line<'a>, bool) {
+    match plain_len(comm) {
+        Some(len) => (line.push_first(comm, len), true),
+        None => (line.push_all(escaped(name(comm)).as_bytes()), false),
     }
-    line.push_all(escaped(name).as_bytes())
 }
 
 fn push_time<'a>(
@@ -219,17 +228,6 @@ fn cut(line: Line<'_>, begin: usize, width: usize) -> (Line<'_>, usize) {
     (line.truncated(begin).push_all(cell.as_bytes()), cell.width())
 }
 
-/// How wide the cell looks that begins there. Most values are ASCII, and to read again what was just
-/// written is slow: the processor has not finished writing it.
-fn width_of(line: &Line<'_>, begin: usize, value: &Value<'_>) -> usize {
-    let is_ascii = match value {
-        Value::Name(comm) => is_plain(name(comm)),
-        Value::LastedAbout(..) => false,
-        _ => true,
-    };
-    if is_ascii { line.len() - begin } else { String::from_utf8_lossy(line.from(begin)).width() }
-}
-
 /// Gives the cell that begins there a style.
 fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
     if style == anstyle::Style::new() {
@@ -243,7 +241,7 @@ fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
 /// Fills up the cell that begins there and looks so wide, and adds the blank between columns. Gives
 /// where the cell ends, too.
 fn padded(
-    mut line: Line<'_>,
+    line: Line<'_>,
     begin: usize,
     needed: usize,
     width: usize,
@@ -256,13 +254,7 @@ fn padded(
         return (line.push(b' '), end);
     }
     let end = line.len();
-    // As many at once as most columns need; see `Line::push_first`.
-    let mut missing = blanks + 1;
-    while missing > 0 {
-        line = line.push_first(&[b' '; 32], missing);
-        missing = missing.saturating_sub(32);
-    }
-    (line, end)
+    (line.push_blanks(blanks + 1), end)
 }
 
 fn colour(value: &Value<'_>) -> anstyle::Style {

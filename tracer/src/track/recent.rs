@@ -38,8 +38,7 @@ impl Recent {
 }
 
 fn index(cookie: u64) -> usize {
-    // The upper bits spread cookies that follow each other most evenly.
-    usize::try_from(hash(cookie) >> (u64::BITS - PLACES.ilog2())).unwrap_or_default()
+    usize::try_from(hash(cookie) % PLACES as u64).unwrap_or_default()
 }
 
 #[cfg(test)]
