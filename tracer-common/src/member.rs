@@ -64,6 +64,8 @@ members! {
     Net = "sock" "__sk_common.skc_net.net" 8 optional;
     /// Its inode number.
     NetInum = "net" "ns.inum" 4 optional;
+    /// Its cookie: a number that no other namespace gets as long as the host runs.
+    NetCookie = "net" "net_cookie" 8 optional;
     /// Its range of ports for clients that ask for none: the last in the upper half, the first in the
     /// lower one. Two numbers before 6.8.
     NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 optional;

@@ -128,6 +128,11 @@ impl Sock {
         follow!(self.0, Net, NetInum as u32)
     }
 
+    #[inline(always)]
+    pub fn net_cookie(self) -> u64 {
+        follow!(self.0, Net, NetCookie as u64)
+    }
+
     /// The first and the last port that a client in its namespace can get without asking for one.
     #[inline(always)]
     pub fn ports_to_choose_from(self) -> Option<(u16, u16)> {

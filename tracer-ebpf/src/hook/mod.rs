@@ -5,6 +5,7 @@
 //! does the work while the first is busy, and nothing else.
 
 pub mod count;
+pub mod netns;
 pub mod select;
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_common::filter::{Active, EITHER, LOCAL, PORTS, family, selects};
 
-use crate::sock::Sock;
+use crate::{hook::netns::netns, sock::Sock};
 
 #[unsafe(no_mangle)]
 static ACTIVE: Global<Active> = Global::new(Active {
@@ -62,7 +62,7 @@ impl Filters {
     #[inline(always)]
     pub fn netns(&self, sock: Sock) -> bool {
         // SAFETY: user space fills the map before the program is attached and never changes it.
-        self.0.netns == 0 || unsafe { NETNS.get(sock.netns()) }.is_some()
+        self.0.netns == 0 || unsafe { NETNS.get(netns(sock)) }.is_some()
     }
 
     /// Whether the kind of address passes.

@@ -19,7 +19,7 @@ use tracer_common::{
 };
 
 use tracer_ebpf::{
-    hook::{self, count::count, select::Filters},
+    hook::{self, count::count, netns::netns, select::Filters},
     sock::{Sock, Task, is_listener},
 };
 
@@ -57,7 +57,7 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
         return;
     }
     let ends = sock.ends();
-    let netns = sock.netns();
+    let netns = netns(sock);
     let (recv_queue, send_queue) = sock.queues(old_state, new_state);
 
     let Some(ring) = Ring::of_this_cpu() else {

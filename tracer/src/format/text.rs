@@ -240,13 +240,7 @@ fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
 
 /// Fills up the cell that begins there and looks so wide, and adds the blank between columns. Gives
 /// where the cell ends, too.
-fn padded(
-    line: Line<'_>,
-    begin: usize,
-    needed: usize,
-    width: usize,
-    layout: Layout,
-) -> (Line<'_>, usize) {
+fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, layout: Layout) -> (Line<'_>, usize) {
     let blanks = width.saturating_sub(needed);
     if layout == Layout::Right {
         let line = line.indented(begin, blanks);
