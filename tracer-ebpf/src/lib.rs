@@ -2,7 +2,7 @@
 //! have.
 
 #![no_std]
-#![cfg_attr(feature = "hook", feature(asm_experimental_arch))]
+#![feature(asm_experimental_arch)]
 #![allow(unstable_features, reason = "inline assembly for this target has no other way")]
 
 // A feature because of its maps: whatever links them creates them.

@@ -1,5 +1,7 @@
 //! Reading the facts out of a socket, at offsets that user space found in the kernel's BTF.
 
+use core::arch::asm;
+
 use aya_ebpf::{Global, helpers::generated as helpers};
 use tracer_common::{
     event::{AF_INET, COMM_LEN, flag},
@@ -36,16 +38,21 @@ impl Ends {
     }
 }
 
-/// A TCP socket: a pointer of the kernel's type `tcp_sock`, which begins with a `sock`; the
-/// verifier allows loads only within the type that a pointer has.
+/// A TCP socket. The verifier allows loads only within the kernel's type that a pointer has.
 #[derive(Clone, Copy)]
-pub struct Sock(*const u8);
+pub struct Sock {
+    /// As a `sock`. The hook's own argument is one that the kernel trusts (since 6.2): a load through
+    /// it is one instruction, where others are guarded by seven.
+    sock: *const u8,
+    /// As a `tcp_sock`, which begins with a `sock`.
+    tcp: *const u8,
+}
 
 macro_rules! load {
     ($base:expr, $member:ident as $type:ty) => {{
         let offset = OFFSETS[Member::$member as usize].load();
         if offset == ABSENT {
-            0
+            absent() as $type
         } else {
             // SAFETY: the verifier has checked `base + offset` against the kernel's own type; a
             // load through a pointer that is gone reads 0.
@@ -58,13 +65,23 @@ macro_rules! follow {
     ($base:expr, $pointer:ident, $member:ident as $type:ty) => {{
         let offset = OFFSETS[Member::$pointer as usize].load();
         if offset == ABSENT {
-            0
+            absent() as $type
         } else {
             // SAFETY: as in `load`; the verifier knows the type that the pointer leads to.
             let next: *const u8 = unsafe { $base.add(offset as usize).cast::<*const u8>().read() };
             load!(next, $member as $type)
         }
     }};
+}
+
+/// Zero, of which the compiler knows nothing: so each member that may be absent has a branch of its
+/// own for that, which the verifier removes when it is there.
+#[inline(always)]
+fn absent() -> u64 {
+    let zero: u64;
+    // SAFETY: sets a register.
+    unsafe { asm!("{zero} = 0", zero = out(reg) zero, options(nomem, nostack)) };
+    zero
 }
 
 /// Offset of a member, a constant to the verifier.
@@ -74,24 +91,31 @@ pub fn offset(member: Member) -> u32 {
 }
 
 impl Sock {
-    /// The socket, if it is TCP's: the hook fires for MPTCP and SCTP too.
+    /// The socket of the hook's argument, if it is TCP's: the hook fires for MPTCP and SCTP too.
+    #[inline(always)]
+    pub fn of_hook(sk: *const core::ffi::c_void) -> Option<Self> {
+        Self::tcp(sk).map(|sock| Self { sock: sk.cast(), ..sock })
+    }
+
+    /// The socket, if it is a full one of TCP's.
     #[inline(always)]
     pub fn tcp(sk: *const core::ffi::c_void) -> Option<Self> {
-        // SAFETY: the hook's argument is a valid socket; the helper checks its protocol.
+        // SAFETY: the program's argument is a valid socket; the helper checks what it is.
         let tcp = unsafe { helpers::bpf_skc_to_tcp_sock(sk.cast_mut()) };
         if tcp.is_null() {
             return None;
         }
-        Some(Self(tcp.cast_const().cast()))
+        let tcp: *const u8 = tcp.cast_const().cast();
+        Some(Self { sock: tcp, tcp })
     }
 
     #[inline(always)]
     pub fn ends(self) -> Ends {
-        let family = load!(self.0, Family as u16) as u8;
+        let family = load!(self.sock, Family as u16) as u8;
         let (local_addr, remote_addr) = if family == AF_INET {
-            (mapped(load!(self.0, LocalV4 as u32)), mapped(load!(self.0, RemoteV4 as u32)))
+            (mapped(load!(self.tcp, LocalV4 as u32)), mapped(load!(self.sock, RemoteV4 as u32)))
         } else {
-            (address(self.0, Member::LocalV6), address(self.0, Member::RemoteV6))
+            (address(self.sock, Member::LocalV6), address(self.sock, Member::RemoteV6))
         };
         Ends {
             local_addr,
@@ -104,39 +128,39 @@ impl Sock {
 
     #[inline(always)]
     pub fn local_port(self) -> u16 {
-        u16::from_be(load!(self.0, LocalPort as u16))
+        u16::from_be(load!(self.tcp, LocalPort as u16))
     }
 
     #[inline(always)]
     pub fn remote_port(self) -> u16 {
-        u16::from_be(load!(self.0, RemotePort as u16))
+        u16::from_be(load!(self.sock, RemotePort as u16))
     }
 
     #[inline(always)]
     pub fn state(self) -> u8 {
-        load!(self.0, State as u8)
+        load!(self.sock, State as u8)
     }
 
     #[inline(always)]
     pub fn cookie(self) -> u64 {
         // SAFETY: a valid socket; the helper gives it a cookie if it has none.
-        unsafe { helpers::bpf_get_socket_cookie(self.0.cast_mut().cast()) }
+        unsafe { helpers::bpf_get_socket_cookie(self.sock.cast_mut().cast()) }
     }
 
     #[inline(always)]
     pub fn netns(self) -> u32 {
-        follow!(self.0, Net, NetInum as u32)
+        follow!(self.sock, Net, NetInum as u32)
     }
 
     #[inline(always)]
     pub fn net_cookie(self) -> u64 {
-        follow!(self.0, Net, NetCookie as u64)
+        follow!(self.sock, Net, NetCookie as u64)
     }
 
     /// The first and the last port that a client in its namespace can get without asking for one.
     #[inline(always)]
     pub fn ports_to_choose_from(self) -> Option<(u16, u16)> {
-        let range: u32 = follow!(self.0, Net, NetLocalPorts as u32);
+        let range: u32 = follow!(self.sock, Net, NetLocalPorts as u32);
         (range != 0).then_some((range as u16, (range >> 16) as u16))
     }
 
@@ -147,49 +171,49 @@ impl Sock {
             return 0;
         }
         // SAFETY: as in `load`.
-        let cgroup: *const u8 = unsafe { self.0.add(offset as usize).cast::<*const u8>().read() };
+        let cgroup: *const u8 = unsafe { self.sock.add(offset as usize).cast::<*const u8>().read() };
         follow!(cgroup, CgroupNode, NodeId as u64)
     }
 
     #[inline(always)]
     pub fn uid(self) -> u32 {
-        load!(self.0, Uid as u32)
+        load!(self.sock, Uid as u32)
     }
 
     #[inline(always)]
     pub fn error(self) -> u16 {
-        load!(self.0, Err as u32) as u16
+        load!(self.sock, Err as u32) as u16
     }
 
     #[inline(always)]
     pub fn shutdown(self) -> u8 {
-        load!(self.0, Shutdown as u8) & SHUTDOWN_MASK
+        load!(self.sock, Shutdown as u8) & SHUTDOWN_MASK
     }
 
     #[inline(always)]
     pub fn bytes_acked(self) -> u64 {
-        load!(self.0, BytesAcked as u64)
+        load!(self.tcp, BytesAcked as u64)
     }
 
     #[inline(always)]
     pub fn bytes_received(self) -> u64 {
-        load!(self.0, BytesReceived as u64)
+        load!(self.tcp, BytesReceived as u64)
     }
 
     #[inline(always)]
     pub fn srtt_us(self) -> u32 {
-        load!(self.0, Srtt as u32) >> 3
+        load!(self.tcp, Srtt as u32) >> 3
     }
 
     #[inline(always)]
     pub fn retransmits(self) -> u32 {
-        load!(self.0, TotalRetrans as u32)
+        load!(self.tcp, TotalRetrans as u32)
     }
 
     /// Whether the socket has no local port of its own.
     #[inline(always)]
     pub fn is_unbound(self) -> bool {
-        load!(self.0, Num as u16) == 0
+        load!(self.sock, Num as u16) == 0
     }
 
     /// Receive and send queue as `ss` shows them; a listener's are its accept queue and that
@@ -198,24 +222,24 @@ impl Sock {
     #[inline(always)]
     pub fn queues(self, old_state: i32, new_state: i32) -> (u32, u32) {
         if is_listener(old_state, new_state) {
-            return (load!(self.0, AckBacklog as u32), load!(self.0, MaxAckBacklog as u32));
+            return (load!(self.sock, AckBacklog as u32), load!(self.sock, MaxAckBacklog as u32));
         }
         if new_state == i32::from(state::SYN_SENT) || old_state == i32::from(state::LISTEN) {
             return (0, 0);
         }
-        let received = load!(self.0, RcvNxt as u32);
-        let read = load!(self.0, CopiedSeq as u32);
-        let written = load!(self.0, WriteSeq as u32);
-        let acked = load!(self.0, SndUna as u32);
+        let received = load!(self.tcp, RcvNxt as u32);
+        let read = load!(self.tcp, CopiedSeq as u32);
+        let written = load!(self.tcp, WriteSeq as u32);
+        let acked = load!(self.tcp, SndUna as u32);
         (distance(read, received), distance(acked, written))
     }
 
     #[inline(always)]
     pub fn flags(self) -> u16 {
-        let kernel: u64 = load!(self.0, Flags as u64);
+        let kernel: u64 = load!(self.sock, Flags as u64);
         let is_set = |flag: SockFlag| (kernel >> FLAG_BITS[flag as usize].load()) & 1;
-        let owned: u32 = load!(self.0, LockOwned as u32);
-        let linger_time: u64 = load!(self.0, LingerTime as u64);
+        let owned: u32 = load!(self.sock, LockOwned as u32);
+        let linger_time: u64 = load!(self.sock, LingerTime as u64);
         let mut flags = 0;
         if owned != 0 {
             flags |= flag::OWNED;
@@ -230,7 +254,7 @@ impl Sock {
         if knows_linger && is_set(SockFlag::Linger) != 0 && linger_time == 0 {
             flags |= flag::LINGER_ZERO;
         }
-        if offset(Member::SegsOut) != ABSENT && load!(self.0, SegsOut as u32) == 0 {
+        if offset(Member::SegsOut) != ABSENT && load!(self.tcp, SegsOut as u32) == 0 {
             flags |= flag::UNSENT;
         }
         if is_set(SockFlag::KeepOpen) != 0 {

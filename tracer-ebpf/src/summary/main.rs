@@ -42,7 +42,7 @@ fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
 /// `WRITER`: which of the programs this is.
 #[inline(always)]
 fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::tcp(ctx.arg(0)) else {
+    let Some(sock) = Sock::of_hook(ctx.arg(0)) else {
         return; // MPTCP or SCTP
     };
     let (old_state, new_state) = (number(ctx.arg(1)), number(ctx.arg(2)));

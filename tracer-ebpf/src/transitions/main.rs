@@ -40,7 +40,7 @@ fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
 /// `SAYS`: with diagnostics, in the debug object.
 #[inline(always)]
 fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
-    let Some(sock) = Sock::tcp(ctx.arg(0)) else {
+    let Some(sock) = Sock::of_hook(ctx.arg(0)) else {
         return; // MPTCP or SCTP
     };
     let old_state: i32 = ctx.arg(1);
