@@ -54,6 +54,13 @@ pub fn push_uint<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> 
     }
 }
 
+/// How long a number is.
+#[must_use]
+#[inline]
+pub fn uint_len(number: u64) -> usize {
+    number.checked_ilog10().unwrap_or_default() as usize + 1
+}
+
 /// The last two digits of a number, with a leading zero.
 #[inline]
 pub fn push_two<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
@@ -209,6 +216,7 @@ mod tests {
 
     #[test]
     fn no_length_is_off_by_one() {
+        assert_eq!(uint_len(0), 1);
         for power in 0..20 {
             let power = 10_u64.pow(power);
             for number in [power - 1, power, power + 1] {
@@ -225,6 +233,7 @@ mod tests {
             let number = number >> shift;
             let last = |digits| number % 10_u64.pow(digits);
             prop_assert_eq!(text(|line| push_uint(line, number)), number.to_string());
+            prop_assert_eq!(uint_len(number), number.to_string().len());
             prop_assert_eq!(text(|line| push_two(line, number)), format!("{:02}", last(2)));
             prop_assert_eq!(text(|line| push_three(line, number)), format!("{:03}", last(3)));
             prop_assert_eq!(text(|line| push_six(line, number)), format!("{:06}", last(6)));

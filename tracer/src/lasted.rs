@@ -1,7 +1,7 @@
 //! Times that passed, as people read them.
 
 use crate::{
-    digits::{push_two, push_uint},
+    digits::{push_two, push_uint, uint_len},
     format::line::Line,
 };
 
@@ -17,6 +17,30 @@ pub fn push_lasted<const N: usize>(line: Line<'_, N>, ns: u64) -> Line<'_, N> {
         1_000_000..1_000_000_000 => push_short(line, ns, 1_000_000, "ms"),
         1_000_000_000..1_000_000_000_000 => push_short(line, ns, 1_000_000_000, "s"),
         _ => push_long(line, ns / 1_000_000_000),
+    }
+}
+
+/// How long [`push_lasted`] makes it.
+#[must_use]
+#[inline]
+pub fn lasted_len(ns: u64) -> usize {
+    match ns {
+        0..1000 => uint_len(ns) + 2,
+        // Three digits; and a point, if not all of them are before it.
+        1000..1_000_000_000_000 => {
+            let (size, unit) = if ns < 1_000_000 {
+                (1000, 2)
+            } else if ns < 1_000_000_000 {
+                (1_000_000, 2)
+            } else {
+                (1_000_000_000, 1)
+            };
+            3 + usize::from(ns < 100 * size) + unit
+        }
+        _ => {
+            let seconds = ns / 1_000_000_000;
+            uint_len(if seconds < 86_400 { seconds / 3600 } else { seconds / 86_400 }) + 4
+        }
     }
 }
 
@@ -58,7 +82,17 @@ fn text(push: impl FnOnce(Line<'_, 64>) -> Line<'_, 64>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_length_is_known_beforehand(ns: u64, shift in 0_u32..64) {
+            let ns = ns >> shift;
+            prop_assert_eq!(text(|line| push_lasted(line, ns)).len(), lasted_len(ns));
+        }
+    }
 
     #[test]
     fn times_that_passed_are_short() {
@@ -75,6 +109,7 @@ mod tests {
             (u64::MAX, "213503d23h"),
         ] {
             assert_eq!(text(|line| push_lasted(line, ns)), expected);
+            assert_eq!(lasted_len(ns), expected.len());
         }
         assert_eq!(text(|line| push_about(line, 60_400_000_000, 1_000_000_000)), "60±1s");
         assert_eq!(text(|line| push_about(line, 60_400_000_000, 250_000_000)), "60400±250ms");

@@ -96,6 +96,9 @@ impl<'a, const N: usize> Line<'a, N> {
     /// With what begins there moved to the right, behind so many blanks.
     #[inline]
     pub fn indented(mut self, begin: usize, blanks: usize) -> Self {
+        if blanks == 0 {
+            return self;
+        }
         let end = self.len;
         // Most cells are short: see `push_first`.
         if begin <= end

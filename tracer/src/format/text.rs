@@ -5,7 +5,7 @@ use tracer_common::event::COMM_LEN;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    digits::{push_addr, push_end, push_six, push_three, push_uint},
+    digits::{push_addr, push_end, push_six, push_three, push_uint, uint_len},
     escape::{escaped, name, plain_len},
     fields::{Layout, Value},
     fit::shorten,
@@ -15,7 +15,7 @@ use crate::{
         push_errno, push_state,
         second::Seconds,
     },
-    lasted::{push_about, push_lasted},
+    lasted::{lasted_len, push_about, push_lasted},
     palette,
     row::Row,
     stuck::waits_for,
@@ -100,6 +100,10 @@ impl Text {
         let last = self.columns.len().saturating_sub(1);
         for (index, (column, width)) in self.columns.iter().zip(&mut self.widths).enumerate() {
             let value = column.value(row);
+            let ahead = blanks_ahead(&value, *width, column.field.layout);
+            if ahead > 0 {
+                line = line.push_blanks(ahead);
+            }
             let begin = line.len();
             let is_ascii;
             (line, is_ascii) = push_value(line, &value, &self.style, &mut self.seconds);
@@ -117,7 +121,7 @@ impl Text {
             if self.style.colour {
                 line = painted(line, begin, colour(&value));
             }
-            (line, end) = padded(line, begin, needed, *width, column.field.layout);
+            (line, end) = padded(line, begin, needed, *width - ahead, column.field.layout);
         }
         // Without the blanks that fill up the last column.
         let len = line.truncated(end).push(b'\n').len();
@@ -152,6 +156,19 @@ fn width(column: &Column, style: &Style) -> usize {
 fn grown(needed: usize, layout: Layout) -> usize {
     let step = ADDRESS_STEPS.into_iter().find(|step| *step >= needed);
     step.filter(|_| layout == Layout::Address).unwrap_or(needed)
+}
+
+/// Blanks that a value to the right has before it, as far as its length is known beforehand: to move it
+/// afterwards is to read what was just written.
+fn blanks_ahead(value: &Value<'_>, width: usize, layout: Layout) -> usize {
+    let len = match value {
+        _ if layout != Layout::Right => return 0,
+        Value::Null => 1,
+        Value::Uint(number) => uint_len(*number),
+        Value::Lasted(ns) => lasted_len(*ns),
+        _ => return 0,
+    };
+    width.saturating_sub(len)
 }
 
 /// Says, too, whether what it pushed is ASCII: as wide as it is long.
