@@ -1,5 +1,7 @@
 //! What is remembered of a socket while it lives.
 
+use std::hash::{Hash, Hasher};
+
 use tracer_common::{Event, event::flag, state as number};
 
 use crate::{state::State, track::owner::Owner};
@@ -60,7 +62,7 @@ pub const LIVED_STATES: [u8; 8] = [
 ];
 
 /// Both ends of a connection and its namespace: what a packet finds its socket by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     /// Local address, v4-mapped for IPv4.
     pub local_addr: [u8; 16],
@@ -72,6 +74,16 @@ pub struct Tuple {
     pub local_port: u16,
     /// Remote port.
     pub remote_port: u16,
+}
+
+/// As whole words: byte by byte, hashing takes as long as looking.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from_ne_bytes(self.local_addr));
+        hasher.write_u128(u128::from_ne_bytes(self.remote_addr));
+        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
+        hasher.write_u64(u64::from(self.netns) << 32 | ports);
+    }
 }
 
 impl Tuple {
