@@ -1,6 +1,6 @@
 //! What each step of an event's way takes, on made-up events: `cargo bench --package tracer`.
 //!
-//! The last group is the whole way, from the ring buffer's bytes to the bytes of lines, on one core;
+//! The last group is the whole way, from the ring buffers' bytes to the bytes of lines, on one core;
 //! with the time that it takes merely to copy those lines.
 
 mod made;
@@ -16,14 +16,16 @@ use tracer::{
         Kind, Plan,
         text::{Style, TimeFormat},
     },
+    merge::Merge,
     order::Order,
     row::Row,
     select::Select,
     track::{Tracked, Tracker},
 };
 use tracer_common::Event;
+use zerocopy::IntoBytes as _;
 
-use crate::made::{Way, bytes, config, events};
+use crate::made::{RINGS, Way, config, events, next, records, rings};
 
 /// Ten times as many events, which no cache holds together with what becomes of them.
 const CONNECTIONS: usize = 5_000;
@@ -35,7 +37,12 @@ fn steps(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(events.len() as u64));
     group.bench_function("decode", |bencher| {
         let time_ns = |record| decode(record).map_or(0, |event| event.time_ns);
-        bencher.iter(|| bytes(&events).chunks(size_of::<Event>()).map(time_ns).max());
+        bencher.iter(|| events.as_bytes().chunks(size_of::<Event>()).map(time_ns).max());
+    });
+    group.bench_function("decode and merge", |bencher| {
+        let rings = rings(&events);
+        let mut merge = Merge::new(RINGS);
+        bencher.iter(|| merge.take(&mut records(&rings), usize::MAX, next, |event| _ = black_box(event)));
     });
     group.bench_function("order", |bencher| {
         let (mut order, mut settled) = (Order::default(), Vec::new());
@@ -106,6 +113,7 @@ fn formats(criterion: &mut Criterion) {
 
 fn whole_way(criterion: &mut Criterion) {
     let events = events(CONNECTIONS);
+    let rings = rings(&events);
     let mut group = criterion.benchmark_group("bytes to bytes");
     group.throughput(Throughput::Elements(events.len() as u64));
     for words in [
@@ -119,10 +127,10 @@ fn whole_way(criterion: &mut Criterion) {
     ] {
         let mut way = Way::new(words);
         let mut lines = Vec::new();
-        way.take(bytes(&events), |bytes| lines.extend_from_slice(bytes));
+        way.take(&rings, |bytes| lines.extend_from_slice(bytes));
         let name = words.join(" ");
         group.bench_function(&name, |bencher| {
-            bencher.iter(|| way.take(bytes(&events), |lines| _ = black_box(lines)));
+            bencher.iter(|| way.take(&rings, |lines| _ = black_box(lines)));
         });
         group.bench_function(format!("{name}, only copied"), |bencher| {
             let mut copy = vec![0; lines.len()];

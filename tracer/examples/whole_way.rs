@@ -11,7 +11,7 @@ mod made;
 
 use std::{hint::black_box, time::Instant};
 
-use made::{Way, bytes, events};
+use made::{Way, events, rings};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,11 +21,12 @@ fn main() {
     let number = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let events = events(number(connections));
+    let rings = rings(&events);
     let mut way = Way::new(&words);
     for _ in 0..number(rounds) {
         let mut written = 0;
         let begun = Instant::now();
-        let lines = way.take(bytes(&events), |lines| {
+        let lines = way.take(&rings, |lines| {
             written += lines.len();
             black_box(lines);
         });

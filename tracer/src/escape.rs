@@ -28,6 +28,7 @@ const EACH: u128 = u128::MAX / 0xff;
 /// signs that mean nothing.
 #[must_use]
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches, or they are not taken together")]
 pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
     // All sixteen, without an end before the end and without a range, so that the compiler takes them
     // together.

@@ -6,7 +6,7 @@
 // Made-up addresses.
 #![allow(clippy::cast_possible_truncation)]
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, slice::Chunks};
 
 use clap::Parser as _;
 use tracer::{
@@ -14,6 +14,7 @@ use tracer::{
     clock::Clock,
     config::{self, Config},
     decode::decode,
+    merge::Merge,
     order::Order,
     show::Show,
 };
@@ -132,6 +133,7 @@ const BATCH: usize = 2048;
 
 /// The whole way of events, as in `pipeline.rs`, with memory for the ring and for the file.
 pub(crate) struct Way {
+    merge: Merge,
     order: Order,
     batch: Vec<Event>,
     show: Show,
@@ -144,6 +146,7 @@ impl Way {
     /// With these words behind `tracer`.
     pub(crate) fn new(words: &[&str]) -> Self {
         Self {
+            merge: Merge::new(RINGS),
             order: Order::default(),
             batch: Vec::new(),
             show: Show::new(config(words), &[]),
@@ -152,17 +155,12 @@ impl Way {
         }
     }
 
-    /// Takes the records of a ring buffer and gives the bytes of lines to `write`; gives how many
+    /// Takes the records of ring buffers and gives the bytes of lines to `write`; gives how many
     /// lines there were.
-    pub(crate) fn take(&mut self, records: &[u8], mut write: impl FnMut(&[u8])) -> u64 {
+    pub(crate) fn take(&mut self, rings: &Rings, mut write: impl FnMut(&[u8])) -> u64 {
         let mut lines = 0;
-        for records in records.chunks(BATCH * size_of::<Event>()) {
-            for record in records.chunks(size_of::<Event>()) {
-                match decode(record) {
-                    Ok(event) => self.order.push(event),
-                    Err(error) => panic!("{error}"),
-                }
-            }
+        let mut rings = records(rings);
+        while self.merge.take(&mut rings, BATCH, next, |event| self.order.push(event)) > 0 {
             self.order.settle(u64::MAX, &mut self.batch);
             lines += self.show.events(&self.batch, &self.clock, None, &mut self.out);
             write(&self.out);
@@ -172,7 +170,27 @@ impl Way {
     }
 }
 
-/// Events as the ring buffer holds them.
-pub(crate) fn bytes(events: &[Event]) -> &[u8] {
-    events.as_bytes()
+/// How many ring buffers there are.
+pub(crate) const RINGS: usize = 2;
+
+/// What each of them holds.
+pub(crate) type Rings = [Vec<u8>; RINGS];
+
+/// Events as the ring buffers of their CPUs hold them.
+pub(crate) fn rings(events: &[Event]) -> Rings {
+    let mut rings = Rings::default();
+    for event in events {
+        rings[usize::from(event.cpu)].extend_from_slice(event.as_bytes());
+    }
+    rings
+}
+
+/// The records of each.
+pub(crate) fn records(rings: &Rings) -> [Chunks<'_, u8>; RINGS] {
+    rings.each_ref().map(|ring| ring.chunks(size_of::<Event>()))
+}
+
+/// The next event.
+pub(crate) fn next(records: &mut Chunks<'_, u8>) -> Option<Event> {
+    records.next().map(|record| *decode(record).unwrap_or_else(|error| panic!("{error}")))
 }
