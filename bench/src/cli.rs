@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Measure nothing; take an earlier run's figures
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "json", "Load"])]
     pub from: Option<PathBuf>,
     /// End with status 1 if a target is missed
     #[arg(long)]

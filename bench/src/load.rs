@@ -25,13 +25,13 @@ const FULL: f64 = 0.97;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Threads of the load, each a client and a server at once [default: one per CPU]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Bytes that clients send and servers echo
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
-    payload: usize,
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1 << 30))]
+    payload: u32,
     /// Requests and responses on a connection, if there is payload
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     keep_alive: u32,
     /// Reset connections instead of closing them: 6 events each instead of 10
     #[arg(long)]

@@ -54,10 +54,15 @@ fn run(args: &Args) -> Result<ExitCode> {
         Some(file) => read(file)?,
         None => measure(args)?,
     };
+    // First: what cannot be written is not lost then.
+    print!("{}", tables(&report));
+    if args.from.is_none() {
+        let file = args.json.clone().map_or_else(|| places::folder().map(|at| at.join("report.json")), Ok)?;
+        write(&file, &serde_json::to_string_pretty(&report)?)?;
+    }
     if let Some(file) = &args.svg {
         write(file, &chart(&report))?;
     }
-    print!("{}", tables(&report));
     Ok(if args.check { check(&report) } else { ExitCode::SUCCESS })
 }
 
@@ -93,11 +98,6 @@ fn measure(args: &Args) -> Result<Report> {
         .rows
         .sort_by_key(|row| CONTESTANTS.iter().position(|contestant| contestant.name == row.contestant));
     report.verdicts = targets::verdicts(&report);
-    let file = args
-        .json
-        .clone()
-        .map_or_else(|| Ok(places::folder()?.join("report.json")), Ok::<_, anyhow::Error>)?;
-    write(&file, &serde_json::to_string_pretty(&report)?)?;
     Ok(report)
 }
 
@@ -120,7 +120,7 @@ fn read(file: &Path) -> Result<Report> {
 
 fn write(file: &Path, text: &str) -> Result<()> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     fs::write(file, text.to_owned() + "\n").with_context(|| format!("writing {}", file.display()))?;
     eprintln!("bench: wrote {}", file.display());

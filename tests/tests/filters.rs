@@ -1,12 +1,17 @@
 //! Every filter, alone and combined: the same lines as the unfiltered stream filtered afterwards.
 
-use std::{collections::HashMap, fs, net::IpAddr};
+use std::{
+    collections::HashMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+};
 
+use socket2::{Domain, Socket, Type};
 use tests::{
     event::Event,
     patience::until,
     place::Place,
-    program::Program,
+    program::{self, Program},
     tracer,
     traffic::{self, connect, listen},
 };
@@ -171,6 +176,40 @@ fn filters_select_what_they_say() {
 #[test]
 fn filters_select_what_they_say_of_raw_events() {
     compare("--raw");
+}
+
+/// What the kernel let pass because it could not judge is judged in the end, though the ports that it
+/// gives have changed meanwhile.
+#[test]
+fn a_range_that_changes_meanwhile_leaves_nothing_open() {
+    let (near, far) = Place::pair();
+    let gives = |range| near.run(|| fs::write("/proc/sys/net/ipv4/ip_local_port_range", range).unwrap());
+    // Nobody answers: it stays in SYN_SENT.
+    program::run(far.command("ip").args(["link", "set", "veth0", "down"]));
+    gives("30000 30009");
+    let tracer = tracer::start(&format!("-o json --netns {} -L 30005-31000", near.name()));
+    let attempts: Vec<_> = near.run(|| {
+        let begun = (0..10).map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let to: SocketAddr = "10.77.0.2:9".parse().unwrap();
+            socket.connect(&to.into()).expect_err("not at once");
+            socket
+        });
+        begun.collect()
+    });
+    gives("20000 20009");
+    let wanted = attempts.iter().filter(|socket| {
+        let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+        (30_005..31_000).contains(&port)
+    });
+    let wanted = wanted.count();
+    assert!((1..10).contains(&wanted), "{wanted} of ten got a port that is asked for");
+    drop(attempts);
+    until("their ends", || (tracer.out().matches("\"new_state\":\"CLOSE\"").count() == wanted).then_some(()));
+    let ended = tracer.interrupt();
+    assert!(ended.err.contains("still open 0"), "{}", ended.err);
+    assert_eq!(tracer::receipt(&ended, "shown"), 2 * wanted as u64, "{}", ended.err);
 }
 
 #[test]

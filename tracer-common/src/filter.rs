@@ -48,13 +48,13 @@ pub mod family {
 /// How many ports there are, and so the size of the kernel's table of port marks.
 pub const PORTS: usize = 1 << 16;
 
-/// Which filters are in use: one read-only word for the kernel, whose verifier then removes the
+/// Which filters are in use: read-only for the kernel, whose verifier then removes the
 /// code of those that are not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::Immutable))]
 pub struct Active {
-    /// The lowest and the highest port that counts at the local end.
+    /// The lowest and the highest port that counts at the local end; the other way round if none does.
     pub local_ports: [u16; 2],
     /// Kinds of mark in use on ports.
     pub ports: u8,
@@ -65,9 +65,10 @@ pub struct Active {
     /// 1 if only listed network namespaces pass.
     pub netns: u8,
     /// 1 if user space tells stories: it then gets what it needs for them, and filters again.
-    /// Beginnings whose port is not chosen yet, what follows them, and listeners.
+    /// Beginnings whose port is not chosen yet and may be one asked for, what follows them, and
+    /// listeners.
     pub story: u8,
-    /// Zero.
+    /// Zero. The type may have no padding, to be handed over as bytes.
     pub reserved: u8,
 }
 

@@ -17,6 +17,8 @@ pub struct Spec {
     pub size: u32,
     /// Whether the tracer is useless without it.
     pub required: bool,
+    /// Whether it is told to users; what is not only makes the kernel program faster.
+    pub told: bool,
 }
 
 macro_rules! members {
@@ -36,11 +38,14 @@ macro_rules! members {
             container: $container,
             path: $path,
             size: $size,
-            required: members!($need),
+            required: members!($need is required),
+            told: members!($need is told),
         },)*];
     };
-    (required) => { true };
-    (optional) => { false };
+    (required is required) => { true };
+    ($need:ident is required) => { false };
+    (faster is told) => { false };
+    ($need:ident is told) => { true };
 }
 
 members! {
@@ -65,10 +70,10 @@ members! {
     /// Its inode number.
     NetInum = "net" "ns.inum" 4 optional;
     /// Its cookie: a number that no other namespace gets as long as the host runs.
-    NetCookie = "net" "net_cookie" 8 optional;
+    NetCookie = "net" "net_cookie" 8 faster;
     /// Its range of ports for clients that ask for none: the last in the upper half, the first in the
     /// lower one. Two numbers before 6.8.
-    NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 optional;
+    NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 faster;
     /// `enum sock_flags` as bits.
     Flags = "sock" "__sk_common.skc_flags" 8 required;
     /// Whether a task works on the socket.

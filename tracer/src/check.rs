@@ -81,7 +81,8 @@ fn types(path: Option<&Path>) -> Result<String, String> {
 fn hook(path: Option<&Path>) -> Result<String, String> {
     let btf = preflight::btf(path).map_err(|_| "not looked for without types".to_owned())?;
     let layout = preflight::hook(&btf).map_err(|error| error.to_string())?;
-    let absent: Vec<_> = layout.absent().into_iter().map(|member| SPECS[member as usize].path).collect();
+    let absent = layout.absent().into_iter().map(|member| SPECS[member as usize]);
+    let absent: Vec<_> = absent.filter(|spec| spec.told).map(|spec| spec.path).collect();
     Ok(if absent.is_empty() {
         format!("sock:{HOOK}, with all that is read there")
     } else {

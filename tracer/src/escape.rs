@@ -30,7 +30,7 @@ const EACH: u128 = u128::MAX / 0xff;
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "without branches, or they are not taken together")]
 pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
-    // All sixteen, without an end before the end and without a range, so that the compiler takes them
+    // All sixteen, though behind the name there may be anything; without an end before the end and without a range, so that the compiler takes them
     // together.
     let is_plain = comm.iter().fold(true, |is_plain, &byte| {
         let is_control = ((byte < b' ') & (byte != 0)) | (byte > b'~');
@@ -113,6 +113,8 @@ mod tests {
         assert_eq!(plain_len(&comm(b"")), Some(0));
         assert_eq!(plain_len(&comm(b" az(09)~")), Some(8));
         assert_eq!(plain_len(&comm(b"sixteen bytes..!")), Some(16));
+        assert_eq!(plain_len(&comm(b"nginx\0\0garbage")), Some(5));
+        assert_eq!(plain_len(&comm(b"nginx\0\xff")), None, "it could be, but nobody has to know");
         for byte in (1..=0x1f).chain([b'"', b',', b'\\']).chain(0x7f..=0xff) {
             assert_eq!(plain_len(&comm(&[b'a', byte, b'b'])), None, "{byte:#x}");
         }

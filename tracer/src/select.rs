@@ -132,6 +132,10 @@ impl Select {
     fn wait(&mut self, tracked: &Tracked) {
         let cookie = tracked.event.cookie;
         let waiting = self.waiting.entry(cookie).or_default();
+        if tracked.event.new_state == state::SYN_SENT {
+            // The socket begins anew, and nobody told how it ended before: nobody will.
+            self.filtered += waiting.drain(..).len() as u64;
+        }
         if waiting.is_empty() {
             self.arrivals.push_back(cookie);
         }

@@ -25,7 +25,9 @@ pub fn netns(sock: Sock) -> u32 {
     };
     // SAFETY: within the value. Volatile, because what interrupts this program writes there too.
     unsafe {
-        let place = place.cast::<u64>().add(cookie as usize % PLACES);
+        // Cookies come in steps: a container takes several for its namespaces of other kinds.
+        let spread = (cookie as u32).wrapping_mul(0x9e37_79b9) >> (u32::BITS - PLACES.ilog2());
+        let place = place.cast::<u64>().add(spread as usize);
         let remembered = place.read_volatile();
         if remembered >> 32 == cookie {
             return remembered as u32;

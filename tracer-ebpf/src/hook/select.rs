@@ -101,6 +101,16 @@ impl Filters {
         (worst == best || !self.can_get_local_port(sock)).then_some(worst)
     }
 
+    /// Whether [`Self::ports_unbound`] may have had no answer for a socket that has its port by now. A
+    /// port that the namespace does not give tells that it gave others then, or of one that was asked
+    /// for.
+    #[inline(always)]
+    pub fn was_in_doubt(&self, sock: Sock) -> bool {
+        let port = sock.local_port();
+        let range = sock.ports_to_choose_from();
+        self.ports_unbound(sock).is_none() || range.is_some_and(|(first, last)| port < first || port > last)
+    }
+
     /// Whether one of the local ports asked for can be chosen for the socket. Its own range
     /// (`IP_LOCAL_PORT_RANGE`) only narrows that of its namespace.
     #[inline(always)]

@@ -31,5 +31,5 @@ fn ports(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
     }
     // User space keeps a beginning that it cannot judge until the connection leaves SYN_SENT.
     let ends_doubt = filters.for_stories() && stage.leaves_syn_sent;
-    filters.ports(sock) || (ends_doubt && filters.ports_unbound(sock).is_none())
+    filters.ports(sock) || (ends_doubt && filters.was_in_doubt(sock))
 }

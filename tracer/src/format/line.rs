@@ -127,6 +127,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cells_are_moved_whatever_their_length() {
+        for len in [0, 1, 15, 16, 17, 40] {
+            for blanks in [0, 1, 31, 32, 33, 70] {
+                let cell = "x".repeat(len);
+                let mut room = [b'?'; 256];
+                let line = Line::new(&mut room).push_all(b"ab").push_all(cell.as_bytes());
+                let expected = format!("ab{}{cell}", " ".repeat(blanks));
+                assert_eq!(line.indented(2, blanks).as_bytes(), expected.as_bytes());
+                let line = Line::new(&mut room).push_all(b"ab").push_blanks(blanks);
+                assert_eq!(line.as_bytes(), format!("ab{}", " ".repeat(blanks)).as_bytes());
+            }
+        }
+    }
+
+    #[test]
     fn what_has_no_room_is_left_out() {
         let mut room = [0; 8];
         let line = Line::new(&mut room).push_all(b"12345").push_all(b"abcd").push_first(b"67890", 2);

@@ -9,7 +9,7 @@ pub type CookieSet = std::collections::HashSet<u64, BuildHasherDefault<CookieHas
 
 /// Cookies that follow each other and lie next to each other in tables, too. The kernel gives them out
 /// in order, so what lives at the same time shares lines of the processor's cache.
-pub const NEIGHBOURS: u64 = 64;
+const NEIGHBOURS: u64 = 64;
 
 /// Cookies are counters that the kernel gives out, not chosen by anybody: spreading their bits is
 /// enough, where std defends itself against keys chosen to collide. Who lets every 64th of many

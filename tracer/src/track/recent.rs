@@ -6,7 +6,7 @@ use crate::track::cookie::hash;
 /// Cookies that share a place, which one look reads: a line of the processor's cache.
 const WAYS: usize = 8;
 
-/// Places. Together they remember more than a second's worth of a busy host.
+/// Places. Together they remember more than a second's worth of a busy host, of which all is traced.
 const PLACES: usize = 16_384;
 
 /// No cookie: the kernel's begin at 1.

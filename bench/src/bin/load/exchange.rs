@@ -9,6 +9,7 @@ const CHUNK: usize = 16 << 10;
 
 /// Memory for what is sent and received.
 pub(crate) struct Exchange {
+    payload: usize,
     request: Vec<u8>,
     response: Vec<u8>,
 }
@@ -16,13 +17,15 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// One of `payload` bytes each way.
     pub(crate) fn new(payload: usize) -> Self {
-        Self { request: vec![b'x'; payload], response: vec![0; payload.min(CHUNK)] }
+        let chunk = payload.min(CHUNK);
+        Self { payload, request: vec![b'x'; chunk], response: vec![0; chunk] }
     }
 
     /// The client sends, the server echoes.
     pub(crate) fn run(&mut self, mut client: &Socket, mut server: &Socket) -> io::Result<()> {
-        for request in self.request.chunks(CHUNK) {
-            let response = &mut self.response[..request.len()];
+        for begin in (0..self.payload).step_by(CHUNK) {
+            let len = (self.payload - begin).min(CHUNK);
+            let (request, response) = (&self.request[..len], &mut self.response[..len]);
             client.write_all(request)?;
             server.read_exact(response)?;
             server.write_all(response)?;
