@@ -20,7 +20,7 @@ use tracer::{
     order::Order,
     row::Row,
     select::Select,
-    track::{Tracked, Tracker},
+    track::{Tracked, Tracker, with_next},
 };
 use tracer_common::Event;
 use zerocopy::IntoBytes as _;
@@ -58,8 +58,8 @@ fn steps(criterion: &mut Criterion) {
         // The connections of the round before are born again.
         let mut tracker = Tracker::new(true);
         bencher.iter(|| {
-            for group in events.chunks(16) {
-                tracker.warm(group);
+            for (group, next) in with_next(&events) {
+                tracker.warm(next);
                 for event in group {
                     tracker.event(event, &mut |tracked| _ = black_box(tracked));
                 }

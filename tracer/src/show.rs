@@ -11,12 +11,9 @@ use crate::{
     row::Row,
     select::Select,
     source::kernel::survey::Census,
-    track::{Sample, Tracked, Tracker},
+    track::{Sample, Tracked, Tracker, with_next},
     view::{Ending, Scene, View, input::Input, life::Life, log::Log, summary::Summary, top::Top},
 };
-
-/// Events whose records are brought near together.
-const WARM: usize = 16;
 
 /// What becomes of events.
 pub struct Show {
@@ -112,8 +109,8 @@ impl Show {
             Teller::Story(story) => {
                 let Story { tracker, select, view } = &mut **story;
                 let mut show = showing(&mut **view, &mut counter, clock, out);
-                for group in events.chunks(WARM) {
-                    tracker.warm(group);
+                for (group, next) in with_next(events) {
+                    tracker.warm(next);
                     for event in group {
                         if select.refuses(event) {
                             tracker.disown(event.cookie);

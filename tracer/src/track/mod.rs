@@ -16,7 +16,7 @@ pub mod waiting;
 
 pub use sample::Sample;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, iter::once};
 
 use tracer_common::{Event, state as number};
 
@@ -53,6 +53,16 @@ pub struct Tracked {
     pub is_silent: bool,
     /// No transition at all, but a stay that is too long: nanoseconds in the state, at least.
     pub stuck_ns: Option<u64>,
+}
+
+/// Events whose records are brought near together.
+const GROUP: usize = 16;
+
+/// The events in groups, each with the group behind it: who brings that near first, see
+/// [`Tracker::warm`], finds it there when its turn comes.
+pub fn with_next(events: &[Event]) -> impl Iterator<Item = (&[Event], &[Event])> {
+    let groups = || events.chunks(GROUP);
+    once(&[][..]).chain(groups()).zip(groups().chain(once(&[][..])))
 }
 
 /// All connections.

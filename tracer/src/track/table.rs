@@ -25,8 +25,9 @@ pub struct Table {
     free: Vec<u32>,
     /// Where the record of a cookie lies.
     index: HashTable<u32>,
-    /// Where some of them lay; what lies there now says whether it is still so.
-    near: [Cell<u32>; NEAR],
+    /// Where some of them lay; what lies there now says whether it is still so. With the cookie, because
+    /// to ask a record that is another's is to wait for memory that no cache holds.
+    near: [Cell<(u64, u32)>; NEAR],
 }
 
 impl Default for Table {
@@ -35,7 +36,7 @@ impl Default for Table {
             blocks: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            near: [const { Cell::new(0) }; NEAR],
+            near: [const { Cell::new((NOBODY, 0)) }; NEAR],
         }
     }
 }
@@ -74,11 +75,12 @@ impl Table {
         }
         let hash = hash(cookie);
         let near = &self.near[usize::try_from(hash % NEAR as u64).unwrap_or_default()];
-        if at(&self.blocks, near.get()).cookie == cookie {
-            return Some(near.get());
+        let (whose, slot) = near.get();
+        if whose == cookie && at(&self.blocks, slot).cookie == cookie {
+            return Some(slot);
         }
         let slot = *self.index.find(hash, |slot| at(&self.blocks, *slot).cookie == cookie)?;
-        near.set(slot);
+        near.set((cookie, slot));
         Some(slot)
     }
 
