@@ -58,8 +58,8 @@ fn steps(criterion: &mut Criterion) {
         // The connections of the round before are born again.
         let mut tracker = Tracker::new(true);
         bencher.iter(|| {
-            for (group, next) in with_next(&events) {
-                tracker.warm(next);
+            for [group, next, after] in with_next(&events) {
+                tracker.warm(next, after);
                 for event in group {
                     tracker.event(event, &mut |tracked| _ = black_box(tracked));
                 }

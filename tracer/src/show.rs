@@ -109,8 +109,8 @@ impl Show {
             Teller::Story(story) => {
                 let Story { tracker, select, view } = &mut **story;
                 let mut show = showing(&mut **view, &mut counter, clock, out);
-                for (group, next) in with_next(events) {
-                    tracker.warm(next);
+                for [group, next, after] in with_next(events) {
+                    tracker.warm(next, after);
                     for event in group {
                         if select.refuses(event) {
                             tracker.disown(event.cookie);

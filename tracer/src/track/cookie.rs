@@ -21,7 +21,9 @@ pub fn hash(cookie: u64) -> u64 {
     place ^ (cookie << 57)
 }
 
-fn spread(value: u64) -> u64 {
+/// Spreads what small numbers tell over all bits.
+#[must_use]
+pub fn spread(value: u64) -> u64 {
     let product = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ (product >> 32)
 }

@@ -4,8 +4,10 @@ mod census;
 pub mod connection;
 pub mod cookie;
 mod facts;
+pub mod index;
 pub mod listeners;
 pub mod owner;
+mod prefetch;
 pub mod reason;
 pub mod recent;
 mod sample;
@@ -16,7 +18,7 @@ pub mod waiting;
 
 pub use sample::Sample;
 
-use std::{collections::HashSet, iter::once};
+use std::collections::HashSet;
 
 use tracer_common::{Event, state as number};
 
@@ -58,11 +60,15 @@ pub struct Tracked {
 /// Events whose records are brought near together.
 const GROUP: usize = 16;
 
-/// The events in groups, each with the group behind it: who brings that near first, see
-/// [`Tracker::warm`], finds it there when its turn comes.
-pub fn with_next(events: &[Event]) -> impl Iterator<Item = (&[Event], &[Event])> {
-    let groups = || events.chunks(GROUP);
-    once(&[][..]).chain(groups()).zip(groups().chain(once(&[][..])))
+/// The events in groups, each with the two behind it: who brings those near first, see
+/// [`Tracker::warm`], finds them there when their turn comes.
+pub fn with_next(events: &[Event]) -> impl Iterator<Item = [&[Event]; 3]> {
+    let group =
+        |index: usize| events.get(index * GROUP..).map_or(&[][..], |rest| &rest[..rest.len().min(GROUP)]);
+    // The two before the first make ready for it.
+    (0..events.len().div_ceil(GROUP) + 2).map(move |step| {
+        [step.checked_sub(2), step.checked_sub(1), Some(step)].map(|index| index.map_or(&[][..], group))
+    })
 }
 
 /// All connections.
@@ -86,11 +92,14 @@ impl Tracker {
         Self { follows_waiting, ..Self::default() }
     }
 
-    /// Brings the records of these events near, all at once: with a million connections each lies
-    /// in memory that no cache holds, and waiting for one after the other costs more than all the
-    /// rest.
-    pub fn warm(&self, events: &[Event]) {
-        for event in events {
+    /// Brings the records of the next events near, all at once: with a million connections each lies
+    /// in memory that no cache holds, and waiting for one after the other costs more than all the rest.
+    /// Where those after the next lie is brought near, too: it takes two steps to come to a record.
+    pub fn warm(&self, next: &[Event], after: &[Event]) {
+        for event in after {
+            self.table.prefetch_index(event.cookie);
+        }
+        for event in next {
             self.table.prefetch(event.cookie);
             if !self.waiting.is_empty() && (may_end_another(event) || event.new_state == number::CLOSE) {
                 self.waiting.warm(&Tuple::of(event));

@@ -4,11 +4,7 @@
 //! a hash table alone doubles, and half of it stays empty. To look at all of them is to read memory
 //! in order.
 
-use std::cell::Cell;
-
-use hashbrown::HashTable;
-
-use crate::track::{connection::Connection, cookie::hash};
+use crate::track::{connection::Connection, index::Index, prefetch::prefetch};
 
 /// Records in a block.
 const BLOCK: usize = 1024;
@@ -16,29 +12,12 @@ const BLOCK: usize = 1024;
 /// The cookie of a record that holds no socket: the kernel's cookies begin at 1.
 const NOBODY: u64 = 0;
 
-/// Cookies whose places are remembered: an event's record is looked for several times in a row.
-const NEAR: usize = 64;
-
 /// All records.
+#[derive(Default)]
 pub struct Table {
     blocks: Vec<Box<[Connection]>>,
     free: Vec<u32>,
-    /// Where the record of a cookie lies.
-    index: HashTable<u32>,
-    /// Where some of them lay; what lies there now says whether it is still so. With the cookie, because
-    /// to ask a record that is another's is to wait for memory that no cache holds.
-    near: [Cell<(u64, u32)>; NEAR],
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self {
-            blocks: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
-            near: [const { Cell::new((NOBODY, 0)) }; NEAR],
-        }
-    }
+    index: Index,
 }
 
 impl Table {
@@ -60,28 +39,20 @@ impl Table {
         self.slot(cookie).map(|slot| at(&self.blocks, slot))
     }
 
-    /// Has the record of a socket brought near, without waiting for it.
+    /// Has that part of the index brought near which knows where a record lies.
+    pub fn prefetch_index(&self, cookie: u64) {
+        self.index.prefetch(cookie);
+    }
+
+    /// Has the record of a socket brought near, when its part of the index is there.
     pub fn prefetch(&self, cookie: u64) {
-        // The first candidate is nearly always the right one; to make sure would be to wait.
-        self.index.find(hash(cookie), |slot| {
-            prefetch(at(&self.blocks, *slot));
-            true
-        });
+        if let Some(slot) = self.index.guess(cookie) {
+            prefetch(at(&self.blocks, slot));
+        }
     }
 
     fn slot(&self, cookie: u64) -> Option<u32> {
-        if cookie == NOBODY || self.is_empty() {
-            return None;
-        }
-        let hash = hash(cookie);
-        let near = &self.near[usize::try_from(hash % NEAR as u64).unwrap_or_default()];
-        let (whose, slot) = near.get();
-        if whose == cookie && at(&self.blocks, slot).cookie == cookie {
-            return Some(slot);
-        }
-        let slot = *self.index.find(hash, |slot| at(&self.blocks, *slot).cookie == cookie)?;
-        near.set((cookie, slot));
-        Some(slot)
+        self.index.find(cookie, |slot| at(&self.blocks, slot).cookie == cookie)
     }
 
     /// The record of a socket.
@@ -97,16 +68,17 @@ impl Table {
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        let blocks = &self.blocks;
-        self.index.insert_unique(hash(connection.cookie), slot, |slot| hash(at(blocks, *slot).cookie));
+        if self.index.is_full() {
+            self.index.grow(places(&self.blocks));
+        }
+        self.index.insert(connection.cookie, slot);
         *at_mut(&mut self.blocks, slot) = connection;
     }
 
     /// Takes a record out.
     pub fn remove(&mut self, cookie: u64) -> Option<Connection> {
         let blocks = &self.blocks;
-        let found = self.index.find_entry(hash(cookie), |slot| at(blocks, *slot).cookie == cookie).ok()?;
-        let (slot, _) = found.remove();
+        let slot = self.index.remove(cookie, |slot| at(blocks, slot).cookie == cookie)?;
         self.free.push(slot);
         let place = at_mut(&mut self.blocks, slot);
         let connection = *place;
@@ -135,20 +107,10 @@ impl Table {
     }
 }
 
-/// All of a record. On other processors than these the record is waited for where it is used.
-fn prefetch(connection: &Connection) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let begin = (&raw const *connection).cast::<i8>();
-        let last = size_of::<Connection>() - 1;
-        for line in (0..last).step_by(64).chain([last]) {
-            // SAFETY: within the record; and a prefetch reads nothing that the program would see.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(begin.add(line)) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = connection;
+/// Cookie and slot of each record, in the order in which they lie in memory.
+fn places(blocks: &[Box<[Connection]>]) -> impl Iterator<Item = (u64, u32)> {
+    let cookies = blocks.iter().flatten().map(|place| place.cookie);
+    cookies.zip(0..).filter(|(cookie, _)| *cookie != NOBODY)
 }
 
 fn at(blocks: &[Box<[Connection]>], slot: u32) -> &Connection {

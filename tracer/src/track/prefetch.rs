@@ -1,0 +1,19 @@
+//! Asking for memory before it is needed.
+
+/// Has all of a value brought near, without waiting for it. On other processors than these it is waited
+/// for where it is used.
+pub(super) fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let begin = (&raw const *value).cast::<i8>();
+        let last = size_of::<T>().saturating_sub(1);
+        for line in (0..last).step_by(64).chain([last]) {
+            // SAFETY: within the value, or at its place where it has no size; and a prefetch reads nothing
+            // that the program would see.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(begin.add(line)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
