@@ -13,3 +13,4 @@ pub mod screen;
 pub mod story;
 pub mod tracer;
 pub mod traffic;
+pub mod types;

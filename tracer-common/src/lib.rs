@@ -6,6 +6,7 @@
 pub mod event;
 pub mod filter;
 pub mod fold;
+pub mod helper;
 pub mod member;
 pub mod state;
 pub mod timewait;

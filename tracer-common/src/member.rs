@@ -120,6 +120,12 @@ members! {
     SndUna = "tcp_sock" "snd_una" 4 optional;
     /// What a timewait socket waits in: TIME_WAIT, or FIN_WAIT2.
     TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
+    /// A file's inode.
+    FileInode = "file" "f_inode" 8 faster;
+    /// What kind of file it is.
+    InodeMode = "inode" "i_mode" 2 faster;
+    /// Of a socket's file, the socket.
+    FilePrivate = "file" "private_data" 8 faster;
     /// The sock of a socket.
     SocketSock = "socket" "sk" 8 optional;
     /// Process id.

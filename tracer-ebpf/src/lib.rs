@@ -8,7 +8,10 @@
 // A feature because of its maps: whatever links them creates them.
 #[cfg(feature = "hook")]
 pub mod hook;
+pub mod kernel;
 pub mod sock;
+pub mod task;
+pub mod time_wait;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {

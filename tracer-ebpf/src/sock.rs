@@ -1,21 +1,14 @@
-//! Reading the facts out of a socket, at offsets that user space found in the kernel's BTF.
+//! Reading the facts out of a socket.
 
-use core::arch::asm;
-
-use aya_ebpf::{Global, helpers::generated as helpers};
+use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
-    event::{AF_INET, COMM_LEN, flag},
-    member::{ABSENT, COUNT, Member, SockFlag},
+    event::{AF_INET, flag},
+    helper::Helper,
+    member::{ABSENT, Member, SockFlag},
     state,
 };
 
-/// Where each [`Member`] lies.
-#[unsafe(no_mangle)]
-static OFFSETS: [Global<u32>; COUNT] = [const { Global::new(ABSENT) }; COUNT];
-
-/// The bit number of each [`SockFlag`].
-#[unsafe(no_mangle)]
-static FLAG_BITS: [Global<u32>; 4] = [const { Global::new(0) }; 4];
+use crate::kernel::{copy, flag_bit, follow, has, load, offset};
 
 /// `shutdown` has both sides in its two low bits; newer kernels may keep other things above.
 const SHUTDOWN_MASK: u8 = 3;
@@ -48,46 +41,17 @@ pub struct Sock {
     tcp: *const u8,
 }
 
-macro_rules! load {
-    ($base:expr, $member:ident as $type:ty) => {{
-        let offset = OFFSETS[Member::$member as usize].load();
-        if offset == ABSENT {
-            absent() as $type
-        } else {
-            // SAFETY: the verifier has checked `base + offset` against the kernel's own type; a
-            // load through a pointer that is gone reads 0.
-            unsafe { $base.add(offset as usize).cast::<$type>().read() }
-        }
-    }};
-}
-
-macro_rules! follow {
-    ($base:expr, $pointer:ident, $member:ident as $type:ty) => {{
-        let offset = OFFSETS[Member::$pointer as usize].load();
-        if offset == ABSENT {
-            absent() as $type
-        } else {
-            // SAFETY: as in `load`; the verifier knows the type that the pointer leads to.
-            let next: *const u8 = unsafe { $base.add(offset as usize).cast::<*const u8>().read() };
-            load!(next, $member as $type)
-        }
-    }};
-}
-
-/// Zero, of which the compiler knows nothing: so each member that may be absent has a branch of its
-/// own for that, which the verifier removes when it is there.
+/// A socket's cookie; or, where tracing programs are not told, its address.
 #[inline(always)]
-fn absent() -> u64 {
-    let zero: u64;
-    // SAFETY: sets a register.
-    unsafe { asm!("{zero} = 0", zero = out(reg) zero, options(nomem, nostack)) };
-    zero
-}
-
-/// Offset of a member, a constant to the verifier.
-#[inline(always)]
-pub fn offset(member: Member) -> u32 {
-    OFFSETS[member as usize].load()
+pub(crate) fn identity(socket: *const u8) -> u64 {
+    if has(Helper::SocketCookie) {
+        // SAFETY: a valid socket; the helper gives it a cookie if it has none.
+        return unsafe { helpers::bpf_get_socket_cookie(socket.cast_mut().cast()) };
+    }
+    // The verifier lets nobody calculate with an address, but with a copy.
+    let address = copy::<u64>((&raw const socket).cast()).unwrap_or_default();
+    // Sockets lie in steps of cache lines; tables want numbers that differ in their low bits.
+    address.rotate_right(6)
 }
 
 impl Sock {
@@ -143,8 +107,7 @@ impl Sock {
 
     #[inline(always)]
     pub fn cookie(self) -> u64 {
-        // SAFETY: a valid socket; the helper gives it a cookie if it has none.
-        unsafe { helpers::bpf_get_socket_cookie(self.sock.cast_mut().cast()) }
+        identity(self.sock)
     }
 
     #[inline(always)]
@@ -166,7 +129,7 @@ impl Sock {
 
     #[inline(always)]
     pub fn cgroup(self) -> u64 {
-        let offset = OFFSETS[Member::Cgroup as usize].load();
+        let offset = offset(Member::Cgroup);
         if offset == ABSENT {
             return 0;
         }
@@ -237,7 +200,7 @@ impl Sock {
     #[inline(always)]
     pub fn flags(self) -> u16 {
         let kernel: u64 = load!(self.sock, Flags as u64);
-        let is_set = |flag: SockFlag| (kernel >> FLAG_BITS[flag as usize].load()) & 1;
+        let is_set = |flag: SockFlag| (kernel >> flag_bit(flag)) & 1;
         let owned: u32 = load!(self.sock, LockOwned as u32);
         let linger_time: u64 = load!(self.sock, LingerTime as u64);
         let mut flags = 0;
@@ -264,90 +227,9 @@ impl Sock {
     }
 }
 
-/// A socket that is no full one any more: the kernel keeps only what TIME_WAIT needs.
-#[derive(Clone, Copy)]
-pub struct TimeWait {
-    socket: *const u8,
-    waiting: *const u8,
-}
-
-impl TimeWait {
-    /// The timewait socket, if it is one of TCP's.
-    #[inline(always)]
-    pub fn tcp(socket: *const core::ffi::c_void) -> Option<Self> {
-        // SAFETY: the iterator's argument is a valid socket; the helper checks what it is.
-        let waiting = unsafe { helpers::bpf_skc_to_tcp_timewait_sock(socket.cast_mut()) };
-        if waiting.is_null() {
-            return None;
-        }
-        Some(Self { socket: socket.cast(), waiting: waiting.cast_const().cast() })
-    }
-
-    #[inline(always)]
-    pub fn substate(self) -> u8 {
-        load!(self.waiting, TimeWaitSubstate as u8)
-    }
-
-    #[inline(always)]
-    pub fn cookie(self) -> u64 {
-        // SAFETY: the cookie is in the part that all sockets have.
-        unsafe { helpers::bpf_get_socket_cookie(self.socket.cast_mut().cast()) }
-    }
-
-    #[inline(always)]
-    pub fn netns(self) -> u32 {
-        follow!(self.socket, Net, NetInum as u32)
-    }
-
-    #[inline(always)]
-    pub fn ends(self) -> Ends {
-        let family = load!(self.socket, Family as u16) as u8;
-        let (local_addr, remote_addr) = if family == AF_INET {
-            (mapped(load!(self.socket, BoundV4 as u32)), mapped(load!(self.socket, RemoteV4 as u32)))
-        } else {
-            (address(self.socket, Member::LocalV6), address(self.socket, Member::RemoteV6))
-        };
-        Ends {
-            local_addr,
-            remote_addr,
-            local_port: load!(self.socket, Num as u16),
-            remote_port: u16::from_be(load!(self.socket, RemotePort as u16)),
-            family,
-        }
-    }
-}
-
-/// A task.
-#[derive(Clone, Copy)]
-pub struct Task(pub *const u8);
-
-impl Task {
-    #[inline(always)]
-    pub fn pid(self) -> u32 {
-        load!(self.0, TaskTgid as u32)
-    }
-
-    /// The process's name, which is its first thread's.
-    #[inline(always)]
-    pub fn comm(self) -> [u8; COMM_LEN] {
-        let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
-        if leader == ABSENT || comm == ABSENT {
-            return [0; COMM_LEN];
-        }
-        // SAFETY: as in `load`, two words of the name.
-        let words: [u64; 2] = unsafe {
-            let leader: *const u8 = self.0.add(leader as usize).cast::<*const u8>().read();
-            let comm = leader.add(comm as usize).cast::<u64>();
-            [comm.read(), comm.add(1).read()]
-        };
-        // SAFETY: the same size, and any value is valid.
-        unsafe { core::mem::transmute(words) }
-    }
-}
-
 /// An IPv6 address as its words, which the verifier checks one by one.
 #[inline(always)]
-fn address(base: *const u8, member: Member) -> [u32; 4] {
+pub(crate) fn address(base: *const u8, member: Member) -> [u32; 4] {
     let offset = offset(member);
     if offset == ABSENT {
         return [0; 4];
@@ -376,6 +258,6 @@ fn distance(from: u32, to: u32) -> u32 {
 
 /// An IPv4 address as `::ffff:a.b.c.d`, which is also how the tracepoint itself puts it.
 #[inline(always)]
-fn mapped(address: u32) -> [u32; 4] {
+pub(crate) fn mapped(address: u32) -> [u32; 4] {
     [0, 0, 0xffff_u32.to_be(), address]
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use tracer_common::member::SPECS;
+use tracer_common::{helper::Helper, member::SPECS};
 
 use crate::{
     buffer::BufferSize,
@@ -82,7 +82,10 @@ fn hook(path: Option<&Path>) -> Result<String, String> {
     let btf = preflight::btf(path).map_err(|_| "not looked for without types".to_owned())?;
     let layout = preflight::hook(&btf).map_err(|error| error.to_string())?;
     let absent = layout.absent().into_iter().map(|member| SPECS[member as usize]);
-    let absent: Vec<_> = absent.filter(|spec| spec.told).map(|spec| spec.path).collect();
+    let mut absent: Vec<_> = absent.filter(|spec| spec.told).map(|spec| spec.path).collect();
+    if !layout.has(Helper::SocketCookie) {
+        absent.push("socket cookies (connections have numbers of tracer's own, and TIME_WAIT is not followed to its end)");
+    }
     Ok(if absent.is_empty() {
         format!("sock:{HOOK}, with all that is read there")
     } else {

@@ -19,6 +19,7 @@ pub mod fold;
 pub mod folded;
 pub mod follow;
 pub mod format;
+pub mod identity;
 pub mod lasted;
 pub mod merge;
 pub mod order;

@@ -6,13 +6,14 @@ use std::{
 };
 
 use tokio::time::timeout;
-use tracer_common::Event;
+use tracer_common::{Event, helper::Helper};
 
 use crate::{
     clock::{Clock, monotonic_ns},
     config::{Config, Wanted},
     error::Error,
     follow::{Answer, Follow},
+    identity::Identity,
     receipt::{Comparison, Receipt},
     say::{self, say},
     show::{Now, Show},
@@ -36,6 +37,8 @@ const WRITTEN_AT_ONCE: usize = 1 << 20;
 /// The stages, and the buffers between them.
 pub struct Pipeline {
     rings: Rings,
+    /// Where the kernel does not tell who is who.
+    identity: Option<Identity>,
     show: Show,
     follow: Option<Follow>,
     output: Output,
@@ -63,8 +66,11 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Builds the stages around what is attached. Needs a tokio runtime around it.
-    pub fn new(attached: Attached, survey: Option<Survey>, config: Config) -> Result<Self, Error> {
+    pub fn new(attached: Attached, survey: Option<Survey>, mut config: Config) -> Result<Self, Error> {
         let absent = attached.layout.absent();
+        let has_cookies = attached.layout.has(Helper::SocketCookie);
+        // Nothing else ties a timewait socket to the connection that it comes from.
+        config.follows_waiting &= has_cookies;
         let comparison = Comparison::new(&config.kernel.filter);
         let mut follow =
             survey.map(|survey| Follow::new(survey, config.takes_snapshot, config.follows_waiting));
@@ -74,6 +80,7 @@ impl Pipeline {
             follow.refresh();
         }
         Ok(Self {
+            identity: (!has_cookies).then(Identity::default),
             follow,
             limit: config.count,
             show: Show::new(config, &absent),
@@ -100,7 +107,10 @@ impl Pipeline {
     pub async fn begin(&mut self) {
         if let (Some(follow), Some(tracker)) = (&mut self.follow, self.show.tracker()) {
             self.comparison.at_start(follow.counters().await, tracker.tally_mut());
-            if let Some(census) = follow.first_census().await {
+            if let Some(mut census) = follow.first_census().await {
+                if let Some(identity) = &mut self.identity {
+                    identity.found(census.sockets.iter_mut().chain(&mut census.holders));
+                }
                 log::info!(
                     "found {} sockets in {} network namespaces, {} out of reach",
                     census.sockets.len(),
@@ -169,7 +179,7 @@ impl Pipeline {
             return;
         };
         match answer {
-            Answer::Census(census) => {
+            Answer::Census(mut census) => {
                 // It speaks of what events tell up to its end: they come first.
                 if self.rings.complete_ns() < census.during_ns.1 {
                     self.rings.look_soon();
@@ -177,6 +187,9 @@ impl Pipeline {
                         follow.put_back(census);
                     }
                     return;
+                }
+                if let Some(identity) = &mut self.identity {
+                    identity.found(census.sockets.iter_mut().chain(&mut census.holders));
                 }
                 let found: HashSet<u64> =
                     census.sockets.iter().chain(&census.holders).map(|event| event.cookie).collect();
@@ -189,7 +202,12 @@ impl Pipeline {
                 sample.told_ns = self.rings.complete_ns();
                 self.lines += self.show.sample(&sample, &self.clock, self.limit, &mut self.out);
             }
-            Answer::Fresh(sockets) => tracker.refresh(&sockets),
+            Answer::Fresh(mut sockets) => {
+                if let Some(identity) = &self.identity {
+                    identity.known(&mut sockets);
+                }
+                tracker.refresh(&sockets);
+            }
             Answer::Due => {
                 let netns = tracker.namespaces_waiting();
                 if let Some(follow) = &mut self.follow {
@@ -221,6 +239,9 @@ impl Pipeline {
         self.notice_losses();
         self.clock.follow();
         self.read += self.batch.len() as u64;
+        if let Some(identity) = &mut self.identity {
+            identity.events(&mut self.batch);
+        }
         self.lines += self.show.events(&self.batch, &self.clock, self.limit, &mut self.out);
         self.batch.clear();
         if let (Some(follow), Some(tracker)) = (&mut self.follow, self.show.tracker()) {

@@ -12,9 +12,15 @@ use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     Event,
     event::{Waiting, flag},
+    helper::Helper,
     member::{ABSENT, Member},
 };
-use tracer_ebpf::sock::{Ends, Sock, Task, TimeWait, offset};
+use tracer_ebpf::{
+    kernel::{has, offset},
+    sock::{Ends, Sock},
+    task::{Task, sock_of_file},
+    time_wait::TimeWait,
+};
 
 /// Context of `iter/task_file`, `struct bpf_iter__task_file`.
 #[repr(C)]
@@ -47,6 +53,9 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
     if task.is_null() || file.is_null() {
         return 0;
     }
+    if !has(Helper::SocketOfFile) {
+        return holder_only(meta, Task(task), file.cast());
+    }
     // SAFETY: a file of the kernel's; the helper says if it is no socket.
     let socket = unsafe { helpers::bpf_sock_from_file(file.cast()) };
     if socket.is_null() {
@@ -66,6 +75,22 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
     };
     let mut event = full(sock);
     let holder = Task(task);
+    event.pid = holder.pid();
+    event.tid = event.pid;
+    event.comm = holder.comm();
+    write(meta, &event);
+    0
+}
+
+/// Where the socket behind a file cannot be asked for: who holds the socket with which address, of
+/// whatever kind. What it is, the namespaces' lists tell.
+#[inline(always)]
+fn holder_only(meta: *const Meta, holder: Task, file: *const u8) -> i32 {
+    let Some(sk) = sock_of_file(file) else {
+        return 0;
+    };
+    let mut event = blank();
+    event.cookie = sk.rotate_right(6);
     event.pid = holder.pid();
     event.tid = event.pid;
     event.comm = holder.comm();

@@ -20,7 +20,8 @@ use tracer_common::{
 
 use tracer_ebpf::{
     hook::{self, count::count, netns::netns, select::Filters},
-    sock::{Sock, Task, is_listener},
+    sock::{Sock, is_listener},
+    task::Task,
 };
 
 use crate::{deliver::Ring, select::Stage};
@@ -89,9 +90,7 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
         (&raw mut (*event).local_addr).cast::<[u32; 4]>().write(ends.local_addr);
         (&raw mut (*event).remote_addr).cast::<[u32; 4]>().write(ends.remote_addr);
         if filters.for_stories() {
-            // A thread may call itself what it likes; the owner is the process.
-            let task = Task(helpers::bpf_get_current_task_btf().cast_const().cast());
-            (&raw mut (*event).comm).write(task.comm());
+            (&raw mut (*event).comm).write(Task::current_comm());
         } else {
             helpers::bpf_get_current_comm((&raw mut (*event).comm).cast(), COMM_LEN as u32);
         }

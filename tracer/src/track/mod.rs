@@ -354,6 +354,12 @@ impl Tracker {
     }
 }
 
+/// Whether a connection or a listener begins with the event.
+#[must_use]
+pub fn is_birth(event: &Event) -> bool {
+    role_at_birth(event).is_some()
+}
+
 /// Whether the event is of a connection that has just got its tuple, which one in TIME_WAIT may have
 /// had.
 fn may_end_another(event: &Event) -> bool {

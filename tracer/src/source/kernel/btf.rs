@@ -38,6 +38,7 @@ mod kind {
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
     pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
     pub(super) const FUNC_PROTO: u32 = 13;
     pub(super) const VAR: u32 = 14;
     pub(super) const DATASEC: u32 = 15;
@@ -149,11 +150,27 @@ impl Btf {
     /// The value of an enumerator of a named enum.
     #[must_use]
     pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
-        let ty = self.named(kind::ENUM, name)?;
+        self.value(self.named(kind::ENUM, name)?, enumerator)
+    }
+
+    /// The value of an enumerator of the enum, named or not, that has `sibling`, too.
+    #[must_use]
+    pub fn enumerator_beside(&self, sibling: &str, enumerator: &str) -> Option<u32> {
+        let mut enums = self.types.iter().filter(|ty| ty.kind() == kind::ENUM);
+        self.value(*enums.find(|ty| self.value(**ty, sibling).is_some())?, enumerator)
+    }
+
+    fn value(&self, ty: Type, enumerator: &str) -> Option<u32> {
         (0..ty.count()).map(|index| ty.data + index * 8).find_map(|at| {
             let named = self.string(word(&self.bytes, at).ok()?) == enumerator.as_bytes();
             named.then(|| word(&self.bytes, at + 4).ok())?
         })
+    }
+
+    /// Whether the kernel has a function of this name.
+    #[must_use]
+    pub fn has_function(&self, name: &str) -> bool {
+        self.named(kind::FUNC, name).is_some()
     }
 
     /// Whether a tracepoint of this name can be attached to with its arguments' types.

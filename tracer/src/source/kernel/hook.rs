@@ -42,6 +42,7 @@ impl<'a> Ground<'a> {
         preflight::privileges()?;
         preflight::lockdown()?;
         preflight::descriptors()?;
+        preflight::locked_memory()?;
         let layout = preflight::hook(&preflight::btf(btf)?)?;
         if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
             return Err(Error::Absent("network namespaces", "--netns"));
@@ -56,6 +57,7 @@ impl<'a> Ground<'a> {
             .btf(Some(&self.types))
             .override_global("OFFSETS", &self.layout.offsets[..], true)
             .override_global("FLAG_BITS", &self.layout.flag_bits[..], true)
+            .override_global("HELPERS", &self.layout.helpers[..], true)
             .override_global("ACTIVE", self.active.as_bytes(), true)
             .map_max_entries("ADDR_MARKS", size(addrs::marks(&self.filter.addrs).len()))
             .map_max_entries("NETNS", size(self.filter.netns.len()));

@@ -1,6 +1,10 @@
 //! Where the running kernel keeps what the kernel program reads.
 
-use tracer_common::member::{ABSENT, COUNT, Member, SOCK_FLAGS, SPECS, Spec};
+use tracer_common::{
+    helper::{HELPERS, Helper},
+    member::{ABSENT, COUNT, Member, SOCK_FLAGS, SPECS, Spec},
+    state,
+};
 
 use crate::source::kernel::btf::Btf;
 
@@ -11,6 +15,8 @@ pub struct Layout {
     pub offsets: [u32; COUNT],
     /// For the `FLAG_BITS` global.
     pub flag_bits: [u32; SOCK_FLAGS.len()],
+    /// For the `HELPERS` global.
+    pub helpers: [u32; HELPERS.len()],
 }
 
 /// What the kernel lacks and the tracer cannot do without.
@@ -31,7 +37,37 @@ pub enum Error {
     /// A socket flag is missing.
     #[error("this kernel has no socket flag `{0}`, which tracer cannot do without")]
     Flag(&'static str),
+    /// A state has another number than on all other kernels.
+    #[error(
+        "this kernel's number for the state {name} is {found}, not {expected} as on all others: tracer would misread it"
+    )]
+    State {
+        /// Its name in the kernel.
+        name: &'static str,
+        /// Its number there.
+        found: u32,
+        /// As everywhere.
+        expected: u8,
+    },
 }
+
+/// The states by their names in `include/net/tcp_states.h`. Their numbers are part of what programs are
+/// told (`struct tcp_info`), so no kernel may change them; but to make sure costs little.
+const STATES: [(&str, u8); 12] = [
+    // The youngest: in no other enum.
+    ("TCP_NEW_SYN_RECV", state::NEW_SYN_RECV),
+    ("TCP_ESTABLISHED", state::ESTABLISHED),
+    ("TCP_SYN_SENT", state::SYN_SENT),
+    ("TCP_SYN_RECV", state::SYN_RECV),
+    ("TCP_FIN_WAIT1", state::FIN_WAIT1),
+    ("TCP_FIN_WAIT2", state::FIN_WAIT2),
+    ("TCP_TIME_WAIT", state::TIME_WAIT),
+    ("TCP_CLOSE", state::CLOSE),
+    ("TCP_CLOSE_WAIT", state::CLOSE_WAIT),
+    ("TCP_LAST_ACK", state::LAST_ACK),
+    ("TCP_LISTEN", state::LISTEN),
+    ("TCP_CLOSING", state::CLOSING),
+];
 
 impl Layout {
     /// Looks everything up.
@@ -44,7 +80,15 @@ impl Layout {
         for (bit, name) in flag_bits.iter_mut().zip(SOCK_FLAGS) {
             *bit = btf.enumerator("sock_flags", name).filter(|bit| *bit < 64).ok_or(Error::Flag(name))?;
         }
-        Ok(Self { offsets, flag_bits })
+        check_states(btf)?;
+        let helpers = HELPERS.map(|name| u32::from(btf.has_function(name)));
+        Ok(Self { offsets, flag_bits, helpers })
+    }
+
+    /// Whether tracing programs can call it here.
+    #[must_use]
+    pub fn has(&self, helper: Helper) -> bool {
+        self.helpers[helper as usize] != 0
     }
 
     /// The optional members that this kernel lacks.
@@ -53,6 +97,19 @@ impl Layout {
         let members = self.offsets.into_iter().zip(Member::ALL);
         members.filter(|(offset, _)| *offset == ABSENT).map(|(_, member)| *member).collect()
     }
+}
+
+fn check_states(btf: &Btf) -> Result<(), Error> {
+    for (name, expected) in STATES {
+        match btf.enumerator_beside(STATES[0].0, name) {
+            Some(found) if found != u32::from(expected) => {
+                return Err(Error::State { name, found, expected });
+            }
+            // Not all kernels describe them.
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn find(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
@@ -74,5 +131,7 @@ mod tests {
         let btf = Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
         let layout = Layout::find(&btf).unwrap();
         assert_eq!(layout.absent(), []);
+        assert_eq!(layout.helpers, [1; 3]);
+        assert_eq!(btf.enumerator_beside("TCP_NEW_SYN_RECV", "TCP_LISTEN"), Some(10));
     }
 }

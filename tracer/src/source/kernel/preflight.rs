@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::{
     escape::escaped,
     source::kernel::{
@@ -26,8 +28,11 @@ const MAX_BTF: u64 = 256 << 20;
 /// for its threads'.
 const DESCRIPTORS: u64 = 128;
 
-/// The oldest kernel on which a tracing program can ask for a socket's cookie.
-pub const MINIMUM: Version = Version { major: 5, minor: 12 };
+/// The oldest kernel that tracer is tried on; what it needs is there since 5.8 or 5.9.
+pub const MINIMUM: Version = Version { major: 5, minor: 10 };
+
+/// From this version on the memory of BPF maps counts as the cgroup's, no longer as locked memory.
+const MAPS_ARE_NOT_LOCKED: Version = Version { major: 5, minor: 11 };
 
 /// Why it cannot run here.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,11 @@ pub enum Error {
         "only {0} files may be open at once, tracer needs {DESCRIPTORS}: raise the limit with `ulimit -n`"
     )]
     Descriptors(u64),
+    /// Too little memory may be locked.
+    #[error(
+        "this kernel (before Linux {MAPS_ARE_NOT_LOCKED}) counts maps as locked memory, of which only {0} bytes are allowed: raise the limit with `ulimit -l unlimited`, or give tracer CAP_SYS_RESOURCE, too"
+    )]
+    LockedMemory(u64),
     /// Kernel lockdown.
     #[error(
         "the kernel is locked down ({0}), which forbids BPF programs to read kernel memory: boot without `lockdown=confidentiality`"
@@ -140,8 +150,19 @@ pub fn hook(btf: &Btf) -> Result<Layout, Error> {
 
 /// Enough files may be open.
 pub fn descriptors() -> Result<(), Error> {
-    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+    match getrlimit(Resource::Nofile).current {
         Some(limit) if limit < DESCRIPTORS => Err(Error::Descriptors(limit)),
+        _ => Ok(()),
+    }
+}
+
+/// Memory for maps may be had: on old kernels there is a limit, which whoever may raises.
+pub fn locked_memory() -> Result<(), Error> {
+    let unlimited = Rlimit { current: None, maximum: None };
+    match (Version::running(), getrlimit(Resource::Memlock).current) {
+        (Some(version), Some(limit)) if version < MAPS_ARE_NOT_LOCKED => {
+            setrlimit(Resource::Memlock, unlimited).map_err(|_| Error::LockedMemory(limit))
+        }
         _ => Ok(()),
     }
 }
@@ -168,8 +189,8 @@ mod tests {
     #[test]
     fn versions() {
         let version = |release| Version::parse(release).unwrap();
-        assert!(version("5.10.0-28-amd64") < MINIMUM);
-        assert!(version("5.12.0") == MINIMUM);
+        assert!(version("5.4.0-28-generic") < MINIMUM);
+        assert!(version("5.10.0-28-amd64") == MINIMUM);
         assert!(version("6.1.0-rc3+") > MINIMUM);
         assert!(version("10.0") > MINIMUM);
         assert_eq!(Version::parse("custom"), None);

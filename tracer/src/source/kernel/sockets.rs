@@ -2,6 +2,7 @@
 //! holders and timewait sockets in one pass each.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read as _},
 };
@@ -10,7 +11,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Iter, ProgramError, links::LinkError},
 };
-use tracer_common::{Event, event::Waiting};
+use tracer_common::{Event, event::Waiting, helper::Helper};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::source::kernel::{layout::Layout, verdict::verdict};
@@ -57,6 +58,8 @@ fn told(error: &ProgramError) -> String {
 /// The loaded iterators.
 pub struct Sockets {
     ebpf: Ebpf,
+    /// Holders come with no more than the socket's identity.
+    names_holders_only: bool,
 }
 
 impl Sockets {
@@ -66,16 +69,19 @@ impl Sockets {
             .btf(Some(types))
             .override_global("OFFSETS", &layout.offsets[..], true)
             .override_global("FLAG_BITS", &layout.flag_bits[..], true)
+            .override_global("HELPERS", &layout.helpers[..], true)
             .load(OBJECT)?;
         for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (WAITING, "tcp")] {
             program(&mut ebpf, name)?.load(kind, types)?;
         }
-        Ok(Self { ebpf })
+        Ok(Self { ebpf, names_holders_only: !layout.has(Helper::SocketOfFile) })
     }
 
-    /// Every TCP socket that a process holds, once for each holder.
-    pub fn holders(&mut self) -> Result<Vec<Event>, Error> {
-        self.pass(HOLDERS)
+    /// Every TCP socket that a process holds, once for each holder. `known`: where the kernel names only
+    /// the holders, those that there are.
+    pub fn holders(&mut self, known: &[Event]) -> Result<Vec<Event>, Error> {
+        let holders = self.pass(HOLDERS)?;
+        Ok(if self.names_holders_only { joined(&holders, known) } else { holders })
     }
 
     /// Every TCP socket of the network namespace that this thread is in; without holders.
@@ -98,6 +104,16 @@ impl Sockets {
         let link = program.attach()?;
         records(program.take_link(link)?.into_file()?)
     }
+}
+
+/// The sockets with their holders; what is held and no such socket is left out.
+fn joined(holders: &[Event], sockets: &[Event]) -> Vec<Event> {
+    let sockets: HashMap<_, _> = sockets.iter().map(|socket| (socket.cookie, socket)).collect();
+    let join = |holder: &Event| {
+        let socket = *sockets.get(&holder.cookie)?;
+        Some(Event { pid: holder.pid, tid: holder.tid, comm: holder.comm, ..*socket })
+    };
+    holders.iter().filter_map(join).collect()
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Iter, ProgramError> {

@@ -169,7 +169,7 @@ impl Surveyor {
             census.sockets.append(&mut self.sockets.sockets()?);
             census.netns.insert(*inum);
         }
-        census.holders = self.sockets.holders()?;
+        census.holders = self.sockets.holders(&census.sockets)?;
         census.during_ns.1 = monotonic_ns();
         Ok(census)
     }

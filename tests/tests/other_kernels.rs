@@ -1,0 +1,188 @@
+//! What other kernels say of themselves, said of this one: the tracer follows, or refuses; it never
+//! misreads. Kernels of other versions are booted by `cargo xtask vm`.
+
+use std::{io::Write as _, net::Ipv4Addr, path::Path};
+
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Ended, Program},
+    story::{self, Line, text},
+    tracer,
+    traffic::{Scenario, connect, listen, play, storm, wait_for_end},
+    types::Types,
+};
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 61, 1);
+
+/// The numbers that stand for cookies where the kernel tells none.
+const FIRST_OWN: u64 = 1 << 52;
+
+fn with_types(types: &Path, arguments: &str) -> Program {
+    tracer::started(Program::collect(tracer::command(arguments).arg("--btf").arg(types)))
+}
+
+fn refused(types: &Types) -> Ended {
+    Program::collect(tracer::command("--duration 100ms --btf").arg(types.file())).wait()
+}
+
+/// Stories without what differs between two tracers: times and numbers of sockets.
+fn stories(lines: &[Line]) -> Vec<Vec<String>> {
+    let facts = |line: &&Line| {
+        let keys = [
+            "old_state",
+            "new_state",
+            "pid",
+            "comm",
+            "owner",
+            "role",
+            "reason",
+            "uid",
+            "netns",
+            "local_addr",
+            "local_port",
+            "remote_addr",
+            "remote_port",
+            "tx_bytes",
+            "rx_bytes",
+        ];
+        keys.map(|key| format!("{key}={}", line[key])).join(" ")
+    };
+    let sockets = story::by_socket(lines);
+    let mut stories: Vec<Vec<String>> =
+        sockets.values().map(|lines| lines.iter().map(facts).collect()).collect();
+    stories.sort();
+    stories
+}
+
+/// Linux 5.10: no cookies for tracing programs, no current task, no socket of a file.
+#[test]
+fn without_cookies_addresses_and_births_tell_who_is_who() {
+    let types = Types::of_this_kernel()
+        .without("bpf_get_socket_ptr_cookie")
+        .without("bpf_get_current_task_btf")
+        .without("bpf_sock_from_file");
+    let place = Place::new();
+    let (listener, mut client, mut server) = place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        (listener, client, server)
+    });
+    let arguments = format!("-o json --no-timewait --netns {}", place.name());
+    let old = with_types(&types.file(), &arguments);
+    let new = tracer::start(&arguments);
+    storm(&[&place], 400, 61);
+    client.write_all(b"hello").unwrap();
+    drop(client);
+    wait_for_end(&mut server);
+    drop((server, listener));
+
+    let lines = |tracer: Program| {
+        until("the last listener's end", || {
+            let is_end = |line: &&str| {
+                line.contains(r#""old_state":"LISTEN","new_state":"CLOSE""#)
+                    && line.contains(r#""local_addr":"127.77.61.1""#)
+            };
+            tracer.out().lines().any(|line| is_end(&line)).then_some(())
+        });
+        let ended = tracer.interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        assert_eq!(tracer::receipt(&ended, "lost"), 0, "{}", ended.err);
+        story::lines(&ended.out)
+    };
+    let (old, new) = (lines(old), lines(new));
+    let numbers = |lines: &[Line]| story::by_socket(lines).into_keys().collect::<Vec<_>>();
+    assert!(numbers(&old).iter().all(|number| *number >= FIRST_OWN));
+    assert!(numbers(&new).iter().all(|number| *number < FIRST_OWN));
+    let (old, new) = (stories(&old), stories(&new));
+    assert!(new.len() > 800, "{} stories", new.len());
+    for (old, new) in old.iter().zip(&new) {
+        assert_eq!(old, new);
+    }
+    assert_eq!(old.len(), new.len());
+    let older = old.iter().flatten().find(|line| line.contains("owner=\"snapshot\""));
+    assert!(older.is_some(), "the connection that is older than the tracer has its holder");
+}
+
+#[test]
+fn without_cookies_that_is_said() {
+    let types = Types::of_this_kernel().without("bpf_get_socket_ptr_cookie");
+    let ended = Program::collect(tracer::command("check --btf").arg(types.file())).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.out);
+    assert!(ended.out.contains("does not tell socket cookies"), "{}", ended.out);
+}
+
+/// The two lie beside each other, and both are ports.
+#[test]
+fn members_are_read_where_the_types_say() {
+    let types = Types::of_this_kernel().with_places_swapped("skc_dport", "skc_num");
+    let place = Place::new();
+    let tracer = with_types(&types.file(), &format!("--raw -o json --netns {}", place.name()));
+    let (local, remote) = place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        (client.local_addr().unwrap().port(), client.peer_addr().unwrap().port())
+    });
+    let is_client = |line: &Line| {
+        text(line, "old_state") == "SYN_SENT" && line["local_port"].as_u64() == Some(u64::from(local))
+    };
+    let line = until("the client's line", || story::lines(&tracer.out()).into_iter().find(is_client));
+    assert_ne!(line["remote_port"].as_u64(), Some(u64::from(remote)));
+    assert_eq!(line["remote_port"].as_u64(), Some(u64::from(local.swap_bytes())), "{line}");
+}
+
+/// That it lingers is a bit of the socket's flags.
+#[test]
+fn socket_flags_are_read_at_the_bits_that_the_types_say() {
+    let reason = |types: &Types| {
+        let place = Place::new();
+        let tracer = with_types(&types.file(), &format!("-o json --netns {}", place.name()));
+        place.run(|| play(Scenario::Reset, ADDRESS.into()));
+        let is_end = |line: &Line| text(line, "role") == "client" && !line["reason"].is_null();
+        let line = until("the client's end", || story::lines(&tracer.out()).into_iter().find(is_end));
+        text(&line, "reason").to_owned()
+    };
+    assert_eq!(reason(&Types::of_this_kernel()), "reset-local-linger");
+    // Bit 40 is nobody's.
+    assert_eq!(reason(&Types::of_this_kernel().with_value("SOCK_LINGER", 4, 40)), "reset-local");
+}
+
+#[test]
+fn states_with_other_numbers_are_refused() {
+    let ended = refused(&Types::of_this_kernel().with_value("TCP_SYN_SENT", 2, 13));
+    assert_eq!(ended.code(), 1, "{}", ended.err);
+    assert!(ended.err.contains("TCP_SYN_SENT is 13, not 2"), "{}", ended.err);
+}
+
+#[test]
+fn flags_and_members_that_are_not_there_are_refused_or_null() {
+    for (name, message) in [
+        ("SOCK_DONE", "no socket flag `SOCK_DONE`"),
+        ("skc_dport", "`__sk_common.skc_dport`"),
+        ("sk_err", "`sk_err` of 4 bytes"),
+    ] {
+        let ended = refused(&Types::of_this_kernel().without(name));
+        assert_eq!(ended.code(), 1, "{name}: {}", ended.err);
+        assert!(ended.err.contains(message), "{name}: {}", ended.err);
+    }
+    let types = Types::of_this_kernel().without("srtt_us");
+    let place = Place::new();
+    let tracer = with_types(&types.file(), &format!("-o json --netns {}", place.name()));
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        connect(listener.local_addr().unwrap()).unwrap();
+    });
+    until("a line", || (!tracer.out().is_empty()).then_some(()));
+    for line in story::lines(&tracer.interrupt().out) {
+        assert!(line["srtt_us"].is_null(), "{line}");
+    }
+}
+
+/// The verifier knows the kernel that runs: what lies outside of its structures it refuses.
+#[test]
+fn places_that_cannot_be_are_refused() {
+    let ended = refused(&Types::of_this_kernel().with_place("sk_lingertime", 8 << 16));
+    assert_eq!(ended.code(), 1, "{}", ended.err);
+    assert!(ended.err.contains("verifier refused"), "{}", ended.err);
+}

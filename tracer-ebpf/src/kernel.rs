@@ -1,0 +1,92 @@
+//! Reading the kernel's memory, at offsets that user space found in the kernel's BTF.
+
+use core::{arch::asm, mem::MaybeUninit};
+
+use aya_ebpf::{Global, helpers::generated as helpers};
+use tracer_common::{
+    helper::{HELPERS as NAMES, Helper},
+    member::{ABSENT, COUNT, Member, SOCK_FLAGS, SockFlag},
+};
+
+/// Where each [`Member`] lies.
+#[unsafe(no_mangle)]
+static OFFSETS: [Global<u32>; COUNT] = [const { Global::new(ABSENT) }; COUNT];
+
+/// The bit number of each [`SockFlag`].
+#[unsafe(no_mangle)]
+static FLAG_BITS: [Global<u32>; SOCK_FLAGS.len()] = [const { Global::new(0) }; 4];
+
+/// Which of the [`Helper`]s there are.
+#[unsafe(no_mangle)]
+static HELPERS: [Global<u32>; NAMES.len()] = [const { Global::new(0) }; 3];
+
+macro_rules! load {
+    ($base:expr, $member:ident as $type:ty) => {{
+        let offset = $crate::kernel::offset(tracer_common::member::Member::$member);
+        if offset == tracer_common::member::ABSENT {
+            $crate::kernel::absent() as $type
+        } else {
+            // SAFETY: the verifier has checked `base + offset` against the kernel's own type; a
+            // load through a pointer that is gone reads 0.
+            unsafe { $base.add(offset as usize).cast::<$type>().read() }
+        }
+    }};
+}
+
+pub(crate) use load;
+
+macro_rules! follow {
+    ($base:expr, $pointer:ident, $member:ident as $type:ty) => {{
+        let offset = $crate::kernel::offset(tracer_common::member::Member::$pointer);
+        if offset == tracer_common::member::ABSENT {
+            $crate::kernel::absent() as $type
+        } else {
+            // SAFETY: as in `load`; the verifier knows the type that the pointer leads to.
+            let next: *const u8 = unsafe { $base.add(offset as usize).cast::<*const u8>().read() };
+            $crate::kernel::load!(next, $member as $type)
+        }
+    }};
+}
+
+pub(crate) use follow;
+
+/// Zero, of which the compiler knows nothing: so each member that may be absent has a branch of its
+/// own for that, which the verifier removes when it is there.
+#[inline(always)]
+pub(crate) fn absent() -> u64 {
+    let zero: u64;
+    // SAFETY: sets a register.
+    unsafe { asm!("{zero} = 0", zero = out(reg) zero, options(nomem, nostack)) };
+    zero
+}
+
+/// Offset of a member, a constant to the verifier.
+#[inline(always)]
+pub fn offset(member: Member) -> u32 {
+    OFFSETS[member as usize].load()
+}
+
+/// The bit number of a flag, a constant to the verifier.
+#[inline(always)]
+pub(crate) fn flag_bit(flag: SockFlag) -> u32 {
+    FLAG_BITS[flag as usize].load()
+}
+
+/// Whether this kernel has it, a constant to the verifier: which does not look at what is not reached,
+/// so a program may hold calls that the kernel does not know.
+#[inline(always)]
+pub fn has(helper: Helper) -> bool {
+    HELPERS[helper as usize].load() != 0
+}
+
+/// What stands at any address of the kernel's, if there is anything.
+#[inline(always)]
+pub(crate) fn copy<T: Copy>(address: *const u8) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: room for a `T`; the helper says if it could not be read.
+    unsafe {
+        let size = size_of::<T>() as u32;
+        let result = helpers::bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, address.cast());
+        (result == 0).then(|| value.assume_init())
+    }
+}

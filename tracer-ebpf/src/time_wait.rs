@@ -1,0 +1,61 @@
+//! Timewait sockets.
+
+use aya_ebpf::helpers::generated as helpers;
+use tracer_common::{event::AF_INET, member::Member};
+
+use crate::{
+    kernel::{follow, load},
+    sock::{Ends, address, identity, mapped},
+};
+
+/// A socket that is no full one any more: the kernel keeps only what TIME_WAIT needs.
+#[derive(Clone, Copy)]
+pub struct TimeWait {
+    socket: *const u8,
+    waiting: *const u8,
+}
+
+impl TimeWait {
+    /// The timewait socket, if it is one of TCP's.
+    #[inline(always)]
+    pub fn tcp(socket: *const core::ffi::c_void) -> Option<Self> {
+        // SAFETY: the iterator's argument is a valid socket; the helper checks what it is.
+        let waiting = unsafe { helpers::bpf_skc_to_tcp_timewait_sock(socket.cast_mut()) };
+        if waiting.is_null() {
+            return None;
+        }
+        Some(Self { socket: socket.cast(), waiting: waiting.cast_const().cast() })
+    }
+
+    #[inline(always)]
+    pub fn substate(self) -> u8 {
+        load!(self.waiting, TimeWaitSubstate as u8)
+    }
+
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        identity(self.socket)
+    }
+
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        follow!(self.socket, Net, NetInum as u32)
+    }
+
+    #[inline(always)]
+    pub fn ends(self) -> Ends {
+        let family = load!(self.socket, Family as u16) as u8;
+        let (local_addr, remote_addr) = if family == AF_INET {
+            (mapped(load!(self.socket, BoundV4 as u32)), mapped(load!(self.socket, RemoteV4 as u32)))
+        } else {
+            (address(self.socket, Member::LocalV6), address(self.socket, Member::RemoteV6))
+        };
+        Ends {
+            local_addr,
+            remote_addr,
+            local_port: load!(self.socket, Num as u16),
+            remote_port: u16::from_be(load!(self.socket, RemotePort as u16)),
+            family,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Who is who, where tracing programs are not told a socket's cookie (before Linux 5.12): the kernel
+//! program reports its address, which the next socket gets as soon as it is gone. Births tell one from
+//! the other.
+
+use hashbrown::{HashMap, hash_map::Entry};
+use tracer_common::{Event, state};
+
+use crate::track::is_birth;
+
+/// The first of the numbers that stand for cookies. No kernel counts so far, and every reader of JSON
+/// can still tell it from the next.
+pub const FIRST: u64 = 1 << 52;
+
+/// A socket that lives, as far as is known.
+#[derive(Clone, Copy)]
+struct Known {
+    number: u64,
+    /// When it was found by looking; 0 if events told of it first.
+    sighted_ns: u64,
+    remote: Remote,
+}
+
+/// What stays the same from a connection's birth on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Remote {
+    addr: [u8; 16],
+    port: u16,
+    netns: u32,
+}
+
+impl Remote {
+    fn of(event: &Event) -> Self {
+        Self { addr: event.remote_addr, port: event.remote_port, netns: event.netns }
+    }
+}
+
+/// Gives numbers to sockets, by their addresses and births.
+#[derive(Default)]
+pub struct Identity {
+    by_address: HashMap<u64, Known>,
+    given: u64,
+}
+
+impl Identity {
+    /// Puts the number in the place of the address of each of these events, which come in order.
+    pub fn events(&mut self, events: &mut [Event]) {
+        for event in events {
+            let address = event.cookie;
+            event.cookie = self.number(event);
+            if event.new_state == state::CLOSE {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+
+    /// The same for sockets that were found by looking, all of which there were then.
+    pub fn found<'a>(&mut self, sightings: impl Iterator<Item = &'a mut Event>) {
+        for event in sightings {
+            event.cookie = self.number(event);
+        }
+    }
+
+    /// The same for sockets that were found by looking, of which some may not be known yet: those get 0.
+    pub fn known(&self, sightings: &mut [Event]) {
+        for event in sightings {
+            event.cookie = self.by_address.get(&event.cookie).map_or(0, |known| known.number);
+        }
+    }
+
+    fn number(&mut self, event: &Event) -> u64 {
+        let remote = Remote::of(event);
+        let is_sighting = event.old_state == event.new_state;
+        let sighted_ns = if is_sighting { event.time_ns } else { 0 };
+        let mut fresh = || {
+            let number = FIRST + self.given;
+            self.given += 1;
+            Known { number, sighted_ns, remote }
+        };
+        match self.by_address.entry(event.cookie) {
+            Entry::Vacant(entry) => entry.insert(fresh()).number,
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                // A birth before the sighting is that of what was found then. Another peer without a
+                // birth: what happened between was lost.
+                let is_another =
+                    if is_birth(event) { event.time_ns > known.sighted_ns } else { known.remote != remote };
+                if is_another {
+                    *known = fresh();
+                } else {
+                    known.remote = remote;
+                }
+                known.number
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::state::{CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    fn event(time_ns: u64, old_state: u8, new_state: u8) -> Event {
+        let mut event = Event::new_zeroed();
+        (event.cookie, event.time_ns) = (0xffff_8880, time_ns);
+        (event.old_state, event.new_state) = (old_state, new_state);
+        event
+    }
+
+    fn numbers(identity: &mut Identity, mut events: Vec<Event>) -> Vec<u64> {
+        identity.events(&mut events);
+        events.iter().map(|event| event.cookie - FIRST).collect()
+    }
+
+    #[test]
+    fn one_address_has_one_connection_after_the_other() {
+        let events = vec![
+            event(1, CLOSE, SYN_SENT),
+            event(2, SYN_SENT, ESTABLISHED),
+            event(3, ESTABLISHED, CLOSE),
+            event(4, LISTEN, SYN_RECV),
+            event(5, SYN_RECV, ESTABLISHED),
+            // Its end was lost.
+            event(9, CLOSE, SYN_SENT),
+        ];
+        assert_eq!(numbers(&mut Identity::default(), events), [0, 0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn what_was_found_is_what_was_born_before() {
+        let mut identity = Identity::default();
+        let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
+        identity.found(found.iter_mut());
+        assert_eq!(found[0].cookie, FIRST);
+        let events = vec![
+            event(5, CLOSE, SYN_SENT),
+            event(6, SYN_SENT, ESTABLISHED),
+            event(12, ESTABLISHED, CLOSE),
+            event(13, CLOSE, SYN_SENT),
+        ];
+        assert_eq!(numbers(&mut identity, events), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn another_peer_is_another_connection() {
+        let mut other = event(2, ESTABLISHED, CLOSE);
+        other.remote_port = 443;
+        assert_eq!(numbers(&mut Identity::default(), vec![event(1, SYN_SENT, ESTABLISHED), other]), [0, 1]);
+    }
+
+    #[test]
+    fn what_is_not_known_yet_has_no_number() {
+        let identity = Identity::default();
+        let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
+        identity.known(&mut found);
+        assert_eq!(found[0].cookie, 0);
+    }
+}
