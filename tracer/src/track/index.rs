@@ -1,4 +1,4 @@
-//! Where the record of a cookie lies: a hash table whose every look reads one line of the processor's
+//! Where the record of a key lies: a hash table whose every look reads one line of the processor's
 //! cache, which can be asked for long before. That is what a common table does not offer; and with a
 //! million connections, waiting for its memory costs more than all else that is done with an event.
 
@@ -9,17 +9,17 @@ use crate::track::{cookie::spread, prefetch::prefetch};
 /// Places in a line.
 const PLACES: usize = 12;
 
-/// Cookies that follow each other and share a line: the kernel gives them out in order, so what lives at
-/// the same time is found together.
+/// Keys that follow each other and share a line: the kernel gives cookies out in order, so what lives at
+/// the same time is found together. Other keys are hashes.
 const NEIGHBOURS: u64 = 8;
 
 /// A line of the processor's cache.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 struct Line {
-    /// A few bits of each place's cookie; 0 where the place is empty.
+    /// A few bits of each place's key; 0 where the place is empty.
     tags: [u8; PLACES],
-    /// How many cookies that belong here, or before, had to go on to later lines.
+    /// How many keys that belong here, or before, had to go on to later lines.
     passed: u32,
     slots: [u32; PLACES],
 }
@@ -63,7 +63,7 @@ impl Index {
         self.len == 0
     }
 
-    /// Whether another one wants more lines: a quarter of the places stays empty, so that few cookies have
+    /// Whether another one wants more lines: a quarter of the places stays empty, so that few keys have
     /// to go on.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -73,21 +73,21 @@ impl Index {
     /// Twice as many lines, and these records in them.
     pub fn grow(&mut self, records: impl Iterator<Item = (u64, u32)>) {
         let lines = (self.lines.len() * 2).max(1);
-        // The old ones first: the records know their cookies.
+        // The old ones first: the records know their keys.
         self.lines = Vec::new();
         self.lines.resize(lines, Line::default());
         self.len = 0;
-        for (cookie, slot) in records {
-            self.insert(cookie, slot);
+        for (key, slot) in records {
+            self.insert(key, slot);
         }
     }
 
-    /// Adds a cookie that is not there, after [`Index::grow`] where it [`Index::is_full`].
-    pub fn insert(&mut self, cookie: u64, slot: u32) {
-        let mut at = self.home(cookie);
+    /// Adds a key that is not there, after [`Index::grow`] where it [`Index::is_full`].
+    pub fn insert(&mut self, key: u64, slot: u32) {
+        let mut at = self.home(key);
         while let Some(line) = self.lines.get_mut(at) {
             if let Some(place) = line.with(EMPTY).next() {
-                line.tags[place] = tag(cookie);
+                line.tags[place] = tag(key);
                 line.slots[place] = slot;
                 self.len += 1;
                 return;
@@ -97,16 +97,16 @@ impl Index {
         }
     }
 
-    /// The slot of a cookie; `is_it` looks whether the record in a slot is the cookie's.
-    pub fn find(&self, cookie: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let (at, place) = self.place(cookie, is_it)?;
+    /// The slot of a key; `is_it` looks whether the record in a slot is the key's.
+    pub fn find(&self, key: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let (at, place) = self.place(key, is_it)?;
         Some(self.lines[at].slots[place])
     }
 
-    /// Takes a cookie out, and gives its slot.
-    pub fn remove(&mut self, cookie: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        let (found, place) = self.place(cookie, is_it)?;
-        let mut at = self.home(cookie);
+    /// Takes a key out, and gives its slot.
+    pub fn remove(&mut self, key: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let (found, place) = self.place(key, is_it)?;
+        let mut at = self.home(key);
         while at != found {
             self.lines[at].passed -= 1;
             at = self.after(at);
@@ -116,26 +116,26 @@ impl Index {
         Some(self.lines[found].slots[place])
     }
 
-    /// The slot that is most likely the cookie's.
+    /// The slot that is most likely the key's.
     #[must_use]
-    pub fn guess(&self, cookie: u64) -> Option<u32> {
-        let line = self.lines.get(self.home(cookie))?;
-        line.with(tag(cookie)).next().map(|place| line.slots[place])
+    pub fn guess(&self, key: u64) -> Option<u32> {
+        let line = self.lines.get(self.home(key))?;
+        line.with(tag(key)).next().map(|place| line.slots[place])
     }
 
-    /// Has the cookie's line brought near, without waiting for it.
-    pub fn prefetch(&self, cookie: u64) {
-        if let Some(line) = self.lines.get(self.home(cookie)) {
+    /// Has the key's line brought near, without waiting for it.
+    pub fn prefetch(&self, key: u64) {
+        if let Some(line) = self.lines.get(self.home(key)) {
             prefetch(line);
         }
     }
 
-    /// The line and the place of a cookie.
-    fn place(&self, cookie: u64, is_it: impl Fn(u32) -> bool) -> Option<(usize, usize)> {
-        let mut at = self.home(cookie);
+    /// The line and the place of a key.
+    fn place(&self, key: u64, is_it: impl Fn(u32) -> bool) -> Option<(usize, usize)> {
+        let mut at = self.home(key);
         loop {
             let line = self.lines.get(at)?;
-            if let Some(place) = line.with(tag(cookie)).find(|place| is_it(line.slots[*place])) {
+            if let Some(place) = line.with(tag(key)).find(|place| is_it(line.slots[*place])) {
                 return Some((at, place));
             }
             if line.passed == 0 {
@@ -145,10 +145,10 @@ impl Index {
         }
     }
 
-    /// Where the search for a cookie begins.
-    fn home(&self, cookie: u64) -> usize {
+    /// Where the search for a key begins.
+    fn home(&self, key: u64) -> usize {
         // As a fraction of the lines; the uppermost bits are the best spread ones.
-        let fraction = spread(cookie / NEIGHBOURS) >> 32;
+        let fraction = spread(key / NEIGHBOURS) >> 32;
         usize::try_from((fraction * self.lines.len() as u64) >> 32).unwrap_or_default()
     }
 
@@ -161,10 +161,10 @@ impl Index {
 const EMPTY: u8 = 0;
 
 /// Neighbours have different ones, and none has [`EMPTY`] or what may be taken for it, see [`Line::with`].
-fn tag(cookie: u64) -> u8 {
-    let [of_neighbours, ..] = spread(cookie / NEIGHBOURS).to_le_bytes();
-    let [of_cookie, ..] = (cookie % NEIGHBOURS).to_le_bytes();
-    0x80 | (of_neighbours & 0x78) | of_cookie
+fn tag(key: u64) -> u8 {
+    let [of_neighbours, ..] = spread(key / NEIGHBOURS).to_le_bytes();
+    let [of_key, ..] = (key % NEIGHBOURS).to_le_bytes();
+    0x80 | (of_neighbours & 0x78) | of_key
 }
 
 #[cfg(test)]

@@ -101,8 +101,11 @@ impl Tracker {
         }
         for event in next {
             self.table.prefetch(event.cookie);
-            if !self.waiting.is_empty() && (may_end_another(event) || event.new_state == number::CLOSE) {
-                self.waiting.warm(&Tuple::of(event));
+            if event.new_state == number::CLOSE {
+                self.ended.prefetch(event.cookie);
+            }
+            if self.has_waiting() && (may_end_another(event) || becomes_time_wait(event)) {
+                self.waiting.prefetch(&Tuple::of(event));
             }
         }
     }

@@ -17,3 +17,13 @@ pub(super) fn prefetch<T>(value: &T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
+
+/// Entries between asking for memory and using it.
+const AHEAD: usize = 16;
+
+/// Going through a list whose entries lie two steps away: `first` is called far ahead of `index` to ask for
+/// what tells where, `second` nearer to it to ask for what lies there.
+pub(super) fn ahead<T>(list: &[T], index: usize, first: impl FnOnce(&T), second: impl FnOnce(&T)) {
+    list.get(index + 2 * AHEAD).map(first);
+    list.get(index + AHEAD).map(second);
+}

@@ -7,6 +7,7 @@ use tracer_common::{event::Waiting, state as number};
 use crate::track::{
     Tracked, Tracker,
     connection::Connection,
+    prefetch::ahead,
     reason::{self, Reason},
 };
 
@@ -36,7 +37,17 @@ impl Tracker {
                 self.turn_to_time_wait(&connection, now_ns, confirmed_ns, out);
             }
         }
-        for (cookie, confirmed_ns) in self.waiting.missing(sample.from_ns, &sample.netns, &sample.gone) {
+        let missing = self.waiting.missing(sample.from_ns, &sample.netns, &sample.gone);
+        for (index, (cookie, confirmed_ns)) in missing.iter().copied().enumerate() {
+            ahead(
+                &missing,
+                index,
+                |(cookie, _)| self.table.prefetch_index(*cookie),
+                |(cookie, _)| {
+                    self.table.prefetch(*cookie);
+                    self.ended.prefetch(*cookie);
+                },
+            );
             match self.table.get(cookie).copied() {
                 None => self.waiting.remove(cookie),
                 Some(connection) if sample.gone.contains(&connection.tuple.netns) => {

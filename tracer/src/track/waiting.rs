@@ -3,16 +3,18 @@
 
 use std::{collections::HashSet, hash::BuildHasher as _};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
 use tracer_common::{event::Waiting as Found, state as number};
 
 use crate::track::{
     connection::{Connection, Tuple},
-    cookie::hash as hash_of,
+    index::Index,
+    prefetch::{ahead, prefetch},
 };
 
 #[derive(Clone, Copy, Debug)]
 struct Wait {
+    /// [`NOBODY`] where there is none.
     cookie: u64,
     /// When it was last known to be there, as it is.
     confirmed_ns: u64,
@@ -25,23 +27,29 @@ struct Wait {
     is_orphan: bool,
 }
 
+const NOBODY: u64 = 0;
+
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    by_cookie: HashTable<Wait>,
-    /// Cookies by the tuple's hash; the tuple itself is in the connection. Tuples are chosen by
+    waits: Vec<Wait>,
+    /// Places in `waits` that are free.
+    free: Vec<u32>,
+    /// Places by cookie.
+    by_cookie: Index,
+    /// Places by the tuple's hash; the tuple itself is in the connection. Tuples are chosen by
     /// strangers, so the hash has a secret of this run. It is no cryptographic one: who could choose
     /// collisions would have to know the secret, of which nothing that is printed tells.
-    by_tuple: HashTable<(u64, u64)>,
+    by_tuple: Index,
     by_netns: HashMap<u32, usize>,
     secret: DefaultHashBuilder,
 }
 
 impl Waiting {
-    /// Brings near the part of the table in which a connection of this tuple would be, which mostly
-    /// says that there is none. See [`crate::track::Tracker::warm`].
-    pub fn warm(&self, tuple: &Tuple) {
-        self.by_tuple.find(self.secret.hash_one(tuple), |_| true);
+    /// Has those parts of the tables brought near that know of a connection with this tuple, which mostly
+    /// say that there is none. See [`crate::track::Tracker::warm`].
+    pub fn prefetch(&self, tuple: &Tuple) {
+        self.by_tuple.prefetch(self.secret.hash_one(tuple));
     }
 
     /// Adds one that has just begun to wait.
@@ -51,24 +59,39 @@ impl Waiting {
         let hash = self.secret.hash_one(connection.tuple);
         let is_orphan = connection.state == number::FIN_WAIT2;
         let wait = Wait { cookie, confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns, is_orphan };
-        self.by_cookie.insert_unique(hash_of(cookie), wait, |wait| hash_of(wait.cookie));
-        match self.by_tuple.find_mut(hash, |(of, _)| *of == hash) {
-            Some((_, before)) => *before = cookie,
-            None => _ = self.by_tuple.insert_unique(hash, (hash, cookie), |(hash, _)| *hash),
+        if self.by_cookie.is_full() {
+            self.by_cookie.grow(present(&self.waits).map(|(wait, place)| (wait.cookie, place)));
         }
+        if self.by_tuple.is_full() {
+            self.by_tuple.grow(present(&self.waits).map(|(wait, place)| (wait.hash, place)));
+        }
+        let place = if let Some(place) = self.free.pop() {
+            self.waits[place as usize] = wait;
+            place
+        } else {
+            self.waits.push(wait);
+            // More than four billion would fill more memory than there is.
+            u32::try_from(self.waits.len() - 1).unwrap_or(u32::MAX)
+        };
+        self.by_cookie.insert(cookie, place);
+        // The one that had the same tuple is found no longer by it.
+        let waits = &self.waits;
+        self.by_tuple.remove(hash, |place| waits[place as usize].hash == hash);
+        self.by_tuple.insert(hash, place);
         *self.by_netns.entry(netns).or_default() += 1;
     }
 
     /// Removes it.
     pub fn remove(&mut self, cookie: u64) {
-        let found = self.by_cookie.find_entry(hash_of(cookie), |wait| wait.cookie == cookie);
-        let Ok((Wait { hash, netns, .. }, _)) = found.map(hashbrown::hash_table::OccupiedEntry::remove)
+        let waits = &self.waits;
+        let Some(place) = self.by_cookie.remove(cookie, |place| waits[place as usize].cookie == cookie)
         else {
             return;
         };
-        if let Ok(of_tuple) = self.by_tuple.find_entry(hash, |entry| *entry == (hash, cookie)) {
-            of_tuple.remove();
-        }
+        let Wait { hash, netns, .. } = waits[place as usize];
+        self.by_tuple.remove(hash, |of_tuple| of_tuple == place);
+        self.waits[place as usize].cookie = NOBODY;
+        self.free.push(place);
         if let Some(count) = self.by_netns.get_mut(&netns) {
             *count -= 1;
             if *count == 0 {
@@ -77,19 +100,34 @@ impl Waiting {
         }
     }
 
+    fn place(&self, cookie: u64) -> Option<usize> {
+        let place = self.by_cookie.find(cookie, |place| self.waits[place as usize].cookie == cookie)?;
+        Some(place as usize)
+    }
+
     fn get(&self, cookie: u64) -> Option<&Wait> {
-        self.by_cookie.find(hash_of(cookie), |wait| wait.cookie == cookie)
+        self.place(cookie).map(|place| &self.waits[place])
     }
 
     fn get_mut(&mut self, cookie: u64) -> Option<&mut Wait> {
-        self.by_cookie.find_mut(hash_of(cookie), |wait| wait.cookie == cookie)
+        self.place(cookie).map(|place| &mut self.waits[place])
     }
 
     /// A look that began at `from_ns` has found these. Gives those that have turned from orphans in
     /// FIN_WAIT2 to TIME_WAIT since, with when each was last known to be the former.
     pub fn found(&mut self, sockets: &[Found], from_ns: u64) -> Vec<(u64, u64)> {
         let mut turned = Vec::new();
-        for Found { cookie, state } in sockets {
+        for (index, Found { cookie, state }) in sockets.iter().enumerate() {
+            ahead(
+                sockets,
+                index,
+                |found| self.by_cookie.prefetch(found.cookie),
+                |found| {
+                    if let Some(place) = self.by_cookie.guess(found.cookie) {
+                        prefetch(&self.waits[place as usize]);
+                    }
+                },
+            );
             match self.get_mut(*cookie) {
                 // What is not known, or younger than the look.
                 None => {}
@@ -111,7 +149,8 @@ impl Waiting {
             let is_unconfirmed = wait.confirmed_ns < from_ns && looked_at.contains(&wait.netns);
             is_unconfirmed || gone.contains(&wait.netns)
         };
-        self.by_cookie.iter().filter(is_missing).map(|wait| (wait.cookie, wait.confirmed_ns)).collect()
+        let waits = present(&self.waits).map(|(wait, _)| wait);
+        waits.filter(is_missing).map(|wait| (wait.cookie, wait.confirmed_ns)).collect()
     }
 
     /// An orphan has turned to TIME_WAIT, and was found so at this time; it may have been so much
@@ -138,7 +177,8 @@ impl Waiting {
     #[must_use]
     pub fn at(&self, tuple: &Tuple) -> Option<u64> {
         let hash = self.secret.hash_one(tuple);
-        self.by_tuple.find(hash, |(of, _)| *of == hash).map(|(_, cookie)| *cookie)
+        let place = self.by_tuple.find(hash, |place| self.waits[place as usize].hash == hash)?;
+        Some(self.waits[place as usize].cookie)
     }
 
     /// Whether there are none.
@@ -152,4 +192,9 @@ impl Waiting {
     pub fn netns(&self) -> HashSet<u32> {
         self.by_netns.keys().copied().collect()
     }
+}
+
+/// Those that are there, with their places.
+fn present(waits: &[Wait]) -> impl Iterator<Item = (&Wait, u32)> {
+    waits.iter().zip(0..).filter(|(wait, _)| wait.cookie != NOBODY)
 }
