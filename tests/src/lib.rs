@@ -5,6 +5,7 @@
 
 pub mod bpftrace;
 pub mod event;
+pub mod facts;
 pub mod patience;
 pub mod place;
 pub mod program;

@@ -1,31 +1,19 @@
 //! `--raw` says exactly what the tracepoint says, by the word of bpftrace.
 
-use std::collections::BTreeMap;
+use tests::{
+    bpftrace::Oracle,
+    event::Event,
+    facts::{self, Facts},
+    place::Place,
+    tracer, traffic,
+};
 
-use tests::{bpftrace::Oracle, event::Event, place::Place, tracer, traffic};
-
-/// What both have to agree on.
-fn facts(events: &[Event]) -> BTreeMap<String, usize> {
-    let mut facts = BTreeMap::new();
-    for event in events {
-        let ours = [&event.local_addr, &event.remote_addr];
-        if !ours.into_iter().flatten().any(|address| traffic::is_ours(address)) {
-            continue;
-        }
-        let fact = format!(
-            "pid {:?} {}>{} {} {:?}:{:?} {:?}:{:?}",
-            event.pid,
-            event.old_state,
-            event.new_state,
-            event.family,
-            event.local_addr,
-            event.local_port,
-            event.remote_addr,
-            event.remote_port
-        );
-        *facts.entry(fact).or_default() += 1;
-    }
-    facts
+/// What both have to agree on; the host has other traffic, too.
+fn ours(events: &[Event]) -> Facts {
+    facts::count(events.iter().filter(|event| {
+        let ends = [&event.local_addr, &event.remote_addr];
+        ends.into_iter().flatten().any(|address| traffic::is_ours(address))
+    }))
 }
 
 #[test]
@@ -36,15 +24,11 @@ fn raw_equals_bpftrace() {
         let oracle = Oracle::start();
         let tracer = tracer::start("--raw -o json");
         traffic::storm(&[&left, &right, &third], 120, seed);
-        let ours = facts(&tracer::finish(tracer));
-        let theirs = facts(&oracle.finish());
-        assert!(theirs.values().sum::<usize>() > 500, "too little happened");
-        let differences: Vec<_> = theirs
-            .iter()
-            .filter(|(fact, count)| ours.get(*fact) != Some(count))
-            .chain(ours.iter().filter(|(fact, _)| !theirs.contains_key(*fact)))
-            .collect();
+        let tracer = ours(&tracer::finish(tracer));
+        let oracle = ours(&oracle.finish());
+        assert!(oracle.values().sum::<usize>() > 500, "too little happened");
+        let differences = facts::differences(&tracer, &oracle);
         assert!(differences.is_empty(), "seed {seed}: {differences:#?}");
-        println!("seed {seed}: {} transitions, the same", theirs.values().sum::<usize>());
+        println!("seed {seed}: {} transitions, the same", oracle.values().sum::<usize>());
     }
 }

@@ -8,6 +8,7 @@ mod man;
 mod run;
 mod setup;
 mod test;
+mod vm;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -27,6 +28,8 @@ enum Verb {
     Bench(bench::Args),
     /// Count the instructions that an event takes, and compare with those that are kept
     Instructions(instructions::Args),
+    /// Run tracer on other kernels, in virtual machines
+    Vm(vm::Args),
     /// Make the man pages, from the definition of the command line
     Man(man::Args),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Ebpf(args) => ebpf::ebpf(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Instructions(args) => instructions::instructions(&args),
+        Verb::Vm(args) => vm::vm(&args),
         Verb::Man(args) => man::man(&args),
     };
     match result {

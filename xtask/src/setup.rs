@@ -36,6 +36,19 @@ pub(crate) const TESTS: &[&str] = &[
 /// For the bench: a compiler for the C programs that tracer is measured against, and bpftrace.
 pub(crate) const BENCH: &[&str] = &["clang-22", "libbpf-dev", "bpftool", "bpftrace"];
 
+/// For other kernels: machines of two architectures, a linker for the other one, and what makes and
+/// takes apart what they boot from.
+pub(crate) const VM: &[&str] = &[
+    "qemu-system-x86",
+    "qemu-system-arm",
+    "seabios",
+    "ipxe-qemu",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "cpio",
+    "kmod",
+];
+
 /// The linker's version goes with [`EBPF`]'s LLVM.
 const BPF_LINKER: &str = "0.13.0";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     bench,
     command::{cargo, is_root, output, run},
-    ebpf, instructions, root, setup,
+    ebpf, instructions, root, setup, vm,
 };
 
 /// Arguments of `test`.
@@ -48,6 +48,10 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     }
     announce("tests on the real kernel", started);
     real_kernel(args.filter.as_deref())?;
+    if args.filter.is_none() {
+        announce("other kernels", started);
+        vm::test()?;
+    }
     announce("all passed", started);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,56 @@
+//! What a virtual machine tells its host: a line of JSON for each scenario.
+
+use serde::{Deserialize, Serialize};
+
+/// How a scenario went.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Its name.
+    pub scenario: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// What was found, or why it could not be.
+    pub result: Result<Found, String>,
+}
+
+/// What a scenario found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// What runs here, and its type information, which is on the disk.
+    Kernel {
+        /// As `uname -r` prints it.
+        release: String,
+        /// Bytes of type information.
+        btf_bytes: usize,
+    },
+    /// What `tracer check` says.
+    Check {
+        /// All of it.
+        text: String,
+    },
+    /// What loading takes.
+    Load {
+        /// From the start to `tracer: ready`.
+        milliseconds: u64,
+        /// Instructions that the verifier looked at, of all programs; unknown before Linux 5.16.
+        verified: Option<u64>,
+    },
+    /// `--raw` beside the kernel's own trace.
+    Oracle {
+        /// Events that tracer told.
+        tracer: usize,
+        /// Events that the kernel traced.
+        kernel: usize,
+        /// What one has more often than the other.
+        differences: Vec<String>,
+    },
+    /// The stories of connections that are known.
+    Story {
+        /// How many were told right.
+        connections: usize,
+    },
+}
+
+/// Only lines that begin so are reports; the kernel writes on the same console.
+pub const MARK: &str = "report: ";

@@ -1,0 +1,52 @@
+//! The first process of a virtual machine: plays the scenarios on its kernel and tells the host.
+
+mod machine;
+mod oracle;
+mod scenario;
+
+use std::{
+    io::{Write as _, stdout},
+    panic::{UnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use guest::{Found, MARK, Report};
+
+/// A scenario: its name and what it does. It panics when it fails.
+type Scenario = (&'static str, fn() -> Found);
+
+const SCENARIOS: &[Scenario] = &[
+    ("kernel", scenario::kernel::play),
+    ("check", scenario::check::play),
+    ("load", scenario::load::play),
+    ("oracle", scenario::oracle::play),
+    ("story", scenario::story::play),
+];
+
+fn main() {
+    assert!(std::process::id() == 1, "this turns the machine off: it is for virtual ones, as their init");
+    tell("machine", || machine::set_up().err().map(Err));
+    for (name, play) in SCENARIOS {
+        tell(name, || Some(Ok(play())));
+    }
+    machine::off();
+}
+
+/// Tells how it went; nothing if there is nothing to tell.
+fn tell(scenario: &str, play: impl FnOnce() -> Option<Result<Found, String>> + UnwindSafe) {
+    let started = Instant::now();
+    let result = match catch_unwind(play) {
+        Ok(None) => return,
+        Ok(Some(result)) => result,
+        Err(panic) => Err(words(&*panic)),
+    };
+    let report = Report { scenario: scenario.to_owned(), seconds: started.elapsed().as_secs_f64(), result };
+    let line = serde_json::to_string(&report).expect("a report is JSON");
+    // A line of its own, whatever the kernel was writing.
+    writeln!(stdout(), "\n{MARK}{line}").expect("a console");
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+}

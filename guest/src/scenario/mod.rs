@@ -1,0 +1,7 @@
+//! What is played.
+
+pub(crate) mod check;
+pub(crate) mod kernel;
+pub(crate) mod load;
+pub(crate) mod oracle;
+pub(crate) mod story;

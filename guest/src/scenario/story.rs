@@ -1,0 +1,84 @@
+//! The story of connections of which we know everything: whose they are, who closed and why.
+
+use std::{collections::BTreeMap, net::IpAddr, process};
+
+use guest::Found;
+use tests::{
+    facts,
+    place::Place,
+    program::Program,
+    story::{self, Line, text},
+    tracer,
+    traffic::{Scenario, actor, play as go},
+};
+
+use crate::oracle::Oracle;
+
+/// What ends how, told by the one side and the other.
+const ENDS: [(Scenario, &[&str]); 5] = [
+    (Scenario::ServerCloses, &["client fin-remote CLOSE", "server fin-local TIME_WAIT"]),
+    (Scenario::Refused, &["client refused CLOSE"]),
+    (Scenario::Reset, &["client reset-local-linger CLOSE", "server reset-remote CLOSE"]),
+    (Scenario::Unread, &["client reset-remote CLOSE", "server reset-local-unread CLOSE"]),
+    (Scenario::NeverAccepted, &["client reset-remote CLOSE", "server never-accepted CLOSE"]),
+];
+
+const ADDRESSES: [&str; 2] = ["127.77.0.1", "fd77::1"];
+/// The other place's.
+const ACROSS: [&str; 2] = ["10.77.0.2", "fd77:1::2"];
+/// Connections from one process to another.
+const ASKED: usize = 3;
+
+/// Makes them, and compares.
+pub(crate) fn play() -> Found {
+    let (left, right) = Place::pair();
+    let oracle = Oracle::start();
+    let tracer = tracer::start("-o json");
+    let mut expected = BTreeMap::new();
+    let mut expect = |story: String, count| *expected.entry(story).or_default() += count;
+    for address in ADDRESSES {
+        let address: IpAddr = address.parse().expect("an address");
+        for (scenario, ends) in ENDS {
+            left.run(|| go(scenario, address));
+            for end in ends {
+                expect(format!("{end} of {} (init)", process::id()), 1);
+            }
+        }
+    }
+    for address in ACROSS {
+        let (client, server) = ask(&left, &right, address);
+        expect(format!("client fin-local TIME_WAIT of {client} (asker)"), ASKED);
+        expect(format!("server fin-remote CLOSE of {server} (answerer)"), ASKED);
+    }
+    oracle.wait_until_quiet();
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let lines = story::lines(&ended.out);
+    let mut told = BTreeMap::new();
+    for line in lines.iter().filter(|line| !line["reason"].is_null()) {
+        *told.entry(shown(line)).or_default() += 1;
+    }
+    let differences = facts::differences(&told, &expected);
+    if !differences.is_empty() {
+        // The console has room for what a report has not.
+        eprintln!("{}", ended.out);
+        panic!("not as it was: {differences:#?}");
+    }
+    Found::Story { connections: told.values().sum() }
+}
+
+/// Processes talk across; their ids.
+fn ask(from: &Place, to: &Place, address: &str) -> (u32, u32) {
+    let mut server = Program::collect(to.command(actor()).args(["answer", "answerer", address]));
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    let words = ["ask", "asker", address, server.out().trim(), &ASKED.to_string()].map(str::to_owned);
+    let client = Program::collect(from.command(actor()).args(words));
+    let pid = client.pid();
+    assert!(client.wait().status.success(), "the client failed");
+    (pid, server.pid())
+}
+
+fn shown(line: &Line) -> String {
+    let (role, reason, state) = (text(line, "role"), text(line, "reason"), text(line, "new_state"));
+    format!("{role} {reason} {state} of {} ({})", line["pid"], text(line, "comm"))
+}

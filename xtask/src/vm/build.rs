@@ -1,0 +1,75 @@
+//! Static programs for a guest, built in one go for all architectures.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    command::{cargo, output, run},
+    root,
+    vm::{apt::Apt, arch::Arch, say},
+};
+
+/// Debian's compiler: it has the standard library for arm64 as a package, of the same version.
+const RUSTC: &str = "/usr/bin/rustc";
+const COMPILER: &str = "rustc-web";
+const STANDARD_LIBRARY: &str = "libstd-rust-web-dev";
+
+const PROFILE: &str = "vm";
+
+/// What is built, and what it is called inside.
+pub(crate) const PROGRAMS: [(&str, &str); 3] =
+    [("tracer", "bin/tracer"), ("actor", "bin/actor"), ("guest", "init")];
+
+/// Builds them; the result is where cargo puts an architecture's.
+pub(crate) fn programs(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<impl Fn(Arch) -> PathBuf> {
+    let target = folder.join("build");
+    let mut build = cargo();
+    build.current_dir(root()).env("RUSTC", RUSTC);
+    // These would replace our flags.
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
+        build.env_remove(variable);
+    }
+    build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]).arg(&target);
+    build.args(["--package", "tracer", "--package", "tests", "--package", "guest", "--bins"]);
+    for arch in archs {
+        let variable =
+            |name| format!("CARGO_TARGET_{}_{name}", arch.triple().to_uppercase().replace('-', "_"));
+        let mut flags = OsString::from("-Ctarget-feature=+crt-static");
+        if *arch == Arch::Arm64 {
+            flags.push(" --sysroot=");
+            flags.push(sysroot(apt, folder, *arch)?);
+            build.env(variable("LINKER"), "aarch64-linux-gnu-gcc");
+        }
+        build.env(variable("RUSTFLAGS"), flags).args(["--target", arch.triple()]);
+    }
+    let names = archs.iter().map(|arch| arch.name()).collect::<Vec<_>>().join(" and ");
+    say(&format!("building static programs for {names}"));
+    run(&mut build)?;
+    Ok(move |arch: Arch| target.join(arch.triple()).join(PROFILE))
+}
+
+/// A place for the compiler to find another architecture's standard library in, so that nothing is
+/// written into the system's.
+fn sysroot(apt: &Apt, folder: &Path, arch: Arch) -> Result<PathBuf> {
+    let version = output(Command::new("dpkg-query").args(["-W", "-f=${Version}", COMPILER]))?;
+    let unpacked = folder.join(format!("{STANDARD_LIBRARY}-{version}"));
+    if !unpacked.exists() {
+        say(&format!("downloading Rust's standard library for {}", arch.name()));
+        let package = format!("{STANDARD_LIBRARY}:{}={version}", arch.name());
+        apt.unpack(&[package], &unpacked).context("downloading Rust's standard library")?;
+    }
+    let sysroot = folder.join("sysroot");
+    let library = sysroot.join("lib/rustlib").join(arch.triple());
+    fs::create_dir_all(sysroot.join("lib/rustlib"))?;
+    // Another compiler may have been here.
+    let _ = fs::remove_file(&library);
+    symlink(unpacked.join("usr/lib/rustlib").join(arch.triple()), library)?;
+    Ok(sysroot)
+}

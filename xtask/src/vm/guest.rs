@@ -1,0 +1,112 @@
+//! One guest, from its start to its end.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use guest::{Found, MARK, Report};
+
+use crate::vm::kernel::Kernel;
+
+/// What a guest told.
+pub(crate) struct Run {
+    pub(crate) kernel: Kernel,
+    pub(crate) reports: Vec<Report>,
+    /// Why it ended, unless it ended by itself.
+    pub(crate) trouble: Option<String>,
+    pub(crate) console: PathBuf,
+    pub(crate) took: Duration,
+}
+
+/// A guest that takes so long hangs.
+const LIMIT: Duration = Duration::from_secs(180);
+const MEMORY: &str = "1024";
+const CPUS: &str = "2";
+/// Room for a kernel's type information.
+const DISK_BYTES: u64 = 32 << 20;
+
+/// Lines of the console that tell what happened last.
+const TAIL: usize = 30;
+
+/// What it starts with: nothing slow, nothing random, and where our programs are.
+const COMMAND_LINE: &str =
+    "panic=-1 quiet mitigations=off nokaslr rdinit=/init TRACER=/bin/tracer ACTOR=/bin/actor";
+
+/// Boots it and waits for its end.
+pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path) -> Result<Run> {
+    let started = Instant::now();
+    let place = |what: &str, kind: &str| -> Result<PathBuf> {
+        fs::create_dir_all(folder.join(what))?;
+        Ok(folder.join(what).join(format!("{}.{kind}", kernel.name)))
+    };
+    let (console, disk) = (place("logs", "log")?, place("btf", "btf")?);
+    fs::File::create(&disk)?.set_len(DISK_BYTES)?;
+    let said = place("logs", "qemu")?;
+    let mut qemu = qemu(kernel, image, &console, &disk)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&said)?)
+        .spawn()
+        .context("cannot start qemu")?;
+    let trouble = loop {
+        if let Some(status) = qemu.try_wait()? {
+            break (!status.success()).then(|| format!("qemu: {status}"));
+        }
+        if started.elapsed() > LIMIT {
+            qemu.kill()?;
+            qemu.wait()?;
+            break Some(format!("it hung: killed after {} s", LIMIT.as_secs()));
+        }
+        sleep(Duration::from_millis(50));
+    };
+    let trouble = trouble.map(|trouble| trouble + "\n" + &fs::read_to_string(said).unwrap_or_default());
+    let reports = reports(&fs::read(&console).unwrap_or_default());
+    keep_types(&disk, &reports)?;
+    Ok(Run { kernel: kernel.clone(), reports, trouble, console, took: started.elapsed() })
+}
+
+fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path) -> Command {
+    let mut qemu = kernel.arch.machine();
+    // Hardware virtualisation is not there in every place that tests.
+    qemu.args(["-accel", "tcg", "-nodefaults", "-display", "none", "-no-reboot", "-m", MEMORY, "-smp", CPUS]);
+    qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    qemu.arg("-drive").arg(format!("if=virtio,format=raw,file={}", disk.display()));
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
+    qemu.arg("-append").arg(format!("console={} {COMMAND_LINE}", kernel.arch.console()));
+    qemu
+}
+
+fn reports(console: &[u8]) -> Vec<Report> {
+    let text = String::from_utf8_lossy(console);
+    let lines = text.lines().filter_map(|line| line.strip_prefix(MARK));
+    lines.filter_map(|line| serde_json::from_str(line.trim()).ok()).collect()
+}
+
+/// The disk becomes a file with the kernel's type information.
+fn keep_types(disk: &Path, reports: &[Report]) -> Result<()> {
+    let bytes = reports.iter().find_map(|report| match &report.result {
+        Ok(Found::Kernel { btf_bytes, .. }) => u64::try_from(*btf_bytes).ok(),
+        _ => None,
+    });
+    match bytes {
+        Some(bytes) => fs::File::options().write(true).open(disk)?.set_len(bytes)?,
+        None => fs::remove_file(disk)?,
+    }
+    Ok(())
+}
+
+impl Run {
+    /// The end of what it wrote.
+    pub(crate) fn tail(&self) -> String {
+        let text = fs::read(&self.console).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> =
+            text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(MARK)).collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
+}

@@ -1,0 +1,119 @@
+//! What a guest finds in its memory when it starts: our programs, some of Debian's, and modules.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use walkdir::WalkDir;
+
+use crate::vm::{apt::Apt, arch::Arch, beside, build::PROGRAMS, kernel::Kernel, say};
+
+/// Packages of the programs that scenarios call.
+const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
+/// Of all that is in them and in what they need, this.
+const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
+
+/// What scenarios need beside what is built in.
+const MODULES: [&str; 4] = ["veth", "sch_netem", "tcp_diag", "virtio_blk"];
+const LIST: &str = "modules";
+
+/// The archive with all that does not depend on the kernel.
+pub(crate) fn base(apt: &Apt, folder: &Path, arch: Arch, programs: &Path) -> Result<PathBuf> {
+    let userland = folder.join("userland").join(arch.name());
+    if !userland.exists() {
+        say(&format!("downloading {} for {}", PACKAGES.join(" and "), arch.name()));
+        apt.unpack_userland(&PACKAGES, arch, &userland).context("downloading a guest's programs")?;
+    }
+    let tree = Tree::new(folder.join("images").join(arch.name()))?;
+    for (built, inside) in PROGRAMS {
+        tree.add(&programs.join(built), inside)?;
+    }
+    for entry in WalkDir::new(&userland) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        let is_program = TOOLS.contains(&&*name)
+            && entry.path().parent().is_some_and(|it| it.ends_with("bin") || it.ends_with("sbin"));
+        let is_library =
+            name.contains(".so") && entry.path().parent().is_some_and(|it| it.ends_with(arch.libraries()));
+        // The path of the loader is in the programs.
+        let is_loader = name.starts_with("ld-linux");
+        if is_program {
+            tree.add(entry.path(), &format!("bin/{name}"))?;
+        } else if is_library || is_loader {
+            tree.add(entry.path(), &format!("lib/{name}"))?;
+        }
+    }
+    tree.link("kmod", "bin/insmod")?;
+    tree.link("lib", "lib64")?;
+    tree.archive()
+}
+
+/// The archive for a kernel: the base and its modules.
+pub(crate) fn image(folder: &Path, base: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let tree = Tree::new(folder.join("images").join(&kernel.name))?;
+    let mut list = String::new();
+    for file in kernel.files_of(&MODULES)? {
+        let inside = format!("lib/modules/{}", file.file_name().unwrap_or_default().to_string_lossy());
+        tree.add(&file, &inside)?;
+        list += &format!("/{inside}\n");
+    }
+    fs::write(tree.0.join(LIST), list)?;
+    let modules = tree.archive()?;
+    // The kernel takes archives one behind the other.
+    let whole = beside(&modules, ".initrd");
+    fs::copy(base, &whole)?;
+    fs::OpenOptions::new().append(true).open(&whole)?.write_all(&fs::read(modules)?)?;
+    Ok(whole)
+}
+
+/// A folder that becomes an archive.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new(folder: PathBuf) -> Result<Self> {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    fn add(&self, file: &Path, inside: &str) -> Result<()> {
+        let inside = self.0.join(inside);
+        fs::create_dir_all(inside.parent().unwrap_or(&self.0))?;
+        // What links point to is what counts.
+        fs::copy(file, &inside).with_context(|| format!("putting {} into a guest", file.display()))?;
+        Ok(fs::set_permissions(inside, fs::Permissions::from_mode(0o755))?)
+    }
+
+    fn link(&self, to: &str, inside: &str) -> Result<()> {
+        Ok(std::os::unix::fs::symlink(to, self.0.join(inside))?)
+    }
+
+    /// As the kernel reads it.
+    fn archive(self) -> Result<PathBuf> {
+        let archive = beside(&self.0, ".cpio");
+        let mut cpio = Command::new("cpio")
+            .current_dir(&self.0)
+            .args(["--quiet", "--create", "--format=newc", "--owner=0:0", "--null"])
+            .stdin(Stdio::piped())
+            .stdout(fs::File::create(&archive)?)
+            .spawn()
+            .context("cannot start cpio")?;
+        let mut names = cpio.stdin.take().context("cpio takes no names")?;
+        for entry in WalkDir::new(&self.0).min_depth(1) {
+            let entry = entry?;
+            names.write_all(entry.path().strip_prefix(&self.0)?.as_os_str().as_encoded_bytes())?;
+            names.write_all(&[0])?;
+        }
+        drop(names);
+        let status = cpio.wait()?;
+        if !status.success() {
+            bail!("cpio failed: {status}");
+        }
+        Ok(archive)
+    }
+}

@@ -1,0 +1,193 @@
+//! Kernels: Debian's by version, or anybody's by path.
+
+use std::{
+    cmp::Reverse,
+    fs,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::{
+    command::{output, run},
+    vm::{apt::Apt, arch::Arch, say},
+};
+
+/// A kernel to boot.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// Debian's release, or the file's name.
+    pub(crate) name: String,
+    pub(crate) arch: Arch,
+    pub(crate) image: PathBuf,
+    /// The folder in which `lib/modules` stands, and the release in there.
+    pub(crate) modules: Option<(PathBuf, String)>,
+}
+
+/// What runs when nobody says otherwise.
+pub(crate) const DEFAULT: [&str; 4] = ["5.10", "6.1", "6.12", NEWEST];
+
+/// Whatever is the newest in Debian.
+const NEWEST: &str = "newest";
+
+/// Debian's newest kernel of this version; downloaded if need be.
+pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Result<Kernel> {
+    fs::create_dir_all(folder)?;
+    let chosen = folder.join(format!("{version}-{}", arch.name()));
+    // As long as the lists are the same, so is the choice.
+    let is_valid = fs::metadata(&chosen).and_then(|file| file.modified()).ok() > apt.fetched();
+    if let Some(release) = fs::read_to_string(&chosen).ok().filter(|_| is_valid) {
+        return unpacked(folder, release, arch);
+    }
+    let mut trouble = anyhow!("Debian's suites have no linux-image-{version}.*-cloud-{}", arch.name());
+    for release in releases(apt, version, arch)? {
+        match fetch(apt, folder, &release, arch) {
+            Ok(()) => {
+                fs::write(chosen, &release)?;
+                return unpacked(folder, release, arch);
+            }
+            // An older one of the same version will do: lists name what their servers have not got any more.
+            Err(error) => {
+                say(&format!("{release} is not to be had"));
+                trouble = error;
+            }
+        }
+    }
+    Err(trouble.context(format!("no Linux {version} for {}", arch.name())))
+}
+
+fn fetch(apt: &Apt, folder: &Path, release: &str, arch: Arch) -> Result<()> {
+    let folder = folder.join(release);
+    if folder.exists() {
+        return Ok(());
+    }
+    say(&format!("downloading Linux {release}"));
+    // Since 7.2 what belongs to a kernel comes in several packages.
+    let parts = apt.search(&format!("^linux-(image|binary|modules|base)-{}$", regex_of(release)))?;
+    let parts: Vec<_> = parts.into_iter().map(|part| format!("{part}:{}", arch.name())).collect();
+    apt.unpack(&parts, &folder)
+}
+
+fn unpacked(folder: &Path, release: String, arch: Arch) -> Result<Kernel> {
+    let folder = folder.join(&release);
+    let places = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
+    let image = places.iter().map(|place| folder.join(place)).find(|place| place.exists());
+    let image = image.with_context(|| format!("no image in Debian's package of Linux {release}"))?;
+    Ok(Kernel { modules: modules(&folder, &image)?, name: release, arch, image })
+}
+
+/// Releases of this version, newest first.
+fn releases(apt: &Apt, version: &str, arch: Arch) -> Result<Vec<String>> {
+    let found = apt.search(&format!("^linux-image-[0-9].*-cloud-{}$", arch.name()))?;
+    let prefix = numbers(version);
+    let mut releases: Vec<_> =
+        found.iter().filter_map(|name| name.strip_prefix("linux-image-").map(str::to_owned)).collect();
+    // Those without three numbers are names for others.
+    releases.retain(|it| numbers(it).len() > 2 && (version == NEWEST || numbers(it).starts_with(&prefix)));
+    releases.sort_by_key(|release| Reverse(numbers(release)));
+    Ok(releases)
+}
+
+/// The numbers of a version, without the architecture's.
+fn numbers(version: &str) -> Vec<u32> {
+    let version = version.split("-cloud-").next().unwrap_or_default();
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+}
+
+/// A kernel's version as it is known: `[6, 1]`.
+pub(crate) fn version(name: &str) -> Vec<u32> {
+    let first = name.find(|c: char| c.is_ascii_digit()).unwrap_or_default();
+    numbers(&name[first..]).into_iter().take(2).collect()
+}
+
+fn regex_of(text: &str) -> String {
+    text.replace('.', "[.]").replace('+', "[+]")
+}
+
+/// A kernel of one's own. Modules are looked for in `lib/modules` beside it or one folder above, as
+/// in a package.
+pub(crate) fn of_path(image: &Path, arch: Option<Arch>) -> Result<Kernel> {
+    let image = image.canonicalize().with_context(|| format!("no kernel {}", image.display()))?;
+    let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let arch = match arch {
+        Some(arch) => arch,
+        None => arch_of(&image)?,
+    };
+    let mut modules = None;
+    for folder in image.ancestors().skip(1).take(2) {
+        modules = modules.or(self::modules(folder, &image)?);
+    }
+    Ok(Kernel { name, arch, image, modules })
+}
+
+/// The boot protocol of x86 has a mark; what has none is taken for an arm64 image.
+fn arch_of(image: &Path) -> Result<Arch> {
+    let mut mark = [0; 4];
+    let mut file = fs::File::open(image)?;
+    file.seek(SeekFrom::Start(0x202))?;
+    file.read_exact(&mut mark).with_context(|| format!("{} is no kernel", image.display()))?;
+    Ok(if mark == *b"HdrS" { Arch::Amd64 } else { Arch::Arm64 })
+}
+
+/// The modules below a folder, ready for `modprobe`.
+fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
+    let (lib, usr) = (folder.join("lib"), folder.join("usr/lib"));
+    if !lib.exists() && usr.exists() {
+        std::os::unix::fs::symlink("usr/lib", &lib)?;
+    }
+    let releases = fs::read_dir(lib.join("modules")).into_iter().flatten().flatten();
+    let names = releases.map(|release| release.file_name().to_string_lossy().into_owned());
+    // Of several only the image's own will load.
+    let names: Vec<_> = names.collect();
+    let own = names.iter().find(|name| image.to_string_lossy().ends_with(*name));
+    let Some(release) = own.or(names.first().filter(|_| names.len() == 1)).cloned() else {
+        return Ok(None);
+    };
+    if !lib.join("modules").join(&release).join("modules.dep").exists() {
+        run(Command::new("depmod").arg("-b").arg(folder).arg(&release))?;
+    }
+    Ok(Some((folder.to_owned(), release)))
+}
+
+impl Kernel {
+    /// The files of these modules and of those that they need, in the order in which they load.
+    pub(crate) fn files_of(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        let Some((folder, release)) = &self.modules else {
+            return Ok(Vec::new());
+        };
+        let mut modprobe = Command::new("modprobe");
+        modprobe.arg("-d").arg(folder).args(["-S", release, "-a", "--show-depends"]).args(names);
+        let mut files = Vec::new();
+        for line in output(&mut modprobe)?.lines() {
+            // `builtin NAME` is there anyway.
+            let Some(file) = line.strip_prefix("insmod ") else { continue };
+            let file = PathBuf::from(file.trim());
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_is_more() {
+        let releases = [
+            "6.1.0-56-cloud-amd64",
+            "6.12.117+deb13-cloud-arm64",
+            "6.12.95+deb12-cloud-amd64",
+            "6.1.0-9-cloud-amd64",
+        ];
+        assert!(numbers(releases[0]) > numbers(releases[3]));
+        assert!(numbers(releases[1]) > numbers(releases[2]));
+        assert!(numbers(releases[2]) > numbers(releases[0]));
+        assert_eq!(numbers(releases[1]), [6, 12, 117, 13]);
+        assert!(!numbers(releases[1]).starts_with(&numbers("6.1")));
+    }
+}

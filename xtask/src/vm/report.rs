@@ -1,0 +1,113 @@
+//! What the guests told, as a table.
+
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+use guest::{Found, Report};
+
+use crate::vm::{budget::Budget, guest::Run};
+
+/// The scenarios that every guest has to report.
+const SCENARIOS: [&str; 5] = ["kernel", "check", "load", "oracle", "story"];
+
+const HEADER: [&str; 9] =
+    ["kernel", "arch", "check", "events", "stories", "verified", "load ms", "time s", "result"];
+
+/// One guest, as a row.
+#[derive(Default)]
+struct Row {
+    check: String,
+    events: String,
+    stories: String,
+    verified: String,
+    load_ms: String,
+}
+
+/// The table of all guests.
+pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
+    for column in [3, 4, 5, 6, 7] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for run in runs {
+        let mut row = Row::default();
+        for report in &run.reports {
+            row.take(report);
+        }
+        let result = if failures(run, budget).is_empty() { "ok" } else { "FAILED" };
+        table.add_row([
+            run.kernel.name.clone(),
+            run.kernel.arch.name().to_owned(),
+            row.check,
+            row.events,
+            row.stories,
+            row.verified,
+            row.load_ms,
+            format!("{:.1}", run.took.as_secs_f64()),
+            result.to_owned(),
+        ]);
+    }
+    table.to_string()
+}
+
+impl Row {
+    fn take(&mut self, report: &Report) {
+        match &report.result {
+            Ok(Found::Check { text }) => self.check = checks(text),
+            Ok(Found::Load { milliseconds, verified }) => {
+                self.load_ms = milliseconds.to_string();
+                self.verified = verified.map_or_else(|| "-".to_owned(), grouped);
+            }
+            Ok(Found::Oracle { tracer, kernel, differences }) => {
+                let sign = if differences.is_empty() && tracer == kernel { "=" } else { "≠" };
+                self.events = format!("{} {sign} {}", grouped(*tracer as u64), grouped(*kernel as u64));
+            }
+            Ok(Found::Story { connections }) => self.stories = connections.to_string(),
+            Ok(Found::Kernel { .. }) | Err(_) => {}
+        }
+    }
+}
+
+/// How many points of the checklist are met, and which are not.
+fn checks(text: &str) -> String {
+    let met = text.lines().filter(|line| line.starts_with('✓')).count();
+    let missing: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("✗ ")).collect();
+    // The name of a point ends where blanks align the rest.
+    let names = missing.iter().filter_map(|line| line.split("  ").next()).collect::<Vec<_>>().join(", ");
+    let without = if names.is_empty() { String::new() } else { format!(", not {names}") };
+    format!("{met} of {}{without}", met + missing.len())
+}
+
+fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+/// What is wrong with a guest.
+pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
+    let mut failures: Vec<String> = run.trouble.iter().cloned().collect();
+    for report in &run.reports {
+        let failure = match &report.result {
+            Err(error) => Some(error.clone()),
+            Ok(Found::Oracle { tracer, kernel, differences })
+                if !differences.is_empty() || tracer != kernel =>
+            {
+                Some(format!("tracer and the kernel's trace differ:\n{}", differences.join("\n")))
+            }
+            Ok(Found::Load { verified: Some(count), .. }) => {
+                budget.judge(run.kernel.arch, &run.kernel.name, *count)
+            }
+            Ok(_) => None,
+        };
+        failures.extend(failure.map(|failure| format!("{}: {failure}", report.scenario)));
+    }
+    let told = |name: &str| run.reports.iter().any(|report| report.scenario == name);
+    let silent: Vec<_> = SCENARIOS.into_iter().filter(|name| !told(name)).collect();
+    if !silent.is_empty() {
+        let (silent, console) = (silent.join(", "), run.console.display());
+        failures.push(format!("no report of {silent}; its console, {console}, ends so:\n{}", run.tail()));
+    }
+    failures
+}
