@@ -21,13 +21,15 @@ pub enum Found {
     Kernel {
         /// As `uname -r` prints it.
         release: String,
-        /// Bytes of type information.
+        /// Bytes of type information there.
         btf_bytes: usize,
     },
     /// What `tracer check` says.
     Check {
         /// All of it.
         text: String,
+        /// Whether tracer can run here.
+        passed: bool,
     },
     /// What loading takes.
     Load {

@@ -149,6 +149,13 @@ fn finish(scenario: Scenario, mut client: TcpStream, mut server: TcpStream) {
     }
 }
 
+/// A connection of a socket with itself: both sides open at once, and close at once.
+pub fn with_itself(address: IpAddr) {
+    let socket = Socket::new(domain(address), Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(address, 0).into()).unwrap();
+    socket.connect(&socket.local_addr().unwrap()).unwrap();
+}
+
 /// Waits for the peer's FIN or RST.
 pub fn wait_for_end(stream: &mut TcpStream) {
     while let Ok(1..) = stream.read(&mut [0; 64]) {}
@@ -168,10 +175,10 @@ fn killed(address: IpAddr) {
 
 /// The program that plays other processes: built here, or what `ACTOR` names.
 pub fn actor() -> std::path::PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
     if let Some(actor) = std::env::var_os("ACTOR") {
         return actor.into();
     }
-    static BUILT: std::sync::Once = std::sync::Once::new();
     let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     BUILT.call_once(|| {
         run(std::process::Command::new(env!("CARGO"))

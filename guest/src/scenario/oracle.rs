@@ -1,7 +1,9 @@
 //! `--raw` says exactly what the tracepoint says, by the word of the kernel's trace buffer.
 
+use std::process::Command;
+
 use guest::Found;
-use tests::{facts, place::Place, tracer, traffic};
+use tests::{event, facts, place::Place, program::run, tracer, traffic};
 
 use crate::oracle::Oracle;
 
@@ -12,13 +14,24 @@ const SHOWN: usize = 20;
 /// Makes traffic inside two namespaces and between them, and compares.
 pub(crate) fn play() -> Found {
     let (left, right) = Place::pair();
+    // What crosses takes its time, as between hosts.
+    let delay = ["-n", left.name(), "qdisc", "add", "dev", "veth0", "root", "netem", "delay", "5ms"];
+    run(Command::new("tc").args(delay));
     let oracle = Oracle::start();
     let tracer = tracer::start("--raw -o json");
     traffic::storm(&[&left, &right], COUNT, 1);
+    for address in ["127.77.0.1", "fd77::1"] {
+        left.run(|| traffic::with_itself(address.parse().expect("an address")));
+    }
     oracle.wait_until_quiet();
-    let (ours, theirs) = (tracer::finish(tracer), oracle.finish());
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let (ours, theirs) = (event::parse(&ended.out), oracle.finish());
     assert!(theirs.len() > 3 * COUNT, "too little happened: {} events", theirs.len());
     let mut differences = facts::differences(&facts::count(&ours), &facts::count(&theirs));
     differences.truncate(SHOWN);
+    if tracer::receipt(&ended, "lost") > 0 {
+        differences.push(ended.err);
+    }
     Found::Oracle { tracer: ours.len(), kernel: theirs.len(), differences }
 }

@@ -104,7 +104,7 @@ Acquire::Languages "none";
 
     /// Unpacks packages, each as apt takes it: `NAME:ARCH` or `NAME:ARCH=VERSION`.
     pub(crate) fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
-        self.fetch(into, |folder| {
+        fetch(into, |folder| {
             let mut apt = self.command("apt-get");
             apt.current_dir(folder).args(["-qq", "download"]).args(packages);
             apt
@@ -113,7 +113,7 @@ Acquire::Languages "none";
 
     /// Unpacks programs with all that they need.
     pub(crate) fn unpack_userland(&self, programs: &[&str], arch: Arch, into: &Path) -> Result<()> {
-        self.fetch(into, |folder| {
+        fetch(into, |folder| {
             let mut apt = self.command("apt-get");
             apt.arg("-o").arg(format!("APT::Architecture={}", arch.name()));
             apt.arg("-o").arg(format!("Dir::Cache::archives={}", folder.display()));
@@ -122,26 +122,29 @@ Acquire::Languages "none";
             apt
         })
     }
+}
 
-    /// Fetches archives with a command that puts them into a folder, and unpacks all of them. What is
-    /// there is whole.
-    fn fetch(&self, into: &Path, command: impl Fn(&Path) -> Command) -> Result<()> {
-        let archives = beside(into, ".archives");
-        let unpacked = beside(into, ".unpacked");
-        for folder in [&archives.join("partial"), &unpacked] {
-            fs::create_dir_all(folder)?;
-        }
-        let apt = command(&archives).output().context("cannot start apt-get")?;
-        if !apt.status.success() {
-            bail!("{}", String::from_utf8_lossy(&apt.stderr).trim());
-        }
-        for entry in fs::read_dir(&archives)? {
-            let archive = entry?.path();
-            if archive.extension().is_some_and(|extension| extension == "deb") {
-                run(Command::new("dpkg-deb").arg("-x").args([&archive, &unpacked]))?;
-            }
-        }
-        fs::remove_dir_all(archives)?;
-        fs::rename(unpacked, into).with_context(|| format!("making {}", into.display()))
+/// Fetches archives with a command that puts them into a folder, and unpacks all of them. What is
+/// there is whole.
+fn fetch(into: &Path, command: impl Fn(&Path) -> Command) -> Result<()> {
+    let archives = beside(into, ".archives");
+    let unpacked = beside(into, ".unpacked");
+    for folder in [&archives.join("partial"), &unpacked] {
+        fs::create_dir_all(folder)?;
     }
+    let apt = command(&archives).output().context("cannot start apt-get")?;
+    if !apt.status.success() {
+        for folder in [&archives, &unpacked] {
+            fs::remove_dir_all(folder)?;
+        }
+        bail!("{}", String::from_utf8_lossy(&apt.stderr).trim());
+    }
+    for entry in fs::read_dir(&archives)? {
+        let archive = entry?.path();
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("-x").args([&archive, &unpacked]))?;
+        }
+    }
+    fs::remove_dir_all(archives)?;
+    fs::rename(unpacked, into).with_context(|| format!("making {}", into.display()))
 }

@@ -90,7 +90,7 @@ fn reports(console: &[u8]) -> Vec<Report> {
 /// The disk becomes a file with the kernel's type information.
 fn keep_types(disk: &Path, reports: &[Report]) -> Result<()> {
     let bytes = reports.iter().find_map(|report| match &report.result {
-        Ok(Found::Kernel { btf_bytes, .. }) => u64::try_from(*btf_bytes).ok(),
+        Ok(Found::Kernel { btf_bytes: bytes @ 1.., .. }) => u64::try_from(*bytes).ok(),
         _ => None,
     });
     match bytes {

@@ -19,7 +19,7 @@ const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
 /// What scenarios need beside what is built in.
-const MODULES: [&str; 4] = ["veth", "sch_netem", "tcp_diag", "virtio_blk"];
+const MODULES: [&str; 5] = ["veth", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
 const LIST: &str = "modules";
 
 /// The archive with all that does not depend on the kernel.
@@ -60,7 +60,7 @@ pub(crate) fn image(folder: &Path, base: &Path, kernel: &Kernel) -> Result<PathB
     for file in kernel.files_of(&MODULES)? {
         let inside = format!("lib/modules/{}", file.file_name().unwrap_or_default().to_string_lossy());
         tree.add(&file, &inside)?;
-        list += &format!("/{inside}\n");
+        list.extend(["/", &inside, "\n"]);
     }
     fs::write(tree.0.join(LIST), list)?;
     let modules = tree.archive()?;

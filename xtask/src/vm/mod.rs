@@ -148,7 +148,7 @@ fn told(runs: &[Run], budget: &Budget, args: &Args) -> Result<ExitCode> {
     for run in runs {
         if args.verbose {
             for text in run.reports.iter().filter_map(|report| match &report.result {
-                Ok(Found::Check { text }) => Some(text),
+                Ok(Found::Check { text, .. }) => Some(text),
                 _ => None,
             }) {
                 println!("\n{}:\n{text}", run.kernel.name);

@@ -54,7 +54,7 @@ pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
 impl Row {
     fn take(&mut self, report: &Report) {
         match &report.result {
-            Ok(Found::Check { text }) => self.check = checks(text),
+            Ok(Found::Check { text, .. }) => self.check = checks(text),
             Ok(Found::Load { milliseconds, verified }) => {
                 self.load_ms = milliseconds.to_string();
                 self.verified = verified.map_or_else(|| "-".to_owned(), grouped);
@@ -90,7 +90,8 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
     let mut failures: Vec<String> = run.trouble.iter().cloned().collect();
     for report in &run.reports {
         let failure = match &report.result {
-            Err(error) => Some(error.clone()),
+            Err(error) => Some(error.trim_end().to_owned()),
+            Ok(Found::Check { passed: false, text }) => Some(text.trim_end().to_owned()),
             Ok(Found::Oracle { tracer, kernel, differences })
                 if !differences.is_empty() || tracer != kernel =>
             {
