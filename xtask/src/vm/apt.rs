@@ -75,8 +75,6 @@ impl Apt {
 Dir::State::lists "lists";
 Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
-Dir::Cache::pkgcache "pkgcache.bin";
-Dir::Cache::srcpkgcache "srcpkgcache.bin";
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{folder}/sources.list.d";
 Dir::Etc::preferences "/dev/null";
@@ -84,7 +82,6 @@ Dir::Etc::preferencesparts "{folder}/preferences.d";
 APT::Architecture "amd64";
 APT::Architectures {{ "amd64"; "arm64"; }};
 APT::Sandbox::User "root";
-APT::Update::Post-Invoke-Success {{ }};
 Acquire::Languages "none";
 "#
         )
@@ -93,6 +90,11 @@ Acquire::Languages "none";
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("APT_CONFIG", self.folder.join("apt.conf"));
+        // Images for containers keep no caches, which makes each call take seconds; only what stands
+        // here comes behind their settings.
+        for cache in ["pkgcache", "srcpkgcache"] {
+            command.arg("-o").arg(format!("Dir::Cache::{cache}={cache}.bin"));
+        }
         command
     }
 

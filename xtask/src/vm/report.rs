@@ -11,6 +11,9 @@ const SCENARIOS: [&str; 5] = ["kernel", "check", "load", "oracle", "story"];
 const HEADER: [&str; 9] =
     ["kernel", "arch", "check", "events", "stories", "verified", "load ms", "time s", "result"];
 
+/// How wide the names of points are in what `tracer check` says.
+const NAME_WIDTH: usize = 24;
+
 /// One guest, as a row.
 #[derive(Default)]
 struct Row {
@@ -73,8 +76,8 @@ impl Row {
 fn checks(text: &str) -> String {
     let met = text.lines().filter(|line| line.starts_with('✓')).count();
     let missing: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("✗ ")).collect();
-    // The name of a point ends where blanks align the rest.
-    let names = missing.iter().filter_map(|line| line.split("  ").next()).collect::<Vec<_>>().join(", ");
+    let name = |line: &&str| line.chars().take(NAME_WIDTH).collect::<String>().trim_end().to_owned();
+    let names = missing.iter().map(name).collect::<Vec<_>>().join(", ");
     let without = if names.is_empty() { String::new() } else { format!(", not {names}") };
     format!("{met} of {}{without}", met + missing.len())
 }
