@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     command::{output, run},
@@ -39,14 +39,14 @@ pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Res
     // As long as the lists are the same, so is the choice.
     let is_valid = fs::metadata(&chosen).and_then(|file| file.modified()).ok() > apt.fetched();
     if let Some(release) = fs::read_to_string(&chosen).ok().filter(|_| is_valid) {
-        return unpacked(folder, release, arch);
+        return unpacked(folder, &release, arch);
     }
     let mut trouble = anyhow!("Debian's suites have no linux-image-{version}.*-cloud-{}", arch.name());
     for release in releases(apt, version, arch)? {
-        match fetch(apt, folder, &release, arch) {
-            Ok(()) => {
-                fs::write(chosen, &release)?;
-                return unpacked(folder, release, arch);
+        match fetch(apt, folder, &release, arch).and_then(|()| unpacked(folder, &release, arch)) {
+            Ok(kernel) => {
+                fs::write(chosen, release)?;
+                return Ok(kernel);
             }
             // An older one of the same version will do: lists name what their servers have not got any more.
             Err(error) => {
@@ -70,12 +70,16 @@ fn fetch(apt: &Apt, folder: &Path, release: &str, arch: Arch) -> Result<()> {
     apt.unpack(&parts, &folder)
 }
 
-fn unpacked(folder: &Path, release: String, arch: Arch) -> Result<Kernel> {
-    let folder = folder.join(&release);
+fn unpacked(folder: &Path, release: &str, arch: Arch) -> Result<Kernel> {
+    let folder = folder.join(release);
     let places = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
     let image = places.iter().map(|place| folder.join(place)).find(|place| place.exists());
     let image = image.with_context(|| format!("no image in Debian's package of Linux {release}"))?;
-    Ok(Kernel { modules: modules(&folder, &image)?, name: release, arch, image })
+    let modules = modules(&folder, &image)?;
+    if modules.is_none() {
+        bail!("Debian's suites have no modules for Linux {release} any more");
+    }
+    Ok(Kernel { name: release.to_owned(), arch, image, modules })
 }
 
 /// Releases of this version, newest first.
