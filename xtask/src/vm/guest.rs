@@ -72,8 +72,21 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path) -> Result<Run> 
 
 fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path) -> Command {
     let mut qemu = kernel.arch.machine();
-    // Hardware virtualisation is not there in every place that tests.
-    qemu.args(["-accel", "tcg", "-nodefaults", "-display", "none", "-no-reboot", "-m", MEMORY, "-smp", CPUS]);
+    // Hardware virtualisation is not there in every place that tests. One thread for both processors:
+    // with one for each a guest now and then waits for ever for the other's interrupt, and there
+    // are as many guests as processors anyway.
+    qemu.args([
+        "-accel",
+        "tcg,thread=single",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-m",
+        MEMORY,
+        "-smp",
+        CPUS,
+    ]);
     qemu.arg("-serial").arg(format!("file:{}", console.display()));
     qemu.arg("-drive").arg(format!("if=virtio,format=raw,file={}", disk.display()));
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
