@@ -25,13 +25,53 @@ pub mod flag {
     /// No segment was ever sent on this socket (`segs_out` is 0): a connect that failed before its
     /// SYN.
     pub const UNSENT: u16 = 1 << 7;
+    /// No full socket: nothing is told but time, CPU, ends, namespace, state, and the cookie if there
+    /// is one.
+    pub const BARE: u16 = 1 << 8;
+}
+
+/// What a record tells of: [`Event::kind`]. What is no transition has both states the same.
+pub mod kind {
+    /// A transition, or the sighting of a socket that is there.
+    pub const TRANSITION: u8 = 0;
+    /// An RST was sent; [`super::Event::detail`] is its reason.
+    pub const RESET_SENT: u8 = 1;
+    /// An RST has arrived.
+    pub const RESET_RECEIVED: u8 = 2;
+    /// A segment was sent again.
+    pub const RETRANSMIT: u8 = 3;
+    /// A SYN-ACK was sent again.
+    pub const RETRANSMIT_SYNACK: u8 = 4;
+    /// A process has accepted the connection; the record's is it.
+    pub const ACCEPTED: u8 = 5;
+    /// A timewait socket is in TIME_WAIT, perhaps after FIN_WAIT2.
+    pub const TIME_WAIT: u8 = 6;
+    /// A timewait socket goes; [`super::Event::detail`] is one of [`super::gone`].
+    pub const TIME_WAIT_GONE: u8 = 7;
+    /// A half-open connection begins.
+    pub const REQUEST: u8 = 8;
+    /// It goes without having become a connection; [`super::Event::detail`] is one of [`super::gone`].
+    pub const REQUEST_GONE: u8 = 9;
+    /// The last of them.
+    pub const LAST: u8 = REQUEST_GONE;
+}
+
+/// Why a half-open connection or a timewait socket goes.
+pub mod gone {
+    /// An RST has come, or something else that ends it.
+    pub const DROPPED: u8 = 0;
+    /// Its time is over.
+    pub const TIMEOUT: u8 = 1;
+    /// Its listener has closed.
+    pub const LISTENER_GONE: u8 = 2;
 }
 
 /// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 
 /// One state transition with the facts that stood in the socket at that moment; or, with both
-/// states the same, the sighting of a socket that is there.
+/// states the same, the sighting of a socket that is there, or something else that happened to it
+/// ([`kind`]).
 ///
 /// All numbers are in host byte order. A fact that the running kernel does not offer is 0; which
 /// ones those are is constant for a kernel and known from the member offsets
@@ -95,9 +135,14 @@ pub struct Event {
     pub new_state: u8,
     /// `sk_shutdown`: 1 the receiving side is shut, 2 the sending side.
     pub shutdown: u8,
-    /// Zero; room for what comes next.
-    pub reserved: u16,
+    /// One of [`kind`].
+    pub kind: u8,
+    /// Of an RST that was sent: its `enum sk_rst_reason`, or [`REASON_UNTOLD`].
+    pub detail: u8,
 }
+
+/// [`Event::detail`] where the kernel gives no reason (it does since 6.10), or a number beyond.
+pub const REASON_UNTOLD: u8 = u8::MAX;
 
 /// What an event takes up in the ring buffer: the record's header (`BPF_RINGBUF_HDR_SZ`) and itself.
 pub const RECORD_SIZE: u64 = 8 + size_of::<Event>() as u64;
@@ -128,7 +173,7 @@ pub const AF_INET6: u8 = 10;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub enum Counter {
-    /// Events for which their CPU's ring buffer had no room.
+    /// Transitions, and what proves some, for which their CPU's ring buffer had no room.
     Lost,
     /// Events that a filter kept out of the ring buffer, or out of what is folded.
     Filtered,
@@ -139,7 +184,9 @@ pub enum Counter {
     Evicted,
     /// Counts by port for which the table had no room.
     NoRoom,
+    /// Resets and retransmissions for which the ring buffer had no room.
+    LostIncidents,
 }
 
 /// How many [`Counter`]s there are.
-pub const COUNTERS: u32 = 5;
+pub const COUNTERS: u32 = 6;

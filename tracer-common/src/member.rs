@@ -120,12 +120,28 @@ members! {
     SndUna = "tcp_sock" "snd_una" 4 optional;
     /// What a timewait socket waits in: TIME_WAIT, or FIN_WAIT2.
     TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
+    /// A request's listener.
+    Listener = "sock" "__sk_common.skc_listener" 8 optional;
+    /// A cookie; 0 if nobody has asked for it yet.
+    Cookie = "sock" "__sk_common.skc_cookie.counter" 8 optional;
+    /// The socket that a request has become.
+    RequestSocket = "request_sock" "sk" 8 optional;
     /// A file's inode.
     FileInode = "file" "f_inode" 8 faster;
     /// What kind of file it is.
     InodeMode = "inode" "i_mode" 2 faster;
     /// Of a socket's file, the socket.
     FilePrivate = "file" "private_data" 8 faster;
+    /// Where a segment's buffer begins.
+    SegmentHead = "sk_buff" "head" 8 optional;
+    /// Its IP header, from there.
+    SegmentNetwork = "sk_buff" "network_header" 2 optional;
+    /// Its TCP header, from there.
+    SegmentTransport = "sk_buff" "transport_header" 2 optional;
+    /// The device that it came through.
+    SegmentDevice = "sk_buff" "dev" 8 optional;
+    /// The device's network namespace.
+    DeviceNet = "net_device" "nd_net.net" 8 optional;
     /// The sock of a socket.
     SocketSock = "socket" "sk" 8 optional;
     /// Process id.

@@ -1,8 +1,8 @@
 //! Reading the kernel's memory, at offsets that user space found in the kernel's BTF.
 
-use core::{arch::asm, mem::MaybeUninit};
+use core::{arch::asm, ffi::c_void, mem::MaybeUninit};
 
-use aya_ebpf::{Global, helpers::generated as helpers};
+use aya_ebpf::{EbpfContext, Global, helpers::generated as helpers};
 use tracer_common::{
     helper::{HELPERS as NAMES, Helper},
     member::{ABSENT, COUNT, Member, SOCK_FLAGS, SockFlag},
@@ -89,4 +89,22 @@ pub(crate) fn copy<T: Copy>(address: *const u8) -> Option<T> {
         let result = helpers::bpf_probe_read_kernel(value.as_mut_ptr().cast(), size, address.cast());
         (result == 0).then(|| value.assume_init())
     }
+}
+
+/// An argument of the hook, or what follows them. For a program that has to choose one of several: the
+/// compiler would choose the place first and load then, which the verifier refuses.
+#[inline(always)]
+pub fn argument<const N: usize>(context: &impl EbpfContext) -> *const c_void {
+    let argument: *const c_void;
+    // SAFETY: a load from the context, which the verifier checks.
+    unsafe {
+        asm!(
+            "{argument} = *(u64 *)({context} + {at})",
+            argument = lateout(reg) argument,
+            context = in(reg) context.as_ptr(),
+            at = const N * size_of::<u64>(),
+            options(readonly, nostack)
+        );
+    }
+    argument
 }

@@ -9,6 +9,8 @@
 #[cfg(feature = "hook")]
 pub mod hook;
 pub mod kernel;
+pub mod request;
+pub mod segment;
 pub mod sock;
 pub mod task;
 pub mod time_wait;

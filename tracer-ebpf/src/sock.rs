@@ -229,7 +229,7 @@ impl Sock {
 
 /// An IPv6 address as its words, which the verifier checks one by one.
 #[inline(always)]
-pub(crate) fn address(base: *const u8, member: Member) -> [u32; 4] {
+fn address(base: *const u8, member: Member) -> [u32; 4] {
     let offset = offset(member);
     if offset == ABSENT {
         return [0; 4];
@@ -238,6 +238,24 @@ pub(crate) fn address(base: *const u8, member: Member) -> [u32; 4] {
     unsafe {
         let words = base.add(offset as usize).cast::<u32>();
         [words.read(), words.add(1).read(), words.add(2).read(), words.add(3).read()]
+    }
+}
+
+/// The ends where all kinds of sockets have them: those without an `inet_sport`, too.
+#[inline(always)]
+pub(crate) fn common_ends(socket: *const u8) -> Ends {
+    let family = load!(socket, Family as u16) as u8;
+    let (local_addr, remote_addr) = if family == AF_INET {
+        (mapped(load!(socket, BoundV4 as u32)), mapped(load!(socket, RemoteV4 as u32)))
+    } else {
+        (address(socket, Member::LocalV6), address(socket, Member::RemoteV6))
+    };
+    Ends {
+        local_addr,
+        remote_addr,
+        local_port: load!(socket, Num as u16),
+        remote_port: u16::from_be(load!(socket, RemotePort as u16)),
+        family,
     }
 }
 

@@ -1,12 +1,10 @@
 //! Timewait sockets.
 
-use aya_ebpf::helpers::generated as helpers;
-use tracer_common::{event::AF_INET, member::Member};
-
 use crate::{
     kernel::{follow, load},
-    sock::{Ends, address, identity, mapped},
+    sock::{Ends, common_ends, identity},
 };
+use aya_ebpf::helpers::generated as helpers;
 
 /// A socket that is no full one any more: the kernel keeps only what TIME_WAIT needs.
 #[derive(Clone, Copy)]
@@ -44,18 +42,6 @@ impl TimeWait {
 
     #[inline(always)]
     pub fn ends(self) -> Ends {
-        let family = load!(self.socket, Family as u16) as u8;
-        let (local_addr, remote_addr) = if family == AF_INET {
-            (mapped(load!(self.socket, BoundV4 as u32)), mapped(load!(self.socket, RemoteV4 as u32)))
-        } else {
-            (address(self.socket, Member::LocalV6), address(self.socket, Member::RemoteV6))
-        };
-        Ends {
-            local_addr,
-            remote_addr,
-            local_port: load!(self.socket, Num as u16),
-            remote_port: u16::from_be(load!(self.socket, RemotePort as u16)),
-            family,
-        }
+        common_ends(self.socket)
     }
 }

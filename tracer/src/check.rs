@@ -20,7 +20,9 @@ use crate::{
         HOOK,
         error::Error,
         load::{self, Options},
-        namespaces, preflight,
+        namespaces,
+        optional::Hooks,
+        preflight,
         rings::Rings,
     },
     write::write_whole,
@@ -36,13 +38,15 @@ struct Check {
 /// Prints the checklist; fails if the tracer cannot run.
 #[must_use]
 pub fn check(args: &CheckArgs) -> ExitCode {
+    let (program, hooks) = program(args);
     let checks = [
         Check { name: "kernel", result: kernel() },
         Check { name: "types (BTF)", result: types(args.btf.as_deref()) },
         Check { name: "hook", result: hook(args.btf.as_deref()) },
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
-        Check { name: "program and ring buffers", result: program(args) },
+        Check { name: "program and ring buffers", result: program },
+        Check { name: "other hooks", result: Ok(hooks) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
     ];
     let colour = use_colour(args.color);
@@ -103,22 +107,29 @@ fn lockdown() -> Result<String, String> {
     Ok("none that forbids reading kernel memory".to_owned())
 }
 
-/// Loads and attaches for a moment: the only proof there is.
-fn program(args: &CheckArgs) -> Result<String, String> {
+/// Loads and attaches for a moment: the only proof there is. Says, too, what became of the hooks that
+/// can be done without.
+fn program(args: &CheckArgs) -> (Result<String, String>, String) {
     let buffer = BufferSize::default();
     let options = Options {
         buffer,
         filter: Filter::default(),
         asks_for_sockets: true,
+        hooks: Hooks::Auto,
         debug: false,
         btf: args.btf.clone(),
     };
-    match load::load(&options).map(Rings::map) {
-        Ok(Ok(())) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
-        Ok(Err(error)) => Err(format!("{error}: if memory is short, give a smaller --buffer")),
-        Err(Error::Preflight(_)) => Err("not tried, see above".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    let attached = match load::load(&options) {
+        Ok(attached) => attached,
+        Err(Error::Preflight(_)) => return (Err("not tried, see above".to_owned()), "not tried".to_owned()),
+        Err(error) => return (Err(error.to_string()), "not tried".to_owned()),
+    };
+    let hooks = attached.hooks.to_string();
+    let program = match Rings::map(attached) {
+        Ok(()) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
+        Err(error) => Err(format!("{error}: if memory is short, give a smaller --buffer")),
+    };
+    (program, hooks)
 }
 
 /// Sockets of namespaces that cannot be entered are not lost, only their timewait sockets and the

@@ -2,7 +2,7 @@
 
 use tracer_common::{
     Event,
-    event::{AF_INET, AF_INET6},
+    event::{AF_INET, AF_INET6, kind},
 };
 use zerocopy::FromBytes as _;
 
@@ -15,6 +15,9 @@ pub enum Malformed {
     /// An address family that TCP does not run on.
     #[error("unknown address family {0}")]
     Family(u8),
+    /// A kind that this version does not know.
+    #[error("unknown kind {0}")]
+    Kind(u8),
     /// No cookie: the kernel gives every socket that is asked for it one.
     #[error("a socket without a cookie")]
     Nobody,
@@ -24,7 +27,9 @@ pub enum Malformed {
 pub fn decode(bytes: &[u8]) -> Result<&Event, Malformed> {
     let event = Event::ref_from_bytes(bytes).map_err(|_| Malformed::Size(bytes.len()))?;
     match event.family {
-        AF_INET | AF_INET6 if event.cookie == 0 => Err(Malformed::Nobody),
+        AF_INET | AF_INET6 if event.kind > kind::LAST => Err(Malformed::Kind(event.kind)),
+        // An RST may answer to what belongs to no socket.
+        AF_INET | AF_INET6 if event.cookie == 0 && event.kind != kind::RESET_SENT => Err(Malformed::Nobody),
         AF_INET | AF_INET6 => Ok(event),
         other => Err(Malformed::Family(other)),
     }
@@ -50,7 +55,12 @@ mod tests {
         assert_eq!(decode(event.as_bytes()), Err(Malformed::Family(0)));
         event.family = AF_INET;
         assert_eq!(decode(event.as_bytes()), Err(Malformed::Nobody));
-        event.cookie = 1;
+        event.kind = kind::RESET_SENT;
         assert_eq!(decode(event.as_bytes()), Ok(&event));
+        event.cookie = 1;
+        event.kind = kind::TRANSITION;
+        assert_eq!(decode(event.as_bytes()), Ok(&event));
+        event.kind = kind::LAST + 1;
+        assert_eq!(decode(event.as_bytes()), Err(Malformed::Kind(kind::LAST + 1)));
     }
 }

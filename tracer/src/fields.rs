@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use tracer_common::{
-    event::{COMM_LEN, flag},
+    event::{COMM_LEN, flag, kind},
     member::Member::{
         self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, MaxAckBacklog, Net,
         NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans, WriteSeq,
@@ -30,8 +30,10 @@ pub enum Value<'a> {
     Uint(u64),
     /// Yes or no.
     Bool(bool),
-    /// One of our own words.
-    Word(&'static str),
+    /// A word: ours, or one that the kernel has for something.
+    Word(&'a str),
+    /// An RST: which way it went, and why it was sent. For text.
+    Reset(&'static str, Option<&'a str>),
     /// A process's name, zero-padded: any bytes.
     Name([u8; COMM_LEN]),
     /// An error without a name of ours.
@@ -77,12 +79,16 @@ impl Shown {
     pub const LIFE_TEXT: Self = Self(1 << 4);
     /// In the JSON and CSV of `life`.
     pub const LIFE_DATA: Self = Self(1 << 5);
+    /// In the log's JSON and CSV, where not every line is a transition.
+    pub const INCIDENT_DATA: Self = Self(1 << 6);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
     const DATA: Self = Self(0b10_1010);
 
-    const fn and(self, other: Self) -> Self {
+    /// There, and there too.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -157,6 +163,9 @@ pub static FIELDS: &[Field] = &[
     Field { key: "time", title: "TIME", width: 12, layout: Clock, shown: LOG.and(RAW), needs: &[],
         help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.event.time_ns) },
+    Field { key: "event", title: "EVENT", width: 17, layout: Left, shown: S::INCIDENT_DATA, needs: &[],
+        help: "what the line tells of: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
+        value: event },
     Field { key: "start", title: "START", width: 12, layout: Clock, shown: S::LIFE_DATA, needs: &[],
         help: "when the connection began; none if it is older than the tracer",
         value: |row| connection(row, |c| c.born_ns().map(|ns| time(row, ns))) },
@@ -165,10 +174,10 @@ pub static FIELDS: &[Field] = &[
         value: |row| time(row, row.event.time_ns) },
     Field { key: "cookie", title: "COOKIE", width: 8, layout: Right, shown: STORY_DATA, needs: &[],
         help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk:",
-        value: |row| Value::Uint(row.event.cookie) },
+        value: |row| known(row.event.cookie) },
     Field { key: "netns", title: "NETNS", width: 10, layout: Right, shown: STORY_DATA, needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace",
-        value: |row| Value::Uint(u64::from(row.event.netns)) },
+        value: |row| known(u64::from(row.event.netns)) },
     Field { key: "cpu", title: "CPU", width: 3, layout: Right, shown: RAW, needs: &[],
         help: "CPU that the event happened on",
         value: |row| unless_sampled(row, || Value::Uint(u64::from(row.event.cpu))) },
@@ -182,11 +191,11 @@ pub static FIELDS: &[Field] = &[
         help: "name of that process; text cuts it to 10 columns",
         value: |row| row.task.map_or(Value::Null, |task| Value::Name(task.comm)) },
     Field { key: "owner", title: "OWNER", width: 8, layout: Left, shown: STORY_DATA, needs: &[],
-        help: "how the process is known: own (it was working on the socket), listener (the socket came out of its listener), snapshot (it was found holding it)",
+        help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), listener (the socket came out of its listener), snapshot (it was found holding it)",
         value: |row| connection(row, |c| c.owner.source.name().map(Value::Word)) },
     Field { key: "uid", title: "UID", width: 5, layout: Right, shown: STORY_DATA, needs: &[],
         help: "user id of the socket",
-        value: |row| Value::Uint(u64::from(row.event.uid)) },
+        value: |row| if row.event.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.event.uid)) } },
     Field { key: "cgroup", title: "CGROUP", width: 6, layout: Right, shown: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
         help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy",
         value: |row| known(row.event.cgroup) },
@@ -247,6 +256,9 @@ pub static FIELDS: &[Field] = &[
     Field { key: "retransmits", title: "RETR", width: 4, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
         help: "segments retransmitted so far",
         value: |row| connected(row, u64::from(row.event.retransmits)) },
+    Field { key: "retransmitted", title: "RETRANS", width: 12, layout: Clock, shown: STORY_DATA, needs: &[],
+        help: "when a segment was last retransmitted; none if the hook is not there",
+        value: |row| connection(row, |c| (c.retransmitted_ns > 0).then(|| time(row, c.retransmitted_ns))) },
     Field { key: "handshake_us", title: "SHAKE_US", width: 8, layout: Right, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK",
         value: |row| connection(row, |c| (c.handshake_us > 0).then(|| Value::Uint(u64::from(c.handshake_us)))) },
@@ -282,6 +294,12 @@ pub static FIELDS: &[Field] = &[
     Field { key: "reason", title: "REASON", width: 18, layout: Left, shown: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "why the connection ended for its processes; only on the transition that ends it",
         value: |row| story(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
+    Field { key: "reset", title: "RESET", width: 8, layout: Left, shown: STORY_DATA, needs: &[],
+        help: "which way the connection's last RST went: sent or received; none if there was none before, or the hook is not there",
+        value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
+    Field { key: "reset_reason", title: "RESET REASON", width: 18, layout: Left, shown: STORY_DATA, needs: &[],
+        help: "why the kernel sent it (enum sk_rst_reason, in Linux since 6.10)",
+        value: |row| connection(row, |c| row.names.why(c.reset_reason).map(Value::Word)) },
     Field { key: "reuse", title: "REUSE", width: 5, layout: Left, shown: S::LOG_DATA, needs: &[],
         help: "whether these addresses and ports went from a connection in TIME_WAIT to a new one here",
         value: |row| story(row, |s| Some(Value::Bool(s.is_reuse))) },
@@ -317,14 +335,14 @@ fn port<'a>(port: Option<u16>) -> Value<'a> {
     port.map_or(Value::Null, |port| Value::Uint(u64::from(port)))
 }
 
-/// A counter that only a socket with a peer has.
+/// A counter that only a full socket with a peer has.
 fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
-    row.remote.map_or(Value::Null, |_| Value::Uint(count))
+    if row.remote.is_none() || row.event.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(count) }
 }
 
 /// What only a full socket has.
 fn unless_sampled<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value<'a> {
-    if row.event.flags & flag::TIME_WAIT != 0 { Value::Null } else { value() }
+    if row.event.flags & (flag::TIME_WAIT | flag::BARE) != 0 { Value::Null } else { value() }
 }
 
 fn sent(row: &Row<'_>) -> u64 {
@@ -333,7 +351,7 @@ fn sent(row: &Row<'_>) -> u64 {
 }
 
 fn received(row: &Row<'_>) -> u64 {
-    Counters::of(row.event).received()
+    Counters::of(row.event).received
 }
 
 fn lasted<'a>(row: &Row<'a>) -> Value<'a> {
@@ -349,7 +367,25 @@ fn lasted<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
-fn became<'a>(row: &Row<'_>) -> Value<'a> {
+fn event<'a>(row: &Row<'_>) -> Value<'a> {
+    let is_stuck = row.story.is_some_and(|story| story.stuck_ns.is_some());
+    Value::Word(match row.event.kind {
+        kind::TRANSITION if is_stuck => "stuck",
+        kind::TRANSITION => "transition",
+        kind::RETRANSMIT => "retransmit",
+        kind::RETRANSMIT_SYNACK => "retransmit-synack",
+        _ => "reset",
+    })
+}
+
+fn became<'a>(row: &Row<'a>) -> Value<'a> {
+    match row.event.kind {
+        kind::TRANSITION => {}
+        kind::RETRANSMIT => return Value::Word("retransmit"),
+        kind::RETRANSMIT_SYNACK => return Value::Word("retransmit SYN-ACK"),
+        kind::RESET_RECEIVED => return Value::Reset("reset received", None),
+        _ => return Value::Reset("reset sent", row.names.why(row.event.detail)),
+    }
     match row.story {
         Some(story) if story.stuck_ns.is_some() => Value::Stuck(row.new),
         story => Value::Became(row.new, story.and_then(|story| story.reason)),

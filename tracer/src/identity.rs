@@ -3,7 +3,7 @@
 //! the other.
 
 use hashbrown::{HashMap, hash_map::Entry};
-use tracer_common::{Event, state};
+use tracer_common::{Event, event::kind, state};
 
 use crate::track::is_birth;
 
@@ -45,6 +45,11 @@ impl Identity {
     /// Puts the number in the place of the address of each of these events, which come in order.
     pub fn events(&mut self, events: &mut [Event]) {
         for event in events {
+            if event.kind != kind::TRANSITION {
+                // It begins nothing; and some have no socket.
+                event.cookie = self.number_known(event.cookie);
+                continue;
+            }
             let address = event.cookie;
             event.cookie = self.number(event);
             if event.new_state == state::CLOSE {
@@ -63,8 +68,12 @@ impl Identity {
     /// The same for sockets that were found by looking, of which some may not be known yet: those get 0.
     pub fn known(&self, sightings: &mut [Event]) {
         for event in sightings {
-            event.cookie = self.by_address.get(&event.cookie).map_or(0, |known| known.number);
+            event.cookie = self.number_known(event.cookie);
         }
+    }
+
+    fn number_known(&self, address: u64) -> u64 {
+        self.by_address.get(&address).map_or(0, |known| known.number)
     }
 
     fn number(&mut self, event: &Event) -> u64 {

@@ -1,6 +1,7 @@
 //! The steps that an event takes from the kernel to the screen, one direction, each a module:
 //! `source -> decode -> order -> track -> select -> view -> write`.
 
+pub mod birth;
 pub mod buffer;
 pub mod cgroups;
 pub mod check;
@@ -26,6 +27,7 @@ pub mod order;
 pub mod palette;
 pub mod pipeline;
 pub mod receipt;
+pub mod reset;
 pub mod row;
 pub mod run;
 pub mod say;

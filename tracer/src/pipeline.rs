@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tracer_common::{Event, helper::Helper};
 
 use crate::{
+    birth::Births,
     clock::{Clock, monotonic_ns},
     config::{Config, Wanted},
     error::Error,
@@ -37,6 +38,8 @@ const WRITTEN_AT_ONCE: usize = 1 << 20;
 /// The stages, and the buffers between them.
 pub struct Pipeline {
     rings: Rings,
+    /// Not with `--raw`, which shows what the tracepoint says.
+    births: Option<Births>,
     /// Where the kernel does not tell who is who.
     identity: Option<Identity>,
     show: Show,
@@ -66,11 +69,12 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Builds the stages around what is attached. Needs a tokio runtime around it.
-    pub fn new(attached: Attached, survey: Option<Survey>, mut config: Config) -> Result<Self, Error> {
+    pub fn new(mut attached: Attached, survey: Option<Survey>, mut config: Config) -> Result<Self, Error> {
         let absent = attached.layout.absent();
         let has_cookies = attached.layout.has(Helper::SocketCookie);
         // Nothing else ties a timewait socket to the connection that it comes from.
         config.follows_waiting &= has_cookies;
+        let names = std::mem::take(&mut attached.reset_names);
         let comparison = Comparison::new(&config.kernel.filter);
         let mut follow =
             survey.map(|survey| Follow::new(survey, config.takes_snapshot, config.follows_waiting));
@@ -80,10 +84,11 @@ impl Pipeline {
             follow.refresh();
         }
         Ok(Self {
+            births: (!matches!(config.wanted, Wanted::Raw(_))).then(Births::default),
             identity: (!has_cookies).then(Identity::default),
             follow,
             limit: config.count,
-            show: Show::new(config, &absent),
+            show: Show::new(config, &absent, names, attached.hooks.tells_of_timewait()),
             rings: Rings::new(attached)?,
             output: Output::new().map_err(Error::system("taking standard output"))?,
             clock: Clock::new(),
@@ -239,6 +244,9 @@ impl Pipeline {
         self.notice_losses();
         self.clock.follow();
         self.read += self.batch.len() as u64;
+        if let Some(births) = &mut self.births {
+            births.complete(&mut self.batch);
+        }
         if let Some(identity) = &mut self.identity {
             identity.events(&mut self.batch);
         }
@@ -328,14 +336,19 @@ impl Pipeline {
     /// What it amounted to.
     pub fn receipt(&mut self) -> Receipt {
         let in_kernel = self.rings.filtered();
+        let dropped = self.births.as_ref().map_or(0, Births::dropped);
         let mut receipt = Receipt {
-            seen: self.read + in_kernel.unwrap_or_default() + self.unread + self.past_limit,
+            seen: self.read - self.show.incidents().seen
+                + in_kernel.unwrap_or_default()
+                + self.unread
+                + self.past_limit,
             shown: if self.show.has_lines() { self.output.written() } else { self.show.shown() },
-            filtered: in_kernel.map(|in_kernel| in_kernel + self.show.filtered()),
+            filtered: in_kernel.map(|in_kernel| in_kernel + self.show.filtered() + dropped),
             beyond: self.show.beyond() + self.past_limit,
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: self.rings.losses(),
             sampled: self.show.sampled(),
+            incidents: self.show.incidents().shown,
             forgotten: self.show.given_up(),
             connections: None,
             kernel: None,

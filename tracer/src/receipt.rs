@@ -22,6 +22,8 @@ pub struct Receipt {
     pub shown: u64,
     /// Of the lines made, those that tell of no event but of a look at the sockets.
     pub sampled: u64,
+    /// Of the lines made, those that tell of resets and retransmissions.
+    pub incidents: u64,
     /// Kept back by filters, in the kernel and here; `None` if the kernel's count cannot be read.
     pub filtered: Option<u64>,
     /// Lost.
@@ -70,7 +72,7 @@ impl Receipt {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
-        self.losses.total() == Some(0) && !contradicted
+        self.losses.total() == Some(0) && self.losses.incidents == Some(0) && !contradicted
     }
 }
 
@@ -95,16 +97,18 @@ pub(crate) fn push_notes(out: &mut impl fmt::Write, notes: &[(Option<u64>, &str)
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Losses { no_room, recursion, malformed } = self.losses;
+        let Losses { no_room, recursion, incidents, malformed } = self.losses;
         let (filtered, lost) = (known(self.filtered), known(self.losses.total()));
         write!(f, "seen {}, shown {}, filtered {filtered}, lost {lost}", self.seen, self.shown)?;
         let notes = [
             (no_room, "found the buffer full: try a larger --buffer"),
             (recursion, "happened while the kernel program was busy on the same CPU"),
+            (incidents, "resets or retransmissions were lost"),
             (Some(malformed), "could not be read"),
             (Some(self.beyond), "came after the last line asked for"),
             (Some(self.unwritten), "were not taken by standard output"),
-            (Some(self.sampled), "tell what was found by looking, and not by an event"),
+            (Some(self.sampled), "tell what was found by looking or by other hooks, and not by an event"),
+            (Some(self.incidents), "tell of resets and retransmissions"),
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
         push_notes(f, &notes)?;

@@ -10,7 +10,13 @@ use tracer_common::{
     event::{AF_INET, COMM_LEN, flag},
 };
 
-use crate::{clock::Clock, escape::name, state::State, track::Tracked};
+use crate::{
+    clock::Clock,
+    escape::name,
+    reset::{NO_NAMES, Names},
+    state::State,
+    track::Tracked,
+};
 
 /// An address family as users see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +97,8 @@ pub struct Row<'a> {
     pub story: Option<&'a Tracked>,
     /// To translate times with.
     pub clock: &'a Clock,
+    /// To name why an RST was sent with.
+    pub names: &'a Names,
     /// State before.
     pub old: State,
     /// State after.
@@ -138,6 +146,7 @@ impl<'a> Row<'a> {
             event,
             story: None,
             clock,
+            names: &NO_NAMES,
             old: State::from_kernel(event.old_state),
             new: State::from_kernel(event.new_state),
             family: if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 },

@@ -16,12 +16,13 @@ use crate::{
     say::{self, say},
     source::kernel::{
         load::{self, Attached},
+        optional::Report,
         preflight::{self, Version},
         privileges,
         survey::Survey,
     },
     stop::{Signals, Stop},
-    view::{Ending, top::console::Console},
+    view::{Ending, log::Incidents, top::console::Console},
 };
 
 /// Events were lost, or the kernel counted something else, and `--strict` was given.
@@ -41,6 +42,10 @@ pub fn run(mut config: Config) -> Result<ExitCode, Error> {
     let (runtime, signals) = listening()?;
     let mut attached = load::load(&config.kernel)?;
     log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), config.kernel.buffer);
+    log::info!("other hooks: {}", attached.hooks);
+    if let Wanted::Log(_, incidents, _) = &config.wanted {
+        tell_missing(*incidents, &attached.hooks);
+    }
     let survey = start_survey(&mut attached)?;
     privileges::drop_all_but(kept())?;
     // Only now: threads inherit capabilities.
@@ -98,6 +103,21 @@ pub(crate) fn kept() -> &'static [Capability] {
 /// Going into namespaces takes CAP_SYS_ADMIN; seeing those of other users' processes CAP_SYS_PTRACE.
 const FOR_NAMESPACES: &[Capability] =
     &[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_BPF, Capability::CAP_PERFMON];
+
+/// What was asked for and will not come.
+fn tell_missing(incidents: Incidents, hooks: &Report) {
+    for (hook, why) in &hooks.left_out {
+        match hook {
+            hook if hook.ends_with("reset") && incidents.resets => {
+                say(format_args!("--resets without the hook {hook}: {why}"));
+            }
+            hook if hook.contains("retransmit") && incidents.retransmits => {
+                say(format_args!("--retransmits without the hook {hook}: {why}"));
+            }
+            _ => {}
+        }
+    }
+}
 
 fn start_survey(attached: &mut Attached) -> Result<Option<Survey>, Error> {
     let sockets = attached.sockets.take();

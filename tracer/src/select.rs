@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use tracer_common::{Event, state};
+use tracer_common::{Event, event::kind, state};
 
 use crate::{
     filter::{Filter, Verdict, chosen::Chosen, story::StoryFilter},
@@ -60,6 +60,13 @@ impl Select {
         if self.is_open {
             return show(tracked);
         }
+        if tracked.event.kind != kind::TRANSITION {
+            // It waits for nothing: filters on lines choose transitions, and not this.
+            if self.holds(&tracked.connection) {
+                show(tracked);
+            }
+            return;
+        }
         let cookie = tracked.event.cookie;
         let verdict = self.judge(tracked);
         if verdict == Verdict::Undecided {
@@ -89,6 +96,7 @@ impl Select {
     /// known. It and the connection's beginning are filtered.
     pub fn refuses(&mut self, event: &Event) -> bool {
         let refuses = event.old_state == state::SYN_SENT
+            && event.kind == kind::TRANSITION
             && self.chosen.judge.as_ref().is_some_and(|judge| judge.judge(event) == Verdict::Fail);
         if refuses {
             let beginning = self.waiting.remove(&event.cookie).map_or(0, |waiting| waiting.len() as u64);

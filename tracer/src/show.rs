@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use tracer_common::{Event, member::Member};
+use tracer_common::{Event, event::kind, member::Member};
 
 use crate::{
     clock::Clock,
     config::{Config, Wanted},
     format::Format,
+    reset::Names,
     row::Row,
     select::Select,
     source::kernel::survey::Census,
@@ -20,7 +21,17 @@ pub struct Show {
     teller: Teller,
     shown: u64,
     sampled: u64,
+    incidents: Incidents,
     beyond: u64,
+}
+
+/// What is reported and no transition.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Incidents {
+    /// Taken.
+    pub seen: u64,
+    /// Lines made of them.
+    pub shown: u64,
 }
 
 enum Teller {
@@ -66,25 +77,28 @@ struct Story {
 }
 
 impl Show {
-    /// As the configuration says, on a kernel that does not tell `absent`.
+    /// As the configuration says, on a kernel that does not tell `absent` and has these names of why it
+    /// sends an RST.
     #[must_use]
-    pub fn new(config: Config, absent: &[Member]) -> Self {
+    pub fn new(config: Config, absent: &[Member], names: Names, is_told_of_waiting: bool) -> Self {
         let view: Box<dyn View> = match config.wanted {
             Wanted::Raw(plan) => return Self::of(Teller::Raw(plan.format(absent))),
-            Wanted::Log(plan, watch) => Box::new(Log::new(plan.format(absent), watch)),
-            Wanted::Life(plan) => Box::new(Life::new(plan.format(absent))),
+            Wanted::Log(plan, incidents, watch) => {
+                Box::new(Log::new(plan.format(absent), incidents, names, watch))
+            }
+            Wanted::Life(plan) => Box::new(Life::new(plan.format(absent), names)),
             Wanted::Summary(options) => Box::new(Summary::new(&options)),
             Wanted::Top(options) => Box::new(Top::new(options)),
         };
         Self::of(Teller::Story(Box::new(Story {
-            tracker: Tracker::new(config.follows_waiting),
+            tracker: Tracker::new(config.follows_waiting).told_of_waiting(is_told_of_waiting),
             select: Select::new(&config.kernel.filter, config.story),
             view,
         })))
     }
 
     fn of(teller: Teller) -> Self {
-        Self { teller, shown: 0, sampled: 0, beyond: 0 }
+        Self { teller, shown: 0, sampled: 0, incidents: Incidents::default(), beyond: 0 }
     }
 
     /// What comes before the first line.
@@ -101,26 +115,37 @@ impl Show {
         match &mut self.teller {
             Teller::Raw(format) => {
                 for event in events {
-                    if counter.next() {
+                    if event.kind != kind::TRANSITION {
+                        self.incidents.seen += 1;
+                    } else if counter.next() {
                         format.line(&Row::raw(event, clock), out);
                     }
                 }
             }
             Teller::Story(story) => {
                 let Story { tracker, select, view } = &mut **story;
-                let mut show = showing(&mut **view, &mut counter, clock, out);
                 for [group, next, after] in with_next(events) {
                     tracker.warm(next, after);
                     for event in group {
+                        self.incidents.seen += u64::from(event.kind != kind::TRANSITION);
                         if select.refuses(event) {
                             tracker.disown(event.cookie);
                             continue;
                         }
-                        tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
+                        let before = counter.shown;
+                        {
+                            let mut show = showing(&mut **view, &mut counter, clock, out);
+                            tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
+                        }
+                        // Transitions of which the tracepoint does not tell.
+                        if event.kind >= kind::ACCEPTED {
+                            self.sampled += counter.shown - before;
+                        }
                     }
                 }
             }
         }
+        self.incidents.shown += counter.incidents;
         self.count(&counter)
     }
 
@@ -223,6 +248,12 @@ impl Show {
         self.sampled
     }
 
+    /// What was no transition.
+    #[must_use]
+    pub fn incidents(&self) -> Incidents {
+        self.incidents
+    }
+
     /// What would have been lines past the limit.
     #[must_use]
     pub fn beyond(&self) -> u64 {
@@ -265,6 +296,7 @@ fn showing<'a>(
 ) -> impl FnMut(&Tracked) + 'a {
     move |tracked| {
         if view.shows(tracked) && counter.next() {
+            counter.incidents += u64::from(tracked.event.kind != kind::TRANSITION);
             view.show(tracked, clock, out);
         }
     }
@@ -274,12 +306,14 @@ fn showing<'a>(
 struct Counter {
     shown: u64,
     beyond: u64,
+    /// Of those shown, the ones that are no transitions.
+    incidents: u64,
     limit: Option<u64>,
 }
 
 impl Counter {
     fn new(shown: u64, limit: Option<u64>) -> Self {
-        Self { shown, beyond: 0, limit }
+        Self { shown, beyond: 0, incidents: 0, limit }
     }
 
     /// Whether there may be another line.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tracer::track::{Sample, Tracked, Tracker, connection::Tuple};
 use tracer_common::{
     Event,
-    event::{AF_INET, Waiting},
+    event::{AF_INET, Waiting, flag, kind},
     state,
 };
 use zerocopy::FromZeros as _;
@@ -36,9 +36,16 @@ fn any_event() -> impl Strategy<Value = Event> {
             prop_oneof![Just(0_u16), Just(104), Just(110), Just(103), any::<u16>()],
         ),
         (0_u32..3, 0_u32..2, any::<u32>(), any::<u32>()),
+        // Mostly transitions.
+        (prop_oneof![4 => Just(0_u8), 1 => 1..=kind::LAST], any::<u8>(), any::<bool>()),
     )
         .prop_map(
-            |((cookie, time_ns, old, new), (local, remote, flags, error), (pid, netns, recv, srtt))| {
+            |(
+                (cookie, time_ns, old, new),
+                (local, remote, flags, error),
+                (pid, netns, recv, srtt),
+                (kind, detail, is_bare),
+            )| {
                 let mut event = Event::new_zeroed();
                 event.cookie = cookie;
                 event.time_ns = time_ns;
@@ -53,6 +60,12 @@ fn any_event() -> impl Strategy<Value = Event> {
                 event.recv_queue = recv;
                 event.srtt_us = srtt;
                 event.family = AF_INET;
+                event.kind = kind;
+                event.detail = detail;
+                if kind != kind::TRANSITION {
+                    event.new_state = event.old_state;
+                    event.flags |= if is_bare { flag::BARE } else { 0 };
+                }
                 event
             },
         )
@@ -81,7 +94,8 @@ const LIVES: [&[(u8, u8)]; 4] = [
 fn any_life() -> impl Strategy<Value = Vec<Event>> {
     (any_event(), 0..LIVES.len(), 1_u64..1000).prop_map(|(first, life, pace)| {
         let mut events = Vec::new();
-        let mut event = Event { error: 0, ..first };
+        let flags = first.flags & !flag::BARE;
+        let mut event = Event { error: 0, kind: kind::TRANSITION, flags, ..first };
         for (old_state, new_state) in LIVES[life] {
             event.old_state = *old_state;
             event.new_state = *new_state;
@@ -138,8 +152,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_impossible_is_told(steps in any_stream(), follows in any::<bool>()) {
-        let mut tracker = Tracker::new(follows);
+    fn nothing_impossible_is_told(
+        steps in any_stream(),
+        follows in any::<bool>(),
+        is_told in any::<bool>(),
+    ) {
+        let mut tracker = Tracker::new(follows).told_of_waiting(is_told);
         let mut ends: HashMap<u64, usize> = HashMap::new();
         let mut told: Vec<Tracked> = Vec::new();
         for step in steps {
@@ -150,7 +168,10 @@ proptest! {
                     if is_birth(&event) {
                         ends.remove(&event.cookie);
                     }
+                    let before = tracker.len();
                     tracker.event(&event, &mut tell);
+                    let begins = matches!(event.kind, kind::TRANSITION | kind::REQUEST);
+                    prop_assert!(begins || tracker.len() <= before, "begun by {event:?}");
                 }
                 Step::Sighted(sightings) => {
                     // A sighting's states are the same by definition.

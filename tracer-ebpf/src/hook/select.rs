@@ -8,7 +8,10 @@ use aya_ebpf::{
 };
 use tracer_common::filter::{Active, EITHER, LOCAL, PORTS, family, selects};
 
-use crate::{hook::netns::netns, sock::Sock};
+use crate::{
+    hook::netns::netns,
+    sock::{Ends, Sock},
+};
 
 #[unsafe(no_mangle)]
 static ACTIVE: Global<Active> = Global::new(Active {
@@ -68,10 +71,11 @@ impl Filters {
     /// Whether the kind of address passes.
     #[inline(always)]
     pub fn family(&self, sock: Sock) -> bool {
-        if self.0.families == family::ANY {
-            return true;
-        }
-        let ends = sock.ends();
+        self.0.families == family::ANY || self.family_of(&sock.ends())
+    }
+
+    #[inline(always)]
+    fn family_of(&self, ends: &Ends) -> bool {
         let of = family::of(ends.family, is_mapped(&ends.local_addr), is_mapped(&ends.remote_addr));
         self.0.families & of != 0
     }
@@ -79,10 +83,11 @@ impl Filters {
     /// Whether the addresses pass.
     #[inline(always)]
     pub fn addrs(&self, sock: Sock) -> bool {
-        if self.0.addrs == 0 {
-            return true;
-        }
-        let ends = sock.ends();
+        self.0.addrs == 0 || self.addrs_of(&sock.ends())
+    }
+
+    #[inline(always)]
+    fn addrs_of(&self, ends: &Ends) -> bool {
         let remote = if ends.has_peer() { addr_marks(ends.remote_addr) } else { 0 };
         selects(self.0.addrs, addr_marks(ends.local_addr), remote)
     }
@@ -91,6 +96,25 @@ impl Filters {
     #[inline(always)]
     pub fn ports(&self, sock: Sock) -> bool {
         self.ports_with(sock, |marks| port_marks(marks, sock.local_port()))
+    }
+
+    /// Whether a connection passes that has both its ports, and perhaps no full socket.
+    #[inline(always)]
+    pub fn ends(&self, ends: &Ends, netns: u32) -> bool {
+        let Active { ports, addrs, families, netns: netns_listed, .. } = self.0;
+        // SAFETY: as in `netns`.
+        (netns_listed == 0 || unsafe { NETNS.get(netns) }.is_some())
+            && (families == family::ANY || self.family_of(ends))
+            && (addrs == 0 || self.addrs_of(ends))
+            && (ports == 0 || self.ports_of(ends))
+    }
+
+    #[inline(always)]
+    fn ports_of(&self, ends: &Ends) -> bool {
+        let Some(marks) = PORT_MARKS.get(0) else {
+            return true;
+        };
+        selects(self.0.ports, port_marks(marks, ends.local_port), port_marks(marks, ends.remote_port))
     }
 
     /// Whether the ports pass before the local one is chosen; `None` if that will decide.

@@ -95,7 +95,9 @@ fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
         let known = found.filter(|entry| entry.word.state() == old_state);
         tally.stay(old_state, known.map(|entry| entry.word.elapsed_ns(now_ns)));
     }
-    if new_state != CLOSE && new_state != TIME_WAIT {
+    if old_state == LISTEN && new_state == SYN_RECV && sock.remote_port() == 0 {
+        // Older kernels give a child its own cookie only after this: it still has its listener's.
+    } else if new_state != CLOSE && new_state != TIME_WAIT {
         set.enter(found, cookie, Word::new(now_ns, new_state, role), now_ns);
     } else if let Some(entry) = found {
         entry.free();

@@ -8,6 +8,8 @@ pub struct Stage {
     pub is_unbound: bool,
     /// It leaves SYN_SENT.
     pub leaves_syn_sent: bool,
+    /// It has no peer yet: older kernels give a child its own only after they have set its state.
+    pub is_unfilled: bool,
     /// It is none, but a listener.
     pub is_listener: bool,
 }
@@ -17,8 +19,8 @@ pub fn selects(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
     if !filters.netns(sock) {
         return false;
     }
-    if filters.for_stories() && stage.is_listener {
-        // Its owner will be its connections' first.
+    if filters.for_stories() && (stage.is_listener || stage.is_unfilled) {
+        // Its owner will be its connections' first; what it is, its next event tells.
         return true;
     }
     ports(filters, sock, stage) && filters.family(sock) && filters.addrs(sock)

@@ -149,7 +149,7 @@ impl Way {
             merge: Merge::new(RINGS),
             order: Order::default(),
             batch: Vec::new(),
-            show: Show::new(config(words), &[]),
+            show: Show::new(config(words), &[], tracer::reset::Names::default(), false),
             clock: Clock::fixed(BEGIN_NS, 1_700_000_000_000_000_000),
             out: Vec::new(),
         }

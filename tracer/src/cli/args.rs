@@ -8,6 +8,7 @@ use crate::{
     buffer, duration,
     filter::{addrs::Cidrs, netns::Netns, ports::Ports, story::transition},
     format::{Kind, text::TimeFormat},
+    source::kernel::optional::Hooks,
     state::State,
     stuck::Limit,
     track::reason::Reason,
@@ -112,6 +113,9 @@ pub struct CaptureArgs {
     /// Buffer between kernel and tracer, shared out among CPUs, rounded up to a power of two [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub buffer: Option<buffer::Request>,
+    /// Kernel hooks beside the one on state transitions: those that the kernel offers, or none
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    pub hooks: Hooks,
     /// Do not look for the sockets that exist already: their owners stay unknown
     #[arg(long)]
     pub no_snapshot: bool,

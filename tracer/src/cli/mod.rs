@@ -24,6 +24,7 @@ Examples:
   tracer -o json --duration 60s        a minute of it, for machines
   tracer --raw --columns time,comm,old_state,new_state
                                        exactly what the tracepoint said
+  tracer --resets --retransmits        a line more for each of them, with why RSTs are sent
   tracer --stuck CLOSE_WAIT=60s        a line more for each that hangs, while it hangs
   tracer --only-stuck --exit-on-stuck  waits for the first that hangs
   tracer life --reason reset-remote    connections that the peer reset
@@ -105,6 +106,13 @@ pub struct LogArgs {
     /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
     #[arg(long, help_heading = "Output", conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "stuck"])]
     pub raw: bool,
+    /// A line more for each RST that is sent, with the kernel's reason, or received; also those that answer
+    /// to what belongs to no socket
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["raw", "only_stuck"])]
+    pub resets: bool,
+    /// A line more for each segment that is retransmitted
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["raw", "only_stuck"])]
+    pub retransmits: bool,
     /// Stuck connections.
     #[command(flatten)]
     pub stuck: StuckArgs,
@@ -163,7 +171,7 @@ pub struct ReportArgs {
     pub rows: u16,
     /// Count in the kernel, and let no event leave it: transitions and times, and with --by port
     /// services; what becomes of sockets in TIME_WAIT is not followed
-    #[arg(long, conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "buffer", "no_snapshot", "receipt"])]
+    #[arg(long, conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "buffer", "hooks", "no_snapshot", "receipt"])]
     pub in_kernel: bool,
     /// Format of the reports
     #[arg(short, long, value_enum, default_value_t = ReportKind::Text, value_name = "FORMAT")]

@@ -26,10 +26,10 @@ use crate::{
     },
     format::Plan,
     say::say,
-    source::kernel::{fold, load::Options},
+    source::kernel::{fold, load::Options, optional::Hooks},
     stuck::Limits,
     view::{
-        log::Watch,
+        log::{Incidents, Watch},
         summary::{self, By, text::WITH_BARS},
         top::{self, model::Words},
     },
@@ -52,6 +52,9 @@ pub enum Error {
     /// What only user space knows.
     #[error("in the kernel only ports are counted: --by port, or no --by; or leave --in-kernel away")]
     NotInKernel,
+    /// What tells of them is left out.
+    #[error("--resets and --retransmits come from hooks that --hooks minimal leaves out")]
+    NoHooks,
     /// Top has no lines for them.
     #[error("top shows connections, and no transitions: choose a state, or use `tracer log`")]
     NoTransitions,
@@ -78,8 +81,8 @@ pub enum Error {
 pub enum Wanted {
     /// A line per hit.
     Raw(Plan),
-    /// A line per transition; perhaps for connections that are stuck, too.
-    Log(Plan, Option<Watch>),
+    /// A line per transition; perhaps for what else happens, and for connections that are stuck, too.
+    Log(Plan, Incidents, Option<Watch>),
     /// A line per connection.
     Life(Plan),
     /// Tables.
@@ -112,12 +115,18 @@ pub struct Config {
 
 /// What `tracer log` has to do.
 pub fn log(args: LogArgs) -> Result<Config, Error> {
-    let LogArgs { filter, output, raw, stuck, only_stuck, exit_on_stuck, capture } = args;
+    let LogArgs { filter, output, raw, resets, retransmits, stuck, only_stuck, exit_on_stuck, capture } =
+        args;
+    let incidents = Incidents { resets, retransmits };
+    if incidents.any() && capture.hooks == Hooks::Minimal {
+        return Err(Error::NoHooks);
+    }
     let wanted = if raw {
         Wanted::Raw(plan((Shown::RAW_TEXT, Shown::RAW_DATA), true, &output)?)
     } else {
-        let plan = plan((Shown::LOG_TEXT, Shown::LOG_DATA), false, &output)?;
-        Wanted::Log(plan, watch(&stuck, only_stuck, exit_on_stuck))
+        let data = if incidents.any() { Shown::LOG_DATA.and(Shown::INCIDENT_DATA) } else { Shown::LOG_DATA };
+        let plan = plan((Shown::LOG_TEXT, data), false, &output)?;
+        Wanted::Log(plan, incidents, watch(&stuck, only_stuck, exit_on_stuck))
     };
     config(wanted, filter, capture, output.count)
 }
@@ -208,6 +217,7 @@ fn config(
             buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
             filter: resolve_filter(filter, tells_stories)?,
             asks_for_sockets: tells_stories,
+            hooks: if tells_stories { capture.hooks } else { Hooks::Minimal },
             debug: capture.verbose >= 2,
             btf: capture.btf,
         },

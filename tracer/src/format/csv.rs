@@ -9,7 +9,7 @@ use crate::{
     format::{
         Column, Format,
         line::{Line, ROOM},
-        push_errno, push_state,
+        push_errno, push_reset, push_state,
         second::Seconds,
     },
     row::Row,
@@ -64,6 +64,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             })
         }
         Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Name(comm) => push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),

@@ -13,7 +13,7 @@ use crate::{
     format::{
         Column, Format,
         line::{Line, ROOM},
-        push_errno, push_state,
+        push_errno, push_reset, push_state,
         second::Seconds,
     },
     row::Row,
@@ -89,6 +89,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
 fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
         Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),

@@ -96,6 +96,15 @@ fn push_state(line: Line<'_>, state: State) -> Line<'_> {
     }
 }
 
+/// An RST, and why it was sent: `reset sent (no-socket)`.
+fn push_reset<'a>(line: Line<'a>, way: &str, why: Option<&str>) -> Line<'a> {
+    let line = line.push_all(way.as_bytes());
+    match why {
+        Some(why) => line.push_all(b" (").push_all(why.as_bytes()).push(b')'),
+        None => line,
+    }
+}
+
 /// An error that has no name here.
 fn push_errno(line: Line<'_>, errno: u16) -> Line<'_> {
     push_uint(line.push(b'E'), u64::from(errno))

@@ -12,7 +12,7 @@ use crate::{
     format::{
         Column, Format,
         line::{Line, ROOM},
-        push_errno, push_state,
+        push_errno, push_reset, push_state,
         second::Seconds,
     },
     lasted::{lasted_len, push_about, push_lasted},
@@ -183,6 +183,7 @@ fn push_value<'a>(
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Name(comm) => return push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
@@ -271,7 +272,7 @@ fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, layout: Lay
 fn colour(value: &Value<'_>) -> anstyle::Style {
     match value {
         Value::State(state) | Value::Became(state, _) => palette::of(*state),
-        Value::Stuck(_) => palette::STUCK,
+        Value::Stuck(_) | Value::Reset(..) => palette::STUCK,
         _ => anstyle::Style::new(),
     }
 }

@@ -2,9 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 
-use tracer_common::{Event, event::flag, state as number};
+use tracer_common::{
+    Event,
+    event::{REASON_UNTOLD, flag, kind},
+    state as number,
+};
 
-use crate::{state::State, track::owner::Owner};
+use crate::{reset::Reset, state::State, track::owner::Owner};
 
 /// Which part a socket plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,8 +109,8 @@ impl Tuple {
 pub struct Counters {
     /// Bytes acknowledged.
     pub bytes_acked: u64,
-    /// Bytes received.
-    pub bytes_received: u64,
+    /// Bytes of data received in order: the kernel counts the peer's FIN as a byte more.
+    pub received: u64,
     /// Smoothed round-trip time in microseconds.
     pub srtt_us: u32,
     /// Retransmitted segments.
@@ -115,8 +119,6 @@ pub struct Counters {
     pub recv_queue: u32,
     /// Bytes written and not acknowledged yet; the accept queue's limit.
     pub send_queue: u32,
-    /// The peer's FIN is among the bytes received.
-    pub has_fin: bool,
 }
 
 impl Counters {
@@ -125,12 +127,11 @@ impl Counters {
     pub fn of(event: &Event) -> Self {
         Self {
             bytes_acked: event.bytes_acked,
-            bytes_received: event.bytes_received,
+            received: event.bytes_received.saturating_sub(u64::from(event.flags & flag::DONE != 0)),
             srtt_us: event.srtt_us,
             retransmits: event.retransmits,
             recv_queue: event.recv_queue,
             send_queue: event.send_queue,
-            has_fin: event.flags & flag::DONE != 0,
         }
     }
 }
@@ -148,12 +149,6 @@ impl Counters {
         let others = u64::from(role == Role::Client) + u64::from(fin_is_acked);
         self.bytes_acked.saturating_sub(others)
     }
-
-    /// Bytes of data received in order: the kernel counts the peer's FIN as a byte.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.bytes_received.saturating_sub(u64::from(self.has_fin))
-    }
 }
 
 /// A socket's story so far. There may be a million of them.
@@ -167,6 +162,8 @@ pub struct Connection {
     seen_ns: u64,
     /// When it was last heard of.
     pub last_ns: u64,
+    /// When it last sent a segment again; 0 if that was not seen.
+    pub retransmitted_ns: u64,
     /// Its cgroup.
     pub cgroup: u64,
     /// What its socket counted when it was last heard of.
@@ -201,6 +198,10 @@ pub struct Connection {
     pub is_ended: bool,
     /// The state in which it was told to be stuck; 0 if it was not.
     pub told_stuck: u8,
+    /// Which way its last RST went.
+    pub reset: Reset,
+    /// Why it was sent: see [`crate::reset::Names`].
+    pub reset_reason: u8,
 }
 
 // With its share of the table's index a record has to stay below 250 bytes.
@@ -214,6 +215,7 @@ impl Default for Connection {
             is_since_known: false,
             seen_ns: 0,
             last_ns: 0,
+            retransmitted_ns: 0,
             cgroup: 0,
             counters: Counters::default(),
             spent_ns: [0; LIVED_STATES.len()],
@@ -230,6 +232,8 @@ impl Default for Connection {
             is_waiting: false,
             is_ended: false,
             told_stuck: 0,
+            reset: Reset::None,
+            reset_reason: REASON_UNTOLD,
         }
     }
 }
@@ -263,6 +267,13 @@ impl Connection {
         self.uid = event.uid;
         self.cgroup = event.cgroup;
         self.counters = Counters::of(event);
+    }
+
+    /// It began as `before`.
+    pub(super) fn begin_with(&mut self, before: &Self) {
+        self.seen_ns = before.seen_ns;
+        self.is_born = before.is_born;
+        self.retransmitted_ns = before.retransmitted_ns;
     }
 
     /// When it was born, if that was seen.
@@ -354,7 +365,7 @@ impl Connection {
             cookie: self.cookie,
             cgroup: self.cgroup,
             bytes_acked: self.counters.bytes_acked,
-            bytes_received: self.counters.bytes_received,
+            bytes_received: self.counters.received,
             local_addr: self.tuple.local_addr,
             remote_addr: self.tuple.remote_addr,
             comm: self.owner.comm,
@@ -370,12 +381,13 @@ impl Connection {
             cpu: 0,
             local_port: self.tuple.local_port,
             remote_port: self.tuple.remote_port,
-            flags: flag::TIME_WAIT | flag::DEAD | if self.counters.has_fin { flag::DONE } else { 0 },
+            flags: flag::TIME_WAIT | flag::DEAD,
             family: self.family,
             old_state,
             new_state,
             shutdown: 3,
-            reserved: 0,
+            kind: kind::TRANSITION,
+            detail: 0,
         }
     }
 }

@@ -4,6 +4,8 @@ mod census;
 pub mod connection;
 pub mod cookie;
 mod facts;
+mod hooked;
+mod incident;
 pub mod index;
 pub mod listeners;
 pub mod owner;
@@ -20,7 +22,7 @@ pub use sample::Sample;
 
 use std::collections::HashSet;
 
-use tracer_common::{Event, state as number};
+use tracer_common::{Event, event::kind, state as number};
 
 use crate::track::{
     connection::{Connection, Role, Tuple},
@@ -57,6 +59,22 @@ pub struct Tracked {
     pub stuck_ns: Option<u64>,
 }
 
+impl Tracked {
+    /// Nothing but what happened, and whose connection it is.
+    fn plain(event: Event, connection: Connection) -> Self {
+        Self {
+            event,
+            connection,
+            state_ns: None,
+            error_ns: 0,
+            reason: None,
+            is_reuse: false,
+            is_silent: false,
+            stuck_ns: None,
+        }
+    }
+}
+
 /// Events whose records are brought near together.
 const GROUP: usize = 16;
 
@@ -83,6 +101,10 @@ pub struct Tracker {
     hole_ns: u64,
     /// Whether timewait sockets are followed to their end.
     follows_waiting: bool,
+    /// Whether hooks tell of it. Looks remain, for what hooks miss.
+    is_told_of_waiting: bool,
+    /// When the last look began.
+    looked_ns: u64,
 }
 
 impl Tracker {
@@ -90,6 +112,12 @@ impl Tracker {
     #[must_use]
     pub fn new(follows_waiting: bool) -> Self {
         Self { follows_waiting, ..Self::default() }
+    }
+
+    /// Whether events tell of timewait sockets, too.
+    #[must_use]
+    pub fn told_of_waiting(self, is_told_of_waiting: bool) -> Self {
+        Self { is_told_of_waiting, ..self }
     }
 
     /// Brings the records of the next events near, all at once: with a million connections each lies
@@ -110,8 +138,12 @@ impl Tracker {
         }
     }
 
-    /// Takes an event; hands out its transition, and those that it proves.
+    /// Takes an event; hands out its transition, and those that it proves. What is no transition is
+    /// handed out as it is.
     pub fn event(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+        if event.kind != kind::TRANSITION {
+            return self.hooked(event, out);
+        }
         self.tally.count(event);
         let Some(mut connection) = self.take_up(event) else {
             // Ended before, and not born again: a record of the past.
@@ -138,16 +170,7 @@ impl Tracker {
         connection.last_ns = event.time_ns;
         connection.state = event.new_state;
 
-        let mut tracked = Tracked {
-            event: *event,
-            connection,
-            state_ns,
-            error_ns: 0,
-            reason: None,
-            is_reuse,
-            is_silent: false,
-            stuck_ns: None,
-        };
+        let mut tracked = Tracked { state_ns, is_reuse, ..Tracked::plain(*event, connection) };
         self.conclude(&mut tracked, out);
     }
 
@@ -212,6 +235,7 @@ impl Tracker {
             if role == Role::Server {
                 let owner = self.listeners.owner_of(&connection.tuple);
                 connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+                self.was_half_open(&mut connection, event.time_ns);
             }
             // A socket that is used again; or one that was found waiting before its birth was told.
             if self.table.get(event.cookie).is_some_and(|before| before.is_waiting) {

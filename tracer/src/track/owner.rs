@@ -15,6 +15,8 @@ pub enum Source {
     Listener,
     /// The process was found holding it.
     Snapshot,
+    /// The process has accepted it.
+    Accept,
     /// The process was working on it at the moment of an event.
     Own,
 }
@@ -27,6 +29,7 @@ impl Source {
             Self::Unknown => None,
             Self::Listener => Some("listener"),
             Self::Snapshot => Some("snapshot"),
+            Self::Accept => Some("accept"),
             Self::Own => Some("own"),
         }
     }

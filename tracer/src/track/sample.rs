@@ -33,11 +33,17 @@ impl Tracker {
     pub fn sample(&mut self, sample: &Sample, out: &mut impl FnMut(&Tracked)) {
         let now_ns = sample.told_ns.max(sample.from_ns);
         for (cookie, confirmed_ns) in self.waiting.found(&sample.sockets, sample.from_ns) {
-            if let Some(connection) = self.table.get(cookie).copied() {
+            // A look may meet a socket twice.
+            let orphan = self.table.get(cookie).filter(|known| known.state == number::FIN_WAIT2);
+            if let Some(connection) = orphan.copied() {
                 self.turn_to_time_wait(&connection, now_ns, confirmed_ns, out);
             }
         }
-        let missing = self.waiting.missing(sample.from_ns, &sample.netns, &sample.gone);
+        // Where hooks tell, what is not found may have been told of and not been read yet: only what two
+        // looks have not found has been missed.
+        let last_ns = std::mem::replace(&mut self.looked_ns, sample.from_ns);
+        let missing_ns = if self.is_told_of_waiting { last_ns } else { sample.from_ns };
+        let missing = self.waiting.missing(missing_ns, &sample.netns, &sample.gone);
         for (index, (cookie, confirmed_ns)) in missing.iter().copied().enumerate() {
             ahead(
                 &missing,
@@ -74,7 +80,7 @@ impl Tracker {
         self.forget(connection.cookie);
     }
 
-    fn turn_to_time_wait(
+    pub(super) fn turn_to_time_wait(
         &mut self,
         connection: &Connection,
         now_ns: u64,
@@ -115,15 +121,6 @@ impl Tracker {
         connection.last_ns = now_ns;
         let event = connection.as_event(now_ns, old_state, new_state);
         let error_ns = now_ns.saturating_sub(confirmed_ns) + self.waiting.doubt_ns(connection.cookie);
-        Tracked {
-            event,
-            connection,
-            state_ns,
-            error_ns,
-            reason: None,
-            is_reuse: false,
-            is_silent: false,
-            stuck_ns: None,
-        }
+        Tracked { state_ns, error_ns, ..Tracked::plain(event, connection) }
     }
 }

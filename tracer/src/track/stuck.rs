@@ -57,13 +57,8 @@ impl Tracker {
 fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64) -> Tracked {
     let state = connection.state;
     Tracked {
-        event: connection.as_event(now_ns, state, state),
-        connection: *connection,
         state_ns: connection.since_ns().map(|_| stuck_ns),
-        error_ns: 0,
-        reason: None,
-        is_reuse: false,
-        is_silent: false,
         stuck_ns: Some(stuck_ns),
+        ..Tracked::plain(connection.as_event(now_ns, state, state), *connection)
     }
 }

@@ -161,6 +161,13 @@ impl Waiting {
         }
     }
 
+    /// It is known to be there, or to have been, at this time.
+    pub fn confirm(&mut self, cookie: u64, at_ns: u64) {
+        if let Some(wait) = self.get_mut(cookie) {
+            wait.confirmed_ns = wait.confirmed_ns.max(at_ns);
+        }
+    }
+
     /// How much earlier than told its state may have begun.
     #[must_use]
     pub fn doubt_ns(&self, cookie: u64) -> u64 {

@@ -1,17 +1,18 @@
 //! Life: a line for each connection, when it has ended for its processes.
 
-use crate::{clock::Clock, format::Format, row::Row, track::Tracked, view::View};
+use crate::{clock::Clock, format::Format, reset::Names, row::Row, track::Tracked, view::View};
 
 /// Writes every connection's end as a line.
 pub struct Life {
     format: Box<dyn Format>,
+    names: Names,
 }
 
 impl Life {
-    /// In this format.
+    /// In this format, with the kernel's names of why it sends an RST.
     #[must_use]
-    pub fn new(format: Box<dyn Format>) -> Self {
-        Self { format }
+    pub fn new(format: Box<dyn Format>, names: Names) -> Self {
+        Self { format, names }
     }
 }
 
@@ -25,6 +26,6 @@ impl View for Life {
     }
 
     fn show(&mut self, tracked: &Tracked, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row::told(tracked, clock), out);
+        self.format.line(&Row { names: &self.names, ..Row::told(tracked, clock) }, out);
     }
 }

@@ -1,10 +1,14 @@
-//! The log: a line for each transition, and for each connection that is stuck.
+//! The log: a line for each transition; on request for each connection that is stuck, for each reset
+//! and for each retransmission.
 
 use std::time::{Duration, Instant};
+
+use tracer_common::event::kind;
 
 use crate::{
     clock::Clock,
     format::Format,
+    reset::Names,
     row::Row,
     stuck::Limits,
     track::Tracked,
@@ -26,20 +30,46 @@ pub struct Watch {
     pub is_all: bool,
 }
 
+/// What has lines beside transitions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Incidents {
+    /// RST segments.
+    pub resets: bool,
+    /// Retransmissions.
+    pub retransmits: bool,
+}
+
+impl Incidents {
+    /// Whether anything has.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.resets || self.retransmits
+    }
+
+    fn has(self, kind: u8) -> bool {
+        match kind {
+            kind::RESET_SENT | kind::RESET_RECEIVED => self.resets,
+            _ => self.retransmits,
+        }
+    }
+}
+
 /// Writes every transition as a line.
 pub struct Log {
     format: Box<dyn Format>,
+    incidents: Incidents,
+    names: Names,
     watch: Option<Watch>,
     due: Option<Instant>,
     is_stuck: bool,
 }
 
 impl Log {
-    /// In this format, with or without a watch.
+    /// In this format, with or without a watch; with the kernel's names of why it sends an RST.
     #[must_use]
-    pub fn new(format: Box<dyn Format>, watch: Option<Watch>) -> Self {
+    pub fn new(format: Box<dyn Format>, incidents: Incidents, names: Names, watch: Option<Watch>) -> Self {
         let due = watch.as_ref().map(|_| Instant::now());
-        Self { format, watch, due, is_stuck: false }
+        Self { format, incidents, names, watch, due, is_stuck: false }
     }
 }
 
@@ -49,11 +79,14 @@ impl View for Log {
     }
 
     fn shows(&self, tracked: &Tracked) -> bool {
+        if tracked.event.kind != kind::TRANSITION {
+            return self.incidents.has(tracked.event.kind);
+        }
         !tracked.is_silent && !self.watch.as_ref().is_some_and(|watch| watch.is_all)
     }
 
     fn show(&mut self, tracked: &Tracked, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row::told(tracked, clock), out);
+        self.format.line(&Row { names: &self.names, ..Row::told(tracked, clock) }, out);
     }
 
     fn due(&self) -> Option<Instant> {
@@ -69,7 +102,8 @@ impl View for Log {
             let is_shown = lines < scene.room && scene.select.holds(&stuck.connection);
             if is_shown {
                 lines += 1;
-                self.format.line(&Row::told(stuck, scene.clock), out);
+                let row = Row { names: &self.names, ..Row::told(stuck, scene.clock) };
+                self.format.line(&row, out);
             }
             is_shown
         };

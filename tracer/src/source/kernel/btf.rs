@@ -179,6 +179,39 @@ impl Btf {
         self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}")).is_some()
     }
 
+    /// How many arguments the program at such a tracepoint gets; `None` if it is not there.
+    #[must_use]
+    pub fn hook_args(&self, tracepoint: &str) -> Option<u32> {
+        let typedef = self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}"))?;
+        let pointer = self.types.get(self.resolve(typedef.size_or_id)?)?;
+        let prototype = self.types.get(self.resolve(pointer.size_or_id)?)?;
+        let is_function = pointer.kind() == kind::PTR && prototype.kind() == kind::FUNC_PROTO;
+        // The first one is the kernel's own.
+        is_function.then(|| u32::try_from(prototype.count()).ok()?.checked_sub(1))?
+    }
+
+    /// How many arguments the kernel's function of this name has, if there is one.
+    #[must_use]
+    pub fn function_args(&self, name: &str) -> Option<u32> {
+        let function = self.named(kind::FUNC, name)?;
+        let prototype = self.types.get(function.size_or_id as usize)?;
+        (prototype.kind() == kind::FUNC_PROTO).then(|| u32::try_from(prototype.count()).ok())?
+    }
+
+    /// All names and values of a named enum.
+    #[must_use]
+    pub fn enumerators(&self, name: &str) -> Vec<(String, u32)> {
+        let Some(ty) = self.named(kind::ENUM, name) else {
+            return Vec::new();
+        };
+        let each = (0..ty.count()).map(|index| ty.data + index * 8);
+        each.filter_map(|at| {
+            let name = String::from_utf8_lossy(self.string(word(&self.bytes, at).ok()?)).into_owned();
+            Some((name, word(&self.bytes, at + 4).ok()?))
+        })
+        .collect()
+    }
+
     fn named(&self, kind: u32, name: &str) -> Option<Type> {
         self.types.iter().copied().find(|ty| ty.kind() == kind && self.string(ty.name) == name.as_bytes())
     }
@@ -284,7 +317,11 @@ mod tests {
         assert_eq!(btf.member("no_such_struct", "member"), None);
         assert!(btf.has_hook(crate::source::kernel::HOOK));
         assert!(!btf.has_hook("no_such_hook"));
+        assert_eq!(btf.hook_args(crate::source::kernel::HOOK), Some(3));
+        assert_eq!(btf.hook_args("no_such_hook"), None);
         assert_eq!(btf.enumerator("sock_flags", "SOCK_DEAD"), Some(0));
+        assert!(btf.enumerators("sock_flags").contains(&("SOCK_DEAD".to_owned(), 0)));
+        assert!(btf.enumerators("no_such_enum").is_empty());
     }
 
     /// A structure that holds itself, anonymously, thirty times: 30 to the power of the depth.

@@ -11,29 +11,36 @@ use std::{
 use aya::{
     Ebpf,
     maps::{MapData, MapError, PerCpuArray},
-    programs::BtfTracePoint,
+    programs::{BtfTracePoint, Program},
 };
 use tracer_common::event::Counter;
 
-use crate::source::kernel::{HOOK, hook::take};
+use crate::source::kernel::{
+    HOOK,
+    hook::{PROGRAMS, take},
+};
 
 /// The counters of an object.
 pub(super) struct Counts {
-    counts: PerCpuArray<MapData, u64>,
+    per_cpu: PerCpuArray<MapData, u64>,
     /// What the kernel says of the first program. It is read often, and opened once.
     program: Option<File>,
+    /// What it says of the hooks that can be done without, each of which has one program.
+    optional: Vec<File>,
 }
 
 impl Counts {
     /// Of an object whose programs are loaded.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, MapError> {
-        let program = fdinfo(ebpf);
-        Ok(Self { counts: PerCpuArray::try_from(take(ebpf, "COUNTS")?)?, program })
+        let program = ebpf.program(HOOK).and_then(fdinfo);
+        let others = ebpf.programs().filter(|(name, _)| !PROGRAMS.contains(name));
+        let optional = others.filter_map(|(_, program)| fdinfo(program)).collect();
+        Ok(Self { per_cpu: PerCpuArray::try_from(take(ebpf, "COUNTS")?)?, program, optional })
     }
 
     /// The sum over CPUs, if it can be read.
     pub(super) fn of(&self, counter: Counter) -> Option<u64> {
-        match self.counts.get(&(counter as u32), 0) {
+        match self.per_cpu.get(&(counter as u32), 0) {
             Ok(per_cpu) => {
                 log::trace!("{counter:?} per CPU: {:?}", &*per_cpu);
                 Some(per_cpu.iter().sum())
@@ -52,21 +59,32 @@ impl Counts {
         Some(skipped.saturating_sub(self.of(Counter::Nested)?))
     }
 
-    /// How often the kernel skipped the program to keep it from interrupting itself (a softirq in
-    /// the middle of a task's event). It counts that since 5.12, and does it to programs on
-    /// tracepoints since 6.2.
+    /// How many resets and retransmissions are not told: the ring buffer was full, or the kernel kept
+    /// them from their programs in the same way.
+    pub(super) fn lost_incidents(&self) -> Option<u64> {
+        let skipped: Option<u64> = self.optional.iter().map(skipped).sum();
+        Some(skipped? + self.of(Counter::LostIncidents)?)
+    }
+
     fn recursion(&self) -> Option<u64> {
-        // A dozen short lines.
-        let mut info = [0; 1024];
-        let len = self.program.as_ref()?.read_at(&mut info, 0).ok()?;
-        let info = str::from_utf8(&info[..len]).ok()?;
-        let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
-        line.map_or(Some(0), |count| count.trim().parse().ok())
+        self.program.as_ref().and_then(skipped)
     }
 }
 
-fn fdinfo(ebpf: &Ebpf) -> Option<File> {
-    let program: &BtfTracePoint = ebpf.program(HOOK)?.try_into().ok()?;
+/// How often the kernel skipped a program to keep it from interrupting itself (a softirq in the
+/// middle of a task's event). It counts that since 5.12, and does it to programs on tracepoints since
+/// 6.2.
+fn skipped(info_of: &File) -> Option<u64> {
+    // A dozen short lines.
+    let mut info = [0; 1024];
+    let len = info_of.read_at(&mut info, 0).ok()?;
+    let info = str::from_utf8(&info[..len]).ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"));
+    line.map_or(Some(0), |count| count.trim().parse().ok())
+}
+
+fn fdinfo(program: &Program) -> Option<File> {
+    let program: &BtfTracePoint = program.try_into().ok()?;
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
     File::open(format!("/proc/self/fdinfo/{fd}")).ok()
 }

@@ -106,7 +106,7 @@ fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
 }
 
 /// An error with its causes, for those that do not print them themselves.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use aya::{
     Ebpf,
     maps::{MapData, MapError, PerCpuArray, PerCpuHashMap},
-    programs::tp_btf::BtfTracePointLink,
 };
 use tracer_common::{
     event::Counter,
@@ -18,7 +17,8 @@ use crate::{
     source::kernel::{
         counts::Counts,
         error::Error,
-        hook::{Ground, take},
+        hook::{Ground, Link, take},
+        optional::Hooks,
     },
 };
 
@@ -52,7 +52,7 @@ pub struct Fold {
     shares: PerCpuArray<MapData, [u64; SHARE_WORDS]>,
     by_port: Option<(ByPort, ByPort)>,
     counts: Counts,
-    links: Vec<BtfTracePointLink>,
+    links: Vec<Link>,
     ebpf: Ebpf,
 }
 
@@ -63,7 +63,7 @@ impl Fold {
         let memory = format!("a table of {} sockets", sets.saturating_mul(WAYS));
         // User space would have to filter again what stories need.
         let filter = Filter { for_stories: false, ..options.filter.clone() };
-        let ground = Ground::find(options.btf.as_deref(), &filter, memory)?;
+        let ground = Ground::find(options.btf.as_deref(), &filter, Hooks::Minimal, memory)?;
         let (set_mask, by_port) = (sets - 1, u8::from(options.by_port));
         let ports = if options.by_port { BY_PORT } else { 1 };
         let mut loader = ground.loader();

@@ -5,7 +5,7 @@ use std::path::Path;
 use aya::{
     Ebpf, EbpfLoader, Endianness,
     maps::{Array, HashMap, LpmTrie, Map, MapError, lpm_trie::Key},
-    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
+    programs::{BtfTracePoint, ProgramError},
 };
 use tracer_common::{
     filter::{Active, PORTS},
@@ -15,12 +15,21 @@ use zerocopy::IntoBytes as _;
 
 use crate::{
     filter::{Filter, addrs, ports},
-    source::kernel::{HOOK, error::Error, layout::Layout, preflight},
+    source::kernel::{
+        HOOK,
+        error::Error,
+        layout::Layout,
+        optional::{Hooks, Offer},
+        preflight,
+    },
 };
 
 /// The programs on the tracepoint: the one that works, and the one that does while the first is
 /// interrupted.
-const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
+pub(super) const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
+
+/// What ties a program to its place, until it is dropped.
+pub(super) type Link = Box<dyn Send>;
 
 /// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
 type AddrKey = [u8; 16];
@@ -29,6 +38,8 @@ type AddrKey = [u8; 16];
 pub(super) struct Ground<'a> {
     pub(super) layout: Layout,
     pub(super) types: aya::Btf,
+    /// The hooks that it can do without.
+    pub(super) offer: Offer,
     filter: &'a Filter,
     active: Active,
     /// What takes the most memory, and what to do if there is none.
@@ -37,17 +48,24 @@ pub(super) struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     /// Checks all that can be checked before anything is loaded.
-    pub(super) fn find(btf: Option<&Path>, filter: &'a Filter, memory: String) -> Result<Self, Error> {
+    pub(super) fn find(
+        btf: Option<&Path>,
+        filter: &'a Filter,
+        hooks: Hooks,
+        memory: String,
+    ) -> Result<Self, Error> {
         preflight::kernel()?;
         preflight::privileges()?;
         preflight::lockdown()?;
         preflight::descriptors()?;
         preflight::locked_memory()?;
-        let layout = preflight::hook(&preflight::btf(btf)?)?;
+        let kernel = preflight::btf(btf)?;
+        let layout = preflight::hook(&kernel)?;
         if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
             return Err(Error::Absent("network namespaces", "--netns"));
         }
-        Ok(Self { layout, types: types(btf)?, filter, active: filter.active(), memory })
+        let offer = Offer::find(&kernel, &layout, hooks);
+        Ok(Self { layout, types: types(btf)?, offer, filter, active: filter.active(), memory })
     }
 
     /// A loader that knows where things are and what is asked for.
@@ -61,10 +79,11 @@ impl<'a> Ground<'a> {
             .override_global("ACTIVE", self.active.as_bytes(), true)
             .map_max_entries("ADDR_MARKS", size(addrs::marks(&self.filter.addrs).len()))
             .map_max_entries("NETNS", size(self.filter.netns.len()));
+        self.offer.tell(&mut loader);
         loader
     }
 
-    /// Loads the object and its programs.
+    /// Loads the object and the programs that it cannot do without.
     pub(super) fn load(&self, loader: &mut EbpfLoader<'_>, object: &[u8]) -> Result<Ebpf, Error> {
         let mut ebpf = loader.load(object).map_err(|error| Error::object(&self.memory, &error))?;
         self.fill_filter(&mut ebpf).map_err(Error::map("filling the filter's tables"))?;
@@ -76,10 +95,11 @@ impl<'a> Ground<'a> {
     }
 
     /// Attaches the programs; nothing may fail after that. The first comes first on the hook too.
-    pub(super) fn attach(&self, ebpf: &mut Ebpf) -> Result<Vec<BtfTracePointLink>, Error> {
+    pub(super) fn attach(&self, ebpf: &mut Ebpf) -> Result<Vec<Link>, Error> {
         let attach = |name| {
             let program = program(ebpf, name)?;
-            program.attach().and_then(|id| program.take_link(id))
+            let link = program.attach().and_then(|id| program.take_link(id))?;
+            Ok(Box::new(link) as Link)
         };
         let links: Result<_, ProgramError> = PROGRAMS.into_iter().map(attach).collect();
         links.map_err(|error| Error::program("attaching the program", &self.memory, &error))

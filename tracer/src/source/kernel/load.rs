@@ -10,7 +10,6 @@ use std::{
 use aya::{
     Ebpf,
     maps::{ArrayOfMaps, Map, MapData, MapError},
-    programs::tp_btf::BtfTracePointLink,
     util::online_cpus,
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
@@ -18,10 +17,12 @@ use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use crate::{
     buffer::BufferSize,
     filter::Filter,
+    reset::Names,
     source::kernel::{
         error::Error,
-        hook::{Ground, named},
+        hook::{Ground, Link, named},
         layout::Layout,
+        optional::{Hooks, Report},
         sockets::Sockets,
     },
 };
@@ -43,6 +44,8 @@ pub struct Options {
     pub filter: Filter,
     /// Whether somebody will ask which sockets there are.
     pub asks_for_sockets: bool,
+    /// Which of the hooks that it can do without.
+    pub hooks: Hooks,
     /// Load the object with diagnostics.
     pub debug: bool,
     /// Other type information than the kernel's own.
@@ -59,14 +62,18 @@ pub struct Attached {
     pub ebpf: Ebpf,
     /// The ring buffers that the program fills.
     pub rings: Vec<MapData>,
-    /// What ties the programs to the tracepoint.
-    pub links: Vec<BtfTracePointLink>,
+    /// What became of the hooks that it can do without.
+    pub hooks: Report,
+    /// The kernel's names of why it sends an RST.
+    pub reset_names: Names,
+    /// What ties the programs to the tracepoints.
+    pub links: Vec<Link>,
 }
 
 /// Loads and attaches; from here on events collect in the ring buffers.
 pub fn load(options: &Options) -> Result<Attached, Error> {
     let memory = format!("a buffer of {}: give a smaller one with --buffer", options.buffer);
-    let ground = Ground::find(options.btf.as_deref(), &options.filter, memory)?;
+    let mut ground = Ground::find(options.btf.as_deref(), &options.filter, options.hooks, memory)?;
     let rings = rings();
     let share = options.buffer.share(rings);
     let (ring_mask, wake_bytes) = (rings - 1, share.wake_bytes());
@@ -76,14 +83,18 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .map_max_entries("EVENTS", rings);
     let mut ebpf = ground.load(&mut loader, if options.debug { DEBUG_OBJECT } else { OBJECT })?;
+    ground.offer.load(&mut ebpf, &ground.types);
+    let reset_names = std::mem::take(&mut ground.offer.reset_names);
     let (layout, types) = (ground.layout, &ground.types);
     let sockets =
         if options.asks_for_sockets { Some(Sockets::load(&layout, types).map_err(Box::new)?) } else { None };
     let rings = fill(&mut ebpf, rings, share)
         .map_err(|error| ground.map_error("creating the ring buffers", &error))?;
     // Last: from here on events collect.
-    let links = ground.attach(&mut ebpf)?;
-    Ok(Attached { layout, sockets, ebpf, rings, links })
+    let mut links = ground.attach(&mut ebpf)?;
+    let (optional, hooks) = ground.offer.attach(&mut ebpf);
+    links.extend(optional);
+    Ok(Attached { layout, sockets, ebpf, rings, hooks, reset_names, links })
 }
 
 /// How many ring buffers: one for each CPU that is online, and a power of two.

@@ -8,6 +8,7 @@ mod hook;
 pub mod layout;
 pub mod load;
 pub mod namespaces;
+pub mod optional;
 pub mod preflight;
 pub mod privileges;
 pub mod rings;

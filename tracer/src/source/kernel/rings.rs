@@ -10,21 +10,24 @@ use std::{
 use aya::{
     Ebpf,
     maps::{Map, MapData, MapError, RingBuf},
-    programs::tp_btf::BtfTracePointLink,
 };
 use aya_log::EbpfLogger;
 use tokio::{
     io::{Interest, unix::AsyncFd},
     time::Instant,
 };
-use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
+use tracer_common::{
+    Event,
+    event::{Counter, kind},
+    wakeup::TICK_NS,
+};
 
 use crate::{
     clock::monotonic_ns,
     decode::decode,
     merge::Merge,
     order::{Order, SETTLE_NS},
-    source::kernel::{counts::Counts, load::Attached},
+    source::kernel::{counts::Counts, hook::Link, load::Attached},
     timer::at,
 };
 
@@ -49,12 +52,14 @@ pub struct Losses {
     /// The kernel did not run the program, because it was running on that CPU already, and the one
     /// that is there for that did not run either.
     pub recursion: Option<u64>,
+    /// Resets and retransmissions, for either reason.
+    pub incidents: Option<u64>,
     /// Records that were no events.
     pub malformed: u64,
 }
 
 impl Losses {
-    /// All that was lost, if that is known.
+    /// All that was lost of transitions, if that is known.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         Some(self.no_room? + self.recursion? + self.malformed)
@@ -69,7 +74,7 @@ pub struct Rings {
     buffers: Vec<Ring>,
     merge: Merge,
     counts: Counts,
-    links: Vec<BtfTracePointLink>,
+    links: Vec<Link>,
     /// Owns the programs.
     _ebpf: Ebpf,
     order: Order,
@@ -204,13 +209,13 @@ impl Rings {
         next_ns.is_some()
     }
 
-    /// Counts and drops what is left after [`Rings::detach`].
+    /// Drops what is left after [`Rings::detach`], and counts its transitions.
     pub fn drop_rest(&mut self) -> u64 {
         let (mut dropped, mut rest) = (0, Vec::new());
         loop {
             self.drain();
             self.order.settle(u64::MAX, &mut rest);
-            dropped += rest.len() as u64;
+            dropped += rest.iter().filter(|event| event.kind == kind::TRANSITION).count() as u64;
             if self.merge.next_ns().is_none() {
                 return dropped;
             }
@@ -223,6 +228,7 @@ impl Rings {
         Losses {
             no_room: self.counts.of(Counter::Lost),
             recursion: self.counts.missed(),
+            incidents: self.counts.lost_incidents(),
             malformed: self.malformed,
         }
     }

@@ -12,6 +12,8 @@ pub mod totals;
 
 use std::time::{Duration, Instant};
 
+use tracer_common::event::kind;
+
 use crate::{
     cgroups::Cgroups,
     clock::Clock,
@@ -130,8 +132,8 @@ impl View for Summary {
     }
 
     /// Silent ones too: with them connections end.
-    fn shows(&self, _: &Tracked) -> bool {
-        true
+    fn shows(&self, tracked: &Tracked) -> bool {
+        tracked.event.kind == kind::TRANSITION
     }
 
     fn show(&mut self, tracked: &Tracked, _: &Clock, _: &mut Vec<u8>) {

@@ -19,6 +19,8 @@ use std::{
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
+use tracer_common::event::kind;
+
 use crate::{
     cgroups::Cgroups,
     clock::Clock,
@@ -129,8 +131,8 @@ impl Top {
 impl View for Top {
     fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn shows(&self, _: &Tracked) -> bool {
-        true
+    fn shows(&self, tracked: &Tracked) -> bool {
+        tracked.event.kind == kind::TRANSITION
     }
 
     fn show(&mut self, tracked: &Tracked, _: &Clock, _: &mut Vec<u8>) {

@@ -52,7 +52,7 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
         |acked: u64, received: u64| format!("{} bytes sent, {} received", grouped(acked), grouped(received));
     lines.push(fact(
         "traffic",
-        vec![plain(bytes(counters.sent(connection.role, connection.state), counters.received()))],
+        vec![plain(bytes(counters.sent(connection.role, connection.state), counters.received))],
     ));
     let (recv, send) = (u64::from(counters.recv_queue), u64::from(counters.send_queue));
     let queues = format!("{} bytes to be read, {} to be acknowledged", grouped(recv), grouped(send));

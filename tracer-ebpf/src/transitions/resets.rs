@@ -1,0 +1,81 @@
+//! RST segments: sent, with the kernel's reason, and received.
+
+use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_common::{
+    event::{Counter, REASON_UNTOLD, kind},
+    state,
+};
+use tracer_ebpf::{
+    hook::{count::count, netns::netns},
+    segment::Segment,
+    sock::Sock,
+    time_wait::TimeWait,
+};
+
+use crate::incident;
+
+/// How many arguments the running kernel's hook has.
+#[unsafe(no_mangle)]
+static SEND_RESET_ARGS: Global<u32> = Global::new(2);
+
+/// An RST has gone out: `(struct sock *sk, struct sk_buff *skb, enum sk_rst_reason reason)`, the reason
+/// since 6.10.
+///
+/// `sk` may be a timewait socket, or NULL. `skb` is what it answers to, and NULL where a full socket
+/// sends it by itself. Verifiers before 6.13 know neither, trust both since 6.2, and a load through
+/// NULL would be the kernel's end: `sk` is only read after a helper has judged it, which asks for NULL
+/// too, and `skb` only without a connection's full socket.
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    let reason = if SEND_RESET_ARGS.load() > 2 {
+        u8::try_from(ctx.arg::<i32>(2)).unwrap_or(REASON_UNTOLD)
+    } else {
+        REASON_UNTOLD
+    };
+    let sk: *const core::ffi::c_void = ctx.arg(0);
+    let mut listener = None;
+    if !sk.is_null() {
+        if let Some(sock) = Sock::tcp(sk) {
+            if sock.state() != state::LISTEN {
+                incident::of_socket(sock, kind::RESET_SENT, reason);
+                return 0;
+            }
+            // Of a half-open connection, or of none.
+            listener = Some(netns(sock));
+        } else if let Some(waiting) = TimeWait::tcp(sk) {
+            let (ends, netns, state) = (waiting.ends(), waiting.netns(), waiting.substate());
+            incident::of_none(waiting.cookie(), &ends, netns, kind::RESET_SENT, reason, state);
+            return 0;
+        }
+    }
+    answer(&ctx, listener, reason);
+    0
+}
+
+/// An RST to a segment that belongs to no connection; perhaps to a listener, in this namespace.
+#[inline(always)]
+fn answer(ctx: &BtfTracePointContext, listener: Option<u32>, reason: u8) {
+    let skb: *const u8 = ctx.arg(1);
+    if skb.is_null() {
+        return;
+    }
+    let segment = Segment(skb);
+    let Some(ends) = segment.ends() else {
+        count(Counter::LostIncidents);
+        return;
+    };
+    let (netns, state) = match listener {
+        Some(netns) => (netns, state::LISTEN),
+        None => (segment.netns(), state::CLOSE),
+    };
+    incident::of_none(0, &ends, netns, kind::RESET_SENT, reason, state);
+}
+
+/// An RST has arrived, and the connection will end: `(struct sock *sk)`.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    if let Some(sock) = Sock::of_hook(ctx.arg(0)) {
+        incident::of_socket(sock, kind::RESET_RECEIVED, REASON_UNTOLD);
+    }
+    0
+}

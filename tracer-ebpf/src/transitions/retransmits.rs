@@ -1,0 +1,38 @@
+//! Segments that are sent again.
+
+use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_common::{
+    event::{REASON_UNTOLD, kind},
+    state,
+};
+use tracer_ebpf::{request::Request, sock::Sock};
+
+use crate::incident;
+
+/// How many arguments the running kernel's hook has.
+#[unsafe(no_mangle)]
+static RETRANSMIT_ARGS: Global<u32> = Global::new(2);
+
+/// A segment was sent again: `(struct sock *sk, struct sk_buff *skb, int err)`. Since 6.17 also one that
+/// could not be sent, and `err` says so.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    if RETRANSMIT_ARGS.load() > 2 && ctx.arg::<i32>(2) != 0 {
+        return 0;
+    }
+    if let Some(sock) = Sock::of_hook(ctx.arg(0)) {
+        incident::of_socket(sock, kind::RETRANSMIT, REASON_UNTOLD);
+    }
+    0
+}
+
+/// A SYN-ACK was sent again: `(struct sock *sk, struct request_sock *req)`. The connection is the
+/// request; `sk` is its listener.
+#[btf_tracepoint(function = "tcp_retransmit_synack")]
+fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
+    let request = Request(ctx.arg(1));
+    let (ends, netns) = (request.ends(), request.netns());
+    let (kind, state) = (kind::RETRANSMIT_SYNACK, state::NEW_SYN_RECV);
+    incident::of_none(request.cookie(), &ends, netns, kind, REASON_UNTOLD, state);
+    0
+}

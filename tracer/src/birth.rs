@@ -1,0 +1,126 @@
+//! Births that are told too early. Older kernels (6.1 does) set the state of a listener's child before they
+//! give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its listener's cookie.
+//! What comes next tells of it, on the same CPU: nothing can come between that is a birth.
+
+use std::collections::HashMap;
+
+use tracer_common::{
+    Event,
+    event::kind,
+    state::{LISTEN, SYN_RECV},
+};
+
+/// Completes them.
+#[derive(Debug, Default)]
+pub struct Births {
+    /// By CPU, those of which nothing more was told yet.
+    waiting: HashMap<u16, Event>,
+    dropped: u64,
+}
+
+impl Births {
+    /// Completes the births among these events, which come in order. Those of which nothing more is told
+    /// yet are kept back.
+    pub fn complete(&mut self, events: &mut Vec<Event>) {
+        if self.waiting.is_empty() && !events.iter().any(is_too_early) {
+            return;
+        }
+        events.splice(0..0, self.waiting.drain().map(|(_, event)| event));
+        let mut open: HashMap<u16, usize> = HashMap::new();
+        let mut gone = Vec::new();
+        for index in 0..events.len() {
+            let event = events[index];
+            if is_too_early(&event) {
+                // A connection that a filter kept in the kernel.
+                gone.extend(open.insert(event.cpu, index));
+            } else if let Some(birth) = open.get(&event.cpu).copied()
+                && is_of(&event, &events[birth])
+            {
+                open.remove(&event.cpu);
+                fill(&mut events[birth], &event);
+            }
+        }
+        self.dropped += gone.len() as u64;
+        self.waiting.extend(open.into_iter().map(|(cpu, index)| (cpu, events[index])));
+        events.retain(|event| !is_too_early(event));
+    }
+
+    /// How many were of connections that nothing else was told of.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped + self.waiting.len() as u64
+    }
+}
+
+fn is_too_early(event: &Event) -> bool {
+    event.old_state == LISTEN && event.new_state == SYN_RECV && event.remote_port == 0
+}
+
+/// Whether it is the next event of what was born.
+fn is_of(event: &Event, birth: &Event) -> bool {
+    event.kind == kind::TRANSITION
+        && event.old_state == SYN_RECV
+        && (event.netns, event.local_port, event.family) == (birth.netns, birth.local_port, birth.family)
+}
+
+fn fill(birth: &mut Event, next: &Event) {
+    let Event { cookie, cgroup, uid, local_addr, remote_addr, remote_port, .. } = *next;
+    *birth = Event { cookie, cgroup, uid, local_addr, remote_addr, remote_port, ..*birth };
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::state::{CLOSE, ESTABLISHED};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    fn event(cpu: u16, cookie: u64, old_state: u8, new_state: u8) -> Event {
+        let mut event = Event::new_zeroed();
+        (event.cpu, event.cookie, event.local_port) = (cpu, cookie, 80);
+        (event.old_state, event.new_state) = (old_state, new_state);
+        if old_state != LISTEN {
+            event.remote_port = 1000;
+        }
+        event
+    }
+
+    const LISTENER: u64 = 1;
+
+    #[test]
+    fn the_next_event_of_the_cpu_tells_who_was_born() {
+        let mut births = Births::default();
+        let mut events = vec![
+            event(0, LISTENER, LISTEN, SYN_RECV),
+            event(1, LISTENER, LISTEN, SYN_RECV),
+            event(1, 3, SYN_RECV, ESTABLISHED),
+            event(0, 2, SYN_RECV, ESTABLISHED),
+        ];
+        births.complete(&mut events);
+        assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 3, 3, 2]);
+        assert!(events.iter().all(|event| event.remote_port == 1000));
+        assert_eq!(births.dropped(), 0);
+    }
+
+    #[test]
+    fn it_may_come_with_the_next_batch() {
+        let mut births = Births::default();
+        let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), event(0, LISTENER, LISTEN, CLOSE)];
+        births.complete(&mut events);
+        assert_eq!(events.len(), 1);
+        let mut events = vec![event(0, 2, SYN_RECV, ESTABLISHED)];
+        births.complete(&mut events);
+        assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(events[0].old_state, LISTEN);
+    }
+
+    #[test]
+    fn one_that_was_filtered_is_no_event_of_its_listener() {
+        let mut births = Births::default();
+        let early = event(0, LISTENER, LISTEN, SYN_RECV);
+        let mut events = vec![early, early, event(0, 2, SYN_RECV, ESTABLISHED)];
+        births.complete(&mut events);
+        assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(births.dropped(), 1);
+    }
+}

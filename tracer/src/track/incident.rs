@@ -1,0 +1,78 @@
+//! What happens to a connection beside its transitions: resets and retransmissions.
+
+use tracer_common::{
+    Event,
+    event::{flag, kind},
+    state as number,
+};
+
+use crate::{
+    reset::Reset,
+    track::{
+        Tracked, Tracker,
+        connection::{Connection, Role},
+        facts::learn_owner,
+        owner::Owner,
+        reason::Reason,
+    },
+};
+
+impl Tracker {
+    /// Takes a reset or a retransmission and hands it out with what is known of its connection. It
+    /// never begins one: what it belongs to may have ended, or never been.
+    pub(super) fn incident(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+        let known =
+            Some(event.cookie).filter(|cookie| *cookie != 0).and_then(|cookie| self.table.get(cookie));
+        let known = known.copied();
+        let is_bare = event.flags & flag::BARE != 0;
+        let mut connection = known.unwrap_or_else(|| self.stranger(event));
+        let mut event = *event;
+        if is_bare && known.is_some() {
+            let Event { time_ns, cpu, kind, detail, old_state, new_state, .. } = event;
+            event = connection.as_event(time_ns, old_state, new_state);
+            event = Event { cpu, kind, detail, ..event };
+        } else if !is_bare && !connection.is_waiting {
+            connection.renew(&event);
+        }
+        let heard_ns = connection.last_ns;
+        note(&event, &mut connection);
+        if known.is_some() {
+            connection.last_ns = connection.last_ns.max(event.time_ns);
+            self.table.insert(connection);
+        }
+        out(&Tracked::plain(event, connection));
+        // Data has come to an orphan. With the RST the kernel gives its timewait socket up; or, where
+        // the full one has sent it, there never was one, and it has just closed.
+        if connection.is_waiting && connection.state == number::FIN_WAIT2 && event.kind == kind::RESET_SENT {
+            let confirmed_ns = if is_bare { event.time_ns } else { heard_ns };
+            self.end_waiting(&connection, event.time_ns, confirmed_ns, Some(Reason::ResetLocal), out);
+        }
+    }
+
+    /// A connection of which nothing else is known.
+    fn stranger(&self, event: &Event) -> Connection {
+        let mut connection = Connection::first_seen(event);
+        if matches!(event.old_state, number::NEW_SYN_RECV | number::LISTEN) {
+            connection.role = Role::Server;
+        } else if event.flags & flag::BARE == 0 {
+            connection.role = self.role_of(event);
+        }
+        // `ss -K` sends its RST before it closes; who does it after has closed its own.
+        if event.old_state == number::CLOSE {
+            learn_owner(event, &mut connection);
+        }
+        if connection.role == Role::Server {
+            let owner = self.listeners.owner_of(&connection.tuple);
+            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+        }
+        connection
+    }
+}
+
+fn note(event: &Event, connection: &mut Connection) {
+    match event.kind {
+        kind::RESET_SENT => (connection.reset, connection.reset_reason) = (Reset::Sent, event.detail),
+        kind::RESET_RECEIVED => (connection.reset, connection.reset_reason) = (Reset::Received, event.detail),
+        _ => connection.retransmitted_ns = event.time_ns,
+    }
+}
