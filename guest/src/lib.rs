@@ -42,10 +42,17 @@ pub enum Found {
     Oracle {
         /// Events that tracer told.
         tracer: usize,
+        /// Events that tracer said it had lost.
+        lost: usize,
         /// Events that the kernel traced.
         kernel: usize,
         /// What one has more often than the other.
         differences: Vec<String>,
+    },
+    /// The hooks that a host may refuse; what they told was right.
+    Hooks {
+        /// Those in use here.
+        used: Vec<String>,
     },
     /// The stories of connections that are known.
     Story {

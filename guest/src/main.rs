@@ -21,6 +21,7 @@ const SCENARIOS: &[Scenario] = &[
     ("load", scenario::load::play),
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),
+    ("hooks", scenario::hooks::play),
 ];
 
 fn main() {

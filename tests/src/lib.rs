@@ -6,12 +6,14 @@
 pub mod bpftrace;
 pub mod event;
 pub mod facts;
+pub mod incidents;
 pub mod patience;
 pub mod place;
 pub mod program;
 pub mod remote;
 pub mod screen;
 pub mod story;
+pub mod tracefs;
 pub mod tracer;
 pub mod traffic;
 pub mod types;

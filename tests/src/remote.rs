@@ -132,8 +132,17 @@ impl Remote {
         self.send_acking(flags, self.ack);
     }
 
+    /// Sends data that acknowledges all that has come.
+    pub fn send_data(&mut self, data: &[u8]) {
+        self.send_segment(ACK, self.ack, data);
+    }
+
     /// Sends a segment that acknowledges up to `ack`.
     pub fn send_acking(&mut self, flags: Flags, ack: u32) {
+        self.send_segment(flags, ack, &[]);
+    }
+
+    fn send_segment(&mut self, flags: Flags, ack: u32, data: &[u8]) {
         let mut builder = PacketBuilder::ipv4(THERE.octets(), HERE.octets(), 64)
             .tcp(self.port, self.peer, self.seq, 65_000);
         if flags.ack {
@@ -149,8 +158,9 @@ impl Remote {
             builder = builder.rst();
         }
         let mut packet = Vec::new();
-        builder.write(&mut packet, &[]).unwrap();
+        builder.write(&mut packet, data).unwrap();
         self.tun.write_all(&packet).unwrap();
         self.seq = self.seq.wrapping_add(u32::from(flags.syn) + u32::from(flags.fin));
+        self.seq = self.seq.wrapping_add(u32::try_from(data.len()).unwrap());
     }
 }

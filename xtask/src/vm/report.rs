@@ -6,10 +6,10 @@ use guest::{Found, Report};
 use crate::vm::{budget::Budget, guest::Run};
 
 /// The scenarios that every guest has to report.
-const SCENARIOS: [&str; 5] = ["kernel", "check", "load", "oracle", "story"];
+const SCENARIOS: [&str; 6] = ["kernel", "check", "load", "oracle", "story", "hooks"];
 
-const HEADER: [&str; 9] =
-    ["kernel", "arch", "check", "events", "stories", "verified", "load ms", "time s", "result"];
+const HEADER: [&str; 10] =
+    ["kernel", "arch", "check", "fentry", "events", "stories", "verified", "load ms", "time s", "result"];
 
 /// How wide the names of points are in what `tracer check` says.
 const NAME_WIDTH: usize = 24;
@@ -18,6 +18,7 @@ const NAME_WIDTH: usize = 24;
 #[derive(Default)]
 struct Row {
     check: String,
+    hooks: String,
     events: String,
     stories: String,
     verified: String,
@@ -28,7 +29,7 @@ struct Row {
 pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [3, 4, 5, 6, 7] {
+    for column in [4, 5, 6, 7, 8] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -43,6 +44,7 @@ pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
             run.kernel.name.clone(),
             run.kernel.arch.name().to_owned(),
             row.check,
+            row.hooks,
             row.events,
             row.stories,
             row.verified,
@@ -62,10 +64,12 @@ impl Row {
                 self.load_ms = milliseconds.to_string();
                 self.verified = verified.map_or_else(|| "-".to_owned(), grouped);
             }
-            Ok(Found::Oracle { tracer, kernel, differences }) => {
-                let sign = if differences.is_empty() && tracer == kernel { "=" } else { "≠" };
-                self.events = format!("{} {sign} {}", grouped(*tracer as u64), grouped(*kernel as u64));
+            Ok(Found::Oracle { tracer, lost, kernel, differences }) => {
+                let sign = if differences.is_empty() && tracer + lost == *kernel { "=" } else { "≠" };
+                let lost = if *lost > 0 { format!(" + {lost} lost") } else { String::new() };
+                self.events = format!("{}{lost} {sign} {}", grouped(*tracer as u64), grouped(*kernel as u64));
             }
+            Ok(Found::Hooks { used }) => self.hooks = words(used),
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
             Ok(Found::Kernel { .. }) | Err(_) => {}
         }
@@ -82,6 +86,18 @@ fn checks(text: &str) -> String {
     format!("{met} of {}{without}", met + missing.len())
 }
 
+/// What the functions are for.
+fn words(functions: &[String]) -> String {
+    let word = |function: &String| match &**function {
+        "inet_csk_accept" => "accept",
+        "inet_twsk_kill" => "timewait",
+        "inet_csk_reqsk_queue_hash_add" => "half-open",
+        _ => "?",
+    };
+    let words: Vec<_> = functions.iter().map(word).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(" ") }
+}
+
 fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
@@ -95,8 +111,8 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
         let failure = match &report.result {
             Err(error) => Some(error.trim_end().to_owned()),
             Ok(Found::Check { passed: false, text }) => Some(text.trim_end().to_owned()),
-            Ok(Found::Oracle { tracer, kernel, differences })
-                if !differences.is_empty() || tracer != kernel =>
+            Ok(Found::Oracle { tracer, lost, kernel, differences })
+                if !differences.is_empty() || tracer + lost != *kernel =>
             {
                 Some(format!("tracer and the kernel's trace differ:\n{}", differences.join("\n")))
             }

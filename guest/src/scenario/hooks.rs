@@ -1,0 +1,244 @@
+//! What only hooks tell that a kernel may refuse: who accepts, when timewait sockets change and go, which
+//! connections are half open; and what delay and loss do. Held against what is known here.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    process,
+    time::{Duration, Instant},
+};
+
+use guest::Found;
+use socket2::{Domain, Socket, Type};
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, run},
+    story::{self, Line, number, text},
+    tracer,
+    traffic::{actor, connect, listen},
+};
+
+/// The hooks, as `tracer check` names them.
+const ACCEPT: &str = "inet_csk_accept";
+const TIMEWAIT: &str = "inet_twsk_kill";
+const REQUESTS: &str = "inet_csk_reqsk_queue_hash_add";
+
+const HERE: &str = "10.77.0.1";
+const THERE: &str = "10.77.0.2";
+/// Half-open connections at once.
+const FLOOD: usize = 50;
+/// How long a segment is under way, there.
+const DELAY: Duration = Duration::from_millis(100);
+/// How long an orphan may stay in FIN_WAIT2.
+const FIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+struct Scene {
+    here: Place,
+    there: Place,
+    tracer: Program,
+    hooks: String,
+}
+
+/// Plays all of them; what a hook that is not there would tell is left out.
+pub(crate) fn play() -> Found {
+    let checked = tracer::run("check --color never").out;
+    let hooks = checked.lines().find(|line| line.contains("other hooks")).expect("hooks").to_owned();
+    let used: Vec<_> =
+        [ACCEPT, TIMEWAIT, REQUESTS].into_iter().filter(|hook| is_used(&hooks, hook)).collect();
+    let (here, there) = Place::pair();
+    for place in [&here, &there] {
+        for setting in
+            ["net.ipv4.tcp_fin_timeout=2", "net.ipv4.tcp_synack_retries=1", "net.ipv4.tcp_syn_retries=1"]
+        {
+            let (name, value) = setting.split_once('=').expect("a setting");
+            let file = format!("/proc/sys/{}", name.replace('.', "/"));
+            place.run(|| std::fs::write(file, value).expect("a setting"));
+        }
+    }
+    let tracer = tracer::start("-o json --retransmits");
+    let mut scene = Scene { here, there, tracer, hooks };
+    scene.accept();
+    scene.orphan();
+    scene.flood();
+    scene.delay_and_loss();
+    let ended = scene.tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    Found::Hooks { used: used.into_iter().map(str::to_owned).collect() }
+}
+
+fn is_used(hooks: &str, hook: &str) -> bool {
+    hooks.split(';').next().is_some_and(|used| used.contains(hook))
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+impl Scene {
+    fn has(&self, hook: &str) -> bool {
+        is_used(&self.hooks, hook)
+    }
+
+    /// The first line that is so.
+    fn line(&self, what: &str, is_it: impl Fn(&Line) -> bool) -> Line {
+        until(what, || story::lines(&whole(&self.tracer.out())).into_iter().find(|line| is_it(line)))
+    }
+
+    /// The listener's process is another one than that which accepts.
+    fn accept(&mut self) {
+        let mut server = Program::collect(self.there.command(actor()).args(["prefork", THERE]));
+        server.wait_for_out("port and worker", |out| out.lines().count() == 2);
+        let out = server.out();
+        let mut words = out.lines().map(|line| line.parse::<u64>().expect("a number"));
+        let (port, worker) = (words.next().expect("a port"), words.next().expect("a process"));
+        let words = ["ask", "asker", THERE, &port.to_string(), "1"].map(str::to_owned);
+        assert!(Program::collect(self.here.command(actor()).args(words)).wait().status.success());
+        // The peer's FIN arrives while nobody works on the socket.
+        let line = self.line("the peer's FIN", |line| {
+            text(line, "new_state") == "CLOSE_WAIT" && line["local_port"].as_u64() == Some(port)
+        });
+        if self.has(ACCEPT) {
+            assert_eq!((line["pid"].as_u64(), text(&line, "owner")), (Some(worker), "accept"), "{line}");
+        }
+    }
+
+    /// It closes, and its peer does so later, or never.
+    fn orphan(&mut self) {
+        if !self.has(TIMEWAIT) {
+            return;
+        }
+        for closes in [true, false] {
+            let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
+            let to = listener.local_addr().expect("an address");
+            let client = self.here.run(|| connect(to).expect("a listener"));
+            let (server, _) = listener.accept().expect("a client");
+            drop(client);
+            let is_its = |line: &Line| {
+                line["remote_port"].as_u64() == Some(u64::from(to.port())) && text(line, "role") == "client"
+            };
+            self.line("its FIN_WAIT2", |line| is_its(line) && text(line, "new_state") == "FIN_WAIT2");
+            if closes {
+                drop(server);
+                let line =
+                    self.line("TIME_WAIT", |line| is_its(line) && text(line, "new_state") == "TIME_WAIT");
+                assert_eq!(text(&line, "old_state"), "FIN_WAIT2", "{line}");
+                assert_eq!(number(&line, "state_error_us"), Some(0.0), "{line}");
+            } else {
+                let line = self.line("its end", |line| is_its(line) && !line["reason"].is_null());
+                assert_eq!(text(&line, "old_state"), "FIN_WAIT2", "{line}");
+                assert_eq!(text(&line, "reason"), "timeout-close", "{line}");
+                assert_eq!(number(&line, "state_error_us"), Some(0.0), "{line}");
+                let lasted = number(&line, "state_us").expect("known");
+                // The kernel's timers are late by up to an eighth.
+                assert!(
+                    lasted >= us(FIN_TIMEOUT) * 0.99 && lasted < us(FIN_TIMEOUT) * 1.5,
+                    "{lasted} us: {line}"
+                );
+            }
+        }
+    }
+
+    /// SYN-ACKs that never arrive: half-open connections, until the kernel gives them up or their listener
+    /// goes.
+    fn flood(&mut self) {
+        if !self.has(REQUESTS) {
+            return;
+        }
+        for (is_closed, reason) in [(false, "timeout-connect"), (true, "never-accepted")] {
+            let (listener, to) = self.there.run(|| {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+                let address: IpAddr = THERE.parse().expect("an address");
+                socket.bind(&SocketAddr::new(address, 0).into()).expect("a port");
+                socket.listen(1024).expect("a listener");
+                let address = socket.local_addr().expect("an address");
+                (socket, address)
+            });
+            let port = to.as_socket().expect("of IP").port();
+            tc(&self.there, "loss 100%");
+            let begun = Instant::now();
+            let clients: Vec<_> = self.here.run(|| {
+                (0..FLOOD)
+                    .map(|_| {
+                        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+                        socket.set_nonblocking(true).expect("a setting");
+                        socket.connect(&to).expect_err("it takes a while");
+                        socket
+                    })
+                    .collect()
+            });
+            let is_its = |line: &Line| line["local_port"].as_u64() == Some(u64::from(port));
+            if is_closed {
+                // All of them have to be there before their listener goes.
+                self.line("a SYN-ACK sent again", |line| {
+                    is_its(line) && text(line, "event") == "retransmit-synack"
+                });
+                drop(listener);
+            }
+            let ends = until("the ends of half-open connections", || {
+                let lines = story::lines(&whole(&self.tracer.out()));
+                let is_end = |line: &Line| {
+                    is_its(line)
+                        && text(line, "old_state") == "NEW_SYN_RECV"
+                        && text(line, "new_state") == "CLOSE"
+                };
+                let ends: Vec<_> = lines.into_iter().filter(is_end).collect();
+                (ends.len() >= FLOOD).then_some(ends)
+            });
+            let most = us(begun.elapsed());
+            assert_eq!(ends.len(), FLOOD);
+            for line in &ends {
+                assert_eq!(text(line, "reason"), reason, "{line}");
+                assert_eq!(text(line, "remote_addr"), HERE, "{line}");
+                assert_eq!(
+                    (line["pid"].as_u64(), text(line, "owner")),
+                    (Some(process::id().into()), "listener")
+                );
+                let lasted = number(line, "state_us").expect("known");
+                // The first SYN-ACK is repeated after a second.
+                assert!(lasted > 0.9e6 && lasted <= most, "{lasted} us of {most}: {line}");
+            }
+            drop(clients);
+            no_tc(&self.there);
+        }
+    }
+
+    /// A handshake takes as long as its segments; what is lost is sent again.
+    fn delay_and_loss(&mut self) {
+        let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
+        let to = listener.local_addr().expect("an address");
+        tc(&self.there, &format!("delay {}ms", DELAY.as_millis()));
+        let client = self.here.run(|| connect(to).expect("a listener"));
+        let (mut server, _) = listener.accept().expect("a client");
+        let port = u64::from(to.port());
+        for (end, key) in [("client", "remote_port"), ("server", "local_port")] {
+            let line = self.line("a handshake", |line| {
+                line[key].as_u64() == Some(port)
+                    && text(line, "role") == end
+                    && text(line, "new_state") == "ESTABLISHED"
+            });
+            let took = number(&line, "handshake_us").expect("measured");
+            assert!(took >= us(DELAY) && took < us(DELAY) * 20.0, "{took} us: {line}");
+        }
+        tc(&self.there, "loss 100%");
+        std::io::Write::write_all(&mut server, b"lost").expect("room");
+        self.line("a retransmission", |line| {
+            line["local_port"].as_u64() == Some(port) && text(line, "event") == "retransmit"
+        });
+        no_tc(&self.there);
+        drop(client);
+        drop(server);
+    }
+}
+
+fn tc(place: &Place, how: &str) {
+    run(place.command("tc").args("qdisc replace dev veth0 root netem".split(' ')).args(how.split(' ')));
+}
+
+fn no_tc(place: &Place) {
+    run(place.command("tc").args("qdisc del dev veth0 root".split(' ')));
+}
+
+/// Without a line that is still being written.
+fn whole(out: &str) -> String {
+    out.rfind('\n').map_or_else(String::new, |end| out[..=end].to_owned())
+}

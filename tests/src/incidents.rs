@@ -1,0 +1,157 @@
+//! A tracer that tells of resets and retransmissions, held against what the kernel counts.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+};
+
+use crate::{
+    patience::until_or,
+    place::Place,
+    program::{Program, run},
+    story::{self, Line, text},
+    tracer,
+    traffic::{connect, listen},
+};
+
+/// Where its servers listen.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 21, 1);
+
+/// A place with a tracer in it.
+pub struct Scene {
+    /// The place.
+    pub place: Place,
+    /// The tracer.
+    pub tracer: Program,
+    before: Counted,
+}
+
+/// What the kernel counts in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counted {
+    resets: u64,
+    retransmits: u64,
+}
+
+impl Scene {
+    /// With a tracer that has these options.
+    pub fn new(options: &str) -> Self {
+        Self::at(Place::new(), options)
+    }
+
+    /// In a place that is there.
+    pub fn at(place: Place, options: &str) -> Self {
+        let tracer = tracer::start(&format!("-o json {options} --netns {}", place.name()));
+        let before = counted(&place);
+        Self { place, tracer, before }
+    }
+
+    /// A connection.
+    pub fn connected(&self) -> (TcpListener, TcpStream, TcpStream) {
+        self.place.run(|| {
+            let listener = listen(ADDRESS.into(), 0);
+            let client = connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            (listener, client, server)
+        })
+    }
+
+    /// From now on nothing arrives.
+    pub fn cut(&self) {
+        let rules =
+            "table ip cut { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }";
+        run(self.place.command("nft").arg(rules));
+    }
+
+    /// Waits for so many lines of this event, and gives all lines of that moment.
+    pub fn wait_for(&self, event: &str, count: usize) -> Vec<Line> {
+        let probe = || {
+            let lines = self.lines();
+            (of(&lines, event).len() >= count).then_some(lines)
+        };
+        until_or(&format!("{count} of {event}"), probe, || self.tracer.out() + &self.tracer.err())
+    }
+
+    /// All lines up to now.
+    pub fn lines(&self) -> Vec<Line> {
+        let out = self.tracer.out();
+        story::lines(&out[..out.rfind('\n').map_or(0, |at| at + 1)])
+    }
+
+    /// Ends the tracer and gives all its lines; it must have told as much as the kernel has counted.
+    pub fn finish(self) -> Vec<Line> {
+        let after = counted(&self.place);
+        let ended = self.tracer.interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        assert_eq!(tracer::receipt(&ended, "lost"), 0, "{}", ended.err);
+        let lines = story::lines(&ended.out);
+        let sent = lines.iter().filter(|line| what(line) == "reset sent").count();
+        let again = of(&lines, "retransmit").len() + of(&lines, "retransmit-synack").len();
+        let told = Counted { resets: sent as u64, retransmits: again as u64 };
+        let counted = Counted {
+            resets: after.resets - self.before.resets,
+            retransmits: after.retransmits - self.before.retransmits,
+        };
+        assert_eq!(told, counted, "{lines:#?}");
+        let transitions = of(&lines, "transition").len() as u64;
+        assert_eq!(tracer::receipt(&ended, "seen"), transitions, "{}{}", ended.out, ended.err);
+        lines
+    }
+}
+
+fn counted(place: &Place) -> Counted {
+    let snmp = place.run(|| fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+    let mut tcp = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (tcp.next().unwrap(), tcp.next().unwrap());
+    let value = |key| {
+        let mut both = names.split(' ').zip(values.split(' '));
+        both.find_map(|(name, value)| (name == key).then(|| value.parse().unwrap())).unwrap()
+    };
+    Counted { resets: value("OutRsts"), retransmits: value("RetransSegs") }
+}
+
+/// The lines of this event.
+pub fn of<'a>(lines: &'a [Line], event: &str) -> Vec<&'a Line> {
+    lines.iter().filter(|line| text(line, "event") == event).collect()
+}
+
+/// `reset sent`, `reset received`, or the event.
+pub fn what(line: &Line) -> String {
+    match text(line, "event") {
+        "reset" => format!("reset {}", text(line, "reset")),
+        event => event.to_owned(),
+    }
+}
+
+/// This host's end.
+pub fn local(line: &Line) -> SocketAddr {
+    end(line, "local")
+}
+
+/// The other end.
+pub fn remote(line: &Line) -> SocketAddr {
+    end(line, "remote")
+}
+
+fn end(line: &Line, side: &str) -> SocketAddr {
+    let address: IpAddr = text(line, &format!("{side}_addr")).parse().unwrap();
+    SocketAddr::new(address, u16::try_from(line[format!("{side}_port")].as_u64().unwrap()).unwrap())
+}
+
+/// The only line of this kind with this local end.
+pub fn only<'a>(lines: &'a [Line], kind: &str, at: SocketAddr) -> &'a Line {
+    let found: Vec<_> = lines.iter().filter(|line| what(line) == kind && local(line) == at).collect();
+    assert!(found.len() == 1, "{} of {kind} at {at}: {lines:#?}", found.len());
+    found[0]
+}
+
+/// The line that ends the connection with this local end.
+pub fn end_of(lines: &[Line], at: SocketAddr) -> &Line {
+    let is_end = |line: &&Line| !line["reason"].is_null() && local(line) == at;
+    lines.iter().find(is_end).unwrap_or_else(|| panic!("no end of {at}: {lines:#?}"))
+}
+
+/// Whether it is told as this process's.
+pub fn is_own(line: &Line) -> bool {
+    line["pid"].as_u64() == Some(u64::from(std::process::id()))
+}

@@ -1,0 +1,98 @@
+//! The kernel's own tracing of resets and retransmissions: what tracer is held against.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::traffic::is_ours;
+
+const EVENTS: [&str; 4] =
+    ["tcp_send_reset", "tcp_receive_reset", "tcp_retransmit_skb", "tcp_retransmit_synack"];
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A trace of its own, gone when this goes out of scope.
+pub struct Trace {
+    folder: PathBuf,
+}
+
+/// What it says of a reset or a retransmission.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// As tracer's lines name it: `reset sent`, `reset received`, `retransmit`, `retransmit-synack`.
+    pub what: String,
+    /// This host's end.
+    pub local: SocketAddr,
+    /// The other one.
+    pub remote: SocketAddr,
+    /// Why it was sent, as tracer spells it; empty for what is no RST that was sent.
+    pub reason: String,
+}
+
+impl Trace {
+    /// Starts it.
+    pub fn start() -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tracer-{}-{number}", std::process::id());
+        let folder = PathBuf::from("/sys/kernel/tracing/instances").join(name);
+        fs::create_dir(&folder).expect("tracefs");
+        for event in EVENTS {
+            fs::write(folder.join("events/tcp").join(event).join("enable"), "1").unwrap();
+        }
+        Self { folder }
+    }
+
+    /// What it saw of addresses that only tests use, in order of itself.
+    pub fn finish(self) -> Vec<Told> {
+        let trace = fs::read_to_string(self.folder.join("trace")).unwrap();
+        assert!(!trace.contains("LOST"), "the trace itself lost events");
+        let mut told: Vec<_> = trace.lines().filter_map(told).collect();
+        told.retain(|told| is_ours(&told.local.ip().to_string()));
+        told.sort();
+        told
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        // A folder of the kernel's: it goes with all that is in it.
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+fn told(line: &str) -> Option<Told> {
+    let (event, rest) =
+        EVENTS.iter().find_map(|event| Some((*event, line.split_once(&format!(" {event}: "))?.1)))?;
+    let value = |key: &str| rest.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    if event == "tcp_send_reset" {
+        let end = |key| {
+            let end: SocketAddr = value(key).unwrap().parse().unwrap();
+            SocketAddr::new(end.ip().to_canonical(), end.port())
+        };
+        let reason = value("reason").unwrap().to_lowercase().replace('_', "-");
+        return Some(Told { what: "reset sent".into(), local: end("src"), remote: end("dest"), reason });
+    }
+    if value("err").is_some_and(|error| error != "0") {
+        // It could not be sent.
+        return None;
+    }
+    let is_v4 = value("family") == Some("AF_INET");
+    let end = |port: &str, v4: &str, v6: &str| {
+        let address = value(if is_v4 { v4 } else { v6 }).unwrap().parse::<std::net::IpAddr>().unwrap();
+        SocketAddr::new(address.to_canonical(), value(port).unwrap().parse().unwrap())
+    };
+    let what = match event {
+        "tcp_receive_reset" => "reset received",
+        "tcp_retransmit_skb" => "retransmit",
+        _ => "retransmit-synack",
+    };
+    Some(Told {
+        what: what.into(),
+        local: end("sport", "saddr", "saddrv6"),
+        remote: end("dport", "daddr", "daddrv6"),
+        reason: String::new(),
+    })
+}

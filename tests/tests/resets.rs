@@ -1,0 +1,265 @@
+//! Resets, provoked for real; and held against what the kernel traces and counts itself.
+
+use std::{
+    io::Write as _,
+    net::{IpAddr, SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, SockRef, Socket, Type};
+use tests::{
+    incidents::{ADDRESS, Scene, end_of, is_own, local, of, only, remote, what},
+    patience::until_or,
+    place::Place,
+    program::run,
+    remote::{ACK, FIN_ACK, HERE, Remote, SYN, SYN_ACK, THERE},
+    story::{self, Line, text},
+    tracefs::{Told, Trace},
+    tracer,
+    traffic::{self, connect, listen, wait_for_end},
+};
+
+/// What an ending line says of the last RST.
+fn reset(line: &Line) -> (&str, &str, &str) {
+    (text(line, "reason"), text(line, "reset"), text(line, "reset_reason"))
+}
+
+/// The closing side's RST goes out when the socket is closed already: its line comes after the
+/// transition, which cannot tell of it. The other side's comes before.
+fn closed_with_reset(close: impl FnOnce(&mut TcpStream, &mut TcpStream), reason: &str, why: &str) {
+    let scene = Scene::new("--resets --retransmits");
+    let (_listener, mut client, mut server) = scene.connected();
+    let (here, there) = (client.local_addr().unwrap(), server.local_addr().unwrap());
+    close(&mut client, &mut server);
+    let closed = Socket::from(client);
+    drop(closed);
+    wait_for_end(&mut server);
+    scene.wait_for("reset", 2);
+    let lines = scene.finish();
+    let sent = only(&lines, "reset sent", here);
+    assert_eq!((remote(sent), text(sent, "reset_reason")), (there, why));
+    assert_eq!((text(sent, "old_state"), text(sent, "new_state")), ("CLOSE", "CLOSE"));
+    assert!(is_own(sent), "{sent}");
+    let end = end_of(&lines, here);
+    assert_eq!(reset(end), (reason, "", ""));
+    assert_eq!(sent["cookie"], end["cookie"]);
+    assert!(text(end, "time") < text(sent, "time"));
+    let received = only(&lines, "reset received", there);
+    assert_eq!(text(received, "old_state"), "ESTABLISHED");
+    assert!(received["reset_reason"].is_null() && is_own(received), "{received}");
+    assert_eq!(reset(end_of(&lines, there)), ("reset-remote", "received", ""));
+    assert!(text(received, "time") < text(end_of(&lines, there), "time"));
+}
+
+#[test]
+fn linger_zero() {
+    let set = |client: &mut TcpStream, _: &mut TcpStream| {
+        SockRef::from(&*client).set_linger(Some(Duration::ZERO)).unwrap();
+    };
+    closed_with_reset(set, "reset-local-linger", "tcp-state");
+}
+
+#[test]
+fn unread_data() {
+    let send = |client: &mut TcpStream, server: &mut TcpStream| {
+        server.write_all(b"unread").unwrap();
+        client.peek(&mut [0]).unwrap();
+    };
+    closed_with_reset(send, "reset-local-unread", "tcp-abort-on-close");
+}
+
+/// A closed port answers without a socket.
+#[test]
+fn refused() {
+    for address in [IpAddr::from(ADDRESS), "fd77::1".parse().unwrap()] {
+        let scene = Scene::new("--resets --retransmits");
+        let closed = SocketAddr::new(address, 9);
+        scene.place.run(|| connect(closed).unwrap_err());
+        scene.wait_for("reset", 2);
+        let inum = scene.place.inum();
+        let lines = scene.finish();
+        let client = lines.iter().find(|line| text(line, "reason") == "refused").unwrap();
+        assert_eq!(reset(client), ("refused", "received", ""));
+        let sent = only(&lines, "reset sent", closed);
+        assert_eq!((remote(sent), text(sent, "reset_reason")), (local(client), "no-socket"));
+        assert_eq!(sent["netns"].as_u64(), Some(inum));
+        for key in ["cookie", "pid", "comm", "uid", "cgroup", "tx_bytes", "retransmits", "role", "send_queue"]
+        {
+            assert!(sent[key].is_null(), "{key} of nobody: {sent}");
+        }
+        let received = only(&lines, "reset received", local(client));
+        assert_eq!((text(received, "old_state"), &received["cookie"]), ("SYN_SENT", &client["cookie"]));
+    }
+}
+
+/// `ss -K` sends its RST before it closes, so the last transition tells of it. It is not the owner.
+#[test]
+fn aborted() {
+    let scene = Scene::new("--resets --retransmits");
+    let (_listener, client, mut server) = scene.connected();
+    let here = client.local_addr().unwrap();
+    run(scene.place.command("ss").args(["-K", "sport", "=", &format!(":{}", here.port())]));
+    wait_for_end(&mut server);
+    scene.wait_for("reset", 2);
+    let lines = scene.finish();
+    let sent = only(&lines, "reset sent", here);
+    let end = end_of(&lines, here);
+    assert_eq!(reset(end), ("aborted", "sent", text(sent, "reset_reason")));
+    assert!(!text(end, "reset_reason").is_empty());
+    assert!(is_own(sent) && is_own(end), "{sent} {end}");
+    assert_eq!(text(sent, "old_state"), "ESTABLISHED");
+}
+
+/// Data that comes to an orphan in FIN_WAIT2: the kernel answers with RST and gives the timewait
+/// socket up, at that very moment.
+#[test]
+fn data_after_the_close() {
+    let scene = Scene::new("--resets --retransmits");
+    let (_listener, client, mut server) = scene.connected();
+    let here = client.local_addr().unwrap();
+    drop(client);
+    let is_waiting = || scene.lines().iter().any(|line| text(line, "new_state") == "FIN_WAIT2").then_some(());
+    until_or("FIN_WAIT2", is_waiting, || scene.tracer.out());
+    server.write_all(b"late").unwrap();
+    scene.wait_for("reset", 2);
+    let lines = scene.finish();
+    let sent = only(&lines, "reset sent", here);
+    assert_eq!((text(sent, "old_state"), text(sent, "reset_reason")), ("FIN_WAIT2", "tcp-timewait-socket"));
+    assert!(is_own(sent) && text(sent, "role") == "client", "{sent}");
+    let end = end_of(&lines, here);
+    assert_eq!(reset(end), ("reset-local", "sent", "tcp-timewait-socket"));
+    assert_eq!((text(end, "old_state"), end["state_error_us"].as_f64()), ("FIN_WAIT2", Some(0.0)));
+    assert_eq!((&end["time"], &end["cookie"]), (&sent["time"], &sent["cookie"]));
+}
+
+/// Data that comes with the ACK of the FIN: `FIN_WAIT2 -> CLOSE` looks as if a timewait socket took
+/// the place, and only the RST tells that none did.
+#[test]
+fn data_with_the_last_ack() {
+    let place = Place::new();
+    let mut far = Remote::new(&place, 7000);
+    let scene = Scene::at(place, "--resets --retransmits");
+    let to = far.address();
+    let client = thread::scope(|scope| {
+        let client = scope.spawn(|| scene.place.run(|| connect(to).unwrap()));
+        far.expect(SYN);
+        far.send(SYN_ACK);
+        client.join().unwrap()
+    });
+    let here = client.local_addr().unwrap();
+    drop(client);
+    far.expect(FIN_ACK);
+    far.send_data(b"late");
+    scene.wait_for("reset", 1);
+    let lines = scene.finish();
+    let sent = only(&lines, "reset sent", here);
+    assert_eq!((text(sent, "old_state"), text(sent, "reset_reason")), ("CLOSE", "tcp-abort-on-data"));
+    let end = end_of(&lines, here);
+    assert_eq!(reset(end), ("reset-local", "sent", "tcp-abort-on-data"));
+    assert_eq!((text(end, "old_state"), text(end, "new_state")), ("FIN_WAIT2", "CLOSE"));
+    assert!(end["state_error_us"].as_f64().unwrap() < 1e3, "{end}");
+}
+
+/// A segment for a connection that the listener does not know.
+#[test]
+fn reset_of_a_listener() {
+    let place = Place::new();
+    let mut far = Remote::new(&place, 7000);
+    let listener = place.run(|| listen(HERE.into(), 0));
+    let scene = Scene::at(place, "--resets --retransmits");
+    let here = listener.local_addr().unwrap();
+    far.peer = here.port();
+    far.send(ACK);
+    scene.wait_for("reset", 1);
+    let lines = scene.finish();
+    let sent = only(&lines, "reset sent", here);
+    assert_eq!(remote(sent), SocketAddr::from((THERE, 7000)));
+    assert_eq!(text(sent, "old_state"), "LISTEN");
+    assert!(sent["cookie"].is_null() && is_own(sent), "the listener's owner, not its identity: {sent}");
+}
+
+/// `life` has the same in its columns.
+#[test]
+fn life_tells_of_the_last_reset() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("life -o json --netns {}", place.name()));
+    place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
+    let ended = tracer.interrupt();
+    let lines = story::lines(&ended.out);
+    assert_eq!(lines.len(), 1, "{}", ended.out);
+    assert_eq!(reset(&lines[0]), ("refused", "received", ""));
+}
+
+/// The filters in the kernel are for them too.
+#[test]
+fn filters() {
+    for (filter, count) in [
+        ("--port 9", 2),
+        ("-D 9", 1),
+        ("-L 9", 1),
+        ("--port 10", 0),
+        ("--addr 127.77.21.1", 2),
+        ("--addr 127.77.21.2", 0),
+        ("-4", 2),
+        ("-6", 0),
+        ("--netns 1", 0),
+    ] {
+        let place = Place::new();
+        let netns =
+            if filter.contains("netns") { String::new() } else { format!("--netns {}", place.name()) };
+        let tracer = tracer::start(&format!("-o json --resets {filter} {netns}"));
+        place.run(|| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::from((ADDRESS, 0)).into()).unwrap();
+            socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
+        });
+        let ended = tracer.interrupt();
+        let lines = story::lines(&ended.out);
+        assert_eq!(of(&lines, "reset").len(), count, "{filter}: {}{}", ended.out, ended.err);
+    }
+}
+
+#[test]
+fn text_lines() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("--resets --netns {}", place.name()));
+    place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
+    let ended = tracer.interrupt();
+    let ends: Vec<_> =
+        ended.out.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(ends[1][6..], ["CLOSE", "reset", "sent", "(no-socket)"], "{}", ended.out);
+    assert_eq!(ends[2][6..], ["SYN_SENT", "reset", "received"], "{}", ended.out);
+    assert!(ended.out.lines().all(|line| line.len() <= 120), "{}", ended.out);
+    assert!(ended.err.contains("; 2 tell of resets and retransmissions"), "{}", ended.err);
+}
+
+/// All of a storm, by the word of the kernel's own trace.
+#[test]
+fn the_kernels_own_trace_says_the_same() {
+    for seed in 1..=3 {
+        let (left, right) = Place::pair();
+        let tracer = tracer::start("-o json --resets --retransmits");
+        let trace = Trace::start();
+        traffic::storm(&[&left, &right], 120, seed);
+        let theirs = trace.finish();
+        let ended = tracer.interrupt();
+        assert_eq!((ended.code(), tracer::receipt(&ended, "lost")), (0, 0), "{}", ended.err);
+        let lines = story::lines(&ended.out);
+        let mut ours: Vec<_> = lines
+            .iter()
+            .filter(|line| text(line, "event") != "transition")
+            .map(|line| Told {
+                what: what(line),
+                local: local(line),
+                remote: remote(line),
+                reason: text(line, "reset_reason").to_owned(),
+            })
+            .filter(|told| traffic::is_ours(&told.local.ip().to_string()))
+            .collect();
+        ours.sort();
+        assert!(theirs.len() > 50, "too little happened: {}", theirs.len());
+        assert_eq!(ours, theirs, "seed {seed}");
+        println!("seed {seed}: {} resets and retransmissions, the same", theirs.len());
+    }
+}
