@@ -1,6 +1,6 @@
-//! Births that are told too early. Older kernels (6.1 does) set the state of a listener's child before they
-//! give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its listener's cookie.
-//! What comes next tells of it, on the same CPU: nothing can come between that is a birth.
+//! Births that are told too early. Older kernels (6.12 does, 6.16 does not) set the state of a listener's
+//! child before they give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its
+//! listener's cookie. What comes next tells of it, on the same CPU: no other birth can come between.
 
 use std::collections::HashMap;
 
