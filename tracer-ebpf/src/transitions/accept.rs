@@ -13,6 +13,7 @@ static ACCEPT_ARGS: Global<u32> = Global::new(2);
 /// `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)`; before 6.10 with
 /// `(struct sock *sk, int flags, int *err, bool kern)`.
 #[fexit(function = "inet_csk_accept")]
+#[inline(always)]
 fn inet_csk_accept(ctx: FExitContext) -> i32 {
     let child = if ACCEPT_ARGS.load() > 2 { argument::<4>(&ctx) } else { argument::<2>(&ctx) };
     // The helper asks for NULL, which is what an accept in vain returns.

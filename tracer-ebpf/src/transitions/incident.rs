@@ -9,6 +9,7 @@ use tracer_ebpf::{
 
 use crate::record::{What, report, report_bare};
 
+#[inline(always)]
 fn what(kind: u8, detail: u8, state: u8) -> What {
     What { kind, detail, old_state: state, new_state: state, recv_queue: 0, send_queue: 0, flags: 0 }
 }

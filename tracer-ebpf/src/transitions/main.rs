@@ -32,12 +32,14 @@ use crate::{record::What, select::Stage};
 
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
+#[inline(always)]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     hook::first(|| report::<true>(&ctx))
 }
 
 /// What happens while the first is busy.
 #[btf_tracepoint(function = "inet_sock_set_state")]
+#[inline(always)]
 fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
     hook::nested(|| report::<false>(&ctx))
 }

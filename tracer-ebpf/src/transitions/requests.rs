@@ -15,6 +15,7 @@ use crate::{incident, timer::Timer};
 
 /// One begins: `(struct sock *sk, struct request_sock *req, unsigned long timeout)`.
 #[fentry(function = "inet_csk_reqsk_queue_hash_add")]
+#[inline(always)]
 fn inet_csk_reqsk_queue_hash_add(ctx: FEntryContext) -> i32 {
     tell(Request(ctx.arg(1)), kind::REQUEST, 0);
     0
@@ -22,23 +23,27 @@ fn inet_csk_reqsk_queue_hash_add(ctx: FEntryContext) -> i32 {
 
 /// Its timer: the SYN-ACK is sent again, or it is given up.
 #[fentry(function = "reqsk_timer_handler")]
+#[inline(always)]
 fn reqsk_timer_handler(_: FEntryContext) -> i32 {
     Timer::Request.set(true)
 }
 
 #[fexit(function = "reqsk_timer_handler")]
+#[inline(always)]
 fn reqsk_timer_handler_end(_: FExitContext) -> i32 {
     Timer::Request.set(false)
 }
 
 /// It goes: `(struct request_sock *req)`.
 #[fentry(function = "tcp_v4_reqsk_destructor")]
+#[inline(always)]
 fn tcp_v4_reqsk_destructor(ctx: FEntryContext) -> i32 {
     gone(Request(ctx.arg(0)))
 }
 
 /// The same for IPv6.
 #[fentry(function = "tcp_v6_reqsk_destructor")]
+#[inline(always)]
 fn tcp_v6_reqsk_destructor(ctx: FEntryContext) -> i32 {
     gone(Request(ctx.arg(0)))
 }

@@ -26,6 +26,7 @@ static SEND_RESET_ARGS: Global<u32> = Global::new(2);
 /// NULL would be the kernel's end: `sk` is only read after a helper has judged it, which asks for NULL
 /// too, and `skb` only without a connection's full socket.
 #[btf_tracepoint(function = "tcp_send_reset")]
+#[inline(always)]
 fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     let reason = if SEND_RESET_ARGS.load() > 2 {
         u8::try_from(ctx.arg::<i32>(2)).unwrap_or(REASON_UNTOLD)
@@ -73,6 +74,7 @@ fn answer(ctx: &BtfTracePointContext, listener: Option<u32>, reason: u8) {
 
 /// An RST has arrived, and the connection will end: `(struct sock *sk)`.
 #[btf_tracepoint(function = "tcp_receive_reset")]
+#[inline(always)]
 fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
     if let Some(sock) = Sock::of_hook(ctx.arg(0)) {
         incident::of_socket(sock, kind::RESET_RECEIVED, REASON_UNTOLD);

@@ -16,6 +16,7 @@ static RETRANSMIT_ARGS: Global<u32> = Global::new(2);
 /// A segment was sent again: `(struct sock *sk, struct sk_buff *skb, int err)`. Since 6.17 also one that
 /// could not be sent, and `err` says so.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
+#[inline(always)]
 fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     if RETRANSMIT_ARGS.load() > 2 && ctx.arg::<i32>(2) != 0 {
         return 0;
@@ -29,6 +30,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 /// A SYN-ACK was sent again: `(struct sock *sk, struct request_sock *req)`. The connection is the
 /// request; `sk` is its listener.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
+#[inline(always)]
 fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
     let request = Request(ctx.arg(1));
     let (ends, netns) = (request.ends(), request.netns());
