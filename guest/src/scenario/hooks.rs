@@ -107,6 +107,8 @@ impl Scene {
         if !self.has(TIMEWAIT) {
             return;
         }
+        // An ACK that comes while the close is at work leaves a full socket, not a timewait socket.
+        tc(&self.there, "delay 20ms");
         for closes in [true, false] {
             let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
             let to = listener.local_addr().expect("an address");
@@ -136,6 +138,7 @@ impl Scene {
                 );
             }
         }
+        no_tc(&self.there);
     }
 
     /// SYN-ACKs that never arrive: half-open connections, until the kernel gives them up or their listener
