@@ -200,6 +200,8 @@ pub struct Connection {
     pub told_stuck: u8,
     /// Which way its last RST went.
     pub reset: Reset,
+    /// The state in which it was when that went.
+    pub reset_in: u8,
     /// Why it was sent: see [`crate::reset::Names`].
     pub reset_reason: u8,
 }
@@ -233,6 +235,7 @@ impl Default for Connection {
             is_ended: false,
             told_stuck: 0,
             reset: Reset::None,
+            reset_in: 0,
             reset_reason: REASON_UNTOLD,
         }
     }
@@ -355,6 +358,14 @@ impl Connection {
     pub fn stay_in(&self, index: usize) -> Option<Option<u64>> {
         let has_been = self.unknown & (1 << index) != 0 || self.spent_ns[index] > 0;
         has_been.then(|| self.spent_ns(index))
+    }
+
+    /// Whether it has sent an RST while it was in FIN_WAIT2. An orphan that nobody may hand over to a
+    /// timewait socket, because its last ACK came while its `close` was at work, ends so when its time
+    /// is over (`tcp_keepalive_timer`).
+    #[must_use]
+    pub fn has_reset_in_fin_wait2(&self) -> bool {
+        self.reset == Reset::Sent && self.reset_in == number::FIN_WAIT2
     }
 
     /// A transition of which the kernel says nothing, told as an event.

@@ -70,9 +70,47 @@ impl Tracker {
 }
 
 fn note(event: &Event, connection: &mut Connection) {
-    match event.kind {
-        kind::RESET_SENT => (connection.reset, connection.reset_reason) = (Reset::Sent, event.detail),
-        kind::RESET_RECEIVED => (connection.reset, connection.reset_reason) = (Reset::Received, event.detail),
-        _ => connection.retransmitted_ns = event.time_ns,
+    let way = match event.kind {
+        kind::RESET_SENT => Reset::Sent,
+        kind::RESET_RECEIVED => Reset::Received,
+        _ => {
+            connection.retransmitted_ns = event.time_ns;
+            return;
+        }
+    };
+    (connection.reset, connection.reset_in, connection.reset_reason) = (way, event.old_state, event.detail);
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    const FULL: u64 = 1;
+
+    fn event(time_ns: u64, kind: u8, old_state: u8, new_state: u8) -> Event {
+        let flags = flag::DEAD;
+        Event { time_ns, cookie: FULL, kind, old_state, new_state, flags, shutdown: 3, ..Event::new_zeroed() }
+    }
+
+    /// The kernel's word for both is `FIN_WAIT2 -> CLOSE`, without an error.
+    #[test]
+    fn an_orphan_that_sends_rst_is_handed_over_to_nobody() {
+        let closing = [
+            event(1, kind::TRANSITION, number::ESTABLISHED, number::FIN_WAIT1),
+            event(2, kind::TRANSITION, number::FIN_WAIT1, number::FIN_WAIT2),
+        ];
+        let rst = event(3, kind::RESET_SENT, number::FIN_WAIT2, number::FIN_WAIT2);
+        let close = event(3, kind::TRANSITION, number::FIN_WAIT2, number::CLOSE);
+        for (rst, reason) in [(None, None), (Some(rst), Some(Reason::TimeoutClose))] {
+            let mut tracker = Tracker::new(true);
+            let mut told = Vec::new();
+            for event in closing.iter().chain(&rst).chain([&close]) {
+                tracker.event(event, &mut |tracked| told.push((tracked.event.new_state, tracked.reason)));
+            }
+            assert_eq!(tracker.has_waiting(), reason.is_none());
+            assert_eq!(told.contains(&(number::CLOSE, reason)), reason.is_some(), "{told:?}");
+        }
     }
 }

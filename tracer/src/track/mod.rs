@@ -188,7 +188,7 @@ impl Tracker {
             self.listeners.remove(connection);
             self.forget(connection.cookie);
             out(tracked);
-        } else if stays_in_fin_wait2(event) {
+        } else if stays_in_fin_wait2(event) && !connection.has_reset_in_fin_wait2() {
             connection.state = number::FIN_WAIT2;
             // The kernel's event ends nothing: FIN_WAIT2 goes on since it began.
             match tracked.state_ns {
