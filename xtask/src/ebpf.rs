@@ -97,15 +97,9 @@ fn check(committed: &Path, built: &Path, record: &str) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for (object, _) in OBJECTS {
-        if fs::read(committed.join(object)).ok() == Some(fs::read(built.join(object))?) {
-            continue;
-        }
-        if !ORDER_DIFFERS.contains(&object) {
+        if fs::read(committed.join(object)).ok() != Some(fs::read(built.join(object))?) {
             bail!("tracer/bpf/{object} is not what the sources give: {remedy}");
         }
-        // The sources and the committed bytes are those that the record tells of, as was just checked.
-        println!("ebpf: {object} has its blocks in another order in this folder; not compared byte for byte");
-        return Ok(ExitCode::SUCCESS);
     }
     println!("ebpf: the committed objects are what the sources give, byte for byte");
     Ok(ExitCode::SUCCESS)
@@ -152,10 +146,6 @@ fn cargo_home() -> Result<PathBuf> {
 fn rustc() -> PathBuf {
     std::env::var_os("TRACER_BPF_RUSTC").map_or(RUSTC.into(), PathBuf::from)
 }
-
-/// In these the compiler orders the blocks of `tcp_send_reset` in one of two ways, by names that depend on
-/// the folder.
-const ORDER_DIFFERS: [&str; 2] = ["transitions.bpf.o", "transitions-debug.bpf.o"];
 
 /// What builds the objects, and from what.
 fn record(linker: &Path) -> Result<String> {
