@@ -9,6 +9,7 @@ use crate::{
     patience::until_or,
     place::Place,
     program::{Program, run},
+    remote::{HERE, Remote},
     story::{self, Line, text},
     tracer,
     traffic::{connect, listen},
@@ -46,6 +47,15 @@ impl Scene {
         Self { place, tracer, before }
     }
 
+    /// With a listener, and a remote host that knows of it.
+    pub fn listening(options: &str) -> (Self, Remote, TcpListener) {
+        let place = Place::new();
+        let mut far = Remote::new(&place, 7000);
+        let listener = place.run(|| listen(HERE.into(), 0));
+        far.peer = listener.local_addr().unwrap().port();
+        (Self::at(place, options), far, listener)
+    }
+
     /// A connection.
     pub fn connected(&self) -> (TcpListener, TcpStream, TcpStream) {
         self.place.run(|| {
@@ -75,7 +85,7 @@ impl Scene {
     /// All lines up to now.
     pub fn lines(&self) -> Vec<Line> {
         let out = self.tracer.out();
-        story::lines(&out[..out.rfind('\n').map_or(0, |at| at + 1)])
+        story::lines(story::whole(&out))
     }
 
     /// Ends the tracer and gives all its lines; it must have told as much as the kernel has counted.

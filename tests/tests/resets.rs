@@ -13,11 +13,11 @@ use tests::{
     patience::until_or,
     place::Place,
     program::run,
-    remote::{ACK, FIN_ACK, HERE, Remote, SYN, SYN_ACK, THERE},
+    remote::{ACK, FIN_ACK, Remote, SYN, SYN_ACK, THERE},
     story::{self, Line, text},
     tracefs::{Told, Trace},
     tracer,
-    traffic::{self, connect, listen, wait_for_end},
+    traffic::{self, connect, wait_for_end},
 };
 
 /// What an ending line says of the last RST.
@@ -164,12 +164,8 @@ fn data_with_the_last_ack() {
 /// A segment for a connection that the listener does not know.
 #[test]
 fn reset_of_a_listener() {
-    let place = Place::new();
-    let mut far = Remote::new(&place, 7000);
-    let listener = place.run(|| listen(HERE.into(), 0));
-    let scene = Scene::at(place, "--resets --retransmits");
+    let (scene, mut far, listener) = Scene::listening("--resets --retransmits");
     let here = listener.local_addr().unwrap();
-    far.peer = here.port();
     far.send(ACK);
     scene.wait_for("reset", 1);
     let lines = scene.finish();

@@ -9,10 +9,9 @@ use std::{
 use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     incidents::{ADDRESS, Scene, end_of, is_own, local, of, remote},
-    place::Place,
-    remote::{ACK, HERE, Remote, SYN, SYN_ACK, THERE},
+    remote::{ACK, SYN, SYN_ACK, THERE},
     story::text,
-    traffic::{listen, wait_for_end},
+    traffic::wait_for_end,
 };
 
 #[test]
@@ -62,12 +61,8 @@ fn a_syn_to_a_silent_peer() {
 /// The half-open connection has the identity that the whole one will have.
 #[test]
 fn a_syn_ack_to_a_silent_peer() {
-    let place = Place::new();
-    let mut far = Remote::new(&place, 7000);
-    let listener = place.run(|| listen(HERE.into(), 0));
-    let scene = Scene::at(place, "--resets --retransmits");
+    let (scene, mut far, listener) = Scene::listening("--resets --retransmits");
     let here = listener.local_addr().unwrap();
-    far.peer = here.port();
     far.send(SYN);
     far.expect(SYN_ACK);
     far.peer = here.port();
