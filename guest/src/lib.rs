@@ -35,8 +35,8 @@ pub enum Found {
     Load {
         /// From the start to `tracer: ready`.
         milliseconds: u64,
-        /// Instructions that the verifier looked at, of all programs; unknown before Linux 5.16.
-        verified: Option<u64>,
+        /// Instructions that the verifier looked at, of all programs.
+        verified: u64,
     },
     /// `--raw` beside the kernel's own trace.
     Oracle {
@@ -59,6 +59,32 @@ pub enum Found {
         /// How many were told right.
         connections: usize,
     },
+    /// What tracer's programs take of the processor.
+    Costs(Vec<Cost>),
+    /// How long TIME_WAIT was; nothing where it is not followed, or the host did not ask.
+    TimeWait(Option<Length>),
+}
+
+/// A stay in a state, as tracer tells it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Length {
+    /// In microseconds.
+    pub state_us: f64,
+    /// How far that may be off.
+    pub error_us: f64,
+}
+
+/// What a program took, as the kernel counts it (`kernel.bpf_stats_enabled`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cost {
+    /// Its number in its kernel.
+    pub id: u64,
+    /// Its name: the first 15 bytes of it.
+    pub program: String,
+    /// How often it ran.
+    pub runs: u64,
+    /// How long in all.
+    pub nanoseconds: u64,
 }
 
 /// Only lines that begin so are reports; the kernel writes on the same console.

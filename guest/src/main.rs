@@ -2,15 +2,19 @@
 
 mod machine;
 mod oracle;
+mod programs;
 mod scenario;
+mod verifier;
 
 use std::{
     io::{Write as _, stdout},
-    panic::{UnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
 
 use guest::{Found, MARK, Report};
+
+use crate::scenario::{Play, time_wait::Minute};
 
 /// A scenario: its name and what it does. It panics when it fails.
 type Scenario = (&'static str, fn() -> Found);
@@ -27,16 +31,30 @@ const SCENARIOS: &[Scenario] = &[
 fn main() {
     assert!(std::process::id() == 1, "this turns the machine off: it is for virtual ones, as their init");
     tell("machine", || machine::set_up().err().map(Err));
-    for (name, play) in SCENARIOS {
-        tell(name, || Some(Ok(play())));
+    match Play::asked_for() {
+        Play::Costs => tell("costs", || Some(Ok(scenario::costs::play()))),
+        Play::Short => all(|| None),
+        Play::Long => all(scenario::time_wait::begin),
     }
     machine::off();
 }
 
+/// All scenarios; beside them TIME_WAIT begins, and ends.
+fn all(begin: impl FnOnce() -> Option<Minute>) {
+    let minute = catch_unwind(AssertUnwindSafe(begin));
+    for (name, play) in SCENARIOS {
+        tell(name, || Some(Ok(play())));
+    }
+    tell("time-wait", || match minute {
+        Ok(minute) => Some(Ok(Found::TimeWait(minute.and_then(Minute::end)))),
+        Err(panic) => Some(Err(words(&*panic))),
+    });
+}
+
 /// Tells how it went; nothing if there is nothing to tell.
-fn tell(scenario: &str, play: impl FnOnce() -> Option<Result<Found, String>> + UnwindSafe) {
+fn tell(scenario: &str, play: impl FnOnce() -> Option<Result<Found, String>>) {
     let started = Instant::now();
-    let result = match catch_unwind(play) {
+    let result = match catch_unwind(AssertUnwindSafe(play)) {
         Ok(None) => return,
         Ok(Some(result)) => result,
         Err(panic) => Err(words(&*panic)),

@@ -14,6 +14,11 @@ pub fn lines(out: &str) -> Vec<Line> {
         .collect()
 }
 
+/// Without a line that is still being written.
+pub fn whole(out: &str) -> &str {
+    out.rfind('\n').map_or("", |end| &out[..=end])
+}
+
 /// A key's text; empty for null.
 pub fn text<'a>(line: &'a Line, key: &str) -> &'a str {
     assert!(!line[key].is_null() || line.get(key).is_some(), "no key {key} in {line}");

@@ -64,7 +64,7 @@ impl Scene {
         let seen = || format!("{}{}", self.tracer.out(), self.tracer.err());
         let probe = || {
             let out = self.tracer.out();
-            let out = &out[..out.rfind('\n').map_or(0, |at| at + 1)];
+            let out = story::whole(&out);
             is_there(out).then_some(())
         };
         until_or(&format!("{role} {reason}"), probe, seen);

@@ -19,8 +19,7 @@ use tests::{
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 11, 1);
 
 fn lines(tracer: &Program) -> Vec<Line> {
-    let out = tracer.out();
-    story::lines(&out[..out.rfind('\n').map_or(0, |at| at + 1)])
+    story::lines(story::whole(&tracer.out()))
 }
 
 /// Waits for a line with this transition.

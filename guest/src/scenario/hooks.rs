@@ -2,6 +2,7 @@
 //! connections are half open; and what delay and loss do. Held against what is known here.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
     process,
     time::{Duration, Instant},
@@ -20,11 +21,13 @@ use tests::{
 
 /// The hooks, as `tracer check` names them.
 const ACCEPT: &str = "inet_csk_accept";
-const TIMEWAIT: &str = "inet_twsk_kill";
+pub(crate) const TIMEWAIT: &str = "inet_twsk_kill";
 const REQUESTS: &str = "inet_csk_reqsk_queue_hash_add";
 
 const HERE: &str = "10.77.0.1";
 const THERE: &str = "10.77.0.2";
+/// Connections to the worker, one after the other.
+const ASKED: usize = 5;
 /// Half-open connections at once.
 const FLOOD: usize = 50;
 /// How long a segment is under way, there.
@@ -41,8 +44,7 @@ struct Scene {
 
 /// Plays all of them; what a hook that is not there would tell is left out.
 pub(crate) fn play() -> Found {
-    let checked = tracer::run("check --color never").out;
-    let hooks = checked.lines().find(|line| line.contains("other hooks")).expect("hooks").to_owned();
+    let hooks = checked();
     let used: Vec<_> =
         [ACCEPT, TIMEWAIT, REQUESTS].into_iter().filter(|hook| is_used(&hooks, hook)).collect();
     let (here, there) = Place::pair();
@@ -52,7 +54,7 @@ pub(crate) fn play() -> Found {
         {
             let (name, value) = setting.split_once('=').expect("a setting");
             let file = format!("/proc/sys/{}", name.replace('.', "/"));
-            place.run(|| std::fs::write(file, value).expect("a setting"));
+            place.run(|| fs::write(file, value).expect("a setting"));
         }
     }
     let tracer = tracer::start("-o json --retransmits");
@@ -66,7 +68,14 @@ pub(crate) fn play() -> Found {
     Found::Hooks { used: used.into_iter().map(str::to_owned).collect() }
 }
 
-fn is_used(hooks: &str, hook: &str) -> bool {
+/// What `tracer check` says.
+pub(crate) fn checked() -> String {
+    tracer::run("check --color never").out
+}
+
+/// Whether it says that this hook is in use.
+pub(crate) fn is_used(checked: &str, hook: &str) -> bool {
+    let hooks = checked.lines().find(|line| line.contains("other hooks")).expect("hooks");
     hooks.split(';').next().is_some_and(|used| used.contains(hook))
 }
 
@@ -79,9 +88,13 @@ impl Scene {
         is_used(&self.hooks, hook)
     }
 
+    fn lines(&self) -> Vec<Line> {
+        story::lines(story::whole(&self.tracer.out()))
+    }
+
     /// The first line that is so.
     fn line(&self, what: &str, is_it: impl Fn(&Line) -> bool) -> Line {
-        until(what, || story::lines(&whole(&self.tracer.out())).into_iter().find(|line| is_it(line)))
+        until(what, || self.lines().into_iter().find(|line| is_it(line)))
     }
 
     /// The listener's process is another one than that which accepts.
@@ -91,14 +104,19 @@ impl Scene {
         let out = server.out();
         let mut words = out.lines().map(|line| line.parse::<u64>().expect("a number"));
         let (port, worker) = (words.next().expect("a port"), words.next().expect("a process"));
-        let words = ["ask", "asker", THERE, &port.to_string(), "1"].map(str::to_owned);
+        let words = ["ask", "asker", THERE, &port.to_string(), &ASKED.to_string()].map(str::to_owned);
         assert!(Program::collect(self.here.command(actor()).args(words)).wait().status.success());
-        // The peer's FIN arrives while nobody works on the socket.
-        let line = self.line("the peer's FIN", |line| {
-            text(line, "new_state") == "CLOSE_WAIT" && line["local_port"].as_u64() == Some(port)
+        let fins = until("the peers' FINs", || {
+            let mut lines = self.lines();
+            lines.retain(|line| {
+                text(line, "new_state") == "CLOSE_WAIT" && line["local_port"].as_u64() == Some(port)
+            });
+            (lines.len() == ASKED).then_some(lines)
         });
         if self.has(ACCEPT) {
-            assert_eq!((line["pid"].as_u64(), text(&line, "owner")), (Some(worker), "accept"), "{line}");
+            assert!(fins.iter().all(|line| line["pid"].as_u64() == Some(worker)), "{fins:#?}");
+            // A FIN that comes while the worker is at its socket shows the worker itself.
+            assert!(fins.iter().any(|line| text(line, "owner") == "accept"), "{fins:#?}");
         }
     }
 
@@ -107,9 +125,10 @@ impl Scene {
         if !self.has(TIMEWAIT) {
             return;
         }
-        // An ACK that comes while the close is at work leaves a full socket, not a timewait socket.
-        tc(&self.there, "delay 20ms");
-        for closes in [true, false] {
+        // At once, an ACK may come while the close is at work, and leave a full socket; later, it leaves a
+        // timewait socket.
+        for (closes, delay) in [(true, "0ms"), (false, "0ms"), (false, "20ms")] {
+            tc(&self.there, &format!("delay {delay}"));
             let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
             let to = listener.local_addr().expect("an address");
             let client = self.here.run(|| connect(to).expect("a listener"));
@@ -137,8 +156,8 @@ impl Scene {
                     "{lasted} us: {line}"
                 );
             }
+            no_tc(&self.there);
         }
-        no_tc(&self.there);
     }
 
     /// SYN-ACKs that never arrive: half-open connections, until the kernel gives them up or their listener
@@ -178,7 +197,7 @@ impl Scene {
                 drop(listener);
             }
             let ends = until("the ends of half-open connections", || {
-                let lines = story::lines(&whole(&self.tracer.out()));
+                let lines = self.lines();
                 let is_end = |line: &Line| {
                     is_its(line)
                         && text(line, "old_state") == "NEW_SYN_RECV"
@@ -239,9 +258,4 @@ fn tc(place: &Place, how: &str) {
 
 fn no_tc(place: &Place) {
     run(place.command("tc").args("qdisc del dev veth0 root".split(' ')));
-}
-
-/// Without a line that is still being written.
-fn whole(out: &str) -> String {
-    out.rfind('\n').map_or_else(String::new, |end| out[..=end].to_owned())
 }

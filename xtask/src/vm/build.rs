@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, output, run},
+    command::{cargo, output},
     root,
     vm::{apt::Apt, arch::Arch, say},
 };
@@ -27,16 +27,24 @@ const PROFILE: &str = "vm";
 pub(crate) const PROGRAMS: [(&str, &str); 3] =
     [("tracer", "bin/tracer"), ("actor", "bin/actor"), ("guest", "init")];
 
-/// Builds them; the result is where cargo puts an architecture's.
-pub(crate) fn programs(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<impl Fn(Arch) -> PathBuf> {
-    let target = folder.join("build");
+/// Where an architecture's are, once built.
+pub(crate) fn built(folder: &Path, arch: Arch) -> PathBuf {
+    target(folder).join(arch.triple()).join(PROFILE)
+}
+
+fn target(folder: &Path) -> PathBuf {
+    folder.join("build")
+}
+
+/// Builds them.
+pub(crate) fn command(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<Command> {
     let mut build = cargo();
     build.current_dir(root()).env("RUSTC", RUSTC);
     // These would replace our flags.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
         build.env_remove(variable);
     }
-    build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]).arg(&target);
+    build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]).arg(target(folder));
     build.args(["--package", "tracer", "--package", "tests", "--package", "guest", "--bins"]);
     for arch in archs {
         let variable =
@@ -51,8 +59,7 @@ pub(crate) fn programs(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<impl 
     }
     let names = archs.iter().map(|arch| arch.name()).collect::<Vec<_>>().join(" and ");
     say(&format!("building static programs for {names}"));
-    run(&mut build)?;
-    Ok(move |arch: Arch| target.join(arch.triple()).join(PROFILE))
+    Ok(build)
 }
 
 /// A place for the compiler to find another architecture's standard library in, so that nothing is

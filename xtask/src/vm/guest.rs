@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::Sender,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -16,6 +17,7 @@ use crate::vm::kernel::Kernel;
 /// What a guest told.
 pub(crate) struct Run {
     pub(crate) kernel: Kernel,
+    pub(crate) play: Play,
     pub(crate) reports: Vec<Report>,
     /// Why it ended, unless it ended by itself.
     pub(crate) trouble: Option<String>,
@@ -38,8 +40,52 @@ const TAIL: usize = 30;
 const COMMAND_LINE: &str =
     "panic=-1 quiet no_timer_check mitigations=off nokaslr rdinit=/init TRACER=/bin/tracer ACTOR=/bin/actor";
 
-/// Boots it and waits for its end.
-pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path) -> Result<Run> {
+/// What a guest is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Play {
+    /// All scenarios but those that take long.
+    Short,
+    /// All scenarios, such as a whole TIME_WAIT.
+    Long,
+    /// What the programs cost, and nothing else.
+    Costs,
+}
+
+impl Play {
+    /// As the guest's first process finds it in its environment.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Short => "PLAY=short",
+            Self::Long => "PLAY=long",
+            Self::Costs => "PLAY=costs",
+        }
+    }
+
+    /// What it has to report.
+    pub(crate) fn scenarios(self) -> &'static [&'static str] {
+        match self {
+            Self::Short | Self::Long => &["kernel", "check", "load", "oracle", "story", LAST, "time-wait"],
+            Self::Costs => &["costs"],
+        }
+    }
+}
+
+/// Behind this scenario a guest only waits.
+const LAST: &str = "hooks";
+
+/// A processor to run a guest on; free again when this goes.
+pub(crate) struct Slot(pub(crate) Sender<()>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Nobody takes it when there are no more guests.
+        let _ = self.0.send(());
+    }
+}
+
+/// Boots it and waits for its end; the slot is free as soon as it only waits for time to pass.
+pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slot: Slot) -> Result<Run> {
+    let mut slot = Some(slot);
     let started = Instant::now();
     let place = |what: &str, kind: &str| -> Result<PathBuf> {
         fs::create_dir_all(folder.join(what))?;
@@ -48,7 +94,7 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path) -> Result<Run> 
     let (console, disk) = (place("logs", "log")?, place("btf", "btf")?);
     fs::File::create(&disk)?.set_len(DISK_BYTES)?;
     let said = place("logs", "qemu")?;
-    let mut qemu = qemu(kernel, image, &console, &disk)
+    let mut qemu = qemu(kernel, image, &console, &disk, play)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(fs::File::create(&said)?)
@@ -58,20 +104,23 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path) -> Result<Run> 
         if let Some(status) = qemu.try_wait()? {
             break (!status.success()).then(|| format!("qemu: {status}"));
         }
+        if slot.is_some() && reports(&console).iter().any(|report| report.scenario == LAST) {
+            slot = None;
+        }
         if started.elapsed() > LIMIT {
             qemu.kill()?;
             qemu.wait()?;
             break Some(format!("it hung: killed after {} s", LIMIT.as_secs()));
         }
-        sleep(Duration::from_millis(50));
+        sleep(Duration::from_millis(100));
     };
     let trouble = trouble.map(|trouble| trouble + "\n" + &fs::read_to_string(said).unwrap_or_default());
-    let reports = reports(&fs::read(&console).unwrap_or_default());
+    let reports = reports(&console);
     keep_types(&disk, &reports)?;
-    Ok(Run { kernel: kernel.clone(), reports, trouble, console, took: started.elapsed() })
+    Ok(Run { kernel: kernel.clone(), play, reports, trouble, console, took: started.elapsed() })
 }
 
-fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path) -> Command {
+fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) -> Command {
     let mut qemu = kernel.arch.machine();
     // Hardware virtualisation is not there in every place that tests. One thread for both processors:
     // with one for each a guest now and then waits for ever for the other's interrupt, and there
@@ -91,12 +140,19 @@ fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path) -> Command {
     qemu.arg("-serial").arg(format!("file:{}", console.display()));
     qemu.arg("-drive").arg(format!("if=virtio,format=raw,file={}", disk.display()));
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
-    qemu.arg("-append").arg(format!("console={} {COMMAND_LINE}", kernel.arch.console()));
+    if play == Play::Costs {
+        // The guest's clock counts instructions: the host's load, and what the emulator does where it
+        // has not been before, are not in its times. It takes several times as long.
+        qemu.args(["-icount", "shift=0"]);
+    }
+    let play = play.variable();
+    qemu.arg("-append").arg(format!("console={} {COMMAND_LINE} {play}", kernel.arch.console()));
     qemu
 }
 
-fn reports(console: &[u8]) -> Vec<Report> {
-    let text = String::from_utf8_lossy(console);
+fn reports(console: &Path) -> Vec<Report> {
+    let text = fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter_map(|line| line.strip_prefix(MARK));
     lines.filter_map(|line| serde_json::from_str(line.trim()).ok()).collect()
 }

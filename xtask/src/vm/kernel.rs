@@ -29,6 +29,9 @@ pub(crate) struct Kernel {
 /// What runs when nobody says otherwise.
 pub(crate) const DEFAULT: [&str; 4] = ["5.10", "6.1", "6.12", NEWEST];
 
+/// Of these, those that start on both architectures with a clock that counts instructions.
+pub(crate) const WITH_COUNTING_CLOCK: [&str; 2] = ["6.12", NEWEST];
+
 /// Whatever is the newest in Debian.
 const NEWEST: &str = "newest";
 

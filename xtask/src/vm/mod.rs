@@ -14,10 +14,7 @@ mod sources;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::mpsc,
     thread,
     time::Instant,
 };
@@ -26,8 +23,15 @@ use ::guest::Found;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
+    command::run,
     root, setup,
-    vm::{apt::Apt, arch::Arch, budget::Budget, guest::Run, kernel::Kernel},
+    vm::{
+        apt::Apt,
+        arch::Arch,
+        budget::Budget,
+        guest::{Play, Run, Slot},
+        kernel::Kernel,
+    },
 };
 
 /// Arguments of `vm`.
@@ -40,6 +44,9 @@ pub(crate) struct Args {
     /// Only this architecture
     #[arg(long)]
     arch: Option<Arch>,
+    /// Measure what each kernel program costs, and nothing else [default kernels: 6.12 and newest]
+    #[arg(long)]
+    costs: bool,
     /// Write how many instructions the verifier looked at into guest/verified.txt
     #[arg(long)]
     update: bool,
@@ -55,21 +62,28 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     setup::packages(setup::VM)?;
     let folder = root().join("target/vm");
     let apt = Apt::open(folder.join("apt"))?;
-    let kernels = kernels(args, &apt, &folder)?;
-    let mut archs: Vec<_> = kernels.iter().map(|kernel| kernel.arch).collect();
+    let wanted = wanted(args)?;
+    let mut archs: Vec<_> = wanted.iter().map(Wanted::arch).collect();
     archs.sort_unstable();
     archs.dedup();
-    let built = build::programs(&apt, &folder, &archs)?;
+    let mut build = build::command(&apt, &folder, &archs)?;
+    // One waits for processors, the other for the network.
+    let kernels = thread::scope(|scope| -> Result<Vec<_>> {
+        let build = scope.spawn(|| run(&mut build));
+        let kernels = wanted.into_iter().map(|it| it.get(&apt, &folder)).collect::<Result<_>>();
+        build.join().map_err(|_| anyhow!("the build's thread panicked"))??;
+        kernels
+    })?;
     let mut guests = Vec::new();
     for &arch in &archs {
-        let base = image::base(&apt, &folder, arch, &built(arch))?;
+        let base = image::base(&apt, &folder, arch, &build::built(&folder, arch))?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             guests.push((kernel.clone(), image::image(&folder, &base, kernel)?));
         }
     }
     let budget = Budget::read();
-    let runs = boot(&folder, &guests, &budget, started)?;
-    println!("{}", report::table(&runs, &budget));
+    let runs = boot(&folder, &guests, &budget, args.costs, started)?;
+    println!("{}", if args.costs { report::costs(&runs) } else { report::table(&runs, &budget) });
     told(&runs, &budget, args)
 }
 
@@ -93,53 +107,87 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn kernels(args: &Args, apt: &Apt, folder: &Path) -> Result<Vec<Kernel>> {
+/// A kernel that is asked for.
+enum Wanted<'a> {
+    /// Debian's newest of a version.
+    Debian(&'a str, Arch),
+    Own(Kernel),
+}
+
+impl Wanted<'_> {
+    fn arch(&self) -> Arch {
+        match self {
+            Self::Debian(_, arch) => *arch,
+            Self::Own(kernel) => kernel.arch,
+        }
+    }
+
+    fn get(self, apt: &Apt, folder: &Path) -> Result<Kernel> {
+        match self {
+            Self::Debian(version, arch) => kernel::debian(apt, &folder.join("kernels"), version, arch),
+            Self::Own(kernel) => Ok(kernel),
+        }
+    }
+}
+
+fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
     let names: Vec<&str> = match &args.kernel[..] {
+        [] if args.costs => kernel::WITH_COUNTING_CLOCK.into(),
         [] => kernel::DEFAULT.into(),
         names => names.iter().map(String::as_str).collect(),
     };
-    let mut kernels = Vec::new();
+    let mut wanted = Vec::new();
     for name in names {
         if name.contains('/') {
-            kernels.push(kernel::of_path(Path::new(name), args.arch)?);
+            wanted.push(Wanted::Own(kernel::of_path(Path::new(name), args.arch)?));
             continue;
         }
-        for arch in Arch::ALL.into_iter().filter(|arch| args.arch.is_none_or(|only| only == *arch)) {
-            kernels.push(kernel::debian(apt, &folder.join("kernels"), name, arch)?);
-        }
+        let archs = Arch::ALL.into_iter().filter(|arch| args.arch.is_none_or(|only| only == *arch));
+        wanted.extend(archs.map(|arch| Wanted::Debian(name, arch)));
     }
-    Ok(kernels)
+    Ok(wanted)
 }
 
-/// Boots all, as many at a time as there are processors.
-fn boot(folder: &Path, guests: &[(Kernel, PathBuf)], budget: &Budget, started: Instant) -> Result<Vec<Run>> {
-    let next = AtomicUsize::new(0);
-    let runs = Mutex::new(Vec::new());
-    let work = || {
-        while let Some((kernel, image)) = guests.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let run = guest::boot(folder, kernel, image).with_context(|| format!("booting {}", kernel.name));
-            if let Ok(run) = &run {
-                let result = if report::failures(run, budget).is_empty() { "ok" } else { "FAILED" };
-                let seconds = started.elapsed().as_secs();
-                say(&format!("{} ({}): {result} ({seconds} s)", kernel.name, kernel.arch.name()));
-            }
-            if let Ok(mut runs) = runs.lock() {
-                runs.push(run);
-            }
-        }
-    };
+/// Boots all, as many at a time as there are processors; those that only wait do not count.
+fn boot(
+    folder: &Path,
+    guests: &[(Kernel, PathBuf)],
+    budget: &Budget,
+    costs: bool,
+    started: Instant,
+) -> Result<Vec<Run>> {
+    let (free, slots) = mpsc::channel();
     let workers = thread::available_parallelism().map_or(1, usize::from);
     say(&format!("booting {} guests, {workers} at a time ({} s)", guests.len(), started.elapsed().as_secs()));
+    for _ in 0..workers {
+        drop(Slot(free.clone()));
+    }
+    let boot = |index: usize, slot: Slot| {
+        let (kernel, image) = &guests[index];
+        // Once for each version; the architectures do not differ there.
+        let version = kernel::version(&kernel.name);
+        let is_first = guests[..index].iter().all(|(before, _)| kernel::version(&before.name) != version);
+        let play = match (costs, is_first) {
+            (true, _) => Play::Costs,
+            (false, true) => Play::Long,
+            (false, false) => Play::Short,
+        };
+        let run = guest::boot(folder, kernel, image, play, slot);
+        let run = run.with_context(|| format!("booting {}", kernel.name))?;
+        let result = if report::failures(&run, budget).is_empty() { "ok" } else { "FAILED" };
+        let seconds = started.elapsed().as_secs();
+        say(&format!("{} ({}): {result} ({seconds} s)", kernel.name, kernel.arch.name()));
+        Ok(run)
+    };
     thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(work);
+        let mut runs = Vec::new();
+        for index in 0..guests.len() {
+            slots.recv()?;
+            let (boot, slot) = (&boot, Slot(free.clone()));
+            runs.push(scope.spawn(move || boot(index, slot)));
         }
-    });
-    let runs = runs.into_inner().map_err(|_| anyhow!("a guest's thread panicked"))?;
-    let mut runs = runs.into_iter().collect::<Result<Vec<_>>>()?;
-    let place = |run: &Run| guests.iter().position(|(kernel, _)| kernel.name == run.kernel.name);
-    runs.sort_by_key(place);
-    Ok(runs)
+        runs.into_iter().map(|run| run.join().map_err(|_| anyhow!("a guest's thread panicked"))?).collect()
+    })
 }
 
 /// What is beside the table, and the exit status.
@@ -167,7 +215,7 @@ fn told(runs: &[Run], budget: &Budget, args: &Args) -> Result<ExitCode> {
 
 fn count(run: &Run) -> Option<(Arch, Vec<u32>, u64)> {
     run.reports.iter().find_map(|report| match report.result {
-        Ok(Found::Load { verified: Some(count), .. }) => {
+        Ok(Found::Load { verified: count, .. }) => {
             Some((run.kernel.arch, kernel::version(&run.kernel.name), count))
         }
         _ => None,

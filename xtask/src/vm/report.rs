@@ -1,15 +1,28 @@
 //! What the guests told, as a table.
 
+use std::iter;
+
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
-use guest::{Found, Report};
+use guest::{Cost, Found, Length, Report};
 
 use crate::vm::{budget::Budget, guest::Run};
 
-/// The scenarios that every guest has to report.
-const SCENARIOS: [&str; 6] = ["kernel", "check", "load", "oracle", "story", "hooks"];
+const HEADER: [&str; 11] = [
+    "kernel",
+    "arch",
+    "check",
+    "fentry",
+    "TIME_WAIT s",
+    "events",
+    "stories",
+    "verified",
+    "load ms",
+    "time s",
+    "result",
+];
 
-const HEADER: [&str; 10] =
-    ["kernel", "arch", "check", "fentry", "events", "stories", "verified", "load ms", "time s", "result"];
+/// The program that the others' costs are told in: as the kernel shortens its name.
+const UNIT: &str = "inet_sock_set_s";
 
 /// How wide the names of points are in what `tracer check` says.
 const NAME_WIDTH: usize = 24;
@@ -19,6 +32,7 @@ const NAME_WIDTH: usize = 24;
 struct Row {
     check: String,
     hooks: String,
+    time_wait: String,
     events: String,
     stories: String,
     verified: String,
@@ -29,7 +43,7 @@ struct Row {
 pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [4, 5, 6, 7, 8] {
+    for column in [4, 5, 6, 7, 8, 9] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -45,6 +59,7 @@ pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
             run.kernel.arch.name().to_owned(),
             row.check,
             row.hooks,
+            row.time_wait,
             row.events,
             row.stories,
             row.verified,
@@ -62,7 +77,7 @@ impl Row {
             Ok(Found::Check { text, .. }) => self.check = checks(text),
             Ok(Found::Load { milliseconds, verified }) => {
                 self.load_ms = milliseconds.to_string();
-                self.verified = verified.map_or_else(|| "-".to_owned(), grouped);
+                self.verified = grouped(*verified);
             }
             Ok(Found::Oracle { tracer, lost, kernel, differences }) => {
                 let sign = if differences.is_empty() && tracer + lost == *kernel { "=" } else { "≠" };
@@ -70,8 +85,11 @@ impl Row {
                 self.events = format!("{}{lost} {sign} {}", grouped(*tracer as u64), grouped(*kernel as u64));
             }
             Ok(Found::Hooks { used }) => self.hooks = words(used),
+            Ok(Found::TimeWait(length)) => {
+                self.time_wait = length.map_or_else(|| "-".to_owned(), |length| seconds(&length));
+            }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
-            Ok(Found::Kernel { .. }) | Err(_) => {}
+            Ok(Found::Kernel { .. } | Found::Costs(_)) | Err(_) => {}
         }
     }
 }
@@ -98,6 +116,62 @@ fn words(functions: &[String]) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }
 
+/// How long, and how far that may be off.
+fn seconds(length: &Length) -> String {
+    let seconds = format!("{:.2}", length.state_us / 1e6);
+    if length.error_us > 0.0 { format!("{seconds} ± {:.2}", length.error_us / 1e6) } else { seconds }
+}
+
+/// What tracer's programs cost on each kernel, an event, as multiples of that on the tracepoint. In
+/// instructions: an emulated processor says nothing of nanoseconds.
+pub(crate) fn costs<'a>(runs: &'a [Run]) -> String {
+    let costs = |run: &'a Run| {
+        run.reports.iter().find_map(|report| match &report.result {
+            Ok(Found::Costs(costs)) => Some((run, ratios(costs))),
+            _ => None,
+        })
+    };
+    let columns: Vec<_> = runs.iter().filter_map(costs).collect();
+    let mut programs: Vec<_> =
+        columns.iter().flat_map(|(_, ratios)| ratios.iter().map(|(program, _)| *program)).collect();
+    programs.sort_unstable();
+    programs.dedup();
+    let mut table = Table::new();
+    let names =
+        columns.iter().map(|(run, _)| format!("{} {}", short(&run.kernel.name), run.kernel.arch.name()));
+    table.load_preset(ASCII_MARKDOWN).set_header(iter::once("program".to_owned()).chain(names));
+    for program in programs {
+        let cell = |ratios: &[(&str, f64)]| {
+            let ratio = ratios.iter().find(|(name, _)| *name == program);
+            ratio.map_or_else(|| "-".to_owned(), |(_, ratio)| format!("{ratio:.2}"))
+        };
+        let cells = columns.iter().map(|(_, ratios)| cell(ratios));
+        table.add_row(iter::once(program.to_owned()).chain(cells));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Programs that have run, and what a run takes in units of [`UNIT`].
+fn ratios(costs: &[Cost]) -> Vec<(&str, f64)> {
+    let each = |cost: &Cost| u32::try_from(cost.nanoseconds.checked_div(cost.runs)?).ok().map(f64::from);
+    // Its twin has the same name, as far as the kernel keeps it; what runs is the first.
+    let unit =
+        costs.iter().filter(|cost| cost.program == UNIT).max_by_key(|cost| cost.nanoseconds).and_then(each);
+    let Some(unit) = unit else {
+        return Vec::new();
+    };
+    let others = costs.iter().filter(|cost| cost.program != UNIT);
+    others.filter_map(|cost| Some((&*cost.program, each(cost)? / unit))).collect()
+}
+
+/// A release without what is the same in all.
+fn short(release: &str) -> &str {
+    release.split(['+', '-']).next().unwrap_or(release)
+}
+
 fn grouped(number: impl Into<u64>) -> String {
     let digits = number.into().to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
@@ -116,7 +190,7 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
             {
                 Some(format!("tracer and the kernel's trace differ:\n{}", differences.join("\n")))
             }
-            Ok(Found::Load { verified: Some(count), .. }) => {
+            Ok(Found::Load { verified: count, .. }) => {
                 budget.judge(run.kernel.arch, &run.kernel.name, *count)
             }
             Ok(_) => None,
@@ -124,7 +198,7 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
         failures.extend(failure.map(|failure| format!("{}: {failure}", report.scenario)));
     }
     let told = |name: &str| run.reports.iter().any(|report| report.scenario == name);
-    let silent: Vec<_> = SCENARIOS.into_iter().filter(|name| !told(name)).collect();
+    let silent: Vec<_> = run.play.scenarios().iter().copied().filter(|name| !told(name)).collect();
     if !silent.is_empty() {
         let (silent, console) = (silent.join(", "), run.console.display());
         failures.push(format!("no report of {silent}; its console, {console}, ends so:\n{}", run.tail()));
