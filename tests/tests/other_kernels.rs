@@ -149,6 +149,23 @@ fn socket_flags_are_read_at_the_bits_that_the_types_say() {
 }
 
 #[test]
+fn reset_reasons_have_the_numbers_that_the_types_say() {
+    let reason = |types: &Types| {
+        let place = Place::new();
+        let tracer = with_types(&types.file(), &format!("-o json --resets --netns {}", place.name()));
+        place.run(|| play(Scenario::Refused, ADDRESS.into()));
+        let is_sent = |line: &Line| text(line, "event") == "reset" && text(line, "reset") == "sent";
+        let line = until("the RST", || story::lines(story::whole(&tracer.out())).into_iter().find(is_sent));
+        text(&line, "reset_reason").to_owned()
+    };
+    let types = Types::of_this_kernel;
+    assert_eq!(reason(&types()), "no-socket");
+    let moved = || types().with_value("SK_RST_REASON_NO_SOCKET", 1, 201);
+    assert_eq!(reason(&moved()), "1", "a number without a name stands for itself");
+    assert_eq!(reason(&moved().with_value("SK_RST_REASON_NOT_SPECIFIED", 0, 1)), "not-specified");
+}
+
+#[test]
 fn states_with_other_numbers_are_refused() {
     let ended = refused(&Types::of_this_kernel().with_value("TCP_SYN_SENT", 2, 13));
     assert_eq!(ended.code(), 1, "{}", ended.err);

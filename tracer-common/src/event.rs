@@ -1,4 +1,5 @@
-//! What the kernel program reports for each hit of `sock:inet_sock_set_state`.
+//! What the kernel programs report: hits of `sock:inet_sock_set_state`, sockets that are there, and what other
+//! hooks tell.
 
 /// Flag bits of [`Event::flags`].
 ///
@@ -137,7 +138,8 @@ pub struct Event {
     pub shutdown: u8,
     /// One of [`kind`].
     pub kind: u8,
-    /// Of an RST that was sent: its `enum sk_rst_reason`, or [`REASON_UNTOLD`].
+    /// Of an RST that was sent: its `enum sk_rst_reason`, or [`REASON_UNTOLD`]. Of what goes without a
+    /// transition: one of [`gone`].
     pub detail: u8,
 }
 

@@ -10,6 +10,10 @@ use tracer_common::{
     state::{LISTEN, SYN_RECV},
 };
 
+/// The child's next event comes within the same call. What comes so much later is of another: with TCP Fast
+/// Open a child stays in SYN_RECV until its ACK comes, and its birth cannot be completed.
+const AT_ONCE_NS: u64 = 10_000_000;
+
 /// Completes them.
 #[derive(Debug, Default)]
 pub struct Births {
@@ -60,6 +64,7 @@ fn is_too_early(event: &Event) -> bool {
 fn is_of(event: &Event, birth: &Event) -> bool {
     event.kind == kind::TRANSITION
         && event.old_state == SYN_RECV
+        && event.time_ns.saturating_sub(birth.time_ns) < AT_ONCE_NS
         && (event.netns, event.local_port, event.family) == (birth.netns, birth.local_port, birth.family)
 }
 
@@ -112,6 +117,16 @@ mod tests {
         births.complete(&mut events);
         assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 2]);
         assert_eq!(events[0].old_state, LISTEN);
+    }
+
+    #[test]
+    fn what_comes_much_later_is_of_another() {
+        let mut births = Births::default();
+        let later = Event { time_ns: AT_ONCE_NS, ..event(0, 2, SYN_RECV, ESTABLISHED) };
+        let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), later];
+        births.complete(&mut events);
+        assert_eq!(events.iter().map(|event| event.old_state).collect::<Vec<_>>(), [SYN_RECV]);
+        assert_eq!(births.dropped(), 1);
     }
 
     #[test]

@@ -18,7 +18,6 @@ use crate::{
     say::say,
     source::kernel::{
         HOOK,
-        error::Error,
         load::{self, Options},
         namespaces,
         optional::Hooks,
@@ -27,6 +26,9 @@ use crate::{
     },
     write::write_whole,
 };
+
+/// The point that needs all before it.
+const PROGRAM: &str = "program and ring buffers";
 
 /// One line of the checklist.
 struct Check {
@@ -39,16 +41,24 @@ struct Check {
 #[must_use]
 pub fn check(args: &CheckArgs) -> ExitCode {
     let (program, hooks) = program(args);
-    let checks = [
+    let mut checks = [
         Check { name: "kernel", result: kernel() },
         Check { name: "types (BTF)", result: types(args.btf.as_deref()) },
         Check { name: "hook", result: hook(args.btf.as_deref()) },
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
-        Check { name: "program and ring buffers", result: program },
+        Check { name: PROGRAM, result: program },
         Check { name: "other hooks", result: Ok(hooks) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
     ];
+    // What hinders all of it has been said by then.
+    if let Some(index) = checks.iter().position(|check| check.result.is_err())
+        && checks[index].name != PROGRAM
+        && let Some(program) = checks.iter_mut().find(|check| check.name == PROGRAM)
+        && program.result.is_err()
+    {
+        program.result = Err("not tried, see above".to_owned());
+    }
     let colour = use_colour(args.color);
     let mut out = Vec::new();
     for Check { name, result } in &checks {
@@ -121,7 +131,6 @@ fn program(args: &CheckArgs) -> (Result<String, String>, String) {
     };
     let attached = match load::load(&options) {
         Ok(attached) => attached,
-        Err(Error::Preflight(_)) => return (Err("not tried, see above".to_owned()), "not tried".to_owned()),
         Err(error) => return (Err(error.to_string()), "not tried".to_owned()),
     };
     let hooks = attached.hooks.to_string();

@@ -173,7 +173,7 @@ pub static FIELDS: &[Field] = &[
         help: "when the connection ended for its processes",
         value: |row| time(row, row.event.time_ns) },
     Field { key: "cookie", title: "COOKIE", width: 8, layout: Right, shown: STORY_DATA, needs: &[],
-        help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk:",
+        help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk: (before Linux 5.12 a number of tracer's own, from 2^52 on)",
         value: |row| known(row.event.cookie) },
     Field { key: "netns", title: "NETNS", width: 10, layout: Right, shown: STORY_DATA, needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace",

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use tracer_common::state as number;
 
 use crate::{
     filter::Filter,
     source::kernel::{rings::Losses, survey::Counters},
     track::{
         Tracker,
+        connection::Connection,
         tally::{Counts, Tally},
     },
 };
@@ -20,7 +22,8 @@ pub struct Receipt {
     pub seen: u64,
     /// Lines written.
     pub shown: u64,
-    /// Of the lines made, those that tell of no event but of a look at the sockets.
+    /// Of the lines made, those that tell of no transition of the kernel's: of looks at the sockets, and of
+    /// what hooks tell of timewait sockets and half-open connections.
     pub sampled: u64,
     /// Of the lines made, those that tell of resets and retransmissions.
     pub incidents: u64,
@@ -47,7 +50,7 @@ pub struct Connections {
     /// Opened, accepted, failed, reset.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Still open at the end, listeners and those in TIME_WAIT not among them.
+    /// Still open at the end, without listeners, those in TIME_WAIT, and half-open ones.
     pub open: u64,
     /// In TIME_WAIT, or orphaned in FIN_WAIT2, at the end.
     pub waiting: u64,
@@ -172,10 +175,11 @@ impl Comparison {
     /// Puts both sides into the receipt.
     pub fn conclude(&self, tracker: &Tracker, receipt: &mut Receipt) {
         let waiting = tracker.iter().filter(|connection| connection.is_waiting).count() as u64;
-        let listeners = tracker.listening() as u64;
+        let is_half_open = |connection: &&Connection| connection.state == number::NEW_SYN_RECV;
+        let others = (tracker.listening() + tracker.iter().filter(is_half_open).count()) as u64;
         receipt.connections = Some(Connections {
             counts: tracker.tally().total(),
-            open: (tracker.len() as u64).saturating_sub(waiting + listeners),
+            open: (tracker.len() as u64).saturating_sub(waiting + others),
             waiting,
             ended_unseen: self.retired,
         });

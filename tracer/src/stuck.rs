@@ -135,7 +135,7 @@ impl fmt::Display for Limits {
 pub fn waits_for(state: u8) -> &'static str {
     match state {
         number::SYN_SENT => "no answer",
-        number::SYN_RECV => "no last ACK",
+        number::SYN_RECV | number::NEW_SYN_RECV => "no last ACK",
         number::FIN_WAIT1 | number::LAST_ACK | number::CLOSING => "FIN not acked",
         number::FIN_WAIT2 => "peer not closed",
         number::CLOSE_WAIT => "not closed here",

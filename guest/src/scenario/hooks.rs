@@ -191,9 +191,12 @@ impl Scene {
             let is_its = |line: &Line| line["local_port"].as_u64() == Some(u64::from(port));
             if is_closed {
                 // All of them have to be there before their listener goes.
-                self.line("a SYN-ACK sent again", |line| {
+                let again = self.line("a SYN-ACK sent again", |line| {
                     is_its(line) && text(line, "event") == "retransmit-synack"
                 });
+                for key in ["uid", "tx_bytes", "rx_bytes", "retransmits"] {
+                    assert!(again[key].is_null(), "no socket tells {key}: {again}");
+                }
                 drop(listener);
             }
             let ends = until("the ends of half-open connections", || {

@@ -15,7 +15,12 @@ static ACCEPT_ARGS: Global<u32> = Global::new(2);
 #[fexit(function = "inet_csk_accept")]
 #[inline(always)]
 fn inet_csk_accept(ctx: FExitContext) -> i32 {
-    let child = if ACCEPT_ARGS.load() > 2 { argument::<4>(&ctx) } else { argument::<2>(&ctx) };
+    let child = match ACCEPT_ARGS.load() {
+        2 => argument::<2>(&ctx),
+        4 => argument::<4>(&ctx),
+        // What it returns is elsewhere.
+        _ => return 0,
+    };
     // The helper asks for NULL, which is what an accept in vain returns.
     if let Some(sock) = Sock::tcp(child) {
         incident::of_socket(sock, kind::ACCEPTED, 0);

@@ -9,7 +9,7 @@ use tracer_common::{
     event::{gone, kind},
     state,
 };
-use tracer_ebpf::request::Request;
+use tracer_ebpf::{request::Request, sock::Sock};
 
 use crate::{incident, timer::Timer};
 
@@ -17,7 +17,10 @@ use crate::{incident, timer::Timer};
 #[fentry(function = "inet_csk_reqsk_queue_hash_add")]
 #[inline(always)]
 fn inet_csk_reqsk_queue_hash_add(ctx: FEntryContext) -> i32 {
-    tell(Request(ctx.arg(1)), kind::REQUEST, 0);
+    // DCCP has requests, too, where there still is DCCP.
+    if Sock::tcp(ctx.arg(0)).is_some() {
+        tell(Request(ctx.arg(1)), kind::REQUEST, 0);
+    }
     0
 }
 

@@ -84,8 +84,10 @@ impl StoryFilter {
             let name = String::from_utf8_lossy(owner.comm());
             comms.iter().any(|pattern| pattern.matches(&name))
         };
-        (self.uids.is_empty() || self.uids.contains(&connection.uid))
-            && (self.cgroups.is_empty() || self.cgroups.contains(&connection.cgroup))
+        // Without a socket nobody knows whose it is.
+        let is_known = !connection.is_bare();
+        (self.uids.is_empty() || is_known && self.uids.contains(&connection.uid))
+            && (self.cgroups.is_empty() || is_known && self.cgroups.contains(&connection.cgroup))
             && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
             && (self.comms.is_empty() || (owner.is_known() && is_of(&self.comms)))
     }

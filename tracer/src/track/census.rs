@@ -12,6 +12,9 @@ use crate::track::{
     owner::{Owner, Source},
 };
 
+/// The longest pause between two SYN-ACKs, of which events tell: `TCP_RTO_MAX`, and what timers are late.
+const SYN_ACK_PAUSE_NS: u64 = 140_000_000_000;
+
 impl Tracker {
     /// Merges the sockets that were found: those unknown so far, and the holders of others.
     pub fn sighted(&mut self, sightings: &[Event]) {
@@ -108,7 +111,7 @@ impl Tracker {
             .table
             .iter()
             .filter(|connection| {
-                connection.last_ns < from_ns
+                connection.last_ns < unheard_since(connection, from_ns)
                     && was_looked_at(connection.tuple.netns)
                     && !found.contains(&connection.cookie)
             })
@@ -121,4 +124,10 @@ impl Tracker {
         }
         lost.len()
     }
+}
+
+/// What was not heard of since then, and not found by a look that began at `from_ns`, is gone. Looks do not
+/// find half-open connections.
+fn unheard_since(connection: &Connection, from_ns: u64) -> u64 {
+    if connection.state == number::NEW_SYN_RECV { from_ns.saturating_sub(SYN_ACK_PAUSE_NS) } else { from_ns }
 }

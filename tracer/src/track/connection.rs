@@ -151,12 +151,19 @@ impl Counters {
     }
 }
 
+/// Its birth was seen.
+const BORN: u8 = 1;
+/// When it entered its state is known, not only when it was found there.
+const SINCE_KNOWN: u8 = 2;
+/// See [`Connection::is_bare`].
+const BARE: u8 = 4;
+
 /// A socket's story so far. There may be a million of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     /// Identity.
     pub cookie: u64,
-    /// When it entered its state, or later if that is not known.
+    /// When it entered its state; or when it was found there, without [`SINCE_KNOWN`].
     since_ns: u64,
     /// When it was born; or, if that is not known, when it was first seen.
     seen_ns: u64,
@@ -186,12 +193,10 @@ pub struct Connection {
     pub role: Role,
     /// Who closed first.
     pub first_fin: FirstFin,
-    /// `since_ns` is when it entered its state, not only when it was found there.
-    is_since_known: bool,
+    /// [`BORN`], [`SINCE_KNOWN`], [`BARE`].
+    marks: u8,
     /// Bit `i`: it was in `LIVED_STATES[i]` for a time that is not known.
     unknown: u8,
-    /// Its birth was seen.
-    is_born: bool,
     /// The kernel has put a timewait socket in its place.
     pub is_waiting: bool,
     /// Its end has been told.
@@ -207,14 +212,14 @@ pub struct Connection {
 }
 
 // With its share of the table's index a record has to stay below 250 bytes.
-const _: () = assert!(size_of::<Connection>() <= 240);
+const _: () = assert!(size_of::<Connection>() <= 232);
 
 impl Default for Connection {
     fn default() -> Self {
         Self {
             cookie: 0,
             since_ns: 0,
-            is_since_known: false,
+            marks: 0,
             seen_ns: 0,
             last_ns: 0,
             retransmitted_ns: 0,
@@ -230,7 +235,6 @@ impl Default for Connection {
             role: Role::Unknown,
             first_fin: FirstFin::Nobody,
             unknown: 0,
-            is_born: false,
             is_waiting: false,
             is_ended: false,
             told_stuck: 0,
@@ -246,6 +250,7 @@ impl Connection {
     #[must_use]
     pub fn first_seen(event: &Event) -> Self {
         let mut connection = Self {
+            marks: if event.flags & flag::BARE != 0 { BARE } else { 0 },
             cookie: event.cookie,
             since_ns: event.time_ns,
             seen_ns: event.time_ns,
@@ -261,7 +266,9 @@ impl Connection {
     /// A socket that begins with `event`.
     #[must_use]
     pub fn born(event: &Event, role: Role) -> Self {
-        Self { is_born: true, role, ..Self::first_seen(event) }
+        let mut connection = Self { role, ..Self::first_seen(event) };
+        connection.mark(BORN, true);
+        connection
     }
 
     /// Takes over what may have changed.
@@ -270,19 +277,34 @@ impl Connection {
         self.uid = event.uid;
         self.cgroup = event.cgroup;
         self.counters = Counters::of(event);
+        self.mark(BARE, event.flags & flag::BARE != 0);
+    }
+
+    fn mark(&mut self, mark: u8, is_so: bool) {
+        self.marks = if is_so { self.marks | mark } else { self.marks & !mark };
+    }
+
+    fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether nothing but its ends is known of it: there is no socket, or was none yet.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.has(BARE)
     }
 
     /// It began as `before`.
     pub(super) fn begin_with(&mut self, before: &Self) {
         self.seen_ns = before.seen_ns;
-        self.is_born = before.is_born;
+        self.mark(BORN, before.has(BORN));
         self.retransmitted_ns = before.retransmitted_ns;
     }
 
     /// When it was born, if that was seen.
     #[must_use]
     pub fn born_ns(&self) -> Option<u64> {
-        self.is_born.then_some(self.seen_ns)
+        self.has(BORN).then_some(self.seen_ns)
     }
 
     /// When it was first seen.
@@ -294,7 +316,7 @@ impl Connection {
     /// When it entered its state, if that is known.
     #[must_use]
     pub fn since_ns(&self) -> Option<u64> {
-        self.is_since_known.then_some(self.since_ns)
+        self.has(SINCE_KNOWN).then_some(self.since_ns)
     }
 
     /// From when on it has been in its state, at least.
@@ -306,34 +328,39 @@ impl Connection {
     /// It entered its state at this time.
     pub fn set_since(&mut self, since_ns: u64) {
         self.since_ns = since_ns;
-        self.is_since_known = true;
+        self.mark(SINCE_KNOWN, true);
     }
 
     /// It was found in its state at this time; how long it had been there is not known.
     pub fn set_found(&mut self, found_ns: u64) {
         self.since_ns = found_ns;
-        self.is_since_known = false;
+        self.mark(SINCE_KNOWN, false);
     }
 
     /// When it entered its state is not known any more.
     pub fn forget_since(&mut self) {
-        self.is_since_known = false;
+        self.mark(SINCE_KNOWN, false);
     }
 
     /// Leaves its state at `now_ns`; gives how long it was there, if that is known.
     pub fn leave(&mut self, now_ns: u64) -> Option<u64> {
         let spent_ns = self.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
-        if let Some(index) = LIVED_STATES.iter().position(|state| *state == self.state) {
+        self.was_in(self.state, spent_ns);
+        spent_ns
+    }
+
+    /// It was in `state`, for so long if that is known.
+    pub fn was_in(&mut self, state: u8, spent_ns: Option<u64>) {
+        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
             match spent_ns {
                 Some(ns) => self.spent_ns[index] = self.spent_ns[index].saturating_add(ns),
                 None => self.unknown |= 1 << index,
             }
         }
-        spent_ns
     }
 
     /// Takes back the last [`Connection::leave`] of `state`: it goes on.
-    pub fn stay(&mut self, state: u8, spent_ns: Option<u64>) {
+    pub fn take_back_leave(&mut self, state: u8, spent_ns: Option<u64>) {
         if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
             self.spent_ns[index] = self.spent_ns[index].saturating_sub(spent_ns.unwrap_or_default());
         }
@@ -392,7 +419,7 @@ impl Connection {
             cpu: 0,
             local_port: self.tuple.local_port,
             remote_port: self.tuple.remote_port,
-            flags: flag::TIME_WAIT | flag::DEAD,
+            flags: flag::TIME_WAIT | flag::DEAD | if self.is_bare() { flag::BARE } else { 0 },
             family: self.family,
             old_state,
             new_state,

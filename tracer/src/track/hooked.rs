@@ -97,12 +97,78 @@ impl Tracker {
 
     /// A connection's socket is there: it was half open until now.
     pub(super) fn was_half_open(&self, connection: &mut Connection, now_ns: u64) {
-        let before = self.table.get(connection.cookie);
-        if let Some(before) = before.filter(|before| before.state == number::NEW_SYN_RECV) {
-            connection.begin_with(before);
+        let before = self.table.get(connection.cookie).copied();
+        if let Some(mut before) = before.filter(|before| before.state == number::NEW_SYN_RECV) {
+            self.forget_across_hole(&mut before);
+            connection.begin_with(&before);
             // RFC 9293 knows one state for both.
             let spent_ns = before.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
-            connection.stay(number::SYN_RECV, spent_ns);
+            connection.was_in(number::SYN_RECV, spent_ns);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::flag;
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::track::connection::LIVED_STATES;
+
+    const COOKIE: u64 = 7;
+
+    fn event(time_ns: u64, kind: u8, old_state: u8, new_state: u8) -> Event {
+        let flags = if kind == kind::TRANSITION { 0 } else { flag::BARE };
+        Event { time_ns, cookie: COOKIE, kind, old_state, new_state, flags, ..Event::new_zeroed() }
+    }
+
+    fn half_open(at_ns: u64) -> Event {
+        event(at_ns, kind::REQUEST, number::NEW_SYN_RECV, number::NEW_SYN_RECV)
+    }
+
+    fn tell(tracker: &mut Tracker, event: &Event) -> Vec<Tracked> {
+        let mut told = Vec::new();
+        tracker.event(event, &mut |tracked| told.push(*tracked));
+        told
+    }
+
+    #[test]
+    fn half_open_time_is_of_the_connection() {
+        for (hole_ns, spent_ns) in [(0, Some(60)), (10, None)] {
+            let mut tracker = Tracker::new(true);
+            tell(&mut tracker, &half_open(10));
+            tracker.lost(hole_ns);
+            tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
+            let told =
+                tell(&mut tracker, &event(70, kind::TRANSITION, number::SYN_RECV, number::ESTABLISHED));
+            let index = LIVED_STATES.iter().position(|state| *state == number::SYN_RECV).unwrap();
+            assert_eq!(told[0].state_ns, Some(10));
+            assert_eq!(told[0].connection.spent_ns(index), spent_ns);
+            assert_eq!(told[0].connection.born_ns(), Some(10));
+        }
+    }
+
+    /// No socket tells of its user and its counters.
+    #[test]
+    fn what_is_half_open_has_nothing_but_its_ends() {
+        let mut tracker = Tracker::new(true);
+        tell(&mut tracker, &half_open(10));
+        let again = Event { kind: kind::RETRANSMIT_SYNACK, time_ns: 20, ..half_open(10) };
+        let told = tell(&mut tracker, &again);
+        assert!(told[0].connection.is_bare() && told[0].event.flags & flag::BARE != 0);
+        tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
+        assert!(!tracker.get(COOKIE).unwrap().is_bare());
+    }
+
+    /// A look does not find it. As long as SYN-ACKs may come it is there.
+    #[test]
+    fn what_is_half_open_is_not_missed_at_once() {
+        let second = 1_000_000_000;
+        for (looked_ns, gone) in [(second, 0), (60 * second, 0), (300 * second, 1)] {
+            let mut tracker = Tracker::new(true);
+            tell(&mut tracker, &half_open(10));
+            assert_eq!(tracker.retire(looked_ns, |_| true, &std::collections::HashSet::new()), gone);
         }
     }
 }

@@ -196,7 +196,7 @@ impl Tracker {
                 Some(spent_ns) => connection.set_since(event.time_ns.saturating_sub(spent_ns)),
                 None => connection.set_found(event.time_ns),
             }
-            connection.stay(number::FIN_WAIT2, tracked.state_ns);
+            connection.take_back_leave(number::FIN_WAIT2, tracked.state_ns);
             tracked.is_silent = true;
             tracked.event.new_state = number::FIN_WAIT2;
             self.wait_or_forget(tracked);

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, fs};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     root,
@@ -20,9 +20,9 @@ pub(crate) struct Budget(Vec<(Arch, Vec<u32>, u64)>);
 
 impl Budget {
     /// What is kept.
-    pub(crate) fn read() -> Self {
-        let text = fs::read_to_string(root().join(KEPT)).unwrap_or_default();
-        Self(text.lines().filter_map(line).collect())
+    pub(crate) fn read() -> Result<Self> {
+        let text = fs::read_to_string(root().join(KEPT)).with_context(|| format!("no {KEPT}"))?;
+        Ok(Self(text.lines().filter_map(line).collect()))
     }
 
     /// Why this count is too much, if it is.
@@ -30,7 +30,9 @@ impl Budget {
         let version = version(kernel);
         // A kernel that is not kept is judged as the one before it.
         let before = self.0.iter().filter(|(its, kept, _)| *its == arch && *kept <= version);
-        let (_, _, kept) = before.max_by_key(|(_, version, _)| version)?;
+        let Some((_, _, kept)) = before.max_by_key(|(_, version, _)| version) else {
+            return Some(format!("nothing in {KEPT} to hold {count} verified instructions against"));
+        };
         (count > kept * FACTOR).then(|| {
             format!(
                 "the verifier looks at {count} instructions, more than {FACTOR} times the {kept} in {KEPT}. If that is meant: cargo xtask vm --update"

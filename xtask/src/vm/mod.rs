@@ -81,7 +81,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
             guests.push((kernel.clone(), image::image(&folder, &base, kernel)?));
         }
     }
-    let budget = Budget::read();
+    let budget = Budget::read()?;
     let runs = boot(&folder, &guests, &budget, args.costs, started)?;
     println!("{}", if args.costs { report::costs(&runs) } else { report::table(&runs, &budget) });
     told(&runs, &budget, args)
@@ -208,7 +208,7 @@ fn told(runs: &[Run], budget: &Budget, args: &Args) -> Result<ExitCode> {
         }
     }
     if args.update {
-        Budget::read().update(runs.iter().filter_map(count))?;
+        Budget::read()?.update(runs.iter().filter_map(count))?;
     }
     Ok(code)
 }

@@ -11,7 +11,7 @@ use std::{
 use aya::{
     Ebpf,
     maps::{MapData, MapError, PerCpuArray},
-    programs::{BtfTracePoint, Program},
+    programs::Program,
 };
 use tracer_common::event::Counter;
 
@@ -25,7 +25,7 @@ pub(super) struct Counts {
     per_cpu: PerCpuArray<MapData, u64>,
     /// What the kernel says of the first program. It is read often, and opened once.
     program: Option<File>,
-    /// What it says of the hooks that can be done without, each of which has one program.
+    /// What it says of the programs of hooks that can be done without. None of them has a second one.
     optional: Vec<File>,
 }
 
@@ -59,8 +59,8 @@ impl Counts {
         Some(skipped.saturating_sub(self.of(Counter::Nested)?))
     }
 
-    /// How many resets and retransmissions are not told: the ring buffer was full, or the kernel kept
-    /// them from their programs in the same way.
+    /// How often what is no transition may not be told: the ring buffer was full, or the kernel kept it from
+    /// its program in the same way.
     pub(super) fn lost_incidents(&self) -> Option<u64> {
         let skipped: Option<u64> = self.optional.iter().map(skipped).sum();
         Some(skipped? + self.of(Counter::LostIncidents)?)
@@ -84,7 +84,6 @@ fn skipped(info_of: &File) -> Option<u64> {
 }
 
 fn fdinfo(program: &Program) -> Option<File> {
-    let program: &BtfTracePoint = program.try_into().ok()?;
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
     File::open(format!("/proc/self/fdinfo/{fd}")).ok()
 }

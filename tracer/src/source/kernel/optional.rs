@@ -13,8 +13,8 @@ use tracer_common::{
     helper::Helper,
     member::{
         Member::{
-            self, Cookie, Listener, RequestSocket, SegmentHead, SegmentNetwork, SegmentTransport,
-            TimeWaitSubstate,
+            self, Cookie, DeviceNet, Listener, RequestSocket, SegmentDevice, SegmentHead, SegmentNetwork,
+            SegmentTransport, TimeWaitSubstate,
         },
         SPECS,
     },
@@ -61,7 +61,7 @@ const HOOKS: &[Hook] = &[
         name: "tcp_send_reset",
         programs: &[At::Tracepoint("tcp_send_reset")],
         args: Some("SEND_RESET_ARGS"),
-        needs: &[SegmentHead, SegmentNetwork, SegmentTransport],
+        needs: &[SegmentHead, SegmentNetwork, SegmentTransport, SegmentDevice, DeviceNet],
         needs_cookies: false,
     },
     Hook {
@@ -96,8 +96,9 @@ const HOOKS: &[Hook] = &[
         name: TIMEWAIT,
         programs: &[
             At::Entry(TIMEWAIT),
-            At::Entry("tw_timer_handler"),
+            // What takes the mark back first: a timer between the two would leave it.
             At::Exit { function: "tw_timer_handler", program: "tw_timer_handler_end" },
+            At::Entry("tw_timer_handler"),
             At::Entry("__inet_twsk_schedule"),
         ],
         args: None,
@@ -110,8 +111,8 @@ const HOOKS: &[Hook] = &[
             // What ends them first: none that begins may stay for ever.
             At::Entry("tcp_v4_reqsk_destructor"),
             At::Entry("tcp_v6_reqsk_destructor"),
-            At::Entry("reqsk_timer_handler"),
             At::Exit { function: "reqsk_timer_handler", program: "reqsk_timer_handler_end" },
+            At::Entry("reqsk_timer_handler"),
             At::Entry("inet_csk_reqsk_queue_hash_add"),
         ],
         args: None,

@@ -31,6 +31,9 @@ const DESCRIPTORS: u64 = 128;
 /// The oldest kernel that tracer is tried on; what it needs is there since 5.8 or 5.9.
 pub const MINIMUM: Version = Version { major: 5, minor: 10 };
 
+/// Bytes of locked memory without which no smaller `--buffer` helps.
+const LEAST_LOCKED: u64 = 8 << 20;
+
 /// From this version on the memory of BPF maps counts as the cgroup's, no longer as locked memory.
 const MAPS_ARE_NOT_LOCKED: Version = Version { major: 5, minor: 11 };
 
@@ -156,15 +159,19 @@ pub fn descriptors() -> Result<(), Error> {
     }
 }
 
-/// Memory for maps may be had: on old kernels there is a limit, which whoever may raises.
+/// Memory for maps may be had: on old kernels there is a limit, which whoever may raises; who may not goes as
+/// far as allowed, and needs [`LEAST_LOCKED`] at least.
 pub fn locked_memory() -> Result<(), Error> {
-    let unlimited = Rlimit { current: None, maximum: None };
-    match (Version::running(), getrlimit(Resource::Memlock).current) {
-        (Some(version), Some(limit)) if version < MAPS_ARE_NOT_LOCKED => {
-            setrlimit(Resource::Memlock, unlimited).map_err(|_| Error::LockedMemory(limit))
-        }
-        _ => Ok(()),
+    let Rlimit { current, maximum } = getrlimit(Resource::Memlock);
+    let (Some(version), Some(limit)) = (Version::running(), current) else {
+        return Ok(());
+    };
+    let raised = |to| setrlimit(Resource::Memlock, Rlimit { current: to, maximum: to });
+    if version >= MAPS_ARE_NOT_LOCKED || raised(None).is_ok() {
+        return Ok(());
     }
+    let limit = if raised(maximum).is_ok() { maximum.unwrap_or(limit) } else { limit };
+    if limit < LEAST_LOCKED { Err(Error::LockedMemory(limit)) } else { Ok(()) }
 }
 
 /// The process may load and attach.
