@@ -1,6 +1,6 @@
 //! Births that are told too early. Older kernels (6.12 does, 6.16 does not) set the state of a listener's
 //! child before they give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its
-//! listener's cookie. What comes next tells of it, on the same CPU: no other birth can come between.
+//! listener's cookie. The next transition on that CPU tells of it: both happen in one softirq.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,6 @@ use tracer_common::{
     event::kind,
     state::{LISTEN, SYN_RECV},
 };
-
-/// The child's next event comes within the same call. What comes so much later is of another: with TCP Fast
-/// Open a child stays in SYN_RECV until its ACK comes, and its birth cannot be completed.
-const AT_ONCE_NS: u64 = 10_000_000;
 
 /// Completes them.
 #[derive(Debug, Default)]
@@ -34,14 +30,18 @@ impl Births {
         let mut gone = Vec::new();
         for index in 0..events.len() {
             let event = events[index];
+            if event.kind != kind::TRANSITION {
+                continue;
+            }
+            let birth = open.remove(&event.cpu);
             if is_too_early(&event) {
-                // A connection that a filter kept in the kernel.
-                gone.extend(open.insert(event.cpu, index));
-            } else if let Some(birth) = open.get(&event.cpu).copied()
-                && is_of(&event, &events[birth])
-            {
-                open.remove(&event.cpu);
-                fill(&mut events[birth], &event);
+                open.insert(event.cpu, index);
+            }
+            match birth {
+                Some(birth) if is_of(&event, &events[birth]) => fill(&mut events[birth], &event),
+                // A filter kept the child in the kernel; or, with TCP Fast Open, it stays in SYN_RECV.
+                Some(birth) => gone.push(birth),
+                None => {}
             }
         }
         self.dropped += gone.len() as u64;
@@ -62,9 +62,7 @@ fn is_too_early(event: &Event) -> bool {
 
 /// Whether it is the next event of what was born.
 fn is_of(event: &Event, birth: &Event) -> bool {
-    event.kind == kind::TRANSITION
-        && event.old_state == SYN_RECV
-        && event.time_ns.saturating_sub(birth.time_ns) < AT_ONCE_NS
+    event.old_state == SYN_RECV
         && (event.netns, event.local_port, event.family) == (birth.netns, birth.local_port, birth.family)
 }
 
@@ -110,7 +108,7 @@ mod tests {
     #[test]
     fn it_may_come_with_the_next_batch() {
         let mut births = Births::default();
-        let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), event(0, LISTENER, LISTEN, CLOSE)];
+        let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), event(1, LISTENER, LISTEN, CLOSE)];
         births.complete(&mut events);
         assert_eq!(events.len(), 1);
         let mut events = vec![event(0, 2, SYN_RECV, ESTABLISHED)];
@@ -120,13 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_much_later_is_of_another() {
+    fn what_comes_behind_another_event_is_of_another() {
         let mut births = Births::default();
-        let later = Event { time_ns: AT_ONCE_NS, ..event(0, 2, SYN_RECV, ESTABLISHED) };
-        let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), later];
-        births.complete(&mut events);
-        assert_eq!(events.iter().map(|event| event.old_state).collect::<Vec<_>>(), [SYN_RECV]);
-        assert_eq!(births.dropped(), 1);
+        let between = event(0, 3, ESTABLISHED, CLOSE);
+        let retransmit = Event { kind: kind::RETRANSMIT, ..between };
+        let next = event(0, 2, SYN_RECV, ESTABLISHED);
+        for (between, dropped) in [(retransmit, 0), (between, 1)] {
+            let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), between, next];
+            births.complete(&mut events);
+            assert_eq!(births.dropped(), dropped);
+            assert_eq!(events.len() as u64, 3 - dropped);
+        }
     }
 
     #[test]
