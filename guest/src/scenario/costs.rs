@@ -13,7 +13,10 @@ use tests::{
 
 use crate::{
     programs::held,
-    scenario::hooks::{TIMEWAIT, checked, is_used},
+    scenario::{
+        check::checked,
+        hooks::{TIMEWAIT, is_used},
+    },
 };
 
 /// Whether the kernel counts.
@@ -32,7 +35,7 @@ const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 77, 61, 1));
 /// The rounds.
 pub(crate) fn play() -> Found {
     fs::write(STATISTICS, "1").expect("a setting");
-    let tells_ends = is_used(&checked(), TIMEWAIT);
+    let tells_ends = is_used(&checked().out, TIMEWAIT);
     let tracer = tracer::start("-o json");
     let round = || {
         let before = runs(&held(tracer.pid()), KILL);

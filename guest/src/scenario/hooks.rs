@@ -19,6 +19,8 @@ use tests::{
     traffic::{actor, connect, listen},
 };
 
+use crate::scenario::check::checked;
+
 /// The hooks, as `tracer check` names them.
 const ACCEPT: &str = "inet_csk_accept";
 pub(crate) const TIMEWAIT: &str = "inet_twsk_kill";
@@ -44,7 +46,7 @@ struct Scene {
 
 /// Plays all of them; what a hook that is not there would tell is left out.
 pub(crate) fn play() -> Found {
-    let hooks = checked();
+    let hooks = checked().out.clone();
     let used: Vec<_> =
         [ACCEPT, TIMEWAIT, REQUESTS].into_iter().filter(|hook| is_used(&hooks, hook)).collect();
     let (here, there) = Place::pair();
@@ -68,12 +70,7 @@ pub(crate) fn play() -> Found {
     Found::Hooks { used: used.into_iter().map(str::to_owned).collect() }
 }
 
-/// What `tracer check` says.
-pub(crate) fn checked() -> String {
-    tracer::run("check --color never").out
-}
-
-/// Whether it says that this hook is in use.
+/// Whether `tracer check` says that this hook is in use.
 pub(crate) fn is_used(checked: &str, hook: &str) -> bool {
     let hooks = checked.lines().find(|line| line.contains("other hooks")).expect("hooks");
     hooks.split(';').next().is_some_and(|used| used.contains(hook))

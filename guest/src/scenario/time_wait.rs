@@ -15,7 +15,10 @@ use tests::{
     traffic::{connect, listen, wait_for_end},
 };
 
-use crate::scenario::hooks::{TIMEWAIT, checked, is_used};
+use crate::scenario::{
+    check::checked,
+    hooks::{TIMEWAIT, is_used},
+};
 
 /// `TCP_TIMEWAIT_LEN`
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,7 +36,7 @@ pub(crate) struct Minute {
 
 /// Nothing, where this kernel's timewait sockets cannot be told from others.
 pub(crate) fn begin() -> Option<Minute> {
-    if checked().contains("TIME_WAIT is not followed") {
+    if checked().out.contains("TIME_WAIT is not followed") {
         return None;
     }
     let place = Place::new();
@@ -70,7 +73,7 @@ impl Minute {
         };
         let minute_us = MINUTE.as_secs_f64() * 1e6;
         assert!(state_us >= minute_us * 0.999 && state_us - error_us <= minute_us * LATE, "{line}");
-        if is_used(&checked(), TIMEWAIT) {
+        if is_used(&checked().out, TIMEWAIT) {
             assert!(error_us == 0.0, "{line}");
         }
         length
