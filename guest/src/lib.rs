@@ -89,3 +89,32 @@ pub struct Cost {
 
 /// Only lines that begin so are reports; the kernel writes on the same console.
 pub const MARK: &str = "report: ";
+
+/// What a guest is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Play {
+    /// All scenarios but those that take long.
+    Short,
+    /// All scenarios, such as a whole TIME_WAIT.
+    Long,
+    /// What the programs cost, and nothing else.
+    Costs,
+}
+
+impl Play {
+    /// The variable that says so in the environment of the guest's first process.
+    pub const VARIABLE: &str = "PLAY";
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Short, Self::Long, Self::Costs];
+
+    /// Its value there.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Long => "long",
+            Self::Costs => "costs",
+        }
+    }
+}

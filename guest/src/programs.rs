@@ -11,15 +11,25 @@ pub(crate) fn held(pid: u32) -> Vec<Cost> {
         .flatten()
         .map(|program| (program.id().into(), program.name_as_str().unwrap_or_default().to_owned()))
         .collect();
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("descriptors");
-    let texts = descriptors.filter_map(|descriptor| fs::read_to_string(descriptor.ok()?.path()).ok());
     let cost = |text: String| {
         let number = |key| field(&text, key);
         // Of what else may be open nothing is told so.
         let (id, runs, nanoseconds) = (number("prog_id:")?, number("run_cnt:")?, number("run_time_ns:")?);
         Some(Cost { id, program: names.get(&id)?.clone(), runs, nanoseconds })
     };
-    texts.filter_map(cost).collect()
+    infos(pid).filter_map(cost).collect()
+}
+
+/// Instructions that the verifier looked at in all of them; `None` before Linux 5.16, which does not tell.
+pub(crate) fn verified(pid: u32) -> Option<u64> {
+    let counts: Vec<u64> = infos(pid).filter_map(|text| field(&text, "verified_insns:")).collect();
+    (!counts.is_empty()).then(|| counts.iter().sum())
+}
+
+/// What is told of all that the process has open.
+fn infos(pid: u32) -> impl Iterator<Item = String> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("descriptors");
+    descriptors.filter_map(|descriptor| fs::read_to_string(descriptor.ok()?.path()).ok())
 }
 
 /// The number behind a key.

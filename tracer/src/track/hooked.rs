@@ -71,8 +71,7 @@ impl Tracker {
         let mut connection = Connection::born(event, Role::Server);
         connection.state = number::NEW_SYN_RECV;
         connection.set_since(event.time_ns);
-        let owner = self.listeners.owner_of(&connection.tuple);
-        connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+        self.inherit_owner(&mut connection);
         self.table.insert(connection);
     }
 

@@ -16,8 +16,7 @@ impl Tracker {
         if let Some(role) = role_at_birth(event) {
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
-                let owner = self.listeners.owner_of(&connection.tuple);
-                connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+                self.inherit_owner(&mut connection);
                 self.was_half_open(&mut connection, event.time_ns);
             }
             // A socket that is used again; or one that was found waiting before its birth was told.
@@ -51,10 +50,15 @@ impl Tracker {
         connection.role =
             if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
         if connection.role == Role::Server {
-            let owner = self.listeners.owner_of(&connection.tuple);
-            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+            self.inherit_owner(&mut connection);
         }
         connection
+    }
+
+    /// Until its own process is known, a server's connection is its listener's.
+    pub(super) fn inherit_owner(&self, connection: &mut Connection) {
+        let owner = self.listeners.owner_of(&connection.tuple);
+        connection.owner = owner.map(Owner::inherited).unwrap_or_default();
     }
 
     /// A connection with the addresses and ports of one in TIME_WAIT proves that one's end.

@@ -12,7 +12,6 @@ use crate::{
         Tracked, Tracker,
         connection::{Connection, Role},
         facts::learn_owner,
-        owner::Owner,
         reason::Reason,
     },
 };
@@ -62,8 +61,7 @@ impl Tracker {
             learn_owner(event, &mut connection);
         }
         if connection.role == Role::Server {
-            let owner = self.listeners.owner_of(&connection.tuple);
-            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+            self.inherit_owner(&mut connection);
         }
         connection
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use guest::{Found, MARK, Report};
+use guest::{Found, MARK, Play, Report};
 
 use crate::vm::kernel::Kernel;
 
@@ -40,33 +40,11 @@ const TAIL: usize = 30;
 const COMMAND_LINE: &str =
     "panic=-1 quiet no_timer_check mitigations=off nokaslr rdinit=/init TRACER=/bin/tracer ACTOR=/bin/actor";
 
-/// What a guest is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Play {
-    /// All scenarios but those that take long.
-    Short,
-    /// All scenarios, such as a whole TIME_WAIT.
-    Long,
-    /// What the programs cost, and nothing else.
-    Costs,
-}
-
-impl Play {
-    /// As the guest's first process finds it in its environment.
-    fn variable(self) -> &'static str {
-        match self {
-            Self::Short => "PLAY=short",
-            Self::Long => "PLAY=long",
-            Self::Costs => "PLAY=costs",
-        }
-    }
-
-    /// What it has to report.
-    pub(crate) fn scenarios(self) -> &'static [&'static str] {
-        match self {
-            Self::Short | Self::Long => &["kernel", "check", "load", "oracle", "story", LAST, "time-wait"],
-            Self::Costs => &["costs"],
-        }
+/// What a guest has to report.
+pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
+    match play {
+        Play::Short | Play::Long => &["kernel", "check", "load", "oracle", "story", LAST, "time-wait"],
+        Play::Costs => &["costs"],
     }
 }
 
@@ -145,7 +123,7 @@ fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) 
         // has not been before, are not in its times. It takes several times as long.
         qemu.args(["-icount", "shift=0"]);
     }
-    let play = play.variable();
+    let play = format!("{}={}", Play::VARIABLE, play.name());
     qemu.arg("-append").arg(format!("console={} {COMMAND_LINE} {play}", kernel.arch.console()));
     qemu
 }

@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-use ::guest::Found;
+use ::guest::{Found, Play};
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
         apt::Apt,
         arch::Arch,
         budget::Budget,
-        guest::{Play, Run, Slot},
+        guest::{Run, Slot},
         kernel::Kernel,
     },
 };

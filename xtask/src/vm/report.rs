@@ -5,7 +5,10 @@ use std::iter;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use guest::{Cost, Found, Length, Report};
 
-use crate::vm::{budget::Budget, guest::Run};
+use crate::vm::{
+    budget::Budget,
+    guest::{Run, scenarios},
+};
 
 const HEADER: [&str; 11] = [
     "kernel",
@@ -198,7 +201,7 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
         failures.extend(failure.map(|failure| format!("{}: {failure}", report.scenario)));
     }
     let told = |name: &str| run.reports.iter().any(|report| report.scenario == name);
-    let silent: Vec<_> = run.play.scenarios().iter().copied().filter(|name| !told(name)).collect();
+    let silent: Vec<_> = scenarios(run.play).iter().copied().filter(|name| !told(name)).collect();
     if !silent.is_empty() {
         let (silent, console) = (silent.join(", "), run.console.display());
         failures.push(format!("no report of {silent}; its console, {console}, ends so:\n{}", run.tail()));
