@@ -2,10 +2,11 @@
 
 use std::{
     process::{Command, ExitCode},
+    thread,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     bench,
@@ -25,6 +26,7 @@ type Step = (&'static str, fn() -> Result<()>);
 
 const STEPS: &[Step] = &[
     ("set up", set_up),
+    ("downloads for other kernels", vm::fetch_ahead),
     ("formatting", formatting),
     ("clippy", clippy),
     ("unit tests", unit_tests),
@@ -47,8 +49,15 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
         step()?;
     }
     announce("tests on the real kernel", started);
-    real_kernel(args.filter.as_deref())?;
-    if args.filter.is_none() {
+    if let Some(filter) = &args.filter {
+        real_kernel(Some(filter))?;
+    } else {
+        // These tests wait most of their time, which is enough to build for the next.
+        thread::scope(|scope| {
+            let ahead = scope.spawn(vm::build_ahead);
+            real_kernel(None)?;
+            ahead.join().map_err(|_| anyhow!("the build's thread panicked"))?
+        })?;
         announce("other kernels", started);
         vm::test()?;
     }

@@ -20,6 +20,11 @@ impl Arch {
         }
     }
 
+    /// Whether this host's compiler and linker cannot do it alone.
+    pub(crate) fn is_foreign(self) -> bool {
+        self == Self::Arm64
+    }
+
     /// For Rust.
     pub(crate) fn triple(self) -> &'static str {
         match self {

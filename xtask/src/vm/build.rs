@@ -11,9 +11,9 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, output},
+    command::{cargo, output, run},
     root,
-    vm::{apt::Apt, arch::Arch, say},
+    vm::{Store, arch::Arch, say},
 };
 
 /// Debian's compiler: it has the standard library for arm64 as a package, of the same version.
@@ -36,23 +36,33 @@ fn target(folder: &Path) -> PathBuf {
     folder.join("build")
 }
 
-/// Builds them.
-pub(crate) fn command(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<Command> {
-    let mut build = cargo();
+/// All that [`command`] needs from the network.
+pub(crate) fn fetch(store: &Store, archs: &[Arch]) -> Result<()> {
+    for arch in archs.iter().filter(|arch| arch.is_foreign()) {
+        sysroot(store, *arch)?;
+    }
+    let targets = archs.iter().flat_map(|arch| ["--target", arch.triple()]);
+    run(cargo().current_dir(root()).args(["fetch", "--quiet", "--locked"]).args(targets))
+}
+
+/// What builds them, with this cargo.
+pub(crate) fn command(store: &Store, archs: &[Arch], cargo: Command) -> Result<Command> {
+    let mut build = cargo;
     build.current_dir(root()).env("RUSTC", RUSTC);
     // These would replace our flags.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {
         build.env_remove(variable);
     }
-    build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]).arg(target(folder));
+    build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]);
+    build.arg(target(&store.folder));
     build.args(["--package", "tracer", "--package", "tests", "--package", "guest", "--bins"]);
     for arch in archs {
         let variable =
             |name| format!("CARGO_TARGET_{}_{name}", arch.triple().to_uppercase().replace('-', "_"));
         let mut flags = OsString::from("-Ctarget-feature=+crt-static");
-        if *arch == Arch::Arm64 {
+        if arch.is_foreign() {
             flags.push(" --sysroot=");
-            flags.push(sysroot(apt, folder, *arch)?);
+            flags.push(sysroot(store, *arch)?);
             build.env(variable("LINKER"), "aarch64-linux-gnu-gcc");
         }
         build.env(variable("RUSTFLAGS"), flags).args(["--target", arch.triple()]);
@@ -64,7 +74,7 @@ pub(crate) fn command(apt: &Apt, folder: &Path, archs: &[Arch]) -> Result<Comman
 
 /// A place for the compiler to find another architecture's standard library in, so that nothing is
 /// written into the system's.
-fn sysroot(apt: &Apt, folder: &Path, arch: Arch) -> Result<PathBuf> {
+fn sysroot(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let version = output(Command::new("dpkg-query").args(["-W", "-f=${Version}", COMPILER]))?;
     let unpacked = folder.join(format!("{STANDARD_LIBRARY}-{version}"));
     if !unpacked.exists() {

@@ -11,7 +11,14 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use walkdir::WalkDir;
 
-use crate::vm::{apt::Apt, arch::Arch, beside, build::PROGRAMS, kernel::Kernel, say};
+use crate::vm::{
+    Store,
+    arch::Arch,
+    beside,
+    build::{self, PROGRAMS},
+    kernel::Kernel,
+    say,
+};
 
 /// Packages of the programs that scenarios call.
 const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
@@ -22,18 +29,23 @@ const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 const MODULES: [&str; 5] = ["veth", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
 const LIST: &str = "modules";
 
-/// The archive with all that does not depend on the kernel.
-pub(crate) fn base(apt: &Apt, folder: &Path, arch: Arch, programs: &Path) -> Result<PathBuf> {
+/// The programs of Debian's that scenarios call; downloaded if need be.
+pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let userland = folder.join("userland").join(arch.name());
     if !userland.exists() {
         say(&format!("downloading {} for {}", PACKAGES.join(" and "), arch.name()));
         apt.unpack_userland(&PACKAGES, arch, &userland).context("downloading a guest's programs")?;
     }
-    let tree = Tree::new(folder.join("images").join(arch.name()))?;
+    Ok(userland)
+}
+
+/// The archive with all that does not depend on the kernel.
+pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
+    let tree = Tree::new(store.folder.join("images").join(arch.name()))?;
     for (built, inside) in PROGRAMS {
-        tree.add(&programs.join(built), inside)?;
+        tree.add(&build::built(&store.folder, arch).join(built), inside)?;
     }
-    for entry in WalkDir::new(&userland) {
+    for entry in WalkDir::new(userland(store, arch)?) {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy();
         let is_program = TOOLS.contains(&&*name)
@@ -54,8 +66,8 @@ pub(crate) fn base(apt: &Apt, folder: &Path, arch: Arch, programs: &Path) -> Res
 }
 
 /// The archive for a kernel: the base and its modules.
-pub(crate) fn image(folder: &Path, base: &Path, kernel: &Kernel) -> Result<PathBuf> {
-    let tree = Tree::new(folder.join("images").join(&kernel.name))?;
+pub(crate) fn image(store: &Store, base: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let tree = Tree::new(store.folder.join("images").join(&kernel.name))?;
     let mut list = String::new();
     for file in kernel.files_of(&MODULES)? {
         let inside = format!("lib/modules/{}", file.file_name().unwrap_or_default().to_string_lossy());

@@ -23,7 +23,7 @@ use ::guest::{Found, Play};
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
-    command::run,
+    command::{cargo, run, when_idle},
     root, setup,
     vm::{
         apt::Apt,
@@ -58,31 +58,26 @@ pub(crate) struct Args {
 /// Downloads, builds, boots, compares.
 pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
-    setup::packages(setup::EBPF)?;
-    setup::packages(setup::VM)?;
-    let folder = root().join("target/vm");
-    let apt = Apt::open(folder.join("apt"))?;
     let wanted = wanted(args)?;
-    let mut archs: Vec<_> = wanted.iter().map(Wanted::arch).collect();
-    archs.sort_unstable();
-    archs.dedup();
-    let mut build = build::command(&apt, &folder, &archs)?;
+    let archs = archs(&wanted);
+    let store = Store::open()?;
+    let mut build = build::command(&store, &archs, cargo())?;
     // One waits for processors, the other for the network.
     let kernels = thread::scope(|scope| -> Result<Vec<_>> {
         let build = scope.spawn(|| run(&mut build));
-        let kernels = wanted.into_iter().map(|it| it.get(&apt, &folder)).collect::<Result<_>>();
+        let kernels = download(&store, &wanted);
         build.join().map_err(|_| anyhow!("the build's thread panicked"))??;
         kernels
     })?;
     let mut guests = Vec::new();
     for &arch in &archs {
-        let base = image::base(&apt, &folder, arch, &build::built(&folder, arch))?;
+        let base = image::base(&store, arch)?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
-            guests.push((kernel.clone(), image::image(&folder, &base, kernel)?));
+            guests.push((kernel.clone(), image::image(&store, &base, kernel)?));
         }
     }
     let budget = Budget::read()?;
-    let runs = boot(&folder, &guests, &budget, args.costs, started)?;
+    let runs = boot(&store.folder, &guests, &budget, args.costs, started)?;
     println!("{}", if args.costs { report::costs(&runs) } else { report::table(&runs, &budget) });
     told(&runs, &budget, args)
 }
@@ -93,6 +88,56 @@ pub(crate) fn test() -> Result<()> {
         ExitCode::SUCCESS => Ok(()),
         _ => Err(anyhow!("tracer failed on other kernels")),
     }
+}
+
+/// All that [`test`] will want from the network.
+pub(crate) fn fetch_ahead() -> Result<()> {
+    let store = Store::open()?;
+    build::fetch(&store, &Arch::ALL)?;
+    download(&store, &wanted(&Args::default())?).map(drop)
+}
+
+/// The programs that [`test`] will want, built on processors that nobody else wants; behind
+/// [`fetch_ahead`] the network is left alone, too.
+pub(crate) fn build_ahead() -> Result<()> {
+    run(&mut build::command(&Store::open()?, &Arch::ALL, when_idle(&cargo()))?)
+}
+
+/// What is kept from one run to the next, and where it comes from.
+struct Store {
+    folder: PathBuf,
+    apt: Apt,
+}
+
+impl Store {
+    fn open() -> Result<Self> {
+        setup::packages(setup::EBPF)?;
+        setup::packages(setup::VM)?;
+        let folder = root().join("target/vm");
+        let apt = Apt::open(folder.join("apt"))?;
+        Ok(Self { folder, apt })
+    }
+}
+
+/// Kernels, and the programs that run beside ours on them.
+fn download(store: &Store, wanted: &[Wanted<'_>]) -> Result<Vec<Kernel>> {
+    let archs = archs(wanted);
+    // Apt does these one at a time, and makes its caches by the way.
+    for &arch in &archs {
+        image::userland(store, arch)?;
+    }
+    // Unpacking one and waiting for another go together.
+    let of_arch = |arch| wanted.iter().filter(move |it| it.arch() == arch).map(|it| it.get(store)).collect();
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            archs.into_iter().map(|arch| scope.spawn(move || -> Result<Vec<_>> { of_arch(arch) })).collect();
+        let kernels = threads.into_iter().map(|it| it.join().map_err(|_| anyhow!("a download panicked"))?);
+        Ok(kernels.collect::<Result<Vec<_>>>()?.concat())
+    })
+}
+
+fn archs(wanted: &[Wanted<'_>]) -> Vec<Arch> {
+    Arch::ALL.into_iter().filter(|arch| wanted.iter().any(|it| it.arch() == *arch)).collect()
 }
 
 /// What goes on.
@@ -122,10 +167,12 @@ impl Wanted<'_> {
         }
     }
 
-    fn get(self, apt: &Apt, folder: &Path) -> Result<Kernel> {
+    fn get(&self, store: &Store) -> Result<Kernel> {
         match self {
-            Self::Debian(version, arch) => kernel::debian(apt, &folder.join("kernels"), version, arch),
-            Self::Own(kernel) => Ok(kernel),
+            Self::Debian(version, arch) => {
+                kernel::debian(&store.apt, &store.folder.join("kernels"), version, *arch)
+            }
+            Self::Own(kernel) => Ok(kernel.clone()),
         }
     }
 }
