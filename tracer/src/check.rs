@@ -27,9 +27,6 @@ use crate::{
     write::write_whole,
 };
 
-/// The point that needs all before it.
-const PROGRAM: &str = "program and ring buffers";
-
 /// One line of the checklist.
 struct Check {
     name: &'static str,
@@ -40,25 +37,23 @@ struct Check {
 /// Prints the checklist; fails if the tracer cannot run.
 #[must_use]
 pub fn check(args: &CheckArgs) -> ExitCode {
-    let (program, hooks) = program(args);
-    let mut checks = [
+    let mut checks = vec![
         Check { name: "kernel", result: kernel() },
         Check { name: "types (BTF)", result: types(args.btf.as_deref()) },
         Check { name: "hook", result: hook(args.btf.as_deref()) },
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
-        Check { name: PROGRAM, result: program },
+    ];
+    let (program, hooks) = if checks.iter().all(|check| check.result.is_ok()) {
+        program(args)
+    } else {
+        (Err("not tried, see above".to_owned()), "not tried".to_owned())
+    };
+    checks.extend([
+        Check { name: "program and ring buffers", result: program },
         Check { name: "other hooks", result: Ok(hooks) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
-    ];
-    // What hinders all of it has been said by then.
-    if let Some(index) = checks.iter().position(|check| check.result.is_err())
-        && checks[index].name != PROGRAM
-        && let Some(program) = checks.iter_mut().find(|check| check.name == PROGRAM)
-        && program.result.is_err()
-    {
-        program.result = Err("not tried, see above".to_owned());
-    }
+    ]);
     let colour = use_colour(args.color);
     let mut out = Vec::new();
     for Check { name, result } in &checks {
