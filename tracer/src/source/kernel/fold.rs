@@ -15,9 +15,10 @@ use crate::{
     filter::Filter,
     folded::{Folded, Ports},
     source::kernel::{
+        Link,
         counts::Counts,
         error::Error,
-        hook::{Ground, Link, take},
+        hook::{Ground, take},
         optional::Hooks,
     },
 };

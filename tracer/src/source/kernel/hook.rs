@@ -16,7 +16,7 @@ use zerocopy::IntoBytes as _;
 use crate::{
     filter::{Filter, addrs, ports},
     source::kernel::{
-        HOOK,
+        HOOK, Link,
         error::Error,
         layout::Layout,
         optional::{Hooks, Offer},
@@ -27,9 +27,6 @@ use crate::{
 /// The programs on the tracepoint: the one that works, and the one that does while the first is
 /// interrupted.
 pub(super) const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
-
-/// What ties a program to its place, until it is dropped.
-pub(super) type Link = Box<dyn Send>;
 
 /// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
 type AddrKey = [u8; 16];

@@ -19,8 +19,9 @@ use crate::{
     filter::Filter,
     reset::Names,
     source::kernel::{
+        Link,
         error::Error,
-        hook::{Ground, Link, named},
+        hook::{Ground, named},
         layout::Layout,
         optional::{Hooks, Report},
         sockets::Sockets,

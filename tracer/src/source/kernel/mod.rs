@@ -18,3 +18,6 @@ pub mod verdict;
 
 /// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
 pub const HOOK: &str = "inet_sock_set_state";
+
+/// What ties a program to its place, until it is dropped.
+type Link = Box<dyn Send>;

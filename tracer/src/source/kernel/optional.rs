@@ -23,7 +23,7 @@ use tracer_common::{
 use crate::{
     escape::escaped,
     reset::Names,
-    source::kernel::{btf::Btf, error::chain, hook::Link, layout::Layout, verdict::verdict},
+    source::kernel::{Link, btf::Btf, error::chain, layout::Layout, verdict::verdict},
 };
 
 /// A hook that is not needed, of one program or of several that make sense only together.

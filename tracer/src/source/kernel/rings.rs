@@ -27,7 +27,7 @@ use crate::{
     decode::decode,
     merge::Merge,
     order::{Order, SETTLE_NS},
-    source::kernel::{counts::Counts, hook::Link, load::Attached},
+    source::kernel::{Link, counts::Counts, load::Attached},
     timer::at,
 };
 
