@@ -30,11 +30,12 @@ impl Types {
         self
     }
 
-    /// Gives what is called `old` another name of the same length.
+    /// Gives what is called `old` another name, which may not be longer.
     #[must_use]
     pub fn renamed(mut self, old: &str, new: &str) -> Self {
-        assert_eq!(old.len(), new.len());
+        assert!(new.len() <= old.len());
         let at = self.strings() + self.name(old);
+        self.bytes[at..at + old.len()].fill(0);
         self.bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
         self
     }

@@ -107,10 +107,8 @@ fn without_cookies_addresses_and_births_tell_who_is_who() {
 
 #[test]
 fn without_cookies_that_is_said() {
-    let types = Types::of_this_kernel().without("bpf_get_socket_ptr_cookie");
-    let ended = Program::collect(tracer::command("check --btf").arg(types.file())).wait();
-    assert_eq!(ended.code(), 0, "{}", ended.out);
-    assert!(ended.out.contains("does not tell socket cookies"), "{}", ended.out);
+    let out = checked(&Types::of_this_kernel().without("bpf_get_socket_ptr_cookie"));
+    assert!(out.contains("does not tell socket cookies"), "{out}");
 }
 
 /// The two lie beside each other, and both are ports.
@@ -165,11 +163,40 @@ fn reset_reasons_have_the_numbers_that_the_types_say() {
     assert_eq!(reason(&moved().with_value("SK_RST_REASON_NOT_SPECIFIED", 0, 1)), "not-specified");
 }
 
+/// What `tracer check` says with other types.
+fn checked(types: &Types) -> String {
+    let ended = Program::collect(tracer::command("check --color never --btf").arg(types.file())).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.out);
+    ended.out
+}
+
+#[test]
+fn a_function_of_another_signature_is_left_alone() {
+    // With one argument, which is none of those that are known.
+    let types = Types::of_this_kernel()
+        .without("inet_csk_accept")
+        .renamed("inet_csk_listen_start", "inet_csk_accept");
+    let out = checked(&types);
+    assert!(out.contains("without inet_csk_accept: of 1 arguments, not 2 or 4"), "{out}");
+}
+
+/// Linux 6.9: the hook has no third argument, and is not called for segments without a connection.
+#[test]
+fn without_reset_reasons_that_is_said() {
+    let hook = "btf_trace_tcp_send_reset";
+    let types = Types::of_this_kernel().without(hook).renamed("btf_trace_tcp_receive_reset", hook);
+    assert!(checked(&types).contains("does not tell why it sends an RST"), "{}", checked(&types));
+    assert!(!checked(&Types::of_this_kernel()).contains("RST"));
+}
+
 #[test]
 fn states_with_other_numbers_are_refused() {
     let ended = refused(&Types::of_this_kernel().with_value("TCP_SYN_SENT", 2, 13));
     assert_eq!(ended.code(), 1, "{}", ended.err);
     assert!(ended.err.contains("TCP_SYN_SENT is 13, not 2"), "{}", ended.err);
+    let ended = refused(&Types::of_this_kernel().without("TCP_LAST_ACK"));
+    assert_eq!(ended.code(), 1, "{}", ended.err);
+    assert!(ended.err.contains("no state TCP_LAST_ACK"), "{}", ended.err);
 }
 
 #[test]

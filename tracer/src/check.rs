@@ -95,6 +95,9 @@ fn hook(path: Option<&Path>) -> Result<String, String> {
     if !layout.has(Helper::SocketCookie) {
         absent.push("socket cookies (connections have numbers of tracer's own, and TIME_WAIT is not followed to its end)");
     }
+    if btf.hook_args("tcp_send_reset").is_some_and(|args| args < 3) {
+        absent.push("why it sends an RST, and those that belong to no connection");
+    }
     Ok(if absent.is_empty() {
         format!("sock:{HOOK}, with all that is read there")
     } else {

@@ -3,7 +3,11 @@
 //! the other.
 
 use hashbrown::{HashMap, hash_map::Entry};
-use tracer_common::{Event, event::kind, state};
+use tracer_common::{
+    Event,
+    event::{flag, kind},
+    state,
+};
 
 use crate::track::is_birth;
 
@@ -17,20 +21,27 @@ struct Known {
     number: u64,
     /// When it was found by looking; 0 if events told of it first.
     sighted_ns: u64,
-    remote: Remote,
+    ends: Ends,
 }
 
 /// What stays the same from a connection's birth on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Remote {
-    addr: [u8; 16],
-    port: u16,
-    netns: u32,
+#[derive(Clone, Copy)]
+struct Ends {
+    remote: ([u8; 16], u16, u32),
+    /// 0 until it is chosen.
+    local_port: u16,
 }
 
-impl Remote {
+impl Ends {
     fn of(event: &Event) -> Self {
-        Self { addr: event.remote_addr, port: event.remote_port, netns: event.netns }
+        let remote = (event.remote_addr, event.remote_port, event.netns);
+        let is_chosen = event.flags & flag::UNBOUND == 0;
+        Self { remote, local_port: if is_chosen { event.local_port } else { 0 } }
+    }
+
+    fn are_others(self, known: Self) -> bool {
+        let ports = [self.local_port, known.local_port];
+        self.remote != known.remote || (!ports.contains(&0) && ports[0] != ports[1])
     }
 }
 
@@ -77,26 +88,29 @@ impl Identity {
     }
 
     fn number(&mut self, event: &Event) -> u64 {
-        let remote = Remote::of(event);
+        let ends = Ends::of(event);
         let is_sighting = event.old_state == event.new_state;
         let sighted_ns = if is_sighting { event.time_ns } else { 0 };
         let mut fresh = || {
             let number = FIRST + self.given;
             self.given += 1;
-            Known { number, sighted_ns, remote }
+            Known { number, sighted_ns, ends }
         };
         match self.by_address.entry(event.cookie) {
             Entry::Vacant(entry) => entry.insert(fresh()).number,
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
-                // A birth before the sighting is that of what was found then. Another peer without a
+                // A birth before the sighting is that of what was found then. Other ends without a
                 // birth: what happened between was lost.
-                let is_another =
-                    if is_birth(event) { event.time_ns > known.sighted_ns } else { known.remote != remote };
+                let is_another = if is_birth(event) {
+                    event.time_ns > known.sighted_ns
+                } else {
+                    ends.are_others(known.ends)
+                };
                 if is_another {
                     *known = fresh();
                 } else {
-                    known.remote = remote;
+                    known.ends = ends;
                 }
                 known.number
             }
@@ -157,6 +171,22 @@ mod tests {
         let mut other = event(2, ESTABLISHED, CLOSE);
         other.remote_port = 443;
         assert_eq!(numbers(&mut Identity::default(), vec![event(1, SYN_SENT, ESTABLISHED), other]), [0, 1]);
+    }
+
+    #[test]
+    fn another_local_port_is_another_connection() {
+        let with_port = |port, mut event: Event| {
+            event.local_port = port;
+            event
+        };
+        let events = vec![
+            with_port(0, event(1, CLOSE, SYN_SENT)),
+            with_port(40_000, event(2, SYN_SENT, ESTABLISHED)),
+            // Its end was lost, and the beginning of this.
+            with_port(40_001, event(9, SYN_SENT, ESTABLISHED)),
+            with_port(40_001, event(10, ESTABLISHED, CLOSE)),
+        ];
+        assert_eq!(numbers(&mut Identity::default(), events), [0, 0, 1, 1]);
     }
 
     #[test]

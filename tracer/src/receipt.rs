@@ -106,7 +106,7 @@ impl fmt::Display for Receipt {
         let notes = [
             (no_room, "found the buffer full: try a larger --buffer"),
             (recursion, "happened while the kernel program was busy on the same CPU"),
-            (incidents, "resets or retransmissions were lost"),
+            (incidents, "records of other hooks were lost"),
             (Some(malformed), "could not be read"),
             (Some(self.beyond), "came after the last line asked for"),
             (Some(self.unwritten), "were not taken by standard output"),

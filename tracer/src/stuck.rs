@@ -21,7 +21,7 @@ const DEFAULTS: [(u8, Duration); 4] = [
 
 /// The states that a connection can be stuck in: all that it spends time in.
 fn possible() -> impl Iterator<Item = u8> {
-    LIVED_STATES.into_iter().chain([number::TIME_WAIT])
+    LIVED_STATES.into_iter().chain([number::TIME_WAIT, number::NEW_SYN_RECV])
 }
 
 /// A longest stay for each state that has one.

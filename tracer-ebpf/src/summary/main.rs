@@ -13,11 +13,13 @@ use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::
 use tracer_common::{
     event::Counter,
     fold::STATES,
+    helper::Helper,
     state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT},
     timewait::{becomes_time_wait, stays_in_fin_wait2},
 };
 use tracer_ebpf::{
     hook::{self, count::count, select::Filters},
+    kernel::has,
     sock::Sock,
 };
 
@@ -95,7 +97,7 @@ fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
         let known = found.filter(|entry| entry.word.state() == old_state);
         tally.stay(old_state, known.map(|entry| entry.word.elapsed_ns(now_ns)));
     }
-    if old_state == LISTEN && new_state == SYN_RECV && sock.remote_port() == 0 {
+    if old_state == LISTEN && new_state == SYN_RECV && sock.remote_port() == 0 && has(Helper::SocketCookie) {
         // Older kernels give a child its own cookie only after this: it still has its listener's.
     } else if new_state != CLOSE && new_state != TIME_WAIT {
         set.enter(found, cookie, Word::new(now_ns, new_state, role), now_ns);
@@ -153,6 +155,8 @@ fn role(old_state: u8, new_state: u8, found: Option<Entry>) -> Role {
         (LISTEN, SYN_RECV) => Role::Server,
         (CLOSE, LISTEN) | (LISTEN, _) => Role::Listener,
         (CLOSE, _) => Role::Unknown,
+        // Nothing was known of it at its birth. A client that comes here was known before.
+        (SYN_RECV, _) => found.map_or(Role::Server, |entry| entry.word.role()),
         _ => found.map_or(Role::Unknown, |entry| entry.word.role()),
     }
 }

@@ -37,6 +37,9 @@ pub enum Error {
     /// A socket flag is missing.
     #[error("this kernel has no socket flag `{0}`, which tracer cannot do without")]
     Flag(&'static str),
+    /// A state is missing among the others.
+    #[error("this kernel has no state {0}, which all others have: tracer would misread it")]
+    NoState(&'static str),
     /// A state has another number than on all other kernels.
     #[error(
         "this kernel's number for the state {name} is {found}, not {expected} as on all others: tracer would misread it"
@@ -54,7 +57,7 @@ pub enum Error {
 /// The states by their names in `include/net/tcp_states.h`. Their numbers are part of what programs are
 /// told (`struct tcp_info`), so no kernel may change them; but to make sure costs little.
 const STATES: [(&str, u8); 12] = [
-    // The youngest: in no other enum.
+    // In no other enum.
     ("TCP_NEW_SYN_RECV", state::NEW_SYN_RECV),
     ("TCP_ESTABLISHED", state::ESTABLISHED),
     ("TCP_SYN_SENT", state::SYN_SENT),
@@ -100,13 +103,16 @@ impl Layout {
 }
 
 fn check_states(btf: &Btf) -> Result<(), Error> {
+    let anchor = STATES[0].0;
+    if btf.enumerator_beside(anchor, anchor).is_none() {
+        // Not all kernels describe them.
+        return Ok(());
+    }
     for (name, expected) in STATES {
-        match btf.enumerator_beside(STATES[0].0, name) {
-            Some(found) if found != u32::from(expected) => {
-                return Err(Error::State { name, found, expected });
-            }
-            // Not all kernels describe them.
-            _ => {}
+        match btf.enumerator_beside(anchor, name) {
+            Some(found) if found == u32::from(expected) => {}
+            Some(found) => return Err(Error::State { name, found, expected }),
+            None => return Err(Error::NoState(name)),
         }
     }
     Ok(())

@@ -34,6 +34,8 @@ struct Hook {
     programs: &'static [At],
     /// The global in which the program finds how many arguments the first has, if that differs.
     args: Option<&'static str>,
+    /// How many those may be; empty where more do no harm.
+    counts: &'static [u32],
     /// The members that it cannot do without.
     needs: &'static [Member],
     /// Without socket cookies what it tells belongs to nobody.
@@ -61,6 +63,7 @@ const HOOKS: &[Hook] = &[
         name: "tcp_send_reset",
         programs: &[At::Tracepoint("tcp_send_reset")],
         args: Some("SEND_RESET_ARGS"),
+        counts: &[],
         needs: &[SegmentHead, SegmentNetwork, SegmentTransport, SegmentDevice, DeviceNet],
         needs_cookies: false,
     },
@@ -68,6 +71,7 @@ const HOOKS: &[Hook] = &[
         name: "tcp_receive_reset",
         programs: &[At::Tracepoint("tcp_receive_reset")],
         args: None,
+        counts: &[],
         needs: &[],
         needs_cookies: false,
     },
@@ -75,6 +79,7 @@ const HOOKS: &[Hook] = &[
         name: "tcp_retransmit_skb",
         programs: &[At::Tracepoint("tcp_retransmit_skb")],
         args: Some("RETRANSMIT_ARGS"),
+        counts: &[],
         needs: &[],
         needs_cookies: false,
     },
@@ -82,6 +87,7 @@ const HOOKS: &[Hook] = &[
         name: "tcp_retransmit_synack",
         programs: &[At::Tracepoint("tcp_retransmit_synack")],
         args: None,
+        counts: &[],
         needs: &[],
         needs_cookies: false,
     },
@@ -89,6 +95,7 @@ const HOOKS: &[Hook] = &[
         name: "inet_csk_accept",
         programs: &[exit("inet_csk_accept")],
         args: Some("ACCEPT_ARGS"),
+        counts: &[2, 4],
         needs: &[],
         needs_cookies: false,
     },
@@ -102,6 +109,7 @@ const HOOKS: &[Hook] = &[
             At::Entry("__inet_twsk_schedule"),
         ],
         args: None,
+        counts: &[],
         needs: &[TimeWaitSubstate],
         needs_cookies: true,
     },
@@ -116,6 +124,7 @@ const HOOKS: &[Hook] = &[
             At::Entry("inet_csk_reqsk_queue_hash_add"),
         ],
         args: None,
+        counts: &[],
         needs: &[Listener, Cookie, RequestSocket],
         needs_cookies: true,
     },
@@ -226,15 +235,18 @@ impl Offer {
         for hook in HOOKS {
             let nowhere = hook.programs.iter().find(|at| at.args(btf).is_none());
             let missing = hook.needs.iter().find(|member| absent.contains(member));
+            let args = hook.programs.first().and_then(|at| at.args(btf)).unwrap_or_default();
             if let Some(nowhere) = nowhere {
                 offer.leave_out(hook, format!("{} is not in this kernel", nowhere.program()));
             } else if let Some(missing) = missing {
                 offer.leave_out(hook, format!("no `{}`", SPECS[*missing as usize].path));
             } else if hook.needs_cookies && !layout.has(Helper::SocketCookie) {
                 offer.leave_out(hook, "no socket cookies".to_owned());
+            } else if !hook.counts.is_empty() && !hook.counts.contains(&args) {
+                let known = hook.counts.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ");
+                offer.leave_out(hook, format!("of {args} arguments, not {known}"));
             } else {
-                let args = hook.programs.first().and_then(|at| at.args(btf));
-                offer.hooks.push((hook, args.unwrap_or_default()));
+                offer.hooks.push((hook, args));
             }
         }
         offer.reset_names = Names::of(&btf.enumerators("sk_rst_reason"));
