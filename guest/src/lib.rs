@@ -49,15 +49,20 @@ pub enum Found {
         /// What one has more often than the other.
         differences: Vec<String>,
     },
-    /// The hooks that a host may refuse; what they told was right.
+    /// The hooks that can be done without; what they told was right.
     Hooks {
-        /// Those in use here.
+        /// Those in use here, by the kernel's names.
         used: Vec<String>,
     },
     /// The stories of connections that are known.
     Story {
         /// How many were told right.
         connections: usize,
+    },
+    /// What is folded in the kernel.
+    Folded {
+        /// Connections that were counted where they belong, at both ends.
+        connections: u64,
     },
     /// What tracer's programs take of the processor.
     Costs(Vec<Cost>),

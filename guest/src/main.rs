@@ -26,6 +26,7 @@ const SCENARIOS: &[Scenario] = &[
     ("load", scenario::load::play),
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),
+    ("folded", scenario::folded::play),
     ("hooks", scenario::hooks::play),
 ];
 

@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use guest::{Found, MARK, Play, Report};
 
-use crate::vm::kernel::Kernel;
+use crate::vm::{
+    kernel::{self, Kernel},
+    known::Seen,
+};
 
 /// What a guest told.
 pub(crate) struct Run {
@@ -43,7 +46,9 @@ const COMMAND_LINE: &str =
 /// What a guest has to report.
 pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
     match play {
-        Play::Short | Play::Long => &["kernel", "check", "load", "oracle", "story", LAST, "time-wait"],
+        Play::Short | Play::Long => {
+            &["kernel", "check", "load", "oracle", "story", "folded", LAST, "time-wait"]
+        }
         Play::Costs => &["costs"],
     }
 }
@@ -71,6 +76,8 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slo
     };
     let (console, disk) = (place("logs", "log")?, place("btf", "btf")?);
     fs::File::create(&disk)?.set_len(DISK_BYTES)?;
+    // What the last one wrote would be taken for this one's.
+    fs::File::create(&console)?;
     let said = place("logs", "qemu")?;
     let mut qemu = qemu(kernel, image, &console, &disk, play)
         .stdin(Stdio::null())
@@ -149,6 +156,21 @@ fn keep_types(disk: &Path, reports: &[Report]) -> Result<()> {
 }
 
 impl Run {
+    /// What is kept of it, if it told all of that.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        let (mut version, mut verified, mut hooks) = (None, None, None);
+        for report in &self.reports {
+            match &report.result {
+                // By its own word: a file may be called anything.
+                Ok(Found::Kernel { release, .. }) => version = Some(kernel::version(release)),
+                Ok(Found::Load { verified: count, .. }) => verified = Some(*count),
+                Ok(Found::Hooks { used }) => hooks = Some(used.clone()),
+                _ => {}
+            }
+        }
+        Some(Seen { arch: self.kernel.arch, version: version?, verified: verified?, hooks: hooks? })
+    }
+
     /// The end of what it wrote.
     pub(crate) fn tail(&self) -> String {
         let text = fs::read(&self.console).unwrap_or_default();

@@ -94,6 +94,9 @@ fn releases(apt: &Apt, version: &str, arch: Arch) -> Result<Vec<String>> {
     // Those without three numbers are names for others.
     releases.retain(|it| numbers(it).len() > 2 && (version == NEWEST || numbers(it).starts_with(&prefix)));
     releases.sort_by_key(|release| Reverse(numbers(release)));
+    // An older one of the newest version will do, an older version will not.
+    let newest = releases.first().map(|release| self::version(release)).unwrap_or_default();
+    releases.retain(|release| version != NEWEST || self::version(release) == newest);
     Ok(releases)
 }
 

@@ -6,11 +6,11 @@ use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use guest::{Cost, Found, Length, Report};
 
 use crate::vm::{
-    budget::Budget,
     guest::{Run, scenarios},
+    known::Known,
 };
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 12] = [
     "kernel",
     "arch",
     "check",
@@ -18,6 +18,7 @@ const HEADER: [&str; 11] = [
     "TIME_WAIT s",
     "events",
     "stories",
+    "folded",
     "verified",
     "load ms",
     "time s",
@@ -38,15 +39,16 @@ struct Row {
     time_wait: String,
     events: String,
     stories: String,
+    folded: String,
     verified: String,
     load_ms: String,
 }
 
 /// The table of all guests.
-pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
+pub(crate) fn table(runs: &[Run], known: &Known) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [4, 5, 6, 7, 8, 9] {
+    for column in [4, 5, 6, 7, 8, 9, 10] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -56,7 +58,7 @@ pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
         for report in &run.reports {
             row.take(report);
         }
-        let result = if failures(run, budget).is_empty() { "ok" } else { "FAILED" };
+        let result = if failures(run, known).is_empty() { "ok" } else { "FAILED" };
         table.add_row([
             run.kernel.name.clone(),
             run.kernel.arch.name().to_owned(),
@@ -65,6 +67,7 @@ pub(crate) fn table(runs: &[Run], budget: &Budget) -> String {
             row.time_wait,
             row.events,
             row.stories,
+            row.folded,
             row.verified,
             row.load_ms,
             format!("{:.1}", run.took.as_secs_f64()),
@@ -92,6 +95,7 @@ impl Row {
                 self.time_wait = length.map_or_else(|| "-".to_owned(), |length| seconds(&length));
             }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
+            Ok(Found::Folded { connections }) => self.folded = connections.to_string(),
             Ok(Found::Kernel { .. } | Found::Costs(_)) | Err(_) => {}
         }
     }
@@ -107,15 +111,15 @@ fn checks(text: &str) -> String {
     format!("{met} of {}{without}", met + missing.len())
 }
 
-/// What the functions are for.
-fn words(functions: &[String]) -> String {
-    let word = |function: &String| match &**function {
-        "inet_csk_accept" => "accept",
-        "inet_twsk_kill" => "timewait",
-        "inet_csk_reqsk_queue_hash_add" => "half-open",
-        _ => "?",
+/// What those at functions are for.
+fn words(hooks: &[String]) -> String {
+    let word = |hook: &String| match &**hook {
+        "inet_csk_accept" => Some("accept"),
+        "inet_twsk_kill" => Some("timewait"),
+        "inet_csk_reqsk_queue_hash_add" => Some("half-open"),
+        _ => None,
     };
-    let words: Vec<_> = functions.iter().map(word).collect();
+    let words: Vec<_> = hooks.iter().filter_map(word).collect();
     if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }
 
@@ -182,7 +186,7 @@ fn grouped(number: impl Into<u64>) -> String {
 }
 
 /// What is wrong with a guest.
-pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
+pub(crate) fn failures(run: &Run, known: &Known) -> Vec<String> {
     let mut failures: Vec<String> = run.trouble.iter().cloned().collect();
     for report in &run.reports {
         let failure = match &report.result {
@@ -193,13 +197,11 @@ pub(crate) fn failures(run: &Run, budget: &Budget) -> Vec<String> {
             {
                 Some(format!("tracer and the kernel's trace differ:\n{}", differences.join("\n")))
             }
-            Ok(Found::Load { verified: count, .. }) => {
-                budget.judge(run.kernel.arch, &run.kernel.name, *count)
-            }
             Ok(_) => None,
         };
         failures.extend(failure.map(|failure| format!("{}: {failure}", report.scenario)));
     }
+    failures.extend(run.seen().into_iter().flat_map(|seen| known.judge(&seen)));
     let told = |name: &str| run.reports.iter().any(|report| report.scenario == name);
     let silent: Vec<_> = scenarios(run.play).iter().copied().filter(|name| !told(name)).collect();
     if !silent.is_empty() {

@@ -62,7 +62,9 @@ const EINVAL: i32 = 22;
 impl Error {
     pub(super) fn aya(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         match errno(error) {
-            Some(EPERM) => Self::Refused { what },
+            // Too much locked memory has the same number.
+            Some(EPERM) => preflight::locked_limit()
+                .map_or(Self::Refused { what }, |limit| preflight::Error::LockedMemory(limit).into()),
             _ => Self::Aya { what, cause: chain(error) },
         }
     }

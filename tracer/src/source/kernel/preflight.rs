@@ -79,7 +79,7 @@ pub enum Error {
     Descriptors(u64),
     /// Too little memory may be locked.
     #[error(
-        "this kernel (before Linux {MAPS_ARE_NOT_LOCKED}) counts maps as locked memory, of which only {0} bytes are allowed: raise the limit with `ulimit -l unlimited`, or give tracer CAP_SYS_RESOURCE, too"
+        "this kernel (before Linux {MAPS_ARE_NOT_LOCKED}) counts maps as locked memory, of which only {0} bytes are allowed to all of this user's programs: raise the limit with `ulimit -l unlimited`, give tracer CAP_SYS_RESOURCE, too, or a smaller --buffer"
     )]
     LockedMemory(u64),
     /// Kernel lockdown.
@@ -172,6 +172,12 @@ pub fn locked_memory() -> Result<(), Error> {
     }
     let limit = if raised(maximum).is_ok() { maximum.unwrap_or(limit) } else { limit };
     if limit < LEAST_LOCKED { Err(Error::LockedMemory(limit)) } else { Ok(()) }
+}
+
+/// How many bytes of maps and programs there may be, if that is limited.
+pub(super) fn locked_limit() -> Option<u64> {
+    Version::running().filter(|version| *version < MAPS_ARE_NOT_LOCKED)?;
+    getrlimit(Resource::Memlock).current
 }
 
 /// The process may load and attach.
