@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     incidents::{ADDRESS, Scene, end_of, is_own, local, of, only, remote, what},
@@ -257,5 +258,26 @@ fn the_kernels_own_trace_says_the_same() {
         assert!(theirs.len() > 50, "too little happened: {}", theirs.len());
         assert_eq!(ours, theirs, "seed {seed}");
         println!("seed {seed}: {} resets and retransmissions, the same", theirs.len());
+    }
+}
+
+/// A scan of ports brings one for each, which would push out what is asked for.
+#[test]
+fn those_of_no_connection_stay_in_the_kernel_unless_they_are_asked_for() {
+    for asked in ["", "--resets"] {
+        let place = Place::new();
+        let mut far = Remote::new(&place, 7000);
+        // Nobody listens there.
+        far.peer = 9;
+        let tracer = tracer::start(&format!("--buffer 4KiB {asked} --netns {}", place.name()));
+        // More than the buffer holds, while nobody reads.
+        tracer.signal(Signal::STOP);
+        for _ in 0..500 {
+            far.send(SYN);
+        }
+        tracer.signal(Signal::CONT);
+        let ended = tracer.interrupt();
+        let is_lost = ended.err.contains("records of other hooks were lost");
+        assert_eq!(is_lost, !asked.is_empty(), "{asked}: {}", ended.err);
     }
 }

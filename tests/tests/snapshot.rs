@@ -1,6 +1,7 @@
 //! Connections that are older than the tracer, or begin while it starts; and holes.
 
 use std::{
+    collections::HashSet,
     io::Write as _,
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
@@ -203,6 +204,22 @@ fn the_receipt_is_checked_against_the_kernel() {
     assert!(told["connections"]["opened"].as_u64().unwrap() >= 51, "{told:#}");
     assert_eq!(told["connections"]["opened"], told["kernel"]["opened"], "{told:#}");
     assert_eq!(told["lost"], 0, "{told:#}");
+}
+
+/// Containers come and go, and the kernel gives their namespaces' numbers again.
+#[test]
+fn a_namespace_with_the_number_of_one_before_is_no_disagreement() {
+    let tracer = tracer::start("-o json --strict");
+    let mut numbers = HashSet::new();
+    let last = until("a number that was there before", || {
+        let place = Place::new();
+        place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
+        (!numbers.insert(place.inum())).then_some(place)
+    });
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert!(ended.err.contains("have the number of one before, and are not compared"), "{}", ended.err);
+    drop(last);
 }
 
 /// A half-open connection that is reset is counted by the kernel and seen by nobody: said, not

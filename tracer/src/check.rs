@@ -4,6 +4,7 @@ use std::{
     io::{self, Write as _},
     path::Path,
     process::ExitCode,
+    thread,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -84,7 +85,12 @@ fn kernel() -> Result<String, String> {
 
 fn types(path: Option<&Path>) -> Result<String, String> {
     preflight::btf(path).map_err(|error| error.to_string())?;
-    Ok(escaped(path.unwrap_or(Path::new(preflight::KERNEL_BTF)).as_os_str().as_encoded_bytes()))
+    let name = escaped(path.unwrap_or(Path::new(preflight::KERNEL_BTF)).as_os_str().as_encoded_bytes());
+    Ok(if preflight::are_foreign(path) {
+        format!("{name}, which is not what this kernel shows")
+    } else {
+        name
+    })
 }
 
 fn hook(path: Option<&Path>) -> Result<String, String> {
@@ -124,6 +130,7 @@ fn program(args: &CheckArgs) -> (Result<String, String>, String) {
         filter: Filter::default(),
         asks_for_sockets: true,
         hooks: Hooks::Auto,
+        stray_resets: true,
         debug: false,
         btf: args.btf.clone(),
     };
@@ -143,17 +150,17 @@ fn program(args: &CheckArgs) -> (Result<String, String>, String) {
 /// kernel's counters.
 fn namespaces() -> String {
     let all = namespaces::all();
+    let seen = all.len();
     // Going there changes the thread.
-    let reach = std::thread::spawn(|| {
-        namespaces::all().iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count()
-    });
-    match reach.join() {
-        _ if all.is_empty() => "none can be seen: is /proc hidden?".to_owned(),
-        Ok(reached) if reached == all.len() => format!("{reached}, all of which can be entered"),
-        Ok(reached) => format!(
-            "{} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could",
-            all.len()
+    let reach = thread::Builder::new()
+        .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
+    match reach.map(thread::JoinHandle::join) {
+        _ if seen == 0 => "none can be seen: is /proc hidden?".to_owned(),
+        Ok(Ok(reached)) if reached == seen => format!("{reached}, all of which can be entered"),
+        Ok(Ok(reached)) => format!(
+            "{seen} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could"
         ),
-        Err(_) => "unknown".to_owned(),
+        Ok(Err(_)) => "unknown".to_owned(),
+        Err(error) => format!("{seen} seen; to enter them takes a thread, which cannot be had: {error}"),
     }
 }

@@ -18,6 +18,10 @@ use crate::incident;
 #[unsafe(no_mangle)]
 static SEND_RESET_ARGS: Global<u32> = Global::new(2);
 
+/// Whether anybody wants RSTs that belong to no connection. A flood of them would only take room.
+#[unsafe(no_mangle)]
+static STRAY_RESETS: Global<u32> = Global::new(1);
+
 /// An RST has gone out: `(struct sock *sk, struct sk_buff *skb, enum sk_rst_reason reason)`, the reason
 /// since 6.10.
 ///
@@ -49,7 +53,9 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
             return 0;
         }
     }
-    answer(&ctx, listener, reason);
+    if STRAY_RESETS.load() != 0 {
+        answer(&ctx, listener, reason);
+    }
     0
 }
 

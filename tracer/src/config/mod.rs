@@ -218,6 +218,7 @@ fn config(
             filter: resolve_filter(filter, tells_stories)?,
             asks_for_sockets: tells_stories,
             hooks: if tells_stories { capture.hooks } else { Hooks::Minimal },
+            stray_resets: matches!(wanted, Wanted::Log(_, Incidents { resets: true, .. }, _)),
             debug: capture.verbose >= 2,
             btf: capture.btf,
         },

@@ -73,24 +73,23 @@ impl Counts {
         self
     }
 
-    /// What was added since.
+    /// What was added since; `None` if these are another namespace's, that has got the number of the one
+    /// before.
     #[must_use]
-    pub fn since(&self, start: &Self) -> Self {
-        let went_back = self.opened < start.opened
-            || self.accepted < start.accepted
-            || self.failed < start.failed
-            || self.reset < start.reset;
-        if went_back {
-            // Another namespace, that has got the number of the one before.
-            return *self;
-        }
-        Self {
+    pub fn since(&self, start: &Self) -> Option<Self> {
+        start.is_at_most(self).then(|| Self {
             opened: self.opened.saturating_sub(start.opened),
             accepted: self.accepted.saturating_sub(start.accepted),
             failed: self.failed.saturating_sub(start.failed),
             reset: self.reset.saturating_sub(start.reset),
             unopened: 0,
-        }
+        })
+    }
+
+    /// Whether none is more.
+    #[must_use]
+    pub fn is_at_most(&self, most: &Self) -> bool {
+        self.is_between(&Self::default(), most)
     }
 
     /// Whether each is.

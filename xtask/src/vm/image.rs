@@ -41,7 +41,7 @@ pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<Path
 
 /// The archive with all that does not depend on the kernel.
 pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
-    let tree = Tree::new(store.folder.join("images").join(arch.name()))?;
+    let tree = Tree::new(store.folder.join("images/all").join(arch.name()))?;
     for (built, inside) in PROGRAMS {
         tree.add(&build::built(&store.folder, arch).join(built), inside)?;
     }

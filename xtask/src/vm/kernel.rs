@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     fs,
-    io::{Read as _, Seek as _, SeekFrom},
+    io::Read as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -41,8 +41,10 @@ pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Res
     let chosen = folder.join(format!("{version}-{}", arch.name()));
     // As long as the lists are the same, so is the choice.
     let is_valid = fs::metadata(&chosen).and_then(|file| file.modified()).ok() > apt.fetched();
-    if let Some(release) = fs::read_to_string(&chosen).ok().filter(|_| is_valid) {
-        return unpacked(folder, &release, arch);
+    if let Some(release) = fs::read_to_string(&chosen).ok().filter(|_| is_valid)
+        && let Ok(kernel) = unpacked(folder, &release, arch)
+    {
+        return Ok(kernel);
     }
     let mut trouble = anyhow!("Debian's suites have no linux-image-{version}.*-cloud-{}", arch.name());
     for release in releases(apt, version, arch)? {
@@ -53,7 +55,8 @@ pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Res
             }
             // An older one of the same version will do: lists name what their servers have not got any more.
             Err(error) => {
-                say(&format!("{release} is not to be had"));
+                let why = error.root_cause().to_string();
+                say(&format!("{release} is not to be had: {}", why.lines().next().unwrap_or_default()));
                 trouble = error;
             }
         }
@@ -78,6 +81,10 @@ fn unpacked(folder: &Path, release: &str, arch: Arch) -> Result<Kernel> {
     let places = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
     let image = places.iter().map(|place| folder.join(place)).find(|place| place.exists());
     let image = image.with_context(|| format!("no image in Debian's package of Linux {release}"))?;
+    let (lib, usr) = (folder.join("lib"), folder.join("usr/lib"));
+    if !lib.exists() && usr.exists() {
+        std::os::unix::fs::symlink("usr/lib", &lib)?;
+    }
     let modules = modules(&folder, &image)?;
     if modules.is_none() {
         bail!("Debian's suites have no modules for Linux {release} any more");
@@ -98,6 +105,11 @@ fn releases(apt: &Apt, version: &str, arch: Arch) -> Result<Vec<String>> {
     let newest = releases.first().map(|release| self::version(release)).unwrap_or_default();
     releases.retain(|release| version != NEWEST || self::version(release) == newest);
     Ok(releases)
+}
+
+/// Whether these are the numbers of a version, or the word for whatever is newest.
+pub(crate) fn is_version(name: &str) -> bool {
+    name == NEWEST || name.split('.').all(|number| number.parse::<u32>().is_ok())
 }
 
 /// The numbers of a version, without the architecture's.
@@ -132,22 +144,37 @@ pub(crate) fn of_path(image: &Path, arch: Option<Arch>) -> Result<Kernel> {
     Ok(Kernel { name, arch, image, modules })
 }
 
-/// The boot protocol of x86 has a mark; what has none is taken for an arm64 image.
+/// Marks of images by where they stand: x86's boot protocol, arm64's, and an arm64 image that is packed, by
+/// itself or to be started by firmware.
+const MARKS: [(usize, &[u8], Arch); 4] = [
+    (0x202, b"HdrS", Arch::Amd64),
+    (0x38, b"ARM\x64", Arch::Arm64),
+    (0, b"\x1f\x8b", Arch::Arm64),
+    (4, b"zimg", Arch::Arm64),
+];
+
 fn arch_of(image: &Path) -> Result<Arch> {
-    let mut mark = [0; 4];
-    let mut file = fs::File::open(image)?;
-    file.seek(SeekFrom::Start(0x202))?;
-    file.read_exact(&mut mark).with_context(|| format!("{} is no kernel", image.display()))?;
-    Ok(if mark == *b"HdrS" { Arch::Amd64 } else { Arch::Arm64 })
+    let mut head = Vec::new();
+    fs::File::open(image)?.take(0x400).read_to_end(&mut head)?;
+    let found =
+        MARKS.into_iter().find(|(at, mark, _)| head.get(*at..).is_some_and(|it| it.starts_with(mark)));
+    let (_, _, arch) = found.with_context(|| {
+        format!(
+            "{} is no image of a kernel for x86-64 or arm64; if it is, --arch says which",
+            image.display()
+        )
+    })?;
+    Ok(arch)
 }
 
-/// The modules below a folder, ready for `modprobe`.
+/// The modules below a folder, or its `usr`, ready for `modprobe`.
 fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
-    let (lib, usr) = (folder.join("lib"), folder.join("usr/lib"));
-    if !lib.exists() && usr.exists() {
-        std::os::unix::fs::symlink("usr/lib", &lib)?;
-    }
-    let releases = fs::read_dir(lib.join("modules")).into_iter().flatten().flatten();
+    let folders = [folder.to_owned(), folder.join("usr")];
+    let Some(folder) = folders.into_iter().find(|folder| folder.join("lib/modules").exists()) else {
+        return Ok(None);
+    };
+    let all = folder.join("lib/modules");
+    let releases = fs::read_dir(&all)?.flatten();
     let names = releases.map(|release| release.file_name().to_string_lossy().into_owned());
     // Of several only the image's own will load.
     let names: Vec<_> = names.collect();
@@ -155,10 +182,11 @@ fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
     let Some(release) = own.or(names.first().filter(|_| names.len() == 1)).cloned() else {
         return Ok(None);
     };
-    if !lib.join("modules").join(&release).join("modules.dep").exists() {
-        run(Command::new("depmod").arg("-b").arg(folder).arg(&release))?;
+    // The last that it writes.
+    if !all.join(&release).join("modules.devname").exists() {
+        run(Command::new("depmod").arg("-b").arg(&folder).arg(&release))?;
     }
-    Ok(Some((folder.to_owned(), release)))
+    Ok(Some((folder, release)))
 }
 
 impl Kernel {
@@ -185,6 +213,12 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_numbers() {
+        assert!(["newest", "6", "6.1", "6.12.117"].into_iter().all(is_version));
+        assert!(["", "..", ".*", "6.12;rm", "bzImage", "amd64"].into_iter().all(|name| !is_version(name)));
+    }
 
     #[test]
     fn newer_is_more() {

@@ -202,6 +202,9 @@ fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
             wanted.push(Wanted::Own(kernel::of_path(Path::new(name), args.arch)?));
             continue;
         }
+        if !kernel::is_version(name) {
+            bail!("{name:?} is no version, such as 6.1 or `newest`; a path has a slash in it, as ./bzImage");
+        }
         let archs = Arch::ALL.into_iter().filter(|arch| args.arch.is_none_or(|only| only == *arch));
         wanted.extend(archs.map(|arch| Wanted::Debian(name, arch)));
     }

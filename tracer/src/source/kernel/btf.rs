@@ -24,6 +24,8 @@ const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
 /// Typedefs and arrays may be nested; deeper than this only damage does.
 const MAX_DEPTH: u32 = 16;
+/// The kernel's names are shorter (`KSYM_NAME_LEN`).
+const MAX_NAME: usize = 512;
 /// Structures may hold anonymous ones, and so on; more than this only damage does.
 const MAX_STEPS: u32 = 1000;
 
@@ -273,6 +275,7 @@ impl Btf {
     fn string(&self, offset: u32) -> &[u8] {
         let start = self.strings + offset as usize;
         let rest = self.bytes.get(start..self.strings_end).unwrap_or_default();
+        let rest = &rest[..rest.len().min(MAX_NAME)];
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 }
@@ -342,6 +345,21 @@ mod tests {
         }
         bytes.extend(strings);
         assert_eq!(Btf::parse(bytes).unwrap().member("sock", "member"), None);
+    }
+
+    /// 20,000 structures whose name is everything behind it.
+    #[test]
+    fn names_without_an_end_take_no_memory() {
+        let count: u32 = 20_000;
+        let types: Vec<u32> = (0..count).flat_map(|index| [index + 1, kind::STRUCT << 24, 0]).collect();
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        for word in [24, 0, count * 12, count * 12, 2 << 20].into_iter().chain(types) {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.resize(bytes.len() + (2 << 20), b'a');
+        let btf = Btf::parse(bytes).unwrap();
+        assert!(btf.composites.keys().all(|name| name.len() <= MAX_NAME));
     }
 
     #[test]

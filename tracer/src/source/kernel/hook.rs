@@ -57,6 +57,11 @@ impl<'a> Ground<'a> {
         preflight::descriptors()?;
         preflight::locked_memory()?;
         let kernel = preflight::btf(btf)?;
+        if preflight::are_foreign(btf) {
+            log::warn!(
+                "the types from --btf are not those that this kernel shows: if they do not fit it, it refuses, or what is told is wrong"
+            );
+        }
         let layout = preflight::hook(&kernel)?;
         if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
             return Err(Error::Absent("network namespaces", "--netns"));

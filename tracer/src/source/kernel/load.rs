@@ -47,6 +47,8 @@ pub struct Options {
     pub asks_for_sockets: bool,
     /// Which of the hooks that it can do without.
     pub hooks: Hooks,
+    /// Whether to report RSTs that belong to no connection.
+    pub stray_resets: bool,
     /// Load the object with diagnostics.
     pub debug: bool,
     /// Other type information than the kernel's own.
@@ -78,10 +80,12 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
     let rings = rings();
     let share = options.buffer.share(rings);
     let (ring_mask, wake_bytes) = (rings - 1, share.wake_bytes());
+    let stray_resets = u32::from(options.stray_resets);
     let mut loader = ground.loader();
     loader
         .override_global("RING_MASK", &ring_mask, true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
+        .override_global("STRAY_RESETS", &stray_resets, true)
         .map_max_entries("EVENTS", rings);
     let mut ebpf = ground.load(&mut loader, if options.debug { DEBUG_OBJECT } else { OBJECT })?;
     ground.offer.load(&mut ebpf, &ground.types);
@@ -115,8 +119,11 @@ fn fill(ebpf: &mut Ebpf, rings: u32, size: BufferSize) -> Result<Vec<MapData>, M
     // The kernel waits after each until no program can see what was there before, some 15 ms. Those
     // who wait at the same time wait together.
     thread::scope(|scope| {
-        let put: Vec<_> =
-            (0..).zip(&made).map(|(index, ring)| scope.spawn(move || put(places, index, ring))).collect();
+        let put = |(index, ring)| {
+            let put = thread::Builder::new().spawn_scoped(scope, move || put(places, index, ring));
+            put.map_err(MapError::IoError)
+        };
+        let put = (0..).zip(&made).map(put).collect::<Result<Vec<_>, _>>()?;
         put.into_iter().try_for_each(|put| put.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })?;
     Ok(made)

@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    io::Read as _,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -51,7 +52,7 @@ pub enum Error {
         /// The file.
         path: String,
         /// What the system said.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// Type information that makes no sense.
     #[error("the kernel's type information, {path}, cannot be used: {cause}")]
@@ -137,10 +138,26 @@ pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
     let path: PathBuf = path.unwrap_or(Path::new(KERNEL_BTF)).into();
     let name = || escaped(path.as_os_str().as_encoded_bytes());
     let mut bytes = Vec::new();
-    std::fs::File::open(&path)
+    // It is read more than once, and what is no file may take for ever.
+    let open = || {
+        if fs::metadata(&path)?.is_file() {
+            File::open(&path)
+        } else {
+            Err(io::Error::other("not a regular file"))
+        }
+    };
+    open()
         .and_then(|file| file.take(MAX_BTF).read_to_end(&mut bytes))
         .map_err(|cause| Error::NoBtf { path: name(), cause })?;
     Btf::parse(bytes).map_err(|cause| Error::BadBtf { path: name(), cause })
+}
+
+/// Whether these types are others than those that the running kernel shows. Whoever gives other ones
+/// should know better than the kernel.
+#[must_use]
+pub fn are_foreign(path: Option<&Path>) -> bool {
+    let own = || fs::read(KERNEL_BTF).ok();
+    path.is_some_and(|path| own().is_some_and(|own| fs::read(path).is_ok_and(|given| given != own)))
 }
 
 /// The hook is there, and all that is to be read at it.
@@ -188,7 +205,7 @@ pub fn privileges() -> Result<(), Error> {
 /// The kernel is not locked down. Its own word for it is in brackets: `none [integrity]
 /// confidentiality`; without the file there is no lockdown.
 pub fn lockdown() -> Result<(), Error> {
-    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
     match text.split(['[', ']']).nth(1) {
         Some(mode @ "confidentiality") => Err(Error::Lockdown(mode.to_owned())),
         _ => Ok(()),
