@@ -7,6 +7,7 @@ use std::{
 
 use caps::Capability;
 use tokio::runtime::{self, Runtime};
+use tracer_common::state;
 
 use crate::{
     config::{Config, ReceiptFile, Wanted},
@@ -16,11 +17,12 @@ use crate::{
     say::{self, say},
     source::kernel::{
         load::{self, Attached},
-        optional::Report,
+        optional::{REQUESTS, Report},
         preflight::{self, Version},
         privileges,
         survey::Survey,
     },
+    state::State,
     stop::{Signals, Stop},
     view::{Ending, log::Incidents, top::console::Console},
 };
@@ -43,9 +45,7 @@ pub fn run(mut config: Config) -> Result<ExitCode, Error> {
     let mut attached = load::load(&config.kernel)?;
     log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), config.kernel.buffer);
     log::info!("other hooks: {}", attached.hooks);
-    if let Wanted::Log(_, incidents, _) = &config.wanted {
-        tell_missing(*incidents, &attached.hooks);
-    }
+    tell_missing(&config, &attached.hooks);
     let survey = start_survey(&mut attached)?;
     privileges::drop_all_but(kept())?;
     // Only now: threads inherit capabilities.
@@ -105,16 +105,22 @@ const FOR_NAMESPACES: &[Capability] =
     &[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_BPF, Capability::CAP_PERFMON];
 
 /// What was asked for and will not come.
-fn tell_missing(incidents: Incidents, hooks: &Report) {
+fn tell_missing(config: &Config, hooks: &Report) {
+    let (incidents, limits) = match &config.wanted {
+        Wanted::Log(_, incidents, watch) => (*incidents, watch.as_ref().map(|watch| &watch.limits)),
+        _ => (Incidents::default(), None),
+    };
+    let half_open = State::from_kernel(state::NEW_SYN_RECV);
+    let is_limited = limits.is_some_and(|limits| limits.of(state::NEW_SYN_RECV).is_some());
+    let asked: [(_, _, &[&str]); 4] = [
+        ("--resets", incidents.resets, &["tcp_send_reset", "tcp_receive_reset"]),
+        ("--retransmits", incidents.retransmits, &["tcp_retransmit_skb", "tcp_retransmit_synack"]),
+        ("--state NEW_SYN_RECV", config.story.states.contains(&half_open), &[REQUESTS]),
+        ("--stuck NEW_SYN_RECV", is_limited, &[REQUESTS]),
+    ];
     for (hook, why) in &hooks.left_out {
-        match hook {
-            hook if hook.ends_with("reset") && incidents.resets => {
-                say(format_args!("--resets without the hook {hook}: {why}"));
-            }
-            hook if hook.contains("retransmit") && incidents.retransmits => {
-                say(format_args!("--retransmits without the hook {hook}: {why}"));
-            }
-            _ => {}
+        for (option, ..) in asked.iter().filter(|(_, is_asked, of)| *is_asked && of.contains(hook)) {
+            say(format_args!("{option} without the hook {hook}: {why}"));
         }
     }
 }

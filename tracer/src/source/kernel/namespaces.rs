@@ -55,7 +55,7 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 
 /// The counters of the namespace that this thread is in, and during which time they were read.
 ///
-/// AttemptFails also counts the half-open connections that were reset. No event tells of those, but
+/// AttemptFails also counts the half-open connections that were reset. No transition tells of those, but
 /// EmbryonicRsts counts them alone: they are taken out.
 pub fn counters() -> io::Result<(Counts, RangeInclusive<u64>)> {
     let from_ns = monotonic_ns();

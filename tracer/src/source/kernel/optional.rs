@@ -114,14 +114,14 @@ const HOOKS: &[Hook] = &[
         needs_cookies: true,
     },
     Hook {
-        name: "inet_csk_reqsk_queue_hash_add",
+        name: REQUESTS,
         programs: &[
             // What ends them first: none that begins may stay for ever.
             At::Entry("tcp_v4_reqsk_destructor"),
             At::Entry("tcp_v6_reqsk_destructor"),
             At::Exit { function: "reqsk_timer_handler", program: "reqsk_timer_handler_end" },
             At::Entry("reqsk_timer_handler"),
-            At::Entry("inet_csk_reqsk_queue_hash_add"),
+            At::Entry(REQUESTS),
         ],
         args: None,
         counts: &[],
@@ -130,6 +130,8 @@ const HOOKS: &[Hook] = &[
     },
 ];
 
+/// The one that tells of half-open connections.
+pub const REQUESTS: &str = "inet_csk_reqsk_queue_hash_add";
 /// The one that tells of timewait sockets' ends.
 const TIMEWAIT: &str = "inet_twsk_kill";
 
