@@ -209,17 +209,21 @@ fn the_receipt_is_checked_against_the_kernel() {
 /// Containers come and go, and the kernel gives their namespaces' numbers again.
 #[test]
 fn a_namespace_with_the_number_of_one_before_is_no_disagreement() {
+    let refused = |place: &Place| place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
+    let steady = Place::new();
     let tracer = tracer::start("-o json --strict");
+    // There is something to compare.
+    refused(&steady);
     let mut numbers = HashSet::new();
     let last = until("a number that was there before", || {
         let place = Place::new();
-        place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
+        refused(&place);
         (!numbers.insert(place.inum())).then_some(place)
     });
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
     assert!(ended.err.contains("have the number of one before, and are not compared"), "{}", ended.err);
-    drop(last);
+    drop((steady, last));
 }
 
 /// A half-open connection that is reset is counted by the kernel and seen by nobody: said, not

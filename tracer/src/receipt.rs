@@ -233,8 +233,10 @@ impl Comparison {
     }
 
     fn explain(&self, tally: &Tally, lost: Option<u64>, notes: &mut Vec<String>) {
-        if lost != Some(0) {
-            notes.push("events were lost".to_owned());
+        match lost {
+            Some(0) => {}
+            Some(_) => notes.push("events were lost".to_owned()),
+            None => notes.push("whether events were lost is unknown".to_owned()),
         }
         if self.unreached > 0 {
             notes.push(format!("{} network namespaces could not be entered", self.unreached));

@@ -61,7 +61,7 @@ impl Names {
 
 /// The types may come from a file (`--btf`): a name must not move the cursor, nor fill the screen.
 fn is_word(name: &str) -> bool {
-    name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    (1..64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -70,12 +70,14 @@ mod tests {
 
     #[test]
     fn names_are_the_kernels() {
-        let enumerators = [("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_A\x1b", 2), ("OTHER", 3)]
-            .map(|(name, number)| (name.to_owned(), number));
+        let enumerators =
+            [("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_A\x1b", 2), ("OTHER", 3), ("SK_RST_REASON_", 4)]
+                .map(|(name, number)| (name.to_owned(), number));
         let names = Names::of(&enumerators);
         assert_eq!(names.why(1), Some("no-socket"));
         assert_eq!(names.why(2), Some("2"), "nothing that moves the cursor");
         assert_eq!(names.why(3), Some("3"));
+        assert_eq!(names.why(4), Some("4"));
         assert_eq!(names.why(REASON_UNTOLD), None);
         assert_eq!(NO_NAMES.why(9), None);
         assert_eq!(Names::of(&[("SK_RST_REASON_X".to_owned(), u32::MAX)]).why(254), Some("254"));

@@ -1,16 +1,16 @@
 //! What only hooks tell that a kernel may refuse: who accepts, when timewait sockets change and go, which
 //! connections are half open; and what delay and loss do. Held against what is known here.
 
+mod half_open;
+
 use std::{
     fs,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    process,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use guest::Found;
-use socket2::{Domain, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
@@ -25,18 +25,13 @@ use crate::scenario::check::checked;
 /// The hooks, as `tracer check` names them.
 const ACCEPT: &str = "inet_csk_accept";
 pub(crate) const TIMEWAIT: &str = "inet_twsk_kill";
-const REQUESTS: &str = "inet_csk_reqsk_queue_hash_add";
 
 const HERE: &str = "10.77.0.1";
 const THERE: &str = "10.77.0.2";
 /// Connections to the worker, one after the other.
 const ASKED: usize = 5;
-/// Half-open connections at once.
-const FLOOD: usize = 50;
 /// How long a segment is under way, there.
 const DELAY: Duration = Duration::from_millis(100);
-/// How long half-open connections may be so: each is for three seconds.
-const STUCK: Duration = Duration::from_millis(500);
 /// Captures until one has lost nothing.
 const TRIES: usize = 3;
 /// How long an orphan may stay in FIN_WAIT2.
@@ -68,7 +63,7 @@ fn attempt() -> Option<Found> {
             place.run(|| fs::write(file, value).expect("a setting"));
         }
     }
-    let stuck = format!("NEW_SYN_RECV={}ms", STUCK.as_millis());
+    let stuck = format!("NEW_SYN_RECV={}ms", half_open::STUCK.as_millis());
     let tracer = tracer::start(&format!("-o json --resets --retransmits --stuck {stuck}"));
     let mut scene = Scene { here, there, tracer, hooks };
     let played = catch_unwind(AssertUnwindSafe(|| {
@@ -194,78 +189,6 @@ impl Scene {
                     "{lasted} us: {line}"
                 );
             }
-            no_tc(&self.there);
-        }
-    }
-
-    /// SYN-ACKs that never arrive: half-open connections, until the kernel gives them up or their listener
-    /// goes.
-    fn flood(&mut self) {
-        if !self.has(REQUESTS) {
-            return;
-        }
-        for (is_closed, reason) in [(false, "timeout-connect"), (true, "never-accepted")] {
-            let (listener, to) = self.there.run(|| {
-                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-                let address: IpAddr = THERE.parse().expect("an address");
-                socket.bind(&SocketAddr::new(address, 0).into()).expect("a port");
-                socket.listen(1024).expect("a listener");
-                let address = socket.local_addr().expect("an address");
-                (socket, address)
-            });
-            let port = to.as_socket().expect("of IP").port();
-            tc(&self.there, "loss 100%");
-            let begun = Instant::now();
-            let clients: Vec<_> = self.here.run(|| {
-                (0..FLOOD)
-                    .map(|_| {
-                        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-                        socket.set_nonblocking(true).expect("a setting");
-                        socket.connect(&to).expect_err("it takes a while");
-                        socket
-                    })
-                    .collect()
-            });
-            let is_its = |line: &Line| line["local_port"].as_u64() == Some(u64::from(port));
-            if is_closed {
-                // All of them have to be there before their listener goes.
-                let again = self.line("a SYN-ACK sent again", |line| {
-                    is_its(line) && text(line, "event") == "retransmit-synack"
-                });
-                for key in ["uid", "tx_bytes", "rx_bytes", "retransmits"] {
-                    assert!(again[key].is_null(), "no socket tells {key}: {again}");
-                }
-                drop(listener);
-            }
-            let ends = until("the ends of half-open connections", || {
-                let lines = self.lines();
-                let is_end = |line: &Line| {
-                    is_its(line)
-                        && text(line, "old_state") == "NEW_SYN_RECV"
-                        && text(line, "new_state") == "CLOSE"
-                };
-                let ends: Vec<_> = lines.into_iter().filter(is_end).collect();
-                (ends.len() >= FLOOD).then_some(ends)
-            });
-            let most = us(begun.elapsed());
-            assert_eq!(ends.len(), FLOOD);
-            if !is_closed {
-                let is_stuck = |line: &&Line| is_its(line) && text(line, "event") == "stuck";
-                let stuck = self.lines().iter().filter(is_stuck).count();
-                assert_eq!(stuck, FLOOD, "half-open for longer than {STUCK:?}");
-            }
-            for line in &ends {
-                assert_eq!(text(line, "reason"), reason, "{line}");
-                assert_eq!(text(line, "remote_addr"), HERE, "{line}");
-                assert_eq!(
-                    (line["pid"].as_u64(), text(line, "owner")),
-                    (Some(process::id().into()), "listener")
-                );
-                let lasted = number(line, "state_us").expect("known");
-                // The first SYN-ACK is repeated after a second.
-                assert!(lasted > 0.9e6 && lasted <= most, "{lasted} us of {most}: {line}");
-            }
-            drop(clients);
             no_tc(&self.there);
         }
     }
