@@ -5,8 +5,6 @@ use std::{
     process::Command,
 };
 
-use rustix::process::Signal;
-
 use crate::{event::Event, patience::until, program::Program};
 
 /// bpftrace prints a line for each hit of the tracepoint.
@@ -72,8 +70,7 @@ impl Oracle {
     /// What it saw, with only the fields of the tracepoint set.
     pub fn finish(mut self) -> Vec<Event> {
         self.wait();
-        self.program.signal(Signal::INT);
-        let ended = self.program.wait();
+        let ended = self.program.interrupt_until_it_ends();
         assert!(!ended.err.contains("Lost") && !ended.out.contains("Lost"), "bpftrace itself lost events");
         ended.out.lines().filter_map(line).collect()
     }
@@ -131,7 +128,7 @@ impl Counter {
 
     /// How many it counted.
     pub fn finish(self) -> u64 {
-        let ended = self.0.interrupt();
+        let ended = self.0.interrupt_until_it_ends();
         let line = ended.out.lines().find_map(|line| line.strip_prefix("@ours: "));
         line.unwrap_or_else(|| panic!("no count: {} {}", ended.out, ended.err)).parse().unwrap()
     }

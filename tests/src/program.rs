@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -138,6 +139,19 @@ impl Program {
     /// Waits for its end.
     pub fn wait(mut self) -> Ended {
         let status = until("the program's end", || self.child.try_wait().unwrap());
+        Ended { status, out: self.out.end(), err: self.err.end() }
+    }
+
+    /// The same for a program that may not hear it while it is at work: once more each second.
+    pub fn interrupt_until_it_ends(mut self) -> Ended {
+        let mut next = Instant::now();
+        let status = until("the program's end", || {
+            if Instant::now() >= next {
+                self.signal(Signal::INT);
+                next += Duration::from_secs(1);
+            }
+            self.child.try_wait().unwrap()
+        });
         Ended { status, out: self.out.end(), err: self.err.end() }
     }
 
