@@ -137,22 +137,28 @@ impl Program {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Ended {
-        let status = until("the program's end", || self.child.try_wait().unwrap());
+    pub fn wait(self) -> Ended {
+        self.wait_with(|_| {})
+    }
+
+    /// Waits for its end, and does something again and again until then.
+    fn wait_with(mut self, mut meanwhile: impl FnMut(&Self)) -> Ended {
+        let status = until("the program's end", || {
+            meanwhile(&self);
+            self.child.try_wait().unwrap()
+        });
         Ended { status, out: self.out.end(), err: self.err.end() }
     }
 
     /// The same for a program that may not hear it while it is at work: once more each second.
-    pub fn interrupt_until_it_ends(mut self) -> Ended {
+    pub fn interrupt_until_it_ends(self) -> Ended {
         let mut next = Instant::now();
-        let status = until("the program's end", || {
+        self.wait_with(|program| {
             if Instant::now() >= next {
-                self.signal(Signal::INT);
+                program.signal(Signal::INT);
                 next += Duration::from_secs(1);
             }
-            self.child.try_wait().unwrap()
-        });
-        Ended { status, out: self.out.end(), err: self.err.end() }
+        })
     }
 
     /// Ends it as Ctrl-C does.

@@ -33,7 +33,7 @@ pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The command, on processors that nobody else wants.
+/// The program with its arguments, on processors that nobody else wants. Its environment comes after.
 pub(crate) fn when_idle(command: &Command) -> Command {
     let mut idle = Command::new("chrt");
     idle.args(["--idle", "0"]).arg(command.get_program()).args(command.get_args());
