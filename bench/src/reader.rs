@@ -20,7 +20,7 @@ use rustix::{
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
-use tracer::buffer::BufferSize;
+use tracer::source::kernel::buffer::BufferSize;
 use tracer_common::{
     Event,
     event::RECORD_SIZE,

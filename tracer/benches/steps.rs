@@ -9,17 +9,15 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tracer::{
-    clock::Clock,
-    decode::decode,
-    fields::Shown,
     format::{
         Kind, Plan,
+        columns::Shown,
+        row::Row,
         text::{Style, TimeFormat},
     },
-    merge::Merge,
-    order::Order,
-    row::Row,
     select::Select,
+    source::{decode::decode, merge::Merge, order::Order},
+    time::clock::Clock,
     track::{Tracked, Tracker, with_next},
 };
 use tracer_common::Event;

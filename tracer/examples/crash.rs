@@ -1,6 +1,6 @@
 //! Takes the terminal as `top` does, and panics: for the test that it is given back.
 
-use tracer::view::top::console::Console;
+use tracer::run::console::Console;
 
 // That is what it is for.
 #[allow(clippy::panic, clippy::expect_used)]

@@ -1,43 +1,17 @@
-//! The steps that an event takes from the kernel to the screen, one direction, each a module:
-//! `source -> decode -> order -> track -> select -> view -> write`.
+//! lib
 
-pub mod birth;
-pub mod buffer;
-pub mod cgroups;
-pub mod check;
+pub mod aggregate;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod decode;
-pub mod digits;
-pub mod duration;
-pub mod error;
-pub mod escape;
-pub mod fields;
+pub mod facts;
 pub mod filter;
-pub mod fit;
-pub mod fold;
-pub mod folded;
-pub mod follow;
 pub mod format;
-pub mod identity;
-pub mod lasted;
-pub mod merge;
-pub mod order;
-pub mod palette;
-pub mod pipeline;
-pub mod receipt;
-pub mod reset;
-pub mod row;
+pub mod output;
 pub mod run;
-pub mod say;
 pub mod select;
-pub mod show;
 pub mod source;
-pub mod state;
-pub mod stop;
-pub mod stuck;
-pub mod timer;
+pub mod tcp;
+pub mod text;
+pub mod time;
 pub mod track;
 pub mod view;
-pub mod write;

@@ -11,15 +11,15 @@ use std::{
 
 use clap::Parser as _;
 use tracer::{
-    check,
     cli::{Cli, Command, OutputArgs, completions},
     config::{self, Config},
-    error::Error,
-    escape::{escaped, is_hostile},
-    fields::FIELDS,
-    fold, run,
-    say::{self, say},
-    write::write_whole,
+    format::columns::FIELDS,
+    output::{
+        stderr::{self, say},
+        stdout::write_whole,
+    },
+    run::{self, check, error::Error, in_kernel},
+    text::escape::{escaped, is_hostile},
 };
 
 /// The exit status of wrong usage: as clap's own.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
         Command::Summary(args) if args.report.in_kernel => {
             start_logger(args.capture.verbose);
-            ended(config::folding(*args).map(|config| fold::run(&config)))
+            ended(config::folding(*args).map(|config| in_kernel::run(&config)))
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
@@ -71,7 +71,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         error.exit();
     }
     for line in error.render().to_string().lines() {
-        say::plain(&escaped(line.as_bytes()));
+        stderr::plain(&escaped(line.as_bytes()));
     }
     ExitCode::from(USAGE)
 }

@@ -10,11 +10,9 @@ use std::{collections::HashMap, net::Ipv4Addr};
 
 use clap::ValueEnum as _;
 use tracer::{
+    aggregate::totals::{Key, Totals},
     track::Tracker,
-    view::summary::{
-        By,
-        totals::{Key, Totals},
-    },
+    view::summary::By,
 };
 use tracer_common::{Event, event::AF_INET, state};
 use zerocopy::FromZeros as _;

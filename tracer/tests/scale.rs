@@ -8,16 +8,14 @@ mod counting;
 use std::{hint::black_box, slice::Chunks, time::Instant};
 
 use tracer::{
-    clock::Clock,
-    decode::decode,
-    fields::Shown,
     format::{
         Kind, Plan,
+        columns::Shown,
+        row::Row,
         text::{Style, TimeFormat},
     },
-    merge::Merge,
-    order::Order,
-    row::Row,
+    source::{decode::decode, merge::Merge, order::Order},
+    time::clock::Clock,
     track::{Tracker, with_next},
 };
 use tracer_common::{Event, event::AF_INET, state};

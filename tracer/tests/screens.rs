@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
-    cgroups::Cgroups,
     cli::words,
-    clock::Clock,
-    filter::{Filter, chosen::Chosen, story::StoryFilter},
-    select::Select,
-    stuck::Limits,
+    filter::Filter,
+    select::{Select, chosen::Chosen, story::StoryFilter},
+    source::kernel::cgroups::Cgroups,
+    tcp::limits::Limits,
+    time::clock::Clock,
     track::Tracker,
     view::{
         input::Input,

@@ -11,12 +11,10 @@ use std::{net::Ipv4Addr, slice::Chunks};
 use clap::Parser as _;
 use tracer::{
     cli::{Cli, Command},
-    clock::Clock,
     config::{self, Config},
-    decode::decode,
-    merge::Merge,
-    order::Order,
-    show::Show,
+    run::stages::Show,
+    source::{decode::decode, merge::Merge, order::Order},
+    time::clock::Clock,
 };
 use tracer_common::{
     Event,
@@ -149,7 +147,7 @@ impl Way {
             merge: Merge::new(RINGS),
             order: Order::default(),
             batch: Vec::new(),
-            show: Show::new(config(words), &[], tracer::reset::Names::default(), false),
+            show: Show::new(config(words), &[], tracer::tcp::reset::Names::default(), false),
             clock: Clock::fixed(BEGIN_NS, 1_700_000_000_000_000_000),
             out: Vec::new(),
         }

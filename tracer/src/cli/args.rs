@@ -5,12 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    buffer, duration,
-    filter::{addrs::Cidrs, netns::Netns, ports::Ports, story::transition},
+    filter::{addrs::Cidrs, netns::Netns, ports::Ports},
     format::{Kind, text::TimeFormat},
-    source::kernel::optional::Hooks,
-    state::State,
-    stuck::Limit,
+    select::story::transition,
+    source::kernel::{buffer, optional::Hooks},
+    tcp::{limits::Limit, state::State},
+    time::duration,
     track::reason::Reason,
 };
 

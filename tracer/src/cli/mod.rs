@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{duration, view::summary::By};
+use crate::{time::duration, view::summary::By};
 
 pub use args::{CaptureArgs, FilterArgs, OutputArgs, StuckArgs, When};
 

@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::{
     cli::FilterArgs,
     filter::{addrs::Cidrs, ports::Ports},
-    state::State,
+    tcp::state::State,
     track::reason::Reason,
 };
 

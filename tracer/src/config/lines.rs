@@ -7,9 +7,12 @@ use anstream::ColorChoice;
 use crate::{
     cli::{OutputArgs, When},
     config::Error,
-    escape::escaped,
-    fields::{Field, Shown, field},
-    format::{Kind, Plan, text::Style},
+    format::{
+        Kind, Plan,
+        columns::{Field, Shown, field},
+        text::Style,
+    },
+    text::escape::escaped,
 };
 
 /// `place` is where the default columns are, in text and in data.

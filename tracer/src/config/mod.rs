@@ -16,18 +16,16 @@ use crate::{
         Zone, words,
     },
     config::lines::plan,
-    escape::escaped,
-    fields::Shown,
-    filter::{
-        Ends, Filter,
+    filter::{Ends, Filter, netns},
+    format::{Plan, columns::Shown},
+    output::stderr::say,
+    select::{
         chosen::Chosen,
-        netns,
         story::{StoryFilter, cgroups},
     },
-    format::Plan,
-    say::say,
-    source::kernel::{fold, load::Options, optional::Hooks},
-    stuck::Limits,
+    source::kernel::{aggregate, load::Options, optional::Hooks},
+    tcp::limits::Limits,
+    text::escape::escaped,
     view::{
         log::{Incidents, Watch},
         summary::{self, By, text::WITH_BARS},
@@ -147,7 +145,7 @@ pub fn summary(args: SummaryArgs) -> Result<Config, Error> {
 /// What `tracer summary --in-kernel` has to do.
 pub struct Folding {
     /// For the kernel program.
-    pub kernel: fold::Options,
+    pub kernel: aggregate::Options,
     /// When, and how it looks.
     pub reports: summary::Options,
     /// Stop after this long.
@@ -163,10 +161,10 @@ pub fn folding(args: SummaryArgs) -> Result<Folding, Error> {
         return Err(Error::NotInKernel);
     }
     Ok(Folding {
-        kernel: fold::Options {
+        kernel: aggregate::Options {
             filter: resolve_filter(filter, true)?,
             by_port: !report.by.is_empty(),
-            sockets: fold::SOCKETS,
+            sockets: aggregate::SOCKETS,
             btf: capture.btf,
         },
         reports: reports(&report),

@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{escape::escaped, filter::Ends};
+use crate::{filter::Ends, text::escape::escaped};
 
 /// A list such as `10.0.0.0/8,2001:db8::1`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,10 +3,8 @@
 //! same test where the kernel lets things pass that it cannot decide.
 
 pub mod addrs;
-pub mod chosen;
 pub mod netns;
 pub mod ports;
-pub mod story;
 
 use std::collections::HashSet;
 

@@ -44,7 +44,7 @@ impl FromStr for Netns {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let syntax = || Error::Syntax(crate::escape::escaped(text.as_bytes()));
+        let syntax = || Error::Syntax(crate::text::escape::escaped(text.as_bytes()));
         if let Some(pid) = text.strip_prefix("pid:") {
             return pid.parse().map(Self::Pid).map_err(|_| syntax());
         }
@@ -70,7 +70,7 @@ impl Netns {
             Self::Path(path) => path.clone(),
             Self::Pid(pid) => format!("/proc/{pid}/ns/net").into(),
         };
-        let name = crate::escape::escaped(path.as_os_str().as_encoded_bytes());
+        let name = crate::text::escape::escaped(path.as_os_str().as_encoded_bytes());
         let unreadable = |cause| Error::Unreadable { path: name.clone(), cause };
         let kind = statfs(&path).map_err(unreadable)?.f_type;
         let stat = stat(&path).map_err(unreadable)?;

@@ -5,7 +5,7 @@ use std::{alloc::Layout, ops::RangeInclusive, str::FromStr};
 use tracer_common::filter::{EITHER, LOCAL, PORTS};
 use zerocopy::FromZeros as _;
 
-use crate::{escape::escaped, filter::Ends};
+use crate::{filter::Ends, text::escape::escaped};
 
 /// A list such as `443,8000-8100`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,16 +3,12 @@
 use tracer_common::event::COMM_LEN;
 
 use crate::{
-    digits::{push_addr, push_end, push_micros, push_uint},
-    escape::{escaped, name, plain_len},
-    fields::Value,
-    format::{
-        Column, Format,
+    format::{Column, Format, columns::Value, push_errno, push_reset, push_state, row::Row, second::Seconds},
+    text::{
+        escape::{escaped, name, plain_len},
         line::{Line, ROOM},
-        push_errno, push_reset, push_state,
-        second::Seconds,
+        number::{push_addr, push_end, push_micros, push_uint},
     },
-    row::Row,
 };
 
 /// Writes CSV.

@@ -7,16 +7,12 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use tracer_common::event::COMM_LEN;
 
 use crate::{
-    digits::{push_addr, push_end, push_micros, push_uint},
-    escape::{is_hostile, name, plain_len},
-    fields::Value,
-    format::{
-        Column, Format,
+    format::{Column, Format, columns::Value, push_errno, push_reset, push_state, row::Row, second::Seconds},
+    text::{
+        escape::{is_hostile, name, plain_len},
         line::{Line, ROOM},
-        push_errno, push_reset, push_state,
-        second::Seconds,
+        number::{push_addr, push_end, push_micros, push_uint},
     },
-    row::Row,
 };
 
 /// Writes JSON.

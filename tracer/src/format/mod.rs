@@ -1,24 +1,24 @@
 //! How lines are written: a file for each format.
 
+pub mod columns;
 pub mod csv;
 pub mod json;
-pub mod line;
+pub mod row;
 pub mod second;
 pub mod text;
 
 use tracer_common::member::Member;
 
 use crate::{
-    digits::push_uint,
-    fields::{FIELDS, Field, Shown, Value},
     format::{
+        columns::{FIELDS, Field, Shown, Value},
         csv::Csv,
         json::Json,
-        line::Line,
+        row::Row,
         text::{Style, Text},
     },
-    row::Row,
-    state::State,
+    tcp::state::State,
+    text::{line::Line, number::push_uint},
 };
 
 /// A format turns rows into bytes; it does no I/O and cannot fail.
@@ -114,8 +114,9 @@ fn push_errno(line: Line<'_>, errno: u16) -> Line<'_> {
 mod tests {
     use super::*;
     use crate::{
-        clock::Clock,
-        format::{line::ROOM, text::TimeFormat},
+        format::text::TimeFormat,
+        text::line::ROOM,
+        time::clock::Clock,
         track::{Tracked, Tracker, connection::LIVED_STATES},
     };
     use tracer_common::{Event, event::AF_INET6, state as number};

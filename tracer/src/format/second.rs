@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::{digits::push_nine, format::line::Line};
+use crate::text::{line::Line, number::push_nine};
 
 /// The texts of the seconds that were asked for last; of several, because the line of a connection's
 /// end tells of its beginning, too.
@@ -68,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::line::ROOM;
+    use crate::text::line::ROOM;
 
     proptest! {
         #[test]

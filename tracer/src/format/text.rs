@@ -5,20 +5,21 @@ use tracer_common::event::COMM_LEN;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
-    digits::{push_addr, push_end, push_six, push_three, push_uint, uint_len},
-    escape::{escaped, name, plain_len},
-    fields::{Layout, Value},
-    fit::shorten,
     format::{
         Column, Format,
-        line::{Line, ROOM},
+        columns::{Layout, Value},
         push_errno, push_reset, push_state,
+        row::Row,
         second::Seconds,
     },
-    lasted::{lasted_len, push_about, push_lasted},
-    palette,
-    row::Row,
-    stuck::waits_for,
+    tcp::{colour, limits::waits_for},
+    text::{
+        duration::{lasted_len, push_about, push_lasted},
+        escape::{escaped, name, plain_len},
+        line::{Line, ROOM},
+        number::{push_addr, push_end, push_six, push_three, push_uint, uint_len},
+        width::shorten,
+    },
 };
 
 /// How times of day are shown.
@@ -271,8 +272,8 @@ fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, layout: Lay
 
 fn colour(value: &Value<'_>) -> anstyle::Style {
     match value {
-        Value::State(state) | Value::Became(state, _) => palette::of(*state),
-        Value::Stuck(_) | Value::Reset(..) => palette::STUCK,
+        Value::State(state) | Value::Became(state, _) => colour::of(*state),
+        Value::Stuck(_) | Value::Reset(..) => colour::STUCK,
         _ => anstyle::Style::new(),
     }
 }
@@ -281,10 +282,8 @@ fn colour(value: &Value<'_>) -> anstyle::Style {
 mod tests {
     use super::*;
     use crate::{
-        clock::Clock,
-        fields::Shown,
-        format::{Kind, Plan},
-        row::Task,
+        format::{Kind, Plan, columns::Shown, row::Task},
+        time::clock::Clock,
     };
     use tracer_common::{Event, event::AF_INET};
     use zerocopy::FromZeros as _;

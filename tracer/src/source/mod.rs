@@ -1,3 +1,7 @@
-//! Where events come from.
+//! Where facts come from.
 
+pub mod decode;
 pub mod kernel;
+pub mod merge;
+pub mod older;
+pub mod order;

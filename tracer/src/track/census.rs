@@ -8,7 +8,7 @@ use tracer_common::{Event, event::flag, state as number};
 use crate::track::{
     Tracker,
     connection::{Connection, Counters, FirstFin, Role, Tuple},
-    facts::first_fin_of,
+    learn::first_fin_of,
     owner::{Owner, Source},
 };
 

@@ -8,7 +8,10 @@ use tracer_common::{
     state as number,
 };
 
-use crate::{reset::Reset, state::State, track::owner::Owner};
+use crate::{
+    tcp::{reset::Reset, state::State},
+    track::owner::Owner,
+};
 
 /// Which part a socket plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,7 +210,7 @@ pub struct Connection {
     pub reset: Reset,
     /// The state in which it was when that went.
     pub reset_in: u8,
-    /// Why it was sent: see [`crate::reset::Names`].
+    /// Why it was sent: see [`crate::tcp::reset::Names`].
     pub reset_reason: u8,
 }
 

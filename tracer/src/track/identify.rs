@@ -5,7 +5,7 @@ use tracer_common::{Event, state as number};
 use crate::track::{
     Tracked, Tracker,
     connection::{Connection, Role},
-    facts::role_at_birth,
+    learn::role_at_birth,
     owner::Owner,
     reason::Reason,
 };

@@ -7,11 +7,11 @@ use tracer_common::{
 };
 
 use crate::{
-    reset::Reset,
+    tcp::reset::Reset,
     track::{
         Tracked, Tracker,
         connection::{Connection, Role},
-        facts::learn_owner,
+        learn::learn_owner,
         reason::Reason,
     },
 };

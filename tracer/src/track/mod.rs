@@ -2,22 +2,16 @@
 
 mod census;
 pub mod connection;
-pub mod cookie;
-mod facts;
 mod hooked;
 mod identify;
 mod incident;
-pub mod index;
-pub mod listeners;
+mod learn;
 pub mod owner;
-mod prefetch;
 pub mod reason;
-pub mod recent;
 mod sample;
 mod stuck;
 pub mod table;
 pub mod tally;
-pub mod waiting;
 
 pub use sample::Sample;
 
@@ -27,14 +21,11 @@ use tracer_common::{Event, event::kind, state as number};
 
 use crate::track::{
     connection::{Connection, Role, Tuple},
-    facts::{learn_owner, note_fin, note_handshake, role_at_birth},
     identify::may_end_another,
-    listeners::Listeners,
+    learn::{learn_owner, note_fin, note_handshake, role_at_birth},
     reason::{Reason, becomes_time_wait, reason, stays_in_fin_wait2},
-    recent::Recent,
-    table::Table,
+    table::{Table, listeners::Listeners, recent::Recent, timewaits::Waiting},
     tally::Tally,
-    waiting::Waiting,
 };
 
 /// A transition with its story.

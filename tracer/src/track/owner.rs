@@ -2,7 +2,7 @@
 
 use tracer_common::event::COMM_LEN;
 
-use crate::escape::name;
+use crate::text::escape::name;
 
 /// How an owner is known, from the vaguest to the surest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

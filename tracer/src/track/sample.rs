@@ -7,8 +7,8 @@ use tracer_common::{event::Waiting, state as number};
 use crate::track::{
     Tracked, Tracker,
     connection::Connection,
-    prefetch::ahead,
     reason::{self, Reason},
+    table::prefetch::ahead,
 };
 
 /// An answer to "which timewait sockets are there?".

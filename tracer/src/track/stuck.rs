@@ -1,7 +1,7 @@
 //! Finding the connections that have been in a state too long, while they are there.
 
 use crate::{
-    stuck::Limits,
+    tcp::limits::Limits,
     track::{Tracked, Tracker, connection::Connection},
 };
 

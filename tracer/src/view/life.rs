@@ -1,6 +1,12 @@
 //! Life: a line for each connection, when it has ended for its processes.
 
-use crate::{clock::Clock, format::Format, reset::Names, row::Row, track::Tracked, view::View};
+use crate::{
+    format::{Format, row::Row},
+    tcp::reset::Names,
+    time::clock::Clock,
+    track::Tracked,
+    view::View,
+};
 
 /// Writes every connection's end as a line.
 pub struct Life {

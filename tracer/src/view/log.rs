@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 use tracer_common::event::kind;
 
 use crate::{
-    clock::Clock,
-    format::Format,
-    reset::Names,
-    row::Row,
-    stuck::Limits,
+    format::{Format, row::Row},
+    tcp::{limits::Limits, reset::Names},
+    time::clock::Clock,
     track::Tracked,
     view::{Ending, Scene, View},
 };

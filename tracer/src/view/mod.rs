@@ -9,8 +9,8 @@ pub mod top;
 use std::time::Instant;
 
 use crate::{
-    clock::Clock,
     select::Select,
+    time::clock::Clock,
     track::{Tracked, Tracker},
     view::input::Input,
 };

@@ -15,17 +15,17 @@ use aya::{
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 
 use crate::{
-    buffer::BufferSize,
     filter::Filter,
-    reset::Names,
     source::kernel::{
         Link,
+        buffer::BufferSize,
         error::Error,
         hook::{Ground, named},
         layout::Layout,
         optional::{Hooks, Report},
         sockets::Sockets,
     },
+    tcp::reset::Names,
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.

@@ -1,14 +1,17 @@
 //! The running kernel as the source of events. Only here does `aya` appear.
 
+pub mod aggregate;
 pub mod btf;
+pub mod buffer;
+pub mod cgroups;
 mod counts;
 pub mod error;
-pub mod fold;
 mod hook;
 pub mod layout;
 pub mod load;
 pub mod namespaces;
 pub mod optional;
+pub mod polling;
 pub mod preflight;
 pub mod privileges;
 pub mod rings;

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{clock::monotonic_ns, track::tally::Counts};
+use crate::{time::clock::monotonic_ns, track::tally::Counts};
 
 /// Where namespaces without a process may be kept.
 const KEPT: [&str; 2] = ["/run/netns", "/run/docker/netns"];

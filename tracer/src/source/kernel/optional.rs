@@ -21,9 +21,9 @@ use tracer_common::{
 };
 
 use crate::{
-    escape::escaped,
-    reset::Names,
     source::kernel::{Link, btf::Btf, error::chain, layout::Layout, verdict::verdict},
+    tcp::reset::Names,
+    text::escape::escaped,
 };
 
 /// A hook that is not needed, of one program or of several that make sense only together.

@@ -10,13 +10,13 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    escape::escaped,
     source::kernel::{
         HOOK,
         btf::{self, Btf},
         layout::{self, Layout},
         privileges,
     },
+    text::escape::escaped,
 };
 
 /// Where the kernel shows its type information.

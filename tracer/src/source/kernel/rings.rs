@@ -23,12 +23,13 @@ use tracer_common::{
 };
 
 use crate::{
-    clock::monotonic_ns,
-    decode::decode,
-    merge::Merge,
-    order::{Order, SETTLE_NS},
-    source::kernel::{Link, counts::Counts, load::Attached},
-    timer::at,
+    source::{
+        decode::decode,
+        kernel::{Link, counts::Counts, load::Attached},
+        merge::Merge,
+        order::{Order, SETTLE_NS},
+    },
+    time::{clock::monotonic_ns, wait::at},
 };
 
 /// Records taken in one go: what is formatted before it is written.

@@ -17,11 +17,11 @@ use tokio::sync::oneshot;
 use tracer_common::Event;
 
 use crate::{
-    clock::monotonic_ns,
     source::kernel::{
         namespaces, privileges,
         sockets::{Error, Sockets},
     },
+    time::clock::monotonic_ns,
     track::{Sample, tally::Counts},
 };
 

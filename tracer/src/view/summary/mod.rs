@@ -1,32 +1,22 @@
 //! Summary: how many, how long, and who. Transitions are counted, and told in tables at every
 //! interval and at the end.
 
-pub mod build;
-pub mod folded;
-pub mod heavy;
-pub mod report;
-pub mod schedule;
 pub mod text;
-pub mod times;
-pub mod totals;
 
 use std::time::{Duration, Instant};
 
 use tracer_common::event::kind;
 
 use crate::{
-    cgroups::Cgroups,
-    clock::Clock,
-    track::Tracked,
-    view::{
-        Ending, Scene, View,
-        summary::{
-            report::Report,
-            schedule::Schedule,
-            text::Style,
-            totals::{STATES, Totals},
-        },
+    aggregate::{
+        report::Report,
+        schedule::Schedule,
+        totals::{STATES, Totals},
     },
+    source::kernel::cgroups::Cgroups,
+    time::clock::Clock,
+    track::Tracked,
+    view::{Ending, Scene, View, summary::text::Style},
 };
 
 /// What connections are ranked by.

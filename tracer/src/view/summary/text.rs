@@ -6,13 +6,13 @@ use anstyle::{AnsiColor, Style as Look};
 use jiff::tz::TimeZone;
 
 use crate::{
-    fit::{self, grouped, left, shorten_front},
-    lasted::lasted,
-    palette,
-    view::summary::{
-        By,
-        report::{Bucket, Established, Name, PeriodKind, Report, Row, StateTimes, Top},
+    aggregate::report::{Bucket, Established, Name, PeriodKind, Report, Row, StateTimes, Top},
+    tcp::colour,
+    text::{
+        duration::lasted,
+        width::{self, grouped, left, shorten_front},
     },
+    view::summary::By,
 };
 
 /// How text looks.
@@ -102,9 +102,9 @@ impl Page<'_> {
             Some(0) => {}
             Some(lost) => {
                 let lost = format!("{} more were lost, and are missing below\n", grouped(lost));
-                self.put(palette::STUCK, &lost);
+                self.put(colour::STUCK, &lost);
             }
-            None => self.put(palette::STUCK, "how many were lost cannot be read\n"),
+            None => self.put(colour::STUCK, "how many were lost cannot be read\n"),
         }
         if let Some(forgotten @ 1..) = report.forgotten {
             let forgotten = grouped(forgotten);
@@ -120,9 +120,9 @@ impl Page<'_> {
         self.head(&format!("{:<28} {:>12} {:>10}", "TRANSITION", "COUNT", "/S"));
         for transition in &report.transitions {
             let (old, new) = (transition.old_state.to_string(), transition.new_state.to_string());
-            self.put(palette::of(transition.old_state), &format!("{old:<12}"));
+            self.put(colour::of(transition.old_state), &format!("{old:<12}"));
             self.text.push_str(" -> ");
-            self.put(palette::of(transition.new_state), &format!("{new:<12}"));
+            self.put(colour::of(transition.new_state), &format!("{new:<12}"));
             let _ =
                 writeln!(self.text, " {:>12} {:>10}", grouped(transition.count), rate(transition.per_second));
         }
@@ -148,7 +148,7 @@ impl Page<'_> {
             |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("{bound}{}", lasted(ns)));
         let maximum = times.max_ns.map_or_else(|| "-".to_owned(), lasted);
         let now = times.now.map_or_else(|| "-".to_owned(), grouped);
-        self.put(palette::of(times.state), &format!("{:<12}", times.state.to_string()));
+        self.put(colour::of(times.state), &format!("{:<12}", times.state.to_string()));
         let _ = write!(
             self.text,
             " {now:>7} {:>10} {:>8} {:>8} {:>8} {maximum:>8}  ",
@@ -183,7 +183,7 @@ impl Page<'_> {
         let all: u64 = reasons.iter().map(|reason| reason.count).sum();
         self.head(&format!("{:<28} {:>12} {:>10}", "ENDED", "COUNT", "SHARE"));
         for reason in reasons {
-            let look = palette::end(reason.is_orderly);
+            let look = colour::end(reason.is_orderly);
             self.put(look, &format!("{:<28}", reason.reason));
             let _ = write!(self.text, " {:>12} {:>9}% ", grouped(reason.count), percent(reason.count, all));
             let bar = (reason.count * BAR).div_ceil(all.max(1));
@@ -250,7 +250,7 @@ impl Page<'_> {
             let _ = write!(self.text, "{:>9} {:>9}", bound(p50_ns), bound(p99_ns));
         }
         if let Some(failed) = row.failed {
-            let look = palette::end(failed == 0);
+            let look = colour::end(failed == 0);
             self.put(look, &format!("{:>9}", grouped(failed)));
         }
         self.text.push('\n');
@@ -311,7 +311,7 @@ fn bars(distribution: &[Bucket]) -> String {
         counts[(power - SCALE.start) as usize] += bucket.count;
     }
     let highest = counts.iter().copied().max().unwrap_or_default();
-    fit::bars(counts.into_iter(), highest)
+    width::bars(counts.into_iter(), highest)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 pub use tracer_common::fold::STATES;
 
 use crate::{
-    row::Task,
+    format::row::Task,
     track::{
         Tracked,
         connection::{Connection, Role},

@@ -1,7 +1,7 @@
 //! The story of one connection, as far as it goes.
 
 use crate::{
-    state::State,
+    tcp::state::State,
     track::{
         Tracked,
         connection::{Connection, LIVED_STATES},

@@ -1,6 +1,5 @@
 //! Top: where is it stuck? Connections on the whole screen.
 
-pub mod console;
 pub mod counts;
 pub mod draw;
 pub mod drill;
@@ -22,9 +21,9 @@ use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, la
 use tracer_common::event::kind;
 
 use crate::{
-    cgroups::Cgroups,
-    clock::Clock,
-    stuck::Limits,
+    source::kernel::cgroups::Cgroups,
+    tcp::limits::Limits,
+    time::clock::Clock,
     track::Tracked,
     view::{
         Ending, Scene, View,

@@ -3,10 +3,8 @@
 use tracer_common::state as number;
 
 use crate::{
-    filter::chosen::Chosen,
-    select::Select,
-    state::State,
-    stuck::Limits,
+    select::{Select, chosen::Chosen},
+    tcp::{limits::Limits, state::State},
     track::{Tracked, Tracker, connection::Connection, owner::Owner},
     view::{
         input::Input,

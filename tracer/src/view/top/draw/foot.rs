@@ -7,8 +7,8 @@ use ratatui::{
 
 use super::{Around, bold, dim, look};
 use crate::{
-    escape::escaped,
-    palette,
+    tcp::colour,
+    text::escape::escaped,
     view::top::model::{Middle, Model},
 };
 
@@ -37,8 +37,8 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
 /// The line.
 pub(super) fn line<'a>(model: &Model, around: &Around<'_>, width: u16) -> Line<'a> {
     if let Some(message) = around.message {
-        let text = crate::fit::left(&escaped(message.as_bytes()), usize::from(width));
-        return Line::from(Span::styled(text, look(palette::STUCK).add_modifier(Modifier::REVERSED)));
+        let text = crate::text::width::left(&escaped(message.as_bytes()), usize::from(width));
+        return Line::from(Span::styled(text, look(colour::STUCK).add_modifier(Modifier::REVERSED)));
     }
     let keys = keys(model).into_iter().flat_map(|(key, what)| [bold(key), dim(format!(" {what}  "))]);
     Line::from(keys.collect::<Vec<_>>())

@@ -10,11 +10,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{Around, bold, dim, look, plain};
 use crate::{
-    escape::escaped,
-    fit::{bars, grouped, left, right, short},
-    lasted::lasted,
-    palette,
-    state::State,
+    tcp::{colour, state::State},
+    text::{
+        duration::lasted,
+        escape::escaped,
+        width::{bars, grouped, left, right, short},
+    },
     view::top::model::Model,
 };
 
@@ -44,8 +45,8 @@ pub(super) fn title<'a>(model: &Model, around: &Around<'_>) -> Line<'a> {
     ];
     spans.push(match around.lost {
         Some(0) => dim("lost 0"),
-        Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), look(palette::STUCK)),
-        None => Span::styled("lost: unknown", look(palette::STUCK)),
+        Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), look(colour::STUCK)),
+        None => Span::styled("lost: unknown", look(colour::STUCK)),
     });
     if model.is_paused() {
         spans.push(Span::styled(" PAUSED ", Modifier::REVERSED));
@@ -64,14 +65,14 @@ pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
                 let index = usize::from(*state);
                 let state = State::from_kernel(*state);
                 let count = model.now[index];
-                let style = if count == 0 { Modifier::DIM.into() } else { look(palette::of(state)) };
+                let style = if count == 0 { Modifier::DIM.into() } else { look(colour::of(state)) };
                 let trend_bars =
                     bars(model.series.trend.last(index, trend), model.series.trend.highest(index));
                 [
                     Span::styled(left(&state.to_string(), 11), style),
                     Span::styled(right(&short(count), 5), style.add_modifier(Modifier::BOLD)),
                     plain(" "),
-                    Span::styled(right(&trend_bars, trend), look(palette::of(state))),
+                    Span::styled(right(&trend_bars, trend), look(colour::of(state))),
                     plain(" "),
                 ]
             });
@@ -101,7 +102,7 @@ fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
         return Line::from(dim(undecided(model).unwrap_or_else(|| "nothing is stuck".to_owned())));
     }
     let mut spans =
-        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), look(palette::STUCK))];
+        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), look(colour::STUCK))];
     let mut room = width.saturating_sub(spans[0].width());
     for (index, (task, state, count)) in stuck.iter().enumerate() {
         let owner = task.map_or_else(
@@ -119,7 +120,7 @@ fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
         }
         room -= taken;
         spans.push(plain(text));
-        spans.push(Span::styled(state.to_string(), look(palette::of(state))));
+        spans.push(Span::styled(state.to_string(), look(colour::of(state))));
     }
     Line::from(spans)
 }
@@ -136,14 +137,14 @@ fn undecided(model: &Model) -> Option<String> {
 fn filter<'a>(model: &Model, width: usize) -> Line<'a> {
     let line = &model.line;
     let mut text = escaped(line.text.as_bytes());
-    crate::fit::shorten_front(&mut text, width / 2);
+    crate::text::width::shorten_front(&mut text, width / 2);
     let mut spans = vec![bold("filter: "), plain(text)];
     if line.is_open() {
         spans.push(Span::styled(" ", Modifier::REVERSED));
     }
     match &line.error {
         Some(error) => {
-            spans.push(Span::styled(format!("  {}", escaped(error.as_bytes())), look(palette::STUCK)));
+            spans.push(Span::styled(format!("  {}", escaped(error.as_bytes())), look(colour::STUCK)));
         }
         None if line.is_open() => {
             spans.push(dim("  such as port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8"));

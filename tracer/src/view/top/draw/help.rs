@@ -3,7 +3,7 @@
 use ratatui::text::Line;
 
 use super::{bold, dim, plain};
-use crate::{fit::left, view::top::model::Model};
+use crate::{text::width::left, view::top::model::Model};
 
 /// Each with what it does.
 const KEYS: [(&str, &str); 14] = [

@@ -7,12 +7,13 @@ use ratatui::{
 
 use super::look;
 use crate::{
-    escape::escaped,
-    fit::{left, right, short, shorten_front},
-    lasted::lasted,
-    palette,
-    row::End,
-    state::State,
+    format::row::End,
+    tcp::{colour, state::State},
+    text::{
+        duration::lasted,
+        escape::escaped,
+        width::{left, right, short, shorten_front},
+    },
     track::connection::Connection,
     view::top::{model::Model, sort::Sort},
 };
@@ -126,8 +127,8 @@ fn titles<'a>(model: &Model, widths: &[usize]) -> Line<'a> {
 
 fn row<'a>(connection: &Connection, model: &Model, widths: &[usize], is_chosen: bool) -> Line<'a> {
     let is_stuck = model.stuck_ns(connection).is_some();
-    let state = look(palette::of(State::from_kernel(connection.state)));
-    let base = if is_stuck { look(palette::STUCK) } else { Style::new() };
+    let state = look(colour::of(State::from_kernel(connection.state)));
+    let base = if is_stuck { look(colour::STUCK) } else { Style::new() };
     let base = if is_chosen { base.add_modifier(Modifier::REVERSED) } else { base };
     let mut spans = Vec::new();
     for (index, (column, width)) in COLUMNS.iter().zip(widths).enumerate() {

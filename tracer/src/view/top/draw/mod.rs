@@ -16,8 +16,8 @@ use ratatui::{
 };
 
 use crate::{
-    cgroups::Cgroups,
-    clock::Clock,
+    source::kernel::cgroups::Cgroups,
+    time::clock::Clock,
     view::top::model::{Middle, Model},
 };
 
@@ -107,7 +107,7 @@ fn dim<'a>(text: impl Into<String>) -> Span<'a> {
 
 /// A part's title.
 fn heading<'a>(text: impl Into<String>, width: u16) -> Line<'a> {
-    let text = crate::fit::left(&text.into(), usize::from(width));
+    let text = crate::text::width::left(&text.into(), usize::from(width));
     Line::from(Span::styled(text, Modifier::BOLD | Modifier::UNDERLINED))
 }
 

@@ -8,8 +8,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{dim, heading, look, plain};
 use crate::{
-    fit::{left, right, short, shorten_front},
-    palette,
+    tcp::colour,
+    text::width::{left, right, short, shorten_front},
     track::connection::Connection,
     view::top::{
         counts::fullness,
@@ -65,7 +65,7 @@ fn anywhere(end: String) -> String {
 fn bar<'a>(listener: &Connection) -> Span<'a> {
     let full = fullness(listener).min(1000);
     let filled = usize::try_from((full * BAR as u64).div_ceil(1000)).unwrap_or_default();
-    let style = if full >= 900 { look(palette::STUCK) } else { ratatui::style::Color::Cyan.into() };
+    let style = if full >= 900 { look(colour::STUCK) } else { ratatui::style::Color::Cyan.into() };
     Span::styled(format!("{}{}", "█".repeat(filled), "·".repeat(BAR - filled)), style)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
     let most = model.series.ends.most();
     for (reason, count, end) in most.iter().take(rows) {
         let owner = comm(&end.connection);
-        let style = look(palette::end(reason.is_orderly()));
+        let style = look(colour::end(reason.is_orderly()));
         // Of a peer too long the end says more.
         let mut peer = remote(&end.connection);
         shorten_front(&mut peer, width.saturating_sub(REASON + COUNT + 2 + owner.width()));

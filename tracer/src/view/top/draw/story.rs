@@ -4,12 +4,12 @@ use ratatui::text::{Line, Span};
 
 use super::{Around, bold, dim, heading, look, plain};
 use crate::{
-    escape::escaped,
-    fit::{grouped, left, right},
-    lasted::lasted,
-    palette,
-    state::State,
-    stuck::waits_for,
+    tcp::{colour, limits::waits_for, state::State},
+    text::{
+        duration::lasted,
+        escape::escaped,
+        width::{grouped, left, right},
+    },
     track::connection::Role,
     view::top::{
         draw::list::{local, remote},
@@ -75,7 +75,7 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
     let stays = drill.stays(model.now_ns);
     lines.extend(stays.iter().map(|stay| told(stay, drill, model, around)));
     if let Some((reason, time_ns)) = drill.end {
-        let style = look(palette::end(reason.is_orderly()));
+        let style = look(colour::end(reason.is_orderly()));
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
             Span::styled(format!("ended for its processes: {}", reason.name()), style),
@@ -87,7 +87,7 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
     if let Some(time_ns) = drill.gone_ns {
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
-            Span::styled("CLOSE", look(palette::of(State::CLOSE))),
+            Span::styled("CLOSE", look(colour::of(State::CLOSE))),
         ]));
     }
     lines
@@ -117,7 +117,7 @@ fn told<'a>(stay: &Stay, drill: &Drill, model: &Model, around: &Around<'_>) -> L
     );
     let mut spans = vec![
         plain(left(&time_of_day(stay.from_ns, around), 16)),
-        Span::styled(left(&stay.state.to_string(), 12), look(palette::of(stay.state))),
+        Span::styled(left(&stay.state.to_string(), 12), look(colour::of(stay.state))),
         plain(right(&lasted, 7)),
     ];
     if stay.goes_on {
@@ -125,7 +125,7 @@ fn told<'a>(stay: &Stay, drill: &Drill, model: &Model, around: &Around<'_>) -> L
         if model.stuck_ns(connection).is_some() {
             spans.push(Span::styled(
                 format!("  STUCK: {}", waits_for(stay.state.number())),
-                look(palette::STUCK),
+                look(colour::STUCK),
             ));
         }
     }

@@ -1,0 +1,170 @@
+//! From what was counted to a report.
+
+use tracer_common::{fold::Side, state as number};
+
+use crate::{
+    aggregate::{
+        report::{Bucket, Name, Period, ReasonCount, Report, Row, StateTimes, Top, TransitionCount},
+        times::{BUCKETS, Times},
+        totals::{Key, Ranking, STATES, Share, Totals},
+    },
+    source::kernel::cgroups::Cgroups,
+    tcp::state::State,
+    text::escape::{escaped, name},
+    track::reason::Reason,
+};
+
+impl Report {
+    /// Of what user space has counted. `now` are sockets by state.
+    #[must_use]
+    pub fn new(
+        period: Period,
+        totals: &Totals,
+        now: &[u64; STATES],
+        lost: Option<u64>,
+        rows: usize,
+        cgroups: &mut Cgroups,
+    ) -> Self {
+        let mut states: Vec<_> = (0..)
+            .zip(&totals.times)
+            .zip(now)
+            .filter_map(|((state, times), now)| {
+                let has_any = *now > 0 || times.stays() + times.unknown > 0;
+                has_any.then(|| StateTimes::new(State::from_kernel(state), times, Some(*now)))
+            })
+            .collect();
+        in_order(&mut states);
+        let reasons = Reason::ALL.iter().zip(&totals.reasons).filter(|(_, count)| **count > 0);
+        let mut reasons: Vec<_> = reasons
+            .map(|(reason, count)| ReasonCount {
+                reason: reason.name(),
+                count: *count,
+                is_orderly: reason.is_orderly(),
+            })
+            .collect();
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
+        Self {
+            period,
+            lost,
+            quantile_error: 0.01,
+            transitions: transitions(&totals.transitions, &period),
+            states,
+            reasons: Some(reasons),
+            top: totals.rankings.iter().map(|ranking| Top::new(ranking, rows, cgroups)).collect(),
+            forgotten: None,
+        }
+    }
+}
+
+/// States in the order in which a connection goes through them.
+const LIFE: [u8; 11] = [
+    number::CLOSE,
+    number::LISTEN,
+    number::SYN_SENT,
+    number::SYN_RECV,
+    number::ESTABLISHED,
+    number::CLOSE_WAIT,
+    number::LAST_ACK,
+    number::FIN_WAIT1,
+    number::CLOSING,
+    number::FIN_WAIT2,
+    number::TIME_WAIT,
+];
+
+fn order(state: State) -> usize {
+    LIFE.iter().position(|known| *known == state.number()).unwrap_or(LIFE.len())
+}
+
+/// Puts states into that order.
+pub fn in_order(states: &mut [StateTimes]) {
+    states.sort_by_key(|times| order(times.state));
+}
+
+/// The transitions that happened, in the order in which a connection goes through them.
+#[must_use]
+pub fn transitions(matrix: &[[u64; STATES]; STATES], period: &Period) -> Vec<TransitionCount> {
+    let seconds = std::time::Duration::from_nanos(period.lasted_ns.max(1)).as_secs_f64();
+    let mut counts: Vec<(u8, u8, u64)> = (0..)
+        .zip(matrix)
+        .flat_map(|(old, row)| (0..).zip(row).map(move |(new, count)| (old, new, *count)))
+        .filter(|(_, _, count)| *count > 0)
+        .collect();
+    let order = |state: u8| order(State::from_kernel(state));
+    counts.sort_by_key(|(old, new, _)| (order(*old), order(*new)));
+    // A rate is no place for more digits than a float has.
+    #[allow(clippy::cast_precision_loss)]
+    let per_second = |count: u64| (count as f64 / seconds * 1000.0).round() / 1000.0;
+    counts
+        .into_iter()
+        .map(|(old, new, count)| TransitionCount {
+            old_state: State::from_kernel(old),
+            new_state: State::from_kernel(new),
+            count,
+            per_second: per_second(count),
+        })
+        .collect()
+}
+
+/// The buckets that are not empty.
+#[must_use]
+pub fn distribution(buckets: &[u64; BUCKETS]) -> Vec<Bucket> {
+    let filled = (0..).zip(buckets).filter(|(_, count)| **count > 0);
+    filled.map(|(power, count)| Bucket { from_ns: 1_u64 << power, count: *count }).collect()
+}
+
+impl StateTimes {
+    fn new(state: State, times: &Times, now: Option<u64>) -> Self {
+        let stays = times.stays();
+        Self {
+            state,
+            now,
+            stays,
+            unknown: times.unknown,
+            sampled: times.sampled,
+            sampled_error_ns: (times.sampled > 0).then_some(times.error_ns),
+            p50_ns: times.quantile_ns(0.5),
+            p90_ns: times.quantile_ns(0.9),
+            p99_ns: times.quantile_ns(0.99),
+            max_ns: (stays > 0).then_some(times.max_ns),
+            distribution: distribution(&times.buckets),
+        }
+    }
+}
+
+impl Top {
+    fn new(Ranking { by, shares }: &Ranking, rows: usize, cgroups: &mut Cgroups) -> Self {
+        let heaviest = shares.heaviest(rows);
+        Self {
+            by: *by,
+            keys: shares.keys(),
+            missing_at_most: shares.missing(),
+            rows: heaviest.into_iter().map(|(key, share)| Row::new(&key, &share, cgroups)).collect(),
+        }
+    }
+}
+
+impl Row {
+    fn new(key: &Key, share: &Share, cgroups: &mut Cgroups) -> Self {
+        let key = match key {
+            Key::Port(end, port) => Name::Port { side: side(*end), port: *port },
+            Key::Peer(addr) => Name::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
+            Key::Process(comm) => Name::Process {
+                comm: comm.map(|comm| escaped(name(&comm))),
+                pid: share.pid.filter(|_| !share.has_several_pids),
+            },
+            Key::Cgroup(id) => Name::Cgroup { cgroup: (*id != 0).then_some(*id), path: cgroups.path(*id) },
+            Key::Netns(inum) => Name::Netns { netns: *inum },
+        };
+        let Share { transitions, begun, ended, failed, .. } = *share;
+        Self { key, transitions, begun, ended: Some(ended), failed: Some(failed), established: None }
+    }
+}
+
+/// As JSON has it.
+pub(super) const fn side(side: Side) -> Option<&'static str> {
+    match side {
+        Side::Local => Some("local"),
+        Side::Remote => Some("remote"),
+        Side::Unknown => None,
+    }
+}

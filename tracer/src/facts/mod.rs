@@ -1,0 +1,3 @@
+//! What comes through the seam.
+
+pub mod in_kernel;

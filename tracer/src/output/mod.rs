@@ -1,0 +1,4 @@
+//! Output.
+
+pub mod stderr;
+pub mod stdout;

@@ -1,0 +1,165 @@
+//! `tracer check`: can it run here, with which features?
+
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+    thread,
+};
+
+use anstyle::{AnsiColor, Style};
+use tracer_common::{helper::Helper, member::SPECS};
+
+use crate::{
+    cli::CheckArgs,
+    config::use_colour,
+    filter::Filter,
+    output::{stderr::say, stdout::write_whole},
+    source::kernel::{
+        HOOK,
+        buffer::BufferSize,
+        load::{self, Options},
+        namespaces,
+        optional::Hooks,
+        preflight,
+        rings::Rings,
+    },
+    text::escape::escaped,
+};
+
+/// One line of the checklist.
+struct Check {
+    name: &'static str,
+    /// What was found; or what is missing and what to do.
+    result: Result<String, String>,
+}
+
+/// Prints the checklist; fails if the tracer cannot run.
+#[must_use]
+pub fn check(args: &CheckArgs) -> ExitCode {
+    let mut checks = vec![
+        Check { name: "kernel", result: kernel() },
+        Check { name: "types (BTF)", result: types(args.btf.as_deref()) },
+        Check { name: "hook", result: hook(args.btf.as_deref()) },
+        Check { name: "privileges", result: privileges() },
+        Check { name: "lockdown", result: lockdown() },
+    ];
+    let (program, hooks) = if checks.iter().all(|check| check.result.is_ok()) {
+        program(args)
+    } else {
+        (Err("not tried, see above".to_owned()), "not tried".to_owned())
+    };
+    checks.extend([
+        Check { name: "program and ring buffers", result: program },
+        Check { name: "other hooks", result: Ok(hooks) },
+        Check { name: "network namespaces", result: Ok(namespaces()) },
+    ]);
+    let colour = use_colour(args.color);
+    let mut out = Vec::new();
+    for Check { name, result } in &checks {
+        let (mark, colour_of_mark, text) = match result {
+            Ok(found) => ("✓", AnsiColor::Green, found),
+            Err(missing) => ("✗", AnsiColor::Red, missing),
+        };
+        let style = if colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
+        // Memory does not refuse bytes.
+        let _ = writeln!(out, "{style}{mark}{style:#} {name:<24} {text}");
+    }
+    let can_run = checks.iter().all(|check| check.result.is_ok());
+    let _ = writeln!(out, "{}", if can_run { "tracer can run here" } else { "tracer cannot run here" });
+    match write_whole(&out) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("writing to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ if can_run => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn kernel() -> Result<String, String> {
+    let release = preflight::kernel().map_err(|error| error.to_string())?;
+    Ok(format!("Linux {release}, {} or newer is needed", preflight::MINIMUM))
+}
+
+fn types(path: Option<&Path>) -> Result<String, String> {
+    preflight::btf(path).map_err(|error| error.to_string())?;
+    let name = escaped(path.unwrap_or(Path::new(preflight::KERNEL_BTF)).as_os_str().as_encoded_bytes());
+    Ok(if preflight::are_foreign(path) {
+        format!("{name}, which is not what this kernel shows")
+    } else {
+        name
+    })
+}
+
+fn hook(path: Option<&Path>) -> Result<String, String> {
+    let btf = preflight::btf(path).map_err(|_| "not looked for without types".to_owned())?;
+    let layout = preflight::hook(&btf).map_err(|error| error.to_string())?;
+    let absent = layout.absent().into_iter().map(|member| SPECS[member as usize]);
+    let mut absent: Vec<_> = absent.filter(|spec| spec.told).map(|spec| spec.path).collect();
+    if !layout.has(Helper::SocketCookie) {
+        absent.push("socket cookies (connections have numbers of tracer's own, and TIME_WAIT is not followed to its end)");
+    }
+    if btf.hook_args("tcp_send_reset").is_some_and(|args| args < 3) {
+        absent.push("why it sends an RST, and those that belong to no connection");
+    }
+    Ok(if absent.is_empty() {
+        format!("sock:{HOOK}, with all that is read there")
+    } else {
+        format!("sock:{HOOK}; this kernel does not tell {}", absent.join(", "))
+    })
+}
+
+fn privileges() -> Result<String, String> {
+    preflight::privileges().map_err(|error| error.to_string())?;
+    Ok("CAP_BPF and CAP_PERFMON".to_owned())
+}
+
+fn lockdown() -> Result<String, String> {
+    preflight::lockdown().map_err(|error| error.to_string())?;
+    Ok("none that forbids reading kernel memory".to_owned())
+}
+
+/// Loads and attaches for a moment: the only proof there is. Says, too, what became of the hooks that
+/// can be done without.
+fn program(args: &CheckArgs) -> (Result<String, String>, String) {
+    let buffer = BufferSize::default();
+    let options = Options {
+        buffer,
+        filter: Filter::default(),
+        asks_for_sockets: true,
+        hooks: Hooks::Auto,
+        stray_resets: true,
+        debug: false,
+        btf: args.btf.clone(),
+    };
+    let attached = match load::load(&options) {
+        Ok(attached) => attached,
+        Err(error) => return (Err(error.to_string()), "not tried".to_owned()),
+    };
+    let hooks = attached.hooks.to_string();
+    let program = match Rings::map(attached) {
+        Ok(()) => Ok(format!("loaded and attached, with a buffer of {buffer}")),
+        Err(error) => Err(format!("{error}: if memory is short, give a smaller --buffer")),
+    };
+    (program, hooks)
+}
+
+/// Sockets of namespaces that cannot be entered are not lost, only their timewait sockets and the
+/// kernel's counters.
+fn namespaces() -> String {
+    let all = namespaces::all();
+    let seen = all.len();
+    // Going there changes the thread.
+    let reach = thread::Builder::new()
+        .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
+    match reach.map(thread::JoinHandle::join) {
+        _ if seen == 0 => "none can be seen: is /proc hidden?".to_owned(),
+        Ok(Ok(reached)) if reached == seen => format!("{reached}, all of which can be entered"),
+        Ok(Ok(reached)) => format!(
+            "{seen} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could"
+        ),
+        Ok(Err(_)) => "unknown".to_owned(),
+        Err(error) => format!("{seen} seen; to enter them takes a thread, which cannot be had: {error}"),
+    }
+}

@@ -1,0 +1,4 @@
+//! Kernels that tell less.
+
+pub mod cookies;
+pub mod unfilled;

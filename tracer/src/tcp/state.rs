@@ -1,0 +1,113 @@
+//! TCP states with their names, as RFC 9293 and `ss` write them.
+
+use std::fmt;
+
+use tracer_common::state;
+
+/// A TCP state. A number that no kernel is known to use is kept as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State(u8);
+
+/// Names in the order of the kernel's numbers, `include/net/tcp_states.h`.
+const NAMES: [&str; 13] = [
+    "",
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+    "NEW_SYN_RECV",
+];
+
+/// The names in sixteen bytes each, and their lengths: see [`crate::text::line::Line::push_first`].
+static PADDED: [([u8; 16], usize); NAMES.len()] = {
+    let mut padded = [([0; 16], 0); NAMES.len()];
+    let mut number = 0;
+    while number < NAMES.len() {
+        let name = NAMES[number].as_bytes();
+        padded[number].1 = name.len();
+        padded[number].0.split_at_mut(name.len()).0.copy_from_slice(name);
+        number += 1;
+    }
+    padded
+};
+
+impl State {
+    /// A client has sent its SYN.
+    pub const SYN_SENT: Self = Self(state::SYN_SENT);
+    /// The handshake's last ACK is being processed.
+    pub const SYN_RECV: Self = Self(state::SYN_RECV);
+    /// No connection.
+    pub const CLOSE: Self = Self(state::CLOSE);
+    /// Waiting for connections.
+    pub const LISTEN: Self = Self(state::LISTEN);
+
+    /// The state that the kernel numbers so.
+    #[must_use]
+    pub const fn from_kernel(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// Whether this number has a name.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        (1..NAMES.len()).contains(&usize::from(self.0))
+    }
+
+    /// The state's name; `None` for a number without one.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        self.is_known().then(|| NAMES[usize::from(self.0)])
+    }
+
+    /// The state's name in sixteen bytes, and how many of them are it.
+    #[must_use]
+    pub fn padded_name(self) -> Option<&'static ([u8; 16], usize)> {
+        self.is_known().then(|| &PADDED[usize::from(self.0)])
+    }
+
+    /// The kernel's number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.pad(name),
+            None => write!(f, "UNKNOWN_{}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_at_the_kernels_numbers() {
+        for (number, name) in [
+            (state::ESTABLISHED, "ESTABLISHED"),
+            (state::FIN_WAIT2, "FIN_WAIT2"),
+            (state::CLOSE, "CLOSE"),
+            (state::LISTEN, "LISTEN"),
+            (state::NEW_SYN_RECV, "NEW_SYN_RECV"),
+        ] {
+            assert_eq!(State::from_kernel(number).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn unknown_numbers_are_shown_as_such() {
+        assert_eq!(State::from_kernel(13).to_string(), "UNKNOWN_13");
+        assert_eq!(State::from_kernel(0).name(), None);
+    }
+}

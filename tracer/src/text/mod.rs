@@ -1,0 +1,7 @@
+//! Text.
+
+pub mod duration;
+pub mod escape;
+pub mod line;
+pub mod number;
+pub mod width;

@@ -1,0 +1,265 @@
+//! Numbers and addresses as text, by tables and without the standard library's formatting: at a
+//! million lines a second that costs more than all the rest.
+
+// What is cast are digits, or has been found small enough.
+#![allow(clippy::cast_possible_truncation)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{format::row::End, text::line::Line};
+
+/// `00` to `99`, the first digit in the lower byte.
+static PAIRS: [u16; 100] = {
+    let mut pairs = [0; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = u16::from_le_bytes([b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+        number += 1;
+    }
+    pairs
+};
+
+/// `0.` to `255.`, and how many of the four bytes count.
+static OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut number = 0;
+    while number < 256 {
+        let digits =
+            [b'0' + (number / 100) as u8, b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+        octets[number] = match number {
+            0..10 => ([digits[2], b'.', 0, 0], 2),
+            10..100 => ([digits[1], digits[2], b'.', 0], 3),
+            _ => ([digits[0], digits[1], digits[2], b'.'], 4),
+        };
+        number += 1;
+    }
+    octets
+};
+
+/// A number.
+#[inline]
+pub fn push_uint<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
+    match number {
+        0..10 => line.push(b'0' + number as u8),
+        10..100_000_000 => {
+            let digits = eight(number);
+            // The first digit is in the lowest byte: leading zeros are shifted out.
+            let zeros = digits.trailing_zeros() / 8;
+            line.push_first(&((digits | ZEROS) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize)
+        }
+        _ => {
+            let line = push_uint(line, number / 100_000_000);
+            line.push_first(&(eight(number % 100_000_000) | ZEROS).to_le_bytes(), 8)
+        }
+    }
+}
+
+/// How long a number is.
+#[must_use]
+#[inline]
+pub fn uint_len(number: u64) -> usize {
+    number.checked_ilog10().unwrap_or_default() as usize + 1
+}
+
+/// The last two digits of a number, with a leading zero.
+#[inline]
+pub fn push_two<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
+    line.push_first(&pair(number), 2)
+}
+
+/// The last three.
+#[inline]
+pub fn push_three<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
+    let [tens, ones] = pair(number);
+    line.push_first(&[b'0' + (number / 100 % 10) as u8, tens, ones], 3)
+}
+
+/// The last six.
+#[inline]
+pub fn push_six<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
+    let digits = (eight(number % 1_000_000) | ZEROS) >> 16;
+    line.push_first(&digits.to_le_bytes(), 6)
+}
+
+/// The last nine.
+#[inline]
+pub fn push_nine<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
+    push_six(push_three(line, number / 1_000_000), number)
+}
+
+#[inline]
+fn pair(number: u64) -> [u8; 2] {
+    PAIRS[(number % 100) as usize].to_le_bytes()
+}
+
+/// What makes digits of the numbers 0 to 9 in eight bytes.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// The eight decimal places of a number below a hundred million, the first in the lowest byte. The
+/// number is halved three times, and all halves at once: to divide by 100 and by 10 is to multiply
+/// and to shift, as long as nothing flows from one part into the next.
+#[inline]
+fn eight(number: u64) -> u64 {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let high = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = high | ((fours - high * 100) << 16);
+    let high = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    high | ((pairs - high * 10) << 8)
+}
+
+/// Nanoseconds as microseconds, with as many digits behind the point as it takes, and at least one:
+/// what JSON calls a number.
+#[inline]
+pub fn push_micros<const N: usize>(line: Line<'_, N>, ns: u64) -> Line<'_, N> {
+    let line = push_uint(line, ns / 1000);
+    let rest = ns % 1000;
+    let [tens, ones] = pair(rest);
+    let count = match (tens, ones) {
+        (b'0', b'0') => 2,
+        (_, b'0') => 3,
+        _ => 4,
+    };
+    line.push_first(&[b'.', b'0' + (rest / 100) as u8, tens, ones], count)
+}
+
+/// An address, as RFC 5952 writes it.
+pub fn push_addr<const N: usize>(line: Line<'_, N>, addr: IpAddr) -> Line<'_, N> {
+    match addr {
+        IpAddr::V4(addr) => push_v4(line, addr),
+        IpAddr::V6(addr) => push_v6(line, addr),
+    }
+}
+
+/// An end, as `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for a port not known.
+pub fn push_end<const N: usize>(line: Line<'_, N>, end: End) -> Line<'_, N> {
+    let line = match end.addr {
+        IpAddr::V4(addr) => push_v4(line, addr).push(b':'),
+        IpAddr::V6(addr) => push_v6(line.push(b'['), addr).push_first(b"]:", 2),
+    };
+    match end.port {
+        Some(port) => push_uint(line, u64::from(port)),
+        None => line.push(b'*'),
+    }
+}
+
+#[inline]
+fn push_v4<const N: usize>(line: Line<'_, N>, addr: Ipv4Addr) -> Line<'_, N> {
+    let octets = addr.octets().map(|octet| OCTETS[usize::from(octet)]);
+    let line = octets.iter().fold(line, |line, (digits, count)| line.push_first(digits, usize::from(*count)));
+    // Without the last dot.
+    let len = line.len().saturating_sub(1);
+    line.truncated(len)
+}
+
+fn push_v6<const N: usize>(mut line: Line<'_, N>, addr: Ipv6Addr) -> Line<'_, N> {
+    if let Some(mapped) = addr.to_ipv4_mapped() {
+        return push_v4(line.push_first(b"::ffff:", 7), mapped);
+    }
+    let groups = addr.segments();
+    let (begin, end) = longest_zeros(&groups);
+    let mut index = 0;
+    while index < groups.len() {
+        if index == begin {
+            line = line.push_first(b"::", 2);
+            index = end;
+            continue;
+        }
+        if index > 0 && index != end {
+            line = line.push(b':');
+        }
+        line = push_hex(line, groups[index]);
+        index += 1;
+    }
+    line
+}
+
+/// From where to where the longest run of zeros lies; the first of several, and none of a single
+/// group: RFC 5952, 4.2.2 and 4.2.3.
+fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
+    let mut longest = (groups.len(), groups.len());
+    let mut begin = 0;
+    for (index, group) in groups.iter().enumerate() {
+        if *group != 0 {
+            begin = index + 1;
+        } else if index + 1 - begin > longest.1 - longest.0 {
+            longest = (begin, index + 1);
+        }
+    }
+    if longest.1 - longest.0 > 1 { longest } else { (groups.len(), groups.len()) }
+}
+
+/// A group without leading zeros.
+fn push_hex<const N: usize>(line: Line<'_, N>, group: u16) -> Line<'_, N> {
+    let digits = [group >> 12, group >> 8 & 0xf, group >> 4 & 0xf, group & 0xf]
+        .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+    let zeros = (group.leading_zeros() as usize / 4).min(3);
+    line.push_all(&digits[zeros..])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(push: impl FnOnce(Line<'_, 64>) -> Line<'_, 64>) -> String {
+        String::from_utf8(push(Line::new(&mut [0; 64])).as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_octet_has_its_place() {
+        for octet in 0..=255 {
+            let addr = Ipv4Addr::new(octet, 255 - octet, octet, octet);
+            assert_eq!(text(|line| push_addr(line, addr.into())), addr.to_string());
+        }
+    }
+
+    #[test]
+    fn no_length_is_off_by_one() {
+        assert_eq!(uint_len(0), 1);
+        for power in 0..20 {
+            let power = 10_u64.pow(power);
+            for number in [power - 1, power, power + 1] {
+                assert_eq!(text(|line| push_uint(line, number)), number.to_string());
+            }
+        }
+        assert_eq!(text(|line| push_uint(line, u64::MAX)), u64::MAX.to_string());
+    }
+
+    proptest! {
+        #[test]
+        // Of all lengths.
+        fn numbers_are_what_the_library_makes_of_them(number: u64, shift in 0_u32..64) {
+            let number = number >> shift;
+            let last = |digits| number % 10_u64.pow(digits);
+            prop_assert_eq!(text(|line| push_uint(line, number)), number.to_string());
+            prop_assert_eq!(uint_len(number), number.to_string().len());
+            prop_assert_eq!(text(|line| push_two(line, number)), format!("{:02}", last(2)));
+            prop_assert_eq!(text(|line| push_three(line, number)), format!("{:03}", last(3)));
+            prop_assert_eq!(text(|line| push_six(line, number)), format!("{:06}", last(6)));
+            prop_assert_eq!(text(|line| push_nine(line, number)), format!("{:09}", last(9)));
+        }
+
+        #[test]
+        // Exact in the library's floats, too, up to this number.
+        #[allow(clippy::cast_precision_loss)]
+        fn microseconds_are_what_the_library_makes_of_them(ns in 0..1_u64 << 52) {
+            prop_assert_eq!(text(|line| push_micros(line, ns)), format!("{:?}", ns as f64 / 1000.0));
+        }
+
+        #[test]
+        // Many zeros, which is what the shortest form is about.
+        fn addresses_are_what_the_library_makes_of_them(
+            groups in prop::array::uniform8(prop_oneof![2 => Just(0_u16), 1 => any::<u16>(), 1 => 0_u16..300]),
+            port in prop::option::of(any::<u16>()),
+            v4: u32,
+        ) {
+            let v6 = Ipv6Addr::from(groups);
+            for addr in [v6.into(), IpAddr::V4(v4.into()), Ipv4Addr::from(v4).to_ipv6_mapped().into()] {
+                prop_assert_eq!(text(|line| push_addr(line, addr)), addr.to_string());
+                let end = End { addr, port };
+                prop_assert_eq!(text(|line| push_end(line, end)), end.to_string());
+            }
+        }
+    }
+}

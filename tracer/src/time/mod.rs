@@ -1,0 +1,5 @@
+//! Time.
+
+pub mod clock;
+pub mod duration;
+pub mod wait;
