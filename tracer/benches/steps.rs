@@ -11,14 +11,15 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tracer::{
     format::{
         Kind, Plan,
-        columns::Shown,
+        columns::Places,
         row::Row,
-        text::{Style, TimeFormat},
+        text::{TextStyle, TimeFormat},
     },
     select::Select,
     source::{decode::decode, merge::Merge, order::Order},
+    tcp::reset::NO_REASONS,
     time::clock::Clock,
-    track::{Tracked, Tracker, with_next},
+    track::{Tracker, Transition, prefetch_groups},
 };
 use tracer_common::Event;
 use zerocopy::IntoBytes as _;
@@ -30,7 +31,7 @@ const CONNECTIONS: usize = 5_000;
 
 fn steps(criterion: &mut Criterion) {
     let events = events(CONNECTIONS);
-    let tracked = tracked(&mut Tracker::new(true), &events);
+    let transition = transition(&mut Tracker::new(true), &events);
     let mut group = criterion.benchmark_group("step");
     group.throughput(Throughput::Elements(events.len() as u64));
     group.bench_function("decode", |bencher| {
@@ -56,21 +57,21 @@ fn steps(criterion: &mut Criterion) {
         // The connections of the round before are born again.
         let mut tracker = Tracker::new(true);
         bencher.iter(|| {
-            for [group, next, after] in with_next(&events) {
-                tracker.warm(next, after);
+            for [group, next, after] in prefetch_groups(&events) {
+                tracker.prefetch(next, after);
                 for event in group {
-                    tracker.event(event, &mut |tracked| _ = black_box(tracked));
+                    tracker.event(event, &mut |transition| _ = black_box(transition));
                 }
             }
         });
     });
     group.bench_function("select", |bencher| {
         let config = config(&["log", "--comm", "nginx", "--port", "80,443"]);
-        let mut select = Select::new(&config.kernel.filter, config.story);
+        let mut select = Select::new(&config.capture.filter, config.capture.story);
         bencher.iter(|| {
             let mut count = 0;
-            for tracked in &tracked {
-                select.pass(tracked, &mut |_| count += 1);
+            for transition in &transition {
+                select.pass(transition, &mut |_| count += 1);
             }
             count
         });
@@ -78,29 +79,29 @@ fn steps(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn tracked(tracker: &mut Tracker, events: &[Event]) -> Vec<Tracked> {
+fn transition(tracker: &mut Tracker, events: &[Event]) -> Vec<Transition> {
     let mut all = Vec::with_capacity(events.len());
     for event in events {
-        tracker.event(event, &mut |tracked| all.push(*tracked));
+        tracker.event(event, &mut |transition| all.push(*transition));
     }
     all
 }
 
 fn formats(criterion: &mut Criterion) {
-    let tracked = tracked(&mut Tracker::new(true), &events(CONNECTIONS));
+    let transition = transition(&mut Tracker::new(true), &events(CONNECTIONS));
     let clock = Clock::fixed(0, 1_700_000_000_000_000_000);
     let mut group = criterion.benchmark_group("format");
-    group.throughput(Throughput::Elements(tracked.len() as u64));
+    group.throughput(Throughput::Elements(transition.len() as u64));
     for (name, kind) in [("text", Kind::Text), ("json", Kind::Json), ("csv", Kind::Csv)] {
-        let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
-        let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
-        let mut format = Plan { kind, columns: None, place, style }.format(&[]);
+        let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
+        let places = (Places::LOG_TEXT, Places::LOG_DATA);
+        let mut format = Plan { kind, columns: None, places, style }.format(&[]);
         let mut out = Vec::new();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                for tracked in &tracked {
-                    format.line(&Row::told(tracked, &clock), &mut out);
+                for transition in &transition {
+                    format.line(&Row::transition(transition, &clock, &NO_REASONS), &mut out);
                 }
                 out.len()
             });

@@ -12,10 +12,10 @@ use std::{
 use clap::Parser as _;
 use tracer::{
     cli::{Cli, Command, OutputArgs, completions},
-    config::{self, Config},
-    format::columns::FIELDS,
+    config::{self, LiveConfig},
+    format::columns::COLUMNS,
     output::{
-        stderr::{self, say},
+        stderr::{self, message},
         stdout::write_whole,
     },
     run::{self, check, error::Error, in_kernel},
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
         Command::Summary(args) if args.report.in_kernel => {
             start_logger(args.capture.verbose);
-            ended(config::folding(*args).map(|config| in_kernel::run(&config)))
+            ended(config::in_kernel(*args).map(|config| in_kernel::run(&config)))
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn capture(verbose: u8, config: impl FnOnce() -> Result<Config, config::Error>) -> ExitCode {
+fn capture(verbose: u8, config: impl FnOnce() -> Result<LiveConfig, config::Error>) -> ExitCode {
     start_logger(verbose);
     ended(config().map(run::run))
 }
@@ -71,21 +71,21 @@ fn usage(error: &clap::Error) -> ExitCode {
         error.exit();
     }
     for line in error.render().to_string().lines() {
-        stderr::plain(&escaped(line.as_bytes()));
+        stderr::line(&escaped(line.as_bytes()));
     }
     ExitCode::from(USAGE)
 }
 
 fn fail(error: &dyn Display, code: ExitCode) -> ExitCode {
-    say(error);
+    message(error);
     code
 }
 
 fn list_columns() -> ExitCode {
     let mut lines = String::new();
-    for field in FIELDS {
+    for column in COLUMNS {
         // Writing into a String cannot fail.
-        let _ = writeln!(lines, "{:<18} {}", field.key, field.help);
+        let _ = writeln!(lines, "{:<18} {}", column.key, column.help);
     }
     written(write_whole(lines.as_bytes()))
 }
@@ -111,7 +111,7 @@ fn start_logger(verbose: u8) {
         _ => _ = builder.filter_level(log::LevelFilter::Trace),
     }
     builder.format(|_, record| {
-        say(format_args!(
+        message(format_args!(
             "{}: {}",
             record.level().as_str().to_lowercase(),
             escaped(record.args().to_string().as_bytes())

@@ -10,9 +10,11 @@ use std::{collections::HashMap, net::Ipv4Addr};
 
 use clap::ValueEnum as _;
 use tracer::{
-    aggregate::totals::{Key, Totals},
+    aggregate::{
+        By,
+        totals::{RankingKey, Totals},
+    },
     track::Tracker,
-    view::summary::By,
 };
 use tracer_common::{Event, event::AF_INET, state};
 use zerocopy::FromZeros as _;
@@ -53,7 +55,7 @@ fn live(tracker: &mut Tracker, totals: &mut Totals, cookie: u64, peer: u32) {
     for (step, (old_state, new_state)) in (0..).zip(LIFE) {
         event.time_ns = cookie * 80_000_000 + step * 1_000_000;
         (event.old_state, event.new_state) = (old_state, new_state);
-        tracker.event(&event, &mut |tracked| totals.add(tracked));
+        tracker.event(&event, &mut |transition| totals.add(transition));
     }
 }
 
@@ -94,7 +96,7 @@ fn a_day_of_a_million_peers() {
     let mut by_weight: Vec<(u64, u32)> = exact.iter().map(|(peer, count)| (*count, *peer)).collect();
     by_weight.sort_unstable();
     for (count, peer) in by_weight.into_iter().rev().take(10) {
-        let key = Key::Peer(Some(Ipv4Addr::from_bits(peer).into()));
+        let key = RankingKey::Peer(Some(Ipv4Addr::from_bits(peer).into()));
         let told = heaviest.iter().find(|(told, _)| *told == key).map(|(_, share)| share.transitions);
         let told = told.unwrap_or_else(|| panic!("{peer:x} is not among the heaviest"));
         assert!(told <= count && count <= told + missing, "{told} of {count}, at most {missing} missing");

@@ -4,7 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use tracer::track::{Sample, Tracked, Tracker, connection::Tuple};
+use tracer::{
+    facts::snapshot::{Snapshot, TimewaitSample},
+    tcp::{endpoint::Tuple, state::is_birth},
+    track::{Tracker, Transition},
+};
 use tracer_common::{
     Event,
     event::{AF_INET, Waiting, flag, kind},
@@ -16,8 +20,8 @@ use zerocopy::FromZeros as _;
 #[derive(Clone, Debug)]
 enum Step {
     Event(Event),
-    Sighted(Vec<Event>),
-    Sample { from_ns: u64, found: Vec<(u64, u8)>, is_gone: bool },
+    Snapshot(Vec<Event>),
+    TimewaitSample { from_ns: u64, found: Vec<(u64, u8)>, is_gone: bool },
     Retire { from_ns: u64, found: Vec<u64> },
     Lost(u64),
 }
@@ -125,9 +129,9 @@ fn any_stream() -> impl Strategy<Value = Vec<Step>> {
         });
     let other = prop_oneof![
         3 => any_event().prop_map(Step::Event),
-        1 => prop::collection::vec(any_event(), 0..4).prop_map(Step::Sighted),
+        1 => prop::collection::vec(any_event(), 0..4).prop_map(Step::Snapshot),
         1 => (0..TIMES, prop::collection::vec((1..=COOKIES, 0_u8..15), 0..4), any::<bool>())
-            .prop_map(|(from_ns, found, is_gone)| Step::Sample { from_ns, found, is_gone }),
+            .prop_map(|(from_ns, found, is_gone)| Step::TimewaitSample { from_ns, found, is_gone }),
         1 => (0..TIMES, prop::collection::vec(1..=COOKIES, 0..4))
             .prop_map(|(from_ns, found)| Step::Retire { from_ns, found }),
         1 => (0..TIMES).prop_map(Step::Lost),
@@ -141,13 +145,6 @@ fn any_stream() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-fn is_birth(event: &Event) -> bool {
-    matches!(
-        (event.old_state, event.new_state),
-        (state::CLOSE, state::SYN_SENT | state::LISTEN) | (state::LISTEN, state::SYN_RECV)
-    )
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
@@ -157,15 +154,15 @@ proptest! {
         follows in any::<bool>(),
         is_told in any::<bool>(),
     ) {
-        let mut tracker = Tracker::new(follows).told_of_waiting(is_told);
+        let mut tracker = Tracker::new(follows).told_of_timewait(is_told);
         let mut ends: HashMap<u64, usize> = HashMap::new();
-        let mut told: Vec<Tracked> = Vec::new();
+        let mut told: Vec<Transition> = Vec::new();
         for step in steps {
             told.clear();
-            let mut tell = |tracked: &Tracked| told.push(*tracked);
+            let mut tell = |transition: &Transition| told.push(*transition);
             match step {
                 Step::Event(event) => {
-                    if is_birth(&event) {
+                    if is_birth(event.old_state, event.new_state) {
                         ends.remove(&event.cookie);
                     }
                     let before = tracker.len();
@@ -173,33 +170,41 @@ proptest! {
                     let begins = matches!(event.kind, kind::TRANSITION | kind::REQUEST);
                     prop_assert!(begins || tracker.len() <= before, "begun by {event:?}");
                 }
-                Step::Sighted(sightings) => {
-                    // A sighting's states are the same by definition.
-                    let sightings: Vec<_> =
-                        sightings.into_iter().map(|event| Event { old_state: event.new_state, ..event }).collect();
-                    tracker.sighted(&sightings);
+                Step::Snapshot(sockets) => {
+                    // A socket's states are the same by definition.
+                    let sockets: Vec<_> =
+                        sockets.into_iter().map(|event| Event { old_state: event.new_state, ..event }).collect();
+                    tracker.merge_snapshot(&sockets);
                 }
-                Step::Sample { from_ns, found, is_gone } => {
+                Step::TimewaitSample { from_ns, found, is_gone } => {
                     let netns = HashSet::from([0]);
                     let gone = if is_gone { HashSet::from([1]) } else { HashSet::new() };
                     let sockets =
                         found.into_iter().map(|(cookie, state)| Waiting { cookie, state: state.into() }).collect();
-                    let sample = Sample { from_ns, told_ns: from_ns, sockets, netns, gone, ..Sample::default() };
-                    tracker.sample(&sample, &mut tell);
+                    let sample = TimewaitSample { from_ns, sockets, netns, gone, ..TimewaitSample::default() };
+                    tracker.sample(&sample, from_ns, &mut tell);
                 }
                 Step::Retire { from_ns, found } => {
-                    tracker.retire(from_ns, |netns| netns == 0, &found.into_iter().collect());
+                    let sockets = found.into_iter().map(|cookie| Event { cookie, ..Event::new_zeroed() });
+                    tracker.retire(&Snapshot {
+                        during_ns: (from_ns, from_ns),
+                        sockets: sockets.collect(),
+                        netns: [0].into(),
+                        // Another namespace is out of reach: nothing is said of it.
+                        unreached: [1].into(),
+                        ..Snapshot::default()
+                    });
                 }
                 Step::Lost(until_ns) => tracker.lost(until_ns),
             }
-            for tracked in &told {
+            for transition in &told {
                 let span_ns = 2 * TIMES;
-                prop_assert!(tracked.state_ns.is_none_or(|ns| ns <= span_ns), "{tracked:?}");
-                prop_assert!(tracked.error_ns <= span_ns, "{tracked:?}");
-                if tracked.reason.is_some() {
-                    let ends = ends.entry(tracked.event.cookie).or_default();
+                prop_assert!(transition.state_ns.is_none_or(|ns| ns <= span_ns), "{transition:?}");
+                prop_assert!(transition.error_ns <= span_ns, "{transition:?}");
+                if transition.reason.is_some() {
+                    let ends = ends.entry(transition.connection.cookie).or_default();
                     *ends += 1;
-                    prop_assert!(*ends == 1, "ends {ends} times: {tracked:?}");
+                    prop_assert!(*ends == 1, "ends {ends} times: {transition:?}");
                 }
             }
         }

@@ -10,13 +10,14 @@ use std::{hint::black_box, slice::Chunks, time::Instant};
 use tracer::{
     format::{
         Kind, Plan,
-        columns::Shown,
+        columns::Places,
         row::Row,
-        text::{Style, TimeFormat},
+        text::{TextStyle, TimeFormat},
     },
     source::{decode::decode, merge::Merge, order::Order},
+    tcp::reset::NO_REASONS,
     time::clock::Clock,
-    track::{Tracker, with_next},
+    track::{Tracker, prefetch_groups},
 };
 use tracer_common::{Event, event::AF_INET, state};
 use zerocopy::{FromZeros as _, IntoBytes as _};
@@ -58,10 +59,10 @@ fn fill(live: u64) -> (Tracker, usize) {
 
 /// Nanoseconds for an event from its bytes to its line, on connections taken by chance.
 fn cost(tracker: &mut Tracker, live: u64) -> f64 {
-    let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
-    let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
-    let mut format = Plan { kind: Kind::Text, columns: None, place, style }.format(&[]);
-    let clock = Clock::new();
+    let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
+    let places = (Places::LOG_TEXT, Places::LOG_DATA);
+    let mut format = Plan { kind: Kind::Text, columns: None, places, style }.format(&[]);
+    let clock = Clock::fixed(0, 0);
     let mut random = fastrand::Rng::with_seed(7);
     // To and fro: each event finds its connection in the state that it leaves.
     let mut states = vec![(state::ESTABLISHED, state::CLOSE_WAIT); live as usize + 1];
@@ -81,11 +82,11 @@ fn cost(tracker: &mut Tracker, live: u64) -> f64 {
     // The whole way, as in `pipeline.rs`.
     while merge.take(&mut records, BATCH, read, |event| order.push(event)) > 0 {
         order.settle(u64::MAX, &mut batch);
-        for [group, next, after] in with_next(&batch) {
-            tracker.warm(next, after);
+        for [group, next, after] in prefetch_groups(&batch) {
+            tracker.prefetch(next, after);
             for event in group {
-                tracker.event(event, &mut |tracked| {
-                    format.line(&Row::told(tracked, &clock), &mut out);
+                tracker.event(event, &mut |transition| {
+                    format.line(&Row::transition(transition, &clock, &NO_REASONS), &mut out);
                     lines += 1;
                 });
             }

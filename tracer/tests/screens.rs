@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
     cli::words,
+    facts::snapshot::Snapshot,
     filter::Filter,
-    select::{Select, chosen::Chosen, story::StoryFilter},
-    source::kernel::cgroups::Cgroups,
+    select::{Select, connections::ConnectionFilter, story::StoryFilter},
+    source::script::Script,
     tcp::limits::Limits,
     time::clock::Clock,
     track::Tracker,
@@ -35,7 +36,7 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1000 * SECOND;
 
 /// A screen, and what is behind it.
-struct Show {
+struct Stages {
     tracker: Tracker,
     select: Select,
     model: Model,
@@ -44,14 +45,17 @@ struct Show {
     message: Option<&'static str>,
 }
 
-fn parse(line: &str) -> Result<Chosen, String> {
+fn parse(line: &str) -> Result<ConnectionFilter, String> {
     let args = words::parse(line)?;
-    let story =
-        StoryFilter { pids: args.pid.into_iter().collect(), states: args.state, ..StoryFilter::default() };
-    Ok(Chosen::new(&Filter::default(), story))
+    let story = StoryFilter {
+        pids: args.story.pid.into_iter().collect(),
+        states: args.story.state,
+        ..StoryFilter::default()
+    };
+    Ok(ConnectionFilter::new(&Filter::default(), story))
 }
 
-impl Show {
+impl Stages {
     fn new() -> Self {
         Self {
             tracker: Tracker::new(true),
@@ -67,7 +71,7 @@ impl Show {
     }
 
     fn event(&mut self, event: &Event) {
-        self.tracker.event(event, &mut |tracked| self.model.note(tracked));
+        self.tracker.event(event, &mut |transition| self.model.note(transition));
     }
 
     fn keys(&mut self, keys: &[Input]) {
@@ -87,7 +91,7 @@ impl Show {
                 zone: &TimeZone::UTC,
                 lost: Some(self.lost),
                 message: self.message,
-                cgroups: &mut Cgroups::default(),
+                names: &mut Script::default(),
                 colour: false,
             };
             terminal.draw(|frame| draw(frame, &mut self.model, &mut around)).unwrap();
@@ -135,8 +139,8 @@ fn event(cookie: u64, comm: &str, at_s: u64, old_state: u8, new_state: u8) -> Ev
 }
 
 /// A host where a server leaks.
-fn scene() -> Show {
-    let mut show = Show::new();
+fn scene() -> Stages {
+    let mut show = Stages::new();
     let mut listener = event(1, "leaky", 70, state::CLOSE, state::LISTEN);
     (listener.remote_addr, listener.remote_port) = ([0; 16], 0);
     (listener.recv_queue, listener.send_queue) = (97, 100);
@@ -164,7 +168,7 @@ fn scene() -> Show {
     let mut older = event(30, "sshd", 60, state::ESTABLISHED, state::ESTABLISHED);
     older.remote_addr =
         "2001:db8:1234:5678:9abc:def0:1234:5678".parse::<std::net::Ipv6Addr>().unwrap().octets();
-    show.tracker.sighted(&[older]);
+    show.tracker.merge_snapshot(&[older]);
     show.model.survey(&show.tracker, &show.select, NOW);
     show.model.tick();
     show
@@ -239,8 +243,8 @@ fn the_process_and_the_state_under_the_cursor_narrow_the_list() {
 }
 
 /// Forty connections, of which the screen shows some.
-fn long() -> Show {
-    let mut show = Show::new();
+fn long() -> Stages {
+    let mut show = Stages::new();
     for cookie in 1..=40 {
         show.event(&event(cookie, "web", 100 - cookie, state::LISTEN, state::SYN_RECV));
         show.event(&event(cookie, "web", 100 - cookie, state::SYN_RECV, state::ESTABLISHED));
@@ -285,7 +289,8 @@ fn a_story_does_not_go_on_when_its_connection_is_gone() {
     let mut show = long();
     show.keys(&[Input::Enter]);
     // Its end was lost, and a look at all sockets has not found it.
-    show.tracker.retire(NOW, |_| true, &std::collections::HashSet::new());
+    let snapshot = Snapshot { during_ns: (NOW, NOW), netns: [0].into(), ..Snapshot::default() };
+    show.tracker.retire(&snapshot);
     show.model.refresh(&show.tracker, NOW);
     let shown = show.draw(80, 24);
     assert!(shown.contains("not there any more") && !shown.contains("goes on"), "{shown}");

@@ -11,10 +11,11 @@ use std::{net::Ipv4Addr, slice::Chunks};
 use clap::Parser as _;
 use tracer::{
     cli::{Cli, Command},
-    config::{self, Config},
-    run::stages::Show,
-    source::{decode::decode, merge::Merge, order::Order},
-    time::clock::Clock,
+    config::{self, LiveConfig},
+    facts::{Batch, kernel::KernelInfo},
+    run::stages::{Around, Stages},
+    source::{decode::decode, merge::Merge, order::Order, script::Script},
+    time::clock::Anchor,
 };
 use tracer_common::{
     Event,
@@ -115,7 +116,7 @@ fn name(name: &[u8]) -> [u8; COMM_LEN] {
 }
 
 /// What these words behind `tracer` ask for.
-pub(crate) fn config(words: &[&str]) -> Config {
+pub(crate) fn config(words: &[&str]) -> LiveConfig {
     let cli = Cli::parse_from([&["tracer"], words].concat());
     let config = match cli.command {
         Some(Command::Life(args)) => config::life(*args),
@@ -129,13 +130,13 @@ pub(crate) fn config(words: &[&str]) -> Config {
 /// Events that are handed on together, as from the ring buffer.
 const BATCH: usize = 2048;
 
-/// The whole way of events, as in `pipeline.rs`, with memory for the ring and for the file.
+/// The whole way of events, as in `run/capture.rs`, with memory for the ring and for the file.
 pub(crate) struct Way {
     merge: Merge,
     order: Order,
-    batch: Vec<Event>,
-    show: Show,
-    clock: Clock,
+    batch: Batch,
+    stages: Stages,
+    names: Script,
     /// What would be written.
     pub(crate) out: Vec<u8>,
 }
@@ -143,12 +144,16 @@ pub(crate) struct Way {
 impl Way {
     /// With these words behind `tracer`.
     pub(crate) fn new(words: &[&str]) -> Self {
+        let config = config(words).capture;
+        let kernel = (&KernelInfo::default(), config.follows_timewait);
+        let mut stages = Stages::new(config.view, (&config.filter, config.story), kernel, None);
+        stages.clock(Anchor { monotonic_ns: BEGIN_NS, wall_ns: 1_700_001_000_000_000_000 });
         Self {
             merge: Merge::new(RINGS),
             order: Order::default(),
-            batch: Vec::new(),
-            show: Show::new(config(words), &[], tracer::tcp::reset::Names::default(), false),
-            clock: Clock::fixed(BEGIN_NS, 1_700_000_000_000_000_000),
+            batch: Batch::default(),
+            stages,
+            names: Script::default(),
             out: Vec::new(),
         }
     }
@@ -159,8 +164,10 @@ impl Way {
         let mut lines = 0;
         let mut rings = records(rings);
         while self.merge.take(&mut rings, BATCH, next, |event| self.order.push(event)) > 0 {
-            self.order.settle(u64::MAX, &mut self.batch);
-            lines += self.show.events(&self.batch, &self.clock, None, &mut self.out);
+            self.order.settle(u64::MAX, &mut self.batch.events);
+            let mut around = Around { names: &mut self.names, message: || None };
+            self.stages.events(&self.batch, |_| true, &mut around, &mut self.out);
+            lines += self.stages.take_lines();
             write(&self.out);
             self.out.clear();
         }

@@ -4,14 +4,16 @@ use tracer_common::{fold::Side, state as number};
 
 use crate::{
     aggregate::{
-        report::{Bucket, Name, Period, ReasonCount, Report, Row, StateTimes, Top, TransitionCount},
+        report::{
+            Bucket, Period, RankedName, RankingRow, RankingTable, ReasonCount, Report, StateTimes,
+            TransitionCount,
+        },
         times::{BUCKETS, Times},
-        totals::{Key, Ranking, STATES, Share, Totals},
+        totals::{Ranking, RankingKey, STATES, Share, Totals},
     },
-    source::kernel::cgroups::Cgroups,
-    tcp::state::State,
+    facts::names::Names,
+    tcp::{reason::Reason, state::State},
     text::escape::{escaped, name},
-    track::reason::Reason,
 };
 
 impl Report {
@@ -23,7 +25,7 @@ impl Report {
         now: &[u64; STATES],
         lost: Option<u64>,
         rows: usize,
-        cgroups: &mut Cgroups,
+        names: &mut dyn Names,
     ) -> Self {
         let mut states: Vec<_> = (0..)
             .zip(&totals.times)
@@ -50,7 +52,7 @@ impl Report {
             transitions: transitions(&totals.transitions, &period),
             states,
             reasons: Some(reasons),
-            top: totals.rankings.iter().map(|ranking| Top::new(ranking, rows, cgroups)).collect(),
+            top: totals.rankings.iter().map(|ranking| RankingTable::new(ranking, rows, names)).collect(),
             forgotten: None,
         }
     }
@@ -83,7 +85,7 @@ pub fn in_order(states: &mut [StateTimes]) {
 /// The transitions that happened, in the order in which a connection goes through them.
 #[must_use]
 pub fn transitions(matrix: &[[u64; STATES]; STATES], period: &Period) -> Vec<TransitionCount> {
-    let seconds = std::time::Duration::from_nanos(period.lasted_ns.max(1)).as_secs_f64();
+    let seconds = std::time::Duration::from_nanos(period.duration_ns.max(1)).as_secs_f64();
     let mut counts: Vec<(u8, u8, u64)> = (0..)
         .zip(matrix)
         .flat_map(|(old, row)| (0..).zip(row).map(move |(new, count)| (old, new, *count)))
@@ -131,29 +133,31 @@ impl StateTimes {
     }
 }
 
-impl Top {
-    fn new(Ranking { by, shares }: &Ranking, rows: usize, cgroups: &mut Cgroups) -> Self {
+impl RankingTable {
+    fn new(Ranking { by, shares }: &Ranking, rows: usize, names: &mut dyn Names) -> Self {
         let heaviest = shares.heaviest(rows);
         Self {
             by: *by,
             keys: shares.keys(),
             missing_at_most: shares.missing(),
-            rows: heaviest.into_iter().map(|(key, share)| Row::new(&key, &share, cgroups)).collect(),
+            rows: heaviest.into_iter().map(|(key, share)| RankingRow::new(&key, &share, names)).collect(),
         }
     }
 }
 
-impl Row {
-    fn new(key: &Key, share: &Share, cgroups: &mut Cgroups) -> Self {
+impl RankingRow {
+    fn new(key: &RankingKey, share: &Share, names: &mut dyn Names) -> Self {
         let key = match key {
-            Key::Port(end, port) => Name::Port { side: side(*end), port: *port },
-            Key::Peer(addr) => Name::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
-            Key::Process(comm) => Name::Process {
+            RankingKey::Port(end, port) => RankedName::Port { side: side(*end), port: *port },
+            RankingKey::Peer(addr) => RankedName::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
+            RankingKey::Process(comm) => RankedName::Process {
                 comm: comm.map(|comm| escaped(name(&comm))),
                 pid: share.pid.filter(|_| !share.has_several_pids),
             },
-            Key::Cgroup(id) => Name::Cgroup { cgroup: (*id != 0).then_some(*id), path: cgroups.path(*id) },
-            Key::Netns(inum) => Name::Netns { netns: *inum },
+            RankingKey::Cgroup(id) => {
+                RankedName::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
+            }
+            RankingKey::Netns(inum) => RankedName::Netns { netns: *inum },
         };
         let Share { transitions, begun, ended, failed, .. } = *share;
         Self { key, transitions, begun, ended: Some(ended), failed: Some(failed), established: None }

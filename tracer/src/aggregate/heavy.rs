@@ -10,7 +10,7 @@ use std::{cmp::Reverse, hash::Hash};
 use hashbrown::HashMap;
 
 /// What is counted for a key.
-pub trait Tally: Copy + Default {
+pub trait Weighted: Copy + Default {
     /// What decides who stays.
     fn weight(&self) -> u64;
     /// Takes weight away.
@@ -27,7 +27,7 @@ pub struct Heavy<K, T> {
     missing: u64,
 }
 
-impl<K: Hash + Eq + Copy, T: Tally> Heavy<K, T> {
+impl<K: Hash + Eq + Copy, T: Weighted> Heavy<K, T> {
     /// With room for so many keys.
     #[must_use]
     pub fn new(room: usize) -> Self {
@@ -103,7 +103,7 @@ mod tests {
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     struct Count(u64);
 
-    impl Tally for Count {
+    impl Weighted for Count {
         fn weight(&self) -> u64 {
             self.0
         }

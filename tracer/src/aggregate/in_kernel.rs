@@ -1,22 +1,28 @@
-//! Reports on what the kernel has folded: the difference between two readings.
+//! Reports on what the kernel has counted by itself: the difference between two readings.
 
 use tracer_common::state as number;
 
 use crate::{
     aggregate::{
+        By,
         build::{distribution, in_order, side, transitions},
-        report::{Established, Name, Period, PeriodKind, Report, Row, StateTimes, Top},
+        report::{Established, Period, PeriodKind, RankedName, RankingRow, RankingTable, Report, StateTimes},
         times::BUCKETS,
     },
-    facts::in_kernel::{Folded, FoldedPort, FoldedTimes},
+    facts::in_kernel::{AggregatePort, AggregateTimes, KernelAggregate},
     tcp::state::State,
-    view::summary::By,
 };
 
 impl Report {
-    /// On what was folded from `before` to `now`.
+    /// On what the kernel counted from `before` to `now`.
     #[must_use]
-    pub fn folded(period: Period, now: &Folded, before: &Folded, by_port: bool, rows: usize) -> Self {
+    pub fn of_kernel(
+        period: Period,
+        now: &KernelAggregate,
+        before: &KernelAggregate,
+        by_port: bool,
+        rows: usize,
+    ) -> Self {
         let mut matrix = now.transitions;
         for (now, before) in matrix.iter_mut().flatten().zip(before.transitions.iter().flatten()) {
             *now = now.saturating_sub(*before);
@@ -60,7 +66,13 @@ fn since(now: &[u64; BUCKETS], before: &[u64; BUCKETS]) -> [u64; BUCKETS] {
     stays
 }
 
-fn times(state: State, stays: &[u64; BUCKETS], unknown: u64, of: &FoldedTimes, is_all: bool) -> StateTimes {
+fn times(
+    state: State,
+    stays: &[u64; BUCKETS],
+    unknown: u64,
+    of: &AggregateTimes,
+    is_all: bool,
+) -> StateTimes {
     let count: u64 = stays.iter().sum();
     StateTimes {
         state,
@@ -90,8 +102,8 @@ fn quantile_ns(stays: &[u64; BUCKETS], percent: u64) -> Option<u64> {
 }
 
 /// The busiest ports.
-fn ports(now: &Folded, before: &Folded, rows: usize) -> Top {
-    let mut all: Vec<Row> = now
+fn ports(now: &KernelAggregate, before: &KernelAggregate, rows: usize) -> RankingTable {
+    let mut all: Vec<RankingRow> = now
         .ports
         .iter()
         .map(|port| {
@@ -105,20 +117,20 @@ fn ports(now: &Folded, before: &Folded, rows: usize) -> Top {
     let missing = added(now.no_room, before.no_room).unwrap_or(u64::MAX);
     let keys = (now.no_room == Some(0)).then_some(all.len());
     all.truncate(rows);
-    Top { by: By::Port, keys, missing_at_most: missing, rows: all }
+    RankingTable { by: By::Port, keys, missing_at_most: missing, rows: all }
 }
 
-fn row(port: &FoldedPort, before: Option<&FoldedPort>) -> Row {
+fn row(port: &AggregatePort, before: Option<&AggregatePort>) -> RankingRow {
     let sum = |counted: fn(u8, u8) -> bool| {
-        let of = |port: &FoldedPort| -> u64 {
+        let of = |port: &AggregatePort| -> u64 {
             let counted = port.transitions.iter().filter(|(old, new, _)| counted(*old, *new));
             counted.map(|(_, _, count)| count).sum()
         };
         of(port).saturating_sub(before.map_or(0, of))
     };
     let established = before.map_or(port.established, |before| since(&port.established, &before.established));
-    Row {
-        key: Name::Port { side: side(port.side), port: (port.port != 0).then_some(port.port) },
+    RankingRow {
+        key: RankedName::Port { side: side(port.side), port: (port.port != 0).then_some(port.port) },
         transitions: sum(|_, _| true),
         begun: sum(|old, new| {
             matches!((old, new), (number::CLOSE, number::SYN_SENT) | (number::LISTEN, number::SYN_RECV))

@@ -1,4 +1,22 @@
-//! Counting.
+//! Counting that is no view: any view may hold it.
+//!
+//! # Layout
+//! - [`totals`]: transitions, times in states, reasons, rankings; [`times`] and [`heavy`] are its parts
+//! - [`schedule`]: when reports are due, in the time of the events
+//! - [`report`]: what is reported; [`build`] makes it of totals, [`in_kernel`] of what the kernel counted
+//!
+//! # Example
+//! ```
+//! use tracer::{aggregate::{By, totals::Totals}, track::Tracker};
+//! use tracer_common::{Event, state};
+//! use zerocopy::FromZeros as _;
+//!
+//! let mut event = Event::new_zeroed();
+//! (event.cookie, event.old_state, event.new_state) = (1, state::CLOSE, state::SYN_SENT);
+//! let mut totals = Totals::new(&[By::Peer]);
+//! Tracker::new(false).event(&event, &mut |transition| totals.add(transition));
+//! assert_eq!(totals.transitions[usize::from(state::CLOSE)][usize::from(state::SYN_SENT)], 1);
+//! ```
 
 pub mod build;
 pub mod heavy;
@@ -7,3 +25,19 @@ pub mod report;
 pub mod schedule;
 pub mod times;
 pub mod totals;
+
+/// What connections are ranked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// Services: local ports of servers, remote ports of clients.
+    Port,
+    /// Remote addresses.
+    Peer,
+    /// Owners, by name.
+    Process,
+    /// Cgroups.
+    Cgroup,
+    /// Network namespaces.
+    Netns,
+}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{tcp::state::State, view::summary::By};
+use crate::{aggregate::By, tcp::state::State};
 
 /// A report on a period.
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +22,7 @@ pub struct Report {
     /// Why connections ended; `None` where nobody looked.
     pub reasons: Option<Vec<ReasonCount>>,
     /// The heaviest, of each kind that was asked for.
-    pub top: Vec<Top>,
+    pub top: Vec<RankingTable>,
     /// Sockets that the kernel forgot for want of room: their stays are of unknown length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<u64>,
@@ -41,7 +41,7 @@ pub struct Period {
     pub to: Timestamp,
     /// How long it was, in nanoseconds.
     #[serde(rename = "duration_us", serialize_with = "as_micros")]
-    pub lasted_ns: u64,
+    pub duration_ns: u64,
 }
 
 /// What a period is.
@@ -126,7 +126,7 @@ pub struct ReasonCount {
 
 /// The heaviest of one kind.
 #[derive(Clone, Debug, Serialize)]
-pub struct Top {
+pub struct RankingTable {
     /// Of which kind.
     pub by: By,
     /// How many there are of the kind; `None` if there were too many to count.
@@ -134,15 +134,15 @@ pub struct Top {
     /// How many transitions may be missing from each count; a key that is not there has no more.
     pub missing_at_most: u64,
     /// The heaviest first.
-    pub rows: Vec<Row>,
+    pub rows: Vec<RankingRow>,
 }
 
 /// One of the heaviest.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct RankingRow {
     /// What it is.
     #[serde(flatten)]
-    pub key: Name,
+    pub key: RankedName,
     /// Its transitions.
     pub transitions: u64,
     /// Connections that began.
@@ -170,7 +170,7 @@ pub struct Established {
 /// What a row is about.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Name {
+pub enum RankedName {
     /// A service.
     Port {
         /// At which end it is served: `local`, `remote`, or null if that is not known.

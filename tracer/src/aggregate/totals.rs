@@ -2,21 +2,21 @@
 
 use std::net::IpAddr;
 
-use tracer_common::{Event, event::COMM_LEN, fold::Side, state as number};
+use tracer_common::{event::COMM_LEN, fold::Side, state as number};
 
 pub use tracer_common::fold::STATES;
 
 use crate::{
     aggregate::{
-        heavy::{Heavy, Tally},
+        By,
+        heavy::{Heavy, Weighted},
         times::Times,
     },
+    tcp::{reason::Reason, state::is_birth},
     track::{
-        Tracked,
+        Transition,
         connection::{Connection, Role},
-        reason::Reason,
     },
-    view::summary::By,
 };
 
 /// Keys that a ranking has room for: what a hash table of 16,384 takes before it doubles.
@@ -24,7 +24,7 @@ const ROOM: usize = 16_384 / 8 * 7;
 
 /// What connections are ranked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
+pub enum RankingKey {
     /// The service's port, at the end where it is served. No port: not known.
     Port(Side, Option<u16>),
     /// The remote address; none for listeners.
@@ -54,7 +54,7 @@ pub struct Share {
     pub has_several_pids: bool,
 }
 
-impl Tally for Share {
+impl Weighted for Share {
     fn weight(&self) -> u64 {
         self.transitions
     }
@@ -88,7 +88,7 @@ pub struct Ranking {
     /// Which kind.
     pub by: By,
     /// The counts.
-    pub shares: Heavy<Key, Share>,
+    pub shares: Heavy<RankingKey, Share>,
 }
 
 /// Everything.
@@ -117,27 +117,28 @@ impl Totals {
     }
 
     /// Counts a transition, or an end of which nobody reported one.
-    pub fn add(&mut self, tracked: &Tracked) {
-        if let Some(reason) = tracked.reason {
+    pub fn add(&mut self, transition: &Transition) {
+        if let Some(reason) = transition.reason {
             self.reasons[reason as usize] += 1;
         }
-        if !tracked.is_silent {
-            let event = &tracked.event;
-            self.transitions[index(event.old_state)][index(event.new_state)] += 1;
-            if !is_birth(event) {
-                let times = &mut self.times[index(event.old_state)];
-                match tracked.state_ns {
+        if !transition.is_silent {
+            let (old, new) = (transition.old_state, transition.new_state);
+            self.transitions[index(old)][index(new)] += 1;
+            // What is born has not been anywhere before.
+            if !is_birth(old, new) {
+                let times = &mut self.times[index(old)];
+                match transition.state_ns {
                     Some(ns) => times.add(ns),
                     None => times.unknown += 1,
                 }
-                if tracked.state_ns.is_some() && tracked.error_ns > 0 {
+                if transition.state_ns.is_some() && transition.error_ns > 0 {
                     times.sampled += 1;
-                    times.error_ns = times.error_ns.max(tracked.error_ns);
+                    times.error_ns = times.error_ns.max(transition.error_ns);
                 }
             }
         }
         for Ranking { by, shares } in &mut self.rankings {
-            count(tracked, shares.of(key(*by, &tracked.connection)));
+            count(transition, shares.of(key(*by, &transition.connection)));
         }
     }
 
@@ -171,44 +172,39 @@ fn index(state: u8) -> usize {
     if index < STATES { index } else { 0 }
 }
 
-/// What is born has not been anywhere before.
-fn is_birth(event: &Event) -> bool {
-    event.old_state == number::CLOSE
-        || (event.old_state == number::LISTEN && event.new_state == number::SYN_RECV)
-}
-
-fn count(tracked: &Tracked, share: &mut Share) {
-    let begins = is_birth(&tracked.event) && tracked.event.new_state != number::LISTEN;
-    share.transitions += u64::from(!tracked.is_silent);
+fn count(transition: &Transition, share: &mut Share) {
+    let (old, new) = (transition.old_state, transition.new_state);
+    let begins = is_birth(old, new) && new != number::LISTEN;
+    share.transitions += u64::from(!transition.is_silent);
     share.begun += u64::from(begins);
-    share.ended += u64::from(tracked.reason.is_some());
-    share.failed += u64::from(tracked.reason.is_some_and(|reason| !reason.is_orderly()));
-    let owner = &tracked.connection.owner;
+    share.ended += u64::from(transition.reason.is_some());
+    share.failed += u64::from(transition.reason.is_some_and(|reason| !reason.is_orderly()));
+    let owner = &transition.connection.owner;
     if owner.is_known() {
         share.note_pid(owner.pid);
     }
 }
 
-fn key(by: By, connection: &Connection) -> Key {
+fn key(by: By, connection: &Connection) -> RankingKey {
     match by {
         By::Port => {
             let (local, remote) = (connection.tuple.local_port, connection.tuple.remote_port);
             match connection.role {
-                Role::Server | Role::Listener => Key::Port(Side::Local, Some(local)),
-                Role::Client => Key::Port(Side::Remote, Some(remote)),
-                Role::Unknown => Key::Port(Side::Unknown, None),
+                Role::Server | Role::Listener => RankingKey::Port(Side::Local, Some(local)),
+                Role::Client => RankingKey::Port(Side::Remote, Some(remote)),
+                Role::Unknown => RankingKey::Port(Side::Unknown, None),
             }
         }
         By::Peer => {
             let is_listener = connection.role == Role::Listener;
             let addr = IpAddr::from(connection.tuple.remote_addr).to_canonical();
-            Key::Peer((!is_listener).then_some(addr))
+            RankingKey::Peer((!is_listener).then_some(addr))
         }
         By::Process => {
             let owner = &connection.owner;
-            Key::Process(owner.is_known().then_some(owner.comm))
+            RankingKey::Process(owner.is_known().then_some(owner.comm))
         }
-        By::Cgroup => Key::Cgroup(connection.cgroup),
-        By::Netns => Key::Netns(connection.tuple.netns),
+        By::Cgroup => RankingKey::Cgroup(connection.cgroup),
+        By::Netns => RankingKey::Netns(connection.tuple.netns),
     }
 }

@@ -5,13 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    facts::hooks::Hooks,
     filter::{addrs::Cidrs, netns::Netns, ports::Ports},
     format::{Kind, text::TimeFormat},
-    select::story::transition,
-    source::kernel::{buffer, optional::Hooks},
-    tcp::{limits::Limit, state::State},
+    select::story::parse_transition,
+    source::kernel::buffer,
+    tcp::{limits::Limit, reason::Reason, state::State},
     time::duration,
-    track::reason::Reason,
 };
 
 /// Filters.
@@ -45,6 +45,15 @@ pub struct FilterArgs {
     /// Network namespaces: inode numbers, paths, names from `ip netns`, or pid:PID
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<Netns>,
+    /// Those that need the story.
+    #[command(flatten)]
+    pub story: StoryFilterArgs,
+}
+
+/// Filters on what only the story tells. There are none with `--raw`, nor in the kernel.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
+pub struct StoryFilterArgs {
     /// Processes that own the socket
     #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
@@ -68,7 +77,7 @@ pub struct FilterArgs {
     )]
     pub state: Vec<State>,
     /// These transitions
-    #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = transition)]
+    #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = parse_transition)]
     pub transition: Vec<(State, State)>,
     /// Transitions that end a connection for a reason, such as reset-remote
     #[arg(

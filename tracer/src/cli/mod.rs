@@ -8,9 +8,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{time::duration, view::summary::By};
+use crate::{aggregate::By, time::duration};
 
-pub use args::{CaptureArgs, FilterArgs, OutputArgs, StuckArgs, When};
+pub use args::{CaptureArgs, FilterArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +104,7 @@ pub struct LogArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "stuck"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["StoryFilterArgs", "StuckArgs"])]
     pub raw: bool,
     /// A line more for each RST that is sent, with the kernel's reason, or received; also those that answer
     /// to what belongs to no socket
@@ -171,7 +171,7 @@ pub struct ReportArgs {
     pub rows: u16,
     /// Count in the kernel, and let no event leave it: transitions and times, and with --by port
     /// services; what becomes of sockets in TIME_WAIT is not followed
-    #[arg(long, conflicts_with_all = ["pid", "comm", "uid", "cgroup", "state", "transition", "reason", "buffer", "hooks", "no_snapshot", "receipt"])]
+    #[arg(long, conflicts_with_all = ["StoryFilterArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
     pub in_kernel: bool,
     /// Format of the reports
     #[arg(short, long, value_enum, default_value_t = ReportKind::Text, value_name = "FORMAT")]

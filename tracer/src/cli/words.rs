@@ -8,8 +8,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::{
     cli::FilterArgs,
     filter::{addrs::Cidrs, ports::Ports},
-    tcp::state::State,
-    track::reason::Reason,
+    tcp::{reason::Reason, state::State},
 };
 
 #[derive(Parser)]
@@ -46,8 +45,8 @@ pub fn may_go_on(word: &str) -> bool {
 /// Takes what chooses lines by state and reason out of the flags, as a line of words: where there are
 /// no lines, it chooses what is seen.
 pub fn of_lines(filter: &mut FilterArgs) -> String {
-    let states = std::mem::take(&mut filter.state).into_iter().map(|state| state.to_string());
-    let reasons = std::mem::take(&mut filter.reason).into_iter().map(|reason| reason.name().to_owned());
+    let states = std::mem::take(&mut filter.story.state).into_iter().map(|state| state.to_string());
+    let reasons = std::mem::take(&mut filter.story.reason).into_iter().map(|reason| reason.name().to_owned());
     let words = [("state", states.collect::<Vec<_>>()), ("reason", reasons.collect())];
     let words = words.into_iter().filter(|(_, values)| !values.is_empty());
     words.map(|(word, values)| format!("{word}={}", values.join(","))).collect::<Vec<_>>().join(" ")
@@ -81,29 +80,29 @@ mod tests {
     #[test]
     fn words_are_flags() {
         let filter = parse("port=443,80 comm=nginx state=close_wait pid=7 ipv4").unwrap();
-        assert_eq!((filter.port.len(), filter.pid, filter.ipv4), (1, vec![7], true));
-        assert_eq!(filter.comm, ["nginx"]);
-        assert_eq!(filter.state, ["CLOSE_WAIT".parse().unwrap()]);
+        assert_eq!((filter.port.len(), filter.story.pid, filter.ipv4), (1, vec![7], true));
+        assert_eq!(filter.story.comm, ["nginx"]);
+        assert_eq!(filter.story.state, ["CLOSE_WAIT".parse().unwrap()]);
     }
 
     #[test]
     fn words_alone_are_what_they_look_like() {
         assert_eq!(parse("443").unwrap().port.len(), 1);
         assert_eq!(parse("10.0.0.0/8").unwrap().addr.len(), 1);
-        assert_eq!(parse("LAST_ACK").unwrap().state.len(), 1);
-        assert_eq!(parse("reset-remote").unwrap().reason.len(), 1);
-        assert_eq!(parse("ngin").unwrap().comm, ["*ngin*"]);
+        assert_eq!(parse("LAST_ACK").unwrap().story.state.len(), 1);
+        assert_eq!(parse("reset-remote").unwrap().story.reason.len(), 1);
+        assert_eq!(parse("ngin").unwrap().story.comm, ["*ngin*"]);
         let end = parse("10.0.0.1:443").unwrap();
         assert_eq!((end.addr.len(), end.port.len()), (1, 1));
         assert_eq!(parse("--port=1").unwrap().port.len(), 1);
-        assert!(parse("").unwrap().comm.is_empty());
+        assert!(parse("").unwrap().story.comm.is_empty());
     }
 
     #[test]
     fn flags_become_words() {
         let mut filter = parse("state=LISTEN,CLOSE_WAIT reason=refused port=1").unwrap();
         assert_eq!(of_lines(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused");
-        assert_eq!((filter.state.len(), filter.reason.len(), filter.port.len()), (0, 0, 1));
+        assert_eq!((filter.story.state.len(), filter.story.reason.len(), filter.port.len()), (0, 0, 1));
         assert_eq!(of_lines(&mut filter), "");
     }
 

@@ -9,36 +9,36 @@ use crate::{
     config::Error,
     format::{
         Kind, Plan,
-        columns::{Field, Shown, field},
-        text::Style,
+        columns::{self, Column, Places},
+        text::TextStyle,
     },
     text::escape::escaped,
 };
 
-/// `place` is where the default columns are, in text and in data.
-pub(super) fn plan(place: (Shown, Shown), precise: bool, args: &OutputArgs) -> Result<Plan, Error> {
+/// `places` are where the default columns stand, in text and in data.
+pub(super) fn plan(places: (Places, Places), precise: bool, args: &OutputArgs) -> Result<Plan, Error> {
     let colour = args.output == Kind::Text && use_colour(args.color);
     Ok(Plan {
         kind: args.output,
         columns: args.columns.as_deref().map(chosen_columns).transpose()?,
-        place,
-        style: Style { time: args.time, colour, precise },
+        places,
+        style: TextStyle { time: args.time, colour, precise },
     })
 }
 
-fn chosen_columns(list: &str) -> Result<Vec<&'static Field>, Error> {
+fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
     if list.trim().is_empty() {
         return Err(Error::NoColumns);
     }
-    let mut columns: Vec<&'static Field> = Vec::new();
+    let mut chosen: Vec<&'static Column> = Vec::new();
     for key in list.split(',').map(str::trim) {
-        let column = field(key).ok_or_else(|| Error::UnknownColumn(escaped(key.as_bytes())))?;
-        if columns.iter().any(|chosen| chosen.key == column.key) {
+        let column = columns::column(key).ok_or_else(|| Error::UnknownColumn(escaped(key.as_bytes())))?;
+        if chosen.iter().any(|other| other.key == column.key) {
             return Err(Error::RepeatedColumn(column.key));
         }
-        columns.push(column);
+        chosen.push(column);
     }
-    Ok(columns)
+    Ok(chosen)
 }
 
 /// Whether standard output gets colours.

@@ -1,4 +1,4 @@
-//! What the kernel has folded, summed over CPUs.
+//! What the kernel has counted by itself, summed over CPUs.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use zerocopy::transmute_ref;
 /// All that has been counted. States are the kernel's numbers; 0 is one that no kernel is known to
 /// use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Folded {
+pub struct KernelAggregate {
     /// Transitions, by old and new state. Into TIME_WAIT where the kernel says CLOSE and means it.
     pub transitions: [[u64; STATES]; STATES],
     /// How long sockets stayed, by the state that they left.
-    pub times: [FoldedTimes; STATES],
+    pub times: [AggregateTimes; STATES],
     /// The same for each service port, if asked for; in order.
-    pub ports: Vec<FoldedPort>,
+    pub ports: Vec<AggregatePort>,
     /// Sockets that were forgotten for want of room; their next stay is of unknown length, and a
     /// beginning that the filters had not decided upon is not counted.
     pub evicted: Option<u64>,
@@ -28,7 +28,7 @@ pub struct Folded {
 
 /// How long sockets stayed in a state that they have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FoldedTimes {
+pub struct AggregateTimes {
     /// Stays of at least 2^i and less than 2^(i+1) nanoseconds; the first 0 ns, too.
     pub buckets: [u64; BUCKETS],
     /// The longest, in nanoseconds.
@@ -38,7 +38,7 @@ pub struct FoldedTimes {
     pub unknown: u64,
 }
 
-impl Default for FoldedTimes {
+impl Default for AggregateTimes {
     fn default() -> Self {
         Self { buckets: [0; BUCKETS], max_ns: 0, unknown: 0 }
     }
@@ -46,18 +46,18 @@ impl Default for FoldedTimes {
 
 /// What was counted of a service port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoldedPort {
+pub struct AggregatePort {
     /// Where the service is.
     pub side: Side,
     /// Its port; 0 where the side is unknown.
     pub port: u16,
     /// Transitions that occurred: old state, new state, how often.
     pub transitions: Vec<(u8, u8, u64)>,
-    /// How long connections were established, in buckets as [`FoldedTimes::buckets`].
+    /// How long connections were established, in buckets as [`AggregateTimes::buckets`].
     pub established: [u64; BUCKETS],
 }
 
-impl Folded {
+impl KernelAggregate {
     /// As it is before anything happens: nothing counted, and nothing missed.
     #[must_use]
     pub fn nothing() -> Self {
@@ -88,9 +88,9 @@ fn add(sums: &mut [u64], counts: &[u64]) {
 
 /// Ports while they are put together.
 #[derive(Debug, Default)]
-pub(crate) struct Ports(BTreeMap<(Side, u16), FoldedPort>);
+pub(crate) struct PortCounts(BTreeMap<(Side, u16), AggregatePort>);
 
-impl Ports {
+impl PortCounts {
     pub(crate) fn add_transitions(&mut self, key: PortKey, count: u64) {
         if let Some((port, pair)) = self.find(key) {
             let (old_state, new_state) = states(pair);
@@ -104,16 +104,16 @@ impl Ports {
         }
     }
 
-    fn find(&mut self, key: PortKey) -> Option<(&mut FoldedPort, u8)> {
+    fn find(&mut self, key: PortKey) -> Option<(&mut AggregatePort, u8)> {
         let (side, port, cell) = key.parts()?;
-        let empty = || FoldedPort { side, port, transitions: Vec::new(), established: [0; BUCKETS] };
+        let empty = || AggregatePort { side, port, transitions: Vec::new(), established: [0; BUCKETS] };
         Some((self.0.entry((side, port)).or_insert_with(empty), cell))
     }
 }
 
-impl From<Ports> for Vec<FoldedPort> {
-    fn from(Ports(ports): Ports) -> Self {
-        let in_order = |mut port: FoldedPort| {
+impl From<PortCounts> for Vec<AggregatePort> {
+    fn from(PortCounts(ports): PortCounts) -> Self {
+        let in_order = |mut port: AggregatePort| {
             port.transitions.sort_unstable();
             port
         };
@@ -138,18 +138,18 @@ mod tests {
         let mut other = share;
         other.longest_ns = [[0; STATES]; 2];
         other.longest_ns[1][1] = 2_000_001;
-        let mut folded = Folded::default();
-        folded.add(&transmute!(share));
-        folded.add(&transmute!(other));
-        assert_eq!(folded.transitions[7][2], 6);
-        assert_eq!(folded.times[1].buckets[20], 4);
-        assert_eq!(folded.times[1].max_ns, 2_000_001);
-        assert_eq!(folded.times[5].unknown, 2);
+        let mut counted = KernelAggregate::default();
+        counted.add(&transmute!(share));
+        counted.add(&transmute!(other));
+        assert_eq!(counted.transitions[7][2], 6);
+        assert_eq!(counted.times[1].buckets[20], 4);
+        assert_eq!(counted.times[1].max_ns, 2_000_001);
+        assert_eq!(counted.times[5].unknown, 2);
     }
 
     #[test]
     fn ports_come_in_order_with_what_belongs_to_them() {
-        let mut ports = Ports::default();
+        let mut ports = PortCounts::default();
         ports.add_transitions(PortKey::new(Side::Remote, 443, pair(2, 1)), 5);
         ports.add_transitions(PortKey::new(Side::Local, 80, pair(10, 3)), 1);
         ports.add_stays(PortKey::new(Side::Remote, 443, 30), 4);

@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{filter::Ends, text::escape::escaped};
+use crate::{filter::PerEnd, text::escape::escaped};
 
 /// A list such as `10.0.0.0/8,2001:db8::1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Prefix {
 ///
 /// `::/0` means IPv6 and not IPv4, so the v4-mapped prefix is always there to say so.
 #[must_use]
-pub fn marks(ends: &Ends<Cidrs>) -> BTreeMap<Prefix, u8> {
+pub fn marks(ends: &PerEnd<Cidrs>) -> BTreeMap<Prefix, u8> {
     let mut by_net: BTreeMap<IpNet, u8> = BTreeMap::new();
     for (cidrs, mark) in ends.marked() {
         for net in &cidrs.0 {
@@ -116,16 +116,16 @@ fn covering(by_net: &BTreeMap<IpNet, u8>, net: IpNet) -> u8 {
 
 /// The kernel's table, for user space to look into.
 #[derive(Clone, Debug)]
-pub struct Marks {
+pub struct AddrMarks {
     table: BTreeMap<Prefix, u8>,
     /// The lengths that occur, the longest first.
     lengths: Vec<u8>,
 }
 
-impl Marks {
-    /// Marks the addresses asked for.
+impl AddrMarks {
+    /// AddrMarks the addresses asked for.
     #[must_use]
-    pub fn new(ends: &Ends<Cidrs>) -> Self {
+    pub fn new(ends: &PerEnd<Cidrs>) -> Self {
         let table = marks(ends);
         let lengths: BTreeSet<u8> = table.keys().map(|prefix| prefix.len).collect();
         Self { table, lengths: lengths.into_iter().rev().collect() }
@@ -152,7 +152,7 @@ mod tests {
         vec![text.parse().unwrap()]
     }
 
-    fn lookup(marks: &Marks, address: &str) -> u8 {
+    fn lookup(marks: &AddrMarks, address: &str) -> u8 {
         marks.of(&match address.parse::<IpAddr>().unwrap() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
@@ -161,8 +161,11 @@ mod tests {
 
     #[test]
     fn a_longer_prefix_keeps_the_marks_of_the_shorter() {
-        let table =
-            Marks::new(&Ends::new(list("10.0.0.0/8"), list("10.1.0.0/16,2001:db8::/32"), list("10.1.2.3")));
+        let table = AddrMarks::new(&PerEnd::new(
+            list("10.0.0.0/8"),
+            list("10.1.0.0/16,2001:db8::/32"),
+            list("10.1.2.3"),
+        ));
         assert_eq!(lookup(&table, "10.9.9.9"), EITHER);
         assert_eq!(lookup(&table, "10.1.9.9"), EITHER | LOCAL);
         assert_eq!(lookup(&table, "10.1.2.3"), EITHER | LOCAL | REMOTE);
@@ -172,10 +175,10 @@ mod tests {
 
     #[test]
     fn all_of_one_family_is_nothing_of_the_other() {
-        let table = Marks::new(&Ends::new(list("::/0"), vec![], vec![]));
+        let table = AddrMarks::new(&PerEnd::new(list("::/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), EITHER);
         assert_eq!(lookup(&table, "10.0.0.1"), 0);
-        let table = Marks::new(&Ends::new(list("0.0.0.0/0"), vec![], vec![]));
+        let table = AddrMarks::new(&PerEnd::new(list("0.0.0.0/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), 0);
         assert_eq!(lookup(&table, "10.0.0.1"), EITHER);
     }

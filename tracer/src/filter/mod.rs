@@ -1,6 +1,21 @@
-//! The filters: a file for each, with its type, its parser and its meaning. Those on what is
-//! constant over a connection run in the kernel, from the tables made here; user space runs the
-//! same test where the kernel lets things pass that it cannot decide.
+//! The filters on what stays the same over a connection's life. They run in the kernel, from the tables
+//! made here. User space runs the same test where the kernel lets pass what it cannot decide.
+//!
+//! # Layout
+//! A file for each kind of filter, with its type, its parser and its meaning: [`addrs`], [`ports`],
+//! [`netns`]. Here they come together: [`Filter`] is what is asked for, [`Matcher`] the test.
+//!
+//! ```
+//! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
+//! use tracer::tcp::endpoint::Tuple;
+//! use tracer_common::event::AF_INET;
+//!
+//! let ports = PerEnd::new(vec!["443,8000-8100".parse()?], vec![], vec![]);
+//! let matcher = Matcher::new(&Filter { ports, ..Filter::default() });
+//! let tuple = Tuple { remote_port: 8080, ..Tuple::default() };
+//! assert_eq!(matcher.judge(&tuple, AF_INET, 0), Verdict::Pass);
+//! # Ok::<(), tracer::filter::ports::Error>(())
+//! ```
 
 pub mod addrs;
 pub mod netns;
@@ -9,18 +24,20 @@ pub mod ports;
 use std::collections::HashSet;
 
 use tracer_common::{
-    Event,
     event::flag,
     filter::{Active, EITHER, LOCAL, REMOTE, family, selects},
 };
 
-use crate::filter::{addrs::Cidrs, netns::Inum, ports::Ports};
+use crate::{
+    filter::{addrs::Cidrs, netns::Inum, ports::Ports},
+    tcp::endpoint::Tuple,
+};
 
 /// What was asked for, each with the mark of the end it was asked for at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ends<T>(Vec<(T, u8)>);
+pub struct PerEnd<T>(Vec<(T, u8)>);
 
-impl<T> Ends<T> {
+impl<T> PerEnd<T> {
     /// What was asked for at either end, at the local and at the remote one.
     #[must_use]
     pub fn new(either: Vec<T>, local: Vec<T>, remote: Vec<T>) -> Self {
@@ -42,7 +59,7 @@ impl<T> Ends<T> {
     }
 }
 
-impl<T> Default for Ends<T> {
+impl<T> Default for PerEnd<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -52,9 +69,9 @@ impl<T> Default for Ends<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Ports.
-    pub ports: Ends<Ports>,
+    pub ports: PerEnd<Ports>,
     /// Addresses.
-    pub addrs: Ends<Cidrs>,
+    pub addrs: PerEnd<Cidrs>,
     /// Kinds of address, as bits of [`family`].
     pub families: u8,
     /// Network namespaces; none for all.
@@ -66,8 +83,8 @@ pub struct Filter {
 impl Default for Filter {
     fn default() -> Self {
         Self {
-            ports: Ends::default(),
-            addrs: Ends::default(),
+            ports: PerEnd::default(),
+            addrs: PerEnd::default(),
             families: family::ANY,
             netns: HashSet::new(),
             for_stories: false,
@@ -108,46 +125,47 @@ pub enum Verdict {
     Undecided,
 }
 
-/// The filter's test in user space.
+/// The filters' test in user space.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Matcher {
     active: Active,
-    ports: ports::Marks,
-    addrs: addrs::Marks,
+    ports: ports::PortMarks,
+    addrs: addrs::AddrMarks,
     netns: HashSet<Inum>,
 }
 
-impl Judge {
-    /// Prepares the tables.
+impl Matcher {
+    /// Makes the tables that the test looks into.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
         Self {
             active: filter.active(),
-            ports: ports::Marks::new(&filter.ports),
-            addrs: addrs::Marks::new(&filter.addrs),
+            ports: ports::PortMarks::new(&filter.ports),
+            addrs: addrs::AddrMarks::new(&filter.addrs),
             netns: filter.netns.clone(),
         }
     }
 
-    /// Whether the event passes, as far as it knows its port.
+    /// Whether a connection passes. `family` is its socket's, `flags` are those of
+    /// [`tracer_common::event::flag`]: without a local port of its own a client may be undecided.
     #[must_use]
-    pub fn judge(&self, event: &Event) -> Verdict {
+    pub fn judge(&self, tuple: &Tuple, family: u8, flags: u16) -> Verdict {
         let Active { ports, addrs, families, netns, .. } = self.active;
-        let has_peer = event.remote_port != 0;
+        let has_peer = tuple.remote_port != 0;
         let peers = |marks: u8| if has_peer { marks } else { 0 };
         let is_mapped = |address: &[u8; 16]| std::net::Ipv6Addr::from(*address).to_ipv4_mapped().is_some();
-        let family = family::of(event.family, is_mapped(&event.local_addr), is_mapped(&event.remote_addr));
-        let is_elsewhere = netns != 0 && !self.netns.contains(&event.netns);
-        let is_other_family = families & family == 0;
+        let kind = family::of(family, is_mapped(&tuple.local_addr), is_mapped(&tuple.remote_addr));
+        let is_elsewhere = netns != 0 && !self.netns.contains(&tuple.netns);
+        let is_other_family = families & kind == 0;
         if is_elsewhere
             || is_other_family
-            || !selects(addrs, self.addrs.of(&event.local_addr), peers(self.addrs.of(&event.remote_addr)))
+            || !selects(addrs, self.addrs.of(&tuple.local_addr), peers(self.addrs.of(&tuple.remote_addr)))
         {
             return Verdict::Fail;
         }
-        let remote = peers(self.ports.of(event.remote_port));
-        if event.flags & flag::UNBOUND == 0 {
-            let passes = selects(ports, self.ports.of(event.local_port), remote);
+        let remote = peers(self.ports.of(tuple.remote_port));
+        if flags & flag::UNBOUND == 0 {
+            let passes = selects(ports, self.ports.of(tuple.local_port), remote);
             return if passes { Verdict::Pass } else { Verdict::Fail };
         }
         match (selects(ports, 0, remote), selects(ports, EITHER | LOCAL, remote)) {
@@ -161,12 +179,16 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_common::{event::AF_INET, state};
+    use tracer_common::{Event, event::AF_INET, state};
     use zerocopy::FromZeros as _;
 
-    fn judge(local: &str, either: &str) -> Judge {
+    fn judge(local: &str, either: &str) -> Matcher {
         let parse = |text: &str| if text.is_empty() { vec![] } else { vec![text.parse().unwrap()] };
-        Judge::new(&Filter { ports: Ends::new(parse(either), parse(local), vec![]), ..Filter::default() })
+        Matcher::new(&Filter { ports: PerEnd::new(parse(either), parse(local), vec![]), ..Filter::default() })
+    }
+
+    fn judged(matcher: &Matcher, event: &Event) -> Verdict {
+        matcher.judge(&Tuple::of(event), event.family, event.flags)
     }
 
     fn connect(local_port: u16, remote_port: u16) -> Event {
@@ -186,27 +208,27 @@ mod tests {
     #[test]
     fn a_port_not_chosen_yet_decides_nothing() {
         let judge = judge("5000", "");
-        assert_eq!(judge.judge(&unbound(0, 443)), Verdict::Undecided);
-        assert_eq!(judge.judge(&unbound(5000, 443)), Verdict::Undecided, "the port of the one before");
-        assert_eq!(judge.judge(&connect(5000, 443)), Verdict::Pass);
-        assert_eq!(judge.judge(&connect(5001, 443)), Verdict::Fail);
+        assert_eq!(judged(&judge, &unbound(0, 443)), Verdict::Undecided);
+        assert_eq!(judged(&judge, &unbound(5000, 443)), Verdict::Undecided, "the port of the one before");
+        assert_eq!(judged(&judge, &connect(5000, 443)), Verdict::Pass);
+        assert_eq!(judged(&judge, &connect(5001, 443)), Verdict::Fail);
     }
 
     #[test]
     fn a_remote_port_that_matches_decides() {
         let judge = judge("", "443");
-        assert_eq!(judge.judge(&unbound(0, 443)), Verdict::Pass);
-        assert_eq!(judge.judge(&unbound(0, 80)), Verdict::Undecided);
+        assert_eq!(judged(&judge, &unbound(0, 443)), Verdict::Pass);
+        assert_eq!(judged(&judge, &unbound(0, 80)), Verdict::Undecided);
     }
 
     #[test]
     fn a_listener_has_no_peer() {
         let mut listen = connect(80, 0);
         listen.new_state = state::LISTEN;
-        assert_eq!(judge("", "443").judge(&listen), Verdict::Fail);
-        assert_eq!(judge("", "80").judge(&listen), Verdict::Pass);
+        assert_eq!(judged(&judge("", "443"), &listen), Verdict::Fail);
+        assert_eq!(judged(&judge("", "80"), &listen), Verdict::Pass);
         let any_peer: Cidrs = "0.0.0.0/0".parse().unwrap();
-        let filter = Filter { addrs: Ends::new(vec![], vec![], vec![any_peer]), ..Filter::default() };
-        assert_eq!(Judge::new(&filter).judge(&listen), Verdict::Fail);
+        let filter = Filter { addrs: PerEnd::new(vec![], vec![], vec![any_peer]), ..Filter::default() };
+        assert_eq!(judged(&Matcher::new(&filter), &listen), Verdict::Fail);
     }
 }

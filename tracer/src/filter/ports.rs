@@ -5,7 +5,7 @@ use std::{alloc::Layout, ops::RangeInclusive, str::FromStr};
 use tracer_common::filter::{EITHER, LOCAL, PORTS};
 use zerocopy::FromZeros as _;
 
-use crate::{filter::Ends, text::escape::escaped};
+use crate::{filter::PerEnd, text::escape::escaped};
 
 /// A list such as `443,8000-8100`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,12 @@ fn port(text: &str) -> Result<u16, Error> {
 
 /// The marks of every port: the table that the kernel looks into.
 #[derive(Clone, Debug)]
-pub struct Marks(Box<[u8; PORTS]>);
+pub struct PortMarks(Box<[u8; PORTS]>);
 
-impl Marks {
-    /// Marks the ports asked for.
+impl PortMarks {
+    /// PortMarks the ports asked for.
     #[must_use]
-    pub fn new(ends: &Ends<Ports>) -> Self {
+    pub fn new(ends: &PerEnd<Ports>) -> Self {
         let mut marks = unmarked();
         for (ports, mark) in ends.marked() {
             for port in ports.0.iter().cloned().flatten() {
@@ -93,7 +93,7 @@ impl Marks {
 
 /// The lowest and the highest port that counts at the local end; the wrong way round if none does.
 #[must_use]
-pub fn local_bounds(ends: &Ends<Ports>) -> [u16; 2] {
+pub fn local_bounds(ends: &PerEnd<Ports>) -> [u16; 2] {
     let local = ends.marked().filter(|(_, mark)| mark & (EITHER | LOCAL) != 0);
     local.flat_map(|(ports, _)| &ports.0).fold([u16::MAX, 0], |[lowest, highest], range| {
         [lowest.min(*range.start()), highest.max(*range.end())]
@@ -135,15 +135,15 @@ mod tests {
     #[test]
     fn bounds_are_those_of_the_local_end() {
         let parse = |text: &str| vec![text.parse().unwrap()];
-        assert_eq!(local_bounds(&Ends::new(parse("443,80-90"), vec![], vec![])), [80, 443]);
-        assert_eq!(local_bounds(&Ends::new(parse("443"), parse("7"), parse("65535"))), [7, 443]);
-        assert_eq!(local_bounds(&Ends::new(vec![], vec![], parse("443"))), [u16::MAX, 0]);
+        assert_eq!(local_bounds(&PerEnd::new(parse("443,80-90"), vec![], vec![])), [80, 443]);
+        assert_eq!(local_bounds(&PerEnd::new(parse("443"), parse("7"), parse("65535"))), [7, 443]);
+        assert_eq!(local_bounds(&PerEnd::new(vec![], vec![], parse("443"))), [u16::MAX, 0]);
     }
 
     #[test]
     fn marks_tell_the_ends() {
-        let ends = Ends::new(vec!["80".parse().unwrap()], vec!["80-81".parse().unwrap()], vec![]);
-        let marks = Marks::new(&ends);
+        let ends = PerEnd::new(vec!["80".parse().unwrap()], vec!["80-81".parse().unwrap()], vec![]);
+        let marks = PortMarks::new(&ends);
         assert_eq!(marks.of(80), EITHER | LOCAL);
         assert_eq!(marks.of(81), LOCAL);
         assert_eq!(marks.of(82), 0);

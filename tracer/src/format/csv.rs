@@ -3,17 +3,22 @@
 use tracer_common::event::COMM_LEN;
 
 use crate::{
-    format::{Column, Format, columns::Value, push_errno, push_reset, push_state, row::Row, second::Seconds},
+    format::{
+        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state,
+        row::Row,
+        value::{Phrase, Value},
+    },
     text::{
         escape::{escaped, name, plain_len},
         line::{Line, ROOM},
-        number::{push_addr, push_end, push_micros, push_uint},
+        number::{push_addr, push_micros, push_uint},
+        second::Seconds,
     },
 };
 
 /// Writes CSV.
 pub struct Csv {
-    columns: Vec<Column>,
+    columns: Vec<ShownColumn>,
     seconds: Seconds,
     room: [u8; ROOM],
 }
@@ -21,14 +26,14 @@ pub struct Csv {
 impl Csv {
     /// With these columns.
     #[must_use]
-    pub fn new(columns: Vec<Column>) -> Self {
+    pub fn new(columns: Vec<ShownColumn>) -> Self {
         Self { columns, seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
 
 impl Format for Csv {
     fn begin(&mut self, out: &mut Vec<u8>) {
-        let keys: Vec<_> = self.columns.iter().map(|column| column.field.key).collect();
+        let keys: Vec<_> = self.columns.iter().map(|column| column.column.key).collect();
         out.extend_from_slice(keys.join(",").as_bytes());
         out.push(b'\n');
     }
@@ -52,7 +57,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Null => line,
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Lasted(ns) | Value::LastedAbout(ns, _) | Value::LastedAtLeast(ns) => push_micros(line, *ns),
+        Value::Duration(ns) => push_micros(line, *ns),
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
                 let line = line.push_all(if index == 0 { b"" } else { b" " });
@@ -60,13 +65,21 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             })
         }
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Name(comm) => push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
-        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
+        Value::State(state) => push_state(line, *state),
         Value::Addr(addr) => push_addr(line, *addr),
-        Value::End(end) => push_end(line, *end),
+        Value::Phrase(phrase) => push_phrase(line, phrase),
+    }
+}
+
+fn push_phrase<'a>(line: Line<'a>, phrase: &Phrase<'_>) -> Line<'a> {
+    match phrase {
+        Phrase::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Phrase::DurationAbout(ns, _) | Phrase::DurationAtLeast(ns) => push_micros(line, *ns),
+        Phrase::Became(state, _) | Phrase::Stuck(state) => push_state(line, *state),
+        Phrase::Reset(way, why) => push_reset(line, way, *why),
     }
 }
 

@@ -7,28 +7,33 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use tracer_common::event::COMM_LEN;
 
 use crate::{
-    format::{Column, Format, columns::Value, push_errno, push_reset, push_state, row::Row, second::Seconds},
+    format::{
+        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state,
+        row::Row,
+        value::{Phrase, Value},
+    },
     text::{
         escape::{is_hostile, name, plain_len},
         line::{Line, ROOM},
-        number::{push_addr, push_end, push_micros, push_uint},
+        number::{push_addr, push_micros, push_uint},
+        second::Seconds,
     },
 };
 
 /// Writes JSON.
 pub struct Json {
-    columns: Vec<(Key, Column)>,
+    columns: Vec<(KeyText, ShownColumn)>,
     seconds: Seconds,
     room: [u8; ROOM],
 }
 
 /// What stands before a value: see [`Line::push_first`] for why it is not a string.
-struct Key {
+struct KeyText {
     text: [u8; 32],
     len: usize,
 }
 
-impl Key {
+impl KeyText {
     /// Keys are words of ours, shorter than this, and nothing in them has to be escaped.
     fn new(key: &str, is_first: bool) -> Self {
         let mut text = [0; 32];
@@ -41,9 +46,9 @@ impl Key {
 impl Json {
     /// With these columns as keys.
     #[must_use]
-    pub fn new(columns: Vec<Column>) -> Self {
+    pub fn new(columns: Vec<ShownColumn>) -> Self {
         let columns = columns.into_iter().enumerate();
-        let keyed = columns.map(|(index, column)| (Key::new(column.field.key, index == 0), column));
+        let keyed = columns.map(|(index, column)| (KeyText::new(column.column.key, index == 0), column));
         Self { columns: keyed.collect(), seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
@@ -66,7 +71,9 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Null => line.push_first(b"null", 4),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Lasted(ns) | Value::LastedAbout(ns, _) | Value::LastedAtLeast(ns) => push_micros(line, *ns),
+        Value::Duration(ns) | Value::Phrase(Phrase::DurationAbout(ns, _) | Phrase::DurationAtLeast(ns)) => {
+            push_micros(line, *ns)
+        }
         Value::Lived(connection) => {
             let states = connection.lived().enumerate();
             let line = states.fold(line.push(b'{'), |line, (index, (state, ns))| {
@@ -85,12 +92,14 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
 fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Reset(way, why) => push_reset(line, way, *why),
+        Value::Phrase(Phrase::Endpoint(endpoint)) => push_endpoint(line, *endpoint),
+        Value::Phrase(Phrase::Reset(way, why)) => push_reset(line, way, *why),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
-        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
+        Value::State(state) | Value::Phrase(Phrase::Became(state, _) | Phrase::Stuck(state)) => {
+            push_state(line, *state)
+        }
         Value::Addr(addr) => push_addr(line, *addr),
-        Value::End(end) => push_end(line, *end),
         _ => line,
     }
 }

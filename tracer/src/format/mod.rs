@@ -1,51 +1,66 @@
-//! How lines are written: a file for each format.
+//! How lines are written.
+//!
+//! # Layout
+//! - [`columns`]: the table of columns; [`value`]: what a column holds
+//! - [`row`]: what a line is made of
+//! - [`text`], [`json`], [`csv`]: a file for each format
+//! - [`lines`]: a format with what it has to know, as views hold it
 
 pub mod columns;
 pub mod csv;
 pub mod json;
+pub mod lines;
 pub mod row;
-pub mod second;
 pub mod text;
+pub mod value;
+
+use std::net::IpAddr;
 
 use tracer_common::member::Member;
 
 use crate::{
     format::{
-        columns::{FIELDS, Field, Shown, Value},
+        columns::{COLUMNS, Column, Places},
         csv::Csv,
         json::Json,
         row::Row,
-        text::{Style, Text},
+        text::{Text, TextStyle},
+        value::Value,
     },
-    tcp::state::State,
-    text::{line::Line, number::push_uint},
+    tcp::{endpoint::Endpoint, state::State},
+    text::{
+        line::Line,
+        number::{push_addr, push_uint},
+    },
 };
 
-/// A format turns rows into bytes; it does no I/O and cannot fail.
+/// A format turns rows into bytes. It does no I/O and cannot fail.
 pub trait Format {
     /// What comes before the first line.
     fn begin(&mut self, out: &mut Vec<u8>);
     /// One line.
     fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>);
+    /// What comes after the last line, such as the footer of a file.
+    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 /// A column to show.
-pub struct Column {
+pub struct ShownColumn {
     /// Its row in the table.
-    pub field: &'static Field,
+    pub column: &'static Column,
     /// The running kernel does not tell it.
     is_absent: bool,
 }
 
-impl Column {
+impl ShownColumn {
     /// Its value; null if the kernel does not tell it.
     #[must_use]
     pub fn value<'a>(&self, row: &Row<'a>) -> Value<'a> {
-        if self.is_absent { Value::Null } else { (self.field.value)(row) }
+        if self.is_absent { Value::Null } else { (self.column.value)(row) }
     }
 }
 
-/// Formats.
+/// The formats of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// Aligned columns.
@@ -61,30 +76,45 @@ pub enum Kind {
 pub struct Plan {
     /// Format.
     pub kind: Kind,
-    /// Columns that the user chose; none for the default ones.
-    pub columns: Option<Vec<&'static Field>>,
+    /// Columns that the user chose; `None` for the default ones.
+    pub columns: Option<Vec<&'static Column>>,
     /// Where the default ones are: in text, and in JSON and CSV.
-    pub place: (Shown, Shown),
+    pub places: (Places, Places),
     /// For text.
-    pub style: Style,
+    pub style: TextStyle,
 }
 
 impl Plan {
-    /// Makes the format, on a kernel that does not tell `absent`.
+    /// Makes the format, for a kernel that lacks these members.
     #[must_use]
     pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
-        let place = if self.kind == Kind::Text { self.place.0 } else { self.place.1 };
-        let fields = match &self.columns {
+        let place = if self.kind == Kind::Text { self.places.0 } else { self.places.1 };
+        let columns = match &self.columns {
             Some(chosen) => chosen.clone(),
-            None => FIELDS.iter().filter(|field| field.shown.is_in(place)).collect(),
+            None => COLUMNS.iter().filter(|column| column.places.is_in(place)).collect(),
         };
-        let is_absent = |field: &Field| field.needs.iter().any(|needed| absent.contains(needed));
-        let columns = fields.into_iter().map(|field| Column { field, is_absent: is_absent(field) }).collect();
+        let shown = |column: &'static Column| {
+            let is_absent = column.needs.iter().any(|needed| absent.contains(needed));
+            ShownColumn { column, is_absent }
+        };
+        let columns = columns.into_iter().map(shown).collect();
         match self.kind {
             Kind::Text => Box::new(Text::new(columns, &self.style, self.columns.is_some())),
             Kind::Json => Box::new(Json::new(columns)),
             Kind::Csv => Box::new(Csv::new(columns)),
         }
+    }
+}
+
+/// Address and port, as `ss` writes them: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for an unknown port.
+fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
+    let line = match endpoint.addr {
+        IpAddr::V4(_) => push_addr(line, endpoint.addr).push(b':'),
+        IpAddr::V6(_) => push_addr(line.push(b'['), endpoint.addr).push_first(b"]:", 2),
+    };
+    match endpoint.port {
+        Some(port) => push_uint(line, u64::from(port)),
+        None => line.push(b'*'),
     }
 }
 
@@ -112,20 +142,29 @@ fn push_errno(line: Line<'_>, errno: u16) -> Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
+    use proptest::prelude::*;
+    use tracer_common::{
+        Event,
+        event::{AF_INET6, kind},
+        state as number,
+    };
+    use zerocopy::FromBytes as _;
+
     use super::*;
     use crate::{
         format::text::TimeFormat,
+        tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
         time::clock::Clock,
-        track::{Tracked, Tracker, connection::LIVED_STATES},
+        track::{Tracker, Transition},
     };
-    use tracer_common::{Event, event::AF_INET6, state as number};
-    use zerocopy::FromBytes as _;
 
     /// Everything at once, and as long as it can be.
-    fn longest() -> Tracked {
+    fn longest() -> Transition {
         let mut event = Event::read_from_bytes(&[0xff; size_of::<Event>()]).unwrap();
-        event.family = AF_INET6;
+        (event.family, event.kind) = (AF_INET6, kind::TRANSITION);
         // Escaped they take six signs each.
         event.comm = [1; 16];
         (event.old_state, event.new_state) = (number::ESTABLISHED, number::CLOSE);
@@ -138,25 +177,61 @@ mod tests {
         for (step, states) in way.windows(2).enumerate() {
             let time_ns = (u64::MAX >> 4) * step as u64;
             let event = Event { time_ns, old_state: states[0], new_state: states[1], ..event };
-            tracker.event(&event, &mut |tracked| longest = Some(*tracked));
+            tracker.event(&event, &mut |transition| longest = Some(*transition));
         }
         longest.unwrap()
     }
 
     #[test]
     fn the_longest_line_has_room() {
-        let tracked = longest();
+        let transition = longest();
         for kind in [Kind::Text, Kind::Json, Kind::Csv] {
-            let style = Style { time: TimeFormat::Unix, colour: true, precise: true };
-            let columns = Some(FIELDS.iter().collect());
-            let place = (Shown::LOG_TEXT, Shown::LOG_DATA);
+            let style = TextStyle { time: TimeFormat::Unix, colour: true, precise: true };
+            let columns = Some(COLUMNS.iter().collect());
+            let places = (Places::LOG_TEXT, Places::LOG_DATA);
             let mut out = Vec::new();
-            let mut format = Plan { kind, columns, place, style }.format(&[]);
-            format.line(&Row::told(&tracked, &Clock::new()), &mut out);
+            let mut format = Plan { kind, columns, places, style }.format(&[]);
+            format.line(&Row::transition(&transition, &Clock::fixed(0, 0), &NO_REASONS), &mut out);
             let line = out.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
             assert!(line.len() < ROOM / 2, "{} bytes of {kind:?}", line.len());
             if kind == Kind::Json {
                 serde_json::from_slice::<serde_json::Value>(line).unwrap();
+            }
+        }
+    }
+
+    /// Rows of all kinds have in each column what its type allows, which a table of Arrow's relies on.
+    #[test]
+    fn values_are_of_the_columns_type() {
+        let transition = longest();
+        let stuck = Transition { stuck_ns: Some(1), state_ns: None, ..transition };
+        let sampled = Transition { error_ns: 1, ..transition };
+        let clock = Clock::fixed(0, 0);
+        let resets = [kind::RESET_SENT, kind::RETRANSMIT].map(|kind| Transition { kind, ..transition });
+        let event = Event::read_from_bytes(&[1; size_of::<Event>()]).unwrap();
+        let of = |transition| Row::transition(transition, &clock, &NO_REASONS);
+        let mut rows = vec![of(&transition), of(&stuck), of(&sampled), of(&resets[0]), of(&resets[1])];
+        rows.extend([Row::of(&transition.connection, 1, &clock), Row::raw(&event, &clock)]);
+        for row in rows {
+            for column in COLUMNS {
+                let value = (column.value)(&row);
+                assert!(value.is_of(column.data_type), "{}: {value:?}", column.key);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn endpoints_are_what_the_library_makes_of_them(
+            groups in prop::array::uniform8(prop_oneof![2 => Just(0_u16), 1 => any::<u16>()]),
+            port in prop::option::of(any::<u16>()),
+            v4: u32,
+        ) {
+            for addr in [Ipv6Addr::from(groups).into(), IpAddr::V4(v4.into())] {
+                let endpoint = Endpoint { addr, port };
+                let mut room = [0; ROOM];
+                let line = push_endpoint(Line::new(&mut room), endpoint);
+                prop_assert_eq!(String::from_utf8_lossy(line.as_bytes()), endpoint.to_string());
             }
         }
     }

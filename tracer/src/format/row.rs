@@ -1,106 +1,54 @@
-//! What a line shows: an event with what user space knows about it.
-
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+//! What a line shows: an event, a transition or a connection, with what is needed to write it.
 
 use tracer_common::{
     Event,
-    event::{AF_INET, COMM_LEN, flag},
+    event::{AF_INET, flag, kind},
 };
 
 use crate::{
     tcp::{
-        reset::{NO_NAMES, Names},
+        endpoint::{Endpoint, Family, Task, Tuple},
+        reset::{NO_REASONS, ResetReasons},
         state::State,
     },
-    text::escape::name,
     time::clock::Clock,
-    track::Tracked,
+    track::{
+        Transition,
+        connection::{Connection, Counters, Role},
+    },
 };
 
-/// An address family as users see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
-}
-
-impl Family {
-    /// As the interface spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-        }
-    }
-}
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// Address.
-    pub addr: IpAddr,
-    /// Port; `None` where not known yet, and for a listener's missing peer.
-    pub port: Option<u16>,
-}
-
-impl End {
-    /// As users see it: a v4-mapped address is IPv4, and port 0 is none.
-    #[must_use]
-    pub fn of(addr: [u8; 16], port: u16) -> Self {
-        end(addr, port, canonical)
-    }
-}
-
-impl fmt::Display for End {
-    /// As `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for a port not known.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.addr {
-            IpAddr::V4(addr) => write!(f, "{addr}:")?,
-            IpAddr::V6(addr) => write!(f, "[{addr}]:")?,
-        }
-        match self.port {
-            Some(port) => write!(f, "{port}"),
-            None => f.write_str("*"),
-        }
-    }
-}
-
-/// A task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Process.
-    pub pid: u32,
-    /// Thread.
-    pub tid: u32,
-    /// Name, zero-padded, any bytes.
-    pub comm: [u8; COMM_LEN],
-}
-
-impl Task {
-    /// The name without its padding.
-    #[must_use]
-    pub fn comm(&self) -> &[u8] {
-        name(&self.comm)
-    }
+/// Where the facts of a row stand.
+#[derive(Clone, Copy, Debug)]
+enum Facts<'a> {
+    Event(&'a Event),
+    Connection(&'a Connection),
 }
 
 /// A line to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
-    /// The facts.
-    pub event: &'a Event,
-    /// Its story; none with `--raw`.
-    pub story: Option<&'a Tracked>,
+    facts: Facts<'a>,
+    /// The transition that it is about; `None` for a connection as it is, and with `--raw`.
+    pub transition: Option<&'a Transition>,
     /// To translate times with.
     pub clock: &'a Clock,
     /// To name why an RST was sent with.
-    pub names: &'a Names,
+    pub reset_reasons: &'a ResetReasons,
+    /// When it happened, or for when it holds, in nanoseconds of the kernel's monotonic clock.
+    pub time_ns: u64,
+    /// The CPU that it happened on, if an event tells.
+    pub cpu: Option<u16>,
+    /// The error pending on the socket, an errno; 0 if there is none.
+    pub error: u16,
+    /// What else stands in the socket: bits of [`tracer_common::event::flag`].
+    pub flags: u16,
+    /// What it is: one of [`tracer_common::event::kind`].
+    pub kind: u8,
+    /// The detail, as the kind says.
+    pub detail: u8,
+    /// The sides that are shut down (`sk_shutdown`).
+    pub shutdown: u8,
     /// State before.
     pub old: State,
     /// State after.
@@ -108,9 +56,9 @@ pub struct Row<'a> {
     /// Family.
     pub family: Family,
     /// This host's end.
-    pub local: End,
+    pub local: Endpoint,
     /// The peer's; `None` for a listener.
-    pub remote: Option<End>,
+    pub remote: Option<Endpoint>,
     /// The owner as far as known; with `--raw` the task that was on the CPU.
     pub task: Option<Task>,
 }
@@ -119,57 +67,143 @@ impl<'a> Row<'a> {
     /// Exactly what the tracepoint said.
     #[must_use]
     pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
-        let (family, show): (_, fn(Ipv6Addr) -> IpAddr) =
-            if event.family == AF_INET { (Family::Ipv4, canonical) } else { (Family::Ipv6, IpAddr::V6) };
-        let remote = end(event.remote_addr, event.remote_port, show);
-        let task = Task { pid: event.pid, tid: event.tid, comm: event.comm };
-        Self { family, remote: Some(remote), task: Some(task), ..Self::new(event, clock, show) }
-    }
-
-    /// As users see connections: a v4-mapped one is IPv4, a listener has no peer, and the task is
-    /// the owner.
-    #[must_use]
-    pub fn told(tracked: &'a Tracked, clock: &'a Clock) -> Self {
-        let owner = tracked.connection.owner;
-        let task = Task { pid: owner.pid, tid: owner.tid, comm: owner.comm };
-        let mut row = Self::new(&tracked.event, clock, canonical);
-        if tracked.event.flags & flag::UNBOUND != 0 {
-            row.local.port = None;
-        }
-        Self { story: Some(tracked), task: owner.is_known().then_some(task), ..row }
-    }
-
-    fn new(event: &'a Event, clock: &'a Clock, show: fn(Ipv6Addr) -> IpAddr) -> Self {
-        let local = end(event.local_addr, event.local_port, show);
-        let remote = end(event.remote_addr, event.remote_port, show);
-        // A dual-stack listener's own address says IPv6, whatever its peers will be.
-        let is_ipv4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+        let is_v4 = event.family == AF_INET;
+        let endpoint = if is_v4 { Endpoint::of } else { Endpoint::raw };
         Self {
-            event,
-            story: None,
+            facts: Facts::Event(event),
+            transition: None,
             clock,
-            names: &NO_NAMES,
+            reset_reasons: &NO_REASONS,
+            time_ns: event.time_ns,
+            cpu: Some(event.cpu),
+            error: event.error,
+            flags: event.flags,
+            kind: event.kind,
+            detail: event.detail,
+            shutdown: event.shutdown,
             old: State::from_kernel(event.old_state),
             new: State::from_kernel(event.new_state),
-            family: if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 },
-            local,
-            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
-            task: None,
+            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
+            local: endpoint(event.local_addr, event.local_port),
+            remote: Some(endpoint(event.remote_addr, event.remote_port)),
+            task: Some(Task { pid: event.pid, tid: event.tid, comm: event.comm }),
         }
     }
-}
 
-fn end(addr: [u8; 16], port: u16, show: fn(Ipv6Addr) -> IpAddr) -> End {
-    End { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
-}
+    /// What happened to a connection, as users see it: a v4-mapped one is IPv4, a listener has no peer,
+    /// and the task is the owner.
+    #[must_use]
+    pub fn transition(transition: &'a Transition, clock: &'a Clock, reasons: &'a ResetReasons) -> Self {
+        let mut row = Self {
+            transition: Some(transition),
+            reset_reasons: reasons,
+            cpu: transition.cpu,
+            error: transition.error,
+            flags: transition.flags,
+            kind: transition.kind,
+            detail: transition.detail,
+            shutdown: transition.shutdown,
+            old: State::from_kernel(transition.old_state),
+            new: State::from_kernel(transition.new_state),
+            ..Self::of(&transition.connection, transition.time_ns, clock)
+        };
+        if transition.flags & flag::UNBOUND != 0 {
+            row.local.port = None;
+        }
+        row
+    }
 
-fn canonical(addr: Ipv6Addr) -> IpAddr {
-    let bits = addr.to_bits();
-    if bits >> 32 == 0xffff {
-        let octets = addr.octets();
-        IpAddr::V4(Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]))
-    } else {
-        IpAddr::V6(addr)
+    /// A connection as it is at `now_ns`.
+    #[must_use]
+    pub fn of(connection: &'a Connection, now_ns: u64, clock: &'a Clock) -> Self {
+        let Tuple { local_addr, local_port, remote_addr, remote_port, .. } = connection.tuple;
+        let owner = &connection.owner;
+        let local = Endpoint::of(local_addr, local_port);
+        let remote = Endpoint::of(remote_addr, remote_port);
+        // A dual-stack listener's own address says IPv6, whatever its peers will be.
+        let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+        let timewait = if connection.is_timewait { flag::TIME_WAIT } else { 0 };
+        let bare = if connection.is_bare() { flag::BARE } else { 0 };
+        let state = State::from_kernel(connection.state);
+        Self {
+            facts: Facts::Connection(connection),
+            transition: None,
+            clock,
+            reset_reasons: &NO_REASONS,
+            time_ns: now_ns,
+            cpu: None,
+            error: 0,
+            flags: timewait | bare,
+            kind: kind::TRANSITION,
+            detail: 0,
+            shutdown: 0,
+            old: state,
+            new: state,
+            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
+            local,
+            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
+            task: owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm }),
+        }
+    }
+
+    /// The connection; none with `--raw`.
+    #[must_use]
+    pub fn connection(&self) -> Option<&'a Connection> {
+        match self.facts {
+            Facts::Event(_) => None,
+            Facts::Connection(connection) => Some(connection),
+        }
+    }
+
+    /// The socket's cookie; 0 where it has none.
+    #[must_use]
+    pub fn cookie(&self) -> u64 {
+        match self.facts {
+            Facts::Event(event) => event.cookie,
+            Facts::Connection(connection) => connection.cookie,
+        }
+    }
+
+    /// Inode number of its network namespace; 0 where the kernel does not tell.
+    #[must_use]
+    pub fn netns(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.netns,
+            Facts::Connection(connection) => connection.tuple.netns,
+        }
+    }
+
+    /// Its user.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.uid,
+            Facts::Connection(connection) => connection.uid,
+        }
+    }
+
+    /// Its cgroup's id; 0 where the kernel does not tell.
+    #[must_use]
+    pub fn cgroup(&self) -> u64 {
+        match self.facts {
+            Facts::Event(event) => event.cgroup,
+            Facts::Connection(connection) => connection.cgroup,
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        match self.facts {
+            Facts::Event(event) => Counters::of(event),
+            Facts::Connection(connection) => connection.counters,
+        }
+    }
+
+    /// The part that it plays.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.connection().map(|connection| connection.role).unwrap_or_default()
     }
 }
 
@@ -177,6 +211,7 @@ fn canonical(addr: Ipv6Addr) -> IpAddr {
 mod tests {
     use super::*;
     use crate::track::Tracker;
+    use std::net::IpAddr;
     use tracer_common::{event::AF_INET6, state};
     use zerocopy::FromZeros as _;
 
@@ -193,10 +228,10 @@ mod tests {
         event
     }
 
-    fn told(event: &Event) -> Tracked {
-        let mut told = None;
-        Tracker::new(false).event(event, &mut |tracked| told = Some(*tracked));
-        told.unwrap()
+    fn tracked(event: &Event) -> Transition {
+        let mut found = None;
+        Tracker::new(false).event(event, &mut |transition| found = Some(*transition));
+        found.unwrap()
     }
 
     #[test]
@@ -204,8 +239,8 @@ mod tests {
         let mut event = event(AF_INET6, "10.0.0.1", "10.0.0.2");
         event.remote_port = 5000;
         event.new_state = state::ESTABLISHED;
-        let (clock, tracked) = (Clock::new(), told(&event));
-        let row = Row::told(&tracked, &clock);
+        let (clock, transition) = (Clock::fixed(0, 0), tracked(&event));
+        let row = Row::transition(&transition, &clock, &NO_REASONS);
         assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv4, "10.0.0.1".into()));
         let row = Row::raw(&event, &clock);
         assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv6, "::ffff:10.0.0.1".into()));
@@ -216,8 +251,8 @@ mod tests {
         let mut event = event(AF_INET, "10.0.0.1", "0.0.0.0");
         event.old_state = state::CLOSE;
         event.new_state = state::LISTEN;
-        let (clock, tracked) = (Clock::new(), told(&event));
-        assert_eq!(Row::told(&tracked, &clock).remote, None);
+        let (clock, transition) = (Clock::fixed(0, 0), tracked(&event));
+        assert_eq!(Row::of(&transition.connection, 0, &clock).remote, None);
         let remote = Row::raw(&event, &clock).remote.unwrap();
         assert_eq!((remote.addr.to_string(), remote.port), ("0.0.0.0".into(), None));
     }

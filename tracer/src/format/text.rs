@@ -6,18 +6,19 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     format::{
-        Column, Format,
-        columns::{Layout, Value},
-        push_errno, push_reset, push_state,
+        Format, ShownColumn,
+        columns::Align,
+        push_endpoint, push_errno, push_reset, push_state,
         row::Row,
-        second::Seconds,
+        value::{Phrase, Value},
     },
     tcp::{colour, limits::waits_for},
     text::{
-        duration::{lasted_len, push_about, push_lasted},
+        duration::{duration_len, push_approximate, push_duration},
         escape::{escaped, name, plain_len},
         line::{Line, ROOM},
-        number::{push_addr, push_end, push_six, push_three, push_uint, uint_len},
+        number::{push_addr, push_six, push_three, push_uint, uint_len},
+        second::Seconds,
         width::shorten,
     },
 };
@@ -37,7 +38,7 @@ pub enum TimeFormat {
 
 /// What text looks like.
 #[derive(Clone, Debug)]
-pub struct Style {
+pub struct TextStyle {
     /// Times of day.
     pub time: TimeFormat,
     /// Colours, for a terminal.
@@ -52,9 +53,9 @@ const ADDRESS_STEPS: [usize; 2] = [30, 47];
 
 /// Writes text.
 pub struct Text {
-    columns: Vec<Column>,
+    columns: Vec<ShownColumn>,
     widths: Vec<usize>,
-    style: Style,
+    style: TextStyle,
     seconds: Seconds,
     /// Whether columns that have a limit are cut: not if the user chose them.
     cuts: bool,
@@ -64,7 +65,7 @@ pub struct Text {
 impl Text {
     /// With these columns, which the user chose or not.
     #[must_use]
-    pub fn new(columns: Vec<Column>, style: &Style, is_chosen: bool) -> Self {
+    pub fn new(columns: Vec<ShownColumn>, style: &TextStyle, is_chosen: bool) -> Self {
         let mut style = style.clone();
         style.precise |= is_chosen;
         let zone = match style.time {
@@ -87,8 +88,8 @@ impl Text {
         let mut end = 0;
         for (column, width) in self.columns.iter().zip(&self.widths) {
             let begin = line.len();
-            line = painted(line.push_all(column.field.title.as_bytes()), begin, style);
-            (line, end) = padded(line, begin, column.field.title.len(), *width, column.field.layout);
+            line = painted(line.push_all(column.column.title.as_bytes()), begin, style);
+            (line, end) = padded(line, begin, column.column.title.len(), *width, column.column.align);
         }
         out.extend_from_slice(line.truncated(end).push(b'\n').as_bytes());
     }
@@ -101,7 +102,7 @@ impl Text {
         let last = self.columns.len().saturating_sub(1);
         for (index, (column, width)) in self.columns.iter().zip(&mut self.widths).enumerate() {
             let value = column.value(row);
-            let ahead = blanks_ahead(&value, *width, column.field.layout);
+            let ahead = blanks_ahead(&value, *width, column.column.align);
             if ahead > 0 {
                 line = line.push_blanks(ahead);
             }
@@ -111,18 +112,18 @@ impl Text {
             // To read again what was just written is slow: the processor has not finished writing it.
             let len = line.len() - begin;
             let mut needed = if is_ascii { len } else { String::from_utf8_lossy(line.from(begin)).width() };
-            if self.cuts && column.field.layout == Layout::Cut && needed > column.field.width {
-                (line, needed) = cut(line, begin, column.field.width);
+            if self.cuts && column.column.align == Align::Cut && needed > column.column.width {
+                (line, needed) = cut(line, begin, column.column.width);
             }
             // The last one has nothing behind it to align.
             if needed > *width && index < last {
-                *width = grown(needed, column.field.layout);
+                *width = grown(needed, column.column.align);
                 has_grown = true;
             }
             if self.style.colour {
                 line = painted(line, begin, colour(&value));
             }
-            (line, end) = padded(line, begin, needed, *width - ahead, column.field.layout);
+            (line, end) = padded(line, begin, needed, *width - ahead, column.column.align);
         }
         // Without the blanks that fill up the last column.
         let len = line.truncated(end).push(b'\n').len();
@@ -144,29 +145,29 @@ impl Format for Text {
     }
 }
 
-fn width(column: &Column, style: &Style) -> usize {
-    match (column.field.layout, style.time) {
-        (Layout::Clock, TimeFormat::Unix) => "1700000000.000000".len(),
-        (Layout::Clock, _) if style.precise => "00:00:00.000000".len(),
-        _ => column.field.width,
+fn width(column: &ShownColumn, style: &TextStyle) -> usize {
+    match (column.column.align, style.time) {
+        (Align::Clock, TimeFormat::Unix) => "1700000000.000000".len(),
+        (Align::Clock, _) if style.precise => "00:00:00.000000".len(),
+        _ => column.column.width,
     }
 }
 
 /// How wide a column becomes in which something has no room: it stays so, so that later lines are
 /// aligned again.
-fn grown(needed: usize, layout: Layout) -> usize {
+fn grown(needed: usize, align: Align) -> usize {
     let step = ADDRESS_STEPS.into_iter().find(|step| *step >= needed);
-    step.filter(|_| layout == Layout::Address).unwrap_or(needed)
+    step.filter(|_| align == Align::Address).unwrap_or(needed)
 }
 
 /// Blanks that a value to the right has before it, as far as its length is known beforehand: to move it
 /// afterwards is to read what was just written.
-fn blanks_ahead(value: &Value<'_>, width: usize, layout: Layout) -> usize {
+fn blanks_ahead(value: &Value<'_>, width: usize, align: Align) -> usize {
     let len = match value {
-        _ if layout != Layout::Right => return 0,
+        _ if align != Align::Right => return 0,
         Value::Null => 1,
         Value::Uint(number) => uint_len(*number),
-        Value::Lasted(ns) => lasted_len(*ns),
+        Value::Duration(ns) => duration_len(*ns),
         _ => return 0,
     };
     width.saturating_sub(len)
@@ -176,7 +177,7 @@ fn blanks_ahead(value: &Value<'_>, width: usize, layout: Layout) -> usize {
 fn push_value<'a>(
     line: Line<'a>,
     value: &Value<'_>,
-    style: &Style,
+    style: &TextStyle,
     seconds: &mut Seconds,
 ) -> (Line<'a>, bool) {
     let line = match value {
@@ -184,26 +185,34 @@ fn push_value<'a>(
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Name(comm) => return push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
-        Value::Lasted(ns) => push_lasted(line, *ns),
-        Value::LastedAbout(ns, error_ns) => return (push_about(line, *ns, *error_ns), false),
-        Value::LastedAtLeast(ns) => push_lasted(line.push(b'>'), *ns),
-        Value::State(state) | Value::Became(state, None) => push_state(line, *state),
-        Value::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
-        Value::Became(state, Some(reason)) => {
-            push_state(line, *state).push(b' ').push_all(reason.name().as_bytes())
-        }
+        Value::Duration(ns) => push_duration(line, *ns),
+        Value::Phrase(phrase) => return push_phrase(line, phrase),
+        Value::State(state) => push_state(line, *state),
         Value::Addr(addr) => push_addr(line, *addr),
-        Value::End(end) => push_end(line, *end),
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
                 let line = line.push_all(if index == 0 { b"" } else { b" " });
-                push_lasted(line.push_all(state.as_bytes()).push(b'='), ns)
+                push_duration(line.push_all(state.as_bytes()).push(b'='), ns)
             })
         }
+    };
+    (line, true)
+}
+
+fn push_phrase<'a>(line: Line<'a>, phrase: &Phrase<'_>) -> (Line<'a>, bool) {
+    let line = match phrase {
+        Phrase::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Phrase::DurationAbout(ns, error_ns) => return (push_approximate(line, *ns, *error_ns), false),
+        Phrase::DurationAtLeast(ns) => push_duration(line.push(b'>'), *ns),
+        Phrase::Became(state, None) => push_state(line, *state),
+        Phrase::Became(state, Some(reason)) => {
+            push_state(line, *state).push(b' ').push_all(reason.name().as_bytes())
+        }
+        Phrase::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
+        Phrase::Reset(way, why) => push_reset(line, way, *why),
     };
     (line, true)
 }
@@ -219,7 +228,7 @@ fn push_time<'a>(
     line: Line<'a>,
     wall_ns: i64,
     since_start_ns: i64,
-    style: &Style,
+    style: &TextStyle,
     seconds: &mut Seconds,
 ) -> Line<'a> {
     match style.time {
@@ -259,9 +268,9 @@ fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
 
 /// Fills up the cell that begins there and looks so wide, and adds the blank between columns. Gives
 /// where the cell ends, too.
-fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, layout: Layout) -> (Line<'_>, usize) {
+fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, align: Align) -> (Line<'_>, usize) {
     let blanks = width.saturating_sub(needed);
-    if layout == Layout::Right {
+    if align == Align::Right {
         let line = line.indented(begin, blanks);
         let end = line.len();
         return (line.push(b' '), end);
@@ -272,8 +281,8 @@ fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, layout: Lay
 
 fn colour(value: &Value<'_>) -> anstyle::Style {
     match value {
-        Value::State(state) | Value::Became(state, _) => colour::of(*state),
-        Value::Stuck(_) | Value::Reset(..) => colour::STUCK,
+        Value::State(state) | Value::Phrase(Phrase::Became(state, _)) => colour::of(*state),
+        Value::Phrase(Phrase::Stuck(_) | Phrase::Reset(..)) => colour::STUCK,
         _ => anstyle::Style::new(),
     }
 }
@@ -282,7 +291,7 @@ fn colour(value: &Value<'_>) -> anstyle::Style {
 mod tests {
     use super::*;
     use crate::{
-        format::{Kind, Plan, columns::Shown, row::Task},
+        format::{Kind, Plan, columns::Places},
         time::clock::Clock,
     };
     use tracer_common::{Event, event::AF_INET};
@@ -290,18 +299,18 @@ mod tests {
 
     /// The lines of processes of these names, with the default columns.
     fn lines(names: &[&str]) -> Vec<String> {
-        let style = Style { time: TimeFormat::Utc, colour: false, precise: false };
-        let place = (Shown::RAW_TEXT, Shown::RAW_DATA);
-        let mut format = Plan { kind: Kind::Text, columns: None, place, style }.format(&[]);
+        let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
+        let places = (Places::RAW_TEXT, Places::RAW_DATA);
+        let mut format = Plan { kind: Kind::Text, columns: None, places, style }.format(&[]);
         let mut event = Event::new_zeroed();
         event.family = AF_INET;
         let clock = Clock::fixed(0, 0);
         let mut out = Vec::new();
         format.begin(&mut out);
         for name in names {
-            let mut task = Task { pid: 1, tid: 1, comm: [0; COMM_LEN] };
-            task.comm[..name.len()].copy_from_slice(name.as_bytes());
-            format.line(&Row { task: Some(task), ..Row::raw(&event, &clock) }, &mut out);
+            event.comm = [0; COMM_LEN];
+            event.comm[..name.len()].copy_from_slice(name.as_bytes());
+            format.line(&Row::raw(&event, &clock), &mut out);
         }
         String::from_utf8(out).unwrap().lines().map(ToOwned::to_owned).collect()
     }

@@ -44,12 +44,12 @@ struct Writer {
 }
 
 /// Writes a line to standard error. If that is closed or full there is nobody left to tell.
-pub fn say(message: impl Display) {
-    send(format!("tracer: {message}\n").into_bytes());
+pub fn message(text: impl Display) {
+    send(format!("tracer: {text}\n").into_bytes());
 }
 
 /// Writes a line as it is.
-pub fn plain(line: &str) {
+pub fn line(line: &str) {
     send(format!("{line}\n").into_bytes());
 }
 
@@ -72,7 +72,7 @@ pub fn start() {
 pub fn finish() {
     let dropped = DROPPED.swap(0, Ordering::Relaxed);
     if dropped > 0 {
-        say(format_args!("{dropped} messages were dropped: standard error was not read fast enough"));
+        message(format_args!("{dropped} messages were dropped: standard error was not read fast enough"));
     }
     let Some(Writer { messages, done }) = writer().take() else {
         return;

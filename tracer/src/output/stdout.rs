@@ -20,13 +20,22 @@ use tokio::{
     time::sleep,
 };
 
-use crate::run::error::Error;
-
 /// How long standard output may take nothing, once the capture has ended, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Bytes handed over at once: small enough to see whether a slow reader reads at all.
 const CHUNK: usize = 65_536;
+
+/// Why output was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system.
+    #[error("writing to standard output: {0}")]
+    Write(#[from] io::Error),
+    /// Nobody reads.
+    #[error("standard output has taken nothing for five seconds: giving it up")]
+    Stuck,
+}
 
 /// Standard output, with at most one write under way.
 pub struct Output {
@@ -51,7 +60,11 @@ impl Output {
     /// Takes standard output. Needs a tokio runtime around it.
     pub fn new() -> io::Result<Self> {
         // Past the standard library's own buffer: batches are large, and a line is not held back.
-        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Self::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    }
+
+    /// Writes to a file in the place of standard output. Needs a tokio runtime around it.
+    pub fn to(stdout: File) -> io::Result<Self> {
         let file = stdout.try_clone()?;
         // SAFETY: the file owns its descriptor, and always answers with that one.
         let hang_up = unsafe { AsyncFd::register_with_interest(file, Interest::ERROR) }.ok();
@@ -91,7 +104,7 @@ impl Output {
     }
 
     /// Waits for the write under way. Cancelling loses nothing.
-    pub async fn idle(&mut self) -> io::Result<()> {
+    pub async fn idle(&mut self) -> Result<(), Error> {
         let Some(write) = &mut self.write else {
             return Ok(());
         };
@@ -101,7 +114,7 @@ impl Output {
         self.written += self.lines - unwritten.min(self.lines);
         self.unwritten += unwritten.min(self.lines);
         self.lines = 0;
-        result
+        Ok(result?)
     }
 
     /// Waits for the write under way as long as somebody reads.
@@ -109,26 +122,24 @@ impl Output {
         loop {
             let before = self.progress();
             tokio::select! {
-                written = self.idle() => return written.map_err(Error::Output),
+                written = self.idle() => return written,
                 () = sleep(LAST_WRITE) => {}
             }
             if self.progress() == before {
-                return Err(Error::CutShort(
-                    "standard output has taken nothing for five seconds: giving it up",
-                ));
+                return Err(Error::Stuck);
             }
         }
     }
 
     /// Waits for the write under way; with none, for the day when nobody can read any more. A write
     /// under way finds that out by itself.
-    pub async fn turn(&mut self) -> io::Result<()> {
+    pub async fn turn(&mut self) -> Result<(), Error> {
         if self.is_busy() {
             return self.idle().await;
         }
         match &self.hang_up {
             Some(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {
-                Err(io::ErrorKind::BrokenPipe.into())
+                Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
             }
             _ => std::future::pending().await,
         }

@@ -13,15 +13,14 @@ use tracer_common::{helper::Helper, member::SPECS};
 use crate::{
     cli::CheckArgs,
     config::use_colour,
+    facts::hooks::Hooks,
     filter::Filter,
-    output::{stderr::say, stdout::write_whole},
+    output::{stderr::message, stdout::write_whole},
     source::kernel::{
         HOOK,
         buffer::BufferSize,
         load::{self, Options},
-        namespaces,
-        optional::Hooks,
-        preflight,
+        namespaces, preflight,
         rings::Rings,
     },
     text::escape::escaped,
@@ -69,7 +68,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     let _ = writeln!(out, "{}", if can_run { "tracer can run here" } else { "tracer cannot run here" });
     match write_whole(&out) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(format_args!("writing to standard output: {error}"));
+            message(format_args!("writing to standard output: {error}"));
             ExitCode::FAILURE
         }
         _ if can_run => ExitCode::SUCCESS,

@@ -2,24 +2,21 @@
 
 use std::io;
 
-use crate::{
-    run::console,
-    source::kernel::{error, privileges},
-};
+use crate::{output, run::console, source};
 
 /// Why a capture failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It did not start.
+    /// Where facts come from.
     #[error(transparent)]
-    Load(#[from] error::Error),
-    /// A map of the kernel program.
-    #[error("reading the kernel program's maps: {0}; if memory is short, give a smaller --buffer")]
-    Map(#[from] aya::maps::MapError),
-    /// Capabilities could not be given up.
+    Source(#[from] source::Error),
+    /// Standard output.
     #[error(transparent)]
-    Privileges(#[from] privileges::Error),
-    /// The runtime, threads, signals, or waiting for the ring buffer.
+    Output(#[from] output::stdout::Error),
+    /// The terminal of `top`.
+    #[error(transparent)]
+    Console(#[from] console::Error),
+    /// The runtime, signals.
     #[error("{what}: {cause}")]
     System {
         /// What was tried.
@@ -35,19 +32,18 @@ pub enum Error {
         /// What came back.
         cause: io::Error,
     },
-    /// Standard output.
-    #[error("writing to standard output: {0}")]
-    Output(io::Error),
-    /// The terminal of `top`.
-    #[error(transparent)]
-    Console(#[from] console::Error),
-    /// The end was cut short.
-    #[error("{0}")]
-    CutShort(&'static str),
+    /// Somebody did not want to wait for the end.
+    #[error("interrupted again: the rest is not written")]
+    Impatience,
 }
 
 impl Error {
     pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::System { what, cause }
+    }
+
+    /// Whether it is a reader of standard output that has seen enough, which is no failure.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(output::stdout::Error::Write(cause)) if cause.kind() == io::ErrorKind::BrokenPipe)
     }
 }

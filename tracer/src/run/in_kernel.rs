@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use crate::{
     aggregate::{report::Report, schedule::Schedule},
-    config::Folding,
-    facts::in_kernel::Folded,
+    config::InKernelConfig,
+    facts::in_kernel::KernelAggregate,
     output::{
-        stderr::{self, say},
+        stderr::{self, message},
         stdout::Output,
     },
     run::{
@@ -16,56 +16,60 @@ use crate::{
         receipt::{known, push_notes},
         stop::Stop,
     },
-    source::kernel::{aggregate::Fold, privileges},
-    time::{
-        clock::{Clock, monotonic_ns},
-        wait::at,
+    source::{
+        self,
+        kernel::{aggregate::AggregateProgram, live, privileges},
     },
+    time::clock::Clock,
     view::summary::Reporter,
 };
 
 /// Counts until something ends it, and says what was counted.
-pub fn run(config: &Folding) -> Result<ExitCode, Error> {
+pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
-    let fold = Fold::load(&config.kernel)?;
-    privileges::drop_all_but(run::kept())?;
+    let program = AggregateProgram::load(&config.kernel).map_err(source::Error::from)?;
+    privileges::drop_all_but(live::kept())
+        .map_err(|error| source::Error::from(source::kernel::error::Error::from(error)))?;
     stderr::start();
     let strict = config.strict;
-    let (folded, result) = run::drive(runtime, async {
+    let (counted, result) = run::drive(runtime, async {
         let mut stop = Stop::new(signals);
-        Folder::new(fold, config)?.count(&mut stop, config).await
+        InKernelSummary::new(program, config)?.count(&mut stop, config).await
     })?;
-    say(receipt(&folded));
+    message(receipt(&counted));
     stderr::finish();
     run::tolerate_closed_pipe(result)?;
-    let is_whole = [folded.missed, folded.evicted, folded.no_room].iter().all(|count| *count == Some(0));
-    let incomplete = strict && !is_whole;
-    Ok(if incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+    let is_whole = [counted.missed, counted.evicted, counted.no_room].iter().all(|count| *count == Some(0));
+    let is_incomplete = strict && !is_whole;
+    Ok(if is_incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
 }
 
-struct Folder {
-    fold: Fold,
+struct InKernelSummary {
+    program: AggregateProgram,
     clock: Clock,
     schedule: Schedule,
     reporter: Reporter,
     by_port: bool,
     rows: usize,
     /// What was read last.
-    before: Box<Folded>,
+    before: Box<KernelAggregate>,
     output: Output,
     out: Vec<u8>,
 }
 
-impl Folder {
-    fn new(fold: Fold, config: &Folding) -> Result<Self, Error> {
+impl InKernelSummary {
+    fn new(program: AggregateProgram, config: &InKernelConfig) -> Result<Self, Error> {
+        let now = program.now();
+        let mut schedule = Schedule::new(config.reports.interval, config.reports.count);
+        schedule.begin(now.monotonic_ns);
         Ok(Self {
-            fold,
-            clock: Clock::new(),
-            schedule: Schedule::new(config.reports.interval, config.reports.count),
+            program,
+            clock: Clock::new(now),
+            schedule,
             reporter: Reporter::new(config.reports.text.clone()),
             by_port: config.kernel.by_port,
             rows: config.reports.rows,
-            before: Box::new(Folded::nothing()),
+            before: Box::new(KernelAggregate::nothing()),
             output: Output::new().map_err(Error::system("taking standard output"))?,
             out: Vec::new(),
         })
@@ -75,13 +79,13 @@ impl Folder {
     async fn count(
         mut self,
         stop: &mut Stop,
-        config: &Folding,
-    ) -> Result<(Box<Folded>, Result<(), Error>), Error> {
-        say("ready");
+        config: &InKernelConfig,
+    ) -> Result<(Box<KernelAggregate>, Result<(), Error>), Error> {
+        message("ready");
         stop.after(config.duration);
         let result = self.report_at_intervals(stop).await;
-        self.fold.detach();
-        let all = self.fold.read()?;
+        self.program.detach();
+        let all = self.program.read().map_err(source::Error::from)?;
         let result = match result {
             Ok(()) => self.last_report(&all, stop).await,
             error => error,
@@ -95,47 +99,55 @@ impl Folder {
     async fn report_at_intervals(&mut self, stop: &mut Stop) -> Result<(), Error> {
         while !self.schedule.is_over() {
             self.write();
-            let due = self.schedule.due();
+            let due_ns = self.schedule.due();
             let is_busy = self.output.is_busy();
             tokio::select! {
                 biased;
                 () = stop.wait() => break,
-                written = self.output.turn() => written.map_err(Error::Output)?,
-                () = at(due), if !is_busy => self.report()?,
+                written = self.output.turn() => written?,
+                () = self.program.until(due_ns), if !is_busy => self.report()?,
             }
         }
         Ok(())
     }
 
     fn report(&mut self) -> Result<(), Error> {
-        let now = self.fold.read()?;
-        self.report_on(&now);
-        self.before = now;
+        let counted = self.program.read().map_err(source::Error::from)?;
+        let now_ns = self.now();
+        self.report_on(&counted, now_ns);
+        self.before = counted;
         Ok(())
     }
 
+    /// The kernel's time now. Follows a wall clock that somebody has set.
+    fn now(&mut self) -> u64 {
+        let now = self.program.now();
+        self.clock.set(now);
+        now.monotonic_ns
+    }
+
     /// On what was counted since the last report.
-    fn report_on(&mut self, now: &Folded) {
-        self.clock.follow();
-        let period = self.schedule.next(monotonic_ns(), &self.clock);
+    fn report_on(&mut self, counted: &KernelAggregate, now_ns: u64) {
+        let period = self.schedule.next(now_ns, &self.clock);
         if self.schedule.tells_intervals() {
-            let report = Report::folded(period, now, &self.before, self.by_port, self.rows);
+            let report = Report::of_kernel(period, counted, &self.before, self.by_port, self.rows);
             self.reporter.write(&report, &mut self.out);
         }
     }
 
     /// On all of it.
-    async fn last_report(&mut self, all: &Folded, stop: &mut Stop) -> Result<(), Error> {
-        if self.schedule.has_rest(monotonic_ns()) {
-            self.report_on(all);
+    async fn last_report(&mut self, all: &KernelAggregate, stop: &mut Stop) -> Result<(), Error> {
+        let now_ns = self.now();
+        if self.schedule.has_rest(now_ns) {
+            self.report_on(all, now_ns);
         }
-        let period = self.schedule.all(monotonic_ns(), &self.clock);
-        let report = Report::folded(period, all, &Folded::nothing(), self.by_port, self.rows);
+        let period = self.schedule.all(now_ns, &self.clock);
+        let report = Report::of_kernel(period, all, &KernelAggregate::nothing(), self.by_port, self.rows);
         self.reporter.write(&report, &mut self.out);
         let write = async {
             self.output.patience().await?;
             self.write();
-            self.output.patience().await
+            Ok(self.output.patience().await?)
         };
         stop.unless_impatient(write).await
     }
@@ -148,13 +160,13 @@ impl Folder {
 }
 
 /// What was counted, and what was not.
-fn receipt(folded: &Folded) -> String {
-    let counted: u64 = folded.transitions.iter().flatten().sum();
-    let mut receipt =
-        format!("counted {counted}, filtered {}, lost {}", known(folded.filtered), known(folded.missed));
+fn receipt(counted: &KernelAggregate) -> String {
+    let transitions: u64 = counted.transitions.iter().flatten().sum();
+    let (filtered, missed) = (known(counted.filtered), known(counted.missed));
+    let mut receipt = format!("counted {transitions}, filtered {filtered}, lost {missed}");
     let notes = [
-        (folded.evicted, "sockets were forgotten for want of room: their times are not known"),
-        (folded.no_room, "counts by port found no room"),
+        (counted.evicted, "sockets were forgotten for want of room: their times are not known"),
+        (counted.no_room, "counts by port found no room"),
     ];
     // Writing into a String cannot fail.
     let _ = push_notes(&mut receipt, &notes);

@@ -6,13 +6,12 @@ use serde::{Serialize, Serializer};
 use tracer_common::state as number;
 
 use crate::{
-    filter::Filter,
-    source::kernel::{rings::Losses, survey::Counters},
-    track::{
-        Tracker,
-        connection::Connection,
-        tally::{Counts, Tally},
+    facts::{
+        counts::{CountersByNetns, TcpCounts},
+        losses::Losses,
     },
+    filter::Filter,
+    track::{Tracker, connection::Connection, tally::Tally},
 };
 
 /// The counts of a capture.
@@ -49,7 +48,7 @@ pub struct Receipt {
 pub struct Connections {
     /// Opened, accepted, failed, reset.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: TcpCounts,
     /// Still open at the end, without listeners, those in TIME_WAIT, and half-open ones.
     pub open: u64,
     /// In TIME_WAIT, or orphaned in FIN_WAIT2, at the end.
@@ -63,7 +62,7 @@ pub struct Connections {
 pub struct Kernel {
     /// Opened, accepted, failed, reset; `None` if they cannot be read.
     #[serde(flatten)]
-    pub counts: Option<Counts>,
+    pub counts: Option<TcpCounts>,
     /// Whether that is what events told; `None` if they cannot be compared.
     pub agrees: Option<bool>,
     /// Why not, and what has to be known to judge.
@@ -139,10 +138,11 @@ impl fmt::Display for Receipt {
 #[derive(Debug, Default)]
 pub struct Comparison {
     is_filtered: bool,
-    start: Counters,
-    end: Counters,
-    /// Namespaces that could not be entered at the start.
-    pub unreached: usize,
+    /// `None` if the capture ended before they were read.
+    start: Option<CountersByNetns>,
+    end: CountersByNetns,
+    /// Namespaces that could not be entered at the start; `None` before the first snapshot.
+    unreached: Option<usize>,
     /// Connections that had ended unseen.
     pub retired: u64,
     /// Events of the time up to the end were not read.
@@ -157,24 +157,33 @@ impl Comparison {
     }
 
     /// The counters at the start.
-    pub fn at_start(&mut self, counters: Counters, tally: &mut Tally) {
-        for (netns, (_, during_ns)) in &counters {
-            tally.read_at_start(*netns, during_ns);
+    pub fn at_start(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+        if let Some(tracker) = tracker {
+            for (netns, (_, during_ns)) in &counters {
+                tracker.tally_mut().read_at_start(*netns, during_ns);
+            }
         }
-        self.start = counters;
+        self.start = Some(counters);
     }
 
     /// The counters at the end.
-    pub fn at_end(&mut self, counters: Counters, tally: &mut Tally) {
-        for (netns, (_, during_ns)) in &counters {
-            tally.read_at_end(*netns, during_ns);
+    pub fn at_end(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+        if let Some(tracker) = tracker {
+            for (netns, (_, during_ns)) in &counters {
+                tracker.tally_mut().read_at_end(*netns, during_ns);
+            }
         }
         self.end = counters;
     }
 
+    /// So many namespaces could not be entered; the first snapshot's word counts.
+    pub fn found_unreached(&mut self, unreached: usize) {
+        self.unreached.get_or_insert(unreached);
+    }
+
     /// Puts both sides into the receipt.
     pub fn conclude(&self, tracker: &Tracker, receipt: &mut Receipt) {
-        let waiting = tracker.iter().filter(|connection| connection.is_waiting).count() as u64;
+        let waiting = tracker.iter().filter(|connection| connection.is_timewait).count() as u64;
         let is_half_open = |connection: &&Connection| connection.state == number::NEW_SYN_RECV;
         let others = (tracker.listening() + tracker.iter().filter(is_half_open).count()) as u64;
         receipt.connections = Some(Connections {
@@ -187,12 +196,16 @@ impl Comparison {
     }
 
     fn kernel(&self, tally: &Tally, lost: Option<u64>) -> Kernel {
-        let mut counts = Counts::default();
+        let mut counts = TcpCounts::default();
         let mut notes = Vec::new();
         let mut agrees = true;
         let mut renewed = 0;
         for (netns, (end, _)) in &self.end {
-            let since = self.start.get(netns).and_then(|(start, _)| end.since(start));
+            let since = self
+                .start
+                .as_ref()
+                .and_then(|start| start.get(netns))
+                .and_then(|(start, _)| end.since(start));
             // A namespace that was not there at the start has counted from zero.
             let counted = since.unwrap_or(*end);
             let (least, most) = tally.bounds(*netns);
@@ -210,8 +223,9 @@ impl Comparison {
         let obstacle = match (self.is_filtered, self.is_cut_short) {
             (true, _) => Some("filters are in use, and they count everything"),
             (_, true) => Some("the capture ended before the last events were read"),
+            _ if self.start.is_none() => Some("the capture ended before it was ready"),
             _ if self.end.is_empty() => Some("they cannot be read"),
-            _ if counts == Counts::default() && self.gone(tally) > 0 => {
+            _ if counts == TcpCounts::default() && self.gone(tally) > 0 => {
                 Some("the namespaces of all connections are gone or out of reach")
             }
             _ => None,
@@ -238,8 +252,8 @@ impl Comparison {
             Some(_) => notes.push("events were lost".to_owned()),
             None => notes.push("whether events were lost is unknown".to_owned()),
         }
-        if self.unreached > 0 {
-            notes.push(format!("{} network namespaces could not be entered", self.unreached));
+        if let Some(unreached @ 1..) = self.unreached {
+            notes.push(format!("{unreached} network namespaces could not be entered"));
         }
         let gone = self.gone(tally);
         if gone > 0 {

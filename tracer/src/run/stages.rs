@@ -1,288 +1,330 @@
-//! From events to lines: exactly as they are, or as stories.
+//! From facts to bytes: `track -> select -> view`. No I/O, and no time but that of the facts.
 
-use std::time::Instant;
-
-use tracer_common::{Event, event::kind, member::Member};
+use tracer_common::{Event, event::kind};
 
 use crate::{
-    config::{Config, Wanted},
-    format::{Format, row::Row},
-    select::Select,
-    source::kernel::survey::Census,
-    tcp::reset::Names,
-    time::clock::Clock,
-    track::{Sample, Tracked, Tracker, with_next},
-    view::{Ending, Scene, View, input::Input, life::Life, log::Log, summary::Summary, top::Top},
+    facts::{
+        Batch,
+        kernel::KernelInfo,
+        names::Names,
+        snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
+    },
+    filter::Filter,
+    select::{Select, story::StoryFilter},
+    time::clock::{Anchor, Clock},
+    track::{Tracker, Transition, prefetch_groups},
+    view::{Ending, Scene, View, input::Input},
 };
 
-/// What becomes of events.
-pub struct Show {
-    teller: Teller,
-    shown: u64,
-    sampled: u64,
-    incidents: Incidents,
-    beyond: u64,
-}
-
-/// What is reported and no transition.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Incidents {
-    /// Taken.
-    pub seen: u64,
-    /// Lines made of them.
-    pub shown: u64,
-}
-
-enum Teller {
-    /// `--raw`: events are lines.
-    Raw(Box<dyn Format>),
-    /// `track -> select -> view`
-    Story(Box<Story>),
-}
-
-/// The moment at which a view acts by itself.
-pub struct Now<'a> {
-    /// To translate times with.
-    pub clock: &'a Clock,
-    /// Up to when events have been told.
-    pub now_ns: u64,
-    /// Events lost so far; `None` if that cannot be read.
-    pub lost: Option<u64>,
-    /// Lines that may still be shown.
-    pub room: u64,
-    /// What was said last, while the screen is a view's.
-    pub message: Option<String>,
-}
-
-impl Now<'_> {
-    fn scene<'a>(&'a self, tracker: &'a mut Tracker, select: &'a Select) -> Scene<'a> {
-        let message = self.message.as_deref();
-        Scene {
-            tracker,
-            select,
-            clock: self.clock,
-            now_ns: self.now_ns,
-            lost: self.lost,
-            room: self.room,
-            message,
-        }
-    }
-}
-
-struct Story {
+/// The steps behind the source, and what passes between them.
+pub struct Stages {
     tracker: Tracker,
     select: Select,
     view: Box<dyn View>,
+    /// Whether events are told as stories; if not, they are handed to the view as they are (`--raw`).
+    has_stories: bool,
+    clock: Clock,
+    /// Whether the source has told what time it is.
+    has_clock: bool,
+    /// The watermark: up to when events have been told.
+    now_ns: u64,
+    /// Transitions that were lost so far; `None` if that cannot be read.
+    lost: Option<u64>,
+    /// Lines at most.
+    limit: Option<u64>,
+    counts: Counts,
+    /// Lines that the view has appended since they were last asked for.
+    lines: u64,
 }
 
-impl Show {
-    /// As the configuration says, on a kernel that does not tell `absent` and has these names of why it
-    /// sends an RST.
+/// What went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Lines made so far, or transitions taken by a view without lines.
+    pub shown: u64,
+    /// Of those, the ones that tell of no event of the tracepoint.
+    pub sampled: u64,
+    /// Lines that would have been past the limit.
+    pub beyond: u64,
+    /// Events that were no transitions.
+    pub incidents_seen: u64,
+    /// Lines made of them.
+    pub incidents_shown: u64,
+}
+
+/// What there is beside the stages when something is due.
+pub struct Around<'a> {
+    /// To look names up.
+    pub names: &'a mut dyn Names,
+    /// Gives the last message on standard error, while the screen is a view's.
+    pub message: fn() -> Option<String>,
+}
+
+impl Stages {
+    /// Of a view and filters, for events of this kernel.
     #[must_use]
-    pub fn new(config: Config, absent: &[Member], names: Names, is_told_of_waiting: bool) -> Self {
-        let view: Box<dyn View> = match config.wanted {
-            Wanted::Raw(plan) => return Self::of(Teller::Raw(plan.format(absent))),
-            Wanted::Log(plan, incidents, watch) => {
-                Box::new(Log::new(plan.format(absent), incidents, names, watch))
-            }
-            Wanted::Life(plan) => Box::new(Life::new(plan.format(absent), names)),
-            Wanted::Summary(options) => Box::new(Summary::new(&options)),
-            Wanted::Top(options) => Box::new(Top::new(options)),
-        };
-        Self::of(Teller::Story(Box::new(Story {
-            tracker: Tracker::new(config.follows_waiting).told_of_waiting(is_told_of_waiting),
-            select: Select::new(&config.kernel.filter, config.story),
+    pub fn new(
+        view: Box<dyn View>,
+        (filter, story): (&Filter, StoryFilter),
+        (kernel, follows_timewait): (&KernelInfo, bool),
+        limit: Option<u64>,
+    ) -> Self {
+        Self {
+            tracker: Tracker::new(follows_timewait).told_of_timewait(kernel.hooks.tells_of_timewait()),
+            select: Select::new(filter, story),
+            has_stories: view.needs().stories,
             view,
-        })))
-    }
-
-    fn of(teller: Teller) -> Self {
-        Self { teller, shown: 0, sampled: 0, incidents: Incidents::default(), beyond: 0 }
-    }
-
-    /// What comes before the first line.
-    pub fn begin(&mut self, out: &mut Vec<u8>) {
-        match &mut self.teller {
-            Teller::Raw(format) => format.begin(out),
-            Teller::Story(story) => story.view.begin(out),
+            clock: Clock::fixed(0, 0),
+            has_clock: false,
+            now_ns: 0,
+            lost: Some(0),
+            limit,
+            counts: Counts::default(),
+            lines: 0,
         }
     }
 
-    /// Shows these events, up to so many lines in all; gives how many lines it appended.
-    pub fn events(&mut self, events: &[Event], clock: &Clock, limit: Option<u64>, out: &mut Vec<u8>) -> u64 {
-        let mut counter = Counter::new(self.shown, limit);
-        match &mut self.teller {
-            Teller::Raw(format) => {
-                for event in events {
-                    if event.kind != kind::TRANSITION {
-                        self.incidents.seen += 1;
-                    } else if counter.next() {
-                        format.line(&Row::raw(event, clock), out);
-                    }
-                }
+    /// The capture begins at this time.
+    pub fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, out: &mut Vec<u8>) {
+        self.now_ns = self.now_ns.max(at_ns);
+        self.view.begin(kernel, at_ns, out);
+    }
+
+    /// What the wall clock says; the first time the run starts.
+    pub fn clock(&mut self, anchor: Anchor) {
+        if self.has_clock {
+            self.clock.set(anchor);
+        } else {
+            (self.clock, self.has_clock) = (Clock::new(anchor), true);
+        }
+    }
+
+    /// Takes a batch of events. What is due before its end acts in between, at its own time, as long as
+    /// `may_act` says of the bytes so far that it may.
+    pub fn events(
+        &mut self,
+        batch: &Batch,
+        may_act: impl Fn(&[u8]) -> bool,
+        around: &mut Around<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let (mut events, until_ns) = (&batch.events[..], batch.until_ns);
+        while let Some(due_ns) = self.due().filter(|due_ns| *due_ns <= until_ns)
+            && may_act(out)
+            && self.ending().is_none()
+        {
+            let before = events.partition_point(|event| event.time_ns <= due_ns);
+            self.show(&events[..before], out);
+            events = &events[before..];
+            // What could not act in time acts later.
+            self.now_ns = self.now_ns.max(due_ns);
+            self.act(around, out);
+        }
+        self.show(events, out);
+        self.now_ns = self.now_ns.max(until_ns);
+    }
+
+    fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        let mut counter = Counter::new(&self.counts, self.limit);
+        if self.has_stories {
+            self.show_stories(events, &mut counter, out);
+        } else {
+            self.show_raw(events, &mut counter, out);
+        }
+        self.count(&counter);
+    }
+
+    fn show_raw(&mut self, events: &[Event], counter: &mut Counter, out: &mut Vec<u8>) {
+        for event in events {
+            if event.kind != kind::TRANSITION {
+                self.counts.incidents_seen += 1;
+            } else if counter.next() {
+                self.view.event(event, &self.clock, out);
             }
-            Teller::Story(story) => {
-                let Story { tracker, select, view } = &mut **story;
-                for [group, next, after] in with_next(events) {
-                    tracker.warm(next, after);
-                    for event in group {
-                        self.incidents.seen += u64::from(event.kind != kind::TRANSITION);
-                        if select.refuses(event) {
-                            tracker.disown(event.cookie);
-                            continue;
-                        }
-                        let before = counter.shown;
-                        {
-                            let mut show = showing(&mut **view, &mut counter, clock, out);
-                            tracker.event(event, &mut |tracked| select.pass(tracked, &mut show));
-                        }
-                        // Transitions of which the tracepoint does not tell.
-                        if event.kind >= kind::ACCEPTED {
-                            self.sampled += counter.shown - before;
-                        }
-                    }
+        }
+    }
+
+    fn show_stories(&mut self, events: &[Event], counter: &mut Counter, out: &mut Vec<u8>) {
+        let Self { tracker, select, view, clock, counts, .. } = self;
+        for [group, next, after] in prefetch_groups(events) {
+            tracker.prefetch(next, after);
+            for event in group {
+                counts.incidents_seen += u64::from(event.kind != kind::TRANSITION);
+                if select.refuses(event) {
+                    tracker.drop_filtered(event.cookie);
+                    continue;
+                }
+                let before = counter.shown;
+                {
+                    let mut show = showing(&mut **view, counter, clock, out);
+                    tracker.event(event, &mut |transition| select.pass(transition, &mut show));
+                }
+                // Transitions of which the tracepoint does not tell.
+                if event.kind >= kind::ACCEPTED {
+                    counts.sampled += counter.shown - before;
                 }
             }
         }
-        self.incidents.shown += counter.incidents;
-        self.count(&counter)
     }
 
-    /// Shows what a sample proves; gives how many lines it appended.
-    pub fn sample(&mut self, sample: &Sample, clock: &Clock, limit: Option<u64>, out: &mut Vec<u8>) -> u64 {
-        let Teller::Story(story) = &mut self.teller else {
-            return 0;
-        };
-        let Story { tracker, select, view } = &mut **story;
-        let mut counter = Counter::new(self.shown, limit);
+    /// Shows what a sample of timewait sockets proves.
+    pub fn sample(&mut self, sample: &TimewaitSample, out: &mut Vec<u8>) {
+        if !self.has_stories {
+            return;
+        }
+        let mut counter = Counter::new(&self.counts, self.limit);
+        let Self { tracker, select, view, clock, now_ns, .. } = self;
         {
             let mut show = showing(&mut **view, &mut counter, clock, out);
-            tracker.sample(sample, &mut |tracked| select.pass(tracked, &mut show));
+            tracker.sample(sample, *now_ns, &mut |transition| select.pass(transition, &mut show));
         }
-        self.sampled += counter.shown - self.shown;
-        self.count(&counter)
+        self.counts.sampled += counter.shown - self.counts.shown;
+        self.count(&counter);
     }
 
-    /// When the view wants to act by itself.
-    #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        self.view().and_then(View::due)
-    }
-
-    /// Lets the view act by itself; gives how many lines it appended.
-    pub fn act(&mut self, now: &Now<'_>, out: &mut Vec<u8>) -> u64 {
-        let Teller::Story(story) = &mut self.teller else {
+    /// Merges a snapshot: the sockets that filters select are known from now on, and connections that are
+    /// not in it have ended unseen. Gives how many.
+    pub fn snapshot(&mut self, mut snapshot: Snapshot) -> u64 {
+        if !self.has_stories {
             return 0;
-        };
-        let Story { tracker, select, view } = &mut **story;
-        let lines = view.act(now.scene(tracker, select), out);
-        self.shown += lines;
-        self.sampled += lines;
-        lines
+        }
+        let retired = if self.tracker.is_empty() { 0 } else { self.tracker.retire(&snapshot) };
+        // Who holds the listeners has to be known before their connections inherit it.
+        for sockets in [&mut snapshot.holders, &mut snapshot.sockets] {
+            sockets.retain(|socket| self.select.wants(socket));
+            self.tracker.merge_snapshot(sockets);
+        }
+        retired as u64
+    }
+
+    /// Takes over what full sockets count by now.
+    pub fn refresh(&mut self, sockets: &[Event]) {
+        self.tracker.refresh(sockets);
+    }
+
+    /// So many transitions were lost so far: durations across the gap are not known.
+    pub fn losses(&mut self, lost: Option<u64>, until_ns: u64) {
+        if lost.is_some() && lost != self.lost {
+            self.tracker.lost(until_ns);
+        }
+        self.lost = lost;
+    }
+
+    /// When the view wants to act by itself, in nanoseconds of the kernel's monotonic clock.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        self.view.due()
+    }
+
+    fn act(&mut self, around: &mut Around<'_>, out: &mut Vec<u8>) {
+        let message = (around.message)();
+        let (view, scene) = self.scene(around, message.as_deref());
+        let lines = view.act(scene, out);
+        self.counts.shown += lines;
+        self.counts.sampled += lines;
+        self.lines += lines;
     }
 
     /// Hands a key to the view.
-    pub fn input(&mut self, input: Input, now: &Now<'_>) {
-        if let Teller::Story(story) = &mut self.teller {
-            let Story { tracker, select, view } = &mut **story;
-            view.input(input, now.scene(tracker, select));
-        }
+    pub fn input(&mut self, input: Input, around: &mut Around<'_>) {
+        let message = (around.message)();
+        let (view, scene) = self.scene(around, message.as_deref());
+        view.input(input, scene);
     }
 
     /// The view's last word.
-    pub fn end(&mut self, now: &Now<'_>, out: &mut Vec<u8>) {
-        if let Teller::Story(story) = &mut self.teller {
-            let Story { tracker, select, view } = &mut **story;
-            view.end(now.scene(tracker, select), out);
-        }
+    pub fn end(&mut self, around: &mut Around<'_>, out: &mut Vec<u8>) {
+        let (view, scene) = self.scene(around, None);
+        view.end(scene, out);
+    }
+
+    /// Lines that may still be shown.
+    fn room(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.counts.shown))
+    }
+
+    fn scene<'a>(
+        &'a mut self,
+        around: &'a mut Around<'_>,
+        message: Option<&'a str>,
+    ) -> (&'a mut dyn View, Scene<'a>) {
+        let room = self.room();
+        let scene = Scene {
+            tracker: &mut self.tracker,
+            select: &self.select,
+            clock: &self.clock,
+            now_ns: self.now_ns,
+            lost: self.lost,
+            room,
+            names: around.names,
+            message,
+        };
+        (&mut *self.view, scene)
     }
 
     /// Why the view wants to end the capture, if it does.
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
-        self.view().and_then(View::ending)
+        self.view.ending()
     }
 
     /// Whether what is shown are lines of output.
     #[must_use]
     pub fn has_lines(&self) -> bool {
-        self.view().is_none_or(View::has_lines)
+        self.view.has_lines()
     }
 
-    fn view(&self) -> Option<&dyn View> {
-        match &self.teller {
-            Teller::Raw(_) => None,
-            Teller::Story(story) => Some(&*story.view),
-        }
-    }
-
-    /// Merges the sockets that were found, as far as they are of interest.
-    pub fn sighted(&mut self, mut census: Census) {
-        if let Teller::Story(story) = &mut self.teller {
-            let Story { tracker, select, .. } = &mut **story;
-            // Who holds the listeners has to be known before their connections inherit it.
-            for sightings in [&mut census.holders, &mut census.sockets] {
-                sightings.retain(|sighting| select.wants(sighting));
-                tracker.sighted(sightings);
-            }
-        }
-    }
-
-    fn count(&mut self, counter: &Counter) -> u64 {
-        let shown = counter.shown - self.shown;
-        self.shown = counter.shown;
-        self.beyond += counter.beyond;
-        if self.has_lines() { shown } else { 0 }
-    }
-
-    /// Lines made so far, or transitions taken by a view without lines.
+    /// Whether as many lines were made as were asked for.
     #[must_use]
-    pub fn shown(&self) -> u64 {
-        self.shown
+    pub fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.counts.shown >= limit)
     }
 
-    /// Of those, the ones that tell of no event, but of a look at the sockets.
-    #[must_use]
-    pub fn sampled(&self) -> u64 {
-        self.sampled
+    fn count(&mut self, counter: &Counter) {
+        self.lines += if self.has_lines() { counter.shown - self.counts.shown } else { 0 };
+        self.counts.shown = counter.shown;
+        self.counts.beyond += counter.beyond;
+        self.counts.incidents_shown += counter.incidents;
     }
 
-    /// What was no transition.
-    #[must_use]
-    pub fn incidents(&self) -> Incidents {
-        self.incidents
+    /// How many lines were appended since this was asked last.
+    pub fn take_lines(&mut self) -> u64 {
+        std::mem::take(&mut self.lines)
     }
 
-    /// What would have been lines past the limit.
+    /// What went through.
     #[must_use]
-    pub fn beyond(&self) -> u64 {
-        self.beyond
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
-    /// Transitions kept back here.
+    /// The filters.
     #[must_use]
-    pub fn filtered(&self) -> u64 {
-        match &self.teller {
-            Teller::Raw(_) => 0,
-            Teller::Story(story) => story.select.filtered(),
-        }
-    }
-
-    /// Beginnings that were forgotten before they could be decided.
-    #[must_use]
-    pub fn given_up(&self) -> u64 {
-        match &self.teller {
-            Teller::Raw(_) => 0,
-            Teller::Story(story) => story.select.given_up(),
-        }
+    pub fn select(&self) -> &Select {
+        &self.select
     }
 
     /// The table of connections, if stories are told.
-    pub fn tracker(&mut self) -> Option<&mut Tracker> {
-        match &mut self.teller {
-            Teller::Raw(_) => None,
-            Teller::Story(story) => Some(&mut story.tracker),
-        }
+    #[must_use]
+    pub fn tracker(&self) -> Option<&Tracker> {
+        self.has_stories.then_some(&self.tracker)
+    }
+
+    /// The same, to be changed.
+    pub fn tracker_mut(&mut self) -> Option<&mut Tracker> {
+        self.has_stories.then_some(&mut self.tracker)
+    }
+
+    /// How many timewait sockets are followed in each network namespace.
+    #[must_use]
+    pub fn timewait_by_netns(&self) -> &TimewaitByNetns {
+        self.tracker.timewait_by_netns()
+    }
+
+    /// The watermark: up to when events have been told.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 }
 
@@ -292,11 +334,11 @@ fn showing<'a>(
     counter: &'a mut Counter,
     clock: &'a Clock,
     out: &'a mut Vec<u8>,
-) -> impl FnMut(&Tracked) + 'a {
-    move |tracked| {
-        if view.shows(tracked) && counter.next() {
-            counter.incidents += u64::from(tracked.event.kind != kind::TRANSITION);
-            view.show(tracked, clock, out);
+) -> impl FnMut(&Transition) + 'a {
+    move |transition| {
+        if view.shows(transition) && counter.next() {
+            counter.incidents += u64::from(!transition.is_transition());
+            view.show(transition, clock, out);
         }
     }
 }
@@ -311,8 +353,8 @@ struct Counter {
 }
 
 impl Counter {
-    fn new(shown: u64, limit: Option<u64>) -> Self {
-        Self { shown, beyond: 0, incidents: 0, limit }
+    fn new(counts: &Counts, limit: Option<u64>) -> Self {
+        Self { shown: counts.shown, beyond: 0, incidents: 0, limit }
     }
 
     /// Whether there may be another line.

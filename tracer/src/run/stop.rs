@@ -72,7 +72,7 @@ impl Stop {
         tokio::select! {
             biased;
             done = rest => done,
-            () = self.impatience() => Err(Error::CutShort("interrupted again: the rest is not written")),
+            () = self.impatience() => Err(Error::Impatience),
         }
     }
 

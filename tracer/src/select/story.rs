@@ -1,16 +1,19 @@
 //! The filters on what only the story tells: owner, user, cgroup; and those that choose lines:
 //! state, transition, reason.
 
-use std::{collections::HashSet, os::unix::fs::MetadataExt as _, path::Path, str::FromStr};
+use std::collections::HashSet;
 
 use tracer_common::state as number;
-use walkdir::WalkDir;
 use wildmatch::WildMatch;
 
 use crate::{
     filter::Verdict,
-    tcp::state::State,
-    track::{Tracked, connection::Connection, reason::Reason},
+    tcp::{
+        reason::Reason,
+        state::{self, State},
+    },
+    text::escape::escaped,
+    track::{Transition, connection::Connection},
 };
 
 /// All of them. Different ones are ANDed, values of one are ORed; none asks for nothing.
@@ -55,9 +58,9 @@ impl StoryFilter {
     /// works on a socket, and with `accept` even its user and its cgroup. So only the end decides
     /// against it.
     #[must_use]
-    pub fn judge_connection(&self, tracked: &Tracked) -> Verdict {
-        let is_over = tracked.reason.is_some() || tracked.event.new_state == number::CLOSE;
-        match (self.selects_owner(&tracked.connection), is_over) {
+    pub fn judge_connection(&self, transition: &Transition) -> Verdict {
+        let is_over = transition.reason.is_some() || transition.new_state == number::CLOSE;
+        match (self.selects_owner(&transition.connection), is_over) {
             (true, _) => Verdict::Pass,
             (false, true) => Verdict::Fail,
             (false, false) => Verdict::Undecided,
@@ -94,85 +97,31 @@ impl StoryFilter {
 
     /// Whether the line passes.
     #[must_use]
-    pub fn selects_line(&self, tracked: &Tracked) -> bool {
-        let (old, new) = (tracked.event.old_state, tracked.event.new_state);
-        let transition = (State::from_kernel(old), State::from_kernel(new));
-        let is_transition = self.transitions.is_empty() || self.transitions.contains(&transition);
+    pub fn selects_line(&self, transition: &Transition) -> bool {
+        let (old, new) = (transition.old_state, transition.new_state);
+        let states = (State::from_kernel(old), State::from_kernel(new));
+        let is_asked_for = self.transitions.is_empty() || self.transitions.contains(&states);
         (self.selects_state(old) || self.selects_state(new))
-            && is_transition
-            && self.selects_reason(tracked.reason)
+            && is_asked_for
+            && self.selects_reason(transition.reason)
     }
 }
 
-/// The cgroup at a path and all below it; the path as below `/sys/fs/cgroup`, or below the v2
-/// hierarchy's root.
-pub fn cgroups(path: &Path) -> Result<HashSet<u64>, String> {
-    let told = crate::text::escape::escaped(path.as_os_str().as_encoded_bytes());
-    let below_root = || hierarchy().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)));
-    let folder = [Some(path.to_path_buf()), below_root()]
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.join("cgroup.procs").exists())
-        .ok_or_else(|| format!("{told} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice"))?;
-    let folders = WalkDir::new(folder).into_iter().filter_map(Result::ok);
-    Ok(folders
-        .filter(|entry| entry.file_type().is_dir())
-        .filter_map(|entry| Some(entry.metadata().ok()?.ino()))
-        .collect())
-}
-
-/// Where the v2 hierarchy is mounted.
-#[must_use]
-pub fn hierarchy() -> Option<std::path::PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-    let mut fields = mounts.lines().map(|line| line.split(' '));
-    fields.find_map(|mut line| {
-        let folder = line.nth(1)?;
-        (line.next()? == "cgroup2").then(|| folder.into())
-    })
-}
-
-/// Why a word is no state, transition or reason.
+/// Two states that are no transition.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No state.
-    #[error("`{0}` is not a TCP state: give one such as ESTABLISHED or CLOSE_WAIT")]
-    State(String),
-    /// No transition.
+    /// One of them is no state.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// There are not two.
     #[error("`{0}` is not a transition: give two states, such as ESTABLISHED:CLOSE_WAIT")]
-    Transition(String),
-    /// No reason.
-    #[error("`{0}` is not a reason: give one of {all}", all = Reason::ALL.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", "))]
-    Reason(String),
-}
-
-impl FromStr for State {
-    type Err = Error;
-
-    /// In any case, with `-` for `_`, and with the names of `ss` and netstat.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let name = text.trim().to_uppercase().replace('-', "_");
-        let known =
-            |state: &Self| state.name().is_some_and(|known| known == name || known.replace('_', "") == name);
-        let found = (1..=number::NEW_SYN_RECV).map(Self::from_kernel).find(known);
-        found.ok_or_else(|| Error::State(crate::text::escape::escaped(text.as_bytes())))
-    }
+    Form(String),
 }
 
 /// Parses `OLD:NEW`.
-pub fn transition(text: &str) -> Result<(State, State), Error> {
-    let error = || Error::Transition(crate::text::escape::escaped(text.as_bytes()));
-    let (old, new) = text.split_once(':').ok_or_else(error)?;
+pub fn parse_transition(text: &str) -> Result<(State, State), Error> {
+    let (old, new) = text.split_once(':').ok_or_else(|| Error::Form(escaped(text.as_bytes())))?;
     Ok((old.parse()?, new.parse()?))
-}
-
-impl FromStr for Reason {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.iter().find(|reason| reason.name() == text.trim());
-        found.copied().ok_or_else(|| Error::Reason(crate::text::escape::escaped(text.as_bytes())))
-    }
 }
 
 #[cfg(test)]
@@ -180,26 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_have_many_spellings() {
-        for text in ["CLOSE_WAIT", "close-wait", "CloseWait", " close_wait "] {
-            assert_eq!(text.parse(), Ok(State::from_kernel(number::CLOSE_WAIT)), "{text}");
-        }
-        assert!("OPEN".parse::<State>().is_err() && "".parse::<State>().is_err());
-    }
-
-    #[test]
-    fn transitions_and_reasons() {
+    fn transitions_are_two_states() {
         let expected = (State::from_kernel(number::ESTABLISHED), State::from_kernel(number::CLOSE_WAIT));
-        assert_eq!(transition("ESTABLISHED:CLOSE_WAIT"), Ok(expected));
-        assert!(transition("ESTABLISHED").is_err() && transition("A:B").is_err());
-        assert_eq!("reset-remote".parse(), Ok(Reason::ResetRemote));
-        assert!("because".parse::<Reason>().is_err());
-    }
-
-    #[test]
-    fn the_root_cgroup_is_one() {
-        let root = hierarchy().unwrap();
-        assert!(cgroups(&root).unwrap().contains(&root.metadata().unwrap().ino()));
-        assert!(cgroups(Path::new("/etc")).is_err());
+        assert_eq!(parse_transition("ESTABLISHED:CLOSE_WAIT"), Ok(expected));
+        assert!(parse_transition("ESTABLISHED").is_err() && parse_transition("A:B").is_err());
     }
 }

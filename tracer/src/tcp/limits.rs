@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use tracer_common::{fold::STATES, state as number};
 
-use crate::{tcp::state::State, text::escape::escaped, track::connection::LIVED_STATES};
+use crate::{
+    tcp::state::{LIVED_STATES, State},
+    text::escape::escaped,
+};
 
 /// What `--stuck default` stands for, and `top` begins with.
 ///

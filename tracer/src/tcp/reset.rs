@@ -32,12 +32,12 @@ const PREFIX: &str = "SK_RST_REASON_";
 /// The names of the running kernel's `enum sk_rst_reason`, by number; a number that has none stands
 /// for itself.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Vec<Box<str>>);
+pub struct ResetReasons(Vec<Box<str>>);
 
 /// None are known.
-pub static NO_NAMES: Names = Names(Vec::new());
+pub static NO_REASONS: ResetReasons = ResetReasons(Vec::new());
 
-impl Names {
+impl ResetReasons {
     /// Of these enumerators. Kernels add some, and move others.
     #[must_use]
     pub fn of(enumerators: &[(String, u32)]) -> Self {
@@ -73,13 +73,13 @@ mod tests {
         let enumerators =
             [("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_A\x1b", 2), ("OTHER", 3), ("SK_RST_REASON_", 4)]
                 .map(|(name, number)| (name.to_owned(), number));
-        let names = Names::of(&enumerators);
-        assert_eq!(names.why(1), Some("no-socket"));
-        assert_eq!(names.why(2), Some("2"), "nothing that moves the cursor");
-        assert_eq!(names.why(3), Some("3"));
-        assert_eq!(names.why(4), Some("4"));
-        assert_eq!(names.why(REASON_UNTOLD), None);
-        assert_eq!(NO_NAMES.why(9), None);
-        assert_eq!(Names::of(&[("SK_RST_REASON_X".to_owned(), u32::MAX)]).why(254), Some("254"));
+        let reasons = ResetReasons::of(&enumerators);
+        assert_eq!(reasons.why(1), Some("no-socket"));
+        assert_eq!(reasons.why(2), Some("2"), "nothing that moves the cursor");
+        assert_eq!(reasons.why(3), Some("3"));
+        assert_eq!(reasons.why(4), Some("4"));
+        assert_eq!(reasons.why(REASON_UNTOLD), None);
+        assert_eq!(NO_REASONS.why(9), None);
+        assert_eq!(ResetReasons::of(&[("SK_RST_REASON_X".to_owned(), u32::MAX)]).why(254), Some("254"));
     }
 }

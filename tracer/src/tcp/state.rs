@@ -1,10 +1,40 @@
-//! TCP states with their names, as RFC 9293 and `ss` write them.
+//! TCP states (RFC 9293, 3.3.2) with the kernel's names, which `ss` and netstat abbreviate.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use tracer_common::state;
 
+use crate::text::escape::escaped;
+
+/// The states that a connection spends time in, in the order in which they are shown.
+pub const LIVED_STATES: [u8; 8] = [
+    state::SYN_SENT,
+    state::SYN_RECV,
+    state::ESTABLISHED,
+    state::FIN_WAIT1,
+    state::FIN_WAIT2,
+    state::CLOSE_WAIT,
+    state::CLOSING,
+    state::LAST_ACK,
+];
+
+/// Whether a socket begins with this transition, as a connection or as a listener: it leaves CLOSE, or it
+/// comes out of a listener. A repaired connection (`TCP_REPAIR`) goes from CLOSE to ESTABLISHED.
+#[must_use]
+pub const fn is_birth(old_state: u8, new_state: u8) -> bool {
+    (old_state == state::CLOSE && new_state != state::CLOSE)
+        || (old_state == state::LISTEN && new_state == state::SYN_RECV)
+}
+
 /// A TCP state. A number that no kernel is known to use is kept as it came.
+///
+/// ```
+/// use tracer::tcp::state::State;
+///
+/// let state: State = "close-wait".parse()?;
+/// assert_eq!(state.to_string(), "CLOSE_WAIT");
+/// # Ok::<(), tracer::tcp::state::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State(u8);
 
@@ -79,6 +109,24 @@ impl State {
     }
 }
 
+/// A word that names no state.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a TCP state: give one such as ESTABLISHED or CLOSE_WAIT")]
+pub struct Error(String);
+
+impl FromStr for State {
+    type Err = Error;
+
+    /// In any case, with `-` for `_`, and with the names of `ss` and netstat.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let name = text.trim().to_uppercase().replace('-', "_");
+        let known =
+            |state: &Self| state.name().is_some_and(|known| known == name || known.replace('_', "") == name);
+        let found = (1..=state::NEW_SYN_RECV).map(Self::from_kernel).find(known);
+        found.ok_or_else(|| Error(escaped(text.as_bytes())))
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -103,6 +151,21 @@ mod tests {
         ] {
             assert_eq!(State::from_kernel(number).to_string(), name);
         }
+    }
+
+    #[test]
+    fn states_have_many_spellings() {
+        for text in ["CLOSE_WAIT", "close-wait", "CloseWait", " close_wait "] {
+            assert_eq!(text.parse(), Ok(State::from_kernel(state::CLOSE_WAIT)), "{text}");
+        }
+        assert!("OPEN".parse::<State>().is_err() && "".parse::<State>().is_err());
+    }
+
+    #[test]
+    fn births_leave_close_or_come_out_of_a_listener() {
+        assert!(is_birth(state::CLOSE, state::SYN_SENT) && is_birth(state::CLOSE, state::LISTEN));
+        assert!(is_birth(state::LISTEN, state::SYN_RECV) && is_birth(state::CLOSE, state::ESTABLISHED));
+        assert!(!is_birth(state::LISTEN, state::CLOSE) && !is_birth(state::CLOSE, state::CLOSE));
     }
 
     #[test]

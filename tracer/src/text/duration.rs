@@ -10,7 +10,7 @@ const UNITS: [(&str, u64); 4] = [("s", 1_000_000_000), ("ms", 1_000_000), ("us",
 
 /// A time that passed in at most seven columns, with three digits or more: `12.3us`, `59.9s`,
 /// `3h12m`.
-pub fn push_lasted<const N: usize>(line: Line<'_, N>, ns: u64) -> Line<'_, N> {
+pub fn push_duration<const N: usize>(line: Line<'_, N>, ns: u64) -> Line<'_, N> {
     match ns {
         0..1000 => push_short(line, ns, 1, "ns"),
         1000..1_000_000 => push_short(line, ns, 1000, "us"),
@@ -20,10 +20,10 @@ pub fn push_lasted<const N: usize>(line: Line<'_, N>, ns: u64) -> Line<'_, N> {
     }
 }
 
-/// How long [`push_lasted`] makes it.
+/// How long [`push_duration`] makes it.
 #[must_use]
 #[inline]
-pub fn lasted_len(ns: u64) -> usize {
+pub fn duration_len(ns: u64) -> usize {
     match ns {
         0..1000 => uint_len(ns) + 2,
         // Three digits; and a point, if not all of them are before it.
@@ -64,16 +64,16 @@ fn push_long<const N: usize>(line: Line<'_, N>, seconds: u64) -> Line<'_, N> {
 }
 
 /// A time that passed, give or take: `60±1s`, in the unit of what is given or taken.
-pub fn push_about<const N: usize>(line: Line<'_, N>, ns: u64, error_ns: u64) -> Line<'_, N> {
+pub fn push_approximate<const N: usize>(line: Line<'_, N>, ns: u64, error_ns: u64) -> Line<'_, N> {
     let (unit, size) = UNITS.into_iter().find(|(_, size)| error_ns >= *size).unwrap_or(("ns", 1));
     let line = push_uint(line, ns.saturating_add(size / 2) / size).push_all("±".as_bytes());
     push_uint(line, error_ns.div_ceil(size)).push_all(unit.as_bytes())
 }
 
-/// [`push_lasted`] into a string of its own.
+/// [`push_duration`] into a string of its own.
 #[must_use]
-pub fn lasted(ns: u64) -> String {
-    text(|line| push_lasted(line, ns))
+pub fn duration(ns: u64) -> String {
+    text(|line| push_duration(line, ns))
 }
 
 fn text(push: impl FnOnce(Line<'_, 64>) -> Line<'_, 64>) -> String {
@@ -90,7 +90,7 @@ mod tests {
         #[test]
         fn the_length_is_known_beforehand(ns: u64, shift in 0_u32..64) {
             let ns = ns >> shift;
-            prop_assert_eq!(text(|line| push_lasted(line, ns)).len(), lasted_len(ns));
+            prop_assert_eq!(text(|line| push_duration(line, ns)).len(), duration_len(ns));
         }
     }
 
@@ -108,10 +108,10 @@ mod tests {
             (11_520_000_000_000, "3h12m"),
             (u64::MAX, "213503d23h"),
         ] {
-            assert_eq!(text(|line| push_lasted(line, ns)), expected);
-            assert_eq!(lasted_len(ns), expected.len());
+            assert_eq!(text(|line| push_duration(line, ns)), expected);
+            assert_eq!(duration_len(ns), expected.len());
         }
-        assert_eq!(text(|line| push_about(line, 60_400_000_000, 1_000_000_000)), "60±1s");
-        assert_eq!(text(|line| push_about(line, 60_400_000_000, 250_000_000)), "60400±250ms");
+        assert_eq!(text(|line| push_approximate(line, 60_400_000_000, 1_000_000_000)), "60±1s");
+        assert_eq!(text(|line| push_approximate(line, 60_400_000_000, 250_000_000)), "60400±250ms");
     }
 }

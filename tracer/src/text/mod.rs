@@ -4,4 +4,5 @@ pub mod duration;
 pub mod escape;
 pub mod line;
 pub mod number;
+pub mod second;
 pub mod width;

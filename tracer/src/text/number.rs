@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{format::row::End, text::line::Line};
+use crate::text::line::Line;
 
 /// `00` to `99`, the first digit in the lower byte.
 static PAIRS: [u16; 100] = {
@@ -130,18 +130,6 @@ pub fn push_addr<const N: usize>(line: Line<'_, N>, addr: IpAddr) -> Line<'_, N>
     }
 }
 
-/// An end, as `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for a port not known.
-pub fn push_end<const N: usize>(line: Line<'_, N>, end: End) -> Line<'_, N> {
-    let line = match end.addr {
-        IpAddr::V4(addr) => push_v4(line, addr).push(b':'),
-        IpAddr::V6(addr) => push_v6(line.push(b'['), addr).push_first(b"]:", 2),
-    };
-    match end.port {
-        Some(port) => push_uint(line, u64::from(port)),
-        None => line.push(b'*'),
-    }
-}
-
 #[inline]
 fn push_v4<const N: usize>(line: Line<'_, N>, addr: Ipv4Addr) -> Line<'_, N> {
     let octets = addr.octets().map(|octet| OCTETS[usize::from(octet)]);
@@ -251,14 +239,11 @@ mod tests {
         // Many zeros, which is what the shortest form is about.
         fn addresses_are_what_the_library_makes_of_them(
             groups in prop::array::uniform8(prop_oneof![2 => Just(0_u16), 1 => any::<u16>(), 1 => 0_u16..300]),
-            port in prop::option::of(any::<u16>()),
             v4: u32,
         ) {
             let v6 = Ipv6Addr::from(groups);
             for addr in [v6.into(), IpAddr::V4(v4.into()), Ipv4Addr::from(v4).to_ipv6_mapped().into()] {
                 prop_assert_eq!(text(|line| push_addr(line, addr)), addr.to_string());
-                let end = End { addr, port };
-                prop_assert_eq!(text(|line| push_end(line, end)), end.to_string());
             }
         }
     }

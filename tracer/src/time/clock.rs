@@ -1,17 +1,25 @@
 //! From the kernel's clock to the wall's.
 
 use jiff::Timestamp;
-use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// How far the two clocks may drift apart before the wall clock is believed anew. Below it times
-/// of one run stay strictly in order; a larger step is the administrator's.
-const TOLERANCE_NS: i64 = 1_000_000;
+/// What both clocks say at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// `CLOCK_MONOTONIC` in nanoseconds: what `bpf_ktime_get_ns` tells, and events carry.
+    pub monotonic_ns: u64,
+    /// Time of day in nanoseconds since 1970, UTC.
+    pub wall_ns: i64,
+}
 
-/// Three looks at clocks that take longer than this have been interrupted.
-const PROMPT_NS: i64 = 20_000;
-const ATTEMPTS: u32 = 10;
-
-/// Translates `CLOCK_MONOTONIC`, which events carry, into time of day.
+/// Translates the kernel's monotonic time into time of day.
+///
+/// ```
+/// use tracer::time::clock::{Anchor, Clock};
+///
+/// let clock = Clock::new(Anchor { monotonic_ns: 1_000, wall_ns: 1_700_000_000_000_000_000 });
+/// assert_eq!(clock.wall(1_500).to_string(), "2023-11-14T22:13:20.0000005Z");
+/// assert_eq!(clock.since_start_ns(1_500), 500);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     offset_ns: i64,
@@ -19,25 +27,21 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Reads both clocks.
+    /// Of a run that starts at this moment.
     #[must_use]
-    pub fn new() -> Self {
-        Self { offset_ns: measure_offset_ns(), started_ns: monotonic_ns() }
+    pub const fn new(anchor: Anchor) -> Self {
+        Self { offset_ns: offset_ns(anchor), started_ns: anchor.monotonic_ns }
     }
 
-    /// Of a run that started at `started_ns`, when the wall clock was so much ahead: for what is not
-    /// live.
+    /// Of a run that started at `started_ns`, when the wall clock was so much ahead.
     #[must_use]
     pub const fn fixed(started_ns: u64, offset_ns: i64) -> Self {
         Self { offset_ns, started_ns }
     }
 
-    /// Follows a wall clock that was set while we run.
-    pub fn follow(&mut self) {
-        let offset_ns = measure_offset_ns();
-        if (offset_ns - self.offset_ns).abs() > TOLERANCE_NS {
-            self.offset_ns = offset_ns;
-        }
+    /// Somebody has set the wall clock.
+    pub fn set(&mut self, anchor: Anchor) {
+        self.offset_ns = offset_ns(anchor);
     }
 
     /// Time of day of a kernel time.
@@ -53,53 +57,13 @@ impl Clock {
         i64::try_from(monotonic_ns).unwrap_or(i64::MAX).saturating_add(self.offset_ns)
     }
 
-    /// Nanoseconds since this clock was made; negative for events from before.
+    /// Nanoseconds since the run started; negative for what happened before.
     #[must_use]
     pub fn since_start_ns(&self, monotonic_ns: u64) -> i64 {
         monotonic_ns.cast_signed().wrapping_sub(self.started_ns.cast_signed())
     }
 }
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds: the same as `bpf_ktime_get_ns`.
-#[must_use]
-pub fn monotonic_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::Monotonic)).cast_unsigned()
-}
-
-/// Reads the wall clock between two looks at the other, as often as it takes for nothing to have
-/// come between.
-fn measure_offset_ns() -> i64 {
-    let mut best = (i64::MAX, 0);
-    for _ in 0..ATTEMPTS {
-        let before = nanoseconds(clock_gettime(ClockId::Monotonic));
-        let wall = nanoseconds(clock_gettime(ClockId::Realtime));
-        let after = nanoseconds(clock_gettime(ClockId::Monotonic));
-        best = best.min((after - before, wall - i64::midpoint(before, after)));
-        if best.0 < PROMPT_NS {
-            break;
-        }
-    }
-    best.1
-}
-
-fn nanoseconds(time: Timespec) -> i64 {
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn now_is_now() {
-        let clock = Clock::new();
-        let apart = clock.wall(monotonic_ns()).duration_until(Timestamp::now());
-        assert!(apart.as_millis().abs() < 1000, "{apart:?}");
-    }
+const fn offset_ns(anchor: Anchor) -> i64 {
+    anchor.wall_ns.wrapping_sub(anchor.monotonic_ns.cast_signed())
 }

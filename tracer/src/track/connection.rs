@@ -1,15 +1,17 @@
 //! What is remembered of a socket while it lives.
 
-use std::hash::{Hash, Hasher};
-
 use tracer_common::{
     Event,
-    event::{REASON_UNTOLD, flag, kind},
+    event::{REASON_UNTOLD, flag},
     state as number,
 };
 
 use crate::{
-    tcp::{reset::Reset, state::State},
+    tcp::{
+        endpoint::Tuple,
+        reset::Reset,
+        state::{LIVED_STATES, State},
+    },
     track::owner::Owner,
 };
 
@@ -56,57 +58,6 @@ pub enum FirstFin {
     Both,
 }
 
-/// The states that a connection spends time in, in the order in which they are shown.
-pub const LIVED_STATES: [u8; 8] = [
-    number::SYN_SENT,
-    number::SYN_RECV,
-    number::ESTABLISHED,
-    number::FIN_WAIT1,
-    number::FIN_WAIT2,
-    number::CLOSE_WAIT,
-    number::CLOSING,
-    number::LAST_ACK,
-];
-
-/// Both ends of a connection and its namespace: what a packet finds its socket by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tuple {
-    /// Local address, v4-mapped for IPv4.
-    pub local_addr: [u8; 16],
-    /// Remote address.
-    pub remote_addr: [u8; 16],
-    /// Network namespace.
-    pub netns: u32,
-    /// Local port.
-    pub local_port: u16,
-    /// Remote port.
-    pub remote_port: u16,
-}
-
-/// As whole words: byte by byte, hashing takes as long as looking.
-impl Hash for Tuple {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u128(u128::from_ne_bytes(self.local_addr));
-        hasher.write_u128(u128::from_ne_bytes(self.remote_addr));
-        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
-        hasher.write_u64(u64::from(self.netns) << 32 | ports);
-    }
-}
-
-impl Tuple {
-    /// The event's.
-    #[must_use]
-    pub fn of(event: &Event) -> Self {
-        Self {
-            local_addr: event.local_addr,
-            remote_addr: event.remote_addr,
-            netns: event.netns,
-            local_port: event.local_port,
-            remote_port: event.remote_port,
-        }
-    }
-}
-
 /// The socket's counters, as the kernel keeps them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -125,7 +76,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The event's, or the sighting's.
+    /// The event's, or the socket's.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         Self {
@@ -201,7 +152,7 @@ pub struct Connection {
     /// Bit `i`: it was in `LIVED_STATES[i]` for a time that is not known.
     unknown: u8,
     /// The kernel has put a timewait socket in its place.
-    pub is_waiting: bool,
+    pub is_timewait: bool,
     /// Its end has been told.
     pub is_ended: bool,
     /// The state in which it was told to be stuck; 0 if it was not.
@@ -210,7 +161,7 @@ pub struct Connection {
     pub reset: Reset,
     /// The state in which it was when that went.
     pub reset_in: u8,
-    /// Why it was sent: see [`crate::tcp::reset::Names`].
+    /// Why it was sent: see [`crate::tcp::reset::ResetReasons`].
     pub reset_reason: u8,
 }
 
@@ -238,7 +189,7 @@ impl Default for Connection {
             role: Role::Unknown,
             first_fin: FirstFin::Nobody,
             unknown: 0,
-            is_waiting: false,
+            is_timewait: false,
             is_ended: false,
             told_stuck: 0,
             reset: Reset::None,
@@ -396,39 +347,5 @@ impl Connection {
     #[must_use]
     pub fn has_reset_in_fin_wait2(&self) -> bool {
         self.reset == Reset::Sent && self.reset_in == number::FIN_WAIT2
-    }
-
-    /// A transition of which the kernel says nothing, told as an event.
-    #[must_use]
-    pub fn as_event(&self, time_ns: u64, old_state: u8, new_state: u8) -> Event {
-        Event {
-            time_ns,
-            cookie: self.cookie,
-            cgroup: self.cgroup,
-            bytes_acked: self.counters.bytes_acked,
-            bytes_received: self.counters.received,
-            local_addr: self.tuple.local_addr,
-            remote_addr: self.tuple.remote_addr,
-            comm: self.owner.comm,
-            pid: self.owner.pid,
-            tid: self.owner.tid,
-            netns: self.tuple.netns,
-            uid: self.uid,
-            srtt_us: self.counters.srtt_us,
-            retransmits: self.counters.retransmits,
-            recv_queue: 0,
-            send_queue: 0,
-            error: 0,
-            cpu: 0,
-            local_port: self.tuple.local_port,
-            remote_port: self.tuple.remote_port,
-            flags: flag::TIME_WAIT | flag::DEAD | if self.is_bare() { flag::BARE } else { 0 },
-            family: self.family,
-            old_state,
-            new_state,
-            shutdown: 3,
-            kind: kind::TRANSITION,
-            detail: 0,
-        }
     }
 }

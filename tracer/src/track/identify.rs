@@ -2,26 +2,29 @@
 
 use tracer_common::{Event, state as number};
 
-use crate::track::{
-    Tracked, Tracker,
-    connection::{Connection, Role},
-    learn::role_at_birth,
-    owner::Owner,
-    reason::Reason,
+use crate::{
+    tcp::{reason::Reason, state::is_birth},
+    track::{
+        Tracker, Transition,
+        connection::{Connection, Role},
+        learn::role_at_birth,
+        owner::Owner,
+    },
 };
 
 impl Tracker {
     /// The connection that the event belongs to: known, born with it, or seen for the first time.
-    pub(super) fn take_up(&mut self, event: &Event) -> Option<Connection> {
-        if let Some(role) = role_at_birth(event) {
+    pub(super) fn connection_of(&mut self, event: &Event) -> Option<Connection> {
+        if is_birth(event.old_state, event.new_state) {
+            let role = role_at_birth(event);
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
                 self.inherit_owner(&mut connection);
                 self.was_half_open(&mut connection, event.time_ns);
             }
             // A socket that is used again; or one that was found waiting before its birth was told.
-            if self.table.get(event.cookie).is_some_and(|before| before.is_waiting) {
-                self.waiting.remove(event.cookie);
+            if self.table.get(event.cookie).is_some_and(|before| before.is_timewait) {
+                self.timewaits.remove(event.cookie);
             }
             return Some(connection);
         }
@@ -30,10 +33,10 @@ impl Tracker {
             // may have more to tell: what happened before, and the handing over itself, which the
             // kernel tells of a moment after the timewait socket is there.
             Some(connection) if connection.is_ended => return None,
-            Some(connection) if connection.is_waiting => {
+            Some(connection) if connection.is_timewait => {
                 let mut connection = *connection;
-                connection.is_waiting = false;
-                self.waiting.remove(event.cookie);
+                connection.is_timewait = false;
+                self.timewaits.remove(event.cookie);
                 connection
             }
             Some(connection) => *connection,
@@ -62,26 +65,26 @@ impl Tracker {
     }
 
     /// A connection with the addresses and ports of one in TIME_WAIT proves that one's end.
-    pub(super) fn settle_reuse(
+    pub(super) fn end_reused_timewait(
         &mut self,
         event: &Event,
         connection: &Connection,
-        out: &mut impl FnMut(&Tracked),
+        out: &mut impl FnMut(&Transition),
     ) -> bool {
         if !may_end_another(event) || connection.tuple.local_port == 0 {
             return false;
         }
-        let old = self.waiting.at(&connection.tuple).filter(|old| *old != event.cookie);
+        let old = self.timewaits.at(&connection.tuple).filter(|old| *old != event.cookie);
         let old =
             old.and_then(|old| self.table.get(old)).filter(|old| old.tuple == connection.tuple).copied();
         let Some(old) = old else {
             return false;
         };
         // It gave way to the SYN, a handshake ago at the most.
-        let confirmed_ns = self.waiting.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
+        let confirmed_ns = self.timewaits.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
         let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
-        let mut out = |tracked: &Tracked| out(&Tracked { is_reuse: true, ..*tracked });
-        self.end_waiting(&old, event.time_ns, confirmed_ns, reason, &mut out);
+        let mut out = |transition: &Transition| out(&Transition { is_reuse: true, ..*transition });
+        self.end_timewait(&old, event.time_ns, confirmed_ns, reason, &mut out);
         true
     }
 }

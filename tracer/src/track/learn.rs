@@ -4,17 +4,17 @@ use tracer_common::{Event, event::flag, state as number};
 
 use crate::track::{
     connection::{Connection, FirstFin, Role},
-    owner::{Owner, Source},
+    owner::{Evidence, Owner},
     reason,
 };
 
-/// The part of what begins with this event; `None` if nothing does.
-pub(super) fn role_at_birth(event: &Event) -> Option<Role> {
+/// The role of what begins with this event; [`Role::Unknown`] for a repaired connection (`TCP_REPAIR`).
+pub(super) fn role_at_birth(event: &Event) -> Role {
     match (event.old_state, event.new_state) {
-        (number::CLOSE, number::SYN_SENT) => Some(Role::Client),
-        (number::CLOSE, number::LISTEN) => Some(Role::Listener),
-        (number::LISTEN, number::SYN_RECV) => Some(Role::Server),
-        _ => None,
+        (number::CLOSE, number::SYN_SENT) => Role::Client,
+        (number::CLOSE, number::LISTEN) => Role::Listener,
+        (number::LISTEN, number::SYN_RECV) => Role::Server,
+        _ => Role::Unknown,
     }
 }
 
@@ -23,7 +23,7 @@ pub(super) fn role_at_birth(event: &Event) -> Option<Role> {
 pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
     if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED && !is_aborted_listener {
-        let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Own };
+        let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Own };
         connection.owner.learn(owner);
     }
 }

@@ -1,81 +1,77 @@
 //! The story of each connection: events in, transitions with owner, time and cause out.
+//!
+//! # Layout
+//! - [`Tracker`]: the connections, and what an event does to one
+//! - [`transition`]: what is handed on
+//! - [`connection`], [`owner`], [`reason`]: what is known of a connection, whose it is, why it ended
+//! - `identify`: which connection an event belongs to
+//! - `learn`: what an event tells about its connection
+//! - `found`: merging snapshots; `timewait`: merging samples of timewait sockets
+//! - `hook_events`, `incidents`: events that are no transitions
+//! - `stuck`: stays that are too long
+//! - [`tally`]: counting as the kernel counts
+//! - [`table`]: where all of this is kept
+//!
+//! # Example
+//! ```
+//! use tracer::track::Tracker;
+//! use tracer_common::{Event, state};
+//! use zerocopy::FromZeros as _;
+//!
+//! let mut event = Event::new_zeroed();
+//! (event.cookie, event.time_ns) = (1, 1_000);
+//! (event.old_state, event.new_state) = (state::CLOSE, state::SYN_SENT);
+//! let mut next = Event { time_ns: 6_000, ..event };
+//! (next.old_state, next.new_state) = (state::SYN_SENT, state::ESTABLISHED);
+//!
+//! let mut tracker = Tracker::new(true);
+//! let mut times = Vec::new();
+//! for event in [event, next] {
+//!     tracker.event(&event, &mut |transition| times.push(transition.state_ns));
+//! }
+//! assert_eq!(times, [None, Some(5_000)]);
+//! ```
 
-mod census;
 pub mod connection;
-mod hooked;
+mod found;
+mod hook_events;
 mod identify;
-mod incident;
+mod incidents;
 mod learn;
 pub mod owner;
 pub mod reason;
-mod sample;
 mod stuck;
 pub mod table;
 pub mod tally;
-
-pub use sample::Sample;
-
-use std::collections::HashSet;
+mod timewait;
+pub mod transition;
 
 use tracer_common::{Event, event::kind, state as number};
 
-use crate::track::{
-    connection::{Connection, Role, Tuple},
-    identify::may_end_another,
-    learn::{learn_owner, note_fin, note_handshake, role_at_birth},
-    reason::{Reason, becomes_time_wait, reason, stays_in_fin_wait2},
-    table::{Table, listeners::Listeners, recent::Recent, timewaits::Waiting},
-    tally::Tally,
+pub use transition::Transition;
+
+use crate::{
+    facts::snapshot::TimewaitByNetns,
+    tcp::{endpoint::Tuple, reason::Reason},
+    track::{
+        connection::{Connection, Role},
+        identify::may_end_another,
+        learn::{learn_owner, note_fin, note_handshake},
+        reason::{becomes_time_wait, reason, stays_in_fin_wait2},
+        table::{Table, listeners::Listeners, recent::Recent, timewaits::Timewaits},
+        tally::Tally,
+    },
 };
 
-/// A transition with its story.
-#[derive(Clone, Copy, Debug)]
-pub struct Tracked {
-    /// The facts. The states are the true ones: TIME_WAIT where the kernel says CLOSE.
-    pub event: Event,
-    /// The connection, with this transition in it.
-    pub connection: Connection,
-    /// Nanoseconds in the old state; `None` if its start was not seen.
-    pub state_ns: Option<u64>,
-    /// How far `state_ns` and the event's time may be off: more than 0 only when sampled.
-    pub error_ns: u64,
-    /// Set on the transition that ends the connection for its processes.
-    pub reason: Option<Reason>,
-    /// The kernel gave this connection the addresses and ports of one that was in TIME_WAIT; or,
-    /// on that one's end, took them away.
-    pub is_reuse: bool,
-    /// No transition to show, though the connection has ended for its processes: nobody knows what
-    /// became of it (an orphan in FIN_WAIT2 with `--no-timewait`).
-    pub is_silent: bool,
-    /// No transition at all, but a stay that is too long: nanoseconds in the state, at least.
-    pub stuck_ns: Option<u64>,
-}
-
-impl Tracked {
-    /// Nothing but what happened, and whose connection it is.
-    fn plain(event: Event, connection: Connection) -> Self {
-        Self {
-            event,
-            connection,
-            state_ns: None,
-            error_ns: 0,
-            reason: None,
-            is_reuse: false,
-            is_silent: false,
-            stuck_ns: None,
-        }
-    }
-}
-
-/// Events whose records are brought near together.
+/// Events whose records are prefetched together.
 const GROUP: usize = 16;
 
-/// The events in groups, each with the two behind it: who brings those near first, see
-/// [`Tracker::warm`], finds them there when their turn comes.
-pub fn with_next(events: &[Event]) -> impl Iterator<Item = [&[Event]; 3]> {
+/// The events in groups, each with the two groups behind it: [`Tracker::prefetch`] asks for the memory of
+/// those, so that it is there when their turn comes.
+pub fn prefetch_groups(events: &[Event]) -> impl Iterator<Item = [&[Event]; 3]> {
     let group =
         |index: usize| events.get(index * GROUP..).map_or(&[][..], |rest| &rest[..rest.len().min(GROUP)]);
-    // The two before the first make ready for it.
+    // Two steps before the first group ask for its memory.
     (0..events.len().div_ceil(GROUP) + 2).map(move |step| {
         [step.checked_sub(2), step.checked_sub(1), Some(step)].map(|index| index.map_or(&[][..], group))
     })
@@ -86,36 +82,38 @@ pub fn with_next(events: &[Event]) -> impl Iterator<Item = [&[Event]; 3]> {
 pub struct Tracker {
     table: Table,
     listeners: Listeners,
-    waiting: Waiting,
+    timewaits: Timewaits,
     ended: Recent,
     tally: Tally,
-    /// Events were lost at this time or before it: what began earlier has no known length.
-    hole_ns: u64,
+    /// The end of the last loss gap: events were lost at this time or before it, so what began earlier has
+    /// no known duration.
+    loss_gap_ns: u64,
     /// Whether timewait sockets are followed to their end.
-    follows_waiting: bool,
-    /// Whether hooks tell of it. Looks remain, for what hooks miss.
-    is_told_of_waiting: bool,
-    /// When the last look began.
-    looked_ns: u64,
+    follows_timewait: bool,
+    /// Whether hooks tell of their ends. Samples remain, for what hooks miss.
+    is_told_of_timewait: bool,
+    /// When the last sample began.
+    sampled_ns: u64,
 }
 
 impl Tracker {
-    /// `follows_waiting`: somebody will call [`Tracker::sample`].
+    /// An empty table. `follows_timewait`: timewait sockets stay in it until a sample
+    /// ([`Tracker::sample`]) or a hook tells of their end.
     #[must_use]
-    pub fn new(follows_waiting: bool) -> Self {
-        Self { follows_waiting, ..Self::default() }
+    pub fn new(follows_timewait: bool) -> Self {
+        Self { follows_timewait, ..Self::default() }
     }
 
-    /// Whether events tell of timewait sockets, too.
+    /// The same, where events tell of timewait sockets' ends.
     #[must_use]
-    pub fn told_of_waiting(self, is_told_of_waiting: bool) -> Self {
-        Self { is_told_of_waiting, ..self }
+    pub fn told_of_timewait(self, is_told_of_timewait: bool) -> Self {
+        Self { is_told_of_timewait, ..self }
     }
 
-    /// Brings the records of the next events near, all at once: with a million connections each lies
-    /// in memory that no cache holds, and waiting for one after the other costs more than all the rest.
-    /// Where those after the next lie is brought near, too: it takes two steps to come to a record.
-    pub fn warm(&self, next: &[Event], after: &[Event]) {
+    /// Prefetches the records of the next events, all at once: with a million connections each lies in
+    /// memory that no cache holds, and waiting for one after the other costs more than all the rest. The
+    /// index entries of the events after them are prefetched, too: it takes two steps to come to a record.
+    pub fn prefetch(&self, next: &[Event], after: &[Event]) {
         for event in after {
             self.table.prefetch_index(event.cookie);
         }
@@ -124,24 +122,24 @@ impl Tracker {
             if event.new_state == number::CLOSE {
                 self.ended.prefetch(event.cookie);
             }
-            if self.has_waiting() && (may_end_another(event) || becomes_time_wait(event)) {
-                self.waiting.prefetch(&Tuple::of(event));
+            if self.has_timewait() && (may_end_another(event) || becomes_time_wait(event)) {
+                self.timewaits.prefetch(&Tuple::of(event));
             }
         }
     }
 
-    /// Takes an event; hands out its transition, and those that it proves. What is no transition is
-    /// handed out as it is.
-    pub fn event(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+    /// Takes an event; hands out its transition, and those that it proves. Resets and retransmissions are
+    /// handed out with their connection.
+    pub fn event(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         if event.kind != kind::TRANSITION {
-            return self.hooked(event, out);
+            return self.hook_event(event, out);
         }
         self.tally.count(event);
-        let Some(mut connection) = self.take_up(event) else {
+        let Some(mut connection) = self.connection_of(event) else {
             // Ended before, and not born again: a record of the past.
             return;
         };
-        let is_reuse = self.settle_reuse(event, &connection, out);
+        let is_reuse = self.end_reused_timewait(event, &connection, out);
         learn_owner(event, &mut connection);
         if event.old_state == event.new_state {
             // Such as `close` after `shutdown`: nothing has changed but perhaps the flags.
@@ -154,7 +152,7 @@ impl Tracker {
             connection.state = event.old_state;
             connection.forget_since();
         }
-        self.forget_across_hole(&mut connection);
+        self.forget_across_loss_gap(&mut connection);
         let state_ns = connection.leave(event.time_ns);
         note_fin(event, &mut connection);
         note_handshake(event, state_ns, &mut connection);
@@ -162,86 +160,84 @@ impl Tracker {
         connection.last_ns = event.time_ns;
         connection.state = event.new_state;
 
-        let mut tracked = Tracked { state_ns, is_reuse, ..Tracked::plain(*event, connection) };
-        self.conclude(&mut tracked, out);
+        let mut transition = Transition { state_ns, is_reuse, ..Transition::of(event, connection) };
+        self.conclude(event, &mut transition, out);
     }
 
-    /// Keeps, turns into a waiting one, or ends the connection; and tells.
-    fn conclude(&mut self, tracked: &mut Tracked, out: &mut impl FnMut(&Tracked)) {
-        let event = &tracked.event;
-        let connection = &mut tracked.connection;
+    /// Keeps the connection, follows its timewait socket, or ends it; and hands the transition out.
+    fn conclude(&mut self, event: &Event, transition: &mut Transition, out: &mut impl FnMut(&Transition)) {
+        let connection = &mut transition.connection;
         if event.new_state != number::CLOSE {
             if event.new_state == number::LISTEN {
                 self.listeners.add(connection);
             }
             self.table.insert(*connection);
-            out(tracked);
+            out(transition);
         } else if connection.role == Role::Listener {
             self.listeners.remove(connection);
             self.forget(connection.cookie);
-            out(tracked);
+            out(transition);
         } else if stays_in_fin_wait2(event) && !connection.has_reset_in_fin_wait2() {
             connection.state = number::FIN_WAIT2;
             // The kernel's event ends nothing: FIN_WAIT2 goes on since it began.
-            match tracked.state_ns {
+            match transition.state_ns {
                 Some(spent_ns) => connection.set_since(event.time_ns.saturating_sub(spent_ns)),
                 None => connection.set_found(event.time_ns),
             }
-            connection.take_back_leave(number::FIN_WAIT2, tracked.state_ns);
-            tracked.is_silent = true;
-            tracked.event.new_state = number::FIN_WAIT2;
-            self.wait_or_forget(tracked);
-            if !self.follows_waiting {
-                tracked.reason = Some(Reason::Unknown);
-                out(tracked);
+            connection.take_back_leave(number::FIN_WAIT2, transition.state_ns);
+            transition.is_silent = true;
+            transition.new_state = number::FIN_WAIT2;
+            self.follow_timewait_or_forget(&mut transition.connection);
+            if !self.follows_timewait {
+                transition.reason = Some(Reason::Unknown);
+                out(transition);
             }
         } else if becomes_time_wait(event) {
-            tracked.reason = Some(reason(event, connection));
+            transition.reason = Some(reason(event, connection));
             connection.state = number::TIME_WAIT;
             connection.is_ended = true;
-            tracked.event.new_state = number::TIME_WAIT;
-            self.wait_or_forget(tracked);
-            out(tracked);
+            transition.new_state = number::TIME_WAIT;
+            self.follow_timewait_or_forget(&mut transition.connection);
+            out(transition);
         } else {
-            tracked.reason = Some(reason(event, connection));
+            transition.reason = Some(reason(event, connection));
             self.forget(connection.cookie);
-            out(tracked);
+            out(transition);
         }
     }
 
-    fn wait_or_forget(&mut self, tracked: &mut Tracked) {
-        let connection = &mut tracked.connection;
-        if self.follows_waiting {
-            connection.is_waiting = true;
-            self.waiting.add(connection);
+    fn follow_timewait_or_forget(&mut self, connection: &mut Connection) {
+        if self.follows_timewait {
+            connection.is_timewait = true;
+            self.timewaits.add(connection);
             self.table.insert(*connection);
         } else {
             self.forget(connection.cookie);
         }
     }
 
-    /// What began before events were lost has no known length.
-    fn forget_across_hole(&self, connection: &mut Connection) {
-        if connection.since_ns().is_some_and(|since_ns| since_ns <= self.hole_ns) {
+    /// What began before events were lost has no known duration.
+    fn forget_across_loss_gap(&self, connection: &mut Connection) {
+        if connection.since_ns().is_some_and(|since_ns| since_ns <= self.loss_gap_ns) {
             connection.forget_since();
         }
     }
 
     /// Events were lost up to `until_ns`.
     pub fn lost(&mut self, until_ns: u64) {
-        self.hole_ns = self.hole_ns.max(until_ns);
+        self.loss_gap_ns = self.loss_gap_ns.max(until_ns);
     }
 
-    /// Events were lost up to this time.
+    /// The end of the last loss gap, in nanoseconds; 0 if nothing was lost.
     #[must_use]
-    pub fn hole_ns(&self) -> u64 {
-        self.hole_ns
+    pub fn loss_gap_ns(&self) -> u64 {
+        self.loss_gap_ns
     }
 
-    /// Drops a connection that turns out to be none of those that filters ask for.
-    pub fn disown(&mut self, cookie: u64) {
+    /// Drops a connection that filters turn out not to select.
+    pub fn drop_filtered(&mut self, cookie: u64) {
         if self.table.remove(cookie).is_some() {
-            self.tally.disown();
+            self.tally.drop_filtered();
         }
     }
 
@@ -250,10 +246,10 @@ impl Tracker {
         self.ended.insert(cookie);
     }
 
-    /// Whether any connections wait so.
+    /// Whether any timewait sockets are followed.
     #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    pub fn has_timewait(&self) -> bool {
+        !self.timewaits.is_empty()
     }
 
     /// How many sockets listen.
@@ -262,10 +258,10 @@ impl Tracker {
         self.listeners.len()
     }
 
-    /// The namespaces in which connections wait in TIME_WAIT, or as orphans in FIN_WAIT2.
+    /// How many timewait sockets are followed in each network namespace.
     #[must_use]
-    pub fn namespaces_waiting(&self) -> HashSet<u32> {
-        self.waiting.netns()
+    pub fn timewait_by_netns(&self) -> &TimewaitByNetns {
+        self.timewaits.by_netns()
     }
 
     /// Live sockets.
@@ -301,10 +297,4 @@ impl Tracker {
     pub fn tally_mut(&mut self) -> &mut Tally {
         &mut self.tally
     }
-}
-
-/// Whether a connection or a listener begins with the event.
-#[must_use]
-pub fn is_birth(event: &Event) -> bool {
-    role_at_birth(event).is_some()
 }

@@ -7,7 +7,7 @@ use crate::text::escape::name;
 /// How an owner is known, from the vaguest to the surest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Source {
+pub enum Evidence {
     /// Not at all.
     #[default]
     Unknown,
@@ -21,7 +21,7 @@ pub enum Source {
     Own,
 }
 
-impl Source {
+impl Evidence {
     /// As the interface spells it.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
@@ -45,7 +45,7 @@ pub struct Owner {
     /// Thread that was last seen working on the socket.
     pub tid: u32,
     /// How it is known.
-    pub source: Source,
+    pub evidence: Evidence,
 }
 
 impl Owner {
@@ -58,13 +58,13 @@ impl Owner {
     /// Whether anything is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.source != Source::Unknown
+        self.evidence != Evidence::Unknown
     }
 
     /// Believes `other` if it is known more surely; or if it has worked on the socket since. Of
     /// several that are found holding it, the first one stays: the others have inherited it.
     pub fn learn(&mut self, other: Self) {
-        if other.source > self.source || other.source == Source::Own {
+        if other.evidence > self.evidence || other.evidence == Evidence::Own {
             *self = other;
         }
     }
@@ -73,7 +73,7 @@ impl Owner {
     #[must_use]
     pub fn inherited(mut self) -> Self {
         if self.is_known() {
-            self.source = Source::Listener;
+            self.evidence = Evidence::Listener;
         }
         self
     }

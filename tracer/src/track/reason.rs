@@ -1,73 +1,14 @@
-//! Why a connection ended: a table of words, and how one is found.
+//! Finding out why a connection ended, from its last event and its story.
 
 use tracer_common::{Event, event::flag, state as number, timewait};
 
-use crate::track::{
-    connection::{Connection, FirstFin, Role},
-    owner::Source,
+use crate::{
+    tcp::reason::Reason,
+    track::{
+        connection::{Connection, FirstFin, Role},
+        owner::Evidence,
+    },
 };
-
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
-        /// Why a connection ended for its processes.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[$doc])* $name,)* }
-
-        impl Reason {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// As the interface spells it.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $word,)* }
-            }
-
-            /// Whether both sides have closed as they should.
-            #[must_use]
-            pub const fn is_orderly(self) -> bool {
-                matches!(self, Self::FinLocal | Self::FinRemote | Self::FinBoth)
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Closed in order, this side first.
-    FinLocal = "fin-local";
-    /// Closed in order, the peer first.
-    FinRemote = "fin-remote";
-    /// Both closed at once (RFC 9293, figure 13).
-    FinBoth = "fin-both";
-    /// The peer sent RST.
-    ResetRemote = "reset-remote";
-    /// Aborted by closing with `SO_LINGER` 0.
-    ResetLocalLinger = "reset-local-linger";
-    /// Aborted by closing with unread data (RFC 2525, 2.17).
-    ResetLocalUnread = "reset-local-unread";
-    /// Aborted by this side in another way, such as `connect(AF_UNSPEC)`.
-    ResetLocal = "reset-local";
-    /// The peer answered the SYN with RST.
-    Refused = "refused";
-    /// Nobody answered the SYN.
-    TimeoutConnect = "timeout-connect";
-    /// Data was not acknowledged in time.
-    TimeoutRetransmit = "timeout-retransmit";
-    /// Keepalive probes were not answered.
-    TimeoutKeepalive = "timeout-keepalive";
-    /// The peer never finished the close.
-    TimeoutClose = "timeout-close";
-    /// An ICMP error, or no route.
-    Unreachable = "unreachable";
-    /// Aborted administratively, as by `ss -K`.
-    Aborted = "aborted";
-    /// Closed by this side while connecting.
-    Cancelled = "cancelled";
-    /// Died with its listener, before anybody had accepted it.
-    NeverAccepted = "never-accepted";
-    /// None of these.
-    Unknown = "unknown";
-}
 
 /// `SHUTDOWN_MASK`
 const BOTH_SIDES: u8 = 3;
@@ -145,7 +86,7 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
         // The kernel gives up an orphan when it has too many, or when linger2 is over.
         let is_closing = matches!(event.old_state, number::FIN_WAIT1 | number::FIN_WAIT2);
         return match connection.role {
-            Role::Server if connection.owner.source < Source::Snapshot && !is_closing => {
+            Role::Server if connection.owner.evidence < Evidence::Snapshot && !is_closing => {
                 Reason::NeverAccepted
             }
             _ if is_closing => Reason::TimeoutClose,

@@ -1,123 +1,46 @@
 //! What happened, counted as the kernel counts it in `/proc/net/snmp`, to be held against that.
 
-use std::{
-    fmt,
-    ops::{AddAssign, RangeInclusive},
-};
+use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 use tracer_common::{Event, event::flag, state as number};
 
-/// The kernel's counters that transitions explain, under the names of RFC 4022.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// `tcpActiveOpens`: connections opened.
-    pub opened: u64,
-    /// `tcpPassiveOpens`: connections accepted.
-    pub accepted: u64,
-    /// `tcpAttemptFails`: of those, the ones that never came to be.
-    pub failed: u64,
-    /// `tcpEstabResets`: from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
-    pub reset: u64,
-    /// Of the opened ones, those that failed before their SYN, which the kernel does not count.
-    #[serde(skip)]
-    unopened: u64,
-}
+use crate::facts::counts::TcpCounts;
 
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.opened += other.opened;
-        self.accepted += other.accepted;
-        self.failed += other.failed;
-        self.reset += other.reset;
-        self.unopened += other.unopened;
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { opened, accepted, failed, reset, .. } = self;
-        write!(f, "opened {opened}, accepted {accepted}, failed {failed}, reset {reset}")
-    }
-}
-
-impl Counts {
-    /// What the kernel counted.
-    #[must_use]
-    pub fn of_kernel(opened: u64, accepted: u64, failed: u64, reset: u64) -> Self {
-        Self { opened, accepted, failed, reset, unopened: 0 }
-    }
-
-    /// What one event adds.
-    #[must_use]
-    pub fn of(event: &Event) -> Self {
-        let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
-        // `tcp_close` and `tcp_disconnect` set the state by themselves, past `tcp_done`, which is
-        // what counts; both run in the owner's call and leave no error.
-        let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
-        let is_end = event.new_state == number::CLOSE;
-        let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
-        let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
-        Self {
-            opened: u64::from(is(number::CLOSE, number::SYN_SENT)),
-            accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
-            failed: u64::from(is_end && was_new && !is_own_doing),
-            reset: u64::from(is_end && has_lived),
-            unopened: u64::from(is(number::SYN_SENT, number::CLOSE) && event.flags & flag::UNSENT != 0),
-        }
-    }
-
-    /// With what was never opened taken back.
-    fn settled(mut self) -> Self {
-        self.opened = self.opened.saturating_sub(std::mem::take(&mut self.unopened));
-        self
-    }
-
-    /// What was added since; `None` if these are another namespace's, that has got the number of the one
-    /// before.
-    #[must_use]
-    pub fn since(&self, start: &Self) -> Option<Self> {
-        start.is_at_most(self).then(|| Self {
-            opened: self.opened.saturating_sub(start.opened),
-            accepted: self.accepted.saturating_sub(start.accepted),
-            failed: self.failed.saturating_sub(start.failed),
-            reset: self.reset.saturating_sub(start.reset),
-            unopened: 0,
-        })
-    }
-
-    /// Whether none is more.
-    #[must_use]
-    pub fn is_at_most(&self, most: &Self) -> bool {
-        self.is_between(&Self::default(), most)
-    }
-
-    /// Whether each is.
-    #[must_use]
-    pub fn is_between(&self, least: &Self, most: &Self) -> bool {
-        (least.opened..=most.opened).contains(&self.opened)
-            && (least.accepted..=most.accepted).contains(&self.accepted)
-            && (least.failed..=most.failed).contains(&self.failed)
-            && (least.reset..=most.reset).contains(&self.reset)
+/// What one event adds to the counters.
+fn counted(event: &Event) -> TcpCounts {
+    let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
+    // `tcp_close` and `tcp_disconnect` set the state by themselves, past `tcp_done`, which is
+    // what counts; both run in the owner's call and leave no error.
+    let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
+    let is_end = event.new_state == number::CLOSE;
+    let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
+    let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
+    TcpCounts {
+        opened: u64::from(is(number::CLOSE, number::SYN_SENT)),
+        accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
+        failed: u64::from(is_end && was_new && !is_own_doing),
+        reset: u64::from(is_end && has_lived),
+        unopened: u64::from(is(number::SYN_SENT, number::CLOSE) && event.flags & flag::UNSENT != 0),
     }
 }
 
 /// Counts of one namespace.
 #[derive(Clone, Debug, Default)]
-struct Of {
+struct NetnsCounts {
     /// All events.
-    all: Counts,
+    all: TcpCounts,
     /// Those while the kernel's counters were being read at the start.
-    at_start: Counts,
+    at_start: TcpCounts,
     /// Those while they were being read at the end.
-    at_end: Counts,
+    at_end: TcpCounts,
 }
 
 /// Counts of all namespaces, within the time over which the kernel's counters are compared.
 #[derive(Debug, Default)]
 pub struct Tally {
-    by_netns: HashMap<u32, Of>,
-    total: Counts,
+    by_netns: HashMap<u32, NetnsCounts>,
+    total: TcpCounts,
     start: HashMap<u32, RangeInclusive<u64>>,
     end: HashMap<u32, RangeInclusive<u64>>,
 }
@@ -125,8 +48,8 @@ pub struct Tally {
 impl Tally {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
-        let counts = Counts::of(event);
-        if counts == Counts::default() {
+        let counts = counted(event);
+        if counts == TcpCounts::default() {
             return;
         }
         self.total += counts;
@@ -158,13 +81,13 @@ impl Tally {
     }
 
     /// A connection that was opened turns out to be none of those that filters ask for.
-    pub fn disown(&mut self) {
+    pub fn drop_filtered(&mut self) {
         self.total.unopened += 1;
     }
 
     /// Everything that was counted.
     #[must_use]
-    pub fn total(&self) -> Counts {
+    pub fn total(&self) -> TcpCounts {
         self.total.settled()
     }
 
@@ -175,7 +98,7 @@ impl Tally {
 
     /// The least and the most that the kernel may have counted in the namespace.
     #[must_use]
-    pub fn bounds(&self, netns: u32) -> (Counts, Counts) {
+    pub fn bounds(&self, netns: u32) -> (TcpCounts, TcpCounts) {
         let of = self.by_netns.get(&netns).cloned().unwrap_or_default();
         let mut most = of.all;
         most += of.at_start;

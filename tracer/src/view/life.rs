@@ -1,37 +1,44 @@
 //! Life: a line for each connection, when it has ended for its processes.
 
 use crate::{
-    format::{Format, row::Row},
-    tcp::reset::Names,
+    facts::kernel::KernelInfo,
+    format::lines::Lines,
     time::clock::Clock,
-    track::Tracked,
-    view::View,
+    track::Transition,
+    view::{Needs, Scene, View},
 };
 
 /// Writes every connection's end as a line.
 pub struct Life {
-    format: Box<dyn Format>,
-    names: Names,
+    lines: Lines,
 }
 
 impl Life {
-    /// In this format, with the kernel's names of why it sends an RST.
+    /// In these lines.
     #[must_use]
-    pub fn new(format: Box<dyn Format>, names: Names) -> Self {
-        Self { format, names }
+    pub fn new(lines: Lines) -> Self {
+        Self { lines }
     }
 }
 
 impl View for Life {
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        self.format.begin(out);
+    fn needs(&self) -> Needs {
+        Needs { stories: true, ..Needs::default() }
     }
 
-    fn shows(&self, tracked: &Tracked) -> bool {
-        tracked.reason.is_some()
+    fn begin(&mut self, kernel: &KernelInfo, _: u64, out: &mut Vec<u8>) {
+        self.lines.begin(kernel, out);
     }
 
-    fn show(&mut self, tracked: &Tracked, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row { names: &self.names, ..Row::told(tracked, clock) }, out);
+    fn shows(&self, transition: &Transition) -> bool {
+        transition.reason.is_some()
+    }
+
+    fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
+        self.lines.transition(transition, clock, out);
+    }
+
+    fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {
+        self.lines.end(out);
     }
 }

@@ -1,23 +1,22 @@
 //! The log: a line for each transition; on request for each connection that is stuck, for each reset
 //! and for each retransmission.
 
-use std::time::{Duration, Instant};
-
-use tracer_common::event::kind;
+use tracer_common::{event::kind, state};
 
 use crate::{
-    format::{Format, row::Row},
-    tcp::{limits::Limits, reset::Names},
+    facts::{hooks::REQUEST_HOOK, kernel::KernelInfo},
+    format::lines::Lines,
+    tcp::limits::Limits,
     time::clock::Clock,
-    track::Tracked,
-    view::{Ending, Scene, View},
+    track::Transition,
+    view::{Ending, Needs, Scene, View},
 };
 
-/// Connections are looked at for stuck ones at most this often: what is due within that time is
+/// Stuck connections are searched for at most this often, in nanoseconds: what is due within that time is
 /// told together.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_NS: u64 = 250_000_000;
 
-/// Who watches for connections that are stuck.
+/// Watches for connections that are stuck.
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// How long a connection may stay in a state.
@@ -54,62 +53,80 @@ impl Incidents {
 
 /// Writes every transition as a line.
 pub struct Log {
-    format: Box<dyn Format>,
+    lines: Lines,
     incidents: Incidents,
-    names: Names,
     watch: Option<Watch>,
-    due: Option<Instant>,
+    due_ns: Option<u64>,
     is_stuck: bool,
 }
 
 impl Log {
-    /// In this format, with or without a watch; with the kernel's names of why it sends an RST.
+    /// In these lines, with or without a watch.
     #[must_use]
-    pub fn new(format: Box<dyn Format>, incidents: Incidents, names: Names, watch: Option<Watch>) -> Self {
-        let due = watch.as_ref().map(|_| Instant::now());
-        Self { format, incidents, names, watch, due, is_stuck: false }
+    pub fn new(lines: Lines, incidents: Incidents, watch: Option<Watch>) -> Self {
+        Self { lines, incidents, watch, due_ns: None, is_stuck: false }
     }
 }
 
 impl View for Log {
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        self.format.begin(out);
-    }
-
-    fn shows(&self, tracked: &Tracked) -> bool {
-        if tracked.event.kind != kind::TRANSITION {
-            return self.incidents.has(tracked.event.kind);
+    fn needs(&self) -> Needs {
+        let limits = self.watch.as_ref().map(|watch| &watch.limits);
+        let half_open = limits.is_some_and(|limits| limits.of(state::NEW_SYN_RECV).is_some());
+        let hooks: [(_, _, &[_]); 3] = [
+            (self.incidents.resets, "--resets", &["tcp_send_reset", "tcp_receive_reset"]),
+            (self.incidents.retransmits, "--retransmits", &["tcp_retransmit_skb", "tcp_retransmit_synack"]),
+            (half_open, "--stuck NEW_SYN_RECV", &[REQUEST_HOOK]),
+        ];
+        let asked = hooks.into_iter().filter(|(is_asked, ..)| *is_asked);
+        Needs {
+            stories: true,
+            stray_resets: self.incidents.resets,
+            hooks: asked.map(|(_, option, hooks)| (option, hooks)).collect(),
+            ..Needs::default()
         }
-        !tracked.is_silent && !self.watch.as_ref().is_some_and(|watch| watch.is_all)
     }
 
-    fn show(&mut self, tracked: &Tracked, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row { names: &self.names, ..Row::told(tracked, clock) }, out);
+    fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, out: &mut Vec<u8>) {
+        self.due_ns = self.watch.as_ref().map(|_| at_ns);
+        self.lines.begin(kernel, out);
     }
 
-    fn due(&self) -> Option<Instant> {
-        self.due
+    fn shows(&self, transition: &Transition) -> bool {
+        if !transition.is_transition() {
+            return self.incidents.has(transition.kind);
+        }
+        !transition.is_silent && !self.watch.as_ref().is_some_and(|watch| watch.is_all)
+    }
+
+    fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
+        self.lines.transition(transition, clock, out);
+    }
+
+    fn due(&self) -> Option<u64> {
+        self.due_ns
     }
 
     fn act(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
         let Some(Watch { limits, ends, .. }) = &self.watch else {
             return 0;
         };
-        let mut lines = 0;
-        let mut tell = |stuck: &Tracked| {
-            let is_shown = lines < scene.room && scene.select.holds(&stuck.connection);
+        let mut shown = 0;
+        let mut tell = |stuck: &Transition| {
+            let is_shown = shown < scene.room && scene.select.holds(&stuck.connection);
             if is_shown {
-                lines += 1;
-                let row = Row { names: &self.names, ..Row::told(stuck, scene.clock) };
-                self.format.line(&row, out);
+                shown += 1;
+                self.lines.transition(stuck, scene.clock, out);
             }
             is_shown
         };
         let next_ns = scene.tracker.stuck(limits, scene.now_ns, &mut tell);
-        let pause = next_ns.map(|next_ns| Duration::from_nanos(next_ns.saturating_sub(scene.now_ns)));
-        self.due = pause.map(|pause| Instant::now() + pause.max(PAUSE));
-        self.is_stuck |= *ends && lines > 0;
-        lines
+        self.due_ns = next_ns.map(|next_ns| next_ns.max(scene.now_ns.saturating_add(PAUSE_NS)));
+        self.is_stuck |= *ends && shown > 0;
+        shown
+    }
+
+    fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {
+        self.lines.end(out);
     }
 
     fn ending(&self) -> Option<Ending> {

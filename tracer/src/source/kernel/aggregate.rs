@@ -1,41 +1,46 @@
-//! Folding in the kernel: nothing crosses to user space but what is asked for.
+//! Counting in the kernel: nothing crosses to user space but the counts, when they are read.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use aya::{
     Ebpf,
     maps::{MapData, MapError, PerCpuArray, PerCpuHashMap},
 };
+use tokio::time::Instant;
 use tracer_common::{
     event::Counter,
     fold::{PortKey, SHARE_WORDS, WAYS},
 };
 
 use crate::{
-    facts::in_kernel::{Folded, Ports},
+    facts::{
+        hooks::Hooks,
+        in_kernel::{KernelAggregate, PortCounts},
+    },
     filter::Filter,
     source::kernel::{
         Link,
-        counts::Counts,
+        clock::{anchor, monotonic_ns},
+        counts::ProgramCounts,
         error::Error,
         hook::{Ground, take},
-        optional::Hooks,
     },
+    time::{clock::Anchor, wait::at},
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/summary.bpf.o");
 
 /// Sockets whose state's beginning is remembered, if nobody says otherwise: 16 MiB.
-pub const SOCKETS: u32 = 1 << 20;
+const SOCKETS: u32 = 1 << 20;
 
 /// Room in each of the tables by port. A service takes one entry for each kind of transition, and
 /// one for each power of two between its shortest and longest connections.
 const BY_PORT: u32 = 1 << 16;
 
-/// What is to be folded.
+/// What is to be counted.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct AggregateOptions {
     /// What to count.
     pub filter: Filter,
     /// Count for each service port, too.
@@ -46,20 +51,28 @@ pub struct Options {
     pub btf: Option<PathBuf>,
 }
 
+impl AggregateOptions {
+    /// With a table of the usual size.
+    #[must_use]
+    pub fn new(filter: Filter, by_port: bool, btf: Option<PathBuf>) -> Self {
+        Self { filter, by_port, sockets: SOCKETS, btf }
+    }
+}
+
 type ByPort = PerCpuHashMap<MapData, u32, u64>;
 
-/// The attached program and what it has folded. Dropping it detaches the program.
-pub struct Fold {
+/// The attached program and what it has counted. Dropping it detaches the program.
+pub struct AggregateProgram {
     shares: PerCpuArray<MapData, [u64; SHARE_WORDS]>,
     by_port: Option<(ByPort, ByPort)>,
-    counts: Counts,
+    counts: ProgramCounts,
     links: Vec<Link>,
     ebpf: Ebpf,
 }
 
-impl Fold {
+impl AggregateProgram {
     /// Loads and attaches; from here on it counts.
-    pub fn load(options: &Options) -> Result<Self, Error> {
+    pub fn load(options: &AggregateOptions) -> Result<Self, Error> {
         let sets = options.sockets.div_ceil(WAYS).max(1).next_power_of_two();
         let memory = format!("a table of {} sockets", sets.saturating_mul(WAYS));
         // User space would have to filter again what stories need.
@@ -75,9 +88,9 @@ impl Fold {
             .map_max_entries("PORT_TRANSITIONS", ports)
             .map_max_entries("PORT_STAYS", ports);
         let ebpf = ground.load(&mut loader, OBJECT)?;
-        let mut fold = Self::new(ebpf, options.by_port).map_err(Error::map("taking the maps"))?;
-        fold.links = ground.attach(&mut fold.ebpf)?;
-        Ok(fold)
+        let mut program = Self::new(ebpf, options.by_port).map_err(Error::map("taking the maps"))?;
+        program.links = ground.attach(&mut program.ebpf)?;
+        Ok(program)
     }
 
     fn new(mut ebpf: Ebpf, by_port: bool) -> Result<Self, MapError> {
@@ -87,20 +100,36 @@ impl Fold {
         Ok(Self {
             shares: PerCpuArray::try_from(take(&mut ebpf, "SHARES")?)?,
             by_port,
-            counts: Counts::take(&mut ebpf)?,
+            counts: ProgramCounts::take(&mut ebpf)?,
             links: Vec::new(),
             ebpf,
         })
     }
 
-    /// What has been folded since it was attached.
-    pub fn read(&self) -> Result<Box<Folded>, MapError> {
-        let mut folded = Box::<Folded>::default();
+    /// What both clocks say now.
+    #[must_use]
+    pub fn now(&self) -> Anchor {
+        anchor()
+    }
+
+    /// Waits until this time on the kernel's monotonic clock; for ever without one.
+    pub async fn until(&self, due_ns: Option<u64>) {
+        let pause = due_ns.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(monotonic_ns())));
+        at(pause.map(|pause| Instant::now() + pause)).await;
+    }
+
+    /// What has been counted since it was attached.
+    pub fn read(&self) -> Result<Box<KernelAggregate>, Error> {
+        self.counted().map_err(Error::reading)
+    }
+
+    fn counted(&self) -> Result<Box<KernelAggregate>, MapError> {
+        let mut counted = Box::<KernelAggregate>::default();
         for share in self.shares.get(&0, 0)?.iter() {
-            folded.add(share);
+            counted.add(share);
         }
         if let Some((transitions, stays)) = &self.by_port {
-            let mut ports = Ports::default();
+            let mut ports = PortCounts::default();
             for entry in transitions {
                 let (key, per_cpu) = entry?;
                 ports.add_transitions(PortKey(key), per_cpu.iter().sum());
@@ -109,16 +138,16 @@ impl Fold {
                 let (key, per_cpu) = entry?;
                 ports.add_stays(PortKey(key), per_cpu.iter().sum());
             }
-            folded.ports = ports.into();
+            counted.ports = ports.into();
         }
-        folded.evicted = self.counts.of(Counter::Evicted);
-        folded.no_room = self.counts.of(Counter::NoRoom);
-        folded.filtered = self.counts.of(Counter::Filtered);
-        folded.missed = self.counts.missed();
-        Ok(folded)
+        counted.evicted = self.counts.of(Counter::Evicted);
+        counted.no_room = self.counts.of(Counter::NoRoom);
+        counted.filtered = self.counts.of(Counter::Filtered);
+        counted.missed = self.counts.missed();
+        Ok(counted)
     }
 
-    /// Stops counting; what is folded can still be read. The second program goes first, so that it
+    /// Stops counting; the counts can still be read. The second program goes first, so that it
     /// does not count for the first what nobody sees.
     pub fn detach(&mut self) {
         while self.links.pop().is_some() {}

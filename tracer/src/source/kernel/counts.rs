@@ -21,7 +21,7 @@ use crate::source::kernel::{
 };
 
 /// The counters of an object.
-pub(super) struct Counts {
+pub(super) struct ProgramCounts {
     per_cpu: PerCpuArray<MapData, u64>,
     /// What the kernel says of the first program. It is read often, and opened once.
     program: Option<File>,
@@ -29,7 +29,7 @@ pub(super) struct Counts {
     optional: Vec<File>,
 }
 
-impl Counts {
+impl ProgramCounts {
     /// Of an object whose programs are loaded.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, MapError> {
         let program = ebpf.program(HOOK).and_then(fdinfo);

@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
-use crate::source::kernel::{preflight, sockets, verdict::verdict};
+use crate::source::kernel::{preflight, privileges, sockets, verdict::verdict};
 
 /// Why a kernel program does not run.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,12 @@ pub enum Error {
     /// The kernel lacks what a filter needs.
     #[error("this kernel does not tell {0}, so {1} cannot work here")]
     Absent(&'static str, &'static str),
+    /// Capabilities could not be given up.
+    #[error(transparent)]
+    Privileges(#[from] privileges::Error),
+    /// A map of a program that runs.
+    #[error("reading the kernel program's maps: {0}; if memory is short, give a smaller --buffer")]
+    Reading(String),
     /// The iterators.
     #[error(transparent)]
     Sockets(#[from] Box<sockets::Error>),
@@ -67,6 +73,12 @@ impl Error {
                 .map_or(Self::Refused { what }, |limit| preflight::Error::LockedMemory(limit).into()),
             _ => Self::Aya { what, cause: chain(error) },
         }
+    }
+
+    // By value: for `map_err`.
+    #[expect(clippy::needless_pass_by_value)]
+    pub(super) fn reading(error: MapError) -> Self {
+        Self::Reading(error.to_string())
     }
 
     /// `memory`: what takes the most of it.

@@ -14,14 +14,9 @@ use tracer_common::{
 use zerocopy::IntoBytes as _;
 
 use crate::{
+    facts::hooks::Hooks,
     filter::{Filter, addrs, ports},
-    source::kernel::{
-        HOOK, Link,
-        error::Error,
-        layout::Layout,
-        optional::{Hooks, Offer},
-        preflight,
-    },
+    source::kernel::{HOOK, Link, error::Error, layout::Layout, optional::Offer, preflight},
 };
 
 /// The programs on the tracepoint: the one that works, and the one that does while the first is
@@ -114,7 +109,7 @@ impl<'a> Ground<'a> {
 
     fn fill_filter(&self, ebpf: &mut Ebpf) -> Result<(), MapError> {
         if self.active.ports != 0 {
-            let marks = ports::Marks::new(&self.filter.ports);
+            let marks = ports::PortMarks::new(&self.filter.ports);
             let mut table: Array<_, [u8; PORTS]> = Array::try_from(named(ebpf, "PORT_MARKS")?)?;
             table.set(0, marks.table(), 0)?;
         }

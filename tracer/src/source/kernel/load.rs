@@ -15,6 +15,7 @@ use aya::{
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 
 use crate::{
+    facts::hooks::{HookReport, Hooks},
     filter::Filter,
     source::kernel::{
         Link,
@@ -22,10 +23,9 @@ use crate::{
         error::Error,
         hook::{Ground, named},
         layout::Layout,
-        optional::{Hooks, Report},
         sockets::Sockets,
     },
-    tcp::reset::Names,
+    tcp::reset::ResetReasons,
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.
@@ -66,9 +66,9 @@ pub struct Attached {
     /// The ring buffers that the program fills.
     pub rings: Vec<MapData>,
     /// What became of the hooks that it can do without.
-    pub hooks: Report,
+    pub hooks: HookReport,
     /// The kernel's names of why it sends an RST.
-    pub reset_names: Names,
+    pub reset_reasons: ResetReasons,
     /// What ties the programs to the tracepoints.
     pub links: Vec<Link>,
 }
@@ -89,7 +89,7 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
         .map_max_entries("EVENTS", rings);
     let mut ebpf = ground.load(&mut loader, if options.debug { DEBUG_OBJECT } else { OBJECT })?;
     ground.offer.load(&mut ebpf, &ground.types);
-    let reset_names = std::mem::take(&mut ground.offer.reset_names);
+    let reset_reasons = std::mem::take(&mut ground.offer.reset_reasons);
     let (layout, types) = (ground.layout, &ground.types);
     let sockets =
         if options.asks_for_sockets { Some(Sockets::load(&layout, types).map_err(Box::new)?) } else { None };
@@ -99,7 +99,7 @@ pub fn load(options: &Options) -> Result<Attached, Error> {
     let mut links = ground.attach(&mut ebpf)?;
     let (optional, hooks) = ground.offer.attach(&mut ebpf);
     links.extend(optional);
-    Ok(Attached { layout, sockets, ebpf, rings, hooks, reset_names, links })
+    Ok(Attached { layout, sockets, ebpf, rings, hooks, reset_reasons, links })
 }
 
 /// How many ring buffers: one for each CPU that is online, and a power of two.

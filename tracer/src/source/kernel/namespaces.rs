@@ -12,7 +12,7 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{time::clock::monotonic_ns, track::tally::Counts};
+use crate::{facts::counts::TcpCounts, source::kernel::clock::monotonic_ns};
 
 /// Where namespaces without a process may be kept.
 const KEPT: [&str; 2] = ["/run/netns", "/run/docker/netns"];
@@ -57,7 +57,7 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 ///
 /// AttemptFails also counts the half-open connections that were reset. No transition tells of those, but
 /// EmbryonicRsts counts them alone: they are taken out.
-pub fn counters() -> io::Result<(Counts, RangeInclusive<u64>)> {
+pub fn counters() -> io::Result<(TcpCounts, RangeInclusive<u64>)> {
     let from_ns = monotonic_ns();
     let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
     let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
@@ -72,11 +72,11 @@ pub fn fin_timeout_ns() -> Option<u64> {
     seconds.checked_mul(1_000_000_000)
 }
 
-fn parse(snmp: &str, netstat: &str) -> Option<Counts> {
+fn parse(snmp: &str, netstat: &str) -> Option<TcpCounts> {
     let tcp = |name: &str| count(snmp, "Tcp:", name);
     let half_open = count(netstat, "TcpExt:", "EmbryonicRsts")?;
     let failed = tcp("AttemptFails")?.saturating_sub(half_open);
-    Some(Counts::of_kernel(tcp("ActiveOpens")?, tcp("PassiveOpens")?, failed, tcp("EstabResets")?))
+    Some(TcpCounts::of_kernel(tcp("ActiveOpens")?, tcp("PassiveOpens")?, failed, tcp("EstabResets")?))
 }
 
 /// Names and numbers stand in two lines that both begin with the group.
@@ -101,7 +101,7 @@ mod tests {
     fn counters_are_found_by_name() {
         let snmp = "Ip: A B\nIp: 1 2\nTcp: X ActiveOpens PassiveOpens AttemptFails EstabResets Y\nTcp: -1 2 3 4 5 6\n";
         let netstat = "TcpExt: A EmbryonicRsts\nTcpExt: 7 1\n";
-        assert_eq!(parse(snmp, netstat), Some(Counts::of_kernel(2, 3, 3, 5)));
+        assert_eq!(parse(snmp, netstat), Some(TcpCounts::of_kernel(2, 3, 3, 5)));
         assert_eq!(parse("Tcp: ActiveOpens\nTcp: x", netstat), None);
         assert_eq!(parse("", ""), None);
         assert!(counters().is_ok());

@@ -3,8 +3,6 @@
 //!
 //! A hook is a program of its name in `tracer-ebpf/src/transitions/`, perhaps with others, and a row here.
 
-use std::fmt;
-
 use aya::{
     Ebpf, EbpfLoader,
     programs::{BtfTracePoint, FEntry, FExit, ProgramError},
@@ -21,9 +19,9 @@ use tracer_common::{
 };
 
 use crate::{
+    facts::hooks::{HookReport, Hooks, REQUEST_HOOK, TIMEWAIT_HOOK},
     source::kernel::{Link, btf::Btf, error::chain, layout::Layout, verdict::verdict},
-    tcp::reset::Names,
-    text::escape::escaped,
+    tcp::reset::ResetReasons,
 };
 
 /// A hook that is not needed, of one program or of several that make sense only together.
@@ -100,9 +98,9 @@ const HOOKS: &[Hook] = &[
         needs_cookies: false,
     },
     Hook {
-        name: TIMEWAIT,
+        name: TIMEWAIT_HOOK,
         programs: &[
-            At::Entry(TIMEWAIT),
+            At::Entry(TIMEWAIT_HOOK),
             // What takes the mark back first: a timer between the two would leave it.
             At::Exit { function: "tw_timer_handler", program: "tw_timer_handler_end" },
             At::Entry("tw_timer_handler"),
@@ -114,14 +112,14 @@ const HOOKS: &[Hook] = &[
         needs_cookies: true,
     },
     Hook {
-        name: REQUESTS,
+        name: REQUEST_HOOK,
         programs: &[
             // What ends them first: none that begins may stay for ever.
             At::Entry("tcp_v4_reqsk_destructor"),
             At::Entry("tcp_v6_reqsk_destructor"),
             At::Exit { function: "reqsk_timer_handler", program: "reqsk_timer_handler_end" },
             At::Entry("reqsk_timer_handler"),
-            At::Entry(REQUESTS),
+            At::Entry(REQUEST_HOOK),
         ],
         args: None,
         counts: &[],
@@ -129,11 +127,6 @@ const HOOKS: &[Hook] = &[
         needs_cookies: true,
     },
 ];
-
-/// The one that tells of half-open connections.
-pub const REQUESTS: &str = "inet_csk_reqsk_queue_hash_add";
-/// The one that tells of timewait sockets' ends.
-const TIMEWAIT: &str = "inet_twsk_kill";
 
 impl At {
     fn program(self) -> &'static str {
@@ -178,52 +171,14 @@ impl At {
     }
 }
 
-/// Which of them to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Hooks {
-    /// All that the kernel offers.
-    #[default]
-    Auto,
-    /// None but the one on state transitions.
-    Minimal,
-}
-
-/// What became of them.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Those in use.
-    pub used: Vec<&'static str>,
-    /// Those that are not, and why.
-    pub left_out: Vec<(&'static str, String)>,
-}
-
-impl Report {
-    /// Whether the ends of timewait sockets are told as they happen.
-    #[must_use]
-    pub fn tells_of_timewait(&self) -> bool {
-        self.used.contains(&TIMEWAIT)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.used.is_empty() { "none" } else { "" })?;
-        f.write_str(&self.used.join(", "))?;
-        for (hook, why) in &self.left_out {
-            write!(f, "; without {hook}: {}", escaped(why.as_bytes()))?;
-        }
-        Ok(())
-    }
-}
-
 /// What the running kernel offers.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
     /// With how many arguments.
     hooks: Vec<(&'static Hook, u32)>,
-    report: Report,
+    report: HookReport,
     /// The kernel's names of what makes it send an RST.
-    pub(super) reset_names: Names,
+    pub(super) reset_reasons: ResetReasons,
 }
 
 impl Offer {
@@ -251,7 +206,7 @@ impl Offer {
                 offer.hooks.push((hook, args));
             }
         }
-        offer.reset_names = Names::of(&btf.enumerators("sk_rst_reason"));
+        offer.reset_reasons = ResetReasons::of(&btf.enumerators("sk_rst_reason"));
         offer
     }
 
@@ -270,7 +225,7 @@ impl Offer {
     }
 
     /// Attaches them.
-    pub(super) fn attach(mut self, ebpf: &mut Ebpf) -> (Vec<Link>, Report) {
+    pub(super) fn attach(mut self, ebpf: &mut Ebpf) -> (Vec<Link>, HookReport) {
         let mut links = Vec::new();
         self.keep(|hook| {
             // All or none: those that are attached go again with this.

@@ -16,20 +16,17 @@ use tokio::{
     io::{Interest, unix::AsyncFd},
     time::Instant,
 };
-use tracer_common::{
-    Event,
-    event::{Counter, kind},
-    wakeup::TICK_NS,
-};
+use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
 
 use crate::{
+    facts::losses::Losses,
     source::{
         decode::decode,
-        kernel::{Link, counts::Counts, load::Attached},
+        kernel::{Link, clock::monotonic_ns, counts::ProgramCounts, load::Attached},
         merge::Merge,
         order::{Order, SETTLE_NS},
     },
-    time::{clock::monotonic_ns, wait::at},
+    time::wait::at,
 };
 
 /// Records taken in one go: what is formatted before it is written.
@@ -45,28 +42,6 @@ const TICK: Duration = Duration::from_nanos(TICK_NS);
 /// How long a program that runs on another CPU while it is detached may take to end.
 const IN_FLIGHT: Duration = Duration::from_millis(2);
 
-/// What did not arrive, or not as expected; `None` where the kernel does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// A ring buffer was full.
-    pub no_room: Option<u64>,
-    /// The kernel did not run the program, because it was running on that CPU already, and the one
-    /// that is there for that did not run either.
-    pub recursion: Option<u64>,
-    /// Resets and retransmissions, for either reason.
-    pub incidents: Option<u64>,
-    /// Records that were no events.
-    pub malformed: u64,
-}
-
-impl Losses {
-    /// All that was lost of transitions, if that is known.
-    #[must_use]
-    pub fn total(&self) -> Option<u64> {
-        Some(self.no_room? + self.recursion? + self.malformed)
-    }
-}
-
 type Ring = AsyncFd<RingBuf<MapData>>;
 
 /// The attached program and its ring buffers.
@@ -74,7 +49,7 @@ pub struct Rings {
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     buffers: Vec<Ring>,
     merge: Merge,
-    counts: Counts,
+    counts: ProgramCounts,
     links: Vec<Link>,
     /// Owns the programs.
     _ebpf: Ebpf,
@@ -87,7 +62,7 @@ pub struct Rings {
     /// Nor need a look after a call find the event, if an unfinished one lies before it.
     calls_from: Instant,
     /// When to look even if nobody calls; `None` on a quiet host.
-    next_look: Option<Instant>,
+    next_drain: Option<Instant>,
     /// The last look did not take all.
     has_more: bool,
     /// The next look is for what was too young at the last one.
@@ -100,7 +75,7 @@ impl Rings {
         let Attached { mut ebpf, rings, links, .. } = attached;
         let buffers =
             rings.into_iter().map(|ring| registered(mapped(ring)?)).collect::<Result<Vec<_>, _>>()?;
-        let counts = Counts::take(&mut ebpf)?;
+        let counts = ProgramCounts::take(&mut ebpf)?;
         Ok(Self {
             // Only the debug object has one.
             log: EbpfLogger::init(&mut ebpf).ok(),
@@ -114,7 +89,7 @@ impl Rings {
             complete_ns: 0,
             calls_from: Instant::now() + TICK,
             // What happened between attaching and now was announced to nobody.
-            next_look: Some(Instant::now()),
+            next_drain: Some(Instant::now()),
             has_more: false,
             is_settling: false,
         })
@@ -125,14 +100,19 @@ impl Rings {
         attached.rings.into_iter().map(mapped).collect::<Result<Vec<_>, _>>().map(drop)
     }
 
-    /// Waits until there may be events.
-    pub async fn ready(&mut self) -> io::Result<()> {
+    /// Waits until there may be events; or until those up to `due_ns` are complete.
+    pub async fn ready(&mut self, due_ns: Option<u64>) -> io::Result<()> {
+        let due = due_ns.map(|due_ns| {
+            let pause_ns = (due_ns + SETTLE_NS).saturating_sub(monotonic_ns());
+            Instant::now() + Duration::from_nanos(pause_ns)
+        });
         tokio::select! {
             called = poll_fn(|context| called(&self.buffers, context)) => {
                 called?;
                 self.calls_from = Instant::now() + TICK;
             }
-            () = at(self.next_look) => {}
+            () = at(self.next_drain) => {}
+            () = at(due) => {}
         }
         Ok(())
     }
@@ -158,7 +138,7 @@ impl Rings {
         // long as those that come after them.
         let may_settle = !self.is_settling && taken < QUIET;
         self.is_settling = !more && !self.order.is_empty() && may_settle;
-        self.next_look = if more {
+        self.next_drain = if more {
             Some(now)
         } else if self.is_settling {
             Some(now + SETTLE)
@@ -181,11 +161,6 @@ impl Rings {
         self.has_more
     }
 
-    /// Looks at once, whether the kernel program calls or not.
-    pub fn look_soon(&mut self) {
-        self.next_look = Some(Instant::now());
-    }
-
     fn drain(&mut self) -> usize {
         if let Some(log) = &mut self.log {
             log.flush();
@@ -206,21 +181,9 @@ impl Rings {
     pub fn take_rest(&mut self, batch: &mut Vec<Event>) -> bool {
         self.drain();
         let next_ns = self.merge.next_ns();
-        self.order.settle(next_ns.map_or(u64::MAX, |next_ns| next_ns.saturating_sub(SETTLE_NS)), batch);
+        self.complete_ns = next_ns.map_or(u64::MAX, |next_ns| next_ns.saturating_sub(SETTLE_NS));
+        self.order.settle(self.complete_ns, batch);
         next_ns.is_some()
-    }
-
-    /// Drops what is left after [`Rings::detach`], and counts its transitions.
-    pub fn drop_rest(&mut self) -> u64 {
-        let (mut dropped, mut rest) = (0, Vec::new());
-        loop {
-            self.drain();
-            self.order.settle(u64::MAX, &mut rest);
-            dropped += rest.iter().filter(|event| event.kind == kind::TRANSITION).count() as u64;
-            if self.merge.next_ns().is_none() {
-                return dropped;
-            }
-        }
     }
 
     /// What was lost up to now.

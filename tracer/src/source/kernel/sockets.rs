@@ -11,7 +11,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Iter, ProgramError, links::LinkError},
 };
-use tracer_common::{Event, event::Waiting, helper::Helper};
+use tracer_common::{Event, event::Waiting as TimewaitSocket, helper::Helper};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::source::kernel::{layout::Layout, verdict::verdict};
@@ -26,7 +26,7 @@ const SOCKETS: &str = "sockets";
 /// Those of them that are full sockets.
 const LIVE: &str = "live";
 /// Every timewait socket of the thread's network namespace.
-const WAITING: &str = "waiting";
+const TIMEWAIT: &str = "waiting";
 
 /// Why the kernel does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Sockets {
             .override_global("FLAG_BITS", &layout.flag_bits[..], true)
             .override_global("HELPERS", &layout.helpers[..], true)
             .load(OBJECT)?;
-        for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (WAITING, "tcp")] {
+        for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (TIMEWAIT, "tcp")] {
             program(&mut ebpf, name)?.load(kind, types)?;
         }
         Ok(Self { ebpf, names_holders_only: !layout.has(Helper::SocketOfFile) })
@@ -95,8 +95,8 @@ impl Sockets {
     }
 
     /// Every timewait socket of the network namespace that this thread is in.
-    pub fn waiting(&mut self) -> Result<Vec<Waiting>, Error> {
-        self.pass(WAITING)
+    pub fn timewait(&mut self) -> Result<Vec<TimewaitSocket>, Error> {
+        self.pass(TIMEWAIT)
     }
 
     fn pass<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {

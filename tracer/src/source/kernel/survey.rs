@@ -1,10 +1,9 @@
-//! Looking at the sockets of all network namespaces, on a thread of its own: going into a
-//! namespace changes the thread, and takes privileges that the others have given up.
+//! Reads sockets and counters of all network namespaces, on a thread of its own: entering a namespace
+//! changes the thread, and takes privileges that the others have given up.
 
 use std::{
     collections::{HashMap, HashSet},
     io,
-    ops::RangeInclusive,
     path::Path,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -17,53 +16,29 @@ use tokio::sync::oneshot;
 use tracer_common::Event;
 
 use crate::{
+    facts::{
+        counts::CountersByNetns,
+        snapshot::{Snapshot, TimewaitSample},
+    },
     source::kernel::{
+        clock::monotonic_ns,
         namespaces, privileges,
         sockets::{Error, Sockets},
     },
-    time::clock::monotonic_ns,
-    track::{Sample, tally::Counts},
 };
-
-/// All sockets that there are.
-#[derive(Debug, Default)]
-pub struct Census {
-    /// When it began and ended.
-    pub during_ns: (u64, u64),
-    /// Sockets of all namespaces that could be entered.
-    pub sockets: Vec<Event>,
-    /// Sockets that processes hold, once for each, in whichever namespace.
-    pub holders: Vec<Event>,
-    /// The namespaces that were looked into.
-    pub netns: HashSet<u32>,
-    /// Those that could not be.
-    pub unreached: HashSet<u32>,
-}
-
-impl Census {
-    /// Whether a socket of this namespace that was not found is not there: it was looked into, or
-    /// is gone. Who cannot enter namespaces may not see them all.
-    #[must_use]
-    pub fn speaks_of(&self, netns: u32) -> bool {
-        self.netns.contains(&netns) || (!self.netns.is_empty() && self.unreached.is_empty())
-    }
-}
-
-/// The kernel's counters of a namespace, and during which time they were read.
-pub type Counters = HashMap<u32, (Counts, RangeInclusive<u64>)>;
 
 /// A sample, and what it cost.
 #[derive(Debug)]
 pub struct Costly {
     /// The timewait sockets.
-    pub sample: Sample,
+    pub sample: TimewaitSample,
     /// CPU time that it took.
     pub cost: Duration,
 }
 
 /// What sockets count by now, and what it cost to look.
 #[derive(Debug)]
-pub struct Fresh {
+pub struct Refresh {
     /// The full sockets of all namespaces that can be entered, without holders.
     pub sockets: Vec<Event>,
     /// CPU time that it took.
@@ -71,10 +46,10 @@ pub struct Fresh {
 }
 
 enum Question {
-    Census(oneshot::Sender<Result<Census, Error>>),
-    Waiting(HashSet<u32>, oneshot::Sender<Result<Costly, Error>>),
-    Counters(oneshot::Sender<Counters>),
-    Fresh(oneshot::Sender<Result<Fresh, Error>>),
+    Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
+    Timewait(HashSet<u32>, oneshot::Sender<Result<Costly, Error>>),
+    Counters(oneshot::Sender<CountersByNetns>),
+    Refresh(oneshot::Sender<Result<Refresh, Error>>),
 }
 
 /// The way to the thread.
@@ -100,30 +75,30 @@ impl Survey {
 
     /// Asks for all sockets.
     #[must_use]
-    pub fn census(&self) -> oneshot::Receiver<Result<Census, Error>> {
+    pub fn snapshot(&self) -> oneshot::Receiver<Result<Snapshot, Error>> {
         let (answer, receiver) = oneshot::channel();
-        self.ask(Question::Census(answer), receiver)
+        self.ask(Question::Snapshot(answer), receiver)
     }
 
     /// Asks for the timewait sockets of these namespaces.
     #[must_use]
-    pub fn waiting(&self, netns: HashSet<u32>) -> oneshot::Receiver<Result<Costly, Error>> {
+    pub fn timewait(&self, netns: HashSet<u32>) -> oneshot::Receiver<Result<Costly, Error>> {
         let (answer, receiver) = oneshot::channel();
-        self.ask(Question::Waiting(netns, answer), receiver)
+        self.ask(Question::Timewait(netns, answer), receiver)
     }
 
     /// Asks for the kernel's counters of all namespaces.
     #[must_use]
-    pub fn counters(&self) -> oneshot::Receiver<Counters> {
+    pub fn counters(&self) -> oneshot::Receiver<CountersByNetns> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Question::Counters(answer), receiver)
     }
 
     /// Asks for all full sockets, without their holders.
     #[must_use]
-    pub fn fresh(&self) -> oneshot::Receiver<Result<Fresh, Error>> {
+    pub fn refresh(&self) -> oneshot::Receiver<Result<Refresh, Error>> {
         let (answer, receiver) = oneshot::channel();
-        self.ask(Question::Fresh(answer), receiver)
+        self.ask(Question::Refresh(answer), receiver)
     }
 
     /// If the thread is gone the receiver hears that its sender is.
@@ -147,34 +122,34 @@ impl Surveyor {
         // Whoever asked may have stopped listening: then nobody wants the answer.
         for question in inbox {
             match question {
-                Question::Census(answer) => _ = answer.send(self.census()),
-                Question::Waiting(netns, answer) => _ = answer.send(self.waiting(netns)),
+                Question::Snapshot(answer) => _ = answer.send(self.snapshot()),
+                Question::Timewait(netns, answer) => _ = answer.send(self.timewait(netns)),
                 Question::Counters(answer) => _ = answer.send(self.counters()),
-                Question::Fresh(answer) => _ = answer.send(self.fresh()),
+                Question::Refresh(answer) => _ = answer.send(self.refresh()),
             }
             // A thread that stays keeps the namespace, and what is in it, alive.
             self.go_home();
         }
     }
 
-    fn census(&mut self) -> Result<Census, Error> {
-        let mut census = Census::default();
-        census.during_ns.0 = monotonic_ns();
+    fn snapshot(&mut self) -> Result<Snapshot, Error> {
+        let mut snapshot = Snapshot::default();
+        snapshot.during_ns.0 = monotonic_ns();
         self.paths = namespaces::all();
         for (inum, path) in &self.paths {
             if !go(&mut self.here, *inum, path) {
-                census.unreached.insert(*inum);
+                snapshot.unreached.insert(*inum);
                 continue;
             }
-            census.sockets.append(&mut self.sockets.sockets()?);
-            census.netns.insert(*inum);
+            snapshot.sockets.append(&mut self.sockets.sockets()?);
+            snapshot.netns.insert(*inum);
         }
-        census.holders = self.sockets.holders(&census.sockets)?;
-        census.during_ns.1 = monotonic_ns();
-        Ok(census)
+        snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
+        snapshot.during_ns.1 = monotonic_ns();
+        Ok(snapshot)
     }
 
-    fn fresh(&mut self) -> Result<Fresh, Error> {
+    fn refresh(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
         let mut sockets = Vec::new();
         self.paths = namespaces::all();
@@ -183,18 +158,18 @@ impl Surveyor {
                 sockets.append(&mut self.sockets.live()?);
             }
         }
-        Ok(Fresh { sockets, cost: cpu_time().saturating_sub(begun) })
+        Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
     }
 
-    fn waiting(&mut self, netns: HashSet<u32>) -> Result<Costly, Error> {
+    fn timewait(&mut self, netns: HashSet<u32>) -> Result<Costly, Error> {
         let begun = cpu_time();
         if netns.iter().any(|inum| !self.go(*inum)) {
             self.paths = namespaces::all();
         }
-        let mut sample = Sample { from_ns: monotonic_ns(), ..Sample::default() };
+        let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
         for inum in netns {
             if self.go(inum) {
-                sample.sockets.append(&mut self.sockets.waiting()?);
+                sample.sockets.append(&mut self.sockets.timewait()?);
                 sample.netns.insert(inum);
                 sample
                     .fin_timeout_ns
@@ -220,9 +195,9 @@ impl Surveyor {
         is_here || self.paths.get(&inum).is_some_and(|path| go(&mut self.here, inum, path))
     }
 
-    fn counters(&mut self) -> Counters {
+    fn counters(&mut self) -> CountersByNetns {
         self.paths = namespaces::all();
-        let mut counters = Counters::new();
+        let mut counters = CountersByNetns::new();
         for (inum, path) in &self.paths {
             if go(&mut self.here, *inum, path)
                 && let Ok(read) = namespaces::counters()

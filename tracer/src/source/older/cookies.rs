@@ -9,7 +9,7 @@ use tracer_common::{
     state,
 };
 
-use crate::track::is_birth;
+use crate::tcp::state::is_birth;
 
 /// The first of the numbers that stand for cookies. No kernel counts so far, and every reader of JSON
 /// can still tell it from the next.
@@ -21,18 +21,18 @@ struct Known {
     number: u64,
     /// When it was found by looking; 0 if events told of it first.
     sighted_ns: u64,
-    ends: Ends,
+    ends: Peer,
 }
 
 /// What stays the same from a connection's birth on.
 #[derive(Clone, Copy)]
-struct Ends {
+struct Peer {
     remote: ([u8; 16], u16, u32),
     /// 0 until it is chosen.
     local_port: u16,
 }
 
-impl Ends {
+impl Peer {
     fn of(event: &Event) -> Self {
         let remote = (event.remote_addr, event.remote_port, event.netns);
         let is_chosen = event.flags & flag::UNBOUND == 0;
@@ -47,12 +47,12 @@ impl Ends {
 
 /// Gives numbers to sockets, by their addresses and births.
 #[derive(Default)]
-pub struct Identity {
+pub struct Cookies {
     by_address: HashMap<u64, Known>,
     given: u64,
 }
 
-impl Identity {
+impl Cookies {
     /// Puts the number in the place of the address of each of these events, which come in order.
     pub fn events(&mut self, events: &mut [Event]) {
         for event in events {
@@ -70,15 +70,15 @@ impl Identity {
     }
 
     /// The same for sockets that were found by looking, all of which there were then.
-    pub fn found<'a>(&mut self, sightings: impl Iterator<Item = &'a mut Event>) {
-        for event in sightings {
+    pub fn found<'a>(&mut self, sockets: impl Iterator<Item = &'a mut Event>) {
+        for event in sockets {
             event.cookie = self.number(event);
         }
     }
 
     /// The same for sockets that were found by looking, of which some may not be known yet: those get 0.
-    pub fn known(&self, sightings: &mut [Event]) {
-        for event in sightings {
+    pub fn known(&self, sockets: &mut [Event]) {
+        for event in sockets {
             event.cookie = self.number_known(event.cookie);
         }
     }
@@ -88,7 +88,7 @@ impl Identity {
     }
 
     fn number(&mut self, event: &Event) -> u64 {
-        let ends = Ends::of(event);
+        let ends = Peer::of(event);
         let is_sighting = event.old_state == event.new_state;
         let sighted_ns = if is_sighting { event.time_ns } else { 0 };
         let mut fresh = || {
@@ -100,9 +100,9 @@ impl Identity {
             Entry::Vacant(entry) => entry.insert(fresh()).number,
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
-                // A birth before the sighting is that of what was found then. Other ends without a
+                // A birth before the socket is that of what was found then. Other ends without a
                 // birth: what happened between was lost.
-                let is_another = if is_birth(event) {
+                let is_another = if is_birth(event.old_state, event.new_state) {
                     event.time_ns > known.sighted_ns
                 } else {
                     ends.are_others(known.ends)
@@ -132,8 +132,8 @@ mod tests {
         event
     }
 
-    fn numbers(identity: &mut Identity, mut events: Vec<Event>) -> Vec<u64> {
-        identity.events(&mut events);
+    fn numbers(cookies: &mut Cookies, mut events: Vec<Event>) -> Vec<u64> {
+        cookies.events(&mut events);
         events.iter().map(|event| event.cookie - FIRST).collect()
     }
 
@@ -148,14 +148,14 @@ mod tests {
             // Its end was lost.
             event(9, CLOSE, SYN_SENT),
         ];
-        assert_eq!(numbers(&mut Identity::default(), events), [0, 0, 0, 1, 1, 2]);
+        assert_eq!(numbers(&mut Cookies::default(), events), [0, 0, 0, 1, 1, 2]);
     }
 
     #[test]
     fn what_was_found_is_what_was_born_before() {
-        let mut identity = Identity::default();
+        let mut cookies = Cookies::default();
         let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
-        identity.found(found.iter_mut());
+        cookies.found(found.iter_mut());
         assert_eq!(found[0].cookie, FIRST);
         let events = vec![
             event(5, CLOSE, SYN_SENT),
@@ -163,14 +163,14 @@ mod tests {
             event(12, ESTABLISHED, CLOSE),
             event(13, CLOSE, SYN_SENT),
         ];
-        assert_eq!(numbers(&mut identity, events), [0, 0, 0, 1]);
+        assert_eq!(numbers(&mut cookies, events), [0, 0, 0, 1]);
     }
 
     #[test]
     fn another_peer_is_another_connection() {
         let mut other = event(2, ESTABLISHED, CLOSE);
         other.remote_port = 443;
-        assert_eq!(numbers(&mut Identity::default(), vec![event(1, SYN_SENT, ESTABLISHED), other]), [0, 1]);
+        assert_eq!(numbers(&mut Cookies::default(), vec![event(1, SYN_SENT, ESTABLISHED), other]), [0, 1]);
     }
 
     #[test]
@@ -186,14 +186,14 @@ mod tests {
             with_port(40_001, event(9, SYN_SENT, ESTABLISHED)),
             with_port(40_001, event(10, ESTABLISHED, CLOSE)),
         ];
-        assert_eq!(numbers(&mut Identity::default(), events), [0, 0, 1, 1]);
+        assert_eq!(numbers(&mut Cookies::default(), events), [0, 0, 1, 1]);
     }
 
     #[test]
     fn what_is_not_known_yet_has_no_number() {
-        let identity = Identity::default();
+        let cookies = Cookies::default();
         let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
-        identity.known(&mut found);
+        cookies.known(&mut found);
         assert_eq!(found[0].cookie, 0);
     }
 }

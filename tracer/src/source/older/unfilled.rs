@@ -1,4 +1,4 @@
-//! Births that are told too early. Older kernels (6.12 does, 6.16 does not) set the state of a listener's
+//! Unfilled that are told too early. Older kernels (6.12 does, 6.16 does not) set the state of a listener's
 //! child before they give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its
 //! listener's cookie. The next transition on that CPU tells of it: both happen in one softirq.
 
@@ -12,20 +12,20 @@ use tracer_common::{
 
 /// Completes them.
 #[derive(Debug, Default)]
-pub struct Births {
+pub struct Unfilled {
     /// By CPU, those of which nothing more was told yet.
-    waiting: HashMap<u16, Event>,
+    incomplete: HashMap<u16, Event>,
     dropped: u64,
 }
 
-impl Births {
+impl Unfilled {
     /// Completes the births among these events, which come in order. Those of which nothing more is told
     /// yet are kept back.
     pub fn complete(&mut self, events: &mut Vec<Event>) {
-        if self.waiting.is_empty() && !events.iter().any(is_too_early) {
+        if self.incomplete.is_empty() && !events.iter().any(is_too_early) {
             return;
         }
-        events.splice(0..0, self.waiting.drain().map(|(_, event)| event));
+        events.splice(0..0, self.incomplete.drain().map(|(_, event)| event));
         let mut open: HashMap<u16, usize> = HashMap::new();
         let mut gone = Vec::new();
         for index in 0..events.len() {
@@ -45,14 +45,14 @@ impl Births {
             }
         }
         self.dropped += gone.len() as u64;
-        self.waiting.extend(open.into_iter().map(|(cpu, index)| (cpu, events[index])));
+        self.incomplete.extend(open.into_iter().map(|(cpu, index)| (cpu, events[index])));
         events.retain(|event| !is_too_early(event));
     }
 
     /// How many were of connections that nothing else was told of.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped + self.waiting.len() as u64
+        self.dropped + self.incomplete.len() as u64
     }
 }
 
@@ -92,52 +92,52 @@ mod tests {
 
     #[test]
     fn the_next_event_of_the_cpu_tells_who_was_born() {
-        let mut births = Births::default();
+        let mut unfilled = Unfilled::default();
         let mut events = vec![
             event(0, LISTENER, LISTEN, SYN_RECV),
             event(1, LISTENER, LISTEN, SYN_RECV),
             event(1, 3, SYN_RECV, ESTABLISHED),
             event(0, 2, SYN_RECV, ESTABLISHED),
         ];
-        births.complete(&mut events);
+        unfilled.complete(&mut events);
         assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 3, 3, 2]);
         assert!(events.iter().all(|event| event.remote_port == 1000));
-        assert_eq!(births.dropped(), 0);
+        assert_eq!(unfilled.dropped(), 0);
     }
 
     #[test]
     fn it_may_come_with_the_next_batch() {
-        let mut births = Births::default();
+        let mut unfilled = Unfilled::default();
         let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), event(1, LISTENER, LISTEN, CLOSE)];
-        births.complete(&mut events);
+        unfilled.complete(&mut events);
         assert_eq!(events.len(), 1);
         let mut events = vec![event(0, 2, SYN_RECV, ESTABLISHED)];
-        births.complete(&mut events);
+        unfilled.complete(&mut events);
         assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 2]);
         assert_eq!(events[0].old_state, LISTEN);
     }
 
     #[test]
     fn what_comes_behind_another_event_is_of_another() {
-        let mut births = Births::default();
+        let mut unfilled = Unfilled::default();
         let between = event(0, 3, ESTABLISHED, CLOSE);
         let retransmit = Event { kind: kind::RETRANSMIT, ..between };
         let next = event(0, 2, SYN_RECV, ESTABLISHED);
         for (between, dropped) in [(retransmit, 0), (between, 1)] {
             let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), between, next];
-            births.complete(&mut events);
-            assert_eq!(births.dropped(), dropped);
+            unfilled.complete(&mut events);
+            assert_eq!(unfilled.dropped(), dropped);
             assert_eq!(events.len() as u64, 3 - dropped);
         }
     }
 
     #[test]
     fn one_that_was_filtered_is_no_event_of_its_listener() {
-        let mut births = Births::default();
+        let mut unfilled = Unfilled::default();
         let early = event(0, LISTENER, LISTEN, SYN_RECV);
         let mut events = vec![early, early, event(0, 2, SYN_RECV, ESTABLISHED)];
-        births.complete(&mut events);
+        unfilled.complete(&mut events);
         assert_eq!(events.iter().map(|event| event.cookie).collect::<Vec<_>>(), [2, 2]);
-        assert_eq!(births.dropped(), 1);
+        assert_eq!(unfilled.dropped(), 1);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::track::{
-    connection::{Connection, Tuple},
-    owner::Owner,
+use crate::{
+    tcp::endpoint::Tuple,
+    track::{connection::Connection, owner::Owner},
 };
 
 /// Listeners by namespace and port; a port has one for each address, or several that share it

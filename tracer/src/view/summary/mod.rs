@@ -3,41 +3,24 @@
 
 pub mod text;
 
-use std::time::{Duration, Instant};
-
-use tracer_common::event::kind;
+use std::time::Duration;
 
 use crate::{
     aggregate::{
+        By,
         report::Report,
         schedule::Schedule,
         totals::{STATES, Totals},
     },
-    source::kernel::cgroups::Cgroups,
+    facts::kernel::KernelInfo,
     time::clock::Clock,
-    track::Tracked,
-    view::{Ending, Scene, View, summary::text::Style},
+    track::Transition,
+    view::{Ending, Needs, Scene, View, summary::text::ReportStyle},
 };
-
-/// What connections are ranked by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum By {
-    /// Services: local ports of servers, remote ports of clients.
-    Port,
-    /// Remote addresses.
-    Peer,
-    /// Owners, by name.
-    Process,
-    /// Cgroups.
-    Cgroup,
-    /// Network namespaces.
-    Netns,
-}
 
 /// How a summary is made.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SummaryOptions {
     /// Time between reports.
     pub interval: Duration,
     /// What to rank by.
@@ -47,19 +30,19 @@ pub struct Options {
     /// End after so many intervals.
     pub count: Option<u64>,
     /// Text, and how it looks; or else JSON.
-    pub text: Option<Style>,
+    pub text: Option<ReportStyle>,
 }
 
 /// Writes reports.
 #[derive(Debug)]
 pub struct Reporter {
-    text: Option<Style>,
+    text: Option<ReportStyle>,
 }
 
 impl Reporter {
     /// As text in this style, or else as JSON.
     #[must_use]
-    pub fn new(text: Option<Style>) -> Self {
+    pub fn new(text: Option<ReportStyle>) -> Self {
         Self { text }
     }
 
@@ -84,13 +67,12 @@ pub struct Summary {
     all: Totals,
     /// Lost up to the last report.
     lost: Option<u64>,
-    cgroups: Cgroups,
 }
 
 impl Summary {
     /// As asked for.
     #[must_use]
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &SummaryOptions) -> Self {
         Self {
             rows: options.rows,
             reporter: Reporter::new(options.text.clone()),
@@ -98,16 +80,15 @@ impl Summary {
             interval: Totals::new(&options.by),
             all: Totals::new(&options.by),
             lost: Some(0),
-            cgroups: Cgroups::default(),
         }
     }
 
-    fn end_interval(&mut self, scene: &Scene<'_>, out: &mut Vec<u8>) {
+    fn end_interval(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
         let period = self.schedule.next(scene.now_ns, scene.clock);
         if self.schedule.tells_intervals() {
             let lost = scene.lost.zip(self.lost).map(|(now, before)| now.saturating_sub(before));
             let now = sockets_now(scene);
-            let report = Report::new(period, &self.interval, &now, lost, self.rows, &mut self.cgroups);
+            let report = Report::new(period, &self.interval, &now, lost, self.rows, scene.names);
             self.reporter.write(&report, out);
         }
         self.all.absorb(&self.interval);
@@ -117,40 +98,44 @@ impl Summary {
 }
 
 impl View for Summary {
-    fn begin(&mut self, _: &mut Vec<u8>) {
-        self.schedule.begin();
+    fn needs(&self) -> Needs {
+        Needs { stories: true, ..Needs::default() }
+    }
+
+    fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
+        self.schedule.begin(at_ns);
     }
 
     /// Silent ones too: with them connections end.
-    fn shows(&self, tracked: &Tracked) -> bool {
-        tracked.event.kind == kind::TRANSITION
+    fn shows(&self, transition: &Transition) -> bool {
+        transition.is_transition()
     }
 
-    fn show(&mut self, tracked: &Tracked, _: &Clock, _: &mut Vec<u8>) {
-        self.interval.add(tracked);
+    fn show(&mut self, transition: &Transition, _: &Clock, _: &mut Vec<u8>) {
+        self.interval.add(transition);
     }
 
     fn has_lines(&self) -> bool {
         false
     }
 
-    fn due(&self) -> Option<Instant> {
+    fn due(&self) -> Option<u64> {
         self.schedule.due()
     }
 
-    fn act(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
-        self.end_interval(&scene, out);
+    fn act(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
+        self.end_interval(&mut scene, out);
         0
     }
 
-    fn end(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) {
+    fn end(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) {
         if self.schedule.has_rest(scene.now_ns) {
-            self.end_interval(&scene, out);
+            self.end_interval(&mut scene, out);
         }
         self.all.absorb(&self.interval);
         let period = self.schedule.all(scene.now_ns, scene.clock);
         let now = sockets_now(&scene);
-        let report = Report::new(period, &self.all, &now, scene.lost, self.rows, &mut self.cgroups);
+        let report = Report::new(period, &self.all, &now, scene.lost, self.rows, scene.names);
         self.reporter.write(&report, out);
     }
 

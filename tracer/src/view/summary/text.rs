@@ -6,18 +6,20 @@ use anstyle::{AnsiColor, Style as Look};
 use jiff::tz::TimeZone;
 
 use crate::{
-    aggregate::report::{Bucket, Established, Name, PeriodKind, Report, Row, StateTimes, Top},
+    aggregate::{
+        By,
+        report::{Bucket, Established, PeriodKind, RankedName, RankingRow, RankingTable, Report, StateTimes},
+    },
     tcp::colour,
     text::{
-        duration::lasted,
+        duration::duration,
         width::{self, grouped, left, shorten_front},
     },
-    view::summary::By,
 };
 
 /// How text looks.
 #[derive(Clone, Debug)]
-pub struct Style {
+pub struct ReportStyle {
     /// Of the times of day.
     pub zone: TimeZone,
     /// With colours.
@@ -45,7 +47,7 @@ pub const WITH_BARS: u16 = 103;
 const BAR: u64 = 30;
 
 /// Appends the report.
-pub fn write(report: &Report, style: &Style, out: &mut Vec<u8>) {
+pub fn write(report: &Report, style: &ReportStyle, out: &mut Vec<u8>) {
     let mut page = Page { text: String::new(), style };
     page.title(report);
     page.transitions(report);
@@ -60,7 +62,7 @@ pub fn write(report: &Report, style: &Style, out: &mut Vec<u8>) {
 
 struct Page<'a> {
     text: String,
-    style: &'a Style,
+    style: &'a ReportStyle,
 }
 
 impl Page<'_> {
@@ -93,7 +95,7 @@ impl Page<'_> {
             "{what}{} to {}  {}  {} transitions",
             at(period.from),
             at(period.to),
-            lasted(period.lasted_ns),
+            duration(period.duration_ns),
             grouped(all)
         );
         self.put(Look::new().bold().underline(), &title);
@@ -145,8 +147,8 @@ impl Page<'_> {
     fn state(&mut self, times: &StateTimes) {
         let bound = if self.style.quantiles_are_bounds { "<" } else { "" };
         let quantile =
-            |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("{bound}{}", lasted(ns)));
-        let maximum = times.max_ns.map_or_else(|| "-".to_owned(), lasted);
+            |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("{bound}{}", duration(ns)));
+        let maximum = times.max_ns.map_or_else(|| "-".to_owned(), duration);
         let now = times.now.map_or_else(|| "-".to_owned(), grouped);
         self.put(colour::of(times.state), &format!("{:<12}", times.state.to_string()));
         let _ = write!(
@@ -162,7 +164,7 @@ impl Page<'_> {
             notes.push(format!("{} of unknown length", grouped(times.unknown)));
         }
         if let Some(error_ns) = times.sampled_error_ns {
-            notes.push(format!("{} within {}", grouped(times.sampled), lasted(error_ns)));
+            notes.push(format!("{} within {}", grouped(times.sampled), duration(error_ns)));
         }
         let bars = if self.style.has_bars { bars(&times.distribution) } else { String::new() };
         let bars = if notes.is_empty() { bars.trim_end() } else { &bars };
@@ -192,7 +194,7 @@ impl Page<'_> {
         }
     }
 
-    fn top(&mut self, top: &Top) {
+    fn top(&mut self, top: &RankingTable) {
         if top.rows.is_empty() {
             return;
         }
@@ -233,7 +235,7 @@ impl Page<'_> {
         }
     }
 
-    fn row(&mut self, row: &Row) {
+    fn row(&mut self, row: &RankingRow) {
         let mut name = name(&row.key);
         shorten_front(&mut name, NAME);
         let name = left(&name, NAME);
@@ -246,7 +248,8 @@ impl Page<'_> {
             maybe(row.ended)
         );
         if let Some(Established { p50_ns, p99_ns }) = row.established {
-            let bound = |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("<{}", lasted(ns)));
+            let bound =
+                |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("<{}", duration(ns)));
             let _ = write!(self.text, "{:>9} {:>9}", bound(p50_ns), bound(p99_ns));
         }
         if let Some(failed) = row.failed {
@@ -257,24 +260,24 @@ impl Page<'_> {
     }
 }
 
-fn name(name: &Name) -> String {
+fn name(name: &RankedName) -> String {
     match name {
-        Name::Port { side, port } => match (side, port) {
+        RankedName::Port { side, port } => match (side, port) {
             (Some("local"), Some(port)) => format!("local port {port}"),
             (Some(_), Some(port)) => format!("to port {port}"),
             _ => "(beginning not seen)".to_owned(),
         },
-        Name::Peer { remote_addr } => remote_addr.clone().unwrap_or_else(|| "(listeners)".to_owned()),
-        Name::Process { comm, pid } => {
+        RankedName::Peer { remote_addr } => remote_addr.clone().unwrap_or_else(|| "(listeners)".to_owned()),
+        RankedName::Process { comm, pid } => {
             let comm = comm.as_deref().unwrap_or("(not known)");
             pid.map_or_else(|| comm.to_owned(), |pid| format!("{comm} ({pid})"))
         }
-        Name::Cgroup { cgroup, path } => match (path, cgroup) {
+        RankedName::Cgroup { cgroup, path } => match (path, cgroup) {
             (Some(path), _) => path.clone(),
             (None, Some(id)) => format!("{id} (gone)"),
             (None, None) => "(not known)".to_owned(),
         },
-        Name::Netns { netns } => netns.to_string(),
+        RankedName::Netns { netns } => netns.to_string(),
     }
 }
 

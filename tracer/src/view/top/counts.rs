@@ -6,11 +6,10 @@ use std::collections::{HashMap, VecDeque};
 pub use tracer_common::fold::STATES;
 
 use crate::{
-    format::row::Task,
+    tcp::{endpoint::Task, reason::Reason},
     track::{
-        Tracked,
+        Transition,
         connection::{Connection, Role},
-        reason::Reason,
     },
 };
 
@@ -83,34 +82,34 @@ impl Stuck {
 
 /// An end, as an example.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub struct LastEnd {
     /// The connection.
     pub connection: Connection,
     /// When, in the kernel's time.
     pub time_ns: u64,
 }
 
-/// Ends by reason, over the last minute.
+/// RecentEnds by reason, over the last minute.
 #[derive(Clone, Debug)]
-pub struct Ends {
+pub struct RecentEnds {
     seconds: VecDeque<[u64; REASONS]>,
-    last: [Option<End>; REASONS],
+    last: [Option<LastEnd>; REASONS],
 }
 
-impl Default for Ends {
+impl Default for RecentEnds {
     fn default() -> Self {
         Self { seconds: VecDeque::from([[0; REASONS]]), last: [None; REASONS] }
     }
 }
 
-impl Ends {
+impl RecentEnds {
     /// Counts an end.
-    pub fn add(&mut self, tracked: &Tracked, reason: Reason) {
+    pub fn add(&mut self, transition: &Transition, reason: Reason) {
         let index = reason as usize;
         if let Some(second) = self.seconds.back_mut() {
             second[index] += 1;
         }
-        self.last[index] = Some(End { connection: tracked.connection, time_ns: tracked.event.time_ns });
+        self.last[index] = Some(LastEnd { connection: transition.connection, time_ns: transition.time_ns });
     }
 
     /// A second has passed.
@@ -123,7 +122,7 @@ impl Ends {
 
     /// Reason, count and last example, the most frequent first.
     #[must_use]
-    pub fn most(&self) -> Vec<(Reason, u64, End)> {
+    pub fn most(&self) -> Vec<(Reason, u64, LastEnd)> {
         let count = |index: usize| self.seconds.iter().map(|second| second[index]).sum::<u64>();
         let mut all: Vec<_> = Reason::ALL
             .iter()
@@ -141,8 +140,8 @@ impl Ends {
 pub struct Series {
     /// Sockets by state.
     pub trend: Trend,
-    /// Ends of the last minute.
-    pub ends: Ends,
+    /// RecentEnds of the last minute.
+    pub ends: RecentEnds,
     /// Transitions in the second before.
     pub rate: u64,
     /// Transitions since then.
@@ -151,10 +150,10 @@ pub struct Series {
 
 impl Series {
     /// Takes a transition.
-    pub fn note(&mut self, tracked: &Tracked) {
-        self.transitions += u64::from(!tracked.is_silent);
-        if let Some(reason) = tracked.reason {
-            self.ends.add(tracked, reason);
+    pub fn note(&mut self, transition: &Transition) {
+        self.transitions += u64::from(!transition.is_silent);
+        if let Some(reason) = transition.reason {
+            self.ends.add(transition, reason);
         }
     }
 

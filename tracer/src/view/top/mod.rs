@@ -1,32 +1,30 @@
 //! Top: where is it stuck? Connections on the whole screen.
 
 pub mod counts;
+pub mod detail;
 pub mod draw;
-pub mod drill;
-pub mod line;
 pub mod list;
 pub mod model;
+pub mod prompt;
 pub mod sort;
 
 use std::{
     cell::RefCell,
     io::{self, Write},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
-use tracer_common::event::kind;
-
 use crate::{
-    source::kernel::cgroups::Cgroups,
+    facts::kernel::KernelInfo,
     tcp::limits::Limits,
     time::clock::Clock,
-    track::Tracked,
+    track::Transition,
     view::{
-        Ending, Scene, View,
+        Ending, Needs, Scene, View,
         input::Input,
         top::{
             draw::{Around, draw},
@@ -35,18 +33,19 @@ use crate::{
     },
 };
 
-/// Looking at all connections may cost one part in so many of a processor. What is in view is
-/// brought up to date at every drawing all the same.
-const SHARE: u32 = 200;
+/// Nanoseconds between two counts of all connections, for each connection: counting one takes some 50 ns,
+/// and may take one part in 200 of a processor. What is in view is brought up to date at every drawing all
+/// the same.
+const COUNT_PAUSE_NS: u64 = 50 * 200;
 
-/// How often numbers that go by the second are taken.
-const SECOND: Duration = Duration::from_secs(1);
+/// How often numbers that go by the second are taken, in nanoseconds.
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// Clears the screen: what was there is another size's.
 const CLEAR: &[u8] = b"\x1b[0m\x1b[H\x1b[J";
 
 /// How it looks and works.
-pub struct Options {
+pub struct TopOptions {
     /// How long is too long.
     pub limits: Limits,
     /// Time between two drawings.
@@ -82,33 +81,34 @@ impl Write for Sink {
 /// The view.
 pub struct Top {
     model: Model,
-    refresh: Duration,
+    refresh_ns: u64,
     colour: bool,
     zone: TimeZone,
     sink: Sink,
     screen: Option<Terminal<CrosstermBackend<Sink>>>,
-    due: Instant,
-    survey_at: Instant,
-    tick_at: Instant,
-    cgroups: Cgroups,
+    /// When to draw; `None` before it begins.
+    due_ns: Option<u64>,
+    /// When to count all connections.
+    count_at_ns: u64,
+    /// When the next second is over.
+    tick_at_ns: u64,
 }
 
 impl Top {
     /// As asked for. It draws once it is told how large the screen is.
     #[must_use]
-    pub fn new(options: Options) -> Self {
-        let now = Instant::now();
+    pub fn new(options: TopOptions) -> Self {
+        let refresh = options.refresh.max(FASTEST);
         Self {
             model: Model::new(options.limits, options.words),
-            refresh: options.refresh.max(FASTEST),
+            refresh_ns: u64::try_from(refresh.as_nanos()).unwrap_or(u64::MAX),
             colour: options.colour,
             zone: TimeZone::system(),
             sink: Sink::default(),
             screen: None,
-            due: now,
-            survey_at: now,
-            tick_at: now + SECOND,
-            cgroups: Cgroups::default(),
+            due_ns: None,
+            count_at_ns: 0,
+            tick_at_ns: 0,
         }
     }
 
@@ -120,42 +120,48 @@ impl Top {
         self.screen = Terminal::with_options(backend, TerminalOptions { viewport }).ok();
     }
 
-    fn survey(&mut self, scene: &Scene<'_>) {
-        let begun = Instant::now();
+    fn count(&mut self, scene: &Scene<'_>) {
         self.model.survey(scene.tracker, scene.select, scene.now_ns);
-        self.survey_at = begun + begun.elapsed() * SHARE;
+        let pause_ns = COUNT_PAUSE_NS.saturating_mul(scene.tracker.len() as u64);
+        self.count_at_ns = scene.now_ns.saturating_add(pause_ns);
     }
 }
 
 impl View for Top {
-    fn begin(&mut self, _: &mut Vec<u8>) {}
-
-    fn shows(&self, tracked: &Tracked) -> bool {
-        tracked.event.kind == kind::TRANSITION
+    fn needs(&self) -> Needs {
+        Needs { stories: true, screen: true, refreshes: true, ..Needs::default() }
     }
 
-    fn show(&mut self, tracked: &Tracked, _: &Clock, _: &mut Vec<u8>) {
-        self.model.note(tracked);
+    fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
+        (self.due_ns, self.count_at_ns) = (Some(at_ns), at_ns);
+        self.tick_at_ns = at_ns.saturating_add(SECOND_NS);
+    }
+
+    fn shows(&self, transition: &Transition) -> bool {
+        transition.is_transition()
+    }
+
+    fn show(&mut self, transition: &Transition, _: &Clock, _: &mut Vec<u8>) {
+        self.model.note(transition);
     }
 
     fn has_lines(&self) -> bool {
         false
     }
 
-    fn due(&self) -> Option<Instant> {
-        Some(self.due)
+    fn due(&self) -> Option<u64> {
+        self.due_ns
     }
 
     fn act(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
-        let now = Instant::now();
-        if now >= self.survey_at {
-            self.survey(&scene);
+        if scene.now_ns >= self.count_at_ns {
+            self.count(&scene);
         } else {
             self.model.refresh(scene.tracker, scene.now_ns);
         }
-        while now >= self.tick_at {
+        while scene.now_ns >= self.tick_at_ns {
             self.model.tick();
-            self.tick_at += SECOND;
+            self.tick_at_ns = self.tick_at_ns.saturating_add(SECOND_NS);
         }
         let height = self.model.list.height;
         if let Some(screen) = &mut self.screen {
@@ -164,7 +170,7 @@ impl View for Top {
                 zone: &self.zone,
                 lost: scene.lost,
                 message: scene.message,
-                cgroups: &mut self.cgroups,
+                names: scene.names,
                 colour: self.colour,
             };
             // Memory does not refuse bytes.
@@ -172,20 +178,21 @@ impl View for Top {
         }
         out.extend_from_slice(&std::mem::take(&mut *self.sink.0.borrow_mut()));
         let has_more_room = self.model.list.height > height;
+        let now_ns = scene.now_ns;
         if has_more_room {
-            self.survey_at = now;
+            self.count_at_ns = now_ns;
         }
-        self.due = if has_more_room { now } else { now + self.refresh };
+        self.due_ns = Some(if has_more_room { now_ns } else { now_ns.saturating_add(self.refresh_ns) });
         0
     }
 
     fn input(&mut self, input: Input, scene: Scene<'_>) {
+        let scene_ns = scene.now_ns;
         if let Input::Screen(width, height) = input {
             self.resize(width, height);
         }
         self.model.input(input, scene.tracker, scene.select);
-        self.survey_at = Instant::now();
-        self.due = self.survey_at;
+        (self.count_at_ns, self.due_ns) = (scene_ns, Some(scene_ns));
     }
 
     fn ending(&self) -> Option<Ending> {

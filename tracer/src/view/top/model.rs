@@ -3,16 +3,16 @@
 use tracer_common::state as number;
 
 use crate::{
-    select::{Select, chosen::Chosen},
+    select::{Select, connections::ConnectionFilter},
     tcp::{limits::Limits, state::State},
-    track::{Tracked, Tracker, connection::Connection, owner::Owner},
+    track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
         input::Input,
         top::{
             counts::{ByState, STATES, Series, Stuck, fullness},
-            drill::Drill,
-            line::Line,
+            detail::Detail,
             list::List,
+            prompt::Prompt,
             sort::{Place, Sort},
         },
     },
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Words {
     /// Makes filters of words.
-    pub parse: fn(&str) -> Result<Chosen, String>,
+    pub parse: fn(&str) -> Result<ConnectionFilter, String>,
     /// Whether a word may be the beginning of another.
     pub may_go_on: fn(&str) -> bool,
     /// What is typed already.
@@ -38,7 +38,7 @@ pub enum Middle {
     /// The connections.
     List,
     /// One of them.
-    Story(Box<Drill>),
+    Story(Box<Detail>),
     /// The keys.
     Help,
 }
@@ -55,8 +55,8 @@ pub struct Model {
     /// The other way round.
     pub is_reversed: bool,
     /// The typed filter.
-    pub line: Line,
-    chosen: Chosen,
+    pub line: Prompt,
+    chosen: ConnectionFilter,
     words: Words,
     /// The connections.
     pub list: List,
@@ -81,7 +81,7 @@ pub struct Model {
     /// Up to when events are told.
     pub now_ns: u64,
     /// Events were lost at this time.
-    pub hole_ns: u64,
+    pub loss_gap_ns: u64,
     /// The user wants to leave.
     pub quits: bool,
 }
@@ -95,8 +95,8 @@ impl Model {
             middle: Middle::List,
             sort: Sort::default(),
             is_reversed: false,
-            line: Line::new(words.typed.clone()),
-            chosen: Chosen::default(),
+            line: Prompt::new(words.typed.clone()),
+            chosen: ConnectionFilter::default(),
             words,
             list: List::default(),
             now: [0; STATES],
@@ -109,7 +109,7 @@ impl Model {
             series: Series::default(),
             paused: None,
             now_ns: 0,
-            hole_ns: 0,
+            loss_gap_ns: 0,
             quits: false,
         };
         model.apply_line();
@@ -125,23 +125,23 @@ impl Model {
     /// How long a connection has been stuck, if it is.
     #[must_use]
     pub fn stuck_ns(&self, connection: &Connection) -> Option<u64> {
-        connection.stuck_ns(&self.limits, self.now_ns, self.hole_ns)
+        connection.stuck_ns(&self.limits, self.now_ns, self.loss_gap_ns)
     }
 
     /// Takes a transition: time goes on behind a screen on which it stands still.
-    pub fn note(&mut self, tracked: &Tracked) {
-        self.all.note(tracked);
-        let connection = &tracked.connection;
-        let is_chosen = match tracked.reason {
+    pub fn note(&mut self, transition: &Transition) {
+        self.all.note(transition);
+        let connection = &transition.connection;
+        let is_chosen = match transition.reason {
             _ if self.chosen.is_open() => false,
             Some(reason) => self.chosen.holds_end(connection, reason),
             None => self.chosen.is_of(connection),
         };
         if is_chosen {
-            self.of_chosen.note(tracked);
+            self.of_chosen.note(transition);
         }
-        if let Middle::Story(drill) = &mut self.middle {
-            drill.note(tracked);
+        if let Middle::Story(detail) = &mut self.middle {
+            detail.note(transition);
         }
     }
 
@@ -164,7 +164,7 @@ impl Model {
             self.look(connections.iter(), now_ns);
             self.paused = Some((connections, now_ns));
         } else {
-            self.hole_ns = tracker.hole_ns();
+            self.loss_gap_ns = tracker.loss_gap_ns();
             self.look(tracker.iter().filter(|connection| select.holds(connection)), now_ns);
         }
     }
@@ -207,9 +207,9 @@ impl Model {
         }
         self.now_ns = now_ns;
         self.list.refresh(tracker);
-        if let Middle::Story(drill) = &mut self.middle {
-            let now = tracker.get(drill.connection.cookie);
-            drill.refresh(now);
+        if let Middle::Story(detail) = &mut self.middle {
+            let now = tracker.get(detail.connection.cookie);
+            detail.refresh(now);
         }
     }
 
@@ -238,7 +238,7 @@ impl Model {
         match input {
             Input::Enter | Input::Right => {
                 if let Some(connection) = self.list.at_cursor() {
-                    self.middle = Middle::Story(Box::new(Drill::new(connection)));
+                    self.middle = Middle::Story(Box::new(Detail::new(connection)));
                 }
             }
             Input::Char('/' | 'f') => self.line.open(),

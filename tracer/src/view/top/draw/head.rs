@@ -12,7 +12,7 @@ use super::{Around, bold, dim, look, plain};
 use crate::{
     tcp::{colour, state::State},
     text::{
-        duration::lasted,
+        duration::duration,
         escape::escaped,
         width::{bars, grouped, left, right, short},
     },
@@ -37,7 +37,7 @@ pub(super) fn title<'a>(model: &Model, around: &Around<'_>) -> Line<'a> {
     let mut spans = vec![
         bold("tracer"),
         plain(format!(" {} ", now.strftime("%H:%M:%S"))),
-        dim(format!("for {}  ", lasted(u64::try_from(since).unwrap_or_default()))),
+        dim(format!("for {}  ", duration(u64::try_from(since).unwrap_or_default()))),
         bold(grouped(model.series.rate)),
         plain(" transitions/s  "),
         bold(grouped(model.list.total as u64)),

@@ -7,10 +7,9 @@ use ratatui::{
 
 use super::look;
 use crate::{
-    format::row::End,
-    tcp::{colour, state::State},
+    tcp::{colour, endpoint::Endpoint, state::State},
     text::{
-        duration::lasted,
+        duration::duration,
         escape::escaped,
         width::{left, right, short, shorten_front},
     },
@@ -148,20 +147,20 @@ fn is_right(column: &Column, width: usize) -> bool {
 
 /// How long it has been in its state; at least, if that began unseen.
 fn age(connection: &Connection, now_ns: u64, _: usize) -> String {
-    let age = lasted(now_ns.saturating_sub(connection.in_state_from_ns()));
+    let age = duration(now_ns.saturating_sub(connection.in_state_from_ns()));
     if connection.since_ns().is_some() { age } else { format!(">{age}") }
 }
 
 fn rtt(connection: &Connection, _: u64, _: usize) -> String {
     match connection.counters.srtt_us {
         0 => "-".to_owned(),
-        us => lasted(u64::from(us) * 1000),
+        us => duration(u64::from(us) * 1000),
     }
 }
 
 /// A timewait socket has none.
 fn queue(connection: &Connection, bytes: u32) -> String {
-    if connection.is_waiting { "-".to_owned() } else { short(u64::from(bytes)) }
+    if connection.is_timewait { "-".to_owned() } else { short(u64::from(bytes)) }
 }
 
 /// The local end; where there is no room for an address the port alone.
@@ -188,10 +187,10 @@ pub(super) fn comm(connection: &Connection) -> String {
 
 /// The local end.
 pub(super) fn local(connection: &Connection) -> String {
-    End::of(connection.tuple.local_addr, connection.tuple.local_port).to_string()
+    Endpoint::of(connection.tuple.local_addr, connection.tuple.local_port).to_string()
 }
 
 /// The remote end.
 pub(super) fn remote(connection: &Connection) -> String {
-    End::of(connection.tuple.remote_addr, connection.tuple.remote_port).to_string()
+    Endpoint::of(connection.tuple.remote_addr, connection.tuple.remote_port).to_string()
 }

@@ -16,7 +16,7 @@ use ratatui::{
 };
 
 use crate::{
-    source::kernel::cgroups::Cgroups,
+    facts::names::Names,
     time::clock::Clock,
     view::top::model::{Middle, Model},
 };
@@ -31,8 +31,8 @@ pub struct Around<'a> {
     pub lost: Option<u64>,
     /// What was said last, and could not be written to the screen.
     pub message: Option<&'a str>,
-    /// Names of cgroups.
-    pub cgroups: &'a mut Cgroups,
+    /// To look names up.
+    pub names: &'a mut dyn Names,
     /// With colours.
     pub colour: bool,
 }
@@ -70,7 +70,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut Around<'_>) {
             put(frame, listeners, panels::listeners(model, listeners));
             put(frame, ends, panels::ends(model, ends));
         }
-        Middle::Story(drill) => put(frame, middle, story::lines(drill, model, around, middle.width)),
+        Middle::Story(detail) => put(frame, middle, story::lines(detail, model, around, middle.width)),
         Middle::Help => put(frame, middle, help::lines(model)),
     }
     put(frame, foot, [foot::line(model, around, foot.width)]);

@@ -6,14 +6,14 @@ use super::{Around, bold, dim, heading, look, plain};
 use crate::{
     tcp::{colour, limits::waits_for, state::State},
     text::{
-        duration::lasted,
+        duration::duration,
         escape::escaped,
         width::{grouped, left, right},
     },
     track::connection::Role,
     view::top::{
+        detail::{Detail, Stay},
         draw::list::{local, remote},
-        drill::{Drill, Stay},
         model::Model,
     },
 };
@@ -22,8 +22,13 @@ use crate::{
 const NAME: usize = 11;
 
 /// Everything that is known of it.
-pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, width: u16) -> Vec<Line<'a>> {
-    let connection = &drill.connection;
+pub(super) fn lines<'a>(
+    detail: &Detail,
+    model: &Model,
+    around: &mut Around<'_>,
+    width: u16,
+) -> Vec<Line<'a>> {
+    let connection = &detail.connection;
     let arrow = match connection.role {
         Role::Client => "->",
         Role::Server => "<-",
@@ -33,7 +38,7 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
     let mut lines =
         vec![heading(format!("{} {arrow} {}  ({role})", local(connection), remote(connection)), width)];
     let owner = &connection.owner;
-    let (who, how) = match owner.source.name() {
+    let (who, how) = match owner.evidence.name() {
         Some(how) => (format!("{} ({})", escaped(owner.comm()), owner.pid), format!("  known from: {how}")),
         None => ("not known".to_owned(), String::new()),
     };
@@ -56,8 +61,8 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
     ));
     let (recv, send) = (u64::from(counters.recv_queue), u64::from(counters.send_queue));
     let queues = format!("{} bytes to be read, {} to be acknowledged", grouped(recv), grouped(send));
-    lines.push(fact("queues", vec![plain(if connection.is_waiting { "none".to_owned() } else { queues })]));
-    let time = |us: u32| if us == 0 { "not measured".to_owned() } else { lasted(u64::from(us) * 1000) };
+    lines.push(fact("queues", vec![plain(if connection.is_timewait { "none".to_owned() } else { queues })]));
+    let time = |us: u32| if us == 0 { "not measured".to_owned() } else { duration(u64::from(us) * 1000) };
     lines.push(fact(
         "path",
         vec![plain(format!(
@@ -72,19 +77,19 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
     if connection.born_ns().is_none() {
         lines.push(Line::from(dim("its beginning was not seen")));
     }
-    let stays = drill.stays(model.now_ns);
-    lines.extend(stays.iter().map(|stay| told(stay, drill, model, around)));
-    if let Some((reason, time_ns)) = drill.end {
+    let stays = detail.stays(model.now_ns);
+    lines.extend(stays.iter().map(|stay| told(stay, detail, model, around)));
+    if let Some((reason, time_ns)) = detail.end {
         let style = look(colour::end(reason.is_orderly()));
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
             Span::styled(format!("ended for its processes: {}", reason.name()), style),
         ]));
     }
-    if drill.has_vanished {
+    if detail.has_vanished {
         lines.push(Line::from(dim("it is not there any more; how it ended was not seen")));
     }
-    if let Some(time_ns) = drill.gone_ns {
+    if let Some(time_ns) = detail.gone_ns {
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
             Span::styled("CLOSE", look(colour::of(State::CLOSE))),
@@ -94,7 +99,7 @@ pub(super) fn lines<'a>(drill: &Drill, model: &Model, around: &mut Around<'_>, w
 }
 
 fn cgroup(id: u64, around: &mut Around<'_>) -> String {
-    match (id, around.cgroups.path(id)) {
+    match (id, around.names.cgroup_path(id)) {
         (0, _) => "not known".to_owned(),
         (_, Some(path)) => path,
         (id, None) => format!("{id} (gone)"),
@@ -106,14 +111,14 @@ fn fact<'a>(name: &str, mut value: Vec<Span<'a>>) -> Line<'a> {
     Line::from(value)
 }
 
-fn told<'a>(stay: &Stay, drill: &Drill, model: &Model, around: &Around<'_>) -> Line<'a> {
-    let connection = &drill.connection;
-    let lasted = stay.lasted_ns.map_or_else(
+fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &Around<'_>) -> Line<'a> {
+    let connection = &detail.connection;
+    let lasted = stay.duration_ns.map_or_else(
         || {
             let at_least = model.now_ns.saturating_sub(connection.in_state_from_ns());
-            if stay.goes_on { format!(">{}", lasted(at_least)) } else { "-".to_owned() }
+            if stay.goes_on { format!(">{}", duration(at_least)) } else { "-".to_owned() }
         },
-        lasted,
+        duration,
     );
     let mut spans = vec![
         plain(left(&time_of_day(stay.from_ns, around), 16)),

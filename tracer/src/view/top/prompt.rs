@@ -7,7 +7,7 @@ const LONGEST: usize = 200;
 
 /// What is typed.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
+pub struct Prompt {
     /// The text.
     pub text: String,
     /// As it was before the typing began, to go back to.
@@ -16,7 +16,7 @@ pub struct Line {
     pub error: Option<String>,
 }
 
-impl Line {
+impl Prompt {
     /// With this text already in it.
     #[must_use]
     pub fn new(text: String) -> Self {
@@ -67,13 +67,13 @@ impl Line {
 mod tests {
     use super::*;
 
-    fn typed(line: &mut Line, text: &str) {
+    fn typed(line: &mut Prompt, text: &str) {
         text.chars().for_each(|c| assert!(line.input(Input::Char(c))));
     }
 
     #[test]
     fn what_is_typed_is_kept_or_taken_back() {
-        let mut line = Line::default();
+        let mut line = Prompt::default();
         line.open();
         typed(&mut line, "port=44");
         line.input(Input::Backspace);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_word_has_one_value() {
-        let mut line = Line { text: "pid=1 state=LISTEN".into(), ..Line::default() };
+        let mut line = Prompt { text: "pid=1 state=LISTEN".into(), ..Prompt::default() };
         line.put("state", "CLOSE_WAIT");
         assert_eq!(line.text, "pid=1 state=CLOSE_WAIT");
     }

@@ -1,17 +1,16 @@
 //! The story of one connection, as far as it goes.
 
 use crate::{
-    tcp::state::State,
-    track::{
-        Tracked,
-        connection::{Connection, LIVED_STATES},
+    tcp::{
         reason::Reason,
+        state::{LIVED_STATES, State},
     },
+    track::{Transition, connection::Connection},
 };
 
 /// A connection that is looked at.
 #[derive(Clone, Debug)]
-pub struct Drill {
+pub struct Detail {
     /// As it was last heard of.
     pub connection: Connection,
     /// How and when it ended for its processes, if it has.
@@ -30,12 +29,12 @@ pub struct Stay {
     /// When it was entered, in the kernel's time, if that is known.
     pub from_ns: Option<u64>,
     /// How long it lasted, if that is known; so far, for the one that goes on.
-    pub lasted_ns: Option<u64>,
+    pub duration_ns: Option<u64>,
     /// It goes on.
     pub goes_on: bool,
 }
 
-impl Drill {
+impl Detail {
     /// Looks at this one.
     #[must_use]
     pub fn new(connection: &Connection) -> Self {
@@ -43,16 +42,15 @@ impl Drill {
     }
 
     /// What becomes of it, if the transition is its own.
-    pub fn note(&mut self, tracked: &Tracked) {
-        if tracked.event.cookie != self.connection.cookie {
+    pub fn note(&mut self, transition: &Transition) {
+        if transition.connection.cookie != self.connection.cookie {
             return;
         }
-        self.connection = tracked.connection;
-        if let Some(reason) = tracked.reason {
-            self.end = Some((reason, tracked.event.time_ns));
+        self.connection = transition.connection;
+        if let Some(reason) = transition.reason {
+            self.end = Some((reason, transition.time_ns));
         }
-        self.gone_ns =
-            (tracked.event.new_state == tracer_common::state::CLOSE).then_some(tracked.event.time_ns);
+        self.gone_ns = (transition.new_state == tracer_common::state::CLOSE).then_some(transition.time_ns);
     }
 
     /// How it is now, if it is still there.
@@ -70,18 +68,19 @@ impl Drill {
         let mut from_ns = self.connection.born_ns();
         let mut stays: Vec<Stay> = Vec::new();
         for (index, state) in LIVED_STATES.iter().enumerate() {
-            let Some(lasted_ns) = self.connection.stay_in(index) else {
+            let Some(duration_ns) = self.connection.stay_in(index) else {
                 continue;
             };
-            stays.push(Stay { state: State::from_kernel(*state), from_ns, lasted_ns, goes_on: false });
-            from_ns = from_ns.zip(lasted_ns).map(|(from_ns, lasted_ns)| from_ns.saturating_add(lasted_ns));
+            stays.push(Stay { state: State::from_kernel(*state), from_ns, duration_ns, goes_on: false });
+            from_ns =
+                from_ns.zip(duration_ns).map(|(from_ns, duration_ns)| from_ns.saturating_add(duration_ns));
         }
         if self.gone_ns.is_none() && !self.has_vanished {
             let since_ns = self.connection.since_ns();
             stays.push(Stay {
                 state: State::from_kernel(self.connection.state),
                 from_ns: since_ns,
-                lasted_ns: since_ns.map(|since_ns| now_ns.saturating_sub(since_ns)),
+                duration_ns: since_ns.map(|since_ns| now_ns.saturating_sub(since_ns)),
                 goes_on: true,
             });
         }

@@ -1,31 +1,32 @@
 //! All filters together, on connections that are there.
 
 use crate::{
-    filter::{Filter, Judge, Verdict},
+    filter::{Filter, Matcher, Verdict},
     select::story::StoryFilter,
-    track::{connection::Connection, reason::Reason},
+    tcp::reason::Reason,
+    track::connection::Connection,
 };
 
-/// What was asked for.
+/// All filters that were asked for.
 #[derive(Debug, Default)]
-pub struct Chosen {
-    /// Filters on constant facts; none if they are open.
-    pub judge: Option<Judge>,
+pub struct ConnectionFilter {
+    /// Filters on constant facts; `None` if they let everything pass.
+    pub matcher: Option<Matcher>,
     /// Filters on the story.
     pub story: StoryFilter,
 }
 
-impl Chosen {
+impl ConnectionFilter {
     /// By these filters.
     #[must_use]
     pub fn new(filter: &Filter, story: StoryFilter) -> Self {
-        Self { judge: (!filter.is_open()).then(|| Judge::new(filter)), story }
+        Self { matcher: (!filter.is_open()).then(|| Matcher::new(filter)), story }
     }
 
     /// Whether everything passes.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.judge.is_none() && self.story.is_open()
+        self.matcher.is_none() && self.story.is_open()
     }
 
     /// Whether a connection passes, by what is known of it now and the state it is in.
@@ -40,13 +41,11 @@ impl Chosen {
         self.story.selects_reason(Some(reason)) && self.is_of(connection)
     }
 
-    /// Whether it is one of those asked for, in whatever state.
+    /// Whether a connection passes, in whatever state it is.
     #[must_use]
     pub fn is_of(&self, connection: &Connection) -> bool {
-        let constant = |judge: &Judge| {
-            let state = connection.state;
-            judge.judge(&connection.as_event(connection.last_ns, state, state)) == Verdict::Pass
-        };
-        self.story.selects_owner(connection) && self.judge.as_ref().is_none_or(constant)
+        let matches =
+            |matcher: &Matcher| matcher.judge(&connection.tuple, connection.family, 0) == Verdict::Pass;
+        self.story.selects_owner(connection) && self.matcher.as_ref().is_none_or(matches)
     }
 }

@@ -7,44 +7,44 @@ use tracer_common::{
 };
 
 use crate::{
-    tcp::reset::Reset,
+    tcp::{reason::Reason, reset::Reset},
     track::{
-        Tracked, Tracker,
+        Tracker, Transition,
         connection::{Connection, Role},
         learn::learn_owner,
-        reason::Reason,
     },
 };
 
 impl Tracker {
     /// Takes a reset or a retransmission and hands it out with what is known of its connection. It
     /// never begins one: what it belongs to may have ended, or never been.
-    pub(super) fn incident(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+    pub(super) fn incident(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         let known =
             Some(event.cookie).filter(|cookie| *cookie != 0).and_then(|cookie| self.table.get(cookie));
         let known = known.copied();
         let is_bare = event.flags & flag::BARE != 0;
         let mut connection = known.unwrap_or_else(|| self.stranger(event));
-        let mut event = *event;
-        if is_bare && known.is_some() {
-            let Event { time_ns, cpu, kind, detail, old_state, new_state, .. } = event;
-            event = connection.as_event(time_ns, old_state, new_state);
-            event = Event { cpu, kind, detail, ..event };
-        } else if !is_bare && !connection.is_waiting {
-            connection.renew(&event);
+        if !is_bare && !connection.is_timewait {
+            connection.renew(event);
         }
         let heard_ns = connection.last_ns;
-        note(&event, &mut connection);
+        note(event, &mut connection);
         if known.is_some() {
             connection.last_ns = connection.last_ns.max(event.time_ns);
             self.table.insert(connection);
         }
-        out(&Tracked::plain(event, connection));
+        let Event { time_ns, kind, detail, old_state, new_state, .. } = *event;
+        out(&if is_bare && known.is_some() {
+            // The connection says more than what there is instead of its socket.
+            Transition { kind, detail, ..Transition::found(connection, time_ns, old_state, new_state) }
+        } else {
+            Transition::of(event, connection)
+        });
         // Data has come to an orphan. With the RST the kernel gives its timewait socket up; or, where
         // the full one has sent it, there never was one, and it has just closed.
-        if connection.is_waiting && connection.state == number::FIN_WAIT2 && event.kind == kind::RESET_SENT {
+        if connection.is_timewait && connection.state == number::FIN_WAIT2 && event.kind == kind::RESET_SENT {
             let confirmed_ns = if is_bare { event.time_ns } else { heard_ns };
-            self.end_waiting(&connection, event.time_ns, confirmed_ns, Some(Reason::ResetLocal), out);
+            self.end_timewait(&connection, event.time_ns, confirmed_ns, Some(Reason::ResetLocal), out);
         }
     }
 
@@ -105,9 +105,9 @@ mod tests {
             let mut tracker = Tracker::new(true);
             let mut told = Vec::new();
             for event in closing.iter().chain(&rst).chain([&close]) {
-                tracker.event(event, &mut |tracked| told.push((tracked.event.new_state, tracked.reason)));
+                tracker.event(event, &mut |transition| told.push((transition.new_state, transition.reason)));
             }
-            assert_eq!(tracker.has_waiting(), reason.is_none());
+            assert_eq!(tracker.has_timewait(), reason.is_none());
             assert_eq!(told.contains(&(number::CLOSE, reason)), reason.is_some(), "{told:?}");
         }
     }

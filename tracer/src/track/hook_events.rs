@@ -7,61 +7,68 @@ use tracer_common::{
     state as number,
 };
 
-use crate::track::{
-    Tracked, Tracker,
-    connection::{Connection, Role},
-    owner::{Owner, Source},
-    reason::Reason,
+use crate::{
+    tcp::reason::Reason,
+    track::{
+        Tracker, Transition,
+        connection::{Connection, Role},
+        owner::{Evidence, Owner},
+    },
 };
 
 impl Tracker {
     /// Takes what is no transition; hands out those that it proves, and incidents as they are.
-    pub(super) fn hooked(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+    pub(super) fn hook_event(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         match event.kind {
             kind::ACCEPTED => self.accepted(event),
             kind::TIME_WAIT => self.in_time_wait(event, out),
             kind::TIME_WAIT_GONE => self.time_wait_gone(event, out),
             kind::REQUEST => self.half_open(event),
             kind::REQUEST_GONE => self.half_open_gone(event, out),
-            _ => self.incident(event, out),
+            kind::RESET_SENT | kind::RESET_RECEIVED | kind::RETRANSMIT | kind::RETRANSMIT_SYNACK => {
+                self.incident(event, out);
+            }
+            // A kind that a newer recording may have: nothing is made of it.
+            _ => {}
         }
     }
 
     fn accepted(&mut self, event: &Event) {
         if let Some(connection) = self.table.get_mut(event.cookie) {
-            let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Accept };
+            let owner =
+                Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Accept };
             connection.owner.learn(owner);
         }
     }
 
-    fn in_time_wait(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
-        match self.waiting_at(event.cookie) {
+    fn in_time_wait(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
+        match self.timewait_at(event.cookie) {
             Some(connection) if connection.state == number::FIN_WAIT2 => {
                 self.turn_to_time_wait(&connection, event.time_ns, event.time_ns, out);
             }
-            Some(_) => self.waiting.confirm(event.cookie, event.time_ns),
+            Some(_) => self.timewaits.confirm(event.cookie, event.time_ns),
             None => {}
         }
     }
 
-    fn time_wait_gone(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
-        let Some(connection) = self.waiting_at(event.cookie) else {
+    fn time_wait_gone(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
+        let Some(connection) = self.timewait_at(event.cookie) else {
             return;
         };
         if connection.state == number::TIME_WAIT && event.detail != gone::TIMEOUT {
             // It has given way to a new connection, whose events will say so; or, if there is none, a look
             // will miss it.
-            self.waiting.confirm(event.cookie, event.time_ns);
+            self.timewaits.confirm(event.cookie, event.time_ns);
             return;
         }
         let is_timeout = event.detail == gone::TIMEOUT;
         let reason = if is_timeout { Reason::TimeoutClose } else { Reason::Unknown };
         let reason = (connection.state == number::FIN_WAIT2).then_some(reason);
-        self.end_waiting(&connection, event.time_ns, event.time_ns, reason, out);
+        self.end_timewait(&connection, event.time_ns, event.time_ns, reason, out);
     }
 
-    fn waiting_at(&self, cookie: u64) -> Option<Connection> {
-        self.table.get(cookie).filter(|connection| connection.is_waiting).copied()
+    fn timewait_at(&self, cookie: u64) -> Option<Connection> {
+        self.table.get(cookie).filter(|connection| connection.is_timewait).copied()
     }
 
     fn half_open(&mut self, event: &Event) {
@@ -75,12 +82,12 @@ impl Tracker {
         self.table.insert(connection);
     }
 
-    fn half_open_gone(&mut self, event: &Event, out: &mut impl FnMut(&Tracked)) {
+    fn half_open_gone(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         let known = self.table.get(event.cookie).filter(|known| known.state == number::NEW_SYN_RECV);
         let Some(mut connection) = known.copied() else {
             return;
         };
-        self.forget_across_hole(&mut connection);
+        self.forget_across_loss_gap(&mut connection);
         let state_ns = connection.leave(event.time_ns);
         connection.state = number::CLOSE;
         connection.last_ns = event.time_ns;
@@ -91,14 +98,14 @@ impl Tracker {
             _ => Reason::ResetRemote,
         };
         let event = Event { kind: kind::TRANSITION, detail: 0, new_state: number::CLOSE, ..*event };
-        out(&Tracked { state_ns, reason: Some(reason), ..Tracked::plain(event, connection) });
+        out(&Transition { state_ns, reason: Some(reason), ..Transition::of(&event, connection) });
     }
 
     /// A connection's socket is there: it was half open until now.
     pub(super) fn was_half_open(&self, connection: &mut Connection, now_ns: u64) {
         let before = self.table.get(connection.cookie).copied();
         if let Some(mut before) = before.filter(|before| before.state == number::NEW_SYN_RECV) {
-            self.forget_across_hole(&mut before);
+            self.forget_across_loss_gap(&mut before);
             connection.begin_with(&before);
             // RFC 9293 knows one state for both.
             let spent_ns = before.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
@@ -113,7 +120,7 @@ mod tests {
     use zerocopy::FromZeros as _;
 
     use super::*;
-    use crate::track::connection::LIVED_STATES;
+    use crate::{facts::snapshot::Snapshot, tcp::state::LIVED_STATES};
 
     const COOKIE: u64 = 7;
 
@@ -126,18 +133,18 @@ mod tests {
         event(at_ns, kind::REQUEST, number::NEW_SYN_RECV, number::NEW_SYN_RECV)
     }
 
-    fn tell(tracker: &mut Tracker, event: &Event) -> Vec<Tracked> {
+    fn tell(tracker: &mut Tracker, event: &Event) -> Vec<Transition> {
         let mut told = Vec::new();
-        tracker.event(event, &mut |tracked| told.push(*tracked));
+        tracker.event(event, &mut |transition| told.push(*transition));
         told
     }
 
     #[test]
     fn half_open_time_is_of_the_connection() {
-        for (hole_ns, spent_ns) in [(0, Some(60)), (10, None)] {
+        for (loss_gap_ns, spent_ns) in [(0, Some(60)), (10, None)] {
             let mut tracker = Tracker::new(true);
             tell(&mut tracker, &half_open(10));
-            tracker.lost(hole_ns);
+            tracker.lost(loss_gap_ns);
             tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
             let told =
                 tell(&mut tracker, &event(70, kind::TRANSITION, number::SYN_RECV, number::ESTABLISHED));
@@ -155,7 +162,7 @@ mod tests {
         tell(&mut tracker, &half_open(10));
         let again = Event { kind: kind::RETRANSMIT_SYNACK, time_ns: 20, ..half_open(10) };
         let told = tell(&mut tracker, &again);
-        assert!(told[0].connection.is_bare() && told[0].event.flags & flag::BARE != 0);
+        assert!(told[0].connection.is_bare() && told[0].flags & flag::BARE != 0);
         tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
         assert!(!tracker.get(COOKIE).unwrap().is_bare());
     }
@@ -167,7 +174,9 @@ mod tests {
         for (looked_ns, gone) in [(second, 0), (60 * second, 0), (300 * second, 1)] {
             let mut tracker = Tracker::new(true);
             tell(&mut tracker, &half_open(10));
-            assert_eq!(tracker.retire(looked_ns, |_| true, &std::collections::HashSet::new()), gone);
+            let netns = [0].into();
+            let snapshot = Snapshot { during_ns: (looked_ns, looked_ns), netns, ..Snapshot::default() };
+            assert_eq!(tracker.retire(&snapshot), gone);
         }
     }
 }

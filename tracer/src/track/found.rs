@@ -1,15 +1,18 @@
 //! Merging the sockets that were found by looking: those older than the tracer, and those whose
 //! events were lost.
 
-use std::collections::HashSet;
-
 use tracer_common::{Event, event::flag, state as number};
 
-use crate::track::{
-    Tracker,
-    connection::{Connection, Counters, FirstFin, Role, Tuple},
-    learn::first_fin_of,
-    owner::{Owner, Source},
+use crate::{
+    facts::snapshot::Snapshot,
+    tcp::endpoint::Tuple,
+    track::{
+        Tracker,
+        connection::{Connection, Counters, FirstFin, Role},
+        learn::first_fin_of,
+        owner::{Evidence, Owner},
+        table::cookie::CookieSet,
+    },
 };
 
 /// The longest pause between two SYN-ACKs, of which events tell: `TCP_RTO_MAX`, and what timers are late.
@@ -17,23 +20,23 @@ const SYN_ACK_PAUSE_NS: u64 = 140_000_000_000;
 
 impl Tracker {
     /// Merges the sockets that were found: those unknown so far, and the holders of others.
-    pub fn sighted(&mut self, sightings: &[Event]) {
+    pub fn merge_snapshot(&mut self, sockets: &[Event]) {
         // Listeners first: their children's part and owner follow from theirs.
         let (listeners, others): (Vec<_>, Vec<_>) =
-            sightings.iter().partition(|event| event.new_state == number::LISTEN);
+            sockets.iter().partition(|event| event.new_state == number::LISTEN);
         for event in listeners.into_iter().chain(others) {
-            self.sight(event);
+            self.merge_socket(event);
         }
     }
 
-    fn sight(&mut self, event: &Event) {
-        let is_waiting = event.flags & flag::TIME_WAIT != 0;
+    fn merge_socket(&mut self, event: &Event) {
+        let is_timewait = event.flags & flag::TIME_WAIT != 0;
         let known = self.table.get(event.cookie).copied();
         let has_ended = known.is_none() && self.ended.contains(event.cookie);
         if event.new_state == number::CLOSE || has_ended {
             return;
         }
-        if known.is_some_and(|connection| connection.is_waiting) {
+        if known.is_some_and(|connection| connection.is_timewait) {
             // What becomes of it, samples tell.
             return;
         }
@@ -44,9 +47,9 @@ impl Tracker {
             connection.state = event.new_state;
             connection.set_found(event.time_ns);
             connection.last_ns = event.time_ns;
-            connection.is_waiting = is_waiting;
-            if is_waiting && self.follows_waiting {
-                self.waiting.add(&connection);
+            connection.is_timewait = is_timewait;
+            if is_timewait && self.follows_timewait {
+                self.timewaits.add(&connection);
             }
         } else {
             // Still as it was known: if events were lost meanwhile, they were not of this one.
@@ -59,27 +62,28 @@ impl Tracker {
             connection.first_fin = first_fin_of(event.new_state);
         }
         if event.pid != 0 {
-            let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, source: Source::Snapshot };
+            let owner =
+                Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Snapshot };
             connection.owner.learn(owner);
-        } else if !connection.owner.is_known() && connection.role == Role::Server && !is_waiting {
+        } else if !connection.owner.is_known() && connection.role == Role::Server && !is_timewait {
             let owner = self.listeners.owner_of(&connection.tuple);
             connection.owner = owner.map(Owner::inherited).unwrap_or_default();
         }
         if event.new_state == number::LISTEN {
             self.listeners.add(&connection);
         }
-        if !is_waiting || self.follows_waiting {
+        if !is_timewait || self.follows_timewait {
             self.table.insert(connection);
         }
     }
 
     /// Takes over what the sockets that were found count by now. What is not known, or was heard of
     /// since, stays as it is.
-    pub fn refresh(&mut self, sightings: &[Event]) {
-        for event in sightings {
+    pub fn refresh(&mut self, sockets: &[Event]) {
+        for event in sockets {
             if let Some(connection) = self.table.get_mut(event.cookie)
                 && connection.last_ns <= event.time_ns
-                && !connection.is_waiting
+                && !connection.is_timewait
             {
                 connection.counters = Counters::of(event);
                 // A client's port was chosen after its beginning was told.
@@ -99,35 +103,27 @@ impl Tracker {
         }
     }
 
-    /// Removes those that a look from `from_ns` on did not find: their end was lost. `was_looked_at`
-    /// tells of which namespaces that can be said. Gives how many.
-    pub fn retire(
-        &mut self,
-        from_ns: u64,
-        was_looked_at: impl Fn(u32) -> bool,
-        found: &HashSet<u64>,
-    ) -> usize {
-        let lost: Vec<_> = self
-            .table
-            .iter()
-            .filter(|connection| {
-                connection.last_ns < unheard_since(connection, from_ns)
-                    && was_looked_at(connection.tuple.netns)
-                    && !found.contains(&connection.cookie)
-            })
-            .copied()
-            .collect();
+    /// Removes the connections that are not in a snapshot: their end was lost. Gives how many.
+    pub fn retire(&mut self, snapshot: &Snapshot) -> usize {
+        let sockets = snapshot.sockets.iter().chain(&snapshot.holders);
+        let found: CookieSet = sockets.map(|socket| socket.cookie).collect();
+        let is_lost = |connection: &&Connection| {
+            connection.last_ns < unheard_since(connection, snapshot.during_ns.0)
+                && snapshot.covers(connection.tuple.netns)
+                && !found.contains(&connection.cookie)
+        };
+        let lost: Vec<_> = self.table.iter().filter(is_lost).copied().collect();
         for connection in &lost {
             self.listeners.remove(connection);
-            self.waiting.remove(connection.cookie);
+            self.timewaits.remove(connection.cookie);
             self.forget(connection.cookie);
         }
         lost.len()
     }
 }
 
-/// What was not heard of since then, and not found by a look that began at `from_ns`, is gone. Looks do not
-/// find half-open connections.
+/// What was not heard of since then, and is not in a snapshot that began at `from_ns`, is gone. Half-open
+/// connections are in no snapshot.
 fn unheard_since(connection: &Connection, from_ns: u64) -> u64 {
     if connection.state == number::NEW_SYN_RECV { from_ns.saturating_sub(SYN_ACK_PAUSE_NS) } else { from_ns }
 }

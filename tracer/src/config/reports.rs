@@ -1,0 +1,46 @@
+//! How reports are made.
+
+use std::io;
+
+use clap::ValueEnum as _;
+use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
+
+use crate::{
+    aggregate::By,
+    cli::{ReportArgs, ReportKind, Zone},
+    config::use_colour,
+    view::summary::{
+        SummaryOptions,
+        text::{ReportStyle, WITH_BARS},
+    },
+};
+
+/// Whether standard output is a terminal on which tables with bars would wrap.
+fn is_narrow() -> bool {
+    tcgetwinsize(io::stdout()).is_ok_and(|size| (1..WITH_BARS).contains(&size.ws_col))
+}
+
+pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
+    let zone = match args.time {
+        Zone::Local => TimeZone::system(),
+        Zone::Utc => TimeZone::UTC,
+    };
+    let text = ReportStyle {
+        zone,
+        colour: use_colour(args.color),
+        has_bars: !is_narrow(),
+        quantiles_are_bounds: args.in_kernel,
+    };
+    SummaryOptions {
+        interval: args.interval,
+        by: By::value_variants()
+            .iter()
+            .filter(|by| args.by.is_empty() || args.by.contains(by))
+            .copied()
+            .collect(),
+        rows: usize::from(args.rows),
+        count: args.count,
+        text: (args.output == ReportKind::Text).then_some(text),
+    }
+}

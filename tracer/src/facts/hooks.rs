@@ -1,0 +1,49 @@
+//! The kernel hooks beside the one on state transitions: which to use, and what became of them.
+
+use std::fmt;
+
+use crate::text::escape::escaped;
+
+/// Which of them to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hooks {
+    /// All that the kernel offers.
+    #[default]
+    Auto,
+    /// None but the one on state transitions.
+    Minimal,
+}
+
+/// What became of them.
+#[derive(Clone, Debug, Default)]
+pub struct HookReport {
+    /// Those in use.
+    pub used: Vec<&'static str>,
+    /// Those that are not, and why.
+    pub left_out: Vec<(&'static str, String)>,
+}
+
+/// The kernel function whose program tells of timewait sockets' ends.
+pub const TIMEWAIT_HOOK: &str = "inet_twsk_kill";
+
+/// The kernel function whose program tells of half-open connections.
+pub const REQUEST_HOOK: &str = "inet_csk_reqsk_queue_hash_add";
+
+impl HookReport {
+    /// Whether events tell of timewait sockets' ends as they happen.
+    #[must_use]
+    pub fn tells_of_timewait(&self) -> bool {
+        self.used.contains(&TIMEWAIT_HOOK)
+    }
+}
+
+impl fmt::Display for HookReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.used.is_empty() { "none" } else { "" })?;
+        f.write_str(&self.used.join(", "))?;
+        for (hook, why) in &self.left_out {
+            write!(f, "; without {hook}: {}", escaped(why.as_bytes()))?;
+        }
+        Ok(())
+    }
+}

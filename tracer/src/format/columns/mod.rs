@@ -1,0 +1,342 @@
+//! The table of columns: text, JSON, CSV, `top`, `--columns help` and the documentation all read it. A new
+//! column is one row here.
+
+mod values;
+
+use tracer_common::{
+    event::flag,
+    member::Member::{
+        self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, MaxAckBacklog, Net,
+        NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans, WriteSeq,
+    },
+    state as number,
+};
+
+use crate::format::{
+    columns::values::{
+        became, connected, connection, duration, error, event, known, lived, of_full_socket, port, received,
+        sent, shutdown, spent, time, transition,
+    },
+    row::Row,
+    value::{DataType, Phrase, Value},
+};
+
+/// Where a column is shown when the user has not chosen columns: bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places(u32);
+
+impl Places {
+    /// On request only.
+    pub const NOWHERE: Self = Self(0);
+    /// In the log's lines.
+    pub const LOG_TEXT: Self = Self(1 << 0);
+    /// In the log's JSON and CSV.
+    pub const LOG_DATA: Self = Self(1 << 1);
+    /// In the lines of `--raw`.
+    pub const RAW_TEXT: Self = Self(1 << 2);
+    /// In the JSON and CSV of `--raw`.
+    pub const RAW_DATA: Self = Self(1 << 3);
+    /// In the lines of `life`.
+    pub const LIFE_TEXT: Self = Self(1 << 4);
+    /// In the JSON and CSV of `life`.
+    pub const LIFE_DATA: Self = Self(1 << 5);
+    /// In the log's JSON and CSV, where not every line is a transition.
+    pub const INCIDENT_DATA: Self = Self(1 << 6);
+
+    const EVERYWHERE: Self = Self(0b11_1111);
+    const TEXT: Self = Self(0b01_0101);
+    const DATA: Self = Self(0b10_1010);
+
+    /// There, and there too.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it is shown there.
+    #[must_use]
+    pub const fn is_in(self, place: Self) -> bool {
+        self.0 & place.0 != 0
+    }
+}
+
+/// How text lays a column out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// To the left; grows to what does not fit.
+    Left,
+    /// To the right; grows too.
+    Right,
+    /// To the left; cut to its width.
+    Cut,
+    /// An end of a connection: to the left; grows in steps.
+    Address,
+    /// A time of day.
+    Clock,
+}
+
+/// A column.
+pub struct Column {
+    /// Its name in JSON, CSV and `--columns`.
+    pub key: &'static str,
+    /// The type of its values in data formats.
+    pub data_type: DataType,
+    /// Its title in text.
+    pub title: &'static str,
+    /// Its width in text.
+    pub width: usize,
+    /// How text lays it out.
+    pub align: Align,
+    /// What it means.
+    pub help: &'static str,
+    /// Where it is shown by default.
+    pub places: Places,
+    /// What the kernel must tell for it.
+    pub needs: &'static [Member],
+    /// Its value.
+    pub value: for<'a> fn(&Row<'a>) -> Value<'a>,
+}
+
+use Align::{Address, Clock, Cut, Left, Right};
+use DataType::{Boolean, Float64, Map, Timestamp, UInt64, Utf8};
+use Places as S;
+
+const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
+const RAW: S = S::RAW_TEXT.and(S::RAW_DATA);
+const LIFE: S = S::LIFE_TEXT.and(S::LIFE_DATA);
+const STORY_DATA: S = S::LOG_DATA.and(S::LIFE_DATA);
+
+macro_rules! lived {
+    ($key:literal, $title:literal, $state:ident) => {
+        Column {
+            key: $key,
+            data_type: Float64,
+            title: $title,
+            width: 8,
+            align: Right,
+            places: S::LIFE_DATA,
+            needs: &[],
+            help: concat!("microseconds spent in ", stringify!($state)),
+            value: |row| spent(row, number::$state),
+        }
+    };
+}
+
+/// All columns, in the order in which they are shown.
+#[rustfmt::skip]
+pub static COLUMNS: &[Column] = &[
+    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, places: LOG.and(RAW), needs: &[],
+        help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
+        value: |row| time(row, row.time_ns) },
+    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, places: S::INCIDENT_DATA, needs: &[],
+        help: "what the line tells of: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
+        value: event },
+    Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, places: S::LIFE_DATA, needs: &[],
+        help: "when the connection began; none if it is older than the tracer",
+        value: |row| connection(row, |c| c.born_ns().map(|ns| time(row, ns))) },
+    Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, places: LIFE, needs: &[],
+        help: "when the connection ended for its processes",
+        value: |row| time(row, row.time_ns) },
+    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, places: STORY_DATA, needs: &[],
+        help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk: (before Linux 5.12 a number of tracer's own, from 2^52 on)",
+        value: |row| known(row.cookie()) },
+    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, places: STORY_DATA, needs: &[Net, NetInum],
+        help: "inode number of the socket's network namespace",
+        value: |row| known(u64::from(row.netns())) },
+    Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, places: RAW, needs: &[],
+        help: "CPU that the event happened on",
+        value: |row| row.cpu.map_or(Value::Null, |cpu| Value::Uint(u64::from(cpu))) },
+    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, places: S::EVERYWHERE, needs: &[],
+        help: "process that owns the socket, as far as known (with --raw: that was on the CPU)",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
+    Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, places: S::RAW_DATA, needs: &[],
+        help: "its thread that last worked on the socket (with --raw: that was on the CPU)",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
+    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, places: S::EVERYWHERE, needs: &[],
+        help: "name of that process; text cuts it to 10 columns",
+        value: |row| row.task.map_or(Value::Null, |task| Value::Name(task.comm)) },
+    Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, places: STORY_DATA, needs: &[],
+        help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), listener (the socket came out of its listener), snapshot (it was found holding it)",
+        value: |row| connection(row, |c| c.owner.evidence.name().map(Value::Word)) },
+    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, places: STORY_DATA, needs: &[],
+        help: "user id of the socket",
+        value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
+    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, places: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy",
+        value: |row| known(row.cgroup()) },
+    Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "client, server or listener; none if its birth was not seen and nothing tells",
+        value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
+    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, places: S::DATA, needs: &[],
+        help: "ipv4 or ipv6; a v4-mapped connection is ipv4 (with --raw: the socket's family)",
+        value: |row| Value::Word(row.family.name()) },
+    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, places: S::TEXT, needs: &[],
+        help: "local address and port",
+        value: |row| Value::Phrase(Phrase::Endpoint(row.local)) },
+    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, places: S::DATA, needs: &[],
+        help: "local address",
+        value: |row| Value::Addr(row.local.addr) },
+    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, places: S::DATA, needs: &[],
+        help: "local port; none before a client's is chosen",
+        value: |row| port(row.local.port) },
+    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, places: S::TEXT, needs: &[],
+        help: "remote address and port",
+        value: |row| row.remote.map_or(Value::Null, |end| Value::Phrase(Phrase::Endpoint(end))) },
+    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, places: S::DATA, needs: &[],
+        help: "remote address; none for a listener",
+        value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
+    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, places: S::DATA, needs: &[],
+        help: "remote port; none for a listener",
+        value: |row| port(row.remote.and_then(|end| end.port)) },
+    Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, places: S::LOG_TEXT, needs: &[],
+        help: "time spent in the old state; none if its start was not seen",
+        value: duration },
+    Column { key: "old_state", data_type: Utf8, title: "OLD", width: 11, align: Left, places: LOG.and(RAW), needs: &[],
+        help: "state before",
+        value: |row| Value::State(row.old) },
+    Column { key: "became", data_type: Utf8, title: "NEW", width: 11, align: Left, places: S::LOG_TEXT, needs: &[],
+        help: "state after, and the reason if the connection ends with it",
+        value: became },
+    Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, places: S::LOG_DATA.and(RAW), needs: &[],
+        help: "state after",
+        value: |row| Value::State(row.new) },
+    Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
+        help: "microseconds spent in the old state; none if its start was not seen",
+        value: |row| transition(row, |s| s.state_ns.map(Value::Duration)) },
+    Column { key: "state_error_us", data_type: Float64, title: "ERROR_US", width: 8, align: Right, places: S::LOG_DATA, needs: &[],
+        help: "how far that may be off: 0 when measured, more when sampled",
+        value: |row| transition(row, |s| s.state_ns.map(|_| Value::Duration(s.error_ns))) },
+    Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
+        help: "on the line of a connection that is stuck (--stuck), which is no transition: microseconds that it has been in its state, at least",
+        value: |row| transition(row, |s| s.stuck_ns.map(Value::Duration)) },
+    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
+        help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
+        value: |row| connected(row, sent(row)) },
+    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
+        help: "bytes of data received in order",
+        value: |row| connected(row, received(row)) },
+    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
+        help: "smoothed round-trip time in microseconds; none before the first measurement",
+        value: |row| known(u64::from(row.counters().srtt_us)) },
+    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
+        help: "segments retransmitted so far",
+        value: |row| connected(row, u64::from(row.counters().retransmits)) },
+    Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, places: STORY_DATA, needs: &[],
+        help: "when a segment was last retransmitted; none if the hook is not there",
+        value: |row| connection(row, |c| (c.retransmitted_ns > 0).then(|| time(row, c.retransmitted_ns))) },
+    Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK",
+        value: |row| connection(row, |c| (c.handshake_us > 0).then(|| Value::Uint(u64::from(c.handshake_us)))) },
+    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, places: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
+        help: "bytes received and not read yet; for a listener its accept queue",
+        value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().recv_queue))) },
+    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, places: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
+        help: "bytes written and not acknowledged yet; for a listener its accept queue's limit",
+        value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().send_queue))) },
+    Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, places: STORY_DATA, needs: &[],
+        help: "error pending on the socket, such as ECONNRESET",
+        value: |row| error(row.error) },
+    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, places: S::NOWHERE, needs: &[Shutdown],
+        help: "sides that are shut down: r, w or rw",
+        value: |row| shutdown(row.shutdown) },
+    Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, places: LIFE, needs: &[],
+        help: "microseconds from beginning to end; none if the connection is older than the tracer",
+        value: |row| connection(row, |c| c.born_ns().map(|ns| Value::Duration(row.time_ns.saturating_sub(ns)))) },
+    Column { key: "end_error_us", data_type: Float64, title: "END_ERR", width: 8, align: Right, places: S::LIFE_DATA, needs: &[],
+        help: "how far the end, and with it the duration, may be off: 0 when measured, more when sampled",
+        value: |row| transition(row, |s| Some(Value::Duration(s.error_ns))) },
+    Column { key: "lived_at_least_us", data_type: Float64, title: "AT_LEAST", width: 8, align: Right, places: S::LIFE_DATA, needs: &[],
+        help: "microseconds from when it was first seen to its end",
+        value: |row| connection(row, |c| Some(Value::Duration(row.time_ns.saturating_sub(c.seen_ns())))) },
+    lived!("syn_sent_us", "SYN_SENT", SYN_SENT),
+    lived!("syn_recv_us", "SYN_RECV", SYN_RECV),
+    lived!("established_us", "ESTAB", ESTABLISHED),
+    lived!("fin_wait1_us", "FIN_WAIT1", FIN_WAIT1),
+    lived!("fin_wait2_us", "FIN_WAIT2", FIN_WAIT2),
+    lived!("close_wait_us", "CLOSE_WAIT", CLOSE_WAIT),
+    lived!("closing_us", "CLOSING", CLOSING),
+    lived!("last_ack_us", "LAST_ACK", LAST_ACK),
+    Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+        help: "why the connection ended for its processes; only on the transition that ends it",
+        value: |row| transition(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
+    Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, places: STORY_DATA, needs: &[],
+        help: "which way the connection's last RST went: sent or received; none if there was none before, or the hook is not there",
+        value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
+    Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, places: STORY_DATA, needs: &[],
+        help: "why the kernel sent it (enum sk_rst_reason, in Linux since 6.10)",
+        value: |row| connection(row, |c| row.reset_reasons.why(c.reset_reason).map(Value::Word)) },
+    Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, places: S::LOG_DATA, needs: &[],
+        help: "whether these addresses and ports went from a connection in TIME_WAIT to a new one here",
+        value: |row| transition(row, |s| Some(Value::Bool(s.is_reuse))) },
+    Column { key: "lived", data_type: Map, title: "TIME IN STATES", width: 14, align: Left, places: S::LIFE_TEXT, needs: &[],
+        help: "time spent in each state",
+        value: lived },
+];
+
+/// The column of that name.
+#[must_use]
+pub fn column(key: &str) -> Option<&'static Column> {
+    COLUMNS.iter().find(|column| column.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashSet, fmt::Write as _};
+
+    #[test]
+    fn keys_are_unique_and_can_be_listed() {
+        let keys: HashSet<_> = COLUMNS.iter().map(|column| column.key).collect();
+        assert_eq!(keys.len(), COLUMNS.len());
+        assert!(!keys.contains("help"));
+        assert!(
+            keys.iter()
+                .all(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+        );
+    }
+
+    fn markdown() -> String {
+        let mut out = String::from(
+            "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
+             `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
+             of `life`. This page\nis made from `tracer/src/format/columns.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             | column | title | default | meaning |\n|---|---|---|---|\n",
+        );
+        let places = [
+            (S::LOG_TEXT, 't'),
+            (S::LOG_DATA, 'd'),
+            (S::RAW_TEXT, 'T'),
+            (S::RAW_DATA, 'D'),
+            (S::LIFE_TEXT, 'l'),
+            (S::LIFE_DATA, 'j'),
+        ];
+        for column in COLUMNS {
+            let shown = places.into_iter().filter(|(place, _)| column.places.is_in(*place));
+            let marks: String = shown.map(|(_, mark)| mark).collect();
+            writeln!(out, "| `{}` | {} | {marks} | {} |", column.key, column.title, column.help).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/columns.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).unwrap();
+        }
+        assert!(std::fs::read_to_string(path).unwrap() == markdown(), "run UPDATE_DOCS=1 cargo test");
+    }
+
+    #[test]
+    fn lines_fit_120_columns() {
+        for place in [S::LOG_TEXT, S::RAW_TEXT] {
+            let columns: Vec<_> = COLUMNS.iter().filter(|column| column.places.is_in(place)).collect();
+            // The longest last state with its reason.
+            let width_of = |column: &Column| {
+                if column.key == "became" { "CLOSE reset-local-linger".len() } else { column.width }
+            };
+            let width: usize = columns.iter().map(|column| width_of(column) + 1).sum::<usize>() - 1;
+            assert!(width <= 120, "{width}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Where the values of columns come from.
+
+use tracer_common::event::{flag, kind};
+
+use crate::{
+    format::{
+        row::Row,
+        value::{Phrase, Value},
+    },
+    tcp::state::LIVED_STATES,
+    track::{Transition, connection::Connection},
+};
+
+pub(super) fn time<'a>(row: &Row<'_>, monotonic_ns: u64) -> Value<'a> {
+    Value::Time(row.clock.wall_ns(monotonic_ns), row.clock.since_start_ns(monotonic_ns))
+}
+
+pub(super) fn transition<'a>(
+    row: &Row<'a>,
+    value: impl FnOnce(&'a Transition) -> Option<Value<'a>>,
+) -> Value<'a> {
+    row.transition.and_then(value).unwrap_or(Value::Null)
+}
+
+pub(super) fn connection<'a>(
+    row: &Row<'a>,
+    value: impl FnOnce(&'a Connection) -> Option<Value<'a>>,
+) -> Value<'a> {
+    row.connection().and_then(value).unwrap_or(Value::Null)
+}
+
+/// A fact that 0 says nothing about.
+pub(super) fn known<'a>(number: u64) -> Value<'a> {
+    if number == 0 { Value::Null } else { Value::Uint(number) }
+}
+
+pub(super) fn port<'a>(port: Option<u16>) -> Value<'a> {
+    port.map_or(Value::Null, |port| Value::Uint(u64::from(port)))
+}
+
+/// A counter that only a full socket with a peer has.
+pub(super) fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
+    if row.remote.is_none() || row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(count) }
+}
+
+/// What only a full socket has.
+pub(super) fn of_full_socket<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value<'a> {
+    if row.flags & (flag::TIME_WAIT | flag::BARE) != 0 { Value::Null } else { value() }
+}
+
+pub(super) fn sent(row: &Row<'_>) -> u64 {
+    row.counters().sent(row.role(), row.old.number())
+}
+
+pub(super) fn received(row: &Row<'_>) -> u64 {
+    row.counters().received
+}
+
+pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
+    transition(row, |transition| {
+        if let (None, Some(stuck_ns)) = (transition.state_ns, transition.stuck_ns) {
+            return Some(Value::Phrase(Phrase::DurationAtLeast(stuck_ns)));
+        }
+        let duration_ns = transition.state_ns?;
+        Some(match transition.error_ns {
+            0 => Value::Duration(duration_ns),
+            error_ns => Value::Phrase(Phrase::DurationAbout(duration_ns, error_ns)),
+        })
+    })
+}
+
+pub(super) fn event<'a>(row: &Row<'_>) -> Value<'a> {
+    let is_stuck = row.transition.is_some_and(|transition| transition.stuck_ns.is_some());
+    Value::Word(match row.kind {
+        kind::TRANSITION if is_stuck => "stuck",
+        kind::TRANSITION => "transition",
+        kind::RETRANSMIT => "retransmit",
+        kind::RETRANSMIT_SYNACK => "retransmit-synack",
+        _ => "reset",
+    })
+}
+
+pub(super) fn became<'a>(row: &Row<'a>) -> Value<'a> {
+    match row.kind {
+        kind::TRANSITION => {}
+        kind::RETRANSMIT => return Value::Word("retransmit"),
+        kind::RETRANSMIT_SYNACK => return Value::Word("retransmit SYN-ACK"),
+        kind::RESET_RECEIVED => return Value::Phrase(Phrase::Reset("reset received", None)),
+        _ => return Value::Phrase(Phrase::Reset("reset sent", row.reset_reasons.why(row.detail))),
+    }
+    Value::Phrase(match row.transition {
+        Some(transition) if transition.stuck_ns.is_some() => Phrase::Stuck(row.new),
+        transition => Phrase::Became(row.new, transition.and_then(|transition| transition.reason)),
+    })
+}
+
+pub(super) fn spent<'a>(row: &Row<'a>, state: u8) -> Value<'a> {
+    connection(row, |connection| {
+        let index = LIVED_STATES.iter().position(|lived| *lived == state)?;
+        connection.spent_ns(index).map(Value::Duration)
+    })
+}
+
+pub(super) fn lived<'a>(row: &Row<'a>) -> Value<'a> {
+    connection(row, |connection| Some(Value::Lived(connection)))
+}
+
+pub(super) fn shutdown<'a>(bits: u8) -> Value<'a> {
+    match bits {
+        0 => Value::Null,
+        1 => Value::Word("r"),
+        2 => Value::Word("w"),
+        _ => Value::Word("rw"),
+    }
+}
+
+/// The names of the errors that TCP leaves on a socket; others keep their number.
+pub(super) fn error<'a>(errno: u16) -> Value<'a> {
+    Value::Word(match errno {
+        0 => return Value::Null,
+        1 => "EPERM",
+        13 => "EACCES",
+        32 => "EPIPE",
+        71 => "EPROTO",
+        92 => "ENOPROTOOPT",
+        95 => "EOPNOTSUPP",
+        100 => "ENETDOWN",
+        101 => "ENETUNREACH",
+        103 => "ECONNABORTED",
+        104 => "ECONNRESET",
+        110 => "ETIMEDOUT",
+        111 => "ECONNREFUSED",
+        112 => "EHOSTDOWN",
+        113 => "EHOSTUNREACH",
+        other => return Value::Errno(other),
+    })
+}

@@ -1,0 +1,320 @@
+//! A capture: the loop that takes facts from a source, lets the stages make bytes of them, and writes these.
+
+use tracer_common::event::kind;
+
+use crate::{
+    config::Config,
+    facts::{Batch, Fact, losses::Totals},
+    output::{
+        stderr::{self, message},
+        stdout::Output,
+    },
+    run::{
+        console::Console,
+        error::Error,
+        receipt::{Comparison, Receipt},
+        stages::{Around, Stages},
+        stop::Stop,
+    },
+    source::{Demand, Source},
+    view::{Ending, input::Input},
+};
+
+/// How often losses are told while they go on.
+const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Bytes of lines that collect, while there are more events, before they are written: to hand them over
+/// takes two changes of threads.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
+
+/// What a capture amounted to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What went through, beside what the kernel counted.
+    pub receipt: Receipt,
+    /// Why the view has ended it, if it has.
+    pub ending: Option<Ending>,
+    /// Whether everything could be written.
+    pub result: Result<(), Error>,
+}
+
+/// A source, the stages behind it, and where their bytes go.
+pub struct Capture<S> {
+    source: S,
+    stages: Stages,
+    output: Output,
+    out: Vec<u8>,
+    /// Lines in `out`.
+    lines: u64,
+    /// Lines are counted, up to a limit.
+    is_limited: bool,
+    /// The terminal of a view that has the whole screen.
+    console: Option<Console>,
+    /// Events that were taken.
+    read: u64,
+    /// Transitions that were not shown because standard output took nothing any more.
+    unread: u64,
+    /// Transitions that were not shown because there were lines enough.
+    past_limit: u64,
+    losses: LossMessages,
+    totals: Option<Totals>,
+    comparison: Comparison,
+}
+
+/// Says what was lost while it happens, but not for each event.
+#[derive(Default)]
+struct LossMessages {
+    lost: u64,
+    told: u64,
+    /// When to say it, on the kernel's monotonic clock.
+    due_ns: Option<u64>,
+}
+
+/// Runs a capture from its first fact to its last.
+pub async fn capture(source: impl Source, config: Config, output: Output, stop: &mut Stop) -> Outcome {
+    let duration = config.duration;
+    let takes_screen = config.view.needs().screen;
+    let mut capture = Capture::new(source, config, output);
+    let result = match capture.begin(stop).await {
+        Ok(true) => {
+            message("ready");
+            stop.after(duration);
+            let opened = if takes_screen { capture.open_console() } else { Ok(()) };
+            match opened {
+                Ok(()) => capture.flow(stop).await,
+                error => error,
+            }
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    let result = capture.finish(result, stop).await;
+    Outcome { receipt: capture.receipt(), ending: capture.stages.ending(), result }
+}
+
+impl<S: Source> Capture<S> {
+    fn new(source: S, config: Config, output: Output) -> Self {
+        let Config { view, filter, story, follows_timewait, count, .. } = config;
+        let kernel = source.kernel();
+        let follows_timewait = follows_timewait && kernel.has_cookies;
+        Self {
+            stages: Stages::new(view, (&filter, story), (kernel, follows_timewait), count),
+            source,
+            output,
+            out: Vec::new(),
+            lines: 0,
+            is_limited: count.is_some(),
+            console: None,
+            read: 0,
+            unread: 0,
+            past_limit: 0,
+            losses: LossMessages::default(),
+            totals: None,
+            comparison: Comparison::new(&filter),
+        }
+    }
+
+    /// Takes what is known before events flow; false if somebody wants to end it before that.
+    async fn begin(&mut self, stop: &mut Stop) -> Result<bool, Error> {
+        loop {
+            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            let fact = tokio::select! {
+                fact = self.source.next(demand) => fact?,
+                () = stop.wait() => return Ok(false),
+            };
+            let is_ready = matches!(fact, Fact::Ready(_) | Fact::End(_));
+            self.take(fact);
+            if is_ready {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Takes over the terminal's screen and keyboard.
+    fn open_console(&mut self) -> Result<(), Error> {
+        let console = self.console.insert(Console::open()?);
+        let screen = console.screen();
+        self.input(screen);
+        Ok(())
+    }
+
+    /// Lets facts flow until something ends it.
+    async fn flow(&mut self, stop: &mut Stop) -> Result<(), Error> {
+        while !self.stages.is_full() && self.stages.ending().is_none() && self.totals.is_none() {
+            let collects = self.out.len() < WRITTEN_AT_ONCE && self.source.has_more();
+            if !self.output.is_busy() && !collects {
+                self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+            }
+            let is_busy = self.output.is_busy();
+            let may_show = self.may_show();
+            let due = [self.stages.due().filter(|_| may_show), self.losses.due_ns];
+            let demand = Demand {
+                events: may_show || !self.stages.has_lines(),
+                due_ns: due.into_iter().flatten().min(),
+                timewait: self.stages.timewait_by_netns(),
+            };
+            tokio::select! {
+                biased;
+                () = stop.wait() => break,
+                written = self.output.turn() => written?,
+                input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
+                fact = self.source.next(demand) => self.take(fact?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether more may be made while something is being written. Where lines are counted, the last one is
+    /// the end of all, which must not come before they are read. A drawing is not worth keeping.
+    fn may_show(&self) -> bool {
+        let may_run_ahead = self.stages.has_lines() && !self.is_limited;
+        !self.output.is_busy() || (may_run_ahead && self.out.len() < WRITTEN_AT_ONCE)
+    }
+
+    fn take(&mut self, fact: Fact) {
+        match fact {
+            Fact::Clock(anchor) => self.stages.clock(anchor),
+            Fact::CountersAtStart(counters) => self.comparison.at_start(counters, self.stages.tracker_mut()),
+            Fact::CountersAtEnd(counters) => self.comparison.at_end(counters, self.stages.tracker_mut()),
+            Fact::Snapshot(snapshot) => {
+                log::info!(
+                    "found {} sockets in {} network namespaces, {} out of reach",
+                    snapshot.sockets.len(),
+                    snapshot.netns.len(),
+                    snapshot.unreached.len()
+                );
+                self.comparison.found_unreached(snapshot.unreached.len());
+                let retired = self.stages.snapshot(snapshot);
+                log::info!("{retired} connections had ended unseen");
+                self.comparison.retired += retired;
+            }
+            Fact::Ready(at_ns) => self.stages.begin(self.source.kernel(), at_ns, &mut self.out),
+            Fact::Events(batch) => self.events(batch),
+            Fact::Losses(losses, until_ns) => {
+                self.stages.losses(losses.total(), until_ns);
+                self.losses.grow(losses.total(), self.stages.now_ns());
+            }
+            Fact::TimewaitSample(sample) => self.stages.sample(&sample, &mut self.out),
+            Fact::Refresh(sockets) => self.stages.refresh(&sockets),
+            Fact::End(totals) => self.totals = Some(totals),
+        }
+        self.lines += self.stages.take_lines();
+    }
+
+    fn events(&mut self, batch: Batch) {
+        self.read += batch.events.len() as u64;
+        let is_busy = self.output.is_busy();
+        let may_run_ahead = self.stages.has_lines() && !self.is_limited;
+        let may_act = |out: &[u8]| !is_busy || (may_run_ahead && out.len() < WRITTEN_AT_ONCE);
+        let mut around = Around { names: self.source.names(), message: stderr::held };
+        self.stages.events(&batch, may_act, &mut around, &mut self.out);
+        self.source.recycle(batch.events);
+        self.losses.tell(self.stages.now_ns());
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut around = Around { names: self.source.names(), message: stderr::held };
+        self.stages.input(input, &mut around);
+    }
+
+    /// Ends the capture, and shows what had happened by then. Somebody who is impatient, or a reader that
+    /// does not read, cuts it short; what is not shown then is counted.
+    async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
+        self.source.stop();
+        let result = match result {
+            Ok(()) => stop.unless_impatient(self.write_rest()).await,
+            error => error,
+        };
+        if result.is_err() {
+            self.output.abandon();
+            self.unread += self.skip_rest().await;
+        } else if self.stages.is_full() {
+            self.past_limit += self.skip_rest().await;
+        }
+        result
+    }
+
+    async fn write_rest(&mut self) -> Result<(), Error> {
+        while self.totals.is_none() && !self.stages.is_full() {
+            self.output.patience().await?;
+            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            let fact = self.source.next(demand).await?;
+            self.take(fact);
+            if !(self.out.len() < WRITTEN_AT_ONCE && self.source.has_more()) {
+                self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+            }
+        }
+        let mut around = Around { names: self.source.names(), message: stderr::held };
+        self.stages.end(&mut around, &mut self.out);
+        self.output.patience().await?;
+        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+        Ok(self.output.patience().await?)
+    }
+
+    /// Takes what is left without showing it; gives how many transitions there were.
+    async fn skip_rest(&mut self) -> u64 {
+        let mut skipped = 0;
+        while self.totals.is_none() {
+            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            match self.source.next(demand).await {
+                Ok(Fact::Events(batch)) => {
+                    let transitions = batch.events.iter().filter(|event| event.kind == kind::TRANSITION);
+                    skipped += transitions.count() as u64;
+                    self.source.recycle(batch.events);
+                }
+                Ok(Fact::End(totals)) => self.totals = Some(totals),
+                Ok(Fact::CountersAtEnd(counters)) => {
+                    self.comparison.at_end(counters, self.stages.tracker_mut());
+                }
+                Ok(_) => {}
+                Err(_) => return skipped,
+            }
+        }
+        skipped
+    }
+
+    /// What it amounted to.
+    fn receipt(&mut self) -> Receipt {
+        let counts = self.stages.counts();
+        let totals = self.totals.unwrap_or_default();
+        let select = self.stages.select();
+        let mut receipt = Receipt {
+            seen: self.read - counts.incidents_seen
+                + totals.filtered.unwrap_or_default()
+                + self.unread
+                + self.past_limit,
+            shown: if self.stages.has_lines() { self.output.written() } else { counts.shown },
+            filtered: totals.filtered.map(|filtered| filtered + select.filtered()),
+            beyond: counts.beyond + self.past_limit,
+            unwritten: self.output.unwritten() + self.lines + self.unread,
+            losses: totals.losses,
+            sampled: counts.sampled,
+            incidents: counts.incidents_shown,
+            forgotten: select.given_up(),
+            connections: None,
+            kernel: None,
+        };
+        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0;
+        if let Some(tracker) = self.stages.tracker() {
+            self.comparison.conclude(tracker, &mut receipt);
+        }
+        receipt
+    }
+}
+
+impl LossMessages {
+    fn grow(&mut self, lost: Option<u64>, now_ns: u64) {
+        self.lost = lost.unwrap_or(self.lost);
+        if self.lost > self.told {
+            self.due_ns.get_or_insert(now_ns.saturating_add(LOSS_INTERVAL_NS));
+        }
+    }
+
+    /// Says it, if it is time.
+    fn tell(&mut self, now_ns: u64) {
+        if self.due_ns.take_if(|due_ns| *due_ns <= now_ns).is_some() {
+            message(format_args!("lost {} events, {} in all", self.lost - self.told, self.lost));
+            self.told = self.lost;
+        }
+    }
+}

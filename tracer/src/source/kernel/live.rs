@@ -1,0 +1,296 @@
+//! The running kernel as a source of facts.
+
+use std::{collections::VecDeque, time::Duration};
+
+use caps::Capability;
+use tokio::{sync::oneshot, time::timeout};
+use tracer_common::{Event, helper::Helper};
+
+use crate::{
+    facts::{
+        Batch, Fact,
+        counts::CountersByNetns,
+        kernel::KernelInfo,
+        losses::{Losses, Totals},
+        names::Names,
+        snapshot::Snapshot,
+    },
+    source::{
+        Demand, Error, Source,
+        kernel::{
+            self,
+            cgroups::Cgroups,
+            clock::{WallClock, monotonic_ns},
+            load::{self, Attached},
+            polling::{Answer, Polling},
+            preflight::Version,
+            privileges,
+            rings::Rings,
+            sockets,
+            survey::Survey,
+        },
+        older::Older,
+    },
+};
+
+/// How long the kernel's counters may take to be read at the end.
+const LAST_COUNTERS: Duration = Duration::from_secs(2);
+
+/// From this version on a program's maps can be read without any capability.
+const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
+
+/// Entering namespaces takes CAP_SYS_ADMIN; seeing those of other users' processes CAP_SYS_PTRACE.
+const FOR_NAMESPACES: &[Capability] =
+    &[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_BPF, Capability::CAP_PERFMON];
+
+/// What is asked of the kernel.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to load.
+    pub load: load::Options,
+    /// Take a snapshot of the sockets that exist at the start.
+    pub takes_snapshot: bool,
+    /// Sample timewait sockets.
+    pub follows_timewait: bool,
+    /// Ask what full sockets count while they live.
+    pub refreshes: bool,
+}
+
+/// The running kernel.
+pub struct Live {
+    kernel: KernelInfo,
+    rings: Rings,
+    polling: Option<Polling>,
+    older: Older,
+    cgroups: Cgroups,
+    clock: WallClock,
+    losses: Losses,
+    takes_snapshot: bool,
+    stage: Stage,
+    /// Facts that are known and not handed out yet.
+    ready: VecDeque<Fact>,
+    /// A snapshot that speaks of events which have not been read yet.
+    held: Option<Snapshot>,
+    spare: Vec<Event>,
+}
+
+/// How far the capture is.
+enum Stage {
+    /// Reads the kernel's counters.
+    Counters(oneshot::Receiver<CountersByNetns>),
+    /// Takes the first snapshot.
+    Snapshot(oneshot::Receiver<Result<Snapshot, sockets::Error>>),
+    /// Nothing is left to be done before it is ready.
+    Ready,
+    /// Events flow.
+    Flow,
+    /// Somebody wants to end it: reads the counters once more.
+    LastCounters,
+    /// Reads what the programs have reported up to when they are detached.
+    Rest { is_detached: bool },
+    /// All is told.
+    End,
+}
+
+/// Capabilities that the process keeps: none, but on old kernels.
+pub(crate) fn kept() -> &'static [Capability] {
+    match Version::running() {
+        Some(version) if version >= READS_MAPS_UNPRIVILEGED => &[],
+        _ => &[Capability::CAP_BPF],
+    }
+}
+
+impl Live {
+    /// Loads and attaches the programs, starts the survey thread, and gives up privileges. Needs a tokio
+    /// runtime around it, which has no threads of its own yet: they would keep privileges.
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        let mut attached = load::load(&options.load)?;
+        let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
+        let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
+        privileges::drop_all_but(kept()).map_err(kernel::error::Error::from)?;
+        Self::new(attached, survey, options)
+    }
+
+    fn new(mut attached: Attached, survey: Option<Survey>, options: &Options) -> Result<Self, Error> {
+        let has_cookies = attached.layout.has(Helper::SocketCookie);
+        let kernel = KernelInfo {
+            absent: attached.layout.absent(),
+            has_cookies,
+            reset_reasons: std::mem::take(&mut attached.reset_reasons),
+            hooks: std::mem::take(&mut attached.hooks),
+        };
+        // Nothing but the cookie ties a timewait socket to the connection that it comes from.
+        let samples = options.follows_timewait && has_cookies;
+        let polling = survey.map(|survey| Polling::new(survey, samples, options.refreshes));
+        let counters = polling.as_ref().map(|polling| polling.survey().counters());
+        let mut clock = WallClock::default();
+        Ok(Self {
+            ready: clock.news().map(Fact::Clock).into_iter().collect(),
+            clock,
+            older: Older::new(options.load.asks_for_sockets, has_cookies),
+            rings: Rings::new(attached).map_err(kernel::error::Error::reading)?,
+            kernel,
+            stage: counters.map_or(Stage::Ready, Stage::Counters),
+            polling,
+            takes_snapshot: options.takes_snapshot,
+            cgroups: Cgroups::default(),
+            losses: Losses::NONE,
+            held: None,
+            spare: Vec::new(),
+        })
+    }
+
+    /// The first snapshot, if one is wanted.
+    fn first_snapshot(&self) -> Stage {
+        match &self.polling {
+            Some(polling) if self.takes_snapshot => Stage::Snapshot(polling.survey().snapshot()),
+            _ => Stage::Ready,
+        }
+    }
+
+    /// Goes on with what comes before the first events.
+    async fn start(&mut self) {
+        match &mut self.stage {
+            Stage::Counters(counters) => {
+                let counters = counters.await.unwrap_or_default();
+                self.ready.push_back(Fact::CountersAtStart(counters));
+                self.stage = self.first_snapshot();
+            }
+            Stage::Snapshot(snapshot) => {
+                let answer = snapshot.await;
+                self.stage = Stage::Ready;
+                match answer {
+                    Ok(Ok(mut snapshot)) => {
+                        self.older.snapshot(&mut snapshot);
+                        self.ready.push_back(Fact::Snapshot(snapshot));
+                    }
+                    Ok(Err(error)) => log::warn!("the sockets that exist already are not known: {error}"),
+                    // The thread is gone.
+                    Err(_) => {}
+                }
+            }
+            _ => {
+                self.ready.push_back(Fact::Ready(monotonic_ns()));
+                self.stage = Stage::Flow;
+            }
+        }
+    }
+
+    /// Waits for something to happen, or to be due.
+    async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
+        let held_ns = self.held.as_ref().map(|snapshot| snapshot.during_ns.1);
+        let due_ns = [demand.due_ns, held_ns].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            answer = Polling::next(&mut self.polling, demand.timewait) => self.take_answer(answer),
+            ready = self.rings.ready(due_ns), if demand.events => {
+                ready.map_err(Error::system("waiting for events"))?;
+                let mut events = std::mem::take(&mut self.spare);
+                self.rings.take(&mut events);
+                self.hand_out(events, self.rings.complete_ns());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Snapshot(snapshot) => self.held = Some(snapshot),
+            Answer::Timewait(costly) => self.ready.push_back(Fact::TimewaitSample(costly.sample)),
+            Answer::Refresh(mut refresh) => {
+                self.older.refresh(&mut refresh.sockets);
+                self.ready.push_back(Fact::Refresh(refresh.sockets));
+            }
+        }
+    }
+
+    /// Hands out events that are complete up to `until_ns`, behind what has to be known before them, and
+    /// before what has waited for them.
+    fn hand_out(&mut self, mut events: Vec<Event>, until_ns: u64) {
+        let losses = self.rings.losses();
+        if losses.total() != self.losses.total() {
+            self.ready.push_back(Fact::Losses(losses, until_ns));
+            // What ended in the loss gap is found missing in the next snapshot.
+            if let (Some(polling), Some(_)) = (&mut self.polling, losses.total()) {
+                polling.ask_for_snapshot();
+            }
+        }
+        self.losses = losses;
+        self.ready.extend(self.clock.news().map(Fact::Clock));
+        self.older.events(&mut events);
+        self.ready.push_back(Fact::Events(Batch { events, until_ns }));
+        if let Some(mut snapshot) = self.held.take_if(|snapshot| snapshot.during_ns.1 <= until_ns) {
+            self.older.snapshot(&mut snapshot);
+            self.ready.push_back(Fact::Snapshot(snapshot));
+        }
+    }
+
+    /// Reads what the programs have reported until they were detached.
+    async fn rest(&mut self, is_detached: bool) {
+        if !is_detached {
+            self.rings.detach().await;
+            self.stage = Stage::Rest { is_detached: true };
+        }
+        let mut events = std::mem::take(&mut self.spare);
+        let has_more = self.rings.take_rest(&mut events);
+        let until_ns = if has_more { self.rings.complete_ns() } else { monotonic_ns() };
+        self.hand_out(events, until_ns);
+        if !has_more {
+            let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
+            self.ready.push_back(Fact::End(Totals { losses: self.rings.losses(), filtered }));
+            self.stage = Stage::End;
+        }
+    }
+
+    async fn last_counters(&mut self) {
+        if let Some(polling) = &self.polling {
+            // The survey may be in the middle of a poll.
+            let counters = timeout(LAST_COUNTERS, polling.survey().counters()).await;
+            let counters = counters.ok().and_then(Result::ok).unwrap_or_default();
+            self.ready.push_back(Fact::CountersAtEnd(counters));
+        }
+        self.stage = Stage::Rest { is_detached: false };
+    }
+}
+
+impl Source for Live {
+    fn kernel(&self) -> &KernelInfo {
+        &self.kernel
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        loop {
+            if let Some(fact) = self.ready.pop_front() {
+                return Ok(fact);
+            }
+            match self.stage {
+                Stage::Counters(_) | Stage::Snapshot(_) | Stage::Ready => self.start().await,
+                Stage::Flow => self.flow(demand).await?,
+                Stage::LastCounters => self.last_counters().await,
+                Stage::Rest { is_detached } => self.rest(is_detached).await,
+                Stage::End => {
+                    let filtered = self.rings.filtered();
+                    return Ok(Fact::End(Totals { losses: self.losses, filtered }));
+                }
+            }
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        !self.ready.is_empty() || self.rings.has_more()
+    }
+
+    fn stop(&mut self) {
+        if !matches!(self.stage, Stage::Rest { .. } | Stage::End) {
+            self.stage = Stage::LastCounters;
+        }
+    }
+
+    fn recycle(&mut self, events: Vec<Event>) {
+        self.spare = events;
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        &mut self.cgroups
+    }
+}

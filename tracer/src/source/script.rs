@@ -1,0 +1,157 @@
+//! Facts that are written down: a source without a kernel and without privileges.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tracer_common::Event;
+
+use crate::{
+    facts::{
+        Batch, Fact,
+        kernel::KernelInfo,
+        losses::{Losses, Totals},
+        names::Names,
+    },
+    source::{Demand, Error, Source},
+    time::clock::Anchor,
+};
+
+/// Plays a list of facts, as fast as they are taken or at the speed at which they happened.
+///
+/// ```
+/// use tracer::source::script::Script;
+/// use tracer_common::{Event, state};
+/// use zerocopy::FromZeros as _;
+///
+/// let mut event = Event::new_zeroed();
+/// (event.time_ns, event.cookie) = (2_000_000_000, 1);
+/// (event.old_state, event.new_state) = (state::CLOSE, state::LISTEN);
+/// // It begins at second 1 on the kernel's clock, which was then the first second of 1970.
+/// let script = Script::starting_at(1_000_000_000, 1_000_000_000).events([event]).until(3_000_000_000);
+/// assert_eq!(script.facts().len(), 4);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    kernel: KernelInfo,
+    facts: VecDeque<Fact>,
+    cgroups: HashMap<u64, String>,
+    totals: Option<Totals>,
+    /// When the first fact was played, and its time, if the script is played at its own speed.
+    played: Option<(Instant, u64)>,
+    in_real_time: bool,
+    has_stopped: bool,
+}
+
+impl Script {
+    /// A capture that begins at this moment: on the kernel's clock, and in nanoseconds since 1970.
+    #[must_use]
+    pub fn starting_at(monotonic_ns: u64, wall_ns: i64) -> Self {
+        Self::default().fact(Fact::Clock(Anchor { monotonic_ns, wall_ns })).fact(Fact::Ready(monotonic_ns))
+    }
+
+    /// Of this kernel.
+    #[must_use]
+    pub fn of(self, kernel: KernelInfo) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// Adds a fact behind the others.
+    #[must_use]
+    pub fn fact(mut self, fact: Fact) -> Self {
+        self.facts.push_back(fact);
+        self
+    }
+
+    /// Adds a fact that is known before the capture is ready.
+    #[must_use]
+    pub fn before_ready(mut self, fact: Fact) -> Self {
+        let ready = self.facts.iter().position(|fact| matches!(fact, Fact::Ready(_)));
+        self.facts.insert(ready.unwrap_or(self.facts.len()), fact);
+        self
+    }
+
+    /// Adds events, which are complete up to the last of them.
+    #[must_use]
+    pub fn events(self, events: impl IntoIterator<Item = Event>) -> Self {
+        let events: Vec<Event> = events.into_iter().collect();
+        let until_ns = events.last().map_or(0, |event| event.time_ns);
+        self.fact(Fact::Events(Batch { events, until_ns }))
+    }
+
+    /// Nothing more has happened up to this time.
+    #[must_use]
+    pub fn until(self, until_ns: u64) -> Self {
+        self.fact(Fact::Events(Batch { events: Vec::new(), until_ns }))
+    }
+
+    /// Names a cgroup.
+    #[must_use]
+    pub fn cgroup(mut self, id: u64, path: &str) -> Self {
+        self.cgroups.insert(id, path.to_owned());
+        self
+    }
+
+    /// Ends with these totals; without them nothing was lost or filtered.
+    #[must_use]
+    pub fn ending_with(self, totals: Totals) -> Self {
+        Self { totals: Some(totals), ..self }
+    }
+
+    /// Plays events at the speed at which they happened.
+    #[must_use]
+    pub fn in_real_time(self) -> Self {
+        Self { in_real_time: true, ..self }
+    }
+
+    /// The facts that have not been played yet.
+    #[must_use]
+    pub fn facts(&self) -> &VecDeque<Fact> {
+        &self.facts
+    }
+
+    /// Waits until it is time for the next fact.
+    async fn pace(&mut self) {
+        let (true, Some(Fact::Events(Batch { until_ns, .. }))) = (self.in_real_time, self.facts.front())
+        else {
+            return;
+        };
+        let (begun, from_ns) = *self.played.get_or_insert((Instant::now(), *until_ns));
+        sleep_until(begun + Duration::from_nanos(until_ns.saturating_sub(from_ns))).await;
+    }
+}
+
+impl Source for Script {
+    fn kernel(&self) -> &KernelInfo {
+        &self.kernel
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        if self.has_stopped {
+            // Whoever stops a script wants no more of it.
+            self.facts.clear();
+        }
+        if !demand.events && matches!(self.facts.front(), Some(Fact::Events(_))) {
+            std::future::pending::<()>().await;
+        }
+        self.pace().await;
+        let none = Totals { losses: Losses::NONE, filtered: Some(0) };
+        Ok(self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none))))
+    }
+
+    fn stop(&mut self) {
+        self.has_stopped = true;
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        self
+    }
+}
+
+impl Names for Script {
+    fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        self.cgroups.get(&id).cloned()
+    }
+}

@@ -1,0 +1,151 @@
+//! Both ends of a connection, as users see them and as tables find them; and the task behind one.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use tracer_common::{Event, event::COMM_LEN};
+
+use crate::text::escape::name;
+
+/// An address family as users see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// As the interface spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
+/// Address and port of one end of a connection.
+///
+/// ```
+/// use tracer::tcp::endpoint::Endpoint;
+///
+/// let mapped = "::ffff:10.0.0.1".parse::<std::net::Ipv6Addr>()?.octets();
+/// assert_eq!(Endpoint::of(mapped, 443).to_string(), "10.0.0.1:443");
+/// assert_eq!(Endpoint::of([0; 16], 0).to_string(), "[::]:*");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address.
+    pub addr: IpAddr,
+    /// Port; `None` where it is not known yet, and for the peer that a listener does not have.
+    pub port: Option<u16>,
+}
+
+impl Endpoint {
+    /// From an address as events carry it. A v4-mapped address becomes IPv4, and port 0 becomes `None`.
+    #[must_use]
+    pub fn of(addr: [u8; 16], port: u16) -> Self {
+        Self::with(canonical, addr, port)
+    }
+
+    /// The same, with the address shown as it is: a v4-mapped one stays IPv6.
+    #[must_use]
+    pub fn raw(addr: [u8; 16], port: u16) -> Self {
+        Self::with(IpAddr::V6, addr, port)
+    }
+
+    fn with(show: fn(Ipv6Addr) -> IpAddr, addr: [u8; 16], port: u16) -> Self {
+        Self { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// As `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for an unknown port.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.addr {
+            IpAddr::V4(addr) => write!(f, "{addr}:")?,
+            IpAddr::V6(addr) => write!(f, "[{addr}]:")?,
+        }
+        match self.port {
+            Some(port) => write!(f, "{port}"),
+            None => f.write_str("*"),
+        }
+    }
+}
+
+/// A v4-mapped address (RFC 4291, 2.5.5.2) as IPv4, any other as it is.
+#[must_use]
+pub fn canonical(addr: Ipv6Addr) -> IpAddr {
+    let bits = addr.to_bits();
+    if bits >> 32 == 0xffff {
+        let octets = addr.octets();
+        IpAddr::V4(Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]))
+    } else {
+        IpAddr::V6(addr)
+    }
+}
+
+/// Both ends of a connection and its network namespace: what the kernel finds a socket by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuple {
+    /// Local address in network byte order, v4-mapped for IPv4.
+    pub local_addr: [u8; 16],
+    /// Remote address, in the same form.
+    pub remote_addr: [u8; 16],
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub local_port: u16,
+    /// Remote port.
+    pub remote_port: u16,
+}
+
+/// Hashed as whole words: byte by byte, hashing takes as long as the look-up.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from_ne_bytes(self.local_addr));
+        hasher.write_u128(u128::from_ne_bytes(self.remote_addr));
+        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
+        hasher.write_u64(u64::from(self.netns) << 32 | ports);
+    }
+}
+
+impl Tuple {
+    /// The ends that an event tells.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        Self {
+            local_addr: event.local_addr,
+            remote_addr: event.remote_addr,
+            netns: event.netns,
+            local_port: event.local_port,
+            remote_port: event.remote_port,
+        }
+    }
+}
+
+/// A task: a thread of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Process id.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Name (`comm`), padded with zeros; any bytes.
+    pub comm: [u8; COMM_LEN],
+}
+
+impl Task {
+    /// The name without its padding.
+    #[must_use]
+    pub fn comm(&self) -> &[u8] {
+        name(&self.comm)
+    }
+}
