@@ -19,7 +19,7 @@ use tracer::{
     view::{
         input::Input,
         top::{
-            draw::{Around, draw},
+            draw::{DrawContext, draw},
             model::{Model, Words},
         },
     },
@@ -86,7 +86,7 @@ impl Stages {
         // The first drawing tells how many rows there is room for.
         for _ in 0..2 {
             self.model.survey(&self.tracker, &self.select, NOW);
-            let mut around = Around {
+            let mut around = DrawContext {
                 clock: &self.clock,
                 zone: &TimeZone::UTC,
                 lost: Some(self.lost),

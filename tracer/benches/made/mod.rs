@@ -13,7 +13,7 @@ use tracer::{
     cli::{Cli, Command},
     config::{self, LiveConfig},
     facts::{Batch, kernel::KernelInfo},
-    run::stages::{Around, Stages},
+    run::stages::{ActContext, Stages},
     source::{decode::decode, merge::Merge, order::Order, script::Script},
     time::clock::Anchor,
 };
@@ -165,7 +165,7 @@ impl Way {
         let mut rings = records(rings);
         while self.merge.take(&mut rings, BATCH, next, |event| self.order.push(event)) > 0 {
             self.order.settle(u64::MAX, &mut self.batch.events);
-            let mut around = Around { names: &mut self.names, message: || None };
+            let mut around = ActContext { names: &mut self.names, message: || None };
             self.stages.events(&self.batch, |_| true, &mut around, &mut self.out);
             lines += self.stages.take_lines();
             write(&self.out);

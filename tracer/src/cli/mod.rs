@@ -1,4 +1,9 @@
 //! The command line. Only here and in the enums that it parses does `clap` appear.
+//!
+//! # Layout
+//! - here: the commands; `args`: groups of options that several of them share
+//! - [`words`]: filters that are typed in `top`
+//! - [`completions`]: for shells
 
 mod args;
 pub mod completions;

@@ -67,7 +67,7 @@ pub struct LiveConfig {
     /// What to do with what happens.
     pub capture: Config,
     /// What is asked of the kernel.
-    pub kernel: live::Options,
+    pub kernel: live::LiveOptions,
     /// Hooks that a kernel may lack, each with the option that asks for it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
 }
@@ -174,8 +174,8 @@ fn live(
     let follows_timewait = stories && !capture.no_timewait;
     Ok(LiveConfig {
         hooks,
-        kernel: live::Options {
-            load: load::Options {
+        kernel: live::LiveOptions {
+            load: load::LoadOptions {
                 buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
                 filter: filter.clone(),
                 asks_for_sockets: stories,

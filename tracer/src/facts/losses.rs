@@ -27,7 +27,7 @@ impl Losses {
 
 /// The source's last word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct SourceTotals {
     /// What was lost in all.
     pub losses: Losses,
     /// Transitions that the source kept back: those that filters in the kernel stopped, and births that

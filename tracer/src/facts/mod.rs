@@ -24,7 +24,7 @@ use tracer_common::Event;
 use crate::{
     facts::{
         counts::CountersByNetns,
-        losses::{Losses, Totals},
+        losses::{Losses, SourceTotals},
         snapshot::{Snapshot, TimewaitSample},
     },
     time::clock::Anchor,
@@ -54,7 +54,7 @@ pub enum Fact {
     /// The kernel's counters when the capture ends. Events from before still follow.
     CountersAtEnd(CountersByNetns),
     /// Nothing follows.
-    End(Totals),
+    End(SourceTotals),
 }
 
 /// Events in the order in which they happened.

@@ -82,8 +82,9 @@ impl Value<'_> {
             Self::Uint(_) => data_type == UInt64,
             Self::Bool(_) => data_type == Boolean,
             Self::Time(..) => data_type == Timestamp,
-            Self::Duration(_) => data_type == Float64,
-            Self::Phrase(Phrase::DurationAbout(..) | Phrase::DurationAtLeast(_)) => data_type == Float64,
+            Self::Duration(_) | Self::Phrase(Phrase::DurationAbout(..) | Phrase::DurationAtLeast(_)) => {
+                data_type == Float64
+            }
             Self::Lived(_) => data_type == Map,
             _ => data_type == Utf8,
         }

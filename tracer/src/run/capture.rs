@@ -4,7 +4,7 @@ use tracer_common::event::kind;
 
 use crate::{
     config::Config,
-    facts::{Batch, Fact, losses::Totals},
+    facts::{Batch, Fact, losses::SourceTotals},
     output::{
         stderr::{self, message},
         stdout::Output,
@@ -13,7 +13,7 @@ use crate::{
         console::Console,
         error::Error,
         receipt::{Comparison, Receipt},
-        stages::{Around, Stages},
+        stages::{ActContext, Stages},
         stop::Stop,
     },
     source::{Demand, Source},
@@ -57,7 +57,7 @@ pub struct Capture<S> {
     /// Transitions that were not shown because there were lines enough.
     past_limit: u64,
     losses: LossMessages,
-    totals: Option<Totals>,
+    totals: Option<SourceTotals>,
     comparison: Comparison,
 }
 
@@ -206,14 +206,14 @@ impl<S: Source> Capture<S> {
         let is_busy = self.output.is_busy();
         let may_run_ahead = self.stages.has_lines() && !self.is_limited;
         let may_act = |out: &[u8]| !is_busy || (may_run_ahead && out.len() < WRITTEN_AT_ONCE);
-        let mut around = Around { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.losses.tell(self.stages.now_ns());
     }
 
     fn input(&mut self, input: Input) {
-        let mut around = Around { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.input(input, &mut around);
     }
 
@@ -244,7 +244,7 @@ impl<S: Source> Capture<S> {
                 self.output.start(&mut self.out, std::mem::take(&mut self.lines));
             }
         }
-        let mut around = Around { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.end(&mut around, &mut self.out);
         self.output.patience().await?;
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));

@@ -19,7 +19,7 @@ use crate::{
     source::kernel::{
         HOOK,
         buffer::BufferSize,
-        load::{self, Options},
+        load::{self, LoadOptions},
         namespaces, preflight,
         rings::Rings,
     },
@@ -123,7 +123,7 @@ fn lockdown() -> Result<String, String> {
 /// can be done without.
 fn program(args: &CheckArgs) -> (Result<String, String>, String) {
     let buffer = BufferSize::default();
-    let options = Options {
+    let options = LoadOptions {
         buffer,
         filter: Filter::default(),
         asks_for_sockets: true,

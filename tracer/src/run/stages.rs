@@ -53,7 +53,7 @@ pub struct Counts {
 }
 
 /// What there is beside the stages when something is due.
-pub struct Around<'a> {
+pub struct ActContext<'a> {
     /// To look names up.
     pub names: &'a mut dyn Names,
     /// Gives the last message on standard error, while the screen is a view's.
@@ -105,7 +105,7 @@ impl Stages {
         &mut self,
         batch: &Batch,
         may_act: impl Fn(&[u8]) -> bool,
-        around: &mut Around<'_>,
+        around: &mut ActContext<'_>,
         out: &mut Vec<u8>,
     ) {
         let (mut events, until_ns) = (&batch.events[..], batch.until_ns);
@@ -216,7 +216,7 @@ impl Stages {
         self.view.due()
     }
 
-    fn act(&mut self, around: &mut Around<'_>, out: &mut Vec<u8>) {
+    fn act(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         let message = (around.message)();
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
@@ -226,14 +226,14 @@ impl Stages {
     }
 
     /// Hands a key to the view.
-    pub fn input(&mut self, input: Input, around: &mut Around<'_>) {
+    pub fn input(&mut self, input: Input, around: &mut ActContext<'_>) {
         let message = (around.message)();
         let (view, scene) = self.scene(around, message.as_deref());
         view.input(input, scene);
     }
 
     /// The view's last word.
-    pub fn end(&mut self, around: &mut Around<'_>, out: &mut Vec<u8>) {
+    pub fn end(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
     }
@@ -245,7 +245,7 @@ impl Stages {
 
     fn scene<'a>(
         &'a mut self,
-        around: &'a mut Around<'_>,
+        around: &'a mut ActContext<'_>,
         message: Option<&'a str>,
     ) -> (&'a mut dyn View, Scene<'a>) {
         let room = self.room();

@@ -12,7 +12,7 @@ use crate::{
     facts::{
         Batch, Fact,
         kernel::KernelInfo,
-        losses::{Losses, Totals},
+        losses::{Losses, SourceTotals},
         names::Names,
     },
     source::{Demand, Error, Source},
@@ -38,7 +38,7 @@ pub struct Script {
     kernel: KernelInfo,
     facts: VecDeque<Fact>,
     cgroups: HashMap<u64, String>,
-    totals: Option<Totals>,
+    totals: Option<SourceTotals>,
     /// When the first fact was played, and its time, if the script is played at its own speed.
     played: Option<(Instant, u64)>,
     in_real_time: bool,
@@ -96,7 +96,7 @@ impl Script {
 
     /// Ends with these totals; without them nothing was lost or filtered.
     #[must_use]
-    pub fn ending_with(self, totals: Totals) -> Self {
+    pub fn ending_with(self, totals: SourceTotals) -> Self {
         Self { totals: Some(totals), ..self }
     }
 
@@ -137,7 +137,7 @@ impl Source for Script {
             std::future::pending::<()>().await;
         }
         self.pace().await;
-        let none = Totals { losses: Losses::NONE, filtered: Some(0) };
+        let none = SourceTotals { losses: Losses::NONE, filtered: Some(0) };
         Ok(self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none))))
     }
 

@@ -1,4 +1,19 @@
-//! Text.
+//! Small tools for text: numbers, durations, widths, escaping.
+//!
+//! # Layout
+//! - [`line`]: a line in the making, which all others append to
+//! - [`number`], [`duration`], [`second`]: digits, times that passed, times of day
+//! - [`escape`]: text from outside, made harmless
+//! - [`width`]: as wide as text looks
+//!
+//! # Example
+//! ```
+//! use tracer::text::{duration::duration, escape::escaped, width::short};
+//!
+//! assert_eq!(duration(12_345), "12.3us");
+//! assert_eq!(escaped(b"a\x1b[2J"), "a\\x1b[2J");
+//! assert_eq!(short(1_250_000), "1.2M");
+//! ```
 
 pub mod duration;
 pub mod escape;

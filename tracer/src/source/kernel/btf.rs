@@ -81,7 +81,7 @@ impl Type {
 
 /// A member found: where, and how large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct MemberPlace {
     /// Bytes from the start of the structure.
     pub offset: u32,
     /// Size in bytes.
@@ -138,7 +138,7 @@ impl Btf {
 
     /// Where `path`, such as `__sk_common.skc_family`, lies in the structure `container`.
     #[must_use]
-    pub fn member(&self, container: &str, path: &str) -> Option<Place> {
+    pub fn member(&self, container: &str, path: &str) -> Option<MemberPlace> {
         let mut id = *self.composites.get(container.as_bytes())?;
         let mut offset = 0;
         for name in path.split('.') {
@@ -146,7 +146,7 @@ impl Btf {
             offset += at;
             id = self.resolve(ty)?;
         }
-        Some(Place { offset, size: self.size(id, 0)? })
+        Some(MemberPlace { offset, size: self.size(id, 0)? })
     }
 
     /// The value of an enumerator of a named enum.
@@ -313,9 +313,9 @@ mod tests {
     fn finds_members_of_the_running_kernel() {
         let btf = running();
         // These have been the same for a decade.
-        assert_eq!(btf.member("sock", "__sk_common.skc_daddr"), Some(Place { offset: 0, size: 4 }));
-        assert_eq!(btf.member("sock", "__sk_common.skc_rcv_saddr"), Some(Place { offset: 4, size: 4 }));
-        assert_eq!(btf.member("sock", "__sk_common.skc_dport"), Some(Place { offset: 12, size: 2 }));
+        assert_eq!(btf.member("sock", "__sk_common.skc_daddr"), Some(MemberPlace { offset: 0, size: 4 }));
+        assert_eq!(btf.member("sock", "__sk_common.skc_rcv_saddr"), Some(MemberPlace { offset: 4, size: 4 }));
+        assert_eq!(btf.member("sock", "__sk_common.skc_dport"), Some(MemberPlace { offset: 12, size: 2 }));
         assert_eq!(btf.member("sock", "no_such_member"), None);
         assert_eq!(btf.member("no_such_struct", "member"), None);
         assert!(btf.has_hook(crate::source::kernel::HOOK));

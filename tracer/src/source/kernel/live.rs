@@ -11,7 +11,7 @@ use crate::{
         Batch, Fact,
         counts::CountersByNetns,
         kernel::KernelInfo,
-        losses::{Losses, Totals},
+        losses::{Losses, SourceTotals},
         names::Names,
         snapshot::Snapshot,
     },
@@ -45,9 +45,9 @@ const FOR_NAMESPACES: &[Capability] =
 
 /// What is asked of the kernel.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LiveOptions {
     /// What to load.
-    pub load: load::Options,
+    pub load: load::LoadOptions,
     /// Take a snapshot of the sockets that exist at the start.
     pub takes_snapshot: bool,
     /// Sample timewait sockets.
@@ -103,7 +103,7 @@ pub(crate) fn kept() -> &'static [Capability] {
 impl Live {
     /// Loads and attaches the programs, starts the survey thread, and gives up privileges. Needs a tokio
     /// runtime around it, which has no threads of its own yet: they would keep privileges.
-    pub fn open(options: &Options) -> Result<Self, Error> {
+    pub fn open(options: &LiveOptions) -> Result<Self, Error> {
         let mut attached = load::load(&options.load)?;
         let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
         let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
@@ -111,7 +111,7 @@ impl Live {
         Self::new(attached, survey, options)
     }
 
-    fn new(mut attached: Attached, survey: Option<Survey>, options: &Options) -> Result<Self, Error> {
+    fn new(mut attached: Attached, survey: Option<Survey>, options: &LiveOptions) -> Result<Self, Error> {
         let has_cookies = attached.layout.has(Helper::SocketCookie);
         let kernel = KernelInfo {
             absent: attached.layout.absent(),
@@ -237,7 +237,7 @@ impl Live {
         self.hand_out(events, until_ns);
         if !has_more {
             let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
-            self.ready.push_back(Fact::End(Totals { losses: self.rings.losses(), filtered }));
+            self.ready.push_back(Fact::End(SourceTotals { losses: self.rings.losses(), filtered }));
             self.stage = Stage::End;
         }
     }
@@ -270,7 +270,7 @@ impl Source for Live {
                 Stage::Rest { is_detached } => self.rest(is_detached).await,
                 Stage::End => {
                     let filtered = self.rings.filtered();
-                    return Ok(Fact::End(Totals { losses: self.losses, filtered }));
+                    return Ok(Fact::End(SourceTotals { losses: self.losses, filtered }));
                 }
             }
         }

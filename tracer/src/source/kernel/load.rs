@@ -38,7 +38,7 @@ const MOST_RINGS: u32 = 64;
 
 /// What the kernel program is to do.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LoadOptions {
     /// Size of all ring buffers together.
     pub buffer: BufferSize,
     /// What to report.
@@ -74,7 +74,7 @@ pub struct Attached {
 }
 
 /// Loads and attaches; from here on events collect in the ring buffers.
-pub fn load(options: &Options) -> Result<Attached, Error> {
+pub fn load(options: &LoadOptions) -> Result<Attached, Error> {
     let memory = format!("a buffer of {}: give a smaller one with --buffer", options.buffer);
     let mut ground = Ground::find(options.btf.as_deref(), &options.filter, options.hooks, memory)?;
     let rings = rings();

@@ -38,7 +38,7 @@ const NOBODY: u64 = 0;
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Timewaits {
-    timewaits: Vec<Timewait>,
+    entries: Vec<Timewait>,
     /// Places in `timewaits` that are free.
     free: Vec<u32>,
     /// Places by cookie.
@@ -67,37 +67,37 @@ impl Timewaits {
         let timewait =
             Timewait { cookie, confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns, is_orphan };
         if self.by_cookie.is_full() {
-            self.by_cookie.grow(present(&self.timewaits).map(|(timewait, place)| (timewait.cookie, place)));
+            self.by_cookie.grow(present(&self.entries).map(|(timewait, place)| (timewait.cookie, place)));
         }
         if self.by_tuple.is_full() {
-            self.by_tuple.grow(present(&self.timewaits).map(|(timewait, place)| (timewait.hash, place)));
+            self.by_tuple.grow(present(&self.entries).map(|(timewait, place)| (timewait.hash, place)));
         }
         let place = if let Some(place) = self.free.pop() {
-            self.timewaits[place as usize] = timewait;
+            self.entries[place as usize] = timewait;
             place
         } else {
-            self.timewaits.push(timewait);
+            self.entries.push(timewait);
             // More than four billion would fill more memory than there is.
-            u32::try_from(self.timewaits.len() - 1).unwrap_or(u32::MAX)
+            u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         };
         self.by_cookie.insert(cookie, place);
         // The one that had the same tuple is found no longer by it.
-        let timewaits = &self.timewaits;
-        self.by_tuple.remove(hash, |place| timewaits[place as usize].hash == hash);
+        let entries = &self.entries;
+        self.by_tuple.remove(hash, |place| entries[place as usize].hash == hash);
         self.by_tuple.insert(hash, place);
         *self.by_netns.entry(netns).or_default() += 1;
     }
 
     /// Removes it.
     pub fn remove(&mut self, cookie: u64) {
-        let timewaits = &self.timewaits;
-        let Some(place) = self.by_cookie.remove(cookie, |place| timewaits[place as usize].cookie == cookie)
+        let entries = &self.entries;
+        let Some(place) = self.by_cookie.remove(cookie, |place| entries[place as usize].cookie == cookie)
         else {
             return;
         };
-        let Timewait { hash, netns, .. } = timewaits[place as usize];
+        let Timewait { hash, netns, .. } = entries[place as usize];
         self.by_tuple.remove(hash, |of_tuple| of_tuple == place);
-        self.timewaits[place as usize].cookie = NOBODY;
+        self.entries[place as usize].cookie = NOBODY;
         self.free.push(place);
         if let Some(count) = self.by_netns.get_mut(&netns) {
             *count -= 1;
@@ -108,16 +108,16 @@ impl Timewaits {
     }
 
     fn place(&self, cookie: u64) -> Option<usize> {
-        let place = self.by_cookie.find(cookie, |place| self.timewaits[place as usize].cookie == cookie)?;
+        let place = self.by_cookie.find(cookie, |place| self.entries[place as usize].cookie == cookie)?;
         Some(place as usize)
     }
 
     fn get(&self, cookie: u64) -> Option<&Timewait> {
-        self.place(cookie).map(|place| &self.timewaits[place])
+        self.place(cookie).map(|place| &self.entries[place])
     }
 
     fn get_mut(&mut self, cookie: u64) -> Option<&mut Timewait> {
-        self.place(cookie).map(|place| &mut self.timewaits[place])
+        self.place(cookie).map(|place| &mut self.entries[place])
     }
 
     /// A look that began at `from_ns` has found these. Gives those that have turned from orphans in
@@ -131,7 +131,7 @@ impl Timewaits {
                 |found| self.by_cookie.prefetch(found.cookie),
                 |found| {
                     if let Some(place) = self.by_cookie.guess(found.cookie) {
-                        prefetch(&self.timewaits[place as usize]);
+                        prefetch(&self.entries[place as usize]);
                     }
                 },
             );
@@ -156,8 +156,8 @@ impl Timewaits {
             let is_unconfirmed = timewait.confirmed_ns < from_ns && looked_at.contains(&timewait.netns);
             is_unconfirmed || gone.contains(&timewait.netns)
         };
-        let timewaits = present(&self.timewaits).map(|(timewait, _)| timewait);
-        timewaits.filter(is_missing).map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
+        let entries = present(&self.entries).map(|(timewait, _)| timewait);
+        entries.filter(is_missing).map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
     }
 
     /// An orphan has turned to TIME_WAIT, and was found so at this time; it may have been so much
@@ -191,8 +191,8 @@ impl Timewaits {
     #[must_use]
     pub fn at(&self, tuple: &Tuple) -> Option<u64> {
         let hash = self.secret.hash_one(tuple);
-        let place = self.by_tuple.find(hash, |place| self.timewaits[place as usize].hash == hash)?;
-        Some(self.timewaits[place as usize].cookie)
+        let place = self.by_tuple.find(hash, |place| self.entries[place as usize].hash == hash)?;
+        Some(self.entries[place as usize].cookie)
     }
 
     /// Whether there are none.
@@ -209,6 +209,6 @@ impl Timewaits {
 }
 
 /// Those that are there, with their places.
-fn present(timewaits: &[Timewait]) -> impl Iterator<Item = (&Timewait, u32)> {
-    timewaits.iter().zip(0..).filter(|(timewait, _)| timewait.cookie != NOBODY)
+fn present(entries: &[Timewait]) -> impl Iterator<Item = (&Timewait, u32)> {
+    entries.iter().zip(0..).filter(|(timewait, _)| timewait.cookie != NOBODY)
 }

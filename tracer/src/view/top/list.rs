@@ -2,7 +2,7 @@
 
 use crate::{
     track::{Tracker, connection::Connection},
-    view::{input::Input, top::sort::Place},
+    view::{input::Input, top::sort::SortKey},
 };
 
 /// The list.
@@ -24,12 +24,12 @@ pub struct List {
 
 impl List {
     /// Puts those in view into order; the others need none.
-    pub fn arrange(&mut self, mut order: Vec<(Place, &Connection)>, is_reversed: bool) {
+    pub fn arrange(&mut self, mut order: Vec<(SortKey, &Connection)>, is_reversed: bool) {
         self.total = order.len();
         self.cursor = self.cursor.min(self.total.saturating_sub(1));
         self.scroll();
-        let key = |entry: &(Place, &Connection)| (entry.0, entry.1.cookie);
-        let compare = |a: &(Place, &Connection), b: &(Place, &Connection)| {
+        let key = |entry: &(SortKey, &Connection)| (entry.0, entry.1.cookie);
+        let compare = |a: &(SortKey, &Connection), b: &(SortKey, &Connection)| {
             let order = key(a).cmp(&key(b));
             if is_reversed { order.reverse() } else { order }
         };

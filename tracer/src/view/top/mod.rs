@@ -27,7 +27,7 @@ use crate::{
         Ending, Needs, Scene, View,
         input::Input,
         top::{
-            draw::{Around, draw},
+            draw::{DrawContext, draw},
             model::{Model, Words},
         },
     },
@@ -165,7 +165,7 @@ impl View for Top {
         }
         let height = self.model.list.height;
         if let Some(screen) = &mut self.screen {
-            let mut around = Around {
+            let mut around = DrawContext {
                 clock: scene.clock,
                 zone: &self.zone,
                 lost: scene.lost,

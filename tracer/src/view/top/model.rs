@@ -13,7 +13,7 @@ use crate::{
             detail::Detail,
             list::List,
             prompt::Prompt,
-            sort::{Place, Sort},
+            sort::{Sort, SortKey},
         },
     },
 };
@@ -174,7 +174,7 @@ impl Model {
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
         self.stuck = Stuck::default();
         let mut listeners: Vec<&Connection> = Vec::new();
-        let mut order: Vec<(Place, &Connection)> = Vec::new();
+        let mut order: Vec<(SortKey, &Connection)> = Vec::new();
         for connection in connections {
             let state = usize::from(connection.state) % STATES;
             self.now_all[state] += 1;

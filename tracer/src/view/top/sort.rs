@@ -46,7 +46,7 @@ const ORDERS: [(Sort, &str); 10] = [
 ];
 
 /// A connection's place in the order: the smaller first.
-pub type Place = (u128, u64);
+pub type SortKey = (u128, u64);
 
 impl Sort {
     fn index(self) -> usize {
@@ -68,7 +68,7 @@ impl Sort {
 
     /// Where a connection comes.
     #[must_use]
-    pub fn place(self, connection: &Connection, is_stuck: bool) -> Place {
+    pub fn place(self, connection: &Connection, is_stuck: bool) -> SortKey {
         let since = connection.in_state_from_ns();
         let falling = |number: u32| u128::from(u32::MAX - number);
         let first = match self {

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{Around, bold, dim, look};
+use super::{DrawContext, bold, dim, look};
 use crate::{
     tcp::colour,
     text::escape::escaped,
@@ -35,7 +35,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
 }
 
 /// The line.
-pub(super) fn line<'a>(model: &Model, around: &Around<'_>, width: u16) -> Line<'a> {
+pub(super) fn line<'a>(model: &Model, around: &DrawContext<'_>, width: u16) -> Line<'a> {
     if let Some(message) = around.message {
         let text = crate::text::width::left(&escaped(message.as_bytes()), usize::from(width));
         return Line::from(Span::styled(text, look(colour::STUCK).add_modifier(Modifier::REVERSED)));

@@ -8,7 +8,7 @@ use ratatui::{
 use tracer_common::state as number;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Around, bold, dim, look, plain};
+use super::{DrawContext, bold, dim, look, plain};
 use crate::{
     tcp::{colour, state::State},
     text::{
@@ -31,7 +31,7 @@ const CELLS: [[u8; 4]; STRIP as usize] = [
 ];
 
 /// `top` in a line: time, rate, connections, losses.
-pub(super) fn title<'a>(model: &Model, around: &Around<'_>) -> Line<'a> {
+pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     let now = around.clock.wall(model.now_ns).to_zoned(around.zone.clone());
     let since = around.clock.since_start_ns(model.now_ns);
     let mut spans = vec![

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is drawn beside the model.
-pub struct Around<'a> {
+pub struct DrawContext<'a> {
     /// To translate times with.
     pub clock: &'a Clock,
     /// Of the times of day.
@@ -41,7 +41,7 @@ pub struct Around<'a> {
 const PANELS: usize = 7;
 
 /// Draws everything. The model learns how many rows there is room for.
-pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut Around<'_>) {
+pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'_>) {
     let [title, strip, notes, middle, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(head::STRIP),

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::{Around, bold, dim, heading, look, plain};
+use super::{DrawContext, bold, dim, heading, look, plain};
 use crate::{
     tcp::{colour, limits::waits_for, state::State},
     text::{
@@ -25,7 +25,7 @@ const NAME: usize = 11;
 pub(super) fn lines<'a>(
     detail: &Detail,
     model: &Model,
-    around: &mut Around<'_>,
+    around: &mut DrawContext<'_>,
     width: u16,
 ) -> Vec<Line<'a>> {
     let connection = &detail.connection;
@@ -98,7 +98,7 @@ pub(super) fn lines<'a>(
     lines
 }
 
-fn cgroup(id: u64, around: &mut Around<'_>) -> String {
+fn cgroup(id: u64, around: &mut DrawContext<'_>) -> String {
     match (id, around.names.cgroup_path(id)) {
         (0, _) => "not known".to_owned(),
         (_, Some(path)) => path,
@@ -111,7 +111,7 @@ fn fact<'a>(name: &str, mut value: Vec<Span<'a>>) -> Line<'a> {
     Line::from(value)
 }
 
-fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &Around<'_>) -> Line<'a> {
+fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     let connection = &detail.connection;
     let lasted = stay.duration_ns.map_or_else(
         || {
@@ -137,7 +137,7 @@ fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &Around<'_>) ->
     Line::from(spans)
 }
 
-fn time_of_day(ns: Option<u64>, around: &Around<'_>) -> String {
+fn time_of_day(ns: Option<u64>, around: &DrawContext<'_>) -> String {
     ns.map_or_else(
         || "-".to_owned(),
         |ns| around.clock.wall(ns).to_zoned(around.zone.clone()).strftime("%H:%M:%S.%3f").to_string(),
