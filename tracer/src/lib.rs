@@ -12,10 +12,10 @@
 //! - [`facts`]: what comes through a source: the schema of a recording
 //! - [`track`]: the story of each connection
 //! - [`filter`], [`select`]: what is asked for; what is let through
-//! - [`aggregate`]: counting
+//! - [`aggregate`]: counting, apart from any view
 //! - [`view`]: what is shown, as bytes
 //! - [`format`]: the table of columns, and a file for each format of lines
-//! - [`output`]: writers
+//! - [`output`]: writers of bytes and of messages
 //! - [`tcp`], [`text`], [`time`]: words and small tools that all others use
 //!
 //! Time is that of the facts: nobody behind a source reads a clock.

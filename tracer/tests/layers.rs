@@ -204,7 +204,7 @@ fn no_two_types_share_a_name() {
     for source in sources() {
         for line in source.code.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let (["pub", kind, name, ..] | ["pub(crate)" | "pub(super)", kind, name, ..]) = &words[..] else {
+            let ["pub" | "pub(crate)" | "pub(super)", kind, name, ..] = &words[..] else {
                 continue;
             };
             if ["struct", "enum", "trait", "type"].contains(kind) {

@@ -46,6 +46,8 @@ pub use lines::use_colour;
 pub struct Config {
     /// What is made of events.
     pub view: Box<dyn View>,
+    /// A view that needs the screen gets the terminal's; else it is drawn for one of 80 by 24.
+    pub has_console: bool,
     /// What is shown, by facts that stay the same.
     pub filter: Filter,
     /// What is shown, by the story.
@@ -189,6 +191,7 @@ fn live(
             refreshes,
         },
         capture: Config {
+            has_console: view.needs().screen,
             view,
             filter,
             story,

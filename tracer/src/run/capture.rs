@@ -27,6 +27,9 @@ const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
 /// takes two changes of threads.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 
+/// What a screen is like that nobody knows.
+const DEFAULT_SCREEN: Input = Input::Screen(80, 24);
+
 /// What a capture amounted to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -73,13 +76,17 @@ struct LossMessages {
 /// Runs a capture from its first fact to its last.
 pub async fn capture(source: impl Source, config: Config, output: Output, stop: &mut Stop) -> Outcome {
     let duration = config.duration;
-    let takes_screen = config.view.needs().screen;
+    let (needs_screen, has_console) = (config.view.needs().screen, config.has_console);
     let mut capture = Capture::new(source, config, output);
     let result = match capture.begin(stop).await {
         Ok(true) => {
             message("ready");
             stop.after(duration);
-            let opened = if takes_screen { capture.open_console() } else { Ok(()) };
+            let opened = match (needs_screen, has_console) {
+                (true, true) => capture.open_console(),
+                (true, false) => Ok(capture.input(DEFAULT_SCREEN)),
+                _ => Ok(()),
+            };
             match opened {
                 Ok(()) => capture.flow(stop).await,
                 error => error,
@@ -149,7 +156,8 @@ impl<S: Source> Capture<S> {
             let may_show = self.may_show();
             let due = [self.stages.due().filter(|_| may_show), self.losses.due_ns];
             let demand = Demand {
-                events: may_show || !self.stages.has_lines(),
+                // A view without lines counts events while its last drawing is on its way.
+                events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
                 timewait: self.stages.timewait_by_netns(),
             };

@@ -223,7 +223,9 @@ impl Comparison {
         let obstacle = match (self.is_filtered, self.is_cut_short) {
             (true, _) => Some("filters are in use, and they count everything"),
             (_, true) => Some("the capture ended before the last events were read"),
-            _ if self.start.is_none() => Some("the capture ended before it was ready"),
+            _ if self.start.is_none() && !self.end.is_empty() => {
+                Some("the capture ended before it was ready")
+            }
             _ if self.end.is_empty() => Some("they cannot be read"),
             _ if counts == TcpCounts::default() && self.gone(tally) > 0 => {
                 Some("the namespaces of all connections are gone or out of reach")

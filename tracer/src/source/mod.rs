@@ -30,6 +30,10 @@ pub trait Source {
     /// Waits for the next fact. Cancelling loses nothing.
     fn next(&mut self, demand: Demand<'_>) -> impl Future<Output = Result<Fact, Error>>;
 
+    /// Whether it goes on by itself: events that are not taken in time are lost. What can wait is not taken
+    /// while output is being written, so that it always makes the same bytes.
+    fn is_live(&self) -> bool;
+
     /// Whether there are more events to be had at once.
     fn has_more(&self) -> bool {
         false

@@ -128,6 +128,10 @@ impl Source for Script {
         &self.kernel
     }
 
+    fn is_live(&self) -> bool {
+        false
+    }
+
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         if self.has_stopped {
             // Whoever stops a script wants no more of it.

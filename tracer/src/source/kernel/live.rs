@@ -258,6 +258,10 @@ impl Source for Live {
         &self.kernel
     }
 
+    fn is_live(&self) -> bool {
+        true
+    }
+
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         loop {
             if let Some(fact) = self.ready.pop_front() {

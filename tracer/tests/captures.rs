@@ -1,0 +1,385 @@
+//! Whole captures without a kernel: facts that are written down, through everything behind the source, to the
+//! bytes on standard output and the receipt. `UPDATE_CAPTURES=1 cargo test` takes what they are now.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    net::Ipv4Addr,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Parser as _;
+use tracer::{
+    cli::{Cli, Command},
+    config::{self, LiveConfig},
+    facts::{
+        Batch, Fact,
+        counts::{CountersByNetns, TcpCounts},
+        kernel::KernelInfo,
+        losses::{Losses, SourceTotals},
+        snapshot::{Snapshot, TimewaitSample},
+    },
+    output::stdout::Output,
+    run::{
+        capture::{Outcome, capture},
+        stop::{Signals, Stop},
+    },
+    source::script::Script,
+    view::Ending,
+};
+use tracer_common::{
+    Event,
+    event::{AF_INET, Waiting as TimewaitSocket, flag, kind},
+    member::Member,
+    state::{
+        CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT,
+    },
+};
+use zerocopy::FromZeros as _;
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+/// When captures begin, on the kernel's clock; the wall clock is at 2026-01-01T00:00:00Z then.
+const BEGIN: u64 = 500 * SECOND;
+const WALL: i64 = 1_767_225_600_000_000_000;
+const NETNS: u32 = 4_026_531_840;
+
+const CLIENT: u64 = 11;
+const SERVER: u64 = 12;
+const REFUSED: u64 = 13;
+const LISTENER: u64 = 10;
+
+/// What happened to one socket, so long after the beginning.
+#[derive(Clone, Copy)]
+struct Told {
+    at_ns: u64,
+    cookie: u64,
+    states: (u8, u8),
+    flags: u16,
+}
+
+fn told(at_ns: u64, cookie: u64, old: u8, new: u8) -> Told {
+    Told { at_ns, cookie, states: (old, new), flags: 0 }
+}
+
+fn own(at_ns: u64, cookie: u64, old: u8, new: u8) -> Told {
+    Told { flags: flag::OWNED, ..told(at_ns, cookie, old, new) }
+}
+
+fn comm(name: &str) -> [u8; 16] {
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name.as_bytes());
+    comm
+}
+
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        let mut event = Self::new_zeroed();
+        (event.time_ns, event.cookie) = (BEGIN + told.at_ns, told.cookie);
+        (event.old_state, event.new_state) = told.states;
+        (event.family, event.netns, event.flags) = (AF_INET, NETNS, told.flags);
+        let address = |last| Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets();
+        let (client, server) = ((address(1), 40_000), (address(2), 443));
+        let (local, remote) = match told.cookie {
+            SERVER => (server, client),
+            LISTENER => (server, (Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets(), 0)),
+            REFUSED => ((address(1), 40_001), (address(2), 80)),
+            _ => (client, server),
+        };
+        (event.local_addr, event.local_port) = local;
+        (event.remote_addr, event.remote_port) = remote;
+        let is_client = matches!(told.cookie, CLIENT | REFUSED);
+        event.pid = if is_client { 700 } else { 800 };
+        (event.tid, event.comm) = (event.pid, comm(if is_client { "curl" } else { "nginx" }));
+        (event.uid, event.cgroup) = (1000, 42);
+        event
+    }
+}
+
+/// A client connects, both close in order, and a second connection is refused.
+fn conversation() -> Vec<Event> {
+    let mut events: Vec<Event> = [
+        own(10 * MS, LISTENER, CLOSE, LISTEN),
+        own(100 * MS, CLIENT, CLOSE, SYN_SENT),
+        told(101 * MS, SERVER, LISTEN, SYN_RECV),
+        told(101 * MS + 5, SERVER, SYN_RECV, ESTABLISHED),
+        told(102 * MS, CLIENT, SYN_SENT, ESTABLISHED),
+        own(900 * MS, CLIENT, ESTABLISHED, FIN_WAIT1),
+        told(901 * MS, SERVER, ESTABLISHED, CLOSE_WAIT),
+        told(902 * MS, CLIENT, FIN_WAIT1, FIN_WAIT2),
+        own(3500 * MS, SERVER, CLOSE_WAIT, LAST_ACK),
+        told(3501 * MS, CLIENT, FIN_WAIT2, CLOSE),
+        told(3502 * MS, SERVER, LAST_ACK, CLOSE),
+        own(3600 * MS, REFUSED, CLOSE, SYN_SENT),
+        told(3600 * MS + 70_000, REFUSED, SYN_SENT, CLOSE),
+    ]
+    .map(Event::from)
+    .into();
+    for event in &mut events {
+        if event.new_state == CLOSE {
+            match event.cookie {
+                REFUSED => event.error = 111,
+                _ => event.flags |= flag::DONE,
+            }
+        }
+        if (event.cookie, event.old_state) == (SERVER, ESTABLISHED) {
+            event.recv_queue = 17;
+        }
+        (event.bytes_received, event.srtt_us) = (1234, 950);
+    }
+    events
+}
+
+fn counters(opened: u64, accepted: u64, failed: u64, at_ns: u64) -> CountersByNetns {
+    [(NETNS, (TcpCounts::of_kernel(opened, accepted, failed, 0), at_ns..=at_ns))].into()
+}
+
+/// The conversation, in batches of which none ends when something is due.
+fn script() -> Script {
+    let kernel = KernelInfo { has_cookies: true, ..KernelInfo::default() };
+    let mut script = Script::starting_at(BEGIN, WALL)
+        .of(kernel)
+        .cgroup(42, "/system.slice/web.service")
+        .before_ready(Fact::CountersAtStart(counters(7, 5, 1, BEGIN)));
+    for events in conversation().chunks(4) {
+        script = script.events(events.iter().copied());
+    }
+    script.until(BEGIN + 5 * SECOND).fact(Fact::CountersAtEnd(counters(9, 6, 2, BEGIN + 5 * SECOND)))
+}
+
+fn config(words: &str) -> LiveConfig {
+    let cli = Cli::try_parse_from(format!("tracer {words}").split_whitespace()).unwrap();
+    match cli.command {
+        Some(Command::Log(args)) => config::log(*args),
+        Some(Command::Life(args)) => config::life(*args),
+        Some(Command::Summary(args)) => config::summary(*args),
+        Some(Command::Top(args)) => config::top(*args),
+        _ => panic!("no capture: {words}"),
+    }
+    .unwrap()
+}
+
+/// What `tracer WORDS` writes of these facts, and what it amounted to.
+fn played(script: Script, words: &str) -> (String, Outcome) {
+    let mut config = config(words).capture;
+    // There is no terminal: a screen is what is written to it.
+    config.has_console = false;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(async {
+        let output = Output::to(file.reopen().unwrap()).unwrap();
+        capture(script, config, output, &mut Stop::new(Signals::new().unwrap())).await
+    });
+    (std::fs::read_to_string(file.path()).unwrap(), outcome)
+}
+
+/// Holds the output, and the receipt below it, against what is kept.
+fn compare(name: &str, script: Script, words: &str) -> Outcome {
+    let (out, outcome) = played(script, words);
+    assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+    let shown = format!("$ tracer {words}\n{out}--\ntracer: {}\n", outcome.receipt);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
+    if std::env::var_os("UPDATE_CAPTURES").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &shown).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(shown == expected, "{name} is now\n{shown}\nbut was\n{expected}");
+    outcome
+}
+
+#[test]
+fn log_as_text() {
+    compare("log.txt", script(), "log --time utc");
+}
+
+#[test]
+fn log_as_json() {
+    compare("log.json", script(), "log -o json");
+}
+
+#[test]
+fn log_as_csv() {
+    compare("log.csv", script(), "log -o csv --columns time,local,remote,became,state_us,reason");
+}
+
+#[test]
+fn log_as_it_was_said() {
+    compare("raw.txt", script(), "log --raw --time utc");
+}
+
+#[test]
+fn life_as_text() {
+    compare("life.txt", script(), "life --time utc");
+}
+
+#[test]
+fn life_as_json() {
+    compare("life.json", script(), "life -o json");
+}
+
+#[test]
+fn summary_as_text() {
+    compare("summary.txt", script(), "summary --interval 2s --time utc");
+}
+
+#[test]
+fn summary_as_json() {
+    compare("summary.json", script(), "summary --interval 2s -o json --by cgroup");
+}
+
+/// A connection is stuck when its time is over, not when a batch ends; the line has its queue.
+#[test]
+fn stuck_connections_are_told_in_their_time() {
+    let words = "log -o json --only-stuck --stuck CLOSE_WAIT=1s";
+    compare("stuck.json", script(), words);
+    let (out, outcome) = played(script(), &format!("{words} --exit-on-stuck"));
+    assert_eq!(outcome.ending, Some(Ending::Stuck));
+    assert_eq!(out.lines().count(), 1, "{out}");
+}
+
+#[test]
+fn a_count_ends_it_there_and_the_rest_is_counted() {
+    let (out, outcome) = played(script(), "log -o json --count 3");
+    assert_eq!((out.lines().count(), outcome.receipt.shown), (3, 3), "{out}");
+    // A script that is stopped has no more to say.
+    assert_eq!(outcome.receipt.beyond, 1);
+}
+
+#[test]
+fn filters_hide_no_beginning() {
+    let (out, outcome) = played(script(), "log -o json --comm nginx --remote-port 40000");
+    assert_eq!(out.lines().count(), 5, "{out}");
+    assert_eq!(outcome.receipt.filtered, Some(8));
+    assert!(outcome.receipt.kernel.unwrap().agrees.is_none());
+}
+
+/// Across a loss no duration is known, and who is not in the snapshot after it has ended unseen.
+#[test]
+fn losses_are_told_and_nothing_is_invented_across_them() {
+    let losses = Losses { no_room: Some(3), ..Losses::NONE };
+    let mut events = conversation();
+    let rest = events.split_off(8);
+    let snapshot = Snapshot {
+        during_ns: (BEGIN + 2 * SECOND, BEGIN + 2 * SECOND),
+        netns: [NETNS].into(),
+        sockets: vec![Event { old_state: CLOSE_WAIT, time_ns: BEGIN + 2 * SECOND, ..events[6] }],
+        ..Snapshot::default()
+    };
+    let script = Script::starting_at(BEGIN, WALL)
+        .events(events)
+        .fact(Fact::Losses(losses, BEGIN + 2 * SECOND))
+        .until(BEGIN + 2 * SECOND)
+        .fact(Fact::Snapshot(snapshot))
+        .events(rest)
+        .ending_with(SourceTotals { losses, filtered: Some(0) });
+    let outcome = compare("losses.txt", script, "log --time utc");
+    assert_eq!(outcome.receipt.connections.unwrap().ended_unseen, 2, "the client and the listener");
+    assert!(!outcome.receipt.is_complete());
+}
+
+/// The end of TIME_WAIT is between the last sample that has it and the first that has not.
+#[test]
+fn samples_tell_when_time_wait_is_over() {
+    let sample = |at_s: u64, sockets: Vec<TimewaitSocket>| TimewaitSample {
+        from_ns: BEGIN + at_s * SECOND,
+        sockets,
+        netns: [NETNS].into(),
+        ..TimewaitSample::default()
+    };
+    let there = TimewaitSocket { cookie: CLIENT, state: u64::from(TIME_WAIT) };
+    let mut script = script();
+    for (at_s, sockets) in [(62, vec![there]), (63, vec![there]), (64, vec![])] {
+        script = script.until(BEGIN + at_s * SECOND).fact(Fact::TimewaitSample(sample(at_s, sockets)));
+    }
+    let words =
+        "log --time utc --transition TIME_WAIT:CLOSE --columns time,cookie,lasted,became,state_error_us";
+    compare("timewait.txt", script, words);
+}
+
+/// What the kernel does not tell is null.
+#[test]
+fn what_a_kernel_lacks_is_null() {
+    let kernel = KernelInfo { absent: vec![Member::Srtt], has_cookies: true, ..KernelInfo::default() };
+    let (out, _) = played(script().of(kernel), "log -o json --columns srtt_us,uid");
+    assert!(out.lines().all(|line| line == r#"{"srtt_us":null,"uid":1000}"#), "{out}");
+}
+
+/// Sockets that were there before have owners, and no age.
+#[test]
+fn older_connections_have_an_owner_and_no_age() {
+    let events = conversation();
+    let established = Event { old_state: ESTABLISHED, new_state: ESTABLISHED, flags: 0, ..events[4] };
+    let found = Event { pid: 0, tid: 0, comm: [0; 16], time_ns: BEGIN, ..established };
+    let snapshot = Snapshot {
+        during_ns: (BEGIN - 10, BEGIN),
+        sockets: vec![found],
+        holders: vec![Event { time_ns: BEGIN, ..established }],
+        netns: [NETNS].into(),
+        ..Snapshot::default()
+    };
+    let script = Script::starting_at(BEGIN, WALL).before_ready(Fact::Snapshot(snapshot)).events([events[5]]);
+    let (out, _) = played(script, "log -o json --columns pid,owner,state_us,old_state");
+    assert_eq!(out, "{\"pid\":700,\"owner\":\"own\",\"state_us\":null,\"old_state\":\"ESTABLISHED\"}\n");
+}
+
+#[test]
+fn resets_are_lines_of_their_own() {
+    let mut reset = conversation()[5];
+    (reset.kind, reset.new_state) = (kind::RESET_RECEIVED, ESTABLISHED);
+    let script =
+        Script::starting_at(BEGIN, WALL).events(conversation()[1..3].iter().copied()).events([reset]);
+    let (out, outcome) = played(script, "log -o json --resets --columns event,old_state,reset");
+    let last = r#"{"event":"reset","old_state":"ESTABLISHED","reset":"received"}"#;
+    assert_eq!(out.lines().last(), Some(last), "{out}");
+    assert_eq!((outcome.receipt.seen, outcome.receipt.incidents), (2, 1));
+}
+
+/// Batches are an accident of reading: whatever they are, and however fast they come, the bytes are the same.
+#[test]
+fn the_same_facts_make_the_same_bytes_at_any_speed_and_in_any_batches() {
+    let views = [
+        "log -o json --stuck CLOSE_WAIT=300ms,FIN_WAIT2=1s,SYN_SENT=1s",
+        "life -o json",
+        "summary -o json --interval 300ms",
+        "summary --interval 1s --time utc",
+        "top --refresh 250ms --color always",
+    ];
+    thread::scope(|scope| views.iter().for_each(|words| _ = scope.spawn(|| plays_the_same(words))));
+}
+
+fn plays_the_same(words: &str) {
+    let whole = Script::starting_at(BEGIN, WALL).events(conversation()).until(BEGIN + 4 * SECOND);
+    let begin = Script::starting_at(BEGIN, WALL);
+    let single = conversation().into_iter().fold(begin, |script, event| script.events([event]));
+    let single = single.until(BEGIN + 4 * SECOND);
+    let (at_once, _) = played(whole, words);
+    assert!(!at_once.is_empty(), "{words}");
+    assert!(played(single.clone(), words).0 == at_once, "{words}: one event a batch");
+    let begun = Instant::now();
+    assert!(played(single.in_real_time(), words).0 == at_once, "{words}: in real time");
+    assert!(begun.elapsed() > Duration::from_millis(3500), "played as it happened");
+}
+
+/// Whoever sets the clock does not move what has happened.
+#[test]
+fn a_clock_that_is_set_counts_from_then_on() {
+    let later = tracer::time::clock::Anchor {
+        monotonic_ns: BEGIN + SECOND,
+        wall_ns: WALL + (3600 * SECOND).cast_signed(),
+    };
+    let events = conversation();
+    let script = Script::starting_at(BEGIN, WALL)
+        .events([events[1]])
+        .fact(Fact::Clock(later))
+        .fact(Fact::Events(Batch { events: vec![events[8]], until_ns: events[8].time_ns }));
+    let (out, _) = played(script, "log -o json --columns time");
+    let times: Vec<&str> = out.lines().collect();
+    assert!(
+        times[0].contains("2026-01-01T00:00:00.1") && times[1].contains("2026-01-01T01:00:02.5"),
+        "{out}"
+    );
+}
