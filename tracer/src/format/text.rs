@@ -51,6 +51,9 @@ pub struct TextStyle {
 /// length with its port, and the longest there is.
 const ADDRESS_STEPS: [usize; 2] = [30, 47];
 
+/// How a whole second is written.
+const SECOND: &str = "%H:%M:%S";
+
 /// Writes text.
 pub struct Text {
     columns: Vec<ShownColumn>,
@@ -76,7 +79,7 @@ impl Text {
             widths: columns.iter().map(|column| width(column, &style)).collect(),
             cuts: !is_chosen,
             columns,
-            seconds: Seconds::new(zone, "%H:%M:%S"),
+            seconds: Seconds::new(zone, SECOND),
             style,
             room: [0; ROOM],
         }
@@ -143,6 +146,16 @@ impl Format for Text {
         });
         out.extend_from_slice(&self.room[..len.unwrap_or_default()]);
     }
+}
+
+/// A value as text, of no particular width. Times of day are in UTC.
+#[must_use]
+pub fn cell(value: &Value<'_>) -> String {
+    let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
+    let mut seconds = Seconds::new(TimeZone::UTC, SECOND);
+    let mut room = [0; ROOM];
+    let (line, _) = push_value(Line::new(&mut room), value, &style, &mut seconds);
+    String::from_utf8_lossy(line.as_bytes()).into_owned()
 }
 
 fn width(column: &ShownColumn, style: &TextStyle) -> usize {

@@ -82,12 +82,7 @@ pub async fn capture(source: impl Source, config: Config, output: Output, stop: 
         Ok(true) => {
             message("ready");
             stop.after(duration);
-            let opened = match (needs_screen, has_console) {
-                (true, true) => capture.open_console(),
-                (true, false) => Ok(capture.input(DEFAULT_SCREEN)),
-                _ => Ok(()),
-            };
-            match opened {
+            match capture.open_screen(needs_screen, has_console) {
                 Ok(()) => capture.flow(stop).await,
                 error => error,
             }
@@ -137,11 +132,13 @@ impl<S: Source> Capture<S> {
         }
     }
 
-    /// Takes over the terminal's screen and keyboard.
-    fn open_console(&mut self) -> Result<(), Error> {
-        let console = self.console.insert(Console::open()?);
-        let screen = console.screen();
-        self.input(screen);
+    /// Takes over the terminal's screen and keyboard for a view that needs them.
+    fn open_screen(&mut self, needs_screen: bool, has_console: bool) -> Result<(), Error> {
+        if needs_screen {
+            let screen =
+                if has_console { self.console.insert(Console::open()?).screen() } else { DEFAULT_SCREEN };
+            self.input(screen);
+        }
         Ok(())
     }
 

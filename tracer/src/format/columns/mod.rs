@@ -14,8 +14,8 @@ use tracer_common::{
 
 use crate::format::{
     columns::values::{
-        became, connected, connection, duration, error, event, known, lived, of_full_socket, port, received,
-        sent, shutdown, spent, time, transition,
+        age, became, connected, connection, duration, error, event, known, lived, of_full_socket, port,
+        received, sent, shutdown, spent, time, transition,
     },
     row::Row,
     value::{DataType, Phrase, Value},
@@ -200,6 +200,12 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, places: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
         value: |row| Value::State(row.new) },
+    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, places: S::NOWHERE, needs: &[],
+        help: "state that the socket is in",
+        value: |row| Value::State(row.new) },
+    Column { key: "age", data_type: Float64, title: "AGE", width: 7, align: Right, places: S::NOWHERE, needs: &[],
+        help: "time since it entered that state; with > in text: or more, because that was not seen",
+        value: age },
     Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
         help: "microseconds spent in the old state; none if its start was not seen",
         value: |row| transition(row, |s| s.state_ns.map(Value::Duration)) },

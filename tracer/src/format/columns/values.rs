@@ -69,6 +69,14 @@ pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
+pub(super) fn age<'a>(row: &Row<'a>) -> Value<'a> {
+    connection(row, |connection| {
+        let age_ns = row.time_ns.saturating_sub(connection.in_state_from_ns());
+        let is_known = connection.since_ns().is_some();
+        Some(if is_known { Value::Duration(age_ns) } else { Value::Phrase(Phrase::DurationAtLeast(age_ns)) })
+    })
+}
+
 pub(super) fn event<'a>(row: &Row<'_>) -> Value<'a> {
     let is_stuck = row.transition.is_some_and(|transition| transition.stuck_ns.is_some());
     Value::Word(match row.kind {

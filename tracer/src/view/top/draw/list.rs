@@ -7,72 +7,95 @@ use ratatui::{
 
 use super::look;
 use crate::{
-    tcp::{colour, endpoint::Endpoint, state::State},
+    format::{columns, row::Row, text::cell, value::Value},
+    tcp::{colour, endpoint::Endpoint},
     text::{
         duration::duration,
         escape::escaped,
         width::{left, right, short, shorten_front},
     },
+    time::clock::Clock,
     track::connection::Connection,
     view::top::{model::Model, sort::Sort},
 };
 
-/// A column.
-struct Column {
+/// A column of the list: a row of the table of columns, and how it is laid out here.
+struct ListColumn {
+    /// Its key in the table.
+    key: &'static str,
+    /// The key of what is shown instead while it is narrower than an IPv4 address.
+    narrow: Option<&'static str>,
     title: &'static str,
     /// On a screen of 80 columns.
     width: usize,
-    /// What it may grow to on a wider one.
-    most: usize,
+    /// Numbers stand to the right.
     is_right: bool,
+    /// Keeps its end where it is cut.
+    keeps_end: bool,
     /// The order that goes with it.
     sort: Option<Sort>,
-    /// What it says of a connection at a time, in so many columns.
-    text: fn(&Connection, u64, usize) -> String,
+    /// What it makes of a value.
+    text: fn(&Value<'_>) -> String,
 }
 
 #[rustfmt::skip]
-const COLUMNS: [Column; 10] = [
-    Column { title: "AGE", width: 7, most: 7, is_right: true, sort: Some(Sort::Age), text: age },
-    Column { title: "STATE", width: 11, most: 11, is_right: false, sort: Some(Sort::State),
-        text: |c, _, _| State::from_kernel(c.state).to_string() },
-    Column { title: "PID", width: 7, most: 7, is_right: true, sort: None,
-        text: |c, _, _| if c.owner.is_known() { c.owner.pid.to_string() } else { "-".to_owned() } },
-    Column { title: "COMM", width: 7, most: 15, is_right: false, sort: Some(Sort::Owner),
-        text: |c, _, _| comm(c) },
-    Column { title: "LOCAL", width: 5, most: 47, is_right: true, sort: Some(Sort::Port), text: local_in },
-    Column { title: "PEER", width: 18, most: 47, is_right: false, sort: Some(Sort::Peer),
-        text: remote_in },
-    Column { title: "RECV", width: 4, most: 4, is_right: true, sort: Some(Sort::RecvQueue),
-        text: |c, _, _| queue(c, c.counters.recv_queue) },
-    Column { title: "SEND", width: 4, most: 4, is_right: true, sort: Some(Sort::SendQueue),
-        text: |c, _, _| queue(c, c.counters.send_queue) },
-    Column { title: "RTT", width: 6, most: 6, is_right: true, sort: Some(Sort::Rtt), text: rtt },
-    Column { title: "RE", width: 2, most: 4, is_right: true, sort: Some(Sort::Retransmits),
-        text: |c, _, _| short(u64::from(c.counters.retransmits)) },
+const COLUMNS: [ListColumn; 10] = [
+    ListColumn { title: "AGE", width: 7, sort: Some(Sort::Age), ..right_column("age") },
+    ListColumn { title: "STATE", width: 11, sort: Some(Sort::State), ..left_column("state") },
+    ListColumn { title: "PID", width: 7, ..right_column("pid") },
+    ListColumn { title: "COMM", width: 7, sort: Some(Sort::Owner), ..left_column("comm") },
+    ListColumn { title: "LOCAL", width: 5, sort: Some(Sort::Port), narrow: Some("local_port"), ..right_column("local") },
+    ListColumn { title: "PEER", width: 18, sort: Some(Sort::Peer), keeps_end: true, ..left_column("remote") },
+    ListColumn { title: "RECV", width: 4, sort: Some(Sort::RecvQueue), text: count, ..right_column("recv_queue") },
+    ListColumn { title: "SEND", width: 4, sort: Some(Sort::SendQueue), text: count, ..right_column("send_queue") },
+    ListColumn { title: "RTT", width: 6, sort: Some(Sort::Rtt), text: micros, ..right_column("srtt_us") },
+    ListColumn { title: "RE", width: 2, sort: Some(Sort::Retransmits), text: count, ..right_column("retransmits") },
 ];
 
-/// The column of local ends: a port where there is room for no more.
-const LOCAL: usize = 4;
-/// The column of peers.
-const PEER: usize = 5;
-/// The column of states.
-const STATE: usize = 1;
-/// The column of names.
-const COMM: usize = 3;
-/// The column of retransmitted segments.
-const RETRANSMITS: usize = 9;
+const fn left_column(key: &'static str) -> ListColumn {
+    let text = cell;
+    ListColumn { key, narrow: None, title: "", width: 0, is_right: false, keeps_end: false, sort: None, text }
+}
+
+const fn right_column(key: &'static str) -> ListColumn {
+    ListColumn { is_right: true, ..left_column(key) }
+}
+
+/// How wide a column may grow where there is room.
+enum Growth {
+    /// To so many columns, or as far as there is room.
+    To(usize),
+    /// To its longest value, or as far as there is room.
+    ToLongest,
+    /// To its longest value, or not at all: a local address that does not fit is no address.
+    ToLongestOrNot,
+}
+
+/// What is left of a wide screen goes to the beginning of addresses and to names first, then to addresses.
+const GROWTH: [(&str, Growth); 5] = [
+    ("remote", Growth::To(IPV4)),
+    ("comm", Growth::To(15)),
+    ("local", Growth::ToLongestOrNot),
+    ("remote", Growth::ToLongest),
+    ("retransmits", Growth::To(4)),
+];
 
 /// The most that an IPv4 address takes, with its port.
 const IPV4: usize = 21;
 
+/// The most that an IPv6 address takes, with its port.
+const IPV6: usize = 47;
+
 /// Title and rows.
-pub(super) fn lines<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
-    let widths = widths(usize::from(width), &model.list.rows);
+pub(super) fn lines<'a>(model: &Model, clock: &Clock, width: u16) -> Vec<Line<'a>> {
+    let connections = &model.list.rows;
+    let rows: Vec<_> =
+        connections.iter().map(|connection| Row::of(connection, model.now_ns, clock)).collect();
+    let widths = widths(usize::from(width), &rows);
     let mut lines = vec![titles(model, &widths)];
-    for (index, connection) in model.list.rows.iter().enumerate() {
+    for (index, (row, connection)) in rows.iter().zip(connections).enumerate() {
         let is_chosen = model.list.first + index == model.list.cursor;
-        lines.push(row(connection, model, &widths, is_chosen));
+        lines.push(spans(row, connection, model, &widths, is_chosen));
     }
     if model.list.rows.is_empty() {
         let why = if model.line.text.is_empty() {
@@ -85,27 +108,68 @@ pub(super) fn lines<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
     lines
 }
 
-/// What is left of a wide screen goes to names first, then to addresses.
-fn widths(width: usize, rows: &[Connection]) -> [usize; COLUMNS.len()] {
-    let mut widths = COLUMNS.map(|column| column.width);
+/// The widths of the columns on a screen of this width.
+fn widths(width: usize, rows: &[Row<'_>]) -> [usize; COLUMNS.len()] {
+    let mut widths = COLUMNS.each_ref().map(|column| column.width);
     let taken: usize = widths.iter().sum::<usize>() + COLUMNS.len() - 1;
     let mut room = width.saturating_sub(taken);
-    let longest = |text: fn(&Connection) -> String| {
-        rows.iter().map(|connection| text(connection).len()).max().unwrap_or_default().max(IPV4)
-    };
-    for (index, most) in
-        [(PEER, IPV4), (COMM, 15), (LOCAL, longest(local)), (PEER, longest(remote)), (RETRANSMITS, 4)]
-    {
-        let more = most.min(COLUMNS[index].most).saturating_sub(widths[index]);
-        // A local address that does not fit is no address: then the port alone.
-        if index == LOCAL && more > room {
-            continue;
+    for (key, growth) in &GROWTH {
+        let grown = COLUMNS.iter().zip(&mut widths).filter(|(column, _)| column.key == *key);
+        for (column, width) in grown {
+            let longest = || rows.iter().map(|row| column.text(row, IPV6).len()).max().unwrap_or_default();
+            let to = match growth {
+                Growth::To(to) => *to,
+                Growth::ToLongest | Growth::ToLongestOrNot => longest().clamp(IPV4, IPV6),
+            };
+            let more = to.saturating_sub(*width);
+            let more = match growth {
+                Growth::ToLongestOrNot if more > room => 0,
+                _ => more.min(room),
+            };
+            *width += more;
+            room -= more;
         }
-        let more = more.min(room);
-        widths[index] += more;
-        room -= more;
     }
     widths
+}
+
+impl ListColumn {
+    /// What it says of a connection, where it is so wide.
+    fn text(&self, row: &Row<'_>, width: usize) -> String {
+        let value = |key| columns::column(key).map_or(Value::Null, |column| (column.value)(row));
+        let mut text = match self.narrow {
+            Some(narrow) if width < IPV4 => match value(narrow) {
+                // As `ss` writes a port that is not known.
+                Value::Null => "*".to_owned(),
+                known => (self.text)(&known),
+            },
+            _ => (self.text)(&value(self.key)),
+        };
+        if self.keeps_end {
+            shorten_front(&mut text, width);
+        }
+        text
+    }
+
+    /// Numbers are to the right; a local end is one as long as it is a port alone.
+    fn is_right(&self, width: usize) -> bool {
+        self.is_right && width < IPV4
+    }
+
+    /// Text in the column, cut if it is too wide.
+    fn fitted(&self, text: &str, width: usize) -> String {
+        if self.is_right(width) { right(text, width) } else { left(text, width) }
+    }
+}
+
+/// A number in at most four columns.
+fn count(value: &Value<'_>) -> String {
+    if let Value::Uint(number) = value { short(*number) } else { cell(value) }
+}
+
+/// Microseconds as a duration.
+fn micros(value: &Value<'_>) -> String {
+    if let Value::Uint(us) = value { duration(us.saturating_mul(1000)) } else { cell(value) }
 }
 
 fn titles<'a>(model: &Model, widths: &[usize]) -> Line<'a> {
@@ -118,65 +182,30 @@ fn titles<'a>(model: &Model, widths: &[usize]) -> Line<'a> {
             (true, true) => "▴",
         };
         let text = format!("{}{mark}", column.title);
-        let text = if is_right(column, *width) { right(&text, *width) } else { left(&text, *width) };
+        let text = column.fitted(&text, *width);
         spans.push(Span::styled(format!("{text} "), Modifier::BOLD | Modifier::UNDERLINED));
     }
     Line::from(spans)
 }
 
-fn row<'a>(connection: &Connection, model: &Model, widths: &[usize], is_chosen: bool) -> Line<'a> {
+fn spans<'a>(
+    row: &Row<'_>,
+    connection: &Connection,
+    model: &Model,
+    widths: &[usize],
+    is_chosen: bool,
+) -> Line<'a> {
     let is_stuck = model.stuck_ns(connection).is_some();
-    let state = look(colour::of(State::from_kernel(connection.state)));
     let base = if is_stuck { look(colour::STUCK) } else { Style::new() };
     let base = if is_chosen { base.add_modifier(Modifier::REVERSED) } else { base };
     let mut spans = Vec::new();
-    for (index, (column, width)) in COLUMNS.iter().zip(widths).enumerate() {
-        let text = (column.text)(connection, model.now_ns, *width);
-        let text = if is_right(column, *width) { right(&text, *width) } else { left(&text, *width) };
-        let style = if index == STATE { base.patch(state) } else { base };
+    for (column, width) in COLUMNS.iter().zip(widths) {
+        let text = column.fitted(&column.text(row, *width), *width);
+        let style = if column.key == "state" { base.patch(look(colour::of(row.new))) } else { base };
         spans.push(Span::styled(text, style));
         spans.push(Span::styled(" ", base));
     }
     Line::from(spans)
-}
-
-/// Numbers are to the right; a local end is one as long as it is a port alone.
-fn is_right(column: &Column, width: usize) -> bool {
-    column.is_right && width < IPV4
-}
-
-/// How long it has been in its state; at least, if that began unseen.
-fn age(connection: &Connection, now_ns: u64, _: usize) -> String {
-    let age = duration(now_ns.saturating_sub(connection.in_state_from_ns()));
-    if connection.since_ns().is_some() { age } else { format!(">{age}") }
-}
-
-fn rtt(connection: &Connection, _: u64, _: usize) -> String {
-    match connection.counters.srtt_us {
-        0 => "-".to_owned(),
-        us => duration(u64::from(us) * 1000),
-    }
-}
-
-/// A timewait socket has none.
-fn queue(connection: &Connection, bytes: u32) -> String {
-    if connection.is_timewait { "-".to_owned() } else { short(u64::from(bytes)) }
-}
-
-/// The local end; where there is no room for an address the port alone.
-fn local_in(connection: &Connection, _: u64, width: usize) -> String {
-    match connection.tuple.local_port {
-        _ if width >= IPV4 => local(connection),
-        0 => "*".to_owned(),
-        port => port.to_string(),
-    }
-}
-
-/// The remote end; of one too long the port says more than the network.
-fn remote_in(connection: &Connection, _: u64, width: usize) -> String {
-    let mut peer = remote(connection);
-    shorten_front(&mut peer, width);
-    peer
 }
 
 /// The owner's name.

@@ -62,7 +62,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
             let [rows, below] =
                 Layout::vertical([Constraint::Min(0), Constraint::Length(panels)]).areas(middle);
             model.list.height = usize::from(rows.height.saturating_sub(1));
-            put(frame, rows, list::lines(model, rows.width));
+            put(frame, rows, list::lines(model, around.clock, rows.width));
             let [listeners, ends] =
                 Layout::horizontal([Constraint::Percentage(48), Constraint::Percentage(52)])
                     .spacing(1)
