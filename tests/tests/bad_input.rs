@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command
 use tests::{
     program::{Ended, Program},
     tracer,
+    types::Types,
 };
 
 fn check(ended: &Ended, code: i32, message: &str, what: &str) {
@@ -99,15 +100,14 @@ fn check_says_yes_here() {
 fn types_that_are_missing_or_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let whole = fs::read("/sys/kernel/btf/vmlinux").unwrap();
-    let without_hook: Vec<u8> =
-        replace(&whole, b"btf_trace_inet_sock_set_state\0", b"btf_trace_inet_sock_xxx_state\0");
-    let without_member = replace(&whole, b"\0inet_sport\0", b"\0inet_spxrt\0");
+    let without_hook = Types::of_this_kernel().without_hook("inet_sock_set_state");
+    let without_member = Types::of_this_kernel().without_member("inet_sock", "inet_sport");
     for (name, bytes, message) in [
         ("empty", &[][..], "not BTF of this machine"),
         ("text", b"hello, this is no type information", "not BTF of this machine"),
         ("cut", &whole[..whole.len() / 2], "cut off or damaged"),
-        ("no hook", &without_hook, "no tracepoint sock:inet_sock_set_state"),
-        ("no member", &without_member, "inet_sport` of 2 bytes in `struct tcp_sock`"),
+        ("no hook", &without_hook.bytes(), "no tracepoint sock:inet_sock_set_state"),
+        ("no member", &without_member.bytes(), "inet_sport` of 2 bytes in `struct tcp_sock`"),
     ] {
         let path = folder.path().join(name.replace(' ', "-"));
         fs::write(&path, bytes).unwrap();
@@ -121,11 +121,6 @@ fn types_that_are_missing_or_damaged() {
     let ended = tracer::run("--duration 100ms --btf /no/such");
     check(&ended, 1, "cannot read the kernel's type information, /no/such", "missing");
     assert!(ended.err.contains("CONFIG_DEBUG_INFO_BTF"), "{}", ended.err);
-}
-
-fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(from.len()).position(|window| window == from).expect("in the kernel's types");
-    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
 }
 
 #[test]
