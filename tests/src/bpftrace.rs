@@ -1,21 +1,23 @@
-//! bpftrace on the classic tracepoint: what tracer is held against.
+//! bpftrace on the classic tracepoint: what tracer is held against. It looks at the test's own places, and
+//! nothing else: a host may do more than it can print.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{Ipv6Addr, SocketAddr, TcpStream},
     process::Command,
 };
 
-use crate::{event::Event, patience::until, program::Program};
+use crate::{event::Event, patience::until, place::Place, program::Program};
 
 /// bpftrace prints a line for each hit of the tracepoint.
 pub struct Oracle {
     program: Program,
+    /// Where it is shown what it has to have seen.
+    place: Place,
     marker: u8,
 }
 
 /// All that the tracepoint says of TCP, with the process that is on the CPU.
-const LINES: &str = r#"
-tracepoint:sock:inet_sock_set_state /args->protocol == 6/ {
+const LINES: &str = r#"{
   printf("%d %d %d %d %s %d %s %d\n", pid, args->oldstate, args->newstate, args->family,
     ntop(args->saddr_v6), args->sport, ntop(args->daddr_v6), args->dport);
 }"#;
@@ -37,22 +39,31 @@ const STATES: [&str; 13] = [
     "NEW_SYN_RECV",
 ];
 
-fn bpftrace(script: &str) -> Program {
+/// Runs an action for each transition in the places.
+fn bpftrace(places: &[&Place], action: &str) -> Program {
+    let netns = "((struct sock *)args->skaddr)->__sk_common.skc_net.net->ns.inum";
+    let is_there: Vec<_> = places.iter().map(|place| format!("{netns} == {}", place.inum())).collect();
+    let script = format!(
+        "tracepoint:sock:inet_sock_set_state /args->protocol == 6 && ({})/ {action}",
+        is_there.join(" || ")
+    );
     let mut command = Command::new("bpftrace");
-    command.args(["-B", "line", "-e", script]).env("BPFTRACE_PERF_RB_PAGES", "4096");
+    command.args(["-B", "line", "-e", &script]).env("BPFTRACE_PERF_RB_PAGES", "4096");
     Program::collect(&mut command)
 }
 
-/// A connection that is refused, to an address that nobody else uses.
-fn mark(number: u8) {
-    let address = SocketAddr::from((Ipv4Addr::new(127, 78, 0, number), 9));
-    TcpStream::connect(address).expect_err("nobody listens there");
+/// A connection that is refused, in a place of its own.
+fn mark(place: &Place, number: u8) {
+    let address = SocketAddr::from((place.own_v4(number), 9));
+    place.run(|| TcpStream::connect(address)).expect_err("nobody listens there");
 }
 
 impl Oracle {
     /// Starts it and waits until it sees.
-    pub fn start() -> Self {
-        let mut oracle = Self { program: bpftrace(LINES), marker: 0 };
+    pub fn start(places: &[&Place]) -> Self {
+        let place = Place::new();
+        let program = bpftrace(&[places, &[&place]].concat(), LINES);
+        let mut oracle = Self { program, place, marker: 0 };
         oracle.wait();
         oracle
     }
@@ -60,19 +71,23 @@ impl Oracle {
     /// Waits until it has printed all that has happened up to now.
     fn wait(&mut self) {
         self.marker += 1;
-        let seen = format!("127.78.0.{} 9", self.marker);
+        let seen = format!("{} 9", self.place.own_v4(self.marker));
         until("bpftrace to see a connection", || {
-            mark(self.marker);
+            mark(&self.place, self.marker);
             self.program.out().contains(&seen).then_some(())
         });
     }
 
-    /// What it saw, with only the fields of the tracepoint set.
+    /// What it saw in the test's places, with only the fields of the tracepoint set.
     pub fn finish(mut self) -> Vec<Event> {
         self.wait();
         let ended = self.program.interrupt_until_it_ends();
         assert!(!ended.err.contains("Lost") && !ended.out.contains("Lost"), "bpftrace itself lost events");
-        ended.out.lines().filter_map(line).collect()
+        let is_mark = |event: &Event| {
+            let remote = event.remote_addr.as_ref().expect("an address");
+            self.place.owns(remote.parse().expect("an address"))
+        };
+        ended.out.lines().filter_map(line).filter(|event| !is_mark(event)).collect()
     }
 }
 
@@ -104,23 +119,17 @@ fn line(line: &str) -> Option<Event> {
     })
 }
 
-/// bpftrace only counts, in the kernel, where nothing is lost: transitions with an end in
-/// 127.77.0.0/16.
+/// bpftrace only counts, in the kernel, where nothing is lost.
 pub struct Counter(Program);
 
-const COUNT: &str = r#"
-tracepoint:sock:inet_sock_set_state /args->protocol == 6 && args->saddr[0] == 127 && args->saddr[1] == 77/ { @ours = count(); }
-tracepoint:sock:inet_sock_set_state /args->protocol == 6 && args->daddr[0] == 127 && args->daddr[1] == 77 &&
-  !(args->saddr[0] == 127 && args->saddr[1] == 77)/ { @ours = count(); }
-tracepoint:sock:inet_sock_set_state /args->daddr[0] == 127 && args->daddr[1] == 78/ { printf("marked\n"); }
-"#;
-
 impl Counter {
-    /// Starts it and waits until it counts.
-    pub fn start() -> Self {
-        let program = bpftrace(COUNT);
+    /// Starts it and waits until it counts what happens in this place.
+    pub fn start(place: &Place) -> Self {
+        // Not the transitions that show that it counts.
+        let action = r#"{ if (args->dport == 9) { printf("marked\n"); } else { @ours = count(); } }"#;
+        let program = bpftrace(&[place], action);
         until("bpftrace to see a connection", || {
-            mark(1);
+            mark(place, 1);
             program.out().contains("marked").then_some(())
         });
         Self(program)

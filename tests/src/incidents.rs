@@ -93,7 +93,7 @@ impl Scene {
         let after = counted(&self.place);
         let ended = self.tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);
-        assert_eq!(tracer::receipt(&ended, "lost"), 0, "{}", ended.err);
+        assert_eq!(tracer::lost(&ended), 0, "{}", ended.err);
         let lines = story::lines(&ended.out);
         let sent = lines.iter().filter(|line| what(line) == "reset sent").count();
         let again = of(&lines, "retransmit").len() + of(&lines, "retransmit-synack").len();
@@ -104,7 +104,7 @@ impl Scene {
         };
         assert_eq!(told, counted, "{lines:#?}");
         let transitions = of(&lines, "transition").len() as u64;
-        assert_eq!(tracer::receipt(&ended, "seen"), transitions, "{}{}", ended.out, ended.err);
+        assert_eq!(tracer::passed(&ended), transitions, "{}{}", ended.out, ended.err);
         lines
     }
 }

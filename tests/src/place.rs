@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -22,11 +23,19 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 impl Place {
     /// A new one, with its loopback up and `fd77::1` on it beside all of 127/8.
     pub fn new() -> Self {
-        let name = format!("tracer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        ip(&format!("netns add {name}"));
-        ip(&format!("-n {name} link set lo up"));
-        ip(&format!("-n {name} addr add fd77::1/128 dev lo nodad"));
-        Self { name }
+        Self::called("tracer")
+    }
+
+    /// Its name begins with `kind`, and tells whose process it belongs to.
+    pub fn called(kind: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let place = Self { name: format!("{kind}-{}-{number}", std::process::id()) };
+        ip(&format!("netns add {}", place.name));
+        ip(&format!("-n {} link set lo up", place.name));
+        for address in ["fd77::1".to_owned(), place.own_v6().to_string()] {
+            ip(&format!("-n {} addr add {address}/128 dev lo nodad", place.name));
+        }
+        place
     }
 
     /// Two, joined by a cable: 10.77.0.1 and fd77:1::1 here, 10.77.0.2 and fd77:1::2 there.
@@ -49,6 +58,32 @@ impl Place {
     /// Its inode number.
     pub fn inum(&self) -> u64 {
         self.file().metadata().unwrap().ino()
+    }
+
+    /// An address that no other place has, for what cannot tell places apart; its last number is for the
+    /// test to choose.
+    pub fn own_v4(&self, host: u8) -> Ipv4Addr {
+        let [high, low] = self.number();
+        Ipv4Addr::new(127, 128 | high, low, host)
+    }
+
+    /// The same for IPv6; it has only one.
+    pub fn own_v6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, u16::from_be_bytes(self.number()))
+    }
+
+    /// Whether it is one of those.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => v4.octets()[..3] == self.own_v4(0).octets()[..3],
+            IpAddr::V6(v6) => v6 == self.own_v6(),
+        }
+    }
+
+    /// The kernel gives the lowest inode number that is free, so those that live differ in the last bits.
+    fn number(&self) -> [u8; 2] {
+        let [.., high, low] = self.inum().to_be_bytes();
+        [high & 0x7f, low]
     }
 
     fn file(&self) -> File {

@@ -38,18 +38,38 @@ pub fn started(mut tracer: Program) -> Program {
     tracer
 }
 
-/// What the receipt says of `word`, as in `lost 3`.
+/// What the receipt says of `word`, as in `shown 3`. What is seen, filtered and lost is the whole host's:
+/// [`passed`] and [`lost`] are the test's own.
 pub fn receipt(ended: &Ended, word: &str) -> u64 {
     let line = ended.err.lines().find(|line| line.starts_with("tracer: seen")).expect("a receipt");
     let after = line.split(&format!("{word} ")).nth(1).expect("the word in the receipt");
     after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
+/// The number before a remark in the receipt, as in `3 found the buffer full`; 0 if there is no such remark.
+pub fn remark(ended: &Ended, words: &str) -> u64 {
+    let before = ended.err.lines().find_map(|line| line.strip_prefix("tracer: seen")?.split_once(words));
+    let number = before.and_then(|(before, _)| before.trim_end().rsplit(' ').next());
+    number.map_or(0, |number| number.parse().unwrap())
+}
+
+/// Transitions that passed the filters: with a filter on the test's place these are its own, and nothing
+/// that happens elsewhere on the host.
+pub fn passed(ended: &Ended) -> u64 {
+    receipt(ended, "seen") - receipt(ended, "filtered")
+}
+
+/// What was lost of them. Which event the kernel kept from a program that was busy it does not say, so
+/// those are the whole host's, and never the test's alone.
+pub fn lost(ended: &Ended) -> u64 {
+    receipt(ended, "lost") - remark(ended, "happened while the kernel program was busy")
+}
+
 /// Ends it with Ctrl-C; it must end well, and have lost nothing.
 pub fn finish(tracer: Program) -> Vec<Event> {
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    assert_eq!(receipt(&ended, "lost"), 0, "{}", ended.err);
+    assert_eq!(lost(&ended), 0, "{}", ended.err);
     let events = parse(&ended.out);
     assert_eq!(receipt(&ended, "shown"), events.len() as u64, "{}", ended.err);
     events

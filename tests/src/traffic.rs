@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -48,18 +48,10 @@ pub const SCENARIOS: [Scenario; 8] = [
     Scenario::Killed,
 ];
 
-/// Addresses inside a [`Place`]: IPv4, IPv6, and IPv4 through an IPv6 socket.
-pub fn addresses(rng: &mut Rng) -> [IpAddr; 3] {
-    let v4 = Ipv4Addr::new(127, 77, rng.u8(..), rng.u8(1..));
-    [v4.into(), "fd77::1".parse().expect("an address"), v4.to_ipv6_mapped().into()]
-}
-
-/// Whether an address is one that only the tests use.
-pub fn is_ours(address: &str) -> bool {
-    match address.parse::<IpAddr>().expect("an address").to_canonical() {
-        IpAddr::V4(v4) => matches!(v4.octets(), [127 | 10, 77, ..]),
-        IpAddr::V6(v6) => v6.segments()[0] == 0xfd77,
-    }
+/// Addresses that only this place has: IPv4, IPv6, and IPv4 through an IPv6 socket.
+fn addresses(place: &Place, rng: &mut Rng) -> [IpAddr; 3] {
+    let v4 = place.own_v4(rng.u8(1..));
+    [v4.into(), place.own_v6().into(), v4.to_ipv6_mapped().into()]
 }
 
 /// A listener whose port the kernel chooses, or `port`.
@@ -213,7 +205,7 @@ pub fn storm(places: &[&Place], count: usize, seed: u64) {
         (0..count)
             .map(|_| {
                 let place = rng.usize(..places.len());
-                let address = addresses(&mut rng)[rng.usize(..3)];
+                let address = addresses(places[place], &mut rng)[rng.usize(..3)];
                 (place, SCENARIOS[rng.usize(..SCENARIOS.len())], address)
             })
             .collect()

@@ -1,10 +1,9 @@
 //! A process may call itself what it likes.
 
-use std::process::Command;
-
 use tests::{
     event::parse,
     patience::until,
+    place::Place,
     program::Program,
     tracer,
     traffic::{actor, connect, listen, wait_for_end},
@@ -14,17 +13,18 @@ const NAMES: [&str; 4] = ["\x1b[2J\x1b]0;x\x07", "a\nb\",c,\"d\r\te", "\u{9b}31m
 
 /// What `arguments` print while a process of each name connects.
 fn printed(arguments: &str) -> String {
-    let listener = listen([127, 77, 4, 1].into(), 0);
+    let place = Place::new();
+    let listener = place.run(|| listen([127, 77, 4, 1].into(), 0));
     let to = listener.local_addr().unwrap();
-    let tracer = tracer::start(&format!("--raw --addr 127.77.4.1 {arguments}"));
+    let tracer = tracer::start(&format!("--raw --netns {} {arguments}", place.name()));
     for name in NAMES {
-        let mut command = Command::new(actor());
+        let mut command = place.command(actor());
         let process = Program::collect(command.args(["name", name, "127.77.4.1", &to.port().to_string()]));
         wait_for_end(&mut listener.accept().unwrap().0);
         process.wait();
     }
     // One more, so that all lines are known to be there.
-    drop(connect(to).unwrap());
+    drop(place.run(|| connect(to)).unwrap());
     until("the last connection", || {
         (tracer.out().matches("SYN_SENT").count() > 2 * NAMES.len()).then_some(())
     });

@@ -12,50 +12,67 @@ use std::{
 use rustix::process::Signal;
 use tests::{
     bpftrace::Counter,
-    program::Program,
-    tracer::{self, receipt},
+    place::Place,
+    program::{Ended, Program},
+    tracer,
     traffic::{connect, listen},
 };
 
 /// So many transitions that none of the buffers below can hold them: ten a connection.
 const CONNECTIONS: usize = 3_000;
 
-fn load() {
+fn load(place: &Place) {
+    let work = |worker| {
+        let listener = listen(IpAddr::from([127, 77, 3, worker]), 0);
+        let to: SocketAddr = listener.local_addr().unwrap();
+        for _ in 0..CONNECTIONS / 4 {
+            let client = connect(to).unwrap();
+            drop(listener.accept().unwrap());
+            drop(client);
+        }
+    };
     thread::scope(|scope| {
         for worker in 0..4_u8 {
-            scope.spawn(move || {
-                let listener = listen(IpAddr::from([127, 77, 3, worker]), 0);
-                let to: SocketAddr = listener.local_addr().unwrap();
-                for _ in 0..CONNECTIONS / 4 {
-                    let client = connect(to).unwrap();
-                    drop(listener.accept().unwrap());
-                    drop(client);
-                }
-            });
+            scope.spawn(move || place.run(|| work(worker)));
         }
     });
 }
 
-/// bpftrace misses an event now and then that the kernel keeps from a program which it interrupts;
-/// tracer has a second program for these. More than tracer's there never are.
-fn agrees(tracers: u64, oracles: u64, err: &str) {
-    assert!((oracles..=oracles + 10).contains(&tracers), "{tracers}, and {oracles} to bpftrace: {err}");
+/// While nobody reads.
+fn load_unread(place: &Place, tracer: &Program) {
+    tracer.signal(Signal::STOP);
+    load(place);
+    tracer.signal(Signal::CONT);
+}
+
+/// What did not find room.
+fn no_room(ended: &Ended) -> u64 {
+    tracer::remark(ended, "found the buffer full")
+}
+
+/// What happened is shown or lost. The kernel keeps an event now and then from a program that it
+/// interrupts: for tracer, which has a second program for these, they are counted over the whole host; and
+/// bpftrace misses some of the test's.
+fn agrees(ended: &Ended, happened: u64) {
+    let shown = tracer::receipt(ended, "shown");
+    let (least, most) = (shown + no_room(ended), shown + tracer::receipt(ended, "lost"));
+    assert!(most >= happened, "{most}, and {happened} to bpftrace: {}", ended.err);
+    assert!(least <= happened + happened / 1000, "{least}, and {happened} to bpftrace: {}", ended.err);
 }
 
 #[test]
 fn shown_and_lost_are_all_that_happened() {
     for buffer in ["4096", "64K", "1MiB"] {
-        let oracle = Counter::start();
-        let tracer = tracer::start(&format!("--raw -o json --addr 127.77.0.0/16 --buffer {buffer}"));
-        tracer.signal(Signal::STOP);
-        load();
-        tracer.signal(Signal::CONT);
+        let place = Place::new();
+        let oracle = Counter::start(&place);
+        let tracer = tracer::start(&format!("--raw -o json --netns {} --buffer {buffer}", place.name()));
+        load_unread(&place, &tracer);
         let ended = tracer.interrupt();
         let happened = oracle.finish();
         assert_eq!(ended.code(), 0, "{}", ended.err);
-        let (shown, lost) = (receipt(&ended, "shown"), receipt(&ended, "lost"));
+        let (shown, lost) = (tracer::receipt(&ended, "shown"), no_room(&ended));
         assert_eq!(shown, ended.out.lines().count() as u64);
-        agrees(shown + lost, happened, &ended.err);
+        agrees(&ended, happened);
         assert!(lost > 0, "a stopped reader with {buffer} must lose something");
         assert!(ended.err.contains("try a larger --buffer"), "{}", ended.err);
         println!("buffer {buffer}: {shown} shown + {lost} lost = {happened}");
@@ -64,43 +81,47 @@ fn shown_and_lost_are_all_that_happened() {
 
 #[test]
 fn the_default_buffer_holds_what_a_busy_host_does_in_a_second() {
-    let oracle = Counter::start();
-    let tracer = tracer::start("--raw -o json --addr 127.77.0.0/16");
-    tracer.signal(Signal::STOP);
-    load();
-    tracer.signal(Signal::CONT);
+    let place = Place::new();
+    let oracle = Counter::start(&place);
+    let tracer = tracer::start(&format!("--raw -o json --netns {}", place.name()));
+    load_unread(&place, &tracer);
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    agrees(receipt(&ended, "shown") + receipt(&ended, "lost"), oracle.finish(), &ended.err);
-    assert!(!ended.err.contains("buffer full"), "{}", ended.err);
+    agrees(&ended, oracle.finish());
+    assert_eq!(no_room(&ended), 0, "{}", ended.err);
 }
 
 #[test]
 fn strict_makes_a_loss_a_failure() {
-    let tracer = tracer::start("--addr 127.77.0.0/16 --buffer 4KiB --strict");
-    tracer.signal(Signal::STOP);
-    load();
-    tracer.signal(Signal::CONT);
-    assert_eq!(tracer.interrupt().code(), 3);
+    let place = Place::new();
+    let tracer = tracer::start(&format!("--netns {} --buffer 4KiB --strict", place.name()));
+    load_unread(&place, &tracer);
+    let ended = tracer.interrupt();
+    assert!(no_room(&ended) > 0, "{}", ended.err);
+    assert_eq!(ended.code(), 3);
 }
 
 #[test]
 fn a_loss_is_told_though_nothing_else_happens() {
-    let mut tracer = tracer::start("--addr 127.77.0.0/16 --buffer 4KiB");
-    tracer.signal(Signal::STOP);
-    load();
-    tracer.signal(Signal::CONT);
-    tracer.wait_for_err("the loss", |err| err.contains("tracer: lost") && err.contains("in all"));
+    let place = Place::new();
+    let mut tracer = tracer::start(&format!("--netns {} --buffer 4KiB", place.name()));
+    load_unread(&place, &tracer);
+    let most_are_told = |err: &str| {
+        let told = err.lines().filter_map(|line| line.strip_prefix("tracer: lost ")?.split_once(" events, "));
+        told.map(|(count, _)| count.parse::<usize>().unwrap()).sum::<usize>() > 5 * CONNECTIONS
+    };
+    tracer.wait_for_err("the loss", most_are_told);
 }
 
 /// A reader that is slow, but reads, gets everything, however long it takes.
 #[test]
 fn a_slow_reader_gets_everything() {
+    let place = Place::new();
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = tracer::command("--raw -o json --addr 127.77.0.0/16");
+    let mut command = tracer::command(&format!("--raw -o json --netns {}", place.name()));
     let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
     drop(command);
-    load();
+    load(&place);
     tracer.signal(Signal::INT);
     let slow = thread::spawn(move || {
         let mut reader = reader;
@@ -117,6 +138,6 @@ fn a_slow_reader_gets_everything() {
     let lines = slow.join().unwrap() as u64;
     let ended = tracer.wait();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    assert_eq!(receipt(&ended, "shown"), lines);
-    assert_eq!(receipt(&ended, "seen"), lines + receipt(&ended, "filtered"));
+    assert_eq!(tracer::receipt(&ended, "shown"), lines);
+    assert_eq!(tracer::passed(&ended), lines);
 }

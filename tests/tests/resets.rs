@@ -236,12 +236,13 @@ fn text_lines() {
 fn the_kernels_own_trace_says_the_same() {
     for seed in 1..=3 {
         let (left, right) = Place::pair();
-        let tracer = tracer::start("-o json --resets --retransmits");
+        let netns = format!("--netns {},{}", left.name(), right.name());
+        let tracer = tracer::start(&format!("-o json --resets --retransmits {netns}"));
         let trace = Trace::start();
         traffic::storm(&[&left, &right], 120, seed);
-        let theirs = trace.finish();
+        let theirs = trace.finish(&[&left, &right]);
         let ended = tracer.interrupt();
-        assert_eq!((ended.code(), tracer::receipt(&ended, "lost")), (0, 0), "{}", ended.err);
+        assert_eq!((ended.code(), tracer::lost(&ended)), (0, 0), "{}", ended.err);
         let lines = story::lines(&ended.out);
         let mut ours: Vec<_> = lines
             .iter()
@@ -252,7 +253,7 @@ fn the_kernels_own_trace_says_the_same() {
                 remote: remote(line),
                 reason: text(line, "reset_reason").to_owned(),
             })
-            .filter(|told| traffic::is_ours(&told.local.ip().to_string()))
+            .filter(|told| [&left, &right].into_iter().any(|place| place.owns(told.local.ip())))
             .collect();
         ours.sort();
         assert!(theirs.len() > 50, "too little happened: {}", theirs.len());
@@ -260,6 +261,9 @@ fn the_kernels_own_trace_says_the_same() {
         println!("seed {seed}: {} resets and retransmissions, the same", theirs.len());
     }
 }
+
+/// Far more than the buffer of a page holds.
+const SENT: u64 = 500;
 
 /// A scan of ports brings one for each, which would push out what is asked for.
 #[test]
@@ -270,14 +274,15 @@ fn those_of_no_connection_stay_in_the_kernel_unless_they_are_asked_for() {
         // Nobody listens there.
         far.peer = 9;
         let tracer = tracer::start(&format!("--buffer 4KiB {asked} --netns {}", place.name()));
-        // More than the buffer holds, while nobody reads.
+        // Nobody reads.
         tracer.signal(Signal::STOP);
-        for _ in 0..500 {
+        for _ in 0..SENT {
             far.send(SYN);
         }
         tracer.signal(Signal::CONT);
         let ended = tracer.interrupt();
-        let is_lost = ended.err.contains("records of other hooks were lost");
-        assert_eq!(is_lost, !asked.is_empty(), "{asked}: {}", ended.err);
+        // The kernel may keep a few of the whole host's from their program while it is busy.
+        let lost = tracer::remark(&ended, "records of other hooks were lost");
+        assert_eq!(lost > SENT / 2, !asked.is_empty(), "{asked}: {}", ended.err);
     }
 }
