@@ -11,7 +11,7 @@ use std::{
 use etherparse::{PacketBuilder, SlicedPacket, TransportSlice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{place::Place, program::run};
+use crate::{patience::LIMIT, place::Place, program::run};
 
 /// This side's address.
 pub const HERE: Ipv4Addr = Ipv4Addr::new(10, 77, 99, 1);
@@ -106,7 +106,7 @@ impl Remote {
 
     fn receive(&mut self, awaited: Flags) -> Segment {
         loop {
-            let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+            let patience = Timespec::try_from(LIMIT).unwrap();
             let ready = poll(&mut [PollFd::new(&self.tun, PollFlags::IN)], Some(&patience)).unwrap();
             assert!(ready > 0, "no segment with {awaited:?}");
             let mut packet = [0; 2048];

@@ -88,7 +88,7 @@ fn without_cookies_addresses_and_births_tell_who_is_who() {
         });
         let ended = tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);
-        assert_eq!(tracer::receipt(&ended, "lost"), 0, "{}", ended.err);
+        assert_eq!(tracer::lost(&ended), 0, "{}", ended.err);
         story::lines(&ended.out)
     };
     let (old, new) = (lines(old), lines(new));

@@ -4,7 +4,7 @@
 use std::{
     net::{Shutdown, TcpStream},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -243,18 +243,24 @@ fn an_orphan_in_fin_wait2_runs_out_of_time() {
 
 const DELAY: Duration = Duration::from_millis(150);
 
+fn us(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
 #[test]
 fn a_clients_handshake_is_its_time_in_syn_sent() {
     let mut scene = Scene::new();
+    let begun = Instant::now();
     let _socket = scene.connect();
     thread::sleep(DELAY);
     scene.remote.send(SYN_ACK);
     scene.remote.expect(ACK);
+    let most = begun.elapsed();
     scene.remote.send(RST_ACK);
     let story = scene.story();
     check(&story, &after(&OPENED, &["ESTABLISHED>CLOSE"]), "reset-remote");
     let shake_us = number(&story[1], "handshake_us").unwrap();
-    assert!((150_000.0..400_000.0).contains(&shake_us), "{shake_us}");
+    assert!((us(DELAY)..us(most)).contains(&shake_us), "{shake_us} in {most:?}");
     assert!((shake_us - number(&story[1], "state_us").unwrap()).abs() < 1.0);
 }
 
@@ -264,16 +270,20 @@ fn a_servers_handshake_is_from_syn_ack_to_ack() {
     let mut scene = Scene::new();
     let listener = scene.place.run(|| listen(HERE.into(), 0));
     scene.remote.peer = listener.local_addr().unwrap().port();
+    let begun = Instant::now();
     scene.remote.send(SYN);
     scene.remote.expect(SYN_ACK);
     thread::sleep(DELAY);
     scene.remote.send(ACK);
     let (mut server, _) = listener.accept().unwrap();
+    let most = begun.elapsed();
     scene.remote.send(RST_ACK);
     wait_for_end(&mut server);
     let story = scene.story();
     check(&story, &["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", "ESTABLISHED>CLOSE"], "reset-remote");
-    assert!(number(&story[1], "state_us").unwrap() < 10_000.0, "{}", story[1]);
     let shake_us = number(&story[1], "handshake_us").unwrap();
-    assert!((150_000.0..400_000.0).contains(&shake_us), "{shake_us}");
+    assert!((us(DELAY)..us(most)).contains(&shake_us), "{shake_us} in {most:?}");
+    // What is over in one go is not what took so long, even if a busy processor paused in it.
+    let (received_us, rest_us) = (number(&story[1], "state_us").unwrap(), us(most) - us(DELAY));
+    assert!(received_us < rest_us, "{received_us}, of {rest_us} without the pause");
 }

@@ -40,6 +40,16 @@ fn pair(listener: &TcpListener, from_port: u16) -> (TcpStream, TcpStream) {
     (socket.into(), server)
 }
 
+/// What is told of a stay's length fits between what the test has seen of it for certain, and what it may
+/// have been at most. A kernel that tells of the end by itself leaves no error.
+fn fits(line: &Line, least: Duration, most: Duration) {
+    let us = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let (told_us, error_us) = (number(line, "state_us").unwrap(), number(line, "state_error_us").unwrap());
+    assert!(told_us >= us(least) && told_us - error_us <= us(most), "{least:?} to {most:?}: {line}");
+    // A look a second, if it is cheap.
+    assert!((0.0..5e6).contains(&error_us), "{line}");
+}
+
 /// An orphan in FIN_WAIT2 lives on until the peer closes, and only then comes TIME_WAIT.
 #[test]
 fn an_orphan_in_fin_wait2_is_not_closed() {
@@ -49,20 +59,20 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
         let listener = listen(ADDRESS.into(), 0);
         (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
     });
+    let before_close = Instant::now();
     drop(client);
     line(&tracer, "FIN_WAIT1", "FIN_WAIT2");
-    let begun = Instant::now();
+    let seen = Instant::now();
     // The peer takes its time.
     thread::sleep(Duration::from_millis(2500));
     let before = lines(&tracer);
     assert!(before.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{before:#?}");
+    let least = seen.elapsed();
     drop(server);
-    let waited_us = begun.elapsed().as_secs_f64() * 1e6;
+    let most = before_close.elapsed();
     let line = line(&tracer, "FIN_WAIT2", "TIME_WAIT");
     assert_eq!((text(&line, "reason"), text(&line, "role")), ("fin-local", "client"));
-    let (told_us, error_us) = (number(&line, "state_us").unwrap(), number(&line, "state_error_us").unwrap());
-    assert!(error_us > 0.0 && error_us < 3e6, "{line}");
-    assert!(told_us >= waited_us && told_us - error_us <= waited_us + 50_000.0, "{waited_us} {line}");
+    fits(&line, least, most);
 }
 
 /// The line comes when it is over, as late as the kernel's own table says it is, within its error.
@@ -70,6 +80,7 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
 fn time_wait_ends_when_the_kernel_says_so() {
     let place = Place::new();
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let before_close = Instant::now();
     place.run(|| {
         let listener = listen(ADDRESS.into(), 0);
         let client = connect(listener.local_addr().unwrap()).unwrap();
@@ -78,19 +89,25 @@ fn time_wait_ends_when_the_kernel_says_so() {
         wait_for_end(&mut server);
     });
     line(&tracer, "FIN_WAIT2", "TIME_WAIT");
-    let begun = Instant::now();
+    let seen = Instant::now();
     let waits = || run(place.command("ss").args(["-Htan", "state", "time-wait"])).contains("127.77.11.1");
     assert!(waits(), "ss sees it too");
     // A minute (TCP_TIMEWAIT_LEN), of which there is no shorter one.
     thread::sleep(Duration::from_secs(55));
     assert!(lines(&tracer).iter().all(|line| text(line, "old_state") != "TIME_WAIT"));
-    until("ss not to see it any more", || (!waits()).then_some(()));
-    let over_us = begun.elapsed().as_secs_f64() * 1e6;
+    let mut least = seen.elapsed();
+    until("ss not to see it any more", || {
+        let asked = seen.elapsed();
+        if waits() {
+            least = asked;
+            return None;
+        }
+        Some(())
+    });
+    let most = before_close.elapsed();
     let line = line(&tracer, "TIME_WAIT", "CLOSE");
-    let (told_us, error_us) = (number(&line, "state_us").unwrap(), number(&line, "state_error_us").unwrap());
     assert!(line["reason"].is_null(), "it ended for its processes a minute ago: {line}");
-    assert!(error_us > 0.0 && error_us < 3e6, "{line}");
-    assert!(told_us >= over_us - 200_000.0 && told_us - error_us <= over_us, "{over_us} {line}");
+    fits(&line, least, most);
 }
 
 /// A SYN into TIME_WAIT ends it, and makes a connection of the same addresses and ports.
@@ -98,6 +115,7 @@ fn time_wait_ends_when_the_kernel_says_so() {
 fn a_reused_tuple_is_told() {
     let place = Place::new();
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let begun = Instant::now();
     place.run(|| {
         let listener = listen(ADDRESS.into(), 7800);
         for _ in 0..2 {
@@ -107,11 +125,12 @@ fn a_reused_tuple_is_told() {
             wait_for_end(&mut client);
         }
     });
+    let most_us = begun.elapsed().as_secs_f64() * 1e6;
     until("both ends", || (tracer.out().matches("\"reason\":\"fin-local\"").count() == 2).then_some(()));
     let all = lines(&tracer);
     let ended = all.iter().find(|line| text(line, "old_state") == "TIME_WAIT").expect("the first one's end");
     assert_eq!(ended["reuse"], true, "{ended}");
-    assert!(number(ended, "state_us").unwrap() < 5e6, "{ended}");
+    assert!(number(ended, "state_us").unwrap() < most_us, "{most_us} {ended}");
     let births: Vec<_> = all.iter().filter(|line| text(line, "new_state") == "SYN_RECV").collect();
     assert_eq!(births.iter().map(|line| line["reuse"] == true).collect::<Vec<_>>(), [false, true]);
     assert_ne!(births[0]["cookie"], births[1]["cookie"]);
@@ -155,20 +174,9 @@ fn sampling_is_cheap() {
         }
     });
     until("all ends", || (tracer.out().matches("TIME_WAIT").count() >= 10_000).then_some(()));
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", tracer.pid())).unwrap();
-        let fields: Vec<u64> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .filter_map(|field| field.parse().ok())
-            .collect();
-        fields[10] + fields[11]
-    };
-    let before = ticks();
+    let before = tracer.cpu_ticks();
     thread::sleep(Duration::from_secs(10));
-    let spent = ticks() - before;
+    let spent = tracer.cpu_ticks() - before;
     println!("10,000 in TIME_WAIT, 10 s: {spent} ticks of 10 ms");
     assert!(spent <= 12, "{spent} ticks in 1000: more than 1 %");
 }
@@ -177,7 +185,7 @@ fn sampling_is_cheap() {
 #[test]
 fn a_namespace_can_go_while_it_is_looked_at() {
     let place = Place::new();
-    let tracer = tracer::start("-o json");
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     place.run(|| {
         let listener = listen(ADDRESS.into(), 0);
         let client = connect(listener.local_addr().unwrap()).unwrap();

@@ -1,0 +1,88 @@
+//! Other programs of a host, for the tests to stand: connections, resets, retransmissions, namespaces
+//! that come and go, `ss -K`, and a storm on one processor. They live in the host's own namespace, at
+//! addresses where no test is, and in others. It goes on until its standard input ends.
+
+mod deed;
+mod ordinary;
+mod silence;
+mod storm;
+mod sweep;
+mod visit;
+
+use std::{io, sync::atomic::AtomicBool, thread, time::Duration};
+
+use tests::{
+    patience::{Stops, until},
+    place::Place,
+};
+
+use crate::deed::Deed;
+
+/// What its namespaces are called, before its process id.
+const NAME: &str = "tracer-noise";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => make(),
+        ["sweep", pid] => sweep::behind(pid),
+        _ => panic!("unknown words: {words:?}"),
+    }
+}
+
+fn make() {
+    exit_on_panic();
+    sweep::stale();
+    let sweeper = sweep::Sweeper::start();
+    let place = Place::called(NAME);
+    let stops = AtomicBool::new(false);
+    let [host, inside, silence, visits, host_kills, kills, storm] = [
+        "connections on the host",
+        "connections in a namespace",
+        "connections that nobody answers",
+        "namespaces",
+        "`ss -K` on the host",
+        "`ss -K` in a namespace",
+        "connections in the storm",
+    ]
+    .map(|name| Deed::new(name, &stops));
+    thread::scope(|scope| {
+        let _stops = Stops(&stops);
+        scope.spawn(|| ordinary::connect_and_close(&host));
+        scope.spawn(|| ordinary::kill(&host_kills));
+        scope.spawn(|| place.run(|| ordinary::connect_and_close(&inside)));
+        scope.spawn(|| place.run(|| ordinary::kill(&kills)));
+        scope.spawn(|| silence::write_and_wait(&silence, &place));
+        scope.spawn(|| visit::come_and_go(&visits));
+        scope.spawn(|| place.run(|| storm::blow(&storm)));
+        let all = [&host, &inside, &silence, &visits, &host_kills, &kills, &storm];
+        until("everything to happen", || all.iter().all(|deed| deed.count() > 0).then_some(()));
+        println!("noise: ready");
+        // Nobody sends anything: it ends when whoever wanted it does.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let done: Vec<_> = all.iter().map(|deed| format!("{} {}", deed.count(), deed.name())).collect();
+        println!("noise: {}", done.join(", "));
+    });
+    drop(place);
+    sweeper.end();
+}
+
+/// A thread that fails ends all: who runs this wants the noise, not a part of it.
+fn exit_on_panic() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        std::process::exit(1);
+    }));
+}
+
+/// A pause that is over when the noise is.
+fn pause(deed: &Deed<'_>, milliseconds: u64) {
+    let step = Duration::from_millis(milliseconds.min(50));
+    let mut left = Duration::from_millis(milliseconds);
+    while !deed.is_over() && !left.is_zero() {
+        thread::sleep(step);
+        left = left.saturating_sub(step);
+    }
+}

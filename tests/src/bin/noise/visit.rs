@@ -1,0 +1,30 @@
+//! Namespaces that come and go, as containers do.
+
+use std::net::Ipv4Addr;
+
+use tests::{place::Place, traffic::listen};
+
+use crate::{
+    NAME,
+    deed::Deed,
+    ordinary::{abort, pair},
+    pause,
+};
+
+pub(crate) fn come_and_go(deed: &Deed<'_>) {
+    while !deed.is_over() {
+        let place = Place::called(NAME);
+        place.run(|| {
+            let listener = listen(Ipv4Addr::LOCALHOST.into(), 0);
+            for number in 0..6 {
+                let (client, _server) = pair(&listener);
+                if number % 2 == 0 {
+                    abort(&client);
+                }
+            }
+        });
+        drop(place);
+        deed.done();
+        pause(deed, 100);
+    }
+}
