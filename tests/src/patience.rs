@@ -17,12 +17,15 @@ pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
 /// Waits until `probe` answers; if it never does, `explain` helps to see why.
 pub fn until_or<T>(what: &str, mut probe: impl FnMut() -> Option<T>, explain: impl Fn() -> String) -> T {
     let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
     loop {
         if let Some(answer) = probe() {
             return answer;
         }
         assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}\n{}", explain());
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(pause);
+        // A look may be dear; what has taken long may take a little longer.
+        pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 

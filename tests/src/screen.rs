@@ -1,11 +1,15 @@
 //! A terminal of a given size, played by tmux.
 
 use std::{
+    fs,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{patience::until_or, program::run};
+use crate::{
+    patience::{until, until_or},
+    program::run,
+};
 
 /// A terminal. It is closed when this goes out of scope.
 pub struct Screen {
@@ -43,6 +47,18 @@ impl Screen {
         until_or(what, look, || self.shown())
     }
 
+    /// The program that its shell runs, once it is there.
+    pub fn program(&self, name: &str) -> u32 {
+        // As much of it as the kernel keeps.
+        let name = &name[..name.len().min(15)];
+        let shell: u32 = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().parse().unwrap();
+        until(name, || {
+            let entries = fs::read_dir("/proc").unwrap().flatten();
+            let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            pids.find(|pid| parent(*pid, name) == Some(shell))
+        })
+    }
+
     /// Types keys, as tmux names them.
     pub fn keys(&self, keys: &[&str]) {
         let mut arguments = vec!["send-keys"];
@@ -66,6 +82,13 @@ impl Screen {
         let mut modes = modes.split_whitespace().map(|mode| mode == "1");
         (modes.next().unwrap(), modes.next().unwrap())
     }
+}
+
+/// The parent of a process, if it has this name.
+fn parent(pid: u32, name: &str) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (before, after) = stat.rsplit_once(") ")?;
+    before.ends_with(&format!("({name}")).then(|| after.split(' ').nth(1)?.parse().ok())?
 }
 
 impl Drop for Screen {

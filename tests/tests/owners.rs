@@ -40,7 +40,9 @@ fn every_line_names_the_right_process() {
     let mut servers: Vec<_> = (0..SERVERS)
         .map(|number| act(&place, &["answer", &format!("server{number}"), "127.77.10.1"]))
         .collect();
-    let tracer = tracer::start(&format!("-o json --no-timewait --netns {}", place.name()));
+    // With timewait sockets: a server that does not get to close at once leaves the client an orphan in
+    // FIN_WAIT2 for a while.
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     let raw = tracer::start(&format!("--raw -o json --netns {}", place.name()));
 
     let ports: Vec<u16> = servers.iter_mut().map(port).collect();
@@ -158,7 +160,14 @@ fn a_filter_on_processes_keeps_beginnings() {
     .collect();
     let all = tracer::start(&format!("-o json --netns {}", place.name()));
     assert_eq!(act(&place, &["ask", "client", "127.77.10.3", &port, "1"]).wait().out, "done\n");
-    until("its end", || all.out().contains("fin-remote").then_some(()));
+    // Each looks for itself what became of the client, which may have been an orphan in FIN_WAIT2.
+    for (number, end) in [(0, "fin-remote"), (1, "fin-remote"), (2, "fin-local"), (3, "fin-local")] {
+        until(end, || tracers[number].out().contains(end).then_some(()));
+    }
+    until("both ends", || {
+        let out = all.out();
+        (out.contains("fin-remote") && out.contains("fin-local")).then_some(())
+    });
     let paths: Vec<Vec<String>> = tracers
         .into_iter()
         .map(|tracer| {
@@ -192,9 +201,8 @@ fn a_filter_on_processes_keeps_beginnings() {
 /// The socket's cgroup, named by its folder.
 #[test]
 fn a_filter_on_cgroups() {
-    let root = cgroup_root();
-    let cgroup = format!("{root}/tracer-test-{}", std::process::id());
-    std::fs::create_dir(&cgroup).unwrap();
+    let cgroup = Cgroup::new();
+    let cgroup = &cgroup.0;
     let place = Place::new();
     let mut server = act(&place, &["answer", "server", "127.77.10.4"]);
     let port = port(&mut server).to_string();
@@ -209,9 +217,25 @@ fn a_filter_on_cgroups() {
     assert_eq!(outside.wait().out, "done\n");
     until("its end", || tracer.out().contains("fin-local").then_some(()));
     let lines = story::lines(&tracer.interrupt().out);
-    std::fs::remove_dir(&cgroup).unwrap();
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| text(line, "comm") == "client"), "{lines:#?}");
+}
+
+/// A cgroup of the test's own, gone when this goes out of scope.
+struct Cgroup(String);
+
+impl Cgroup {
+    fn new() -> Self {
+        let path = format!("{}/tracer-test-{}", cgroup_root(), std::process::id());
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
 }
 
 fn cgroup_root() -> String {
