@@ -1,9 +1,10 @@
-//! Programs that the bench starts: they die with it, and what they say is kept with its time.
+//! Programs that the bench starts. They die with it, and each line on their standard error is kept with
+//! its time.
 
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    process::{Child as Process, Command, ExitStatus, Stdio},
+    process::{Child as StdChild, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -17,18 +18,20 @@ use rustix::{
 
 use crate::interrupt;
 
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often a program is polled for its end or for what it says.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A program that asked to end may not have noticed: bpftrace misses a signal while it attaches.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A program is sent SIGINT again after this time: bpftrace misses a signal while it attaches.
+const SIGNAL_INTERVAL: Duration = Duration::from_secs(5);
+const SIGNALS: u32 = 6;
 
 /// A program that runs. It is killed when this goes out of scope.
 pub(crate) struct Child {
-    process: Process,
+    process: StdChild,
     name: String,
     started: Instant,
-    said: Arc<Mutex<Vec<(Instant, String)>>>,
-    listener: Option<JoinHandle<()>>,
+    stderr: Arc<Mutex<Vec<(Instant, String)>>>,
+    stderr_reader: Option<JoinHandle<()>>,
 }
 
 impl Child {
@@ -49,16 +52,16 @@ impl Child {
         let name = command.get_program().to_string_lossy().into_owned();
         let started = Instant::now();
         let mut process = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let listener = process.stderr.take().map(|stderr| {
-            let said = Arc::clone(&said);
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let stderr_reader = process.stderr.take().map(|pipe| {
+            let stderr = Arc::clone(&stderr);
             thread::spawn(move || {
-                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    said.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), line));
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    stderr.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), line));
                 }
             })
         });
-        Ok(Self { process, name, started, said, listener })
+        Ok(Self { process, name, started, stderr, stderr_reader })
     }
 
     /// Its process id.
@@ -71,35 +74,36 @@ impl Child {
         self.process.stdout.take().context("standard output is taken")
     }
 
-    /// Waits until it says a line that begins so; how long after its start that was. Some say nothing.
-    pub(crate) fn wait_for(&mut self, line: &str, patience: Duration) -> Result<Duration> {
-        if line.is_empty() {
-            return Ok(Duration::ZERO);
-        }
+    /// Waits until `ready_at` tells a time, and returns how long after the start that was.
+    pub(crate) fn wait_until_ready(
+        &mut self,
+        timeout: Duration,
+        ready_at: impl Fn(&Self) -> Option<Instant>,
+    ) -> Result<Duration> {
         loop {
-            let found = self.find(line);
-            if let Some(at) = found {
+            if let Some(at) = ready_at(self) {
                 return Ok(at - self.started);
             }
             if let Some(status) = self.process.try_wait()? {
-                bail!("{} ended ({status}) before it was ready:\n{}", self.name, self.said());
+                bail!("{} ended ({status}) before it was ready:\n{}", self.name, self.stderr());
             }
-            if self.started.elapsed() > patience {
-                bail!("{} was not ready after {} s:\n{}", self.name, patience.as_secs(), self.said());
+            if self.started.elapsed() > timeout {
+                bail!("{} was not ready after {} s:\n{}", self.name, timeout.as_secs(), self.stderr());
             }
-            interrupt::sleep(LOOK_AGAIN)?;
+            interrupt::sleep(POLL_INTERVAL)?;
         }
     }
 
-    fn find(&self, start: &str) -> Option<Instant> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.iter().find(|(_, line)| line.starts_with(start)).map(|(at, _)| *at)
+    /// When it wrote a line to standard error that starts so.
+    pub(crate) fn line_at(&self, start: &str) -> Option<Instant> {
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        stderr.iter().find(|(_, line)| line.starts_with(start)).map(|(at, _)| *at)
     }
 
-    /// What it has said on standard error.
-    pub(crate) fn said(&self) -> String {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
+    /// Its standard error up to now.
+    pub(crate) fn stderr(&self) -> String {
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        stderr.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
     }
 
     /// Closes its standard input.
@@ -108,31 +112,31 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
-        let asked = Instant::now();
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let started = Instant::now();
         loop {
             if let Some(status) = self.process.try_wait()? {
-                if let Some(listener) = self.listener.take() {
-                    let _ = listener.join();
+                if let Some(reader) = self.stderr_reader.take() {
+                    let _ = reader.join();
                 }
                 return Ok(status);
             }
-            if asked.elapsed() > patience {
+            if started.elapsed() > timeout {
                 bail!("{} does not end", self.name);
             }
-            interrupt::sleep(LOOK_AGAIN)?;
+            interrupt::sleep(POLL_INTERVAL)?;
         }
     }
 
-    /// Ends it as Ctrl-C does; it must end well. What it said.
+    /// Ends it as Ctrl-C does, and returns its standard error. It must end with success.
     pub(crate) fn finish(mut self) -> Result<String> {
-        for _ in 0..6 {
+        for _ in 0..SIGNALS {
             kill_process(Pid::from_child(&self.process), Signal::INT)?;
-            if let Ok(status) = self.wait(ASK_AGAIN) {
+            if let Ok(status) = self.wait(SIGNAL_INTERVAL) {
                 if !status.success() {
-                    bail!("{} failed ({status}):\n{}", self.name, self.said());
+                    bail!("{} failed ({status}):\n{}", self.name, self.stderr());
                 }
-                return Ok(self.said());
+                return Ok(self.stderr());
             }
             interrupt::check()?;
         }

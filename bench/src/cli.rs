@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{contestant::CONTESTANTS, load::Load, scenes::SCENES};
+use crate::{contestant::CONTESTANTS, load::churn::Churn, scenes::SCENES};
 
 /// Measure what tracer costs, beside what others cost, on one load in one run
 #[derive(Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = names())]
     pub only: Vec<String>,
     #[command(flatten)]
-    pub load: Load,
+    pub churn: Churn,
     /// Where all figures go [default: report.json in the target folder's bench]
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Measure nothing; take an earlier run's figures
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "json", "Load"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "json", "Churn"])]
     pub from: Option<PathBuf>,
     /// End with status 1 if a target is missed
     #[arg(long)]

@@ -12,26 +12,26 @@ use std::{
 use anyhow::{Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 const STEP: Duration = Duration::from_millis(20);
 
 /// From now on, signals that ask for the end are noted here.
-pub(crate) fn listen() -> Result<()> {
+pub(crate) fn install() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&ASKED))?;
+        signal_hook::flag::register(signal, Arc::clone(&REQUESTED))?;
     }
     Ok(())
 }
 
 /// Whether the end was asked for.
-pub(crate) fn is_asked() -> bool {
-    ASKED.load(Ordering::Relaxed)
+pub(crate) fn is_requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
 }
 
 /// An error if it was.
 pub(crate) fn check() -> Result<()> {
-    if is_asked() {
+    if is_requested() {
         bail!("interrupted");
     }
     Ok(())

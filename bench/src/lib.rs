@@ -16,7 +16,7 @@ pub const EVENTS_LISTENER: u64 = 2;
 
 /// What a run of the load came to.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Churned {
+pub struct ChurnResult {
     /// Connections that were opened and closed.
     pub connections: u64,
     /// Connects that failed.

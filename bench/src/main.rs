@@ -18,8 +18,10 @@ mod places;
 mod process;
 mod programs;
 mod reader;
+mod render;
 mod report;
 mod scenes;
+mod stats;
 mod targets;
 
 use std::{fs, path::Path, process::ExitCode};
@@ -29,9 +31,8 @@ use clap::Parser as _;
 
 use crate::{
     cli::{Args, Verb},
-    contestant::{CONTESTANTS, Contestant},
-    measure::Plan,
-    report::{Report, chart::chart, host::Host, median::rows, table::tables},
+    render::{chart::chart, table::tables},
+    report::Report,
 };
 
 fn main() -> ExitCode {
@@ -45,14 +46,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode> {
-    interrupt::listen()?;
+    interrupt::install()?;
     if let Some(Verb::Reader { object }) = &args.verb {
         reader::read(object)?;
         return Ok(ExitCode::SUCCESS);
     }
     let report = match &args.from {
         Some(file) => read(file)?,
-        None => measure(args)?,
+        None => measure::measure(args)?,
     };
     // First: what cannot be written is not lost then.
     print!("{}", tables(&report));
@@ -64,49 +65,6 @@ fn run(args: &Args) -> Result<ExitCode> {
         write(file, &chart(&report))?;
     }
     Ok(if args.check { check(&report) } else { ExitCode::SUCCESS })
-}
-
-fn measure(args: &Args) -> Result<Report> {
-    // Before anything can change in the sources.
-    let host = Host::here();
-    let scratch = places::scratch()?;
-    let mut figures = Vec::new();
-    for (name, scene) in scenes::SCENES.iter().filter(|(name, _)| args.asks_for(name)) {
-        eprintln!("bench: {name}");
-        figures.extend(scene(scratch.path()).with_context(|| *name)?);
-    }
-    let plan = Plan {
-        contestants: CONTESTANTS.iter().filter(|contestant| takes_part(contestant, args)).collect(),
-        rounds: args.rounds,
-        seconds: args.seconds,
-        load: &args.load,
-        scratch: scratch.path(),
-    };
-    let measured = plan.run()?;
-    let mut report = Report {
-        host,
-        rounds: args.rounds,
-        seconds: args.seconds,
-        load: args.load.arguments(),
-        rows: rows(&measured.samples, &measured.untraced),
-        samples: measured.samples,
-        untraced: measured.untraced,
-        scenes: figures,
-        verdicts: Vec::new(),
-    };
-    report
-        .rows
-        .sort_by_key(|row| CONTESTANTS.iter().position(|contestant| contestant.name == row.contestant));
-    report.verdicts = targets::verdicts(&report);
-    Ok(report)
-}
-
-fn takes_part(contestant: &Contestant, args: &Args) -> bool {
-    let is_asked_for = args.asks_for(contestant.name);
-    if is_asked_for && !contestant.is_here() {
-        eprintln!("bench: without {}, which is not on the path", contestant.name);
-    }
-    is_asked_for && contestant.is_here()
 }
 
 /// The targets may have changed since; they are held against the figures anew.

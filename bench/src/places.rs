@@ -1,4 +1,4 @@
-//! Where things are: beside this very program.
+//! Where things are: mostly beside this very program.
 
 use std::{
     env,
@@ -21,6 +21,14 @@ pub(crate) fn built(name: &str) -> Result<PathBuf> {
 /// A C program, compiled by `cargo xtask bench`.
 pub(crate) fn object(name: &str) -> Result<PathBuf> {
     Ok(folder()?.join(format!("{name}.bpf.o")))
+}
+
+/// The first of these programs that is on the path.
+pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let mut candidates =
+        env::split_paths(&path).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    candidates.find(|program| program.is_file())
 }
 
 /// Where reports go.

@@ -1,4 +1,4 @@
-//! What the kernel says of a process: time, wakeups, memory.
+//! What `/proc` says of a process: CPU time, wakeups, memory.
 
 use std::{fs, time::Duration};
 
@@ -7,27 +7,27 @@ use rustix::param::clock_ticks_per_second;
 
 use crate::interrupt;
 
-/// A look at a process is this much after the one before.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-/// A process that never rests is looked at no more often.
-const LOOKS: u32 = 100;
+/// How often a process is polled until it is idle.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// A process that never gets idle is polled no more often.
+const POLLS: u32 = 100;
 
 /// A process, all its threads together.
 #[derive(Clone, Copy)]
-pub(crate) struct Looked(u32);
+pub(crate) struct Process(u32);
 
-/// Its memory at the most.
+/// Peak memory of a process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peak {
+pub(crate) struct PeakMemory {
     /// All that was resident.
     pub mib: f64,
     /// The same without the buffers that the kernel shares with it.
     pub beside_ring_mib: f64,
 }
 
-impl Looked {
-    /// By its id.
-    pub(crate) fn at(pid: u32) -> Self {
+impl Process {
+    /// The process with this id.
+    pub(crate) fn of(pid: u32) -> Self {
         Self(pid)
     }
 
@@ -65,20 +65,20 @@ impl Looked {
         Ok(sum)
     }
 
-    /// Its memory at the most so far. A mapped ring buffer counts as resident from the beginning,
+    /// Its peak memory so far. A mapped ring buffer counts as resident from the beginning,
     /// and twice: its data are mapped two times in a row, so that no record is ever cut.
-    pub(crate) fn peak(self) -> Result<Peak> {
+    pub(crate) fn peak_memory(self) -> Result<PeakMemory> {
         let status = self.read("status")?;
         let peak_kib: u64 = value_of(&status, "VmHWM:").context("no VmHWM")?.parse()?;
         let shared_kib = shared_kib(&self.read("smaps")?);
-        Ok(Peak { mib: mib(peak_kib), beside_ring_mib: mib(peak_kib.saturating_sub(shared_kib)) })
+        Ok(PeakMemory { mib: mib(peak_kib), beside_ring_mib: mib(peak_kib.saturating_sub(shared_kib)) })
     }
 
-    /// Waits until it has done what there was to do: it rests, or nearly so.
-    pub(crate) fn settle(self) -> Result<()> {
+    /// Waits until it has done its work and is idle, or nearly so.
+    pub(crate) fn wait_until_idle(self) -> Result<()> {
         let mut before = self.cpu_ticks()?;
-        for _ in 0..LOOKS {
-            interrupt::sleep(BETWEEN_LOOKS)?;
+        for _ in 0..POLLS {
+            interrupt::sleep(POLL_INTERVAL)?;
             let now = self.cpu_ticks()?;
             if now - before <= 1 {
                 break;
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn we_have_used_memory_and_time() {
-        let ours = Looked::at(std::process::id());
-        assert!(ours.peak().unwrap().mib > 0.1);
+        let ours = Process::of(std::process::id());
+        assert!(ours.peak_memory().unwrap().mib > 0.1);
         assert!(ours.cpu_ns().unwrap() > 0);
     }
 }

@@ -1,6 +1,6 @@
 //! What the kernel says of BPF programs.
 
-use std::{collections::HashSet, os::fd::OwnedFd};
+use std::{collections::HashSet, fs, os::fd::OwnedFd};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -11,38 +11,62 @@ use serde::{Deserialize, Serialize};
 
 /// How often programs ran, and how long.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Ran {
+pub(crate) struct RunStats {
     /// Runs, all programs together.
     pub runs: u64,
     /// The time that they took.
     pub time_ns: u64,
 }
 
-/// The programs that there are.
-pub(crate) fn loaded() -> HashSet<u32> {
-    // One that goes away while we look is none of ours.
-    loaded_programs().flatten().map(|program| program.id()).collect()
+/// Ids of the programs that a process has loaded, whoever else loads some at the same time.
+pub(crate) fn of(pid: u32) -> HashSet<u32> {
+    // A process that has ended has none, and a descriptor may be closed meanwhile.
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    descriptors
+        .filter_map(|entry| fs::read_to_string(entry.path()).ok())
+        .filter_map(|it| program_id(&it))
+        .collect()
+}
+
+/// Of a program or of a link to one.
+fn program_id(fdinfo: &str) -> Option<u32> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
 }
 
 /// The kernel measures every program's runs while this is there; it stops with the descriptor,
 /// whatever becomes of us, as the sysctl would not.
-pub(crate) fn measure() -> Result<OwnedFd> {
+pub(crate) fn measure_runs() -> Result<OwnedFd> {
     enable_stats(Stats::RunTime).context("asking the kernel for statistics of BPF programs")
 }
 
 /// How these have run up to now.
-pub(crate) fn ran(ids: &HashSet<u32>) -> Ran {
-    let mut ran = Ran::default();
+pub(crate) fn run_stats(ids: &HashSet<u32>) -> RunStats {
+    let mut stats = RunStats::default();
     for program in loaded_programs().flatten().filter(|program| ids.contains(&program.id())) {
-        ran.runs += program.run_count();
-        ran.time_ns += u64::try_from(program.run_time().as_nanos()).unwrap_or(u64::MAX);
+        stats.runs += program.run_count();
+        stats.time_ns += u64::try_from(program.run_time().as_nanos()).unwrap_or(u64::MAX);
     }
-    ran
+    stats
 }
 
-impl Ran {
+impl RunStats {
     /// What happened since then.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { runs: self.runs - before.runs, time_ns: self.time_ns - before.time_ns }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_links_have_an_id() {
+        let program =
+            "pos:\t0\nflags:\t02000002\nprog_type:\t5\nprog_tag:\t0123\nmemlock:\t4096\nprog_id:\t42\n";
+        assert_eq!(program_id(program), Some(42));
+        let link = "pos:\t0\nlink_type:\tperf\nlink_id:\t7\nprog_tag:\t0123\nprog_id:\t43\n";
+        assert_eq!(program_id(link), Some(43));
+        assert_eq!(program_id("pos:\t0\nmap_type:\t27\nmap_id:\t9\n"), None);
     }
 }

@@ -84,7 +84,7 @@ struct Drain {
 
 impl Drain {
     fn until_interrupted(&mut self) -> Result<()> {
-        while !interrupt::is_asked() {
+        while !interrupt::is_requested() {
             // As tracer does: while events come it looks by itself, else it waits for a call.
             let wait = if self.take()? > 0 { TICK } else { LONGEST_WAIT };
             let waited = match &self.ring {

@@ -1,4 +1,4 @@
-//! What is measured of tracer without the load that comes and goes.
+//! What is measured of tracer alone: its size, its start, its memory, and an idle host.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result};
 use crate::{
     contestant::{CONTESTANTS, Contestant},
     interrupt,
-    load::{hold, time_wait},
+    load::{hold::hold, time_wait},
     places,
-    process::Looked,
-    report::{Figure, median::median},
+    process::Process,
+    report::figure::Figure,
+    stats::median,
 };
 
 /// A figure's name: share of a core on an idle host.
@@ -32,8 +33,8 @@ pub(crate) const SCENES: &[Scene] =
     &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory)];
 
 const IDLE: Duration = Duration::from_secs(10);
-/// After a start; what it leaves behind is not idling.
-const CALMS: Duration = Duration::from_secs(2);
+/// After a start, whose last work is not idling.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
 
 /// A crowd of processes, each with a few of the sockets: both ends of five connections.
 const PROCESSES: usize = 1_000;
@@ -46,13 +47,7 @@ const HOLDERS: usize = 10;
 const HELD_EACH: usize = 5_000;
 
 /// Fewer sockets in TIME_WAIT than this are no load.
-const FEW: f64 = 500.0;
-/// TIME_WAIT lasts a minute.
-const WAITS: u32 = 80;
-
-fn figure(name: &str, value: f64, unit: &str) -> Figure {
-    Figure { name: name.to_owned(), value, unit: unit.to_owned() }
-}
+const FEW: u64 = 500;
 
 fn log() -> Result<&'static Contestant> {
     CONTESTANTS.iter().find(|contestant| contestant.name == "log").context("no log among the contestants")
@@ -61,15 +56,15 @@ fn log() -> Result<&'static Contestant> {
 #[expect(clippy::cast_precision_loss, reason = "no program is that large")]
 fn binary(_: &Path) -> Result<Vec<Figure>> {
     let bytes = fs::metadata(places::built("tracer")?).context("the release build of tracer")?.len();
-    Ok(vec![figure(BINARY, bytes as f64 / 1e6, "MB")])
+    Ok(vec![Figure::new(BINARY, bytes as f64 / 1e6, "MB")])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "ten seconds")]
 fn idle(scratch: &Path) -> Result<Vec<Figure>> {
-    calm()?;
+    time_wait::wait_for_at_most(FEW)?;
     let running = log()?.start(scratch)?;
-    interrupt::sleep(CALMS)?;
-    let process = Looked::at(running.pid());
+    interrupt::sleep(SETTLE_TIME)?;
+    let process = Process::of(running.pid());
     let (cpu_ns, wakeups) = (process.cpu_ns()?, process.wakeups()?);
     interrupt::sleep(IDLE)?;
     let cpu_ns = process.cpu_ns()?.saturating_sub(cpu_ns);
@@ -77,13 +72,13 @@ fn idle(scratch: &Path) -> Result<Vec<Figure>> {
     running.finish(scratch)?;
     let idle_s = IDLE.as_secs_f64();
     Ok(vec![
-        figure(IDLE_CPU, cpu_ns as f64 / 1e9 / idle_s * 100.0, "%"),
-        figure(IDLE_WAKEUPS, wakeups as f64 / idle_s, "/s"),
+        Figure::new(IDLE_CPU, cpu_ns as f64 / 1e9 / idle_s * 100.0, "%"),
+        Figure::new(IDLE_WAKEUPS, wakeups as f64 / idle_s, "/s"),
     ])
 }
 
 fn ready(scratch: &Path) -> Result<Vec<Figure>> {
-    calm()?;
+    time_wait::wait_for_at_most(FEW)?;
     let crowd = hold(PROCESSES, CONNECTIONS_EACH)?;
     let mut starts_ms = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {
@@ -93,32 +88,17 @@ fn ready(scratch: &Path) -> Result<Vec<Figure>> {
     }
     drop(crowd);
     let middle = median(starts_ms).context("no start")?;
-    Ok(vec![figure(READY, middle, "ms")])
+    Ok(vec![Figure::new(READY, middle, "ms")])
 }
 
 fn memory(scratch: &Path) -> Result<Vec<Figure>> {
-    // It sees them come: so it has each one's whole story to keep.
+    // It sees each connection's beginning, and so keeps all that it keeps of any.
     let running = log()?.start(scratch)?;
     let held = hold(HOLDERS, HELD_EACH)?;
-    let process = Looked::at(running.pid());
-    process.settle()?;
-    let peak = process.peak()?;
+    let process = Process::of(running.pid());
+    process.wait_until_idle()?;
+    let peak = process.peak_memory()?;
     running.finish(scratch)?;
     drop(held);
-    Ok(vec![figure(MEMORY, peak.beside_ring_mib * 1.048_576, "MB")])
-}
-
-/// Waits until hardly anything is left of what there was before.
-fn calm() -> Result<()> {
-    for second in 0..WAITS {
-        let waiting = time_wait()?;
-        if waiting < FEW {
-            return Ok(());
-        }
-        if second == 0 {
-            eprintln!("bench: waiting for {waiting} sockets in TIME_WAIT to go");
-        }
-        interrupt::sleep(Duration::from_secs(1))?;
-    }
-    Ok(())
+    Ok(vec![Figure::new(MEMORY, peak.beside_ring_mib * 1.048_576, "MB")])
 }

@@ -1,33 +1,29 @@
 //! What is asked of tracer: one table.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     contestant::{CONTESTANTS, REFERENCE},
-    report::{Report, Row},
+    report::{
+        Report,
+        churn::Row,
+        verdict::{
+            Bound::{self, AtLeast, AtMost, Below},
+            Verdict,
+        },
+    },
     scenes,
 };
-
-/// A bound.
-#[derive(Clone, Copy)]
-enum Asked {
-    AtLeast(f64),
-    AtMost(f64),
-    Below(f64),
-}
-use Asked::{AtLeast, AtMost, Below};
 
 /// What is asked: in words, how much, and where the figure is found.
 struct Target {
     what: &'static str,
-    asked: Asked,
+    asked: Bound,
     unit: &'static str,
     figure: fn(&Report) -> Option<f64>,
 }
 
 const fn target(
     what: &'static str,
-    asked: Asked,
+    asked: Bound,
     unit: &'static str,
     figure: fn(&Report) -> Option<f64>,
 ) -> Target {
@@ -97,77 +93,8 @@ fn unaccounted(report: &Report) -> Option<f64> {
     rows.filter_map(missing).max_by(f64::total_cmp)
 }
 
-/// How a target was met.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Verdict {
-    /// What was asked for.
-    pub what: String,
-    /// How much of it.
-    pub asked: String,
-    /// The figure; `None` if it was not measured.
-    pub figure: Option<f64>,
-    /// In what.
-    pub unit: String,
-    /// Whether it is as asked.
-    pub is_met: Option<bool>,
-}
-
-impl Verdict {
-    /// The figure in words.
-    pub(crate) fn measured(&self) -> String {
-        self.figure.map_or_else(
-            || "not measured".to_owned(),
-            |figure| format!("{figure:.3} {}", self.unit).trim_end().to_owned(),
-        )
-    }
-
-    /// The verdict in a word.
-    pub(crate) fn word(&self) -> &'static str {
-        match self.is_met {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        }
-    }
-}
-
 /// All targets held against what was measured.
 pub(crate) fn verdicts(report: &Report) -> Vec<Verdict> {
-    TARGETS.iter().map(|target| target.verdict((target.figure)(report))).collect()
-}
-
-impl Target {
-    fn verdict(&self, figure: Option<f64>) -> Verdict {
-        let (sign, bound) = match self.asked {
-            AtLeast(bound) => (">=", bound),
-            AtMost(bound) => ("<=", bound),
-            Below(bound) => ("<", bound),
-        };
-        let is_met = figure.map(|figure| match self.asked {
-            AtLeast(bound) => figure >= bound,
-            AtMost(bound) => figure <= bound,
-            Below(bound) => figure < bound,
-        });
-        Verdict {
-            what: self.what.to_owned(),
-            asked: format!("{sign} {bound} {}", self.unit).trim_end().to_owned(),
-            figure,
-            unit: self.unit.to_owned(),
-            is_met,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_are_as_they_read() {
-        let at_least = target("x", AtLeast(0.8), "", |_| None);
-        assert_eq!(at_least.verdict(Some(0.8)).is_met, Some(true));
-        assert_eq!(at_least.verdict(Some(0.79)).word(), "MISSED");
-        assert_eq!(at_least.verdict(None).is_met, None);
-        assert_eq!(target("x", Below(300.0), "ms", |_| None).verdict(Some(300.0)).is_met, Some(false));
-    }
+    let verdict = |target: &Target| target.asked.verdict(target.what, (target.figure)(report), target.unit);
+    TARGETS.iter().map(verdict).collect()
 }

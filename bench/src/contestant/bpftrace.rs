@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::Result;
 
-use crate::contestant::{Counts, Kind};
+use super::{Counts, Kind, Ready};
+use crate::places;
 
 const SCRIPT: &str = r#"tracepoint:sock:inet_sock_set_state /args->protocol == 6/ {
   printf("= %llu %p %d %s %d %s %d %s %d %d %d\n", nsecs, args->skaddr, pid, comm, args->family,
@@ -18,19 +19,26 @@ const SCRIPT: &str = r#"tracepoint:sock:inet_sock_set_state /args->protocol == 6
 }"#;
 
 /// It says that it attaches before it does, and nothing afterwards.
-pub(crate) static KIND: Kind =
-    Kind { command, ready: "Attaching tracepoint:", attaches_within: Duration::from_millis(500), counts };
+pub(super) static KIND: Kind = Kind {
+    is_here: |_| places::on_path(&[PROGRAM]).is_some(),
+    command,
+    ready: Ready::Line("Attaching tracepoint:"),
+    attaches_within: Duration::from_millis(500),
+    counts,
+};
+
+const PROGRAM: &str = "bpftrace";
 
 #[expect(clippy::unnecessary_wraps, reason = "as of the other kinds")]
 fn command(_: &[&str]) -> Result<Command> {
-    let mut command = Command::new("bpftrace");
+    let mut command = Command::new(PROGRAM);
     // Only with -v does it say that it attaches.
     command.args(["-v", "-e", SCRIPT]);
     Ok(command)
 }
 
-fn counts(output: &Path, said: &str) -> Result<Counts> {
-    let mut counts = Counts { seen: Some(0), lost: Some(lost(said)) };
+fn counts(output: &Path, stderr: &str) -> Result<Counts> {
+    let mut counts = Counts { seen: Some(0), lost: Some(lost(stderr)) };
     for line in BufReader::new(File::open(output)?).split(b'\n') {
         let line = line?;
         if line.starts_with(b"= ") {

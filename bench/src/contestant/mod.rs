@@ -1,25 +1,24 @@
-//! Who takes part: a table, and how each kind is started and what it says at its end.
+//! Who takes part.
+//!
+//! # Layout
+//!
+//! This file is the table. A file for each kind says how it is started and what it counts; `ready`
+//! tells when it is attached, and `running` starts and ends it.
 
 mod bpftrace;
 mod reader;
+mod ready;
+mod running;
 mod tcpstates;
 mod terminal;
 mod tracer;
 
-use std::{
-    fs::File,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::{child::Child, contestant::terminal::Terminal, interrupt};
-
-/// How long a contestant may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+use self::ready::Ready;
+pub(crate) use self::running::Running;
 
 /// What a contestant says of events; `None` if it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,14 +30,16 @@ pub(crate) struct Counts {
 }
 
 /// How a kind of contestant is run.
-pub(crate) struct Kind {
+struct Kind {
+    /// Whether the machine has it.
+    is_here: fn(&[&str]) -> bool,
     /// The command line, given the contestant's own arguments.
     command: fn(&[&str]) -> Result<Command>,
-    /// How the line on standard error begins that says that it is attached.
-    ready: &'static str,
-    /// How long after that line it is so indeed.
+    /// What tells that it is attached.
+    ready: Ready,
+    /// How long after that it is attached indeed.
     attaches_within: Duration,
-    /// Its counts, from what it wrote and what it said.
+    /// Its counts, from the file that it wrote and its standard error.
     counts: fn(&Path, &str) -> Result<Counts>,
 }
 
@@ -71,7 +72,8 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     with("summary-in-kernel", &tracer::KIND, &["summary", "--in-kernel"]),
     Contestant { name: "top", kind: &tracer::KIND, arguments: &["top"], is_on_terminal: true },
     with("bpftrace", &bpftrace::KIND, &[]),
-    with("tcpstates", &tcpstates::KIND, &[]),
+    with(TCPSTATES, &tcpstates::KIND, tcpstates::LIBBPF_TOOLS),
+    with("tcpstates-bcc", &tcpstates::KIND, tcpstates::BCC),
 ];
 
 /// What is measured of nobody.
@@ -80,20 +82,13 @@ pub(crate) const UNTRACED: &str = "untraced";
 pub(crate) const EMPTY: &str = "empty";
 /// The yardstick.
 pub(crate) const REFERENCE: &str = "reference";
-
-/// A contestant at work.
-pub(crate) struct Running {
-    child: Child,
-    terminal: Option<Terminal>,
-    counts: fn(&Path, &str) -> Result<Counts>,
-    /// From its start until it was attached, as it says itself.
-    pub ready: Duration,
-}
+/// The tool of the same purpose, of libbpf-tools.
+pub(crate) const TCPSTATES: &str = "tcpstates";
 
 impl Contestant {
     /// Whether the machine has it.
     pub(crate) fn is_here(&self) -> bool {
-        self.name != tcpstates::NAME || tcpstates::program().is_some()
+        (self.kind.is_here)(self.arguments)
     }
 
     /// Whether it is tracer itself.
@@ -101,44 +96,8 @@ impl Contestant {
         std::ptr::eq(self.kind, &raw const tracer::KIND)
     }
 
-    /// Starts it, writing into a file there, and waits until it is attached.
+    /// Starts it, writing into a file in `scratch`, and waits until it is attached.
     pub(crate) fn start(&self, scratch: &Path) -> Result<Running> {
-        let mut command = (self.kind.command)(self.arguments)?;
-        let terminal = if self.is_on_terminal {
-            Some(Terminal::open(&mut command)?)
-        } else {
-            command.stdin(Stdio::null()).stdout(File::create(output(scratch))?);
-            None
-        };
-        let mut child = Child::start(&mut command).with_context(|| format!("starting {}", self.name))?;
-        let ready = child.wait_for(self.kind.ready, PATIENCE)?;
-        interrupt::sleep(self.kind.attaches_within)?;
-        Ok(Running { child, terminal, counts: self.kind.counts, ready })
+        self.run((self.kind.command)(self.arguments)?, scratch)
     }
-}
-
-impl Running {
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.pid()
-    }
-
-    /// Ends it, and takes its counts.
-    pub(crate) fn finish(self, scratch: &Path) -> Result<Counts> {
-        let said = self.child.finish()?;
-        drop(self.terminal);
-        let output = output(scratch);
-        if !output.exists() {
-            File::create(&output)?;
-        }
-        let counts = (self.counts)(&output, &said);
-        std::fs::remove_file(output)?;
-        // The kernel frees programs and a gigabyte of file a little later.
-        thread::sleep(Duration::from_millis(100));
-        counts
-    }
-}
-
-fn output(scratch: &Path) -> std::path::PathBuf {
-    scratch.join("out")
 }

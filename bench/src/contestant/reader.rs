@@ -4,14 +4,16 @@ use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    contestant::{Counts, Kind},
-    places,
-    reader::Receipt,
-};
+use super::{Counts, Kind, Ready};
+use crate::{places, reader::Receipt};
 
-pub(crate) static KIND: Kind =
-    Kind { command, ready: "bench: ready", attaches_within: Duration::ZERO, counts };
+pub(super) static KIND: Kind = Kind {
+    is_here: |_| true,
+    command,
+    ready: Ready::Line("bench: ready"),
+    attaches_within: Duration::ZERO,
+    counts,
+};
 
 fn command(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(places::built("bench")?);

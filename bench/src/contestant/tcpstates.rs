@@ -1,39 +1,52 @@
-//! bcc's tcpstates, if the machine has it.
+//! The tcpstates of libbpf-tools and of bcc, where the machine has them.
 
 use std::{
-    env,
     fs::File,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::contestant::{Counts, Kind};
+use super::{Counts, Kind, Ready};
+use crate::places;
 
-pub(crate) const NAME: &str = "tcpstates";
+/// Names that distributions give the one of libbpf-tools, a program in C.
+pub(super) const LIBBPF_TOOLS: &[&str] = &["tcpstates", "bpf-tcpstates"];
+/// The same of bcc's, in Python; it compiles its program when it starts.
+pub(super) const BCC: &[&str] = &["tcpstates-bpfcc"];
 
-/// Names that distributions give it.
-const PROGRAMS: [&str; 2] = ["tcpstates-bpfcc", "tcpstates"];
+/// It says nothing when it is ready.
+pub(super) static KIND: Kind =
+    Kind { is_here, command, ready: Ready::Loaded, attaches_within: Duration::from_millis(500), counts };
 
-/// It says nothing when it is ready, so it is given the time that its compiler takes.
-pub(crate) static KIND: Kind = Kind { command, ready: "", attaches_within: Duration::from_secs(10), counts };
-
-/// Where it is.
-pub(crate) fn program() -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    let mut candidates = env::split_paths(&path).flat_map(|folder| PROGRAMS.map(|name| folder.join(name)));
-    candidates.find(|program| program.is_file())
+fn is_here(names: &[&str]) -> bool {
+    places::on_path(names).is_some()
 }
 
-fn command(_: &[&str]) -> Result<Command> {
-    Ok(Command::new(program().context("no tcpstates")?))
+fn command(names: &[&str]) -> Result<Command> {
+    Ok(Command::new(places::on_path(names).context("no tcpstates")?))
 }
 
-fn counts(output: &Path, _: &str) -> Result<Counts> {
+fn counts(output: &Path, stderr: &str) -> Result<Counts> {
     let lines = BufReader::new(File::open(output)?).split(b'\n').count() as u64;
-    // The first is the header. Losses are mentioned, but not added up in one way by all versions.
-    Ok(Counts { seen: Some(lines.saturating_sub(1)), lost: None })
+    // The first line is the header.
+    Ok(Counts { seen: Some(lines.saturating_sub(1)), lost: Some(lost(stderr)) })
+}
+
+/// `lost 123 events on CPU #1!` in C, `Possibly lost 123 samples` in Python, whenever some were.
+fn lost(stderr: &str) -> u64 {
+    let words = |line: &str| line.split("lost ").nth(1)?.split(' ').next()?.parse::<u64>().ok();
+    stderr.lines().filter_map(words).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn losses_of_both_add_up() {
+        let stderr = "lost 12 events on CPU #0!\nPossibly lost 3 samples\nnothing else lost here";
+        assert_eq!(super::lost(stderr), 15);
+    }
 }

@@ -5,23 +5,27 @@ use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    contestant::{Counts, Kind},
-    places,
+use super::{Counts, Kind, Ready};
+use crate::places;
+
+pub(super) static KIND: Kind = Kind {
+    is_here: |_| true,
+    command: |arguments| Ok(command(&places::built("tracer")?, arguments)),
+    ready: Ready::Line("tracer: ready"),
+    attaches_within: Duration::ZERO,
+    counts,
 };
 
-pub(crate) static KIND: Kind =
-    Kind { command, ready: "tracer: ready", attaches_within: Duration::ZERO, counts };
-
-fn command(arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(places::built("tracer")?);
+/// The command line for a build of tracer.
+pub(super) fn command(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     // `top` draws for a terminal that can do what most can.
     command.args(arguments).env("TERM", "xterm-256color");
-    Ok(command)
+    command
 }
 
-fn counts(_: &Path, said: &str) -> Result<Counts> {
-    let receipt = said.lines().find(|line| line.contains(", lost ")).context("no receipt")?;
+fn counts(_: &Path, stderr: &str) -> Result<Counts> {
+    let receipt = stderr.lines().find(|line| line.contains(", lost ")).context("no receipt")?;
     // A filter in the kernel keeps events back that it has seen nonetheless.
     let seen = word(receipt, "seen ").or_else(|| word(receipt, "counted "));
     let all = seen.max(word(receipt, "filtered "));

@@ -1,13 +1,24 @@
-//! What a run came to: raw figures, medians of them, and what is made of both.
+//! What a run came to.
+//!
+//! # Layout
+//!
+//! `churn`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
+//! `rows` makes medians of samples. Nothing here measures, judges or draws.
 
-pub(crate) mod chart;
+pub(crate) mod churn;
+pub(crate) mod figure;
 pub(crate) mod host;
-pub(crate) mod median;
-pub(crate) mod table;
+pub(crate) mod rows;
+pub(crate) mod verdict;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{programs::Ran, report::host::Host};
+use self::{
+    churn::{Row, Sample},
+    figure::Figure,
+    host::Host,
+    verdict::Verdict,
+};
 
 /// All of it; the JSON file is this.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,86 +40,7 @@ pub(crate) struct Report {
     /// What was measured of tracer without that load.
     pub scenes: Vec<Figure>,
     /// What is asked of it.
-    pub verdicts: Vec<crate::targets::Verdict>,
-}
-
-/// A contestant in a round.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Sample {
-    /// Which round, from 1.
-    pub round: u32,
-    /// Who.
-    pub contestant: String,
-    /// Connections per second while it traced.
-    pub connections_per_s: f64,
-    /// The mean of what they were right before and right after.
-    pub untraced_per_s: f64,
-    /// Connects that failed meanwhile.
-    pub failures: u64,
-    /// Events that the load made while it traced.
-    pub expected: u64,
-    /// Events that it saw, if it says so.
-    pub seen: Option<u64>,
-    /// Events that it knows to have lost.
-    pub lost: Option<u64>,
-    /// CPU time of its process.
-    pub cpu_s: f64,
-    /// Runs of its programs during a second window, and that window's events.
-    pub ran: Ran,
-    /// Events of that window.
-    pub ran_events: u64,
-    /// How often its threads went to sleep.
-    pub wakeups_per_s: f64,
-    /// Memory at the most.
-    pub peak_mib: f64,
-    /// The same without the ring buffer's mapping.
-    pub peak_beside_ring_mib: f64,
-    /// From its start until it was attached.
-    pub ready_ms: f64,
-}
-
-/// Medians of a contestant.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Row {
-    /// Who.
-    pub contestant: String,
-    /// Connections per second.
-    pub connections_per_s: f64,
-    /// Of the untraced ones measured next to it; the median of ratios.
-    pub ratio: f64,
-    /// The least and the most of those ratios: on a noisy host, how little the median says.
-    pub ratio_range: Option<(f64, f64)>,
-    /// Events.
-    pub seen: Option<f64>,
-    /// Lost, in the round with the most.
-    pub lost_most: Option<u64>,
-    /// Events seen and lost beyond those expected, in the round where they differ most.
-    pub surplus: Option<i64>,
-    /// CPU time for a million events that it saw.
-    pub cpu_s_per_million: Option<f64>,
-    /// Time in its programs for an event, net of as many empty ones.
-    pub kernel_ns: Option<f64>,
-    /// The same, with the cost of being there.
-    pub kernel_gross_ns: Option<f64>,
-    /// How often its threads were woken.
-    pub wakeups_per_s: Option<f64>,
-    /// Memory at the most.
-    pub peak_mib: Option<f64>,
-    /// The same without the ring buffer's mapping.
-    pub peak_beside_ring_mib: Option<f64>,
-    /// From its start until it was attached.
-    pub ready_ms: Option<f64>,
-}
-
-/// A figure that is no contestant's.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Figure {
-    /// What it is of.
-    pub name: String,
-    /// The figure.
-    pub value: f64,
-    /// In what.
-    pub unit: String,
+    pub verdicts: Vec<Verdict>,
 }
 
 impl Report {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use bench::{Churned, EVENTS_CLOSED, EVENTS_FAILED, EVENTS_LISTENER, EVENTS_RESET};
+use bench::{ChurnResult, EVENTS_CLOSED, EVENTS_FAILED, EVENTS_LISTENER, EVENTS_RESET};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{exchange::Exchange, stop};
@@ -20,8 +20,8 @@ pub(crate) const ADDRESSES: u8 = 64;
 /// How long an accept queue may be; each thread has one connection at a time.
 const BACKLOG: i32 = 128;
 
-/// Connections between two looks at the clock.
-const BETWEEN_LOOKS: u32 = 32;
+/// The clock is read once for so many connections.
+const CONNECTIONS_PER_CLOCK_READ: u32 = 32;
 
 /// Arguments of `churn`.
 #[derive(Clone, Copy, clap::Args)]
@@ -66,12 +66,12 @@ struct Count {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody counts 2^52 connections")]
-fn sum(counts: &[Count], is_reset: bool) -> Churned {
+fn sum(counts: &[Count], is_reset: bool) -> ChurnResult {
     let connections = counts.iter().map(|count| count.connections).sum();
     let failures = counts.iter().map(|count| count.failures).sum();
     let elapsed_s = counts.iter().map(|count| count.elapsed.as_secs_f64()).fold(0.0, f64::max);
     let events_each = if is_reset { EVENTS_RESET } else { EVENTS_CLOSED };
-    Churned {
+    ChurnResult {
         connections,
         failures,
         elapsed_s,
@@ -98,8 +98,8 @@ impl Worker {
         let started = Instant::now();
         let length = Duration::from_secs_f64(args.seconds);
         let (mut connections, mut failures, mut next) = (0, 0, 0);
-        while started.elapsed() < length && !stop::is_asked() {
-            for _ in 0..BETWEEN_LOOKS {
+        while started.elapsed() < length && !stop::is_requested() {
+            for _ in 0..CONNECTIONS_PER_CLOCK_READ {
                 let is_connected = self.connection(next, args)?;
                 next = (next + 1) % self.addresses.len();
                 connections += u64::from(is_connected);

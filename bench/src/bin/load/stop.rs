@@ -9,7 +9,7 @@ use std::{
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Whether to stop.
-pub(crate) fn is_asked() -> bool {
+pub(crate) fn is_requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 

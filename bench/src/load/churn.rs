@@ -1,29 +1,28 @@
-//! Running the load.
+//! Connections that come and go, as many as there can be.
 
 use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::Read as _,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use bench::{Churned, READY};
+use bench::ChurnResult;
 
-use crate::{child::Child, interrupt, places::built};
+use crate::{child::Child, load::time_wait, places::built};
 
-/// Beyond the time that a program of the load takes by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Beyond the time that the load takes by itself.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long the load runs before it is asked whether TIME_WAIT is full.
 const TOP_UP_S: f64 = 0.5;
 const TOP_UPS: u32 = 60;
-/// TIME_WAIT counts as full when this share of what the kernel allows is there.
-const FULL: f64 = 0.97;
+/// TIME_WAIT counts as full when this share, in hundredths, of what the kernel allows is there.
+const FULL: u64 = 97;
 
 /// What kind of connections.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Load {
+pub(crate) struct Churn {
     /// Threads of the load, each a client and a server at once [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -38,7 +37,7 @@ pub(crate) struct Load {
     reset: bool,
 }
 
-impl Load {
+impl Churn {
     /// The arguments for the program that makes it, also for the report.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<_> =
@@ -50,70 +49,30 @@ impl Load {
     }
 
     /// Runs it for a while.
-    pub(crate) fn run(&self, seconds: f64) -> Result<Churned> {
+    pub(crate) fn run(&self, seconds: f64) -> Result<ChurnResult> {
         let mut command = Command::new(built("load")?);
         command.arg("churn").args(["--seconds", &seconds.to_string()]).args(self.arguments());
         let mut load = Child::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let mut stdout = load.stdout()?;
-        let status = load.wait(PATIENCE + Duration::from_secs_f64(seconds))?;
+        let status = load.wait(TIMEOUT + Duration::from_secs_f64(seconds))?;
         let mut result = String::new();
         stdout.read_to_string(&mut result)?;
         if !status.success() {
-            bail!("the load failed: {}", load.said());
+            bail!("the load failed: {}", load.stderr());
         }
         serde_json::from_str(&result).context("what the load reports")
     }
 
     /// Runs it until TIME_WAIT is full, so that all contestants find the same; resets leave none.
     pub(crate) fn fill_time_wait(&self) -> Result<()> {
-        let most = fs::read_to_string("/proc/sys/net/ipv4/tcp_max_tw_buckets")?.trim().parse::<f64>()?;
+        let limit = time_wait::limit()?;
         for _ in 0..TOP_UPS {
-            if self.reset || time_wait()? >= FULL * most {
+            if self.reset || time_wait::sockets()? * 100 >= FULL * limit {
                 return Ok(());
             }
             self.run(TOP_UP_S)?;
         }
         // A slow load on a machine that allows much: what comes goes at the same rate by now.
         Ok(())
-    }
-}
-
-/// Sockets in TIME_WAIT.
-pub(crate) fn time_wait() -> Result<f64> {
-    let text = fs::read_to_string("/proc/net/sockstat")?;
-    let mut words = text.split_whitespace().skip_while(|word| *word != "tw");
-    words.nth(1).context("no tw in /proc/net/sockstat")?.parse().context("tw in /proc/net/sockstat")
-}
-
-/// Connections that stay as long as this does.
-pub(crate) struct Held(Vec<Child>);
-
-/// Opens connections in several processes.
-pub(crate) fn hold(processes: usize, connections_each: usize) -> Result<Held> {
-    let mut held = Held(Vec::with_capacity(processes));
-    for _ in 0..processes {
-        let mut command = Command::new(built("load")?);
-        command.args(["hold", "--connections", &connections_each.to_string()]);
-        held.0.push(Child::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?);
-        interrupt::check()?;
-    }
-    for child in &mut held.0 {
-        let mut line = String::new();
-        BufReader::new(child.stdout()?).read_line(&mut line)?;
-        if line.trim_end() != READY {
-            bail!("the load does not hold its connections: {}", child.said());
-        }
-    }
-    Ok(held)
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            child.close_stdin();
-        }
-        for child in &mut self.0 {
-            let _ = child.wait(PATIENCE);
-        }
     }
 }

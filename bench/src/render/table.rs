@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 
-use crate::report::{Report, Row};
+use crate::report::{Report, churn::Row};
 
 /// A column: its header, and what stands in it.
 type Column = (&'static str, fn(&Row) -> String);

@@ -6,7 +6,8 @@ use svg::{
 };
 
 use crate::{
-    report::{Report, Row},
+    contestant::CONTESTANTS,
+    report::{Report, churn::Row},
     targets::RATIOS,
 };
 
@@ -101,7 +102,7 @@ fn draw(document: Document, row: &Row, top: f64) -> Document {
 }
 
 fn is_tracer(row: &Row) -> bool {
-    crate::contestant::CONTESTANTS.iter().any(|it| it.name == row.contestant && it.is_tracer())
+    CONTESTANTS.iter().any(|it| it.name == row.contestant && it.is_tracer())
 }
 
 /// A triangle that points up to `x`.

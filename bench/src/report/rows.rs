@@ -1,20 +1,10 @@
-//! Rows out of samples.
+//! Samples to rows of medians.
 
 use crate::{
     contestant::{EMPTY, UNTRACED},
-    report::{Row, Sample},
+    report::churn::{Row, Sample},
+    stats::{median, range},
 };
-
-/// The middle one, or the mean of the two in the middle.
-pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut sorted: Vec<_> = figures.into_iter().collect();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(upper);
-    }
-    Some(f64::midpoint(sorted[sorted.len() / 2 - 1], upper))
-}
 
 /// A row for nobody and for each contestant, in the order in which they come.
 pub(crate) fn rows(samples: &[Sample], untraced: &[f64]) -> Vec<Row> {
@@ -61,14 +51,6 @@ fn row(samples: &[Sample], name: &str, empty_ns: Option<f64>) -> Row {
     }
 }
 
-/// The least and the most.
-fn range(figures: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    figures.fold(None, |range, figure| match range {
-        None => Some((figure, figure)),
-        Some((least, most)) => Some((figure.min(least), figure.max(most))),
-    })
-}
-
 /// Nanoseconds for an event without what as many runs of an empty program take.
 fn net_ns(sample: &Sample, empty_ns: f64) -> Option<f64> {
     let net_ns = float(sample.ran.time_ns) - float(sample.ran.runs) * empty_ns;
@@ -93,7 +75,7 @@ fn float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs::Ran;
+    use crate::programs::RunStats;
 
     fn sample(contestant: &str, connections_per_s: f64, time_ns: u64) -> Sample {
         Sample {
@@ -106,20 +88,13 @@ mod tests {
             seen: Some(990),
             lost: Some(7),
             cpu_s: 0.99,
-            ran: Ran { runs: 200, time_ns },
+            ran: RunStats { runs: 200, time_ns },
             ran_events: 100,
             wakeups_per_s: 1.0,
             peak_mib: 1.0,
             peak_beside_ring_mib: 1.0,
             ready_ms: 1.0,
         }
-    }
-
-    #[test]
-    fn the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median([]), None);
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! Whether a figure is what was asked for.
+
+use serde::{Deserialize, Serialize};
+
+/// What is asked of a figure.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+    Below(f64),
+}
+
+/// How a target was met.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    /// What was asked for.
+    pub what: String,
+    /// How much of it.
+    pub asked: String,
+    /// The figure; `None` if it was not measured.
+    pub figure: Option<f64>,
+    /// Its unit.
+    pub unit: String,
+    /// Whether it is as asked.
+    pub is_met: Option<bool>,
+}
+
+impl Bound {
+    /// Holds a figure against the bound.
+    pub(crate) fn verdict(self, what: &str, figure: Option<f64>, unit: &str) -> Verdict {
+        let (sign, bound) = match self {
+            Self::AtLeast(bound) => (">=", bound),
+            Self::AtMost(bound) => ("<=", bound),
+            Self::Below(bound) => ("<", bound),
+        };
+        Verdict {
+            what: what.to_owned(),
+            asked: format!("{sign} {bound} {unit}").trim_end().to_owned(),
+            figure,
+            unit: unit.to_owned(),
+            is_met: figure.map(|figure| self.is_met(figure)),
+        }
+    }
+
+    fn is_met(self, figure: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => figure >= bound,
+            Self::AtMost(bound) => figure <= bound,
+            Self::Below(bound) => figure < bound,
+        }
+    }
+}
+
+impl Verdict {
+    /// The figure in words.
+    pub(crate) fn measured(&self) -> String {
+        self.figure.map_or_else(
+            || "not measured".to_owned(),
+            |figure| format!("{figure:.3} {}", self.unit).trim_end().to_owned(),
+        )
+    }
+
+    /// The verdict in a word.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.is_met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_as_they_read() {
+        let at_least = |figure| Bound::AtLeast(0.8).verdict("x", figure, "");
+        assert_eq!(at_least(Some(0.8)).is_met, Some(true));
+        assert_eq!(at_least(Some(0.79)).word(), "MISSED");
+        assert_eq!(at_least(None).is_met, None);
+        assert_eq!(Bound::Below(300.0).verdict("x", Some(300.0), "ms").is_met, Some(false));
+        assert_eq!(Bound::AtMost(0.0).verdict("x", Some(0.0), "").asked, "<= 0");
+    }
+}
