@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{contestant::CONTESTANTS, load::churn::Churn, scenes::SCENES};
+use crate::{
+    contestant::CONTESTANTS,
+    load::{churn::Churn, service},
+    scenes::SCENES,
+};
 
 /// Measure what tracer costs, beside what others cost, on one load in one run
 #[derive(Parser)]
@@ -63,16 +67,17 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn names() -> Vec<&'static str> {
     let contestants = CONTESTANTS.iter().map(|contestant| contestant.name);
-    contestants.chain(SCENES.iter().map(|(name, _)| *name)).collect()
+    contestants.chain(SCENES.iter().map(|(name, _)| *name)).chain([service::NAME]).collect()
 }
 
 fn after_help() -> String {
     let contestants: Vec<_> = CONTESTANTS.iter().map(|contestant| contestant.name).collect();
     let scenes: Vec<_> = SCENES.iter().map(|(name, _)| *name).collect();
     format!(
-        "Contestants: {}.\nScenes, of tracer alone: {}.\n\n\
+        "Contestants: {}.\nScenes, of tracer alone: {}.\n\
+         `{}`: nginx and wrk, with and without keep-alive, beside other tools.\n\n\
          Each contestant is measured right after and right before nobody is tracing, and its ratio is to \
-         the mean of the two. A full run takes about ten minutes; the host should do nothing else.\n\n\
+         the mean of the two; so it is with the service's requests. A full run takes about a quarter of an hour; the host should do nothing else.\n\n\
          Events seen and lost have to be exactly what the load made: what is missing or too many stands \
          under `unaccounted`; other TCP traffic on the host shows as too many. CPU time is of the \
          contestant's process for a million events that it saw. Kernel time is net of as many runs of the \
@@ -80,5 +85,6 @@ fn after_help() -> String {
          `beside ring` leaves it out.",
         contestants.join(", "),
         scenes.join(", "),
+        service::NAME,
     )
 }

@@ -31,7 +31,7 @@ use clap::Parser as _;
 
 use crate::{
     cli::{Args, Verb},
-    render::{chart::chart, table::tables},
+    render::{chart::chart, tables},
     report::Report,
 };
 

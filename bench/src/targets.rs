@@ -2,9 +2,11 @@
 
 use crate::{
     contestant::{CONTESTANTS, REFERENCE},
+    load::service::Connections,
     report::{
         Report,
         churn::Row,
+        service,
         verdict::{
             Bound::{self, AtLeast, AtMost, Below},
             Verdict,
@@ -43,6 +45,12 @@ const TARGETS: &[Target] = &[
     target("throughput, log --port that matches nothing", AtLeast(RATIOS[4].1), "", |report| {
         ratio(report, "log-port")
     }),
+    target("requests of a service, log, keep-alive", AtLeast(0.90), "", |report| {
+        service(report, Connections::KeepAlive)
+    }),
+    target("requests of a service, log, a connection each", AtLeast(0.85), "", |report| {
+        service(report, Connections::Close)
+    }),
     target("events lost, any view", AtMost(0.0), "", lost),
     target("events neither seen nor lost, any view", AtMost(5.0), "per million", unaccounted),
     target("kernel time per event, log, of the reference's", AtMost(1.3), "", |report| {
@@ -65,6 +73,10 @@ pub(crate) const RATIOS: [(&str, f64); 5] =
 
 fn ratio(report: &Report, contestant: &str) -> Option<f64> {
     report.row(contestant).map(|row| row.ratio)
+}
+
+fn service(report: &Report, connections: Connections) -> Option<f64> {
+    service::row(&report.service, connections, "log").map(|row| row.ratio)
 }
 
 /// Counts transitions and not hits of the hook: an orphan's FIN_WAIT2 -> CLOSE is none to it.

@@ -33,8 +33,10 @@ pub(crate) const TESTS: &[&str] = &[
     "groff-base",
 ];
 
-/// For the bench: a compiler for the C programs that tracer is measured against, and bpftrace.
-pub(crate) const BENCH: &[&str] = &["clang-22", "libbpf-dev", "bpftool", "bpftrace"];
+/// For the bench: a compiler for the C programs that tracer is measured against, other tools of the same
+/// purpose, and a service with its clients.
+pub(crate) const BENCH: &[&str] =
+    &["clang-22", "libbpf-dev", "bpftool", "bpftrace", "libbpf-tools", "nginx-light", "wrk"];
 
 /// For other kernels: machines of two architectures, a linker for the other one, and what makes and
 /// takes apart what they boot from.

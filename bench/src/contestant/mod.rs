@@ -71,7 +71,7 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     with("summary", &tracer::KIND, &["summary"]),
     with("summary-in-kernel", &tracer::KIND, &["summary", "--in-kernel"]),
     Contestant { name: "top", kind: &tracer::KIND, arguments: &["top"], is_on_terminal: true },
-    with("bpftrace", &bpftrace::KIND, &[]),
+    with(BPFTRACE, &bpftrace::KIND, &[]),
     with(TCPSTATES, &tcpstates::KIND, tcpstates::LIBBPF_TOOLS),
     with("tcpstates-bcc", &tcpstates::KIND, tcpstates::BCC),
 ];
@@ -82,12 +82,24 @@ pub(crate) const UNTRACED: &str = "untraced";
 pub(crate) const EMPTY: &str = "empty";
 /// The yardstick.
 pub(crate) const REFERENCE: &str = "reference";
-/// The tool of the same purpose, of libbpf-tools.
+/// A tool of the same purpose, of libbpf-tools.
 pub(crate) const TCPSTATES: &str = "tcpstates";
+/// Another one, with a script.
+pub(crate) const BPFTRACE: &str = "bpftrace";
+
+/// Those that are wanted, without those that the machine lacks, which it says.
+pub(crate) fn present(is_wanted: impl Fn(&Contestant) -> bool) -> impl Iterator<Item = &'static Contestant> {
+    CONTESTANTS.iter().filter(move |contestant| is_wanted(contestant)).filter(|contestant| {
+        let is_here = contestant.is_here();
+        if !is_here {
+            eprintln!("bench: without {}, which is not on the path", contestant.name);
+        }
+        is_here
+    })
+}
 
 impl Contestant {
-    /// Whether the machine has it.
-    pub(crate) fn is_here(&self) -> bool {
+    fn is_here(&self) -> bool {
         (self.kind.is_here)(self.arguments)
     }
 

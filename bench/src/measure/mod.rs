@@ -3,10 +3,11 @@
 //! # Layout
 //!
 //! `turns` measures contestants by turns, `progress` says how far that is. `churn` says what is measured
-//! of one.
+//! of one under the load that is the worst, `service` what a service feels of it.
 
 mod churn;
 mod progress;
+mod service;
 mod turns;
 
 use std::path::Path;
@@ -16,7 +17,8 @@ use anyhow::{Context as _, Result};
 use self::turns::Turns;
 use crate::{
     cli::Args,
-    contestant::{CONTESTANTS, Contestant},
+    contestant::{CONTESTANTS, present},
+    load::service::NAME as SERVICE,
     places,
     report::{Report, figure::Figure, host::Host, rows::rows},
     scenes::SCENES,
@@ -29,7 +31,12 @@ pub(crate) fn measure(args: &Args) -> Result<Report> {
     let host = Host::here();
     let scratch = places::scratch()?;
     let scenes = scenes(args, scratch.path())?;
-    let contestants: Vec<_> = CONTESTANTS.iter().filter(|contestant| takes_part(contestant, args)).collect();
+    let service = if args.asks_for(SERVICE) {
+        service::Plan { rounds: args.rounds, seconds: args.seconds, scratch: scratch.path() }.run()?
+    } else {
+        Vec::new()
+    };
+    let contestants: Vec<_> = present(|contestant| args.asks_for(contestant.name)).collect();
     let plan = churn::Plan {
         turns: Turns { what: "churn", contestants: &contestants, rounds: args.rounds },
         seconds: args.seconds,
@@ -47,6 +54,7 @@ pub(crate) fn measure(args: &Args) -> Result<Report> {
         rows,
         samples,
         untraced,
+        service,
         scenes,
         verdicts: Vec::new(),
     };
@@ -61,12 +69,4 @@ fn scenes(args: &Args, scratch: &Path) -> Result<Vec<Figure>> {
         figures.extend(scene(scratch).with_context(|| *name)?);
     }
     Ok(figures)
-}
-
-fn takes_part(contestant: &Contestant, args: &Args) -> bool {
-    let is_wanted = args.asks_for(contestant.name);
-    if is_wanted && !contestant.is_here() {
-        eprintln!("bench: without {}, which is not on the path", contestant.name);
-    }
-    is_wanted && contestant.is_here()
 }

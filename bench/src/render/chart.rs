@@ -139,6 +139,7 @@ mod tests {
             samples: Vec::new(),
             untraced: Vec::new(),
             rows: vec![row("untraced", 1.0), row("log", 0.81), row("bpftrace", 0.02)],
+            service: Vec::new(),
             scenes: Vec::new(),
             verdicts: Vec::new(),
         };

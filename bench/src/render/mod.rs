@@ -1,4 +1,57 @@
-//! A report as people read it: tables on the terminal, and a chart.
+//! A report as people read it.
+//!
+//! # Layout
+//!
+//! `churn` and `service` are tables of what their names say, made of `cells`; `chart` is a picture.
 
+mod cells;
 pub(crate) mod chart;
-pub(crate) mod table;
+mod churn;
+mod service;
+
+use comfy_table::Table;
+
+use crate::report::{Report, host::Host, verdict::Verdict};
+
+/// All that was measured, for the terminal.
+pub(crate) fn tables(report: &Report) -> String {
+    let mut parts = Vec::new();
+    if !report.rows.is_empty() {
+        parts.push(churn::contestants(&report.rows).to_string());
+    }
+    if !report.service.is_empty() {
+        parts.push(service::service(&report.service).to_string());
+    }
+    parts.push(format!(
+        "Medians of {} rounds of {} s; lost and unaccounted of the worst round.\n{}",
+        report.rounds,
+        report.seconds,
+        host(&report.host)
+    ));
+    parts.push(targets(&report.verdicts).to_string());
+    parts.join("\n\n") + "\n"
+}
+
+fn host(host: &Host) -> String {
+    format!(
+        "{} CPUs {}, Linux {}, {}, commit {}",
+        host.cores,
+        host.cpu,
+        host.kernel,
+        host.date,
+        host.commit.as_deref().unwrap_or("unknown")
+    )
+}
+
+fn targets(verdicts: &[Verdict]) -> Table {
+    let mut targets = cells::table(["target", "asked", "measured", ""]);
+    for verdict in verdicts {
+        targets.add_row([
+            verdict.what.clone(),
+            verdict.asked.clone(),
+            verdict.measured(),
+            verdict.word().to_owned(),
+        ]);
+    }
+    targets
+}

@@ -2,13 +2,14 @@
 //!
 //! # Layout
 //!
-//! `churn`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
+//! `churn`, `service`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
 //! `rows` makes medians of samples. Nothing here measures, judges or draws.
 
 pub(crate) mod churn;
 pub(crate) mod figure;
 pub(crate) mod host;
 pub(crate) mod rows;
+pub(crate) mod service;
 pub(crate) mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub(crate) struct Report {
     pub untraced: Vec<f64>,
     /// A row of medians for each contestant.
     pub rows: Vec<Row>,
+    /// What contestants do to a service.
+    #[serde(default)]
+    pub service: Vec<service::Sample>,
     /// What was measured of tracer without that load.
     pub scenes: Vec<Figure>,
     /// What is asked of it.

@@ -1,0 +1,69 @@
+//! What contestants do to a service: requests per second.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{churn::SETTLE_TIME, turns::Turns};
+use crate::{
+    contestant::{BPFTRACE, REFERENCE, TCPSTATES, present},
+    interrupt,
+    load::service::{Connections, Service, VARIANTS, missing},
+    report::service::Sample,
+};
+
+/// Who is measured: the yardstick, tracer, and the tools of the same purpose.
+const CONTESTANTS: [&str; 4] = [REFERENCE, "log", TCPSTATES, BPFTRACE];
+
+/// How to measure.
+pub(crate) struct Plan<'a> {
+    /// How many rounds.
+    pub rounds: u32,
+    /// Length of a window.
+    pub seconds: f64,
+    /// Where all write.
+    pub scratch: &'a Path,
+}
+
+impl Plan<'_> {
+    /// Measures all, with clients of each kind.
+    pub(crate) fn run(&self) -> Result<Vec<Sample>> {
+        if let Some(program) = missing() {
+            eprintln!("bench: without the service: {program} is not on the path");
+            return Ok(Vec::new());
+        }
+        let mut samples = Vec::new();
+        for connections in VARIANTS {
+            samples.extend(self.with(connections)?);
+        }
+        Ok(samples)
+    }
+
+    fn with(&self, connections: Connections) -> Result<Vec<Sample>> {
+        let contestants: Vec<_> = present(|contestant| CONTESTANTS.contains(&contestant.name)).collect();
+        let service = Service::start(connections, self.scratch)?;
+        let turns = Turns {
+            what: &format!("service, {}", connections.name()),
+            contestants: &contestants,
+            rounds: self.rounds,
+        };
+        let untraced = || {
+            service.fill_time_wait()?;
+            service.run(self.seconds)
+        };
+        let measured = turns.run(untraced, |round, contestant| {
+            service.fill_time_wait()?;
+            let running = contestant.start(self.scratch)?;
+            interrupt::sleep(SETTLE_TIME)?;
+            let requests_per_s = service.run(self.seconds)?;
+            let lost = running.finish(self.scratch)?.lost;
+            let contestant = contestant.name.to_owned();
+            Ok(Sample { round, connections, contestant, requests_per_s, untraced_per_s: 0.0, lost })
+        })?;
+        let samples = measured
+            .turns
+            .into_iter()
+            .map(|turn| Sample { untraced_per_s: turn.untraced_per_s, ..turn.sample });
+        Ok(samples.collect())
+    }
+}

@@ -1,0 +1,33 @@
+//! What all tables share.
+
+use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
+
+/// A table of Markdown whose first column is words and whose others are figures.
+pub(super) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// What was not measured.
+pub(super) fn absent() -> String {
+    "-".to_owned()
+}
+
+/// So many digits behind the point.
+pub(super) fn figure(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(absent, |figure| format!("{figure:.digits$}"))
+}
+
+/// A count that has to be exact.
+pub(super) fn count(count: Option<u64>) -> String {
+    count.map_or_else(absent, |count| count.to_string())
+}
+
+/// The least and the most.
+pub(super) fn range(range: Option<(f64, f64)>) -> String {
+    range.map_or_else(absent, |(least, most)| format!("{least:.2} {most:.2}"))
+}
