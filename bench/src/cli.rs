@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     contestant::CONTESTANTS,
     load::{churn::Churn, service},
+    report::pair::ROUNDS_AT_LEAST,
     scenes::SCENES,
 };
 
@@ -17,15 +18,18 @@ use crate::{
 pub(crate) struct Args {
     #[command(subcommand)]
     pub verb: Option<Verb>,
-    /// How often each contestant is measured
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
-    /// Length of a measured window
-    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
-    pub seconds: f64,
+    /// How often each contestant is measured [default: 5, with --against 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Length of a measured window [default: 3, with --against 1]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
     /// Only these contestants and scenes
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = names())]
     pub only: Vec<String>,
+    /// Another release build of tracer: hold this one's views against its
+    #[arg(long, value_name = "PROGRAM", value_parser = program)]
+    pub against: Option<PathBuf>,
     #[command(flatten)]
     pub churn: Churn,
     /// Where all figures go [default: report.json in the target folder's bench]
@@ -35,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Measure nothing; take an earlier run's figures
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "json", "Churn"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "against", "json", "Churn"])]
     pub from: Option<PathBuf>,
     /// End with status 1 if a target is missed
     #[arg(long)]
@@ -54,6 +58,16 @@ pub(crate) enum Verb {
 }
 
 impl Args {
+    /// How often each contestant is measured.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.against.is_some() { ROUNDS_AT_LEAST } else { 5 })
+    }
+
+    /// Length of a measured window. Two builds are told apart by many windows, not by long ones.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(if self.against.is_some() { 1.0 } else { 3.0 })
+    }
+
     /// Whether a contestant or scene is to be measured.
     pub(crate) fn asks_for(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|asked| asked == name)
@@ -63,6 +77,11 @@ impl Args {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     if (0.1..=600.0).contains(&seconds) { Ok(seconds) } else { Err("from 0.1 to 600 seconds".to_owned()) }
+}
+
+fn program(text: &str) -> Result<PathBuf, String> {
+    let program = std::path::absolute(text).map_err(|error| error.to_string())?;
+    if program.is_file() { Ok(program) } else { Err("no such program".to_owned()) }
 }
 
 fn names() -> Vec<&'static str> {
@@ -75,16 +94,23 @@ fn after_help() -> String {
     let scenes: Vec<_> = SCENES.iter().map(|(name, _)| *name).collect();
     format!(
         "Contestants: {}.\nScenes, of tracer alone: {}.\n\
-         `{}`: nginx and wrk, with and without keep-alive, beside other tools.\n\n\
-         Each contestant is measured right after and right before nobody is tracing, and its ratio is to \
-         the mean of the two; so it is with the service's requests. A full run takes about a quarter of an hour; the host should do nothing else.\n\n\
-         Events seen and lost have to be exactly what the load made: what is missing or too many stands \
-         under `unaccounted`; other TCP traffic on the host shows as too many. CPU time is of the \
-         contestant's process for a million events that it saw. Kernel time is net of as many runs of the \
-         empty program. Peak memory counts a ring buffer twice, since it is mapped two times in a row; \
-         `beside ring` leaves it out.",
+         `{}`: requests of nginx and wrk, with and without keep-alive, beside other tools.\n\n{HELP}",
         contestants.join(", "),
         scenes.join(", "),
         service::NAME,
     )
 }
+
+const HELP: &str = "\
+Each contestant is measured right after and right before nobody is tracing, and its ratio is to the mean of the \
+two. A full run takes about a quarter of an hour; the host should do nothing else.
+
+Events seen and lost have to be exactly what the load made: what is missing or too many stands under \
+`unaccounted`; other TCP traffic on the host shows as too many. CPU time is of the contestant's process for a \
+million events that it saw. Kernel time is net of as many runs of the empty program. Peak memory counts a ring \
+buffer twice, since it is mapped two times in a row; `beside ring` leaves it out.
+
+With --against, two builds of tracer are measured in pairs: new, old, old, new in one round, the other way round \
+in the next. The ratio is the median over the rounds, and `95 %` is where it lies in truth with that probability: \
+where that is wide, more rounds are needed. `of CPU time` is the same of connections for a second of CPU time \
+that the load and tracer take, which others on the host change less.";

@@ -25,6 +25,8 @@ pub struct ChurnResult {
     pub elapsed_s: f64,
     /// Connections by that time.
     pub connections_per_s: f64,
+    /// CPU time of the load, in user space and in the kernel.
+    pub cpu_s: f64,
     /// State transitions that all this made, listeners included: exact, so that it tells loss.
     pub events: u64,
 }

@@ -26,13 +26,13 @@ mod targets;
 
 use std::{fs, path::Path, process::ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 
 use crate::{
     cli::{Args, Verb},
     render::{chart::chart, tables},
-    report::Report,
+    report::{Report, pair::ROUNDS_AT_LEAST},
 };
 
 fn main() -> ExitCode {
@@ -51,6 +51,10 @@ fn run(args: &Args) -> Result<ExitCode> {
         reader::read(object)?;
         return Ok(ExitCode::SUCCESS);
     }
+    ensure!(
+        !(args.check && args.against.is_some() && args.rounds() < ROUNDS_AT_LEAST),
+        "--check of two builds needs at least {ROUNDS_AT_LEAST} rounds"
+    );
     let report = match &args.from {
         Some(file) => read(file)?,
         None => measure::measure(args)?,

@@ -6,7 +6,7 @@ use crate::{
     report::{
         Report,
         churn::Row,
-        service,
+        pair, service,
         verdict::{
             Bound::{self, AtLeast, AtMost, Below},
             Verdict,
@@ -105,8 +105,43 @@ fn unaccounted(report: &Report) -> Option<f64> {
     rows.filter_map(missing).max_by(f64::total_cmp)
 }
 
+/// Of the throughput with the build before.
+const OF_OLD: Bound = AtLeast(0.99);
+
 /// All targets held against what was measured.
 pub(crate) fn verdicts(report: &Report) -> Vec<Verdict> {
+    if !report.pairs.is_empty() {
+        return pair::rows(&report.pairs).iter().map(|row| against(row, report.rounds)).collect();
+    }
     let verdict = |target: &Target| target.asked.verdict(target.what, (target.figure)(report), target.unit);
     TARGETS.iter().map(verdict).collect()
+}
+
+fn against(row: &pair::Row, rounds: u32) -> Verdict {
+    let figure = (rounds >= pair::ROUNDS_AT_LEAST).then_some(row.ratio);
+    OF_OLD.verdict(&format!("{}, new against old", row.view), figure, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{
+        host::Host,
+        pair::{Pair, Window},
+    };
+
+    fn verdict(rounds: u32, new: u64) -> Verdict {
+        let window = |connections| Window { connections, elapsed_s: 1.0, cpu_s: 1.0, lost: 0 };
+        let pair = |round| Pair { round, view: "log".to_owned(), new: window(new), old: window(1000) };
+        let pairs = (1..=rounds).map(pair).collect();
+        let report = Report { pairs, ..Report::new(Host::here(), rounds, 1.0, Vec::new()) };
+        verdicts(&report).remove(0)
+    }
+
+    #[test]
+    fn a_view_may_be_slower_by_a_hundredth() {
+        assert_eq!(verdict(10, 990).is_met, Some(true));
+        assert_eq!(verdict(10, 989).is_met, Some(false));
+        assert_eq!(verdict(9, 500).is_met, None, "nine rounds decide nothing");
+    }
 }

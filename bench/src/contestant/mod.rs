@@ -112,4 +112,9 @@ impl Contestant {
     pub(crate) fn start(&self, scratch: &Path) -> Result<Running> {
         self.run((self.kind.command)(self.arguments)?, scratch)
     }
+
+    /// The same with another build of tracer.
+    pub(crate) fn start_build(&self, program: &Path, scratch: &Path) -> Result<Running> {
+        self.run(tracer::command(program, self.arguments), scratch)
+    }
 }

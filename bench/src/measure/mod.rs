@@ -3,8 +3,10 @@
 //! # Layout
 //!
 //! `turns` measures contestants by turns, `progress` says how far that is. `churn` says what is measured
-//! of one under the load that is the worst, `service` what a service feels of it.
+//! of one under the load that is the worst, `service` what a service feels of it. `against` measures two
+//! builds of tracer in pairs.
 
+mod against;
 mod churn;
 mod progress;
 mod service;
@@ -12,7 +14,7 @@ mod turns;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use self::turns::Turns;
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     contestant::{CONTESTANTS, present},
     load::service::NAME as SERVICE,
     places,
-    report::{Report, figure::Figure, host::Host, rows::rows},
+    report::{Report, figure::Figure, host::Host, pair::Pair, rows::rows},
     scenes::SCENES,
     targets,
 };
@@ -30,36 +32,33 @@ pub(crate) fn measure(args: &Args) -> Result<Report> {
     // Before anything can change in the sources.
     let host = Host::here();
     let scratch = places::scratch()?;
-    let scenes = scenes(args, scratch.path())?;
-    let service = if args.asks_for(SERVICE) {
-        service::Plan { rounds: args.rounds, seconds: args.seconds, scratch: scratch.path() }.run()?
-    } else {
-        Vec::new()
-    };
-    let contestants: Vec<_> = present(|contestant| args.asks_for(contestant.name)).collect();
-    let plan = churn::Plan {
-        turns: Turns { what: "churn", contestants: &contestants, rounds: args.rounds },
-        seconds: args.seconds,
-        churn: &args.churn,
-        scratch: scratch.path(),
-    };
-    let (samples, untraced) = plan.run()?;
-    let mut rows = rows(&samples, &untraced);
-    rows.sort_by_key(|row| CONTESTANTS.iter().position(|contestant| contestant.name == row.contestant));
-    let mut report = Report {
-        host,
-        rounds: args.rounds,
-        seconds: args.seconds,
-        load: args.churn.arguments(),
-        rows,
-        samples,
-        untraced,
-        service,
-        scenes,
-        verdicts: Vec::new(),
-    };
+    let mut report = Report::new(host, args.rounds(), args.seconds(), args.churn.arguments());
+    match &args.against {
+        Some(old) => report.pairs = against(args, old, scratch.path())?,
+        None => measure_all(args, scratch.path(), &mut report)?,
+    }
     report.verdicts = targets::verdicts(&report);
     Ok(report)
+}
+
+fn measure_all(args: &Args, scratch: &Path, report: &mut Report) -> Result<()> {
+    let (rounds, seconds) = (args.rounds(), args.seconds());
+    report.scenes = scenes(args, scratch)?;
+    if args.asks_for(SERVICE) {
+        report.service = service::Plan {
+            contestants: service::contestants(|name| args.asks_for(name)),
+            rounds,
+            seconds,
+            scratch,
+        }
+        .run()?;
+    }
+    let contestants: Vec<_> = present(|contestant| args.asks_for(contestant.name)).collect();
+    let turns = Turns { what: "churn", contestants: &contestants, rounds };
+    (report.samples, report.untraced) = churn::Plan { turns, seconds, churn: &args.churn, scratch }.run()?;
+    report.rows = rows(&report.samples, &report.untraced);
+    report.rows.sort_by_key(|row| CONTESTANTS.iter().position(|it| it.name == row.contestant));
+    Ok(())
 }
 
 fn scenes(args: &Args, scratch: &Path) -> Result<Vec<Figure>> {
@@ -69,4 +68,11 @@ fn scenes(args: &Args, scratch: &Path) -> Result<Vec<Figure>> {
         figures.extend(scene(scratch).with_context(|| *name)?);
     }
     Ok(figures)
+}
+
+fn against(args: &Args, old: &Path, scratch: &Path) -> Result<Vec<Pair>> {
+    let views: Vec<_> = present(|it| it.is_tracer() && args.asks_for(it.name)).collect();
+    ensure!(!views.is_empty(), "--against holds views of tracer against each other: name one");
+    let (rounds, seconds) = (args.rounds(), args.seconds());
+    against::Plan { views: &views, old, rounds, seconds, churn: &args.churn, scratch }.run()
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{churn::SETTLE_TIME, turns::Turns};
 use crate::{
-    contestant::{BPFTRACE, REFERENCE, TCPSTATES, present},
+    contestant::{BPFTRACE, Contestant, REFERENCE, TCPSTATES, present},
     interrupt,
     load::service::{Connections, Service, VARIANTS, missing},
     report::service::Sample,
@@ -17,12 +17,20 @@ const CONTESTANTS: [&str; 4] = [REFERENCE, "log", TCPSTATES, BPFTRACE];
 
 /// How to measure.
 pub(crate) struct Plan<'a> {
+    /// Who is asked for, of [`CONTESTANTS`].
+    pub contestants: Vec<&'static Contestant>,
     /// How many rounds.
     pub rounds: u32,
     /// Length of a window.
     pub seconds: f64,
     /// Where all write.
     pub scratch: &'a Path,
+}
+
+/// Those of them that are named besides, or all.
+pub(crate) fn contestants(is_named: impl Fn(&str) -> bool) -> Vec<&'static Contestant> {
+    let are_some_named = CONTESTANTS.into_iter().any(&is_named);
+    present(|it| CONTESTANTS.contains(&it.name) && (!are_some_named || is_named(it.name))).collect()
 }
 
 impl Plan<'_> {
@@ -40,11 +48,10 @@ impl Plan<'_> {
     }
 
     fn with(&self, connections: Connections) -> Result<Vec<Sample>> {
-        let contestants: Vec<_> = present(|contestant| CONTESTANTS.contains(&contestant.name)).collect();
         let service = Service::start(connections, self.scratch)?;
         let turns = Turns {
             what: &format!("service, {}", connections.name()),
-            contestants: &contestants,
+            contestants: &self.contestants,
             rounds: self.rounds,
         };
         let untraced = || {

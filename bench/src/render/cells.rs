@@ -27,6 +27,11 @@ pub(super) fn count(count: Option<u64>) -> String {
     count.map_or_else(absent, |count| count.to_string())
 }
 
+/// Where a median lies in truth, as fine as differences that count.
+pub(super) fn interval(interval: Option<(f64, f64)>) -> String {
+    interval.map_or_else(absent, |(from, to)| format!("{from:.3} {to:.3}"))
+}
+
 /// The least and the most.
 pub(super) fn range(range: Option<(f64, f64)>) -> String {
     range.map_or_else(absent, |(least, most)| format!("{least:.2} {most:.2}"))

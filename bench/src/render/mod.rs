@@ -2,11 +2,12 @@
 //!
 //! # Layout
 //!
-//! `churn` and `service` are tables of what their names say, made of `cells`; `chart` is a picture.
+//! `churn`, `service` and `pairs` are tables of what their names say, made of `cells`; `chart` is a picture.
 
 mod cells;
 pub(crate) mod chart;
 mod churn;
+mod pairs;
 mod service;
 
 use comfy_table::Table;
@@ -21,6 +22,9 @@ pub(crate) fn tables(report: &Report) -> String {
     }
     if !report.service.is_empty() {
         parts.push(service::service(&report.service).to_string());
+    }
+    if !report.pairs.is_empty() {
+        parts.push(pairs::pairs(&report.pairs).to_string());
     }
     parts.push(format!(
         "Medians of {} rounds of {} s; lost and unaccounted of the worst round.\n{}",

@@ -2,12 +2,13 @@
 //!
 //! # Layout
 //!
-//! `churn`, `service`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
+//! `churn`, `service`, `pair`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
 //! `rows` makes medians of samples. Nothing here measures, judges or draws.
 
 pub(crate) mod churn;
 pub(crate) mod figure;
 pub(crate) mod host;
+pub(crate) mod pair;
 pub(crate) mod rows;
 pub(crate) mod service;
 pub(crate) mod verdict;
@@ -18,6 +19,7 @@ use self::{
     churn::{Row, Sample},
     figure::Figure,
     host::Host,
+    pair::Pair,
     verdict::Verdict,
 };
 
@@ -41,6 +43,9 @@ pub(crate) struct Report {
     /// What contestants do to a service.
     #[serde(default)]
     pub service: Vec<service::Sample>,
+    /// Two builds of tracer.
+    #[serde(default)]
+    pub pairs: Vec<Pair>,
     /// What was measured of tracer without that load.
     pub scenes: Vec<Figure>,
     /// What is asked of it.
@@ -48,6 +53,23 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// One in which nothing is measured yet.
+    pub(crate) fn new(host: Host, rounds: u32, seconds: f64, load: Vec<String>) -> Self {
+        Self {
+            host,
+            rounds,
+            seconds,
+            load,
+            samples: Vec::new(),
+            untraced: Vec::new(),
+            rows: Vec::new(),
+            service: Vec::new(),
+            pairs: Vec::new(),
+            scenes: Vec::new(),
+            verdicts: Vec::new(),
+        }
+    }
+
     /// The row of a contestant.
     pub(crate) fn row(&self, contestant: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.contestant == contestant)

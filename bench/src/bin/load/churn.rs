@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use bench::{ChurnResult, EVENTS_CLOSED, EVENTS_FAILED, EVENTS_LISTENER, EVENTS_RESET};
+use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{exchange::Exchange, stop};
@@ -76,8 +77,16 @@ fn sum(counts: &[Count], is_reset: bool) -> ChurnResult {
         failures,
         elapsed_s,
         connections_per_s: connections as f64 / elapsed_s,
+        cpu_s: cpu_s(),
         events: connections * events_each + failures * EVENTS_FAILED + counts.len() as u64 * EVENTS_LISTENER,
     }
+}
+
+/// Of this process up to now.
+#[expect(clippy::cast_precision_loss, reason = "seconds")]
+fn cpu_s() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 struct Worker {

@@ -1,0 +1,141 @@
+//! Two builds of tracer on the same load, in pairs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::{median, median_interval, range};
+
+/// Fewer rounds decide nothing.
+pub(crate) const ROUNDS_AT_LEAST: u32 = 10;
+
+/// A view in a round, with both builds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    /// Which round, from 1.
+    pub round: u32,
+    /// A contestant's name.
+    pub view: String,
+    /// The build that ships.
+    pub new: Window,
+    /// The one that it is held against.
+    pub old: Window,
+}
+
+/// What a build left of the load.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Window {
+    /// Connections.
+    pub connections: u64,
+    /// How long they took.
+    pub elapsed_s: f64,
+    /// CPU time of the load and of tracer together.
+    pub cpu_s: f64,
+    /// Events that it knows to have lost.
+    pub lost: u64,
+}
+
+/// Medians of a view.
+pub(crate) struct Row {
+    pub view: String,
+    pub new_per_s: f64,
+    pub old_per_s: f64,
+    /// New throughput of old; the median over the rounds.
+    pub ratio: f64,
+    /// The least and the most of them.
+    pub ratio_range: (f64, f64),
+    /// Where the median lies in truth; `None` with few rounds.
+    pub ratio_interval: Option<(f64, f64)>,
+    /// The same of connections for a second of CPU time.
+    pub cpu_ratio: f64,
+    pub cpu_ratio_interval: Option<(f64, f64)>,
+    /// Events that the new build lost, all rounds together.
+    pub new_lost: u64,
+    pub old_lost: u64,
+}
+
+impl Window {
+    /// Throughput.
+    pub(crate) fn per_s(&self) -> f64 {
+        float(self.connections) / self.elapsed_s
+    }
+
+    /// What a second of CPU time brings. Where the load and tracer keep all CPUs busy, this is the
+    /// throughput of a CPU, whatever else runs on the host.
+    pub(crate) fn per_cpu_s(&self) -> f64 {
+        float(self.connections) / self.cpu_s
+    }
+
+    /// Both windows together.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.elapsed_s += other.elapsed_s;
+        self.cpu_s += other.cpu_s;
+        self.lost += other.lost;
+    }
+}
+
+impl Pair {
+    fn ratio(&self) -> f64 {
+        self.new.per_s() / self.old.per_s()
+    }
+
+    fn cpu_ratio(&self) -> f64 {
+        self.new.per_cpu_s() / self.old.per_cpu_s()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "connections of some seconds")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// A row for each view, in the order of the first round.
+pub(crate) fn rows(pairs: &[Pair]) -> Vec<Row> {
+    let first_round = pairs.iter().filter(|pair| pair.round == 1);
+    first_round.filter_map(|first| row(&first.view, pairs)).collect()
+}
+
+fn row(view: &str, pairs: &[Pair]) -> Option<Row> {
+    let all = || pairs.iter().filter(|pair| pair.view == view);
+    Some(Row {
+        view: view.to_owned(),
+        new_per_s: median(all().map(|pair| pair.new.per_s()))?,
+        old_per_s: median(all().map(|pair| pair.old.per_s()))?,
+        ratio: median(all().map(Pair::ratio))?,
+        ratio_range: range(all().map(Pair::ratio))?,
+        ratio_interval: median_interval(all().map(Pair::ratio)),
+        cpu_ratio: median(all().map(Pair::cpu_ratio))?,
+        cpu_ratio_interval: median_interval(all().map(Pair::cpu_ratio)),
+        new_lost: all().map(|pair| pair.new.lost).sum(),
+        old_lost: all().map(|pair| pair.old.lost).sum(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_are_paired() {
+        let window = |connections, cpu_s| Window { connections, elapsed_s: 1.0, cpu_s, lost: 1 };
+        let pair = |round, new, old| Pair { round, view: "log".to_owned(), new, old };
+        // The host is ten times as fast in the second round: of no interest.
+        let pairs = [
+            pair(1, window(90, 1.0), window(100, 2.0)),
+            pair(2, window(980, 1.0), window(1000, 1.0)),
+            pair(3, window(102, 1.0), window(100, 1.0)),
+        ];
+        let rows = rows(&pairs);
+        assert_eq!(rows.len(), 1);
+        assert!((rows[0].ratio - 0.98).abs() < 1e-9);
+        assert!((rows[0].cpu_ratio - 1.02).abs() < 1e-9);
+        assert_eq!((rows[0].new_lost, rows[0].ratio_interval), (3, None));
+    }
+
+    #[test]
+    fn windows_of_a_round_are_one() {
+        let mut window = Window { connections: 10, elapsed_s: 1.0, cpu_s: 2.0, lost: 1 };
+        window.add(Window { connections: 50, elapsed_s: 2.0, cpu_s: 4.0, lost: 0 });
+        assert!((window.per_s() - 20.0).abs() < 1e-9 && (window.per_cpu_s() - 10.0).abs() < 1e-9);
+        assert_eq!(window.lost, 1);
+    }
+}
