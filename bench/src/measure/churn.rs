@@ -18,7 +18,8 @@ use crate::{
 /// is a window of its own.
 const STATS_S: f64 = 1.0;
 
-/// What a contestant does right after it has said that it is ready is none of its load's.
+/// Before a window: what a contestant does right after it is ready, and the kernel right after its end, is
+/// none of the load's.
 pub(super) const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// How to measure.
@@ -52,6 +53,7 @@ impl Plan<'_> {
 
     fn untraced(&self) -> Result<f64> {
         self.churn.fill_time_wait()?;
+        interrupt::sleep(SETTLE_TIME)?;
         Ok(self.churn.run(self.seconds)?.connections_per_s)
     }
 

@@ -56,6 +56,7 @@ impl Plan<'_> {
         };
         let untraced = || {
             service.fill_time_wait()?;
+            interrupt::sleep(SETTLE_TIME)?;
             service.run(self.seconds)
         };
         let measured = turns.run(untraced, |round, contestant| {

@@ -1,7 +1,6 @@
 //! Connections that come and go.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     sync::Barrier,
     thread,
     time::{Duration, Instant},
@@ -10,16 +9,13 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use bench::{ChurnResult, EVENTS_CLOSED, EVENTS_FAILED, EVENTS_LISTENER, EVENTS_RESET};
 use rustix::time::{ClockId, clock_gettime};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockAddr, Socket};
 
-use crate::{exchange::Exchange, stop};
-
-/// Addresses that a thread connects to in turn. With a single one, ports in TIME_WAIT become so
-/// many that looking for a free one halves the rate.
-pub(crate) const ADDRESSES: u8 = 64;
-
-/// How long an accept queue may be; each thread has one connection at a time.
-const BACKLOG: i32 = 128;
+use crate::{
+    exchange::Exchange,
+    socket::{addresses, listen, socket},
+    stop,
+};
 
 /// The clock is read once for so many connections.
 const CONNECTIONS_PER_CLOCK_READ: u32 = 32;
@@ -139,26 +135,4 @@ impl Worker {
         drop(server);
         Ok(true)
     }
-}
-
-/// A socket of IPv4.
-pub(crate) fn socket() -> Result<Socket> {
-    Socket::new(Domain::IPV4, Type::STREAM, None).context("making a socket")
-}
-
-/// A listener on all addresses, on a port that is free.
-pub(crate) fn listen() -> Result<Socket> {
-    let listener = socket()?;
-    listener.set_reuse_address(true)?;
-    listener.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).context("binding")?;
-    listener.listen(BACKLOG).context("listening")?;
-    Ok(listener)
-}
-
-/// The addresses under which a listener is reached, in 127.1.`net`.0/24.
-pub(crate) fn addresses(listener: &Socket, net: u8) -> Result<Vec<SockAddr>> {
-    let port = listener.local_addr()?.as_socket().context("a listener has an address")?.port();
-    Ok((1..=ADDRESSES)
-        .map(|host| SocketAddr::from((Ipv4Addr::new(127, 1, net, host), port)).into())
-        .collect())
 }

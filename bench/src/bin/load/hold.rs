@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::Socket;
 
 use crate::{
-    churn::{addresses, listen, socket},
+    socket::{addresses, listen, socket},
     stop,
 };
 

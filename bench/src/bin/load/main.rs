@@ -4,6 +4,7 @@
 mod churn;
 mod exchange;
 mod hold;
+mod socket;
 mod stop;
 
 use std::process::ExitCode;
