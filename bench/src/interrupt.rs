@@ -1,4 +1,4 @@
-//! Ctrl-C: every wait is short or looks here, so that all ends in order.
+//! Ctrl-C: every wait is short or checks here, so that all ends in order.
 
 use std::{
     sync::{

@@ -85,7 +85,7 @@ struct Drain {
 impl Drain {
     fn until_interrupted(&mut self) -> Result<()> {
         while !interrupt::is_requested() {
-            // As tracer does: while events come it looks by itself, else it waits for a call.
+            // As tracer does: while events come it polls, else it waits to be woken.
             let wait = if self.take()? > 0 { TICK } else { LONGEST_WAIT };
             let waited = match &self.ring {
                 Some(ring) => poll(&mut [PollFd::new(ring, PollFlags::IN)], Some(&wait)),

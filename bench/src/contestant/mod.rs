@@ -87,6 +87,11 @@ pub(crate) const TCPSTATES: &str = "tcpstates";
 /// Another one, with a script.
 pub(crate) const BPFTRACE: &str = "bpftrace";
 
+/// Whether the contestant of that name is tracer itself.
+pub(crate) fn is_tracer(name: &str) -> bool {
+    CONTESTANTS.iter().any(|contestant| contestant.name == name && contestant.is_tracer())
+}
+
 /// Those that are wanted, without those that the machine lacks, which it says.
 pub(crate) fn present(is_wanted: impl Fn(&Contestant) -> bool) -> impl Iterator<Item = &'static Contestant> {
     CONTESTANTS.iter().filter(move |contestant| is_wanted(contestant)).filter(|contestant| {

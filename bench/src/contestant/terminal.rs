@@ -31,7 +31,7 @@ impl Terminal {
     }
 }
 
-/// Somebody has to look at it, or the writer blocks.
+/// Reads what is drawn and throws it away: a terminal that nobody reads blocks the writer.
 fn watch(mut screen: File) {
     thread::spawn(move || {
         let mut unseen = vec![0; 1 << 16];

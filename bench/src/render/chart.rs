@@ -6,7 +6,7 @@ use svg::{
 };
 
 use crate::{
-    contestant::CONTESTANTS,
+    contestant::is_tracer,
     report::{Report, churn::Row},
     targets::RATIOS,
 };
@@ -89,7 +89,7 @@ fn draw(document: Document, row: &Row, top: f64) -> Document {
         .set("width", length)
         .set("height", BAR)
         .set("rx", 2)
-        .set("class", if is_tracer(row) { "tracer" } else { "bar" });
+        .set("class", if is_tracer(&row.contestant) { "tracer" } else { "bar" });
     let document = document
         .add(text(&row.contestant, NAMES, baseline, "end", ""))
         .add(bar)
@@ -99,10 +99,6 @@ fn draw(document: Document, row: &Row, top: f64) -> Document {
         Some((_, asked)) => document.add(mark(BARS + asked * UNIT, top + BAR + 1.0)),
         None => document,
     }
-}
-
-fn is_tracer(row: &Row) -> bool {
-    CONTESTANTS.iter().any(|it| it.name == row.contestant && it.is_tracer())
 }
 
 /// A triangle that points up to `x`.

@@ -1,12 +1,19 @@
 //! What is asked of tracer: one table.
+//!
+//! # Layout
+//!
+//! This file is the table and holds it against a report, in which `figures` finds them. `against` asks
+//! that no view is slower than with the build before.
 
+mod against;
+mod figures;
+
+use self::figures::{lost, ratio, service, unaccounted};
 use crate::{
-    contestant::{CONTESTANTS, REFERENCE},
+    contestant::REFERENCE,
     load::service::Connections,
     report::{
         Report,
-        churn::Row,
-        pair, service,
         verdict::{
             Bound::{self, AtLeast, AtMost, Below},
             Verdict,
@@ -71,77 +78,11 @@ const TARGETS: &[Target] = &[
 pub(crate) const RATIOS: [(&str, f64); 5] =
     [("log", 0.80), ("log-json", 0.75), ("life", 0.82), ("summary-in-kernel", 0.92), ("log-port", 0.95)];
 
-fn ratio(report: &Report, contestant: &str) -> Option<f64> {
-    report.row(contestant).map(|row| row.ratio)
-}
-
-fn service(report: &Report, connections: Connections) -> Option<f64> {
-    service::row(&report.service, connections, "log").map(|row| row.ratio)
-}
-
-/// Counts transitions and not hits of the hook: an orphan's FIN_WAIT2 -> CLOSE is none to it.
-const COUNTS_TRUTH: &str = "summary-in-kernel";
-
-fn ours(report: &Report) -> impl Iterator<Item = &Row> {
-    let ours = CONTESTANTS.iter().filter(|contestant| contestant.is_tracer());
-    ours.filter_map(|contestant| report.row(contestant.name))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
-fn lost(report: &Report) -> Option<f64> {
-    ours(report).map(|row| row.lost_most.unwrap_or(0)).max().map(|most| most as f64)
-}
-
-/// What is missing from what the load says it did. A connection now and then is still in FIN_WAIT1
-/// when the load ends, and two of its events come later; seen with `--raw`. Too many are somebody
-/// else's traffic.
-#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
-fn unaccounted(report: &Report) -> Option<f64> {
-    let rows = ours(report).filter(|row| row.contestant != COUNTS_TRUTH);
-    let missing = |row: &Row| {
-        let missing = row.surplus.unwrap_or(0).min(0).unsigned_abs() as f64;
-        row.seen.map(|seen| missing / seen * 1e6)
-    };
-    rows.filter_map(missing).max_by(f64::total_cmp)
-}
-
-/// Of the throughput with the build before.
-const OF_OLD: Bound = AtLeast(0.99);
-
 /// All targets held against what was measured.
 pub(crate) fn verdicts(report: &Report) -> Vec<Verdict> {
     if !report.pairs.is_empty() {
-        return pair::rows(&report.pairs).iter().map(|row| against(row, report.rounds)).collect();
+        return against::verdicts(report);
     }
     let verdict = |target: &Target| target.asked.verdict(target.what, (target.figure)(report), target.unit);
     TARGETS.iter().map(verdict).collect()
-}
-
-fn against(row: &pair::Row, rounds: u32) -> Verdict {
-    let figure = (rounds >= pair::ROUNDS_AT_LEAST).then_some(row.ratio);
-    OF_OLD.verdict(&format!("{}, new against old", row.view), figure, "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::{
-        host::Host,
-        pair::{Pair, Window},
-    };
-
-    fn verdict(rounds: u32, new: u64) -> Verdict {
-        let window = |connections| Window { connections, elapsed_s: 1.0, cpu_s: 1.0, lost: 0 };
-        let pair = |round| Pair { round, view: "log".to_owned(), new: window(new), old: window(1000) };
-        let pairs = (1..=rounds).map(pair).collect();
-        let report = Report { pairs, ..Report::new(Host::here(), rounds, 1.0, Vec::new()) };
-        verdicts(&report).remove(0)
-    }
-
-    #[test]
-    fn a_view_may_be_slower_by_a_hundredth() {
-        assert_eq!(verdict(10, 990).is_met, Some(true));
-        assert_eq!(verdict(10, 989).is_met, Some(false));
-        assert_eq!(verdict(9, 500).is_met, None, "nine rounds decide nothing");
-    }
 }

@@ -1,0 +1,44 @@
+//! Where a target's figure is found.
+
+use crate::{
+    contestant::is_tracer,
+    load::service::Connections,
+    report::{Report, churn::Row, service},
+};
+
+pub(super) fn ratio(report: &Report, contestant: &str) -> Option<f64> {
+    report.row(contestant).map(|row| row.ratio)
+}
+
+pub(super) fn service(report: &Report, connections: Connections) -> Option<f64> {
+    service::row(&report.service, connections, "log").map(|row| row.ratio)
+}
+
+/// Counts transitions and not hits of the hook: an orphan's FIN_WAIT2 -> CLOSE is none to it.
+const COUNTS_TRUTH: &str = "summary-in-kernel";
+
+fn ours(report: &Report) -> impl Iterator<Item = &Row> {
+    report.rows.iter().filter(|row| is_tracer(&row.contestant))
+}
+
+/// In the worst round, of any load.
+#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
+pub(super) fn lost(report: &Report) -> Option<f64> {
+    let beside_service = report.service.iter().filter(|sample| is_tracer(&sample.contestant));
+    let beside_service = beside_service.map(|sample| sample.lost.unwrap_or(0));
+    let all = ours(report).map(|row| row.lost_most.unwrap_or(0)).chain(beside_service);
+    all.max().map(|most| most as f64)
+}
+
+/// What is missing from what the load says it did. A connection now and then is still in FIN_WAIT1
+/// when the load ends, and two of its events come later; seen with `--raw`. Too many are somebody
+/// else's traffic.
+#[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
+pub(super) fn unaccounted(report: &Report) -> Option<f64> {
+    let rows = ours(report).filter(|row| row.contestant != COUNTS_TRUTH);
+    let missing = |row: &Row| {
+        let missing = row.surplus.unwrap_or(0).min(0).unsigned_abs() as f64;
+        row.seen.map(|seen| missing / seen * 1e6)
+    };
+    rows.filter_map(missing).max_by(f64::total_cmp)
+}
