@@ -79,6 +79,13 @@ pub fn has(helper: Helper) -> bool {
     HELPERS[helper as usize].load() != 0
 }
 
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: reads the clock.
+    unsafe { helpers::bpf_ktime_get_ns() }
+}
+
 /// What stands at any address of the kernel's, if there is anything.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(address: *const u8) -> Option<T> {

@@ -9,6 +9,7 @@
 #[cfg(feature = "hook")]
 pub mod hook;
 pub mod kernel;
+pub mod record;
 pub mod request;
 pub mod segment;
 pub mod sock;

@@ -15,6 +15,7 @@ const SHUTDOWN_MASK: u8 = 3;
 
 /// The addresses, ports and family that identify a connection, in host byte order but for the
 /// addresses.
+#[derive(Clone, Copy, Default)]
 pub struct Ends {
     pub local_addr: [u32; 4],
     pub remote_addr: [u32; 4],
@@ -183,11 +184,11 @@ impl Sock {
     /// queue's limit. A connection that begins has none: its sequence numbers are still those of
     /// the listener, or of the connection that the socket had before.
     #[inline(always)]
-    pub fn queues(self, old_state: i32, new_state: i32) -> (u32, u32) {
+    pub(crate) fn queues(self, old_state: u8, new_state: u8) -> (u32, u32) {
         if is_listener(old_state, new_state) {
             return (load!(self.sock, AckBacklog as u32), load!(self.sock, MaxAckBacklog as u32));
         }
-        if new_state == i32::from(state::SYN_SENT) || old_state == i32::from(state::LISTEN) {
+        if new_state == state::SYN_SENT || old_state == state::LISTEN {
             return (0, 0);
         }
         let received = load!(self.tcp, RcvNxt as u32);
@@ -262,9 +263,8 @@ pub(crate) fn common_ends(socket: *const u8) -> Ends {
 /// Whether a socket is a listener: when it enters LISTEN, is in it, or leaves it for CLOSE. What
 /// leaves it for SYN_RECV is a new connection.
 #[inline(always)]
-pub fn is_listener(old_state: i32, new_state: i32) -> bool {
-    new_state == i32::from(state::LISTEN)
-        || (old_state == i32::from(state::LISTEN) && new_state == i32::from(state::CLOSE))
+pub fn is_listener(old_state: u8, new_state: u8) -> bool {
+    new_state == state::LISTEN || (old_state == state::LISTEN && new_state == state::CLOSE)
 }
 
 /// Bytes between two sequence numbers (RFC 9293, 3.4); 0 if they are the wrong way round.

@@ -1,13 +1,66 @@
 //! Tasks, and the files that they hold.
 
-use aya_ebpf::helpers::generated as helpers;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated as helpers};
 use tracer_common::{
     event::COMM_LEN,
     helper::Helper,
     member::{ABSENT, Member},
 };
 
-use crate::kernel::{copy, follow, has, load, offset};
+use crate::{
+    kernel::{copy, follow, has, load, offset},
+    record::write_words,
+};
+
+/// A task's name as words: as bytes it would be copied in a loop.
+pub type Comm = [u64; COMM_LEN / size_of::<u64>()];
+
+/// The task that a record names.
+#[derive(Clone, Copy)]
+pub enum NamedTask {
+    /// None.
+    None,
+    /// The one on this CPU, by its own name or its process's.
+    OnCpu { by_process: bool },
+    /// The process that holds the socket.
+    Holder(Task),
+}
+
+impl NamedTask {
+    /// # Safety
+    ///
+    /// `comm` points to memory for a name.
+    #[inline(always)]
+    pub(crate) unsafe fn write_comm(self, comm: *mut u64) {
+        // SAFETY: as promised.
+        unsafe {
+            match self {
+                Self::None => write_words(comm, [0; 2]),
+                Self::OnCpu { by_process: true } => write_words(comm, Task::current_comm()),
+                Self::OnCpu { by_process: false } => {
+                    helpers::bpf_get_current_comm(comm.cast(), COMM_LEN as u32);
+                }
+                Self::Holder(task) => write_words(comm, task.comm()),
+            }
+        }
+    }
+
+    /// Process and thread. A holder is the whole process, which has its first thread's number.
+    #[inline(always)]
+    pub(crate) fn ids(self) -> (u32, u32) {
+        match self {
+            Self::None => (0, 0),
+            Self::OnCpu { .. } => {
+                let pid_tgid = bpf_get_current_pid_tgid();
+                ((pid_tgid >> 32) as u32, pid_tgid as u32)
+            }
+            Self::Holder(task) => {
+                let pid = task.pid();
+                (pid, pid)
+            }
+        }
+    }
+}
 
 /// A task.
 #[derive(Clone, Copy)]
@@ -16,14 +69,14 @@ pub struct Task(pub *const u8);
 impl Task {
     /// The name of the process on this CPU: a thread may call itself what it likes.
     #[inline(always)]
-    pub fn current_comm() -> [u8; COMM_LEN] {
+    fn current_comm() -> Comm {
         if has(Helper::CurrentTask) {
             // SAFETY: there always is a current task.
             return Self(unsafe { helpers::bpf_get_current_task_btf() }.cast_const().cast()).comm();
         }
         let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
         if leader == ABSENT || comm == ABSENT {
-            return [0; COMM_LEN];
+            return [0; 2];
         }
         // SAFETY: as above.
         let task = unsafe { helpers::bpf_get_current_task() } as *const u8;
@@ -32,25 +85,23 @@ impl Task {
     }
 
     #[inline(always)]
-    pub fn pid(self) -> u32 {
+    fn pid(self) -> u32 {
         load!(self.0, TaskTgid as u32)
     }
 
     /// The process's name, which is its first thread's.
     #[inline(always)]
-    pub fn comm(self) -> [u8; COMM_LEN] {
+    fn comm(self) -> Comm {
         let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
         if leader == ABSENT || comm == ABSENT {
-            return [0; COMM_LEN];
+            return [0; 2];
         }
         // SAFETY: as in `load`, two words of the name.
-        let words: [u64; 2] = unsafe {
+        unsafe {
             let leader: *const u8 = self.0.add(leader as usize).cast::<*const u8>().read();
             let comm = leader.add(comm as usize).cast::<u64>();
             [comm.read(), comm.add(1).read()]
-        };
-        // SAFETY: the same size, and any value is valid.
-        unsafe { core::mem::transmute(words) }
+        }
     }
 }
 

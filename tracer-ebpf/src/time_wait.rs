@@ -2,7 +2,8 @@
 
 use crate::{
     kernel::{follow, load},
-    sock::{Ends, common_ends, identity},
+    record::Bare,
+    sock::{common_ends, identity},
 };
 use aya_ebpf::helpers::generated as helpers;
 
@@ -36,12 +37,12 @@ impl TimeWait {
     }
 
     #[inline(always)]
-    pub fn netns(self) -> u32 {
-        follow!(self.socket, Net, NetInum as u32)
-    }
-
-    #[inline(always)]
-    pub fn ends(self) -> Ends {
-        common_ends(self.socket)
+    pub fn bare(self) -> Bare {
+        Bare {
+            cookie: self.cookie(),
+            ends: common_ends(self.socket),
+            netns: follow!(self.socket, Net, NetInum as u32),
+            state: self.substate(),
+        }
     }
 }

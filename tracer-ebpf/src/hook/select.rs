@@ -68,10 +68,17 @@ impl Filters {
         self.0.netns == 0 || unsafe { NETNS.get(netns(sock)) }.is_some()
     }
 
-    /// Whether the kind of address passes.
+    /// Whether the kind of address and the addresses pass.
     #[inline(always)]
-    pub fn family(&self, sock: Sock) -> bool {
-        self.0.families == family::ANY || self.family_of(&sock.ends())
+    pub fn addrs(&self, sock: Sock) -> bool {
+        let Active { addrs, families, .. } = self.0;
+        (families == family::ANY && addrs == 0) || self.addrs_of(&sock.ends())
+    }
+
+    #[inline(always)]
+    fn addrs_of(&self, ends: &Ends) -> bool {
+        let Active { addrs, families, .. } = self.0;
+        (families == family::ANY || self.family_of(ends)) && (addrs == 0 || self.marks_of(ends))
     }
 
     #[inline(always)]
@@ -80,14 +87,8 @@ impl Filters {
         self.0.families & of != 0
     }
 
-    /// Whether the addresses pass.
     #[inline(always)]
-    pub fn addrs(&self, sock: Sock) -> bool {
-        self.0.addrs == 0 || self.addrs_of(&sock.ends())
-    }
-
-    #[inline(always)]
-    fn addrs_of(&self, ends: &Ends) -> bool {
+    fn marks_of(&self, ends: &Ends) -> bool {
         let remote = if ends.has_peer() { addr_marks(ends.remote_addr) } else { 0 };
         selects(self.0.addrs, addr_marks(ends.local_addr), remote)
     }
@@ -98,15 +99,22 @@ impl Filters {
         self.ports_with(sock, |marks| port_marks(marks, sock.local_port()))
     }
 
-    /// Whether a connection passes that has both its ports, and perhaps no full socket.
+    /// Whether a connection passes that has both its ports.
+    #[inline(always)]
+    pub fn connection(&self, sock: Sock, netns: u32) -> bool {
+        self.listed(netns) && self.ports(sock) && self.addrs(sock)
+    }
+
+    /// The same where there is no full socket.
     #[inline(always)]
     pub fn ends(&self, ends: &Ends, netns: u32) -> bool {
-        let Active { ports, addrs, families, netns: netns_listed, .. } = self.0;
+        self.listed(netns) && self.addrs_of(ends) && (self.0.ports == 0 || self.ports_of(ends))
+    }
+
+    #[inline(always)]
+    fn listed(&self, netns: u32) -> bool {
         // SAFETY: as in `netns`.
-        (netns_listed == 0 || unsafe { NETNS.get(netns) }.is_some())
-            && (families == family::ANY || self.family_of(ends))
-            && (addrs == 0 || self.addrs_of(ends))
-            && (ports == 0 || self.ports_of(ends))
+        self.0.netns == 0 || unsafe { NETNS.get(netns) }.is_some()
     }
 
     #[inline(always)]

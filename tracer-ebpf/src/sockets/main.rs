@@ -6,19 +6,20 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     Event,
-    event::{Waiting, flag},
+    event::{Waiting, flag, kind},
     helper::Helper,
     member::{ABSENT, Member},
 };
 use tracer_ebpf::{
-    kernel::{has, offset},
-    sock::{Ends, Sock},
-    task::{Task, sock_of_file},
+    kernel::{has, now_ns, offset},
+    record::{Bare, Moment, Occurrence, Subject, fill},
+    sock::Sock,
+    task::{NamedTask, Task, sock_of_file},
     time_wait::TimeWait,
 };
 
@@ -73,12 +74,7 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
     let Some(sock) = Sock::tcp(sk) else {
         return 0;
     };
-    let mut event = full(sock);
-    let holder = Task(task);
-    event.pid = holder.pid();
-    event.tid = event.pid;
-    event.comm = holder.comm();
-    write(meta, &event);
+    write_socket(meta, sock, NamedTask::Holder(Task(task)));
     0
 }
 
@@ -89,12 +85,8 @@ fn holder_only(meta: *const Meta, holder: Task, file: *const u8) -> i32 {
     let Some(sk) = sock_of_file(file) else {
         return 0;
     };
-    let mut event = blank();
-    event.cookie = sk.rotate_right(6);
-    event.pid = holder.pid();
-    event.tid = event.pid;
-    event.comm = holder.comm();
-    write(meta, &event);
+    let bare = Bare { cookie: sk.rotate_right(6), ..Bare::default() };
+    write_event(meta, Subject::Bare(&bare), NamedTask::Holder(holder), &there(0, 0, 0));
     0
 }
 
@@ -108,17 +100,11 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
         return 0;
     }
     if let Some(sock) = Sock::tcp(socket) {
-        write(meta, &full(sock));
+        write_socket(meta, sock, NamedTask::None);
     } else if let Some(waiting) = TimeWait::tcp(socket) {
-        let ends = waiting.ends();
-        let mut event = blank();
-        event.cookie = waiting.cookie();
-        event.netns = waiting.netns();
-        set_ends(&mut event, &ends);
-        event.old_state = waiting.substate();
-        event.new_state = event.old_state;
-        event.flags = flag::TIME_WAIT | flag::DEAD;
-        write(meta, &event);
+        let (bare, flags) = (waiting.bare(), flag::TIME_WAIT | flag::DEAD);
+        let there = there(bare.netns, flags, bare.state);
+        write_event(meta, Subject::Bare(&bare), NamedTask::None, &there);
     }
     0
 }
@@ -133,7 +119,7 @@ extern "C" fn live(context: *const Tcp) -> i32 {
         return 0;
     }
     if let Some(sock) = Sock::tcp(socket) {
-        write(meta, &full(sock));
+        write_socket(meta, sock, NamedTask::None);
     }
     0
 }
@@ -153,54 +139,28 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
     0
 }
 
-/// What there is to say of a full socket.
+/// A full socket in the state that it is in.
 #[inline(always)]
-fn full(sock: Sock) -> Event {
-    let ends = sock.ends();
-    let now = sock.state();
-    let (recv_queue, send_queue) = sock.queues(i32::from(now), i32::from(now));
-    let mut event = blank();
-    event.cookie = sock.cookie();
-    event.cgroup = sock.cgroup();
-    event.bytes_acked = sock.bytes_acked();
-    event.bytes_received = sock.bytes_received();
-    set_ends(&mut event, &ends);
-    event.netns = sock.netns();
-    event.uid = sock.uid();
-    event.srtt_us = sock.srtt_us();
-    event.retransmits = sock.retransmits();
-    event.recv_queue = recv_queue;
-    event.send_queue = send_queue;
-    event.error = sock.error();
-    event.flags = sock.flags();
-    event.old_state = now;
-    event.new_state = now;
-    event.shutdown = sock.shutdown();
-    event
+fn write_socket(meta: *const Meta, sock: Sock, holder: NamedTask) {
+    let state = sock.state();
+    write_event(meta, Subject::Full(sock), holder, &there(sock.netns(), 0, state));
 }
 
 #[inline(always)]
-fn set_ends(event: &mut Event, ends: &Ends) {
-    event.local_addr = octets(ends.local_addr);
-    event.remote_addr = octets(ends.remote_addr);
-    event.local_port = ends.local_port;
-    event.remote_port = ends.remote_port;
-    event.family = ends.family;
+fn there(netns: u32, flags: u16, state: u8) -> Occurrence {
+    Occurrence { netns, flags, old_state: state, new_state: state, kind: kind::TRANSITION, detail: 0 }
 }
 
+/// The CPU is that of the iterator, which tells nothing of the socket.
 #[inline(always)]
-fn octets(words: [u32; 4]) -> [u8; 16] {
-    // SAFETY: the same size, and any value is valid.
-    unsafe { core::mem::transmute(words) }
-}
-
-#[inline(always)]
-fn blank() -> Event {
-    // SAFETY: integers and arrays of them, for which zero is a value.
-    let mut event: Event = unsafe { core::mem::zeroed() };
-    // SAFETY: reads the clock.
-    event.time_ns = unsafe { helpers::bpf_ktime_get_ns() };
-    event
+fn write_event(meta: *const Meta, subject: Subject, holder: NamedTask, there: &Occurrence) {
+    let mut event = MaybeUninit::<Event>::uninit();
+    // SAFETY: memory of that size, in which `fill` initialises everything.
+    let event = unsafe {
+        fill(event.as_mut_ptr(), Moment { time_ns: now_ns(), cpu: 0 }, subject, holder, there);
+        event.assume_init_ref()
+    };
+    write(meta, event);
 }
 
 /// If there is no room the kernel makes some and shows the socket again.

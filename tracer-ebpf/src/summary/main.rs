@@ -9,7 +9,7 @@ mod slots;
 mod tally;
 mod word;
 
-use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
     event::Counter,
     fold::STATES,
@@ -19,7 +19,7 @@ use tracer_common::{
 };
 use tracer_ebpf::{
     hook::{self, count::count, select::Filters},
-    kernel::has,
+    kernel::{has, now_ns},
     sock::Sock,
 };
 
@@ -71,8 +71,7 @@ fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
         }
         return;
     }
-    // SAFETY: reads the clock.
-    let now_ns = unsafe { helpers::bpf_ktime_get_ns() };
+    let now_ns = now_ns();
     let role = role(old_state, new_state, found);
     if selected.is_none() {
         set.enter(found, cookie, Word::pending(now_ns, new_state, role), now_ns);
@@ -119,7 +118,7 @@ fn selects(sock: Sock, is_unbound: bool) -> Option<bool> {
     if filters.is_open() {
         return Some(true);
     }
-    if !filters.netns(sock) || !filters.family(sock) || !filters.addrs(sock) {
+    if !filters.netns(sock) || !filters.addrs(sock) {
         return Some(false);
     }
     if is_unbound { filters.ports_unbound(sock) } else { Some(filters.ports(sock)) }

@@ -56,7 +56,10 @@ impl Shared {
 
 /// The ring buffer of this CPU. A program on a tracepoint stays on its CPU to its end.
 #[derive(Clone, Copy)]
-pub struct Ring(&'static Buffer);
+pub struct Ring {
+    buffer: &'static Buffer,
+    cpu: u32,
+}
 
 impl Ring {
     /// `None` would be a hole in the array, of which user space leaves none.
@@ -64,12 +67,17 @@ impl Ring {
     pub fn of_this_cpu() -> Option<Self> {
         // SAFETY: reads the CPU's number.
         let cpu = unsafe { helpers::bpf_get_smp_processor_id() };
-        EVENTS.get(cpu & RING_MASK.load()).map(Self)
+        EVENTS.get(cpu & RING_MASK.load()).map(|buffer| Self { buffer, cpu })
+    }
+
+    #[inline(always)]
+    pub fn cpu(self) -> u16 {
+        self.cpu as u16
     }
 
     #[inline(always)]
     pub fn reserve(self) -> Option<RingBufEntry<Event>> {
-        self.0.reserve_untyped::<Event>(0)
+        self.buffer.reserve_untyped::<Event>(0)
     }
 
     /// The flags to submit with: whether to wake the reader.
@@ -89,7 +97,7 @@ impl Ring {
 
     #[inline(always)]
     fn filled_another_step(self) -> bool {
-        let ring = core::ptr::from_ref(self.0).cast_mut().cast();
+        let ring = core::ptr::from_ref(self.buffer).cast_mut().cast();
         // SAFETY: a query of a map that user space has created.
         let waiting = unsafe { helpers::bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) };
         waiting & (WAKE_BYTES.load() - 1) < RECORD_SIZE && waiting >= WAKE_BYTES.load()

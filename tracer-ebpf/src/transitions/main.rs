@@ -25,10 +25,12 @@ use tracer_common::{
 };
 use tracer_ebpf::{
     hook::{self, count::count, netns::netns, select::Filters},
+    record::{Occurrence, Subject},
     sock::{Sock, is_listener},
+    task::NamedTask,
 };
 
-use crate::{record::What, select::Stage};
+use crate::select::Stage;
 
 /// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -59,21 +61,23 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
         is_unfilled: old_state == i32::from(state::LISTEN)
             && new_state == i32::from(state::SYN_RECV)
             && sock.remote_port() == 0,
-        is_listener: is_listener(old_state, new_state),
+        is_listener: is_listener(old_state as u8, new_state as u8),
     };
     let filters = Filters::load();
     if !select::selects(&filters, sock, &stage) {
         count(Counter::Filtered);
         return;
     }
-    let ends = sock.ends();
-    let netns = netns(sock);
-    let (recv_queue, send_queue) = sock.queues(old_state, new_state);
-    let flags = if is_unbound { flag::UNBOUND } else { 0 };
-    let (kind, detail) = (kind::TRANSITION, 0);
-    let (old, new) = (old_state as u8, new_state as u8);
-    let what = What { kind, detail, old_state: old, new_state: new, recv_queue, send_queue, flags };
-    if !record::report(&filters, sock, &ends, netns, &what) {
+    let occurrence = Occurrence {
+        netns: netns(sock),
+        flags: if is_unbound { flag::UNBOUND } else { 0 },
+        old_state: old_state as u8,
+        new_state: new_state as u8,
+        kind: kind::TRANSITION,
+        detail: 0,
+    };
+    let task = NamedTask::OnCpu { by_process: filters.for_stories() };
+    if !record::report(Subject::Full(sock), task, &occurrence) {
         #[cfg(feature = "log")]
         if SAYS {
             aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
@@ -87,9 +91,9 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
             "{} -> {} port {} to {} netns {}",
             old_state,
             new_state,
-            ends.local_port,
-            ends.remote_port,
-            netns
+            sock.local_port(),
+            sock.remote_port(),
+            occurrence.netns
         );
     }
 }

@@ -19,7 +19,7 @@ use crate::{incident, timer::Timer};
 fn inet_csk_reqsk_queue_hash_add(ctx: FEntryContext) -> i32 {
     // DCCP has requests, too, where there still is DCCP.
     if Sock::tcp(ctx.arg(0)).is_some() {
-        tell(Request(ctx.arg(1)), kind::REQUEST, 0);
+        incident::of_bare(&Request(ctx.arg(1)).bare(), kind::REQUEST, 0);
     }
     0
 }
@@ -64,12 +64,6 @@ fn gone(request: Request) -> i32 {
     } else {
         gone::DROPPED
     };
-    tell(request, kind::REQUEST_GONE, why);
+    incident::of_bare(&request.bare(), kind::REQUEST_GONE, why);
     0
-}
-
-#[inline(always)]
-fn tell(request: Request, kind: u8, detail: u8) {
-    let (ends, netns) = (request.ends(), request.netns());
-    incident::of_none(request.cookie(), &ends, netns, kind, detail, state::NEW_SYN_RECV);
 }

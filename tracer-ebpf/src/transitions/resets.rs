@@ -7,6 +7,7 @@ use tracer_common::{
 };
 use tracer_ebpf::{
     hook::{count::count, netns::netns},
+    record::Bare,
     segment::Segment,
     sock::Sock,
     time_wait::TimeWait,
@@ -38,7 +39,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         REASON_UNTOLD
     };
     let sk: *const core::ffi::c_void = ctx.arg(0);
-    let mut listener = None;
+    let (mut listener, mut waiting) = (None, None);
     if !sk.is_null() {
         if let Some(sock) = Sock::tcp(sk) {
             if sock.state() != state::LISTEN {
@@ -47,35 +48,33 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
             }
             // Of a half-open connection, or of none.
             listener = Some(netns(sock));
-        } else if let Some(waiting) = TimeWait::tcp(sk) {
-            let (ends, netns, state) = (waiting.ends(), waiting.netns(), waiting.substate());
-            incident::of_none(waiting.cookie(), &ends, netns, kind::RESET_SENT, reason, state);
-            return 0;
+        } else {
+            waiting = TimeWait::tcp(sk).map(TimeWait::bare);
         }
     }
-    if STRAY_RESETS.load() != 0 {
-        answer(&ctx, listener, reason);
+    if let Some(bare) = waiting.or_else(|| answered(&ctx, listener)) {
+        incident::of_bare(&bare, kind::RESET_SENT, reason);
     }
     0
 }
 
-/// An RST to a segment that belongs to no connection; perhaps to a listener, in this namespace.
+/// The segment that was answered, of no connection; perhaps sent to a listener, in this namespace.
 #[inline(always)]
-fn answer(ctx: &BtfTracePointContext, listener: Option<u32>, reason: u8) {
+fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
     let skb: *const u8 = ctx.arg(1);
-    if skb.is_null() {
-        return;
+    if STRAY_RESETS.load() == 0 || skb.is_null() {
+        return None;
     }
     let segment = Segment(skb);
     let Some(ends) = segment.ends() else {
         count(Counter::LostIncidents);
-        return;
+        return None;
     };
     let (netns, state) = match listener {
         Some(netns) => (netns, state::LISTEN),
         None => (segment.netns(), state::CLOSE),
     };
-    incident::of_none(0, &ends, netns, kind::RESET_SENT, reason, state);
+    Some(Bare { cookie: 0, ends, netns, state })
 }
 
 /// An RST has arrived, and the connection will end: `(struct sock *sk)`.

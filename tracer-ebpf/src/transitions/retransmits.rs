@@ -1,10 +1,7 @@
 //! Segments that are sent again.
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_common::{
-    event::{REASON_UNTOLD, kind},
-    state,
-};
+use tracer_common::event::{REASON_UNTOLD, kind};
 use tracer_ebpf::{request::Request, sock::Sock};
 
 use crate::incident;
@@ -33,8 +30,6 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
     let request = Request(ctx.arg(1));
-    let (ends, netns) = (request.ends(), request.netns());
-    let (kind, state) = (kind::RETRANSMIT_SYNACK, state::NEW_SYN_RECV);
-    incident::of_none(request.cookie(), &ends, netns, kind, REASON_UNTOLD, state);
+    incident::of_bare(&request.bare(), kind::RETRANSMIT_SYNACK, REASON_UNTOLD);
     0
 }

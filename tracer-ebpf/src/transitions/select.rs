@@ -23,7 +23,7 @@ pub fn selects(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
         // Its owner will be its connections' first; what it is, its next event tells.
         return true;
     }
-    ports(filters, sock, stage) && filters.family(sock) && filters.addrs(sock)
+    ports(filters, sock, stage) && filters.addrs(sock)
 }
 
 #[inline(always)]

@@ -22,7 +22,7 @@ fn __inet_twsk_schedule(ctx: FEntryContext) -> i32 {
         && let Some(waiting) = TimeWait::tcp(ctx.arg(0))
         && waiting.substate() == state::TIME_WAIT
     {
-        tell(waiting, kind::TIME_WAIT, 0);
+        incident::of_bare(&waiting.bare(), kind::TIME_WAIT, 0);
     }
     0
 }
@@ -46,13 +46,7 @@ fn tw_timer_handler_end(_: FExitContext) -> i32 {
 fn inet_twsk_kill(ctx: FEntryContext) -> i32 {
     if let Some(waiting) = TimeWait::tcp(ctx.arg(0)) {
         let why = if Timer::TimeWait.is_at_work() { gone::TIMEOUT } else { gone::DROPPED };
-        tell(waiting, kind::TIME_WAIT_GONE, why);
+        incident::of_bare(&waiting.bare(), kind::TIME_WAIT_GONE, why);
     }
     0
-}
-
-#[inline(always)]
-fn tell(waiting: TimeWait, kind: u8, detail: u8) {
-    let (ends, netns) = (waiting.ends(), waiting.netns());
-    incident::of_none(waiting.cookie(), &ends, netns, kind, detail, waiting.substate());
 }

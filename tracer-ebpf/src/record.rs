@@ -1,0 +1,159 @@
+//! Filling in an [`Event`]: the one place where its fields are written, for the records of all programs.
+
+use tracer_common::{Event, event::kind};
+
+use crate::{
+    sock::{Ends, Sock},
+    task::NamedTask,
+};
+
+/// The socket that a record is about.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// A full socket, which has all facts.
+    Full(Sock),
+    /// Any other, whose remaining facts are 0.
+    Bare(&'a Bare),
+}
+
+/// What there is to say of a request socket, a timewait socket, or a segment without a socket.
+#[derive(Default)]
+pub struct Bare {
+    /// 0 if it has none.
+    pub cookie: u64,
+    pub ends: Ends,
+    pub netns: u32,
+    pub state: u8,
+}
+
+/// When and where it happened.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    pub time_ns: u64,
+    pub cpu: u16,
+}
+
+/// What happened to it.
+pub struct Occurrence {
+    pub netns: u32,
+    /// Flags beside those of the socket.
+    pub flags: u16,
+    pub old_state: u8,
+    pub new_state: u8,
+    pub kind: u8,
+    pub detail: u8,
+}
+
+impl Occurrence {
+    /// Receive and send queue, which are 0 in records of resets and accepted connections.
+    #[inline(always)]
+    fn queues(&self, subject: Subject) -> (u32, u32) {
+        match self.kind {
+            kind::TRANSITION | kind::RETRANSMIT => {
+                subject.fact(|sock| sock.queues(self.old_state, self.new_state))
+            }
+            _ => (0, 0),
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// A fact that only a full socket has. The variant is known when the program is compiled, so nothing
+    /// is left of the choice.
+    #[inline(always)]
+    fn fact<T: Default>(self, read: impl FnOnce(Sock) -> T) -> T {
+        match self {
+            Self::Full(sock) => read(sock),
+            Self::Bare(_) => T::default(),
+        }
+    }
+
+    #[inline(always)]
+    fn cookie(self) -> u64 {
+        match self {
+            Self::Full(sock) => sock.cookie(),
+            Self::Bare(bare) => bare.cookie,
+        }
+    }
+
+    #[inline(always)]
+    fn ends(self) -> Ends {
+        match self {
+            Self::Full(sock) => sock.ends(),
+            Self::Bare(bare) => bare.ends,
+        }
+    }
+}
+
+/// Writes one field. Volatile, because the compiler would turn zeros that lie side by side into a call of
+/// `memset`, which on this target is a loop over bytes.
+macro_rules! set {
+    ($event:ident.$field:ident = $value:expr) => {
+        (&raw mut (*$event).$field).write_volatile($value)
+    };
+    ($event:ident.$field:ident = words $value:expr) => {
+        write_words((&raw mut (*$event).$field).cast(), $value)
+    };
+}
+
+/// Writes every field once, in the order of their declaration, and reads none. Facts of a full socket are
+/// read when it is their turn: what is read early has to be kept on the stack.
+///
+/// # Safety
+///
+/// `event` points to memory for an [`Event`], aligned for it.
+#[inline(always)]
+pub unsafe fn fill(
+    event: *mut Event,
+    moment: Moment,
+    subject: Subject,
+    task: NamedTask,
+    occurrence: &Occurrence,
+) {
+    // SAFETY: as promised. The arrays of bytes lie at offsets that are aligned for the words.
+    unsafe {
+        set!(event.time_ns = moment.time_ns);
+        set!(event.cookie = subject.cookie());
+        set!(event.cgroup = subject.fact(Sock::cgroup));
+        set!(event.bytes_acked = subject.fact(Sock::bytes_acked));
+        set!(event.bytes_received = subject.fact(Sock::bytes_received));
+        let ends = subject.ends();
+        set!(event.local_addr = words ends.local_addr);
+        set!(event.remote_addr = words ends.remote_addr);
+        task.write_comm((&raw mut (*event).comm).cast());
+        let (pid, tid) = task.ids();
+        set!(event.pid = pid);
+        set!(event.tid = tid);
+        set!(event.netns = occurrence.netns);
+        set!(event.uid = subject.fact(Sock::uid));
+        set!(event.srtt_us = subject.fact(Sock::srtt_us));
+        set!(event.retransmits = subject.fact(Sock::retransmits));
+        let (recv_queue, send_queue) = occurrence.queues(subject);
+        set!(event.recv_queue = recv_queue);
+        set!(event.send_queue = send_queue);
+        set!(event.error = subject.fact(Sock::error));
+        set!(event.cpu = moment.cpu);
+        set!(event.local_port = ends.local_port);
+        set!(event.remote_port = ends.remote_port);
+        set!(event.flags = subject.fact(Sock::flags) | occurrence.flags);
+        set!(event.family = ends.family);
+        set!(event.old_state = occurrence.old_state);
+        set!(event.new_state = occurrence.new_state);
+        set!(event.shutdown = subject.fact(Sock::shutdown));
+        set!(event.kind = occurrence.kind);
+        set!(event.detail = occurrence.detail);
+    }
+}
+
+/// Writes an array word by word; see `set`.
+///
+/// # Safety
+///
+/// `to` points to memory for the words, aligned for them.
+#[inline(always)]
+pub(crate) unsafe fn write_words<T: Copy, const N: usize>(to: *mut T, words: [T; N]) {
+    for (index, word) in words.into_iter().enumerate() {
+        // SAFETY: as promised.
+        unsafe { to.add(index).write_volatile(word) };
+    }
+}
