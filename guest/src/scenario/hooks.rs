@@ -79,7 +79,7 @@ fn attempt() -> Option<Found> {
             assert_eq!(ended.code(), 0, "{}", ended.err);
             Some(Found::Hooks { used })
         }
-        Err(_) if tracer::run::receipt(&ended, "lost") > 0 => None,
+        Err(_) if tracer::receipt(&ended, "lost") > 0 => None,
         Err(panic) => resume_unwind(panic),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn play() -> Found {
     assert!(theirs.len() > 3 * COUNT, "too little happened: {} events", theirs.len());
     let mut differences = facts::differences(&facts::count(&ours), &facts::count(&theirs));
     // A preemptible kernel may keep a few from all programs: the tracer has to say exactly how many.
-    let lost = usize::try_from(tracer::run::receipt(&ended, "lost")).expect("a number");
+    let lost = usize::try_from(tracer::receipt(&ended, "lost")).expect("a number");
     if lost > 0 && ours.len() + lost == theirs.len() {
         differences.retain(|difference| !difference.starts_with("tracer 0,"));
     }

@@ -59,7 +59,7 @@ fn attempt() -> Option<Found> {
     oracle.wait_until_quiet();
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    if tracer::run::receipt(&ended, "lost") > 0 {
+    if tracer::receipt(&ended, "lost") > 0 {
         return None;
     }
     let lines = story::lines(&ended.out);

@@ -68,7 +68,7 @@ impl Minute {
         let length = |(state_us, error_us)| Length { state_us, error_us };
         let length = number(&line, "state_us").zip(number(&line, "state_error_us")).map(length);
         let Some(Length { state_us, error_us }) = length else {
-            assert!(tracer::run::receipt(&ended, "lost") > 0, "without a hole its length is known: {line}");
+            assert!(tracer::receipt(&ended, "lost") > 0, "without a hole its length is known: {line}");
             return None;
         };
         let minute_us = MINUTE.as_secs_f64() * 1e6;
