@@ -66,9 +66,14 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// Exactly what the tracepoint said.
     #[must_use]
+    #[inline]
     pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
-        let is_v4 = event.family == AF_INET;
-        let endpoint = if is_v4 { Endpoint::of } else { Endpoint::raw };
+        let (local, remote) = (event.local_addr, event.remote_addr);
+        let (family, local, remote) = if event.family == AF_INET {
+            (Family::Ipv4, Endpoint::of(local, event.local_port), Endpoint::of(remote, event.remote_port))
+        } else {
+            (Family::Ipv6, Endpoint::raw(local, event.local_port), Endpoint::raw(remote, event.remote_port))
+        };
         Self {
             facts: Facts::Event(event),
             transition: None,
@@ -83,9 +88,9 @@ impl<'a> Row<'a> {
             shutdown: event.shutdown,
             old: State::from_kernel(event.old_state),
             new: State::from_kernel(event.new_state),
-            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
-            local: endpoint(event.local_addr, event.local_port),
-            remote: Some(endpoint(event.remote_addr, event.remote_port)),
+            family,
+            local,
+            remote: Some(remote),
             task: Some(Task { pid: event.pid, tid: event.tid, comm: event.comm }),
         }
     }
@@ -93,10 +98,19 @@ impl<'a> Row<'a> {
     /// What happened to a connection, as users see it: a v4-mapped one is IPv4, a listener has no peer,
     /// and the task is the owner.
     #[must_use]
+    #[inline]
     pub fn transition(transition: &'a Transition, clock: &'a Clock, reasons: &'a ResetReasons) -> Self {
-        let mut row = Self {
+        let connection = &transition.connection;
+        let (family, mut local, remote) = endpoints(&connection.tuple);
+        if transition.flags & flag::UNBOUND != 0 {
+            local.port = None;
+        }
+        Self {
+            facts: Facts::Connection(connection),
             transition: Some(transition),
+            clock,
             reset_reasons: reasons,
+            time_ns: transition.time_ns,
             cpu: transition.cpu,
             error: transition.error,
             flags: transition.flags,
@@ -105,23 +119,17 @@ impl<'a> Row<'a> {
             shutdown: transition.shutdown,
             old: State::from_kernel(transition.old_state),
             new: State::from_kernel(transition.new_state),
-            ..Self::of(&transition.connection, transition.time_ns, clock)
-        };
-        if transition.flags & flag::UNBOUND != 0 {
-            row.local.port = None;
+            family,
+            local,
+            remote,
+            task: owner(connection),
         }
-        row
     }
 
     /// A connection as it is at `now_ns`.
     #[must_use]
     pub fn of(connection: &'a Connection, now_ns: u64, clock: &'a Clock) -> Self {
-        let Tuple { local_addr, local_port, remote_addr, remote_port, .. } = connection.tuple;
-        let owner = &connection.owner;
-        let local = Endpoint::of(local_addr, local_port);
-        let remote = Endpoint::of(remote_addr, remote_port);
-        // A dual-stack listener's own address says IPv6, whatever its peers will be.
-        let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+        let (family, local, remote) = endpoints(&connection.tuple);
         let timewait = if connection.is_timewait { flag::TIME_WAIT } else { 0 };
         let bare = if connection.is_bare() { flag::BARE } else { 0 };
         let state = State::from_kernel(connection.state);
@@ -139,10 +147,10 @@ impl<'a> Row<'a> {
             shutdown: 0,
             old: state,
             new: state,
-            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
+            family,
             local,
-            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
-            task: owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm }),
+            remote,
+            task: owner(connection),
         }
     }
 
@@ -191,20 +199,77 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What it counts.
+    /// Smoothed round-trip time in microseconds; 0 before the first measurement.
     #[must_use]
-    pub fn counters(&self) -> Counters {
+    pub fn srtt_us(&self) -> u32 {
         match self.facts {
-            Facts::Event(event) => Counters::of(event),
-            Facts::Connection(connection) => connection.counters,
+            Facts::Event(event) => event.srtt_us,
+            Facts::Connection(connection) => connection.counters.srtt_us,
         }
     }
 
-    /// The part that it plays.
+    /// Segments that were retransmitted.
     #[must_use]
-    pub fn role(&self) -> Role {
-        self.connection().map(|connection| connection.role).unwrap_or_default()
+    pub fn retransmits(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.retransmits,
+            Facts::Connection(connection) => connection.counters.retransmits,
+        }
     }
+
+    /// Bytes received and not read yet; of a listener its accept queue.
+    #[must_use]
+    pub fn recv_queue(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.recv_queue,
+            Facts::Connection(connection) => connection.counters.recv_queue,
+        }
+    }
+
+    /// Bytes written and not acknowledged yet; of a listener its accept queue's limit.
+    #[must_use]
+    pub fn send_queue(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.send_queue,
+            Facts::Connection(connection) => connection.counters.send_queue,
+        }
+    }
+
+    /// Bytes of data that the peer has acknowledged.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        let state = self.old.number();
+        match self.facts {
+            Facts::Event(event) => Counters::of(event).sent(Role::Unknown, state),
+            Facts::Connection(connection) => connection.counters.sent(connection.role, state),
+        }
+    }
+
+    /// Bytes of data received in order.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        match self.facts {
+            Facts::Event(event) => Counters::of(event).received,
+            Facts::Connection(connection) => connection.counters.received,
+        }
+    }
+}
+
+/// Family and ends as users see them.
+#[inline]
+fn endpoints(tuple: &Tuple) -> (Family, Endpoint, Option<Endpoint>) {
+    let local = Endpoint::of(tuple.local_addr, tuple.local_port);
+    let remote = Endpoint::of(tuple.remote_addr, tuple.remote_port);
+    // A dual-stack listener's own address says IPv6, whatever its peers will be.
+    let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+    let has_peer = remote.port.is_some() || !remote.addr.is_unspecified();
+    (if is_v4 { Family::Ipv4 } else { Family::Ipv6 }, local, has_peer.then_some(remote))
+}
+
+#[inline]
+fn owner(connection: &Connection) -> Option<Task> {
+    let owner = &connection.owner;
+    owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm })
 }
 
 #[cfg(test)]

@@ -51,19 +51,23 @@ pub struct Endpoint {
 impl Endpoint {
     /// From an address as events carry it. A v4-mapped address becomes IPv4, and port 0 becomes `None`.
     #[must_use]
+    #[inline]
     pub fn of(addr: [u8; 16], port: u16) -> Self {
-        Self::with(canonical, addr, port)
+        Self { addr: canonical(Ipv6Addr::from(addr)), port: known(port) }
     }
 
     /// The same, with the address shown as it is: a v4-mapped one stays IPv6.
     #[must_use]
+    #[inline]
     pub fn raw(addr: [u8; 16], port: u16) -> Self {
-        Self::with(IpAddr::V6, addr, port)
+        Self { addr: IpAddr::V6(Ipv6Addr::from(addr)), port: known(port) }
     }
+}
 
-    fn with(show: fn(Ipv6Addr) -> IpAddr, addr: [u8; 16], port: u16) -> Self {
-        Self { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
-    }
+/// No port has the number 0.
+#[inline]
+fn known(port: u16) -> Option<u16> {
+    (port != 0).then_some(port)
 }
 
 impl fmt::Display for Endpoint {
@@ -82,6 +86,7 @@ impl fmt::Display for Endpoint {
 
 /// A v4-mapped address (RFC 4291, 2.5.5.2) as IPv4, any other as it is.
 #[must_use]
+#[inline]
 pub fn canonical(addr: Ipv6Addr) -> IpAddr {
     let bits = addr.to_bits();
     if bits >> 32 == 0xffff {
