@@ -21,9 +21,12 @@ pub struct Place {
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Place {
+    /// How the names of the tests' own begin.
+    pub const KIND: &str = "tracer";
+
     /// A new one, with its loopback up and `fd77::1` on it beside all of 127/8.
     pub fn new() -> Self {
-        Self::called("tracer")
+        Self::called(Self::KIND)
     }
 
     /// Its name begins with `kind`, and tells whose process it belongs to.

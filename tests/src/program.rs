@@ -73,7 +73,18 @@ impl Capture {
 impl Program {
     /// Starts it; what it prints is collected unless the command sends it elsewhere.
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts it with this to read, and its standard output collected.
+    pub fn with_input(command: &mut Command, input: Stdio) -> Self {
+        command.stdin(input).stdout(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = Capture::of(child.stdout.take());
         let err = Capture::of(child.stderr.take());

@@ -1,4 +1,4 @@
-//! Namespaces of a noise that was killed.
+//! Namespaces of who was killed.
 
 use std::{
     fs, io,
@@ -6,6 +6,8 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
 };
+
+use tests::place::Place;
 
 use crate::NAME;
 
@@ -29,19 +31,22 @@ impl Sweeper {
 /// What the other process does.
 pub(crate) fn behind(pid: &str) {
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
-    remove(|of| of == pid);
+    remove(NAME, |of| of == pid);
 }
 
-/// Those of which not even the other process is left.
+/// Those of which not even the other process is left; and those of tests that were killed.
 pub(crate) fn stale() {
-    remove(|pid| !Path::new("/proc").join(pid).exists());
+    let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists();
+    remove(NAME, is_gone);
+    remove(Place::KIND, is_gone);
 }
 
-fn remove(is_wanted: impl Fn(&str) -> bool) {
+/// What is called `kind`, the process's id, and a number.
+fn remove(kind: &str, is_wanted: impl Fn(&str) -> bool) {
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('-')?.split('-').next());
-        if pid.is_some_and(&is_wanted) {
+        let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-')?.split_once('-'));
+        if rest.is_some_and(|(pid, number)| number.parse::<u32>().is_ok() && is_wanted(pid)) {
             // It may have gone by itself.
             let _ = Command::new("ip").args(["netns", "del", &name]).stderr(Stdio::null()).status();
         }

@@ -1,0 +1,76 @@
+//! What plays the rest of the host leaves nothing behind, however it ends.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use rustix::process::Signal;
+use tests::{patience::until, program::Program};
+
+fn noise() -> (Program, std::io::PipeWriter) {
+    // It ends when its standard input does.
+    let (input, keeps) = std::io::pipe().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_noise"));
+    let mut noise = Program::with_input(&mut command, Stdio::from(input));
+    drop(command);
+    noise.wait_for_out("all of the noise", |out| out.contains("noise: ready"));
+    (noise, keeps)
+}
+
+fn namespaces(pid: u32) -> usize {
+    let entries = fs::read_dir("/run/netns").unwrap().flatten();
+    let is_its = |name: &str| name.starts_with(&format!("tracer-noise-{pid}-"));
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(is_its)).count()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |child: &u32| {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        status.lines().any(|line| line == format!("PPid:\t{pid}"))
+    };
+    pids.filter(is_child).collect()
+}
+
+#[test]
+fn it_ends_with_its_input_and_says_what_it_did() {
+    let (noise, keeps) = noise();
+    let pid = noise.pid();
+    assert!(namespaces(pid) > 0);
+    drop(keeps);
+    let ended = noise.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let told = ended.out.lines().last().unwrap();
+    let counts: Vec<u64> = told.split(", ").filter_map(count).collect();
+    assert!(counts.len() == 7 && counts.iter().all(|count| *count > 0), "{told}");
+    assert_eq!(namespaces(pid), 0);
+}
+
+fn count(part: &str) -> Option<u64> {
+    part.trim_start_matches("noise: ").split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn when_it_is_killed_another_process_cleans_up() {
+    let (noise, _keeps) = noise();
+    let pid = noise.pid();
+    noise.signal(Signal::KILL);
+    noise.wait();
+    until("its namespaces to go", || (namespaces(pid) == 0).then_some(()));
+}
+
+#[test]
+fn what_nobody_could_clean_up_goes_when_the_next_one_starts() {
+    let (killed, _keeps) = noise();
+    let pid = killed.pid();
+    for child in children(pid) {
+        tests::program::signal(child, Signal::KILL);
+    }
+    assert!(namespaces(pid) > 0);
+    killed.signal(Signal::KILL);
+    killed.wait();
+    let (_next, _keeps) = noise();
+    assert_eq!(namespaces(pid), 0);
+}
