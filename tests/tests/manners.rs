@@ -17,89 +17,6 @@ use tests::{
     traffic::{connect, listen},
 };
 
-/// Voluntary context switches of the thread that reads: how often it went to sleep, and so was
-/// woken. The one that writes works only when there is something to write.
-fn wakeups(tracer: &Program) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.unwrap().trim().parse().unwrap()
-}
-
-#[test]
-fn an_idle_tracer_sleeps() {
-    // A namespace where nothing happens: the rest of the host is filtered, and wakes nobody.
-    let place = Place::new();
-    let tracer = tracer::start(&format!("--netns {}", place.name()));
-    place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
-    until("the last event", || tracer.out().contains("CLOSE").then_some(()));
-    thread::sleep(Duration::from_millis(100));
-    let (wakeups_before, ticks_before) = (wakeups(&tracer), tracer.cpu_ticks());
-    // Idleness is the absence of events: there is nothing to wait for but time.
-    thread::sleep(Duration::from_secs(10));
-    let woken = wakeups(&tracer) - wakeups_before;
-    let ticks = tracer.cpu_ticks() - ticks_before;
-    println!("idle for 10 s: {woken} wakeups, {ticks} ticks of CPU");
-    assert!(woken <= 10, "{woken} wakeups in 10 idle seconds");
-    assert!(ticks <= 1, "{ticks} ticks of CPU in 10 idle seconds: more than 0.1 %");
-}
-
-#[test]
-fn a_quiet_hosts_events_are_shown_at_once() {
-    let place = Place::new();
-    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
-    let mut delays = Vec::new();
-    for count in 1..=20 {
-        let begun = Instant::now();
-        place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
-        until("both lines", || (tracer.out().lines().count() == 2 * count).then_some(()));
-        delays.push(begun.elapsed());
-        // Irregular pauses, so that the events fall on all parts of the reader's rhythm.
-        thread::sleep(Duration::from_millis(7 * count as u64 % 60));
-    }
-    delays.sort();
-    println!("from before connect to the line: median {:?}, worst {:?}", delays[10], delays[19]);
-    // Milliseconds on a quiet host; on a busy one the reader, and this test, may have to wait for a
-    // processor. Nobody looks without being called: without the call the line would never come.
-    assert!(delays[10] < Duration::from_millis(250), "{delays:?}");
-}
-
-fn load(connections: usize) {
-    thread::scope(|scope| {
-        for worker in 0..4_u8 {
-            scope.spawn(move || {
-                let listener = listen(IpAddr::from([127, 77, 8, worker]), 0);
-                let to = listener.local_addr().unwrap();
-                for _ in 0..connections / 4 {
-                    let client = connect(to).unwrap();
-                    drop(listener.accept().unwrap());
-                    drop(client);
-                }
-            });
-        }
-    });
-}
-
-#[test]
-fn under_load_lines_come_in_order_with_far_fewer_wakeups_than_events() {
-    let place = Place::new();
-    let tracer = tracer::start(&format!("-o json --columns time --no-timewait --netns {}", place.name()));
-    let before = wakeups(&tracer);
-    place.run(|| {
-        // Threads inherit the namespace of the one that starts them.
-        load(20_000);
-    });
-    let woken = wakeups(&tracer) - before;
-    let ended = tracer.interrupt();
-    // In the few instructions before the second program on the hook knows that the first is busy
-    // an event may still be missed; it is counted.
-    assert!(receipt(&ended, "lost") <= 10 && !ended.err.contains("buffer full"), "{}", ended.err);
-    let shown = receipt(&ended, "shown");
-    println!("{shown} events, {woken} wakeups");
-    assert!(shown > 190_000);
-    assert!(woken < shown / 100, "{woken} wakeups for {shown} events");
-    assert!(ended.out.lines().is_sorted(), "not in time order");
-}
-
 #[test]
 fn text_is_aligned_and_fits() {
     let place = Place::new();
@@ -207,5 +124,93 @@ fn libbpf_loads_the_shipped_objects() {
         copy.arg("--wildcard").args(refused.iter().flat_map(|section| ["--remove-section", *section]));
         run(copy.arg(from).arg(&to));
         run(Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(to));
+    }
+}
+
+/// What measures processors: no other test runs meanwhile.
+mod alone {
+    use super::*;
+
+    /// Voluntary context switches of the thread that reads: how often it went to sleep, and so was
+    /// woken. The one that writes works only when there is something to write.
+    fn wakeups(tracer: &Program) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    }
+
+    #[test]
+    fn an_idle_tracer_sleeps() {
+        // A namespace where nothing happens: the rest of the host is filtered, and wakes nobody.
+        let place = Place::new();
+        let tracer = tracer::start(&format!("--netns {}", place.name()));
+        place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
+        until("the last event", || tracer.out().contains("CLOSE").then_some(()));
+        thread::sleep(Duration::from_millis(100));
+        let (wakeups_before, ticks_before) = (wakeups(&tracer), tracer.cpu_ticks());
+        // Idleness is the absence of events: there is nothing to wait for but time.
+        thread::sleep(Duration::from_secs(10));
+        let woken = wakeups(&tracer) - wakeups_before;
+        let ticks = tracer.cpu_ticks() - ticks_before;
+        println!("idle for 10 s: {woken} wakeups, {ticks} ticks of CPU");
+        assert!(woken <= 10, "{woken} wakeups in 10 idle seconds");
+        assert!(ticks <= 1, "{ticks} ticks of CPU in 10 idle seconds: more than 0.1 %");
+    }
+
+    #[test]
+    fn a_quiet_hosts_events_are_shown_at_once() {
+        let place = Place::new();
+        let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+        let mut delays = Vec::new();
+        for count in 1..=20 {
+            let begun = Instant::now();
+            place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
+            until("both lines", || (tracer.out().lines().count() == 2 * count).then_some(()));
+            delays.push(begun.elapsed());
+            // Irregular pauses, so that the events fall on all parts of the reader's rhythm.
+            thread::sleep(Duration::from_millis(7 * count as u64 % 60));
+        }
+        delays.sort();
+        println!("from before connect to the line: median {:?}, worst {:?}", delays[10], delays[19]);
+        // Milliseconds on a quiet host; on a busy one the reader, and this test, may have to wait for a
+        // processor. Nobody looks without being called: without the call the line would never come.
+        assert!(delays[10] < Duration::from_millis(250), "{delays:?}");
+    }
+
+    fn load(connections: usize) {
+        thread::scope(|scope| {
+            for worker in 0..4_u8 {
+                scope.spawn(move || {
+                    let listener = listen(IpAddr::from([127, 77, 8, worker]), 0);
+                    let to = listener.local_addr().unwrap();
+                    for _ in 0..connections / 4 {
+                        let client = connect(to).unwrap();
+                        drop(listener.accept().unwrap());
+                        drop(client);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn under_load_lines_come_in_order_with_far_fewer_wakeups_than_events() {
+        let place = Place::new();
+        let tracer = tracer::start(&format!("-o json --columns time --no-timewait --netns {}", place.name()));
+        let before = wakeups(&tracer);
+        place.run(|| {
+            // Threads inherit the namespace of the one that starts them.
+            load(20_000);
+        });
+        let woken = wakeups(&tracer) - before;
+        let ended = tracer.interrupt();
+        // In the few instructions before the second program on the hook knows that the first is busy
+        // an event may still be missed; it is counted.
+        assert!(receipt(&ended, "lost") <= 10 && !ended.err.contains("buffer full"), "{}", ended.err);
+        let shown = receipt(&ended, "shown");
+        println!("{shown} events, {woken} wakeups");
+        assert!(shown > 190_000);
+        assert!(woken < shown / 100, "{woken} wakeups for {shown} events");
+        assert!(ended.out.lines().is_sorted(), "not in time order");
     }
 }

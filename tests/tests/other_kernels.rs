@@ -124,7 +124,8 @@ fn members_are_read_where_the_types_say() {
     let is_client = |line: &Line| {
         text(line, "old_state") == "SYN_SENT" && line["local_port"].as_u64() == Some(u64::from(local))
     };
-    let line = until("the client's line", || story::lines(&tracer.out()).into_iter().find(is_client));
+    let line =
+        until("the client's line", || story::lines(story::whole(&tracer.out())).into_iter().find(is_client));
     assert_eq!(line["remote_port"].as_u64(), Some(u64::from(local.swap_bytes())), "{line}");
 }
 
@@ -136,7 +137,8 @@ fn socket_flags_are_read_at_the_bits_that_the_types_say() {
         let tracer = with_types(&types.file(), &format!("-o json --netns {}", place.name()));
         place.run(|| play(Scenario::Reset, ADDRESS.into()));
         let is_end = |line: &Line| text(line, "role") == "client" && !line["reason"].is_null();
-        let line = until("the client's end", || story::lines(&tracer.out()).into_iter().find(is_end));
+        let line =
+            until("the client's end", || story::lines(story::whole(&tracer.out())).into_iter().find(is_end));
         text(&line, "reason").to_owned()
     };
     assert_eq!(reason(&Types::of_this_kernel()), "reset-local-linger");
