@@ -54,11 +54,16 @@ const TOLERANCE_OF_COMPILERS: u64 = 20;
 
 const KEPT: &str = "tracer/benches/instructions.txt";
 
+/// What is counted.
+pub(crate) fn build() -> Result<()> {
+    let example = ["--package", "tracer", "--example", "whole_way"];
+    run(cargo().current_dir(root()).args(["build", "--quiet", "--release", "--locked"]).args(example))
+}
+
 /// Counts, and compares with what is kept or replaces it.
 pub(crate) fn instructions(args: &Args) -> Result<ExitCode> {
-    setup::packages(&["valgrind"])?;
-    let example = ["--package", "tracer", "--example", "whole_way"];
-    run(cargo().current_dir(root()).args(["build", "--quiet", "--release", "--locked"]).args(example))?;
+    setup::packages(setup::INSTRUCTIONS)?;
+    build()?;
     let compiler = output(Command::new("rustc").arg("-V"))?;
     let mut record = format!("# Instructions an event; `cargo xtask instructions --update`. {compiler}");
     let kept = fs::read_to_string(root().join(KEPT)).unwrap_or_default();

@@ -38,6 +38,9 @@ pub(crate) const TESTS: &[&str] = &[
 pub(crate) const BENCH: &[&str] =
     &["clang-22", "libbpf-dev", "bpftool", "bpftrace", "libbpf-tools", "nginx-light", "wrk"];
 
+/// For counting instructions.
+pub(crate) const INSTRUCTIONS: &[&str] = &["valgrind"];
+
 /// For other kernels: machines of two architectures, a linker for the other one, and what makes and
 /// takes apart what they boot from.
 pub(crate) const VM: &[&str] = &[
@@ -54,6 +57,14 @@ pub(crate) const VM: &[&str] = &[
 /// The linker's version goes with [`EBPF`]'s LLVM.
 const BPF_LINKER: &str = "0.13.0";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
+
+/// Everything that `cargo xtask test` needs.
+pub(crate) fn all() -> Vec<&'static str> {
+    let mut all = [EBPF, TESTS, BENCH, INSTRUCTIONS, VM].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
 
 /// Installs those of the Debian packages that are missing.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {

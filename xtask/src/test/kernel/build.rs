@@ -1,0 +1,62 @@
+//! The test programs.
+
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{command::output, test::steps::in_root};
+
+/// A test program.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// All that is built.
+pub(crate) struct Built {
+    pub(crate) tests: Vec<Program>,
+    /// What plays other processes.
+    pub(crate) actor: PathBuf,
+    /// What plays the rest of the host.
+    pub(crate) noise: PathBuf,
+}
+
+/// Builds all.
+pub(crate) fn build() -> Result<Built> {
+    built(&["--tests"])
+}
+
+/// Builds one, and what it needs.
+pub(crate) fn build_one(name: &str) -> Result<Built> {
+    built(&["--test", name])
+}
+
+fn built(which: &[&str]) -> Result<Built> {
+    let mut build = in_root();
+    build.args(["test", "--quiet", "--package", "tests", "--locked", "--no-run"]);
+    build.arg("--message-format=json-render-diagnostics").args(which);
+    let said = output(build.stdin(Stdio::null()))?;
+    let mut tests = Vec::new();
+    let (mut actor, mut noise) = (None, None);
+    for message in said.lines() {
+        let message: Value = serde_json::from_str(message).context("cargo's messages")?;
+        let Some(path) = message["executable"].as_str().map(PathBuf::from) else {
+            continue;
+        };
+        let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
+        match (message["profile"]["test"].as_bool(), &*name) {
+            (Some(true), _) => tests.push(Program { name, path }),
+            (_, "actor") => actor = Some(path),
+            (_, "noise") => noise = Some(path),
+            _ => {}
+        }
+    }
+    match (actor, noise) {
+        (Some(actor), Some(noise)) if !tests.is_empty() => {
+            tests.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(Built { tests, actor, noise })
+        }
+        _ => bail!("cargo names no test programs: {said}"),
+    }
+}

@@ -1,0 +1,112 @@
+//! Tests on the real kernel, beside other traffic of the host: a test sees to it that it looks at nothing
+//! but its own, so that several can run at once.
+
+mod build;
+mod outcome;
+mod run;
+
+use anyhow::{Result, bail};
+
+use crate::{
+    target,
+    test::{
+        kernel::{outcome::Outcome, run::Runner},
+        noise::Noise,
+    },
+};
+
+/// Modules of this name hold the tests that have to be alone: they measure what a processor does.
+const ALONE: &str = "alone::";
+
+/// Test programs that run at once, and tests in each. Most tests wait most of their time.
+const PROGRAMS: usize = 3;
+const THREADS: usize = 2;
+
+/// What is to be run.
+pub(crate) struct Wanted {
+    /// Part of the names of tests.
+    filter: Option<String>,
+    noise: bool,
+    /// Also those that take long.
+    ignored: bool,
+    rounds: u32,
+}
+
+impl Wanted {
+    /// As the whole test runs them.
+    pub(crate) fn all() -> Self {
+        Self { filter: None, noise: true, ignored: false, rounds: 1 }
+    }
+
+    /// More of them, and more often.
+    pub(crate) fn more() -> Self {
+        Self { ignored: true, rounds: 3, ..Self::all() }
+    }
+
+    /// One or a few.
+    pub(crate) fn named(filter: &str, noise: bool) -> Self {
+        Self { filter: Some(filter.to_owned()), noise, ..Self::all() }
+    }
+}
+
+/// Builds and runs them.
+pub(crate) fn test(wanted: &Wanted) -> Result<()> {
+    let built = build::build()?;
+    let noise = wanted.noise.then(|| Noise::start(&built.noise)).transpose()?;
+    let runner = Runner::new(&built, target().join("release/tracer"));
+    let all: Vec<_> = built.tests.iter().collect();
+    let mut outcomes = Vec::new();
+    for round in 1..=wanted.rounds {
+        if wanted.rounds > 1 {
+            println!("=== round {round} of {}", wanted.rounds);
+        }
+        let mut common = Vec::new();
+        if wanted.ignored {
+            common.push("--include-ignored");
+        }
+        if let Some(filter) = &wanted.filter {
+            // Somebody looks for something: one at a time.
+            common.push("--test-threads=1");
+            let (whole, others): (Vec<_>, _) = all.iter().partition(|program| program.name.contains(filter));
+            outcomes.extend(runner.run(&whole, &common, 1)?);
+            outcomes.extend(runner.run(&others, &[&common[..], &[filter]].concat(), 1)?);
+            continue;
+        }
+        let threads = format!("--test-threads={THREADS}");
+        let together = [&common[..], &[&threads, "--skip", ALONE]].concat();
+        outcomes.extend(runner.run(&all, &together, PROGRAMS)?);
+        let alone = [&common[..], &["--test-threads=1", ALONE]].concat();
+        outcomes.extend(runner.run(&all, &alone, 1)?);
+    }
+    // Before anything is said of it: without noise the tests prove less than they should.
+    let quiet = noise.map_or(Ok(()), Noise::end);
+    told(&outcomes, wanted)?;
+    quiet
+}
+
+/// The times, and what failed once more, where it is found.
+fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
+    let passed: u64 = outcomes.iter().map(Outcome::passed).sum();
+    let mut slowest: Vec<_> = outcomes.iter().filter(|outcome| outcome.has_tests()).collect();
+    slowest.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
+    let times = slowest.iter().map(|outcome| format!("{} {:.0} s", outcome.name, outcome.took.as_secs_f32()));
+    println!("tests on the real kernel: {passed} passed; {}", times.collect::<Vec<_>>().join(", "));
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_ok).collect();
+    for outcome in &failed {
+        println!("\n=== FAILED: {}\n{}", outcome.name, outcome.failures());
+    }
+    match (&failed[..], &wanted.filter) {
+        ([], Some(filter)) if passed == 0 => bail!("no test has {filter} in its name"),
+        ([], _) if passed == 0 => bail!("no test ran"),
+        ([], _) => Ok(()),
+        _ => bail!("{} test programs failed", failed.len()),
+    }
+}
+
+/// One test, with the tracer that the unit tests have built for theirs: hardly optimised, but at once there.
+pub(crate) fn smoke() -> Result<()> {
+    let built = build::build_one("smoke")?;
+    let runner = Runner::new(&built, target().join("debug/tracer"));
+    let outcomes = runner.run(&built.tests.iter().collect::<Vec<_>>(), &["--test-threads=1"], 1)?;
+    told(&outcomes, &Wanted::all())
+}

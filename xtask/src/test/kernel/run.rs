@@ -1,0 +1,119 @@
+//! Test programs, several at a time.
+
+use std::{
+    cmp::Reverse,
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::{
+    command::is_root,
+    root, target,
+    test::kernel::{
+        build::{Built, Program},
+        outcome::Outcome,
+    },
+};
+
+/// Begin first: a minute of TIME_WAIT goes by while others run.
+const FIRST: &str = "waiting";
+
+/// No test program takes so long; one that hangs is killed.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// How they are run.
+pub(crate) struct Runner<'a> {
+    built: &'a Built,
+    tracer: PathBuf,
+    logs: PathBuf,
+}
+
+impl<'a> Runner<'a> {
+    /// With this tracer.
+    pub(crate) fn new(built: &'a Built, tracer: PathBuf) -> Self {
+        Self { built, tracer, logs: target().join("kernel-tests") }
+    }
+
+    /// Runs the tests that arguments choose, so many programs at once, and shows what each says when it is
+    /// done.
+    pub(crate) fn run(
+        &self,
+        programs: &[&Program],
+        arguments: &[&str],
+        at_once: usize,
+    ) -> Result<Vec<Outcome>> {
+        fs::create_dir_all(&self.logs)?;
+        let mut queue = programs.to_vec();
+        // The last one is the next.
+        queue.sort_by_key(|program| (program.name == FIRST, Reverse(&program.name)));
+        let (queue, outcomes) = (Mutex::new(queue), Mutex::new(Vec::new()));
+        let work = || -> Result<()> {
+            while let Some(program) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
+                let outcome = self.run_one(program, arguments)?;
+                let mut outcomes = outcomes.lock().map_err(|_| anyhow!("another thread panicked"))?;
+                outcome.show();
+                outcomes.push(outcome);
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+            let mut results = workers.into_iter().map(thread::ScopedJoinHandle::join);
+            results.try_for_each(|result| result.map_err(|_| anyhow!("a thread panicked"))?)
+        })?;
+        outcomes.into_inner().map_err(|_| anyhow!("a thread panicked"))
+    }
+
+    fn run_one(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
+        let path = self.logs.join(&program.name).with_extension("log");
+        let log = File::create(&path)?;
+        let mut command = privileged(&program.path);
+        command.current_dir(root().join("tests")).args(arguments).env("ACTOR", &self.built.actor);
+        // Whoever names another one wants that.
+        if env::var_os("TRACER").is_none() {
+            command.env("TRACER", &self.tracer);
+        }
+        command.stdout(log.try_clone()?).stderr(log);
+        let begun = Instant::now();
+        let status =
+            wait(&mut command, begun).with_context(|| format!("running {}", program.path.display()))?;
+        let mut said = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+        if status.is_none() {
+            said.push_str("\nkilled: it did not end\n");
+        }
+        let is_ok = status.is_some_and(|status| status.success());
+        Ok(Outcome { name: program.name.clone(), is_ok, said, took: begun.elapsed() })
+    }
+}
+
+fn wait(command: &mut Command, begun: Instant) -> Result<Option<ExitStatus>> {
+    let mut child = command.spawn()?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if begun.elapsed() > LIMIT {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The tests themselves need what tracer needs, and namespaces.
+fn privileged(program: &Path) -> Command {
+    if is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.arg("-E").arg(program);
+    command
+}
