@@ -1,5 +1,4 @@
-//! Merging the sockets that were found by looking: those older than the tracer, and those whose
-//! events were lost.
+//! Merging snapshots: they show sockets that are older than the tracer, and sockets whose events were lost.
 
 use tracer_common::{Event, event::flag, state as number};
 
@@ -15,13 +14,14 @@ use crate::{
     },
 };
 
-/// The longest pause between two SYN-ACKs, of which events tell: `TCP_RTO_MAX`, and what timers are late.
+/// The longest time between two SYN-ACKs, each of which is an event: `TCP_RTO_MAX` (120 s), and a margin for
+/// late timers.
 const SYN_ACK_PAUSE_NS: u64 = 140_000_000_000;
 
 impl Tracker {
-    /// Merges the sockets that were found: those unknown so far, and the holders of others.
+    /// Merges sockets of a snapshot: adds unknown ones, and learns the owners of known ones.
     pub fn merge_snapshot(&mut self, sockets: &[Event]) {
-        // Listeners first: their children's part and owner follow from theirs.
+        // Listeners first: role and owner of their connections follow from them.
         let (listeners, others): (Vec<_>, Vec<_>) =
             sockets.iter().partition(|event| event.new_state == number::LISTEN);
         for event in listeners.into_iter().chain(others) {
@@ -32,18 +32,18 @@ impl Tracker {
     fn merge_socket(&mut self, event: &Event) {
         let is_timewait = event.flags & flag::TIME_WAIT != 0;
         let known = self.table.get(event.cookie).copied();
-        let has_ended = known.is_none() && self.ended.contains(event.cookie);
+        let has_ended = known.is_none() && self.recently_ended.contains(event.cookie);
         if event.new_state == number::CLOSE || has_ended {
             return;
         }
         if known.is_some_and(|connection| connection.is_timewait) {
-            // What becomes of it, samples tell.
+            // Only samples of timewait sockets change it.
             return;
         }
         let mut connection = known.unwrap_or_else(|| Connection::first_seen(event));
-        let is_news =
+        let has_changed =
             known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
-        if is_news {
+        if has_changed {
             connection.state = event.new_state;
             connection.set_found(event.time_ns);
             connection.last_ns = event.time_ns;
@@ -52,7 +52,7 @@ impl Tracker {
                 self.timewaits.add(&connection);
             }
         } else {
-            // Still as it was known: if events were lost meanwhile, they were not of this one.
+            // Its state is the known one, so events that were lost in between were not its own.
             connection.last_ns = connection.last_ns.max(event.time_ns);
         }
         if connection.role == Role::Unknown {
@@ -77,8 +77,7 @@ impl Tracker {
         }
     }
 
-    /// Takes over what the sockets that were found count by now. What is not known, or was heard of
-    /// since, stays as it is.
+    /// Updates the counters of full sockets. Skips sockets that are unknown, or that had an event since.
     pub fn refresh(&mut self, sockets: &[Event]) {
         for event in sockets {
             if let Some(connection) = self.table.get_mut(event.cookie)
@@ -86,7 +85,7 @@ impl Tracker {
                 && !connection.is_timewait
             {
                 connection.counters = Counters::of(event);
-                // A client's port was chosen after its beginning was told.
+                // The kernel chooses a client's port after `CLOSE -> SYN_SENT`.
                 if connection.tuple.local_port == 0 {
                     connection.tuple = Tuple::of(event);
                 }
@@ -103,12 +102,12 @@ impl Tracker {
         }
     }
 
-    /// Removes the connections that are not in a snapshot: their end was lost. Gives how many.
+    /// Removes the connections that a snapshot does not contain: their end was lost. Returns how many.
     pub fn retire(&mut self, snapshot: &Snapshot) -> usize {
         let sockets = snapshot.sockets.iter().chain(&snapshot.holders);
         let found: CookieSet = sockets.map(|socket| socket.cookie).collect();
         let is_lost = |connection: &&Connection| {
-            connection.last_ns < unheard_since(connection, snapshot.during_ns.0)
+            connection.last_ns < unheard_limit_ns(connection, snapshot.during_ns.0)
                 && snapshot.covers(connection.tuple.netns)
                 && !found.contains(&connection.cookie)
         };
@@ -116,14 +115,14 @@ impl Tracker {
         for connection in &lost {
             self.listeners.remove(connection);
             self.timewaits.remove(connection.cookie);
-            self.forget(connection.cookie);
+            self.end(connection.cookie);
         }
         lost.len()
     }
 }
 
-/// What was not heard of since then, and is not in a snapshot that began at `from_ns`, is gone. Half-open
-/// connections are in no snapshot.
-fn unheard_since(connection: &Connection, from_ns: u64) -> u64 {
+/// A connection whose last event is older than this, and that is not in a snapshot which began at `from_ns`,
+/// has ended. Half-open connections are in no snapshot: they have ended when no more SYN-ACK can come.
+fn unheard_limit_ns(connection: &Connection, from_ns: u64) -> u64 {
     if connection.state == number::NEW_SYN_RECV { from_ns.saturating_sub(SYN_ACK_PAUSE_NS) } else { from_ns }
 }

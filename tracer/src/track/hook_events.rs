@@ -1,5 +1,5 @@
-//! What hooks tell that a kernel may lack: who accepts, what becomes of timewait sockets, and connections
-//! that are half open. Without them it is inferred, or sampled.
+//! Events of optional hooks: accepted connections, timewait sockets and half-open connections. Where the
+//! kernel lacks a hook, its facts are inferred, sampled or not known.
 
 use tracer_common::{
     Event,
@@ -17,18 +17,19 @@ use crate::{
 };
 
 impl Tracker {
-    /// Takes what is no transition; hands out those that it proves, and incidents as they are.
+    /// Takes an event that is not a transition. Emits the transitions that it proves; emits resets and
+    /// retransmissions as they are.
     pub(super) fn hook_event(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         match event.kind {
             kind::ACCEPTED => self.accepted(event),
-            kind::TIME_WAIT => self.in_time_wait(event, out),
-            kind::TIME_WAIT_GONE => self.time_wait_gone(event, out),
+            kind::TIME_WAIT => self.entered_time_wait(event, out),
+            kind::TIME_WAIT_GONE => self.timewait_ended(event, out),
             kind::REQUEST => self.half_open(event),
-            kind::REQUEST_GONE => self.half_open_gone(event, out),
+            kind::REQUEST_GONE => self.half_open_ended(event, out),
             kind::RESET_SENT | kind::RESET_RECEIVED | kind::RETRANSMIT | kind::RETRANSMIT_SYNACK => {
                 self.incident(event, out);
             }
-            // A kind that a newer recording may have: nothing is made of it.
+            // An unknown kind, from a newer recording.
             _ => {}
         }
     }
@@ -41,8 +42,8 @@ impl Tracker {
         }
     }
 
-    fn in_time_wait(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
-        match self.timewait_at(event.cookie) {
+    fn entered_time_wait(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
+        match self.timewait_socket(event.cookie) {
             Some(connection) if connection.state == number::FIN_WAIT2 => {
                 self.turn_to_time_wait(&connection, event.time_ns, event.time_ns, out);
             }
@@ -51,13 +52,13 @@ impl Tracker {
         }
     }
 
-    fn time_wait_gone(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
-        let Some(connection) = self.timewait_at(event.cookie) else {
+    fn timewait_ended(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
+        let Some(connection) = self.timewait_socket(event.cookie) else {
             return;
         };
         if connection.state == number::TIME_WAIT && event.detail != gone::TIMEOUT {
-            // It has given way to a new connection, whose events will say so; or, if there is none, a look
-            // will miss it.
+            // A new connection with the same addresses and ports has replaced it, and its events will end
+            // this one. If there is none, the next samples will not find this one.
             self.timewaits.confirm(event.cookie, event.time_ns);
             return;
         }
@@ -67,12 +68,12 @@ impl Tracker {
         self.end_timewait(&connection, event.time_ns, event.time_ns, reason, out);
     }
 
-    fn timewait_at(&self, cookie: u64) -> Option<Connection> {
+    fn timewait_socket(&self, cookie: u64) -> Option<Connection> {
         self.table.get(cookie).filter(|connection| connection.is_timewait).copied()
     }
 
     fn half_open(&mut self, event: &Event) {
-        if self.table.get(event.cookie).is_some() || self.ended.contains(event.cookie) {
+        if self.table.get(event.cookie).is_some() || self.recently_ended.contains(event.cookie) {
             return;
         }
         let mut connection = Connection::born(event, Role::Server);
@@ -82,7 +83,7 @@ impl Tracker {
         self.table.insert(connection);
     }
 
-    fn half_open_gone(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
+    fn half_open_ended(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         let known = self.table.get(event.cookie).filter(|known| known.state == number::NEW_SYN_RECV);
         let Some(mut connection) = known.copied() else {
             return;
@@ -91,7 +92,7 @@ impl Tracker {
         let state_ns = connection.leave(event.time_ns);
         connection.state = number::CLOSE;
         connection.last_ns = event.time_ns;
-        self.forget(event.cookie);
+        self.end(event.cookie);
         let reason = match event.detail {
             gone::TIMEOUT => Reason::TimeoutConnect,
             gone::LISTENER_GONE => Reason::NeverAccepted,
@@ -101,15 +102,15 @@ impl Tracker {
         out(&Transition { state_ns, reason: Some(reason), ..Transition::of(&event, connection) });
     }
 
-    /// A connection's socket is there: it was half open until now.
-    pub(super) fn was_half_open(&self, connection: &mut Connection, now_ns: u64) {
-        let before = self.table.get(connection.cookie).copied();
-        if let Some(mut before) = before.filter(|before| before.state == number::NEW_SYN_RECV) {
-            self.forget_across_loss_gap(&mut before);
-            connection.begin_with(&before);
-            // RFC 9293 knows one state for both.
-            let spent_ns = before.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
-            connection.was_in(number::SYN_RECV, spent_ns);
+    /// Takes over birth and duration of the half-open connection that has now got a full socket.
+    pub(super) fn take_over_half_open(&self, connection: &mut Connection, now_ns: u64) {
+        let request = self.table.get(connection.cookie).copied();
+        if let Some(mut request) = request.filter(|request| request.state == number::NEW_SYN_RECV) {
+            self.forget_across_loss_gap(&mut request);
+            connection.inherit_birth(&request);
+            // RFC 9293 has one state, SYN-RECEIVED, for the kernel's NEW_SYN_RECV and SYN_RECV.
+            let spent_ns = request.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
+            connection.add_spent(number::SYN_RECV, spent_ns);
         }
     }
 }
@@ -133,49 +134,49 @@ mod tests {
         event(at_ns, kind::REQUEST, number::NEW_SYN_RECV, number::NEW_SYN_RECV)
     }
 
-    fn tell(tracker: &mut Tracker, event: &Event) -> Vec<Transition> {
-        let mut told = Vec::new();
-        tracker.event(event, &mut |transition| told.push(*transition));
-        told
+    fn feed(tracker: &mut Tracker, event: &Event) -> Vec<Transition> {
+        let mut emitted = Vec::new();
+        tracker.event(event, &mut |transition| emitted.push(*transition));
+        emitted
     }
 
     #[test]
-    fn half_open_time_is_of_the_connection() {
+    fn time_half_open_counts_for_the_connection() {
         for (loss_gap_ns, spent_ns) in [(0, Some(60)), (10, None)] {
             let mut tracker = Tracker::new(true);
-            tell(&mut tracker, &half_open(10));
+            feed(&mut tracker, &half_open(10));
             tracker.lost(loss_gap_ns);
-            tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
-            let told =
-                tell(&mut tracker, &event(70, kind::TRANSITION, number::SYN_RECV, number::ESTABLISHED));
+            feed(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
+            let emitted =
+                feed(&mut tracker, &event(70, kind::TRANSITION, number::SYN_RECV, number::ESTABLISHED));
             let index = LIVED_STATES.iter().position(|state| *state == number::SYN_RECV).unwrap();
-            assert_eq!(told[0].state_ns, Some(10));
-            assert_eq!(told[0].connection.spent_ns(index), spent_ns);
-            assert_eq!(told[0].connection.born_ns(), Some(10));
+            assert_eq!(emitted[0].state_ns, Some(10));
+            assert_eq!(emitted[0].connection.spent_ns(index), spent_ns);
+            assert_eq!(emitted[0].connection.born_ns(), Some(10));
         }
     }
 
-    /// No socket tells of its user and its counters.
+    /// Without a full socket, user and counters are not known.
     #[test]
-    fn what_is_half_open_has_nothing_but_its_ends() {
+    fn a_half_open_connection_is_bare() {
         let mut tracker = Tracker::new(true);
-        tell(&mut tracker, &half_open(10));
+        feed(&mut tracker, &half_open(10));
         let again = Event { kind: kind::RETRANSMIT_SYNACK, time_ns: 20, ..half_open(10) };
-        let told = tell(&mut tracker, &again);
-        assert!(told[0].connection.is_bare() && told[0].flags & flag::BARE != 0);
-        tell(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
+        let emitted = feed(&mut tracker, &again);
+        assert!(emitted[0].connection.is_bare() && emitted[0].flags & flag::BARE != 0);
+        feed(&mut tracker, &event(60, kind::TRANSITION, number::LISTEN, number::SYN_RECV));
         assert!(!tracker.get(COOKIE).unwrap().is_bare());
     }
 
-    /// A look does not find it. As long as SYN-ACKs may come it is there.
+    /// Snapshots do not contain half-open connections. One is kept while another SYN-ACK may be sent.
     #[test]
-    fn what_is_half_open_is_not_missed_at_once() {
+    fn a_half_open_connection_outlives_snapshots_without_it() {
         let second = 1_000_000_000;
-        for (looked_ns, gone) in [(second, 0), (60 * second, 0), (300 * second, 1)] {
+        for (snapshot_ns, gone) in [(second, 0), (60 * second, 0), (300 * second, 1)] {
             let mut tracker = Tracker::new(true);
-            tell(&mut tracker, &half_open(10));
+            feed(&mut tracker, &half_open(10));
             let netns = [0].into();
-            let snapshot = Snapshot { during_ns: (looked_ns, looked_ns), netns, ..Snapshot::default() };
+            let snapshot = Snapshot { during_ns: (snapshot_ns, snapshot_ns), netns, ..Snapshot::default() };
             assert_eq!(tracker.retire(&snapshot), gone);
         }
     }

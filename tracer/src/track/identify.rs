@@ -1,4 +1,4 @@
-//! Which connection an event belongs to, and which one it has put an end to.
+//! Finding the connection that an event belongs to, and the TIME_WAIT connection that it replaces.
 
 use tracer_common::{Event, state as number};
 
@@ -13,26 +13,26 @@ use crate::{
 };
 
 impl Tracker {
-    /// The connection that the event belongs to: known, born with it, or seen for the first time.
+    /// The connection of an event: known, born with it, or seen for the first time. `None` for a late event of
+    /// one that has ended.
     pub(super) fn connection_of(&mut self, event: &Event) -> Option<Connection> {
         if is_birth(event.old_state, event.new_state) {
             let role = role_at_birth(event);
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
                 self.inherit_owner(&mut connection);
-                self.was_half_open(&mut connection, event.time_ns);
+                self.take_over_half_open(&mut connection, event.time_ns);
             }
-            // A socket that is used again; or one that was found waiting before its birth was told.
+            // A socket that connects again; or one that a sample found before its birth was reported.
             if self.table.get(event.cookie).is_some_and(|before| before.is_timewait) {
                 self.timewaits.remove(event.cookie);
             }
             return Some(connection);
         }
         let mut connection = match self.table.get(event.cookie) {
-            // Nothing happens to a full socket that is none any more. But one that was found waiting
-            // may have more to tell: what happened before, and the handing over itself, which the
-            // kernel tells of a moment after the timewait socket is there.
             Some(connection) if connection.is_ended => return None,
+            // A snapshot found the timewait socket before the events that led to it were read: the kernel
+            // reports `-> CLOSE` a moment after it has made the timewait socket.
             Some(connection) if connection.is_timewait => {
                 let mut connection = *connection;
                 connection.is_timewait = false;
@@ -40,15 +40,15 @@ impl Tracker {
                 connection
             }
             Some(connection) => *connection,
-            None if self.ended.contains(event.cookie) => return None,
-            None => self.older(event),
+            None if self.recently_ended.contains(event.cookie) => return None,
+            None => self.seen_late(event),
         };
         connection.renew(event);
         Some(connection)
     }
 
-    /// A socket that is older than the tracer, and that the snapshot has missed.
-    fn older(&self, event: &Event) -> Connection {
+    /// A socket that is older than the tracer and was in no snapshot.
+    fn seen_late(&self, event: &Event) -> Connection {
         let mut connection = Connection::first_seen(event);
         connection.role =
             if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
@@ -58,13 +58,14 @@ impl Tracker {
         connection
     }
 
-    /// Until its own process is known, a server's connection is its listener's.
+    /// Gives a server's connection the owner of its listener, until its own process is known.
     pub(super) fn inherit_owner(&self, connection: &mut Connection) {
         let owner = self.listeners.owner_of(&connection.tuple);
         connection.owner = owner.map(Owner::inherited).unwrap_or_default();
     }
 
-    /// A connection with the addresses and ports of one in TIME_WAIT proves that one's end.
+    /// Ends the timewait connection whose addresses and ports a new connection has. Returns whether there was
+    /// one.
     pub(super) fn end_reused_timewait(
         &mut self,
         event: &Event,
@@ -74,13 +75,13 @@ impl Tracker {
         if !may_end_another(event) || connection.tuple.local_port == 0 {
             return false;
         }
-        let old = self.timewaits.at(&connection.tuple).filter(|old| *old != event.cookie);
+        let old = self.timewaits.find_by_tuple(&connection.tuple).filter(|old| *old != event.cookie);
         let old =
             old.and_then(|old| self.table.get(old)).filter(|old| old.tuple == connection.tuple).copied();
         let Some(old) = old else {
             return false;
         };
-        // It gave way to the SYN, a handshake ago at the most.
+        // It ended at the SYN, so at most one handshake ago.
         let confirmed_ns = self.timewaits.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
         let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
         let mut out = |transition: &Transition| out(&Transition { is_reuse: true, ..*transition });
@@ -89,8 +90,8 @@ impl Tracker {
     }
 }
 
-/// Whether the event is of a connection that has just got its tuple, which one in TIME_WAIT may have
-/// had.
+/// Whether the event is from a connection that has just got its addresses and ports, which a connection in
+/// TIME_WAIT may have had.
 pub(super) fn may_end_another(event: &Event) -> bool {
     event.new_state == number::SYN_RECV || event.old_state == number::SYN_SENT
 }

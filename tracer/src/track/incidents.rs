@@ -1,4 +1,4 @@
-//! What happens to a connection beside its transitions: resets and retransmissions.
+//! Incidents: resets and retransmissions.
 
 use tracer_common::{
     Event,
@@ -16,18 +16,18 @@ use crate::{
 };
 
 impl Tracker {
-    /// Takes a reset or a retransmission and hands it out with what is known of its connection. It
-    /// never begins one: what it belongs to may have ended, or never been.
+    /// Emits a reset or retransmission with its connection. It never adds a connection to the table, because
+    /// that may have ended, or may never have existed.
     pub(super) fn incident(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         let known =
             Some(event.cookie).filter(|cookie| *cookie != 0).and_then(|cookie| self.table.get(cookie));
         let known = known.copied();
         let is_bare = event.flags & flag::BARE != 0;
-        let mut connection = known.unwrap_or_else(|| self.stranger(event));
+        let mut connection = known.unwrap_or_else(|| self.unknown_connection(event));
         if !is_bare && !connection.is_timewait {
             connection.renew(event);
         }
-        let heard_ns = connection.last_ns;
+        let confirmed_before_ns = connection.last_ns;
         note(event, &mut connection);
         if known.is_some() {
             connection.last_ns = connection.last_ns.max(event.time_ns);
@@ -35,28 +35,33 @@ impl Tracker {
         }
         let Event { time_ns, kind, detail, old_state, new_state, .. } = *event;
         out(&if is_bare && known.is_some() {
-            // The connection says more than what there is instead of its socket.
-            Transition { kind, detail, ..Transition::found(connection, time_ns, old_state, new_state) }
+            // The table knows more than a request or timewait socket shows.
+            Transition {
+                kind,
+                detail,
+                ..Transition::without_event(connection, time_ns, old_state, new_state)
+            }
         } else {
             Transition::of(event, connection)
         });
-        // Data has come to an orphan. With the RST the kernel gives its timewait socket up; or, where
-        // the full one has sent it, there never was one, and it has just closed.
+        // Data has arrived for an orphan. The kernel answers with an RST and drops its timewait socket. If a
+        // full socket sent the RST, there was no timewait socket, and the connection has just closed.
         if connection.is_timewait && connection.state == number::FIN_WAIT2 && event.kind == kind::RESET_SENT {
-            let confirmed_ns = if is_bare { event.time_ns } else { heard_ns };
+            let confirmed_ns = if is_bare { event.time_ns } else { confirmed_before_ns };
             self.end_timewait(&connection, event.time_ns, confirmed_ns, Some(Reason::ResetLocal), out);
         }
     }
 
-    /// A connection of which nothing else is known.
-    fn stranger(&self, event: &Event) -> Connection {
+    /// A connection of which nothing but this event is known.
+    fn unknown_connection(&self, event: &Event) -> Connection {
         let mut connection = Connection::first_seen(event);
         if matches!(event.old_state, number::NEW_SYN_RECV | number::LISTEN) {
             connection.role = Role::Server;
         } else if event.flags & flag::BARE == 0 {
             connection.role = self.role_of(event);
         }
-        // `ss -K` sends its RST before it closes; who does it after has closed its own.
+        // In CLOSE the current task is the owner, which closed its own socket: `ss -K` sends its RST before
+        // the socket is in CLOSE.
         if event.old_state == number::CLOSE {
             learn_owner(event, &mut connection);
         }
@@ -68,7 +73,7 @@ impl Tracker {
 }
 
 fn note(event: &Event, connection: &mut Connection) {
-    let way = match event.kind {
+    let direction = match event.kind {
         kind::RESET_SENT => Reset::Sent,
         kind::RESET_RECEIVED => Reset::Received,
         _ => {
@@ -76,7 +81,8 @@ fn note(event: &Event, connection: &mut Connection) {
             return;
         }
     };
-    (connection.reset, connection.reset_in, connection.reset_reason) = (way, event.old_state, event.detail);
+    (connection.reset, connection.reset_in, connection.reset_reason) =
+        (direction, event.old_state, event.detail);
 }
 
 #[cfg(test)]
@@ -92,9 +98,9 @@ mod tests {
         Event { time_ns, cookie: FULL, kind, old_state, new_state, flags, shutdown: 3, ..Event::new_zeroed() }
     }
 
-    /// The kernel's word for both is `FIN_WAIT2 -> CLOSE`, without an error.
+    /// The kernel reports `FIN_WAIT2 -> CLOSE` without an error in both cases.
     #[test]
-    fn an_orphan_that_sends_rst_is_handed_over_to_nobody() {
+    fn an_orphan_that_sends_rst_gets_no_timewait_socket() {
         let closing = [
             event(1, kind::TRANSITION, number::ESTABLISHED, number::FIN_WAIT1),
             event(2, kind::TRANSITION, number::FIN_WAIT1, number::FIN_WAIT2),
@@ -103,12 +109,13 @@ mod tests {
         let close = event(3, kind::TRANSITION, number::FIN_WAIT2, number::CLOSE);
         for (rst, reason) in [(None, None), (Some(rst), Some(Reason::TimeoutClose))] {
             let mut tracker = Tracker::new(true);
-            let mut told = Vec::new();
+            let mut emitted = Vec::new();
             for event in closing.iter().chain(&rst).chain([&close]) {
-                tracker.event(event, &mut |transition| told.push((transition.new_state, transition.reason)));
+                tracker
+                    .event(event, &mut |transition| emitted.push((transition.new_state, transition.reason)));
             }
             assert_eq!(tracker.has_timewait(), reason.is_none());
-            assert_eq!(told.contains(&(number::CLOSE, reason)), reason.is_some(), "{told:?}");
+            assert_eq!(emitted.contains(&(number::CLOSE, reason)), reason.is_some(), "{emitted:?}");
         }
     }
 }

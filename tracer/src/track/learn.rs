@@ -1,4 +1,4 @@
-//! What an event tells about its connection.
+//! Facts about a connection that follow from an event: role, owner, first FIN, handshake.
 
 use tracer_common::{Event, event::flag, state as number};
 
@@ -8,7 +8,7 @@ use crate::track::{
     reason,
 };
 
-/// The role of what begins with this event; [`Role::Unknown`] for a repaired connection (`TCP_REPAIR`).
+/// The role of a socket whose birth is this event; [`Role::Unknown`] for a repaired connection (`TCP_REPAIR`).
 pub(super) fn role_at_birth(event: &Event) -> Role {
     match (event.old_state, event.new_state) {
         (number::CLOSE, number::SYN_SENT) => Role::Client,
@@ -18,8 +18,9 @@ pub(super) fn role_at_birth(event: &Event) -> Role {
     }
 }
 
-/// The task that works on a socket is its owner; but not on one that is aborted, where it is the
-/// administrator's. A listener that is aborted has no error yet, but it has an owner.
+/// Takes the task that works on a socket as its owner. If the socket is being aborted, the task is the
+/// administrator's (`ss -K`) and is not taken. An aborted listener has no error set yet, so one with a known
+/// owner keeps it.
 pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
     if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED && !is_aborted_listener {
@@ -39,7 +40,7 @@ pub(super) fn note_fin(event: &Event, connection: &mut Connection) {
     }
 }
 
-/// What a state tells about who closed first.
+/// Which side closed first, as far as a state shows it.
 pub(super) fn first_fin_of(state: u8) -> FirstFin {
     match state {
         number::FIN_WAIT1 | number::FIN_WAIT2 => FirstFin::Local,
@@ -49,8 +50,8 @@ pub(super) fn first_fin_of(state: u8) -> FirstFin {
     }
 }
 
-/// A server's handshake is what the kernel measured from SYN-ACK to ACK, because its SYN_RECV is
-/// over as soon as it begins; a client's is its time in SYN_SENT.
+/// Sets the duration of the handshake. A server's is the kernel's measurement from SYN-ACK to ACK (`srtt_us`),
+/// because since Linux 4.4 its SYN_RECV lasts only microseconds. A client's is its time in SYN_SENT.
 pub(super) fn note_handshake(event: &Event, state_ns: Option<u64>, connection: &mut Connection) {
     if event.new_state != number::ESTABLISHED {
         return;

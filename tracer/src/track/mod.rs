@@ -1,16 +1,18 @@
-//! The story of each connection: events in, transitions with owner, time and cause out.
+//! Connection tracking: takes events, emits transitions with owner, time in state and reason.
 //!
 //! # Layout
-//! - [`Tracker`]: the connections, and what an event does to one
-//! - [`transition`]: what is handed on
-//! - [`connection`], [`owner`], [`reason`]: what is known of a connection, whose it is, why it ended
-//! - `identify`: which connection an event belongs to
-//! - `learn`: what an event tells about its connection
-//! - `found`: merging snapshots; `timewait`: merging samples of timewait sockets
-//! - `hook_events`, `incidents`: events that are no transitions
-//! - `stuck`: stays that are too long
-//! - [`tally`]: counting as the kernel counts
-//! - [`table`]: where all of this is kept
+//! - [`Tracker`]: all connections, and what an event does to one of them
+//! - [`transition`]: what the tracker emits
+//! - [`connection`], [`owner`], [`reason`]: what is known of a connection, which process owns it, why it ended
+//! - `identify`: finds the connection that an event belongs to
+//! - `learn`: owner, first FIN and handshake from an event
+//! - `conclude`: whether the connection goes on, becomes a timewait socket or ends
+//! - `found`, `timewait`: merge snapshots, and samples of timewait sockets
+//! - `hook_events`, `incidents`: events that are not transitions
+//! - `stuck`: connections that stay in a state too long
+//! - `groups`: events in groups, for prefetching
+//! - [`tally`]: counts the way the kernel does
+//! - [`table`]: the connection table and its indexes
 //!
 //! # Example
 //! ```
@@ -32,8 +34,10 @@
 //! assert_eq!(times, [None, Some(5_000)]);
 //! ```
 
+mod conclude;
 pub mod connection;
 mod found;
+mod groups;
 mod hook_events;
 mod identify;
 mod incidents;
@@ -46,109 +50,75 @@ pub mod tally;
 mod timewait;
 pub mod transition;
 
-use tracer_common::{Event, event::kind, state as number};
+use tracer_common::{Event, event::kind};
 
+pub use groups::prefetch_groups;
 pub use transition::Transition;
 
 use crate::{
     facts::snapshot::TimewaitByNetns,
-    tcp::{endpoint::Tuple, reason::Reason},
     track::{
-        connection::{Connection, Role},
-        identify::may_end_another,
+        connection::Connection,
         learn::{learn_owner, note_fin, note_handshake},
-        reason::{becomes_time_wait, reason, stays_in_fin_wait2},
-        table::{Table, listeners::Listeners, recent::Recent, timewaits::Timewaits},
+        table::{Table, listeners::Listeners, recent::RecentCookies, timewaits::Timewaits},
         tally::Tally,
     },
 };
 
-/// Events whose records are prefetched together.
-const GROUP: usize = 16;
-
-/// The events in groups, each with the two groups behind it: [`Tracker::prefetch`] asks for the memory of
-/// those, so that it is there when their turn comes.
-pub fn prefetch_groups(events: &[Event]) -> impl Iterator<Item = [&[Event]; 3]> {
-    let group =
-        |index: usize| events.get(index * GROUP..).map_or(&[][..], |rest| &rest[..rest.len().min(GROUP)]);
-    // Two steps before the first group ask for its memory.
-    (0..events.len().div_ceil(GROUP) + 2).map(move |step| {
-        [step.checked_sub(2), step.checked_sub(1), Some(step)].map(|index| index.map_or(&[][..], group))
-    })
-}
-
-/// All connections.
+/// Follows all connections.
 #[derive(Default)]
 pub struct Tracker {
     table: Table,
     listeners: Listeners,
     timewaits: Timewaits,
-    ended: Recent,
+    recently_ended: RecentCookies,
     tally: Tally,
-    /// The end of the last loss gap: events were lost at this time or before it, so what began earlier has
-    /// no known duration.
+    /// The end of the last loss gap: events were lost at or before this time, so a state that was entered
+    /// before it has no known duration.
     loss_gap_ns: u64,
     /// Whether timewait sockets are followed to their end.
     follows_timewait: bool,
-    /// Whether hooks tell of their ends. Samples remain, for what hooks miss.
-    is_told_of_timewait: bool,
-    /// When the last sample began.
-    sampled_ns: u64,
+    /// Whether hooks report the end of timewait sockets. They are still sampled, because hooks can miss one.
+    has_timewait_hooks: bool,
+    /// When the last sample of timewait sockets began.
+    last_sample_ns: u64,
 }
 
 impl Tracker {
-    /// An empty table. `follows_timewait`: timewait sockets stay in it until a sample
-    /// ([`Tracker::sample`]) or a hook tells of their end.
+    /// A tracker without connections. With `follows_timewait` it keeps timewait sockets until a sample
+    /// ([`Tracker::sample`]) or a hook shows that they are gone.
     #[must_use]
     pub fn new(follows_timewait: bool) -> Self {
         Self { follows_timewait, ..Self::default() }
     }
 
-    /// The same, where events tell of timewait sockets' ends.
+    /// Sets whether hooks report the end of timewait sockets.
     #[must_use]
-    pub fn told_of_timewait(self, is_told_of_timewait: bool) -> Self {
-        Self { is_told_of_timewait, ..self }
+    pub fn told_of_timewait(self, has_timewait_hooks: bool) -> Self {
+        Self { has_timewait_hooks, ..self }
     }
 
-    /// Prefetches the records of the next events, all at once: with a million connections each lies in
-    /// memory that no cache holds, and waiting for one after the other costs more than all the rest. The
-    /// index entries of the events after them are prefetched, too: it takes two steps to come to a record.
-    pub fn prefetch(&self, next: &[Event], after: &[Event]) {
-        for event in after {
-            self.table.prefetch_index(event.cookie);
-        }
-        for event in next {
-            self.table.prefetch(event.cookie);
-            if event.new_state == number::CLOSE {
-                self.ended.prefetch(event.cookie);
-            }
-            if self.has_timewait() && (may_end_another(event) || becomes_time_wait(event)) {
-                self.timewaits.prefetch(&Tuple::of(event));
-            }
-        }
-    }
-
-    /// Takes an event; hands out its transition, and those that it proves. Resets and retransmissions are
-    /// handed out with their connection.
+    /// Takes an event. Emits its transition, and transitions of other connections that it proves. Resets and
+    /// retransmissions are emitted with their connection.
     pub fn event(&mut self, event: &Event, out: &mut impl FnMut(&Transition)) {
         if event.kind != kind::TRANSITION {
             return self.hook_event(event, out);
         }
         self.tally.count(event);
         let Some(mut connection) = self.connection_of(event) else {
-            // Ended before, and not born again: a record of the past.
+            // A late event of a connection that has ended.
             return;
         };
         let is_reuse = self.end_reused_timewait(event, &connection, out);
         learn_owner(event, &mut connection);
         if event.old_state == event.new_state {
-            // Such as `close` after `shutdown`: nothing has changed but perhaps the flags.
+            // For example `close` after `shutdown`: at most the flags have changed.
             connection.last_ns = event.time_ns;
             self.table.insert(connection);
             return;
         }
         if connection.state != event.old_state {
-            // Something was missed between.
+            // An event in between was missed.
             connection.state = event.old_state;
             connection.forget_since();
         }
@@ -164,66 +134,14 @@ impl Tracker {
         self.conclude(event, &mut transition, out);
     }
 
-    /// Keeps the connection, follows its timewait socket, or ends it; and hands the transition out.
-    fn conclude(&mut self, event: &Event, transition: &mut Transition, out: &mut impl FnMut(&Transition)) {
-        let connection = &mut transition.connection;
-        if event.new_state != number::CLOSE {
-            if event.new_state == number::LISTEN {
-                self.listeners.add(connection);
-            }
-            self.table.insert(*connection);
-            out(transition);
-        } else if connection.role == Role::Listener {
-            self.listeners.remove(connection);
-            self.forget(connection.cookie);
-            out(transition);
-        } else if stays_in_fin_wait2(event) && !connection.has_reset_in_fin_wait2() {
-            connection.state = number::FIN_WAIT2;
-            // The kernel's event ends nothing: FIN_WAIT2 goes on since it began.
-            match transition.state_ns {
-                Some(spent_ns) => connection.set_since(event.time_ns.saturating_sub(spent_ns)),
-                None => connection.set_found(event.time_ns),
-            }
-            connection.take_back_leave(number::FIN_WAIT2, transition.state_ns);
-            transition.is_silent = true;
-            transition.new_state = number::FIN_WAIT2;
-            self.follow_timewait_or_forget(&mut transition.connection);
-            if !self.follows_timewait {
-                transition.reason = Some(Reason::Unknown);
-                out(transition);
-            }
-        } else if becomes_time_wait(event) {
-            transition.reason = Some(reason(event, connection));
-            connection.state = number::TIME_WAIT;
-            connection.is_ended = true;
-            transition.new_state = number::TIME_WAIT;
-            self.follow_timewait_or_forget(&mut transition.connection);
-            out(transition);
-        } else {
-            transition.reason = Some(reason(event, connection));
-            self.forget(connection.cookie);
-            out(transition);
-        }
-    }
-
-    fn follow_timewait_or_forget(&mut self, connection: &mut Connection) {
-        if self.follows_timewait {
-            connection.is_timewait = true;
-            self.timewaits.add(connection);
-            self.table.insert(*connection);
-        } else {
-            self.forget(connection.cookie);
-        }
-    }
-
-    /// What began before events were lost has no known duration.
+    /// A state that was entered before events were lost has no known duration.
     fn forget_across_loss_gap(&self, connection: &mut Connection) {
         if connection.since_ns().is_some_and(|since_ns| since_ns <= self.loss_gap_ns) {
             connection.forget_since();
         }
     }
 
-    /// Events were lost up to `until_ns`.
+    /// Notes that events were lost at or before `until_ns`.
     pub fn lost(&mut self, until_ns: u64) {
         self.loss_gap_ns = self.loss_gap_ns.max(until_ns);
     }
@@ -234,66 +152,67 @@ impl Tracker {
         self.loss_gap_ns
     }
 
-    /// Drops a connection that filters turn out not to select.
+    /// Drops a connection once filters turn out not to select it.
     pub fn drop_filtered(&mut self, cookie: u64) {
         if self.table.remove(cookie).is_some() {
             self.tally.drop_filtered();
         }
     }
 
-    fn forget(&mut self, cookie: u64) {
+    /// Removes a connection, and remembers for a while that it ended: late events must not bring it back.
+    fn end(&mut self, cookie: u64) {
         self.table.remove(cookie);
-        self.ended.insert(cookie);
+        self.recently_ended.insert(cookie);
     }
 
-    /// Whether any timewait sockets are followed.
+    /// Whether any timewait socket is followed now.
     #[must_use]
     pub fn has_timewait(&self) -> bool {
         !self.timewaits.is_empty()
     }
 
-    /// How many sockets listen.
+    /// How many listeners there are.
     #[must_use]
     pub fn listening(&self) -> usize {
         self.listeners.len()
     }
 
-    /// How many timewait sockets are followed in each network namespace.
+    /// How many timewait sockets are followed in each network namespace, by its inode number.
     #[must_use]
     pub fn timewait_by_netns(&self) -> &TimewaitByNetns {
         self.timewaits.by_netns()
     }
 
-    /// Live sockets.
+    /// How many sockets are in the table: full, half-open and timewait ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether there are none.
+    /// Whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// A live socket.
+    /// The socket with this cookie.
     #[must_use]
     pub fn get(&self, cookie: u64) -> Option<&Connection> {
         self.table.get(cookie)
     }
 
-    /// All live sockets.
+    /// All sockets.
     pub fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.table.iter()
     }
 
-    /// What happened, counted as the kernel counts.
+    /// Counts of connections opened, accepted, failed and reset, as the kernel counts them.
     #[must_use]
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// What happened, counted as the kernel counts.
+    /// The same, to set when the kernel's counters were read.
     pub fn tally_mut(&mut self) -> &mut Tally {
         &mut self.tally
     }

@@ -1,28 +1,28 @@
-//! Whose socket it is, and how that is known.
+//! The process that owns a socket, and how it is known.
 
 use tracer_common::event::COMM_LEN;
 
 use crate::text::escape::name;
 
-/// How an owner is known, from the vaguest to the surest.
+/// How an owner is known, from the weakest evidence to the strongest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Evidence {
-    /// Not at all.
+    /// The owner is not known.
     #[default]
     Unknown,
-    /// The socket came out of this process's listener; whoever accepts it may be another one.
+    /// The process owns the listener that the socket came from. Another process may accept it.
     Listener,
-    /// The process was found holding it.
+    /// The process had a file descriptor of it in a snapshot.
     Snapshot,
-    /// The process has accepted it.
+    /// The process accepted it.
     Accept,
-    /// The process was working on it at the moment of an event.
+    /// The process was working on it during an event (`sk_lock.owned`).
     Own,
 }
 
 impl Evidence {
-    /// As the interface spells it.
+    /// The name in output; `None` if the owner is not known.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -35,16 +35,16 @@ impl Evidence {
     }
 }
 
-/// A process, as the owner of a socket. It keeps its name when it is gone.
+/// The process that owns a socket. The name is kept after the process has exited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// Name, zero-padded, any bytes.
+    /// Process name (`comm`), any bytes, zero-padded.
     pub comm: [u8; COMM_LEN],
-    /// Process.
+    /// Process id.
     pub pid: u32,
-    /// Thread that was last seen working on the socket.
+    /// Id of the thread that last worked on the socket.
     pub tid: u32,
-    /// How it is known.
+    /// How the owner is known.
     pub evidence: Evidence,
 }
 
@@ -55,21 +55,21 @@ impl Owner {
         name(&self.comm)
     }
 
-    /// Whether anything is known.
+    /// Whether the owner is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.evidence != Evidence::Unknown
     }
 
-    /// Believes `other` if it is known more surely; or if it has worked on the socket since. Of
-    /// several that are found holding it, the first one stays: the others have inherited it.
+    /// Takes `other` if its evidence is stronger, or if it has worked on the socket. Of several processes with
+    /// a file descriptor of the socket, the first one stays: the others have inherited theirs.
     pub fn learn(&mut self, other: Self) {
         if other.evidence > self.evidence || other.evidence == Evidence::Own {
             *self = other;
         }
     }
 
-    /// The same process, as what a connection inherits from its listener.
+    /// The owner of a listener as the owner of a connection that comes from it.
     #[must_use]
     pub fn inherited(mut self) -> Self {
         if self.is_known() {

@@ -1,4 +1,4 @@
-//! Finding out why a connection ended, from its last event and its story.
+//! Why a connection ended, from its last event and its history.
 
 use tracer_common::{Event, event::flag, state as number, timewait};
 
@@ -14,23 +14,23 @@ use crate::{
 const BOTH_SIDES: u8 = 3;
 
 const EPIPE: u16 = 32;
-/// `tcp_abort`, the kernel's side of `ss -K`.
+/// Set by `tcp_abort`, which the kernel runs for `ss -K`.
 pub const ECONNABORTED: u16 = 103;
 const ECONNRESET: u16 = 104;
 const ETIMEDOUT: u16 = 110;
 const ECONNREFUSED: u16 = 111;
-/// What ICMP errors and missing routes leave on a socket (`icmp_err_convert` in
-/// `net/ipv4/icmp.c`, `tcp_v6_err`): ENETDOWN to EHOSTUNREACH, but for those of connections.
+/// The errors that ICMP messages and missing routes leave on a socket (`icmp_err_convert` in
+/// `net/ipv4/icmp.c`, `tcp_v6_err`), without those that have a reason of their own.
 const UNREACHABLE: [u16; 9] = [1, 13, 71, 92, 95, 100, 101, 112, 113];
 
-/// Whether the kernel's `-> CLOSE` is the full socket giving way to a timewait socket in TIME_WAIT.
+/// Whether the kernel's `-> CLOSE` means that a timewait socket in TIME_WAIT replaces the full socket.
 #[must_use]
 pub fn becomes_time_wait(event: &Event) -> bool {
     timewait::becomes_time_wait(event.old_state, event.new_state, event.error, event.flags)
 }
 
-/// Whether the kernel's `FIN_WAIT2 -> CLOSE` is the full socket of a process that has closed it
-/// giving way to a timewait socket that goes on waiting for the peer's FIN.
+/// Whether the kernel's `FIN_WAIT2 -> CLOSE` means that a timewait socket replaces an orphan (a full socket
+/// that its process has closed). The timewait socket stays in FIN_WAIT2 until the peer's FIN comes.
 #[must_use]
 pub fn stays_in_fin_wait2(event: &Event) -> bool {
     timewait::stays_in_fin_wait2(event.old_state, event.new_state, event.error, event.flags)
@@ -40,7 +40,7 @@ pub fn stays_in_fin_wait2(event: &Event) -> bool {
 #[must_use]
 pub fn reason(event: &Event, connection: &Connection) -> Reason {
     if becomes_time_wait(event) {
-        return orderly(connection, event.old_state);
+        return orderly_reason(connection, event.old_state);
     }
     match event.error {
         0 => without_error(event, connection),
@@ -53,9 +53,9 @@ pub fn reason(event: &Event, connection: &Connection) -> Reason {
     }
 }
 
-/// Who closed first, once both have.
+/// The reason of an orderly close, by which side closed first. `old_state` decides where no FIN was seen.
 #[must_use]
-pub fn orderly(connection: &Connection, old_state: u8) -> Reason {
+pub fn orderly_reason(connection: &Connection, old_state: u8) -> Reason {
     match (connection.first_fin, old_state) {
         (FirstFin::Both, _) | (_, number::CLOSING) => Reason::FinBoth,
         (FirstFin::Remote, _) | (_, number::LAST_ACK) => Reason::FinRemote,
@@ -67,7 +67,7 @@ fn timeout(event: &Event) -> Reason {
     match event.old_state {
         number::SYN_SENT => Reason::TimeoutConnect,
         number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK => Reason::TimeoutClose,
-        // Keepalive probes only while nothing waits for an acknowledgement.
+        // Keepalive probes are sent only while no data is unacknowledged.
         _ if event.flags & flag::KEEPALIVE != 0 && event.send_queue == 0 => Reason::TimeoutKeepalive,
         _ => Reason::TimeoutRetransmit,
     }
@@ -78,12 +78,12 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     match event.old_state {
         number::LAST_ACK => return Reason::FinRemote,
         number::SYN_SENT if is_owned && event.flags & flag::UNSENT == 0 => return Reason::Cancelled,
-        // Without a SYN there was no connecting: no port was free, or the one asked for was taken.
+        // No SYN was sent: no local port was free, or the chosen one was taken.
         number::SYN_SENT => return Reason::Unknown,
         _ => {}
     }
     if !is_owned {
-        // The kernel gives up an orphan when it has too many, or when linger2 is over.
+        // The kernel drops an orphan when there are too many, or when TCP_LINGER2 is over.
         let is_closing = matches!(event.old_state, number::FIN_WAIT1 | number::FIN_WAIT2);
         return match connection.role {
             Role::Server if connection.owner.evidence < Evidence::Snapshot && !is_closing => {
@@ -93,11 +93,11 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
             _ => Reason::Unknown,
         };
     }
-    // `__tcp_close` shuts both sides first; `tcp_disconnect` does not.
+    // `__tcp_close` first sets `sk_shutdown` to both sides; `tcp_disconnect` does not.
     if event.shutdown != BOTH_SIDES {
         return Reason::ResetLocal;
     }
-    // In its order.
+    // The order of the checks is that of `__tcp_close`.
     let has_fin = u32::from(event.flags & flag::DONE != 0);
     if event.recv_queue > has_fin {
         Reason::ResetLocalUnread
@@ -108,16 +108,15 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     }
 }
 
-/// Why a connection ended that waited as an orphan in FIN_WAIT2 and never came to TIME_WAIT: its
-/// time, `timeout_ns`, was over; or an RST killed it, and nothing tells. One that was in TIME_WAIT
-/// had ended for its processes before.
+/// Why an orphan in FIN_WAIT2 ended without TIME_WAIT: a timeout if it was there for `timeout_ns`, else
+/// unknown (an RST may have ended it). `None` in other states: a connection in TIME_WAIT already has its reason.
 #[must_use]
-pub fn waited_in_vain(connection: &Connection, now_ns: u64, timeout_ns: Option<u64>) -> Option<Reason> {
+pub fn orphan_reason(connection: &Connection, now_ns: u64, timeout_ns: Option<u64>) -> Option<Reason> {
     if connection.state != number::FIN_WAIT2 {
         return None;
     }
-    // The timewait socket's clock began with it, which was when the connection was last heard of.
-    let waited_ns = now_ns.saturating_sub(connection.last_ns);
-    let is_timeout = timeout_ns.is_some_and(|timeout_ns| waited_ns >= timeout_ns);
+    // The timewait socket's timer starts when it is made, which was the connection's last event.
+    let timewait_ns = now_ns.saturating_sub(connection.last_ns);
+    let is_timeout = timeout_ns.is_some_and(|timeout_ns| timewait_ns >= timeout_ns);
     Some(if is_timeout { Reason::TimeoutClose } else { Reason::Unknown })
 }

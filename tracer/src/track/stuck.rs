@@ -1,16 +1,16 @@
-//! Finding the connections that have been in a state too long, while they are there.
+//! Finding connections that stay in a state too long, while they are in it.
 
 use crate::{
     tcp::limits::Limits,
     track::{Tracker, Transition, connection::Connection},
 };
 
-/// When to look again at connections that are in doubt after a loss, in nanoseconds.
-const DOUBT_NS: u64 = 250_000_000;
+/// When to check a connection again whose state is in doubt after lost events, in nanoseconds.
+const RECHECK_NS: u64 = 250_000_000;
 
 impl Connection {
-    /// How long it has been stuck, in nanoseconds: in a state for longer than `limits` allow. Who was
-    /// not heard of since events were lost, at `loss_gap_ns`, may have left the state unseen since then.
+    /// Nanoseconds in its state, if that is longer than `limits` allow. If it had no event since events were
+    /// lost (`loss_gap_ns`), it may have left the state unseen, so only the time up to its last event counts.
     #[must_use]
     pub fn stuck_ns(&self, limits: &Limits, now_ns: u64, loss_gap_ns: u64) -> Option<u64> {
         let limit_ns = limits.of(self.state)?;
@@ -21,9 +21,9 @@ impl Connection {
 }
 
 impl Tracker {
-    /// Hands out the connections that have been in their state longer than `limits` allow, once for
-    /// each stay. Gives when there may be the next: what enters a state later cannot be due before
-    /// the shortest limit has passed.
+    /// Emits the connections that have been in their state for longer than `limits` allow, each once per state.
+    /// One counts as reported when `out` returns true. Returns when the next may be due: at the latest after the
+    /// shortest limit, because connections enter states in the meantime.
     pub fn stuck(
         &mut self,
         limits: &Limits,
@@ -36,29 +36,29 @@ impl Tracker {
             let Some(limit_ns) = limits.of(connection.state) else {
                 continue;
             };
-            if connection.told_stuck == connection.state {
+            if connection.stuck_reported_in == connection.state {
                 continue;
             }
             if let Some(stuck_ns) = connection.stuck_ns(limits, now_ns, loss_gap_ns) {
                 if out(&stay(connection, now_ns, stuck_ns)) {
-                    connection.told_stuck = connection.state;
+                    connection.stuck_reported_in = connection.state;
                 }
             } else {
-                // In a moment, if it is in doubt: it will be looked at again.
+                // After a loss it may be due already, but in doubt: it is checked again soon.
                 let due_ns = connection.in_state_from_ns().saturating_add(limit_ns);
-                next_ns = next_ns.min(due_ns.max(now_ns + DOUBT_NS));
+                next_ns = next_ns.min(due_ns.max(now_ns + RECHECK_NS));
             }
         }
         Some(next_ns)
     }
 }
 
-/// A stay that goes on, told as a transition from the state to itself.
+/// A transition from the state to itself, which stands for a stuck connection.
 fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64) -> Transition {
     let state = connection.state;
     Transition {
         state_ns: connection.since_ns().map(|_| stuck_ns),
         stuck_ns: Some(stuck_ns),
-        ..Transition::found(*connection, now_ns, state, state)
+        ..Transition::without_event(*connection, now_ns, state, state)
     }
 }

@@ -1,4 +1,4 @@
-//! What happened, counted as the kernel counts it in `/proc/net/snmp`, to be held against that.
+//! Counts of events, made the way the kernel counts in `/proc/net/snmp`, to be compared with those.
 
 use std::ops::RangeInclusive;
 
@@ -7,11 +7,11 @@ use tracer_common::{Event, event::flag, state as number};
 
 use crate::facts::counts::TcpCounts;
 
-/// What one event adds to the counters.
-fn counted(event: &Event) -> TcpCounts {
+/// What one event adds to the kernel's counters.
+fn counts_of(event: &Event) -> TcpCounts {
     let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
-    // `tcp_close` and `tcp_disconnect` set the state by themselves, past `tcp_done`, which is
-    // what counts; both run in the owner's call and leave no error.
+    // `tcp_done` counts failed attempts. `tcp_close` and `tcp_disconnect` set the state without it; both run in
+    // a call of the owner and leave no error.
     let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
     let is_end = event.new_state == number::CLOSE;
     let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
@@ -25,35 +25,37 @@ fn counted(event: &Event) -> TcpCounts {
     }
 }
 
-/// Counts of one namespace.
+/// Counts of one network namespace.
 #[derive(Clone, Debug, Default)]
 struct NetnsCounts {
-    /// All events.
-    all: TcpCounts,
-    /// Those while the kernel's counters were being read at the start.
+    /// Events between the two readings of the kernel's counters.
+    between: TcpCounts,
+    /// Events during the reading at the start: the kernel may have counted them before or after it.
     at_start: TcpCounts,
-    /// Those while they were being read at the end.
+    /// Events during the reading at the end.
     at_end: TcpCounts,
 }
 
-/// Counts of all namespaces, within the time over which the kernel's counters are compared.
+/// Counts by network namespace, over the time for which the kernel's counters are compared.
 #[derive(Debug, Default)]
 pub struct Tally {
     by_netns: HashMap<u32, NetnsCounts>,
     total: TcpCounts,
+    /// When the kernel's counters were read at the start, by namespace, in nanoseconds.
     start: HashMap<u32, RangeInclusive<u64>>,
+    /// The same at the end.
     end: HashMap<u32, RangeInclusive<u64>>,
 }
 
 impl Tally {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
-        let counts = counted(event);
+        let counts = counts_of(event);
         if counts == TcpCounts::default() {
             return;
         }
         self.total += counts;
-        let of = self.by_netns.entry(event.netns).or_default();
+        let of_netns = self.by_netns.entry(event.netns).or_default();
         let start = self.start.get(&event.netns);
         let end = self.end.get(&event.netns);
         let is_before = start.is_some_and(|read| event.time_ns < *read.start());
@@ -62,15 +64,15 @@ impl Tally {
             return;
         }
         if start.is_some_and(|read| read.contains(&event.time_ns)) {
-            of.at_start += counts;
+            of_netns.at_start += counts;
         } else if end.is_some_and(|read| read.contains(&event.time_ns)) {
-            of.at_end += counts;
+            of_netns.at_end += counts;
         } else {
-            of.all += counts;
+            of_netns.between += counts;
         }
     }
 
-    /// The kernel's counters of the namespace were read during this time, at the start.
+    /// Notes when the kernel's counters of a namespace were read at the start of the capture.
     pub fn read_at_start(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
         self.start.insert(netns, with_lead(during_ns));
     }
@@ -80,12 +82,12 @@ impl Tally {
         self.end.insert(netns, with_lead(during_ns));
     }
 
-    /// A connection that was opened turns out to be none of those that filters ask for.
+    /// Takes back a connection that was counted as opened, because filters turn out not to select it.
     pub fn drop_filtered(&mut self) {
         self.total.unopened += 1;
     }
 
-    /// Everything that was counted.
+    /// The counts of all namespaces.
     #[must_use]
     pub fn total(&self) -> TcpCounts {
         self.total.settled()
@@ -96,18 +98,19 @@ impl Tally {
         self.by_netns.keys().copied()
     }
 
-    /// The least and the most that the kernel may have counted in the namespace.
+    /// The least and the most that the kernel may have counted in a namespace.
     #[must_use]
     pub fn bounds(&self, netns: u32) -> (TcpCounts, TcpCounts) {
-        let of = self.by_netns.get(&netns).cloned().unwrap_or_default();
-        let mut most = of.all;
-        most += of.at_start;
-        most += of.at_end;
-        (of.all.settled(), most.settled())
+        let of_netns = self.by_netns.get(&netns).cloned().unwrap_or_default();
+        let mut most = of_netns.between;
+        most += of_netns.at_start;
+        most += of_netns.at_end;
+        (of_netns.between.settled(), most.settled())
     }
 }
 
-/// The kernel counts a moment after the event: when the SYN has gone.
+/// The kernel counts a moment after the event (a client's only when its SYN is sent), so events shortly before
+/// a reading belong to it, too.
 fn with_lead(during_ns: &RangeInclusive<u64>) -> RangeInclusive<u64> {
     const LEAD_NS: u64 = 1_000_000;
     during_ns.start().saturating_sub(LEAD_NS)..=*during_ns.end()

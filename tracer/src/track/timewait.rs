@@ -1,56 +1,57 @@
-//! Following the connections that wait as timewait sockets, of which no event tells.
+//! Following timewait sockets, whose changes fire no event on `inet_sock_set_state`.
 
 use tracer_common::state as number;
 
 use crate::{
     facts::snapshot::TimewaitSample,
     tcp::reason::Reason,
-    track::{Tracker, Transition, connection::Connection, reason, table::prefetch::ahead},
+    track::{Tracker, Transition, connection::Connection, reason, table::prefetch::prefetch_ahead},
 };
 
 impl Tracker {
-    /// Follows the connections in TIME_WAIT, and orphans in FIN_WAIT2. `watermark_ns`: up to when events
-    /// have come; what the sample proves is told as of then, so that lines stay in order.
+    /// Merges a sample of timewait sockets. Emits orphans that went from FIN_WAIT2 to TIME_WAIT, and the ends
+    /// of sockets that the sample does not contain. All events up to `watermark_ns` have been taken; the
+    /// transitions get that time, so that lines stay in order.
     pub fn sample(&mut self, sample: &TimewaitSample, watermark_ns: u64, out: &mut impl FnMut(&Transition)) {
         let now_ns = watermark_ns.max(sample.from_ns);
-        for (cookie, confirmed_ns) in self.timewaits.found(&sample.sockets, sample.from_ns) {
-            // A look may meet a socket twice.
+        for (cookie, confirmed_ns) in self.timewaits.confirm_sampled(&sample.sockets, sample.from_ns) {
+            // A sample may contain a socket twice.
             let orphan = self.table.get(cookie).filter(|known| known.state == number::FIN_WAIT2);
             if let Some(connection) = orphan.copied() {
                 self.turn_to_time_wait(&connection, now_ns, confirmed_ns, out);
             }
         }
-        // Where hooks tell, what is not found may have been told of and not been read yet: only what two
-        // looks have not found has been missed.
-        let last_ns = std::mem::replace(&mut self.sampled_ns, sample.from_ns);
-        let missing_ns = if self.is_told_of_timewait { last_ns } else { sample.from_ns };
+        // If hooks report ends, that of a socket which is not in the sample may not have been read yet. So
+        // only a socket that is missing from two samples has ended unseen.
+        let last_ns = std::mem::replace(&mut self.last_sample_ns, sample.from_ns);
+        let missing_ns = if self.has_timewait_hooks { last_ns } else { sample.from_ns };
         let missing = self.timewaits.missing(missing_ns, &sample.netns, &sample.gone);
         for (index, (cookie, confirmed_ns)) in missing.iter().copied().enumerate() {
-            ahead(
+            prefetch_ahead(
                 &missing,
                 index,
                 |(cookie, _)| self.table.prefetch_index(*cookie),
                 |(cookie, _)| {
                     self.table.prefetch(*cookie);
-                    self.ended.prefetch(*cookie);
+                    self.recently_ended.prefetch(*cookie);
                 },
             );
             match self.table.get(cookie).copied() {
                 None => self.timewaits.remove(cookie),
                 Some(connection) if sample.gone.contains(&connection.tuple.netns) => {
-                    self.give_up(&connection, watermark_ns, out);
+                    self.end_with_netns(&connection, watermark_ns, out);
                 }
                 Some(connection) => {
                     let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
-                    let reason = reason::waited_in_vain(&connection, now_ns, timeout_ns);
+                    let reason = reason::orphan_reason(&connection, now_ns, timeout_ns);
                     self.end_timewait(&connection, now_ns, confirmed_ns, reason, out);
                 }
             }
         }
     }
 
-    /// Its namespace is gone, or out of reach: nothing tells what becomes of it.
-    fn give_up(&mut self, connection: &Connection, now_ns: u64, out: &mut impl FnMut(&Transition)) {
+    /// Drops a connection whose namespace is gone or cannot be entered: its end cannot be seen.
+    fn end_with_netns(&mut self, connection: &Connection, now_ns: u64, out: &mut impl FnMut(&Transition)) {
         if connection.state == number::FIN_WAIT2 {
             let mut transition = self.sampled(connection, number::FIN_WAIT2, now_ns, connection.last_ns);
             transition.reason = Some(Reason::Unknown);
@@ -58,9 +59,11 @@ impl Tracker {
             out(&transition);
         }
         self.timewaits.remove(connection.cookie);
-        self.forget(connection.cookie);
+        self.end(connection.cookie);
     }
 
+    /// Emits an orphan's transition from FIN_WAIT2 to TIME_WAIT, and follows it further. `confirmed_ns` is when
+    /// it was last known to be in FIN_WAIT2.
     pub(super) fn turn_to_time_wait(
         &mut self,
         connection: &Connection,
@@ -69,14 +72,15 @@ impl Tracker {
         out: &mut impl FnMut(&Transition),
     ) {
         let mut transition = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
-        transition.reason = Some(reason::orderly(connection, number::FIN_WAIT2));
+        transition.reason = Some(reason::orderly_reason(connection, number::FIN_WAIT2));
         transition.connection.set_since(now_ns);
         transition.connection.is_ended = true;
         self.table.insert(transition.connection);
-        self.timewaits.turn(connection.cookie, now_ns, now_ns.saturating_sub(confirmed_ns));
+        self.timewaits.set_time_wait(connection.cookie, now_ns, now_ns.saturating_sub(confirmed_ns));
         out(&transition);
     }
 
+    /// Emits the end of a timewait socket that was last known to exist at `confirmed_ns`.
     pub(super) fn end_timewait(
         &mut self,
         connection: &Connection,
@@ -88,11 +92,11 @@ impl Tracker {
         let mut transition = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
         transition.reason = reason;
         self.timewaits.remove(connection.cookie);
-        self.forget(connection.cookie);
+        self.end(connection.cookie);
         out(&transition);
     }
 
-    /// A transition that nobody reported: it happened between `confirmed_ns` and `now_ns`.
+    /// A transition without an event: it happened between `confirmed_ns` and `now_ns`.
     fn sampled(&self, connection: &Connection, new_state: u8, now_ns: u64, confirmed_ns: u64) -> Transition {
         let mut connection = *connection;
         let old_state = connection.state;
@@ -100,7 +104,11 @@ impl Tracker {
         let state_ns = connection.leave(now_ns);
         connection.state = new_state;
         connection.last_ns = now_ns;
-        let error_ns = now_ns.saturating_sub(confirmed_ns) + self.timewaits.doubt_ns(connection.cookie);
-        Transition { state_ns, error_ns, ..Transition::found(connection, now_ns, old_state, new_state) }
+        let error_ns = now_ns.saturating_sub(confirmed_ns) + self.timewaits.uncertainty_ns(connection.cookie);
+        Transition {
+            state_ns,
+            error_ns,
+            ..Transition::without_event(connection, now_ns, old_state, new_state)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A transition with its connection's story: what the tracker hands on.
+//! A transition with its connection: what the tracker emits.
 
 use tracer_common::{
     Event,
@@ -7,28 +7,29 @@ use tracer_common::{
 
 use crate::{tcp::reason::Reason, track::connection::Connection};
 
-/// What happened to a connection. Its states are the true ones: TIME_WAIT where the kernel says CLOSE.
+/// A transition, an incident or a stuck connection. The states are the true ones: TIME_WAIT, or a lasting
+/// FIN_WAIT2, where the kernel reports CLOSE because a timewait socket replaces the full one.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition {
     /// When it happened, in nanoseconds of the kernel's monotonic clock.
     pub time_ns: u64,
-    /// The connection, with this transition in it.
+    /// The connection after this transition.
     pub connection: Connection,
     /// Nanoseconds spent in the old state; `None` if its start was not seen.
     pub state_ns: Option<u64>,
     /// How far `state_ns` and `time_ns` may be off, in nanoseconds: more than 0 only when sampled.
     pub error_ns: u64,
-    /// This is no transition but a stay that is too long: nanoseconds in the state, at least.
+    /// For a stuck connection, which is no transition: nanoseconds in the state, at least.
     pub stuck_ns: Option<u64>,
-    /// The CPU that it happened on; `None` where no event tells.
+    /// The CPU of the event; `None` without an event.
     pub cpu: Option<u16>,
     /// The error pending on the socket, an errno; 0 if there is none.
     pub error: u16,
-    /// What else stands in the socket: bits of [`tracer_common::event::flag`].
+    /// Further facts from the socket: bits of [`tracer_common::event::flag`].
     pub flags: u16,
-    /// What the event is: one of [`tracer_common::event::kind`].
+    /// One of [`tracer_common::event::kind`].
     pub kind: u8,
-    /// The event's detail, as its kind says.
+    /// [`Event::detail`], whose meaning depends on `kind`.
     pub detail: u8,
     /// The state before.
     pub old_state: u8,
@@ -38,16 +39,16 @@ pub struct Transition {
     pub shutdown: u8,
     /// Why the connection ended, on the transition that ends it for its processes.
     pub reason: Option<Reason>,
-    /// The kernel gave this connection the addresses and ports of one that was in TIME_WAIT; or, on that
-    /// one's end, took them away.
+    /// This connection has the addresses and ports of one that was in TIME_WAIT; or it is that one, which ends
+    /// here.
     pub is_reuse: bool,
-    /// No transition to show, though the connection has ended for its processes: nobody knows what became
-    /// of it (an orphan in FIN_WAIT2 with `--no-timewait`).
+    /// The connection has ended for its processes, but there is no transition to show, because what follows
+    /// cannot be known: an orphan in FIN_WAIT2, with `--no-timewait` or in a namespace that is gone.
     pub is_silent: bool,
 }
 
 impl Transition {
-    /// What an event tells, and its connection.
+    /// The transition that an event reports.
     pub(super) fn of(event: &Event, connection: Connection) -> Self {
         let has_cpu = event.flags & (flag::TIME_WAIT | flag::BARE) == 0;
         Self {
@@ -70,12 +71,12 @@ impl Transition {
         }
     }
 
-    /// What no event tells: it was found out.
-    pub(super) fn found(connection: Connection, time_ns: u64, old_state: u8, new_state: u8) -> Self {
-        // A timewait socket is left over when both sides are shut down and no process holds it.
-        let (timewait, shutdown) =
+    /// A transition or incident that is known without a full event.
+    pub(super) fn without_event(connection: Connection, time_ns: u64, old_state: u8, new_state: u8) -> Self {
+        // For a timewait socket both sides are shut down, and no process holds it.
+        let (timewait_flags, shutdown) =
             if connection.is_timewait { (flag::TIME_WAIT | flag::DEAD, 3) } else { (0, 0) };
-        let bare = if connection.is_bare() { flag::BARE } else { 0 };
+        let bare_flag = if connection.is_bare() { flag::BARE } else { 0 };
         Self {
             time_ns,
             connection,
@@ -84,7 +85,7 @@ impl Transition {
             stuck_ns: None,
             cpu: None,
             error: 0,
-            flags: timewait | bare,
+            flags: timewait_flags | bare_flag,
             kind: kind::TRANSITION,
             detail: 0,
             old_state,
@@ -96,7 +97,7 @@ impl Transition {
         }
     }
 
-    /// Whether it is a transition: not a reset, nor a retransmission.
+    /// Whether this is a transition or a stuck connection, and not a reset or a retransmission.
     #[must_use]
     pub fn is_transition(&self) -> bool {
         self.kind == kind::TRANSITION

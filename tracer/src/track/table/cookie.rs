@@ -1,27 +1,27 @@
-//! Sets and maps of sockets, by their cookies.
+//! Hash maps and sets of sockets, by cookie.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map of cookies.
+/// A map with cookies as keys.
 pub type CookieMap<V> = std::collections::HashMap<u64, V, BuildHasherDefault<CookieHasher>>;
 /// A set of cookies.
 pub type CookieSet = std::collections::HashSet<u64, BuildHasherDefault<CookieHasher>>;
 
-/// Cookies that follow each other and lie next to each other in tables, too. The kernel gives them out
-/// in order, so what lives at the same time shares lines of the processor's cache.
+/// Consecutive cookies that stay next to each other in a table. The kernel numbers sockets in order, so sockets
+/// that live at the same time share cache lines.
 const NEIGHBOURS: u64 = 64;
 
-/// Cookies are counters that the kernel gives out, not chosen by anybody: spreading their bits is
-/// enough, where std defends itself against keys chosen to collide. Who lets every 64th of many
-/// connections live comes to runs of 64 at worst.
+/// The hash of a cookie. Cookies are numbers from a counter of the kernel, and no stranger can choose them, so
+/// spreading their bits is enough; std's hash also defends against chosen collisions. In the worst case, where
+/// of many connections every 64th lives on, a table has runs of 64.
 #[must_use]
 pub fn hash(cookie: u64) -> u64 {
-    let place = spread(cookie / NEIGHBOURS).wrapping_mul(NEIGHBOURS) | (cookie % NEIGHBOURS);
-    // Tables compare the uppermost seven bits before they look at a key: neighbours differ there.
-    place ^ (cookie << 57)
+    let spread_out = spread(cookie / NEIGHBOURS).wrapping_mul(NEIGHBOURS) | (cookie % NEIGHBOURS);
+    // Hash tables compare the uppermost seven bits before the key: neighbours must differ there.
+    spread_out ^ (cookie << 57)
 }
 
-/// Spreads what small numbers tell over all bits.
+/// Spreads the low bits of a number over all bits (multiplicative hashing).
 #[must_use]
 pub fn spread(value: u64) -> u64 {
     let product = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,9 +1,17 @@
 //! The connection table: a record for each live socket, found by its cookie.
 //!
-//! Records lie in blocks that never move, so that a million of them cost no more than their size:
-//! a hash table alone doubles, and half of it stays empty. To look at all of them is to read memory
-//! in order.
+//! Records are stored in blocks that never move, so a million of them take little more than their size: a
+//! plain hash table doubles when it grows, and is then half empty. Going through all records reads memory in
+//! order.
+//!
+//! # Layout
+//! - [`Table`]: records of connections
+//! - [`timewaits`], [`listeners`]: further facts about timewait sockets and listeners
+//! - [`recent`]: cookies of sockets that ended recently
+//! - [`index`], `cache_line`, `prefetch`: a hash index that can be prefetched
+//! - [`cookie`]: hashing of cookies
 
+mod cache_line;
 pub mod cookie;
 pub mod index;
 pub mod listeners;
@@ -16,22 +24,23 @@ use crate::track::{
     table::{index::Index, prefetch::prefetch},
 };
 
-/// Records in a block.
-const BLOCK: usize = 1024;
+/// Records per block.
+const BLOCK_LEN: usize = 1024;
 
-/// The cookie of a record that holds no socket: the kernel's cookies begin at 1.
-const NOBODY: u64 = 0;
+/// The cookie of a free record: the kernel's cookies begin at 1.
+const NO_COOKIE: u64 = 0;
 
-/// All records.
+/// The records of all live sockets. A record's slot is its number, counted over all blocks.
 #[derive(Default)]
 pub struct Table {
     blocks: Vec<Box<[Connection]>>,
+    /// Slots of free records.
     free: Vec<u32>,
     index: Index,
 }
 
 impl Table {
-    /// How many there are.
+    /// How many records there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.len()
@@ -46,87 +55,87 @@ impl Table {
     /// The record of a socket.
     #[must_use]
     pub fn get(&self, cookie: u64) -> Option<&Connection> {
-        self.slot(cookie).map(|slot| at(&self.blocks, slot))
+        self.slot(cookie).map(|slot| record_at(&self.blocks, slot))
     }
 
-    /// Has that part of the index brought near which knows where a record lies.
+    /// Prefetches the index entry of a socket.
     pub fn prefetch_index(&self, cookie: u64) {
         self.index.prefetch(cookie);
     }
 
-    /// Has the record of a socket brought near, when its part of the index is there.
+    /// Prefetches the record of a socket. This reads its index entry, which should have been prefetched before.
     pub fn prefetch(&self, cookie: u64) {
-        if let Some(slot) = self.index.guess(cookie) {
-            prefetch(at(&self.blocks, slot));
+        if let Some(slot) = self.index.likely_slot(cookie) {
+            prefetch(record_at(&self.blocks, slot));
         }
     }
 
     fn slot(&self, cookie: u64) -> Option<u32> {
-        self.index.find(cookie, |slot| at(&self.blocks, slot).cookie == cookie)
+        self.index.find(cookie, |slot| record_at(&self.blocks, slot).cookie == cookie)
     }
 
-    /// The record of a socket.
+    /// The record of a socket, to be changed.
     pub fn get_mut(&mut self, cookie: u64) -> Option<&mut Connection> {
         let slot = self.slot(cookie)?;
-        Some(at_mut(&mut self.blocks, slot))
+        Some(record_at_mut(&mut self.blocks, slot))
     }
 
-    /// Puts a record in; one of the same cookie is replaced.
+    /// Adds a record, or replaces that of the same cookie.
     pub fn insert(&mut self, connection: Connection) {
-        if let Some(place) = self.get_mut(connection.cookie) {
-            *place = connection;
+        if let Some(record) = self.get_mut(connection.cookie) {
+            *record = connection;
             return;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
         if self.index.is_full() {
-            self.index.grow(places(&self.blocks));
+            self.index.grow(cookies_and_slots(&self.blocks));
         }
         self.index.insert(connection.cookie, slot);
-        *at_mut(&mut self.blocks, slot) = connection;
+        *record_at_mut(&mut self.blocks, slot) = connection;
     }
 
-    /// Takes a record out.
+    /// Removes a record, and returns it.
     pub fn remove(&mut self, cookie: u64) -> Option<Connection> {
         let blocks = &self.blocks;
-        let slot = self.index.remove(cookie, |slot| at(blocks, slot).cookie == cookie)?;
+        let slot = self.index.remove(cookie, |slot| record_at(blocks, slot).cookie == cookie)?;
         self.free.push(slot);
-        let place = at_mut(&mut self.blocks, slot);
-        let connection = *place;
-        place.cookie = NOBODY;
+        let record = record_at_mut(&mut self.blocks, slot);
+        let connection = *record;
+        record.cookie = NO_COOKIE;
         Some(connection)
     }
 
     /// All records.
     pub fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.blocks.iter().flatten().filter(|place| place.cookie != NOBODY)
+        self.blocks.iter().flatten().filter(|record| record.cookie != NO_COOKIE)
     }
 
     /// All records, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
-        self.blocks.iter_mut().flatten().filter(|place| place.cookie != NOBODY)
+        self.blocks.iter_mut().flatten().filter(|record| record.cookie != NO_COOKIE)
     }
 
-    /// Adds a block, and gives the first of its places.
+    /// Adds a block, and returns its first slot.
     fn grow(&mut self) -> u32 {
-        let first = self.blocks.len() * BLOCK;
-        self.blocks.push(vec![Connection::default(); BLOCK].into_boxed_slice());
-        let places = (first + 1..first + BLOCK).rev();
-        // A cookie for each of four billion sockets would fill more memory than there is.
-        self.free.extend(places.filter_map(|place| u32::try_from(place).ok()));
+        let first = self.blocks.len() * BLOCK_LEN;
+        self.blocks.push(vec![Connection::default(); BLOCK_LEN].into_boxed_slice());
+        let others = (first + 1..first + BLOCK_LEN).rev();
+        // Slots always fit: four billion records would need more memory than there is.
+        self.free.extend(others.filter_map(|slot| u32::try_from(slot).ok()));
         u32::try_from(first).unwrap_or(u32::MAX)
     }
 }
 
-/// Cookie and slot of each record, in the order in which they lie in memory.
-fn places(blocks: &[Box<[Connection]>]) -> impl Iterator<Item = (u64, u32)> {
-    let cookies = blocks.iter().flatten().map(|place| place.cookie);
-    cookies.zip(0..).filter(|(cookie, _)| *cookie != NOBODY)
+/// Cookie and slot of each record, in memory order.
+fn cookies_and_slots(blocks: &[Box<[Connection]>]) -> impl Iterator<Item = (u64, u32)> {
+    let cookies = blocks.iter().flatten().map(|record| record.cookie);
+    cookies.zip(0..).filter(|(cookie, _)| *cookie != NO_COOKIE)
 }
 
-fn at(blocks: &[Box<[Connection]>], slot: u32) -> &Connection {
-    &blocks[slot as usize / BLOCK][slot as usize % BLOCK]
+fn record_at(blocks: &[Box<[Connection]>], slot: u32) -> &Connection {
+    &blocks[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN]
 }
 
-fn at_mut(blocks: &mut [Box<[Connection]>], slot: u32) -> &mut Connection {
-    &mut blocks[slot as usize / BLOCK][slot as usize % BLOCK]
+fn record_at_mut(blocks: &mut [Box<[Connection]>], slot: u32) -> &mut Connection {
+    &mut blocks[slot as usize / BLOCK_LEN][slot as usize % BLOCK_LEN]
 }

@@ -1,7 +1,6 @@
 //! Asking for memory before it is needed.
 
-/// Has all of a value brought near, without waiting for it. On other processors than these it is waited
-/// for where it is used.
+/// Prefetches all cache lines of a value, without waiting for them. Does nothing on processors other than x86-64.
 pub(in crate::track) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -9,8 +8,8 @@ pub(in crate::track) fn prefetch<T>(value: &T) {
         let begin = (&raw const *value).cast::<i8>();
         let last = size_of::<T>().saturating_sub(1);
         for line in (0..last).step_by(64).chain([last]) {
-            // SAFETY: within the value, or at its place where it has no size; and a prefetch reads nothing
-            // that the program would see.
+            // SAFETY: the address is within the value, or at the value if its size is 0. A prefetch changes
+            // nothing that the program can see.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(begin.add(line)) };
         }
     }
@@ -18,12 +17,17 @@ pub(in crate::track) fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// Entries between asking for memory and using it.
-const AHEAD: usize = 16;
+/// How many entries ahead of its use a record is prefetched.
+const DISTANCE: usize = 16;
 
-/// Going through a list whose entries lie two steps away: `first` is called far ahead of `index` to ask for
-/// what tells where, `second` nearer to it to ask for what lies there.
-pub(in crate::track) fn ahead<T>(list: &[T], index: usize, first: impl FnOnce(&T), second: impl FnOnce(&T)) {
-    list.get(index + 2 * AHEAD).map(first);
-    list.get(index + AHEAD).map(second);
+/// For a walk through a list whose entries lead to records by way of an index. Call it at each entry:
+/// `prefetch_index` gets an entry far ahead, `prefetch_record` one nearer, whose index part has come by then.
+pub(in crate::track) fn prefetch_ahead<T>(
+    list: &[T],
+    at: usize,
+    prefetch_index: impl FnOnce(&T),
+    prefetch_record: impl FnOnce(&T),
+) {
+    list.get(at + 2 * DISTANCE).map(prefetch_index);
+    list.get(at + DISTANCE).map(prefetch_record);
 }

@@ -1,51 +1,52 @@
-//! The sockets that ended lately, so that none ends twice. One that is used again is in the table of
-//! connections; who asks looks there first.
+//! Sockets that ended recently, so that a late event does not end one twice. Callers look in the connection table
+//! first, because a socket that connects again is there.
 
 use crate::track::table::{cookie::hash, prefetch::prefetch};
 
-/// Cookies that share a place, which one look reads: a line of the processor's cache.
-const WAYS: usize = 8;
+/// Cookies per set: they fill one cache line.
+const SET_LEN: usize = 8;
 
-/// Places. Together they remember more than a second's worth of a busy host, of which all is traced.
-const PLACES: usize = 16_384;
+/// Sets. Together they hold the sockets that end in more than a second on a busy host.
+const SETS: usize = 16_384;
 
-/// No cookie: the kernel's begin at 1.
-const NOBODY: u64 = 0;
+/// An empty place: the kernel's cookies begin at 1.
+const NO_COOKIE: u64 = 0;
 
-/// A bounded set that forgets the oldest of a place.
+/// The cookies that were inserted last. It is bounded, and works like a set-associative cache: a new cookie
+/// replaces the oldest in its set.
 #[derive(Debug, Default)]
-pub struct Recent {
-    /// The latest first. Empty until something ends.
-    places: Vec<[u64; WAYS]>,
+pub struct RecentCookies {
+    /// In each set the latest is first. Allocated at the first [`RecentCookies::insert`].
+    sets: Vec<[u64; SET_LEN]>,
 }
 
-impl Recent {
-    /// Remembers it.
+impl RecentCookies {
+    /// Adds a cookie.
     pub fn insert(&mut self, cookie: u64) {
-        if self.places.is_empty() {
-            self.places = vec![[NOBODY; WAYS]; PLACES];
+        if self.sets.is_empty() {
+            self.sets = vec![[NO_COOKIE; SET_LEN]; SETS];
         }
-        let place = &mut self.places[index(cookie)];
-        place.copy_within(..WAYS - 1, 1);
-        place[0] = cookie;
+        let set = &mut self.sets[index(cookie)];
+        set.copy_within(..SET_LEN - 1, 1);
+        set[0] = cookie;
     }
 
-    /// Has its place brought near, without waiting for it.
+    /// Prefetches the set of a cookie.
     pub fn prefetch(&self, cookie: u64) {
-        if let Some(place) = self.places.get(index(cookie)) {
-            prefetch(place);
+        if let Some(set) = self.sets.get(index(cookie)) {
+            prefetch(set);
         }
     }
 
-    /// Whether it ended lately.
+    /// Whether the cookie was inserted recently.
     #[must_use]
     pub fn contains(&self, cookie: u64) -> bool {
-        self.places.get(index(cookie)).is_some_and(|place| place.contains(&cookie))
+        self.sets.get(index(cookie)).is_some_and(|set| set.contains(&cookie))
     }
 }
 
 fn index(cookie: u64) -> usize {
-    usize::try_from(hash(cookie) % PLACES as u64).unwrap_or_default()
+    usize::try_from(hash(cookie) % SETS as u64).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -54,10 +55,10 @@ mod tests {
 
     #[test]
     fn the_latest_are_remembered_and_the_oldest_forgotten() {
-        let mut recent = Recent::default();
+        let mut recent = RecentCookies::default();
         let ended = 1..=1_000_000;
         ended.clone().for_each(|cookie| recent.insert(cookie));
         assert!(ended.clone().rev().take(10_000).all(|cookie| recent.contains(cookie)));
-        assert_eq!(ended.filter(|cookie| recent.contains(*cookie)).count(), WAYS * PLACES);
+        assert_eq!(ended.filter(|cookie| recent.contains(*cookie)).count(), SET_LEN * SETS);
     }
 }

@@ -1,5 +1,5 @@
-//! The connections whose socket has given way to a timewait socket: in TIME_WAIT, or orphaned in
-//! FIN_WAIT2. What becomes of them no event tells.
+//! Connections whose full socket the kernel has replaced by a timewait socket: in TIME_WAIT, or as an orphan in
+//! FIN_WAIT2. `inet_sock_set_state` does not report what happens to them.
 
 use std::{collections::HashSet, hash::BuildHasher as _};
 
@@ -13,92 +13,92 @@ use crate::{
         connection::Connection,
         table::{
             index::Index,
-            prefetch::{ahead, prefetch},
+            prefetch::{prefetch, prefetch_ahead},
         },
     },
 };
 
+/// A timewait socket.
 #[derive(Clone, Copy, Debug)]
 struct Timewait {
-    /// [`NOBODY`] where there is none.
+    /// [`NO_COOKIE`] if the entry is free.
     cookie: u64,
-    /// When it was last known to be there, as it is.
+    /// When it was last known to exist in its present state.
     confirmed_ns: u64,
-    /// How much earlier than told its present state may have begun.
-    doubt_ns: u64,
-    /// Of its tuple.
+    /// How much earlier than emitted it may have entered its present state.
+    uncertainty_ns: u64,
+    /// Hash of its tuple.
     hash: u64,
     netns: u32,
-    /// In FIN_WAIT2, not in TIME_WAIT.
+    /// It is in FIN_WAIT2, not in TIME_WAIT.
     is_orphan: bool,
 }
 
-const NOBODY: u64 = 0;
+const NO_COOKIE: u64 = 0;
 
-/// All of them.
+/// All timewait sockets that are followed. An entry's slot is its position in `entries`.
 #[derive(Debug, Default)]
 pub struct Timewaits {
     entries: Vec<Timewait>,
-    /// Places in `timewaits` that are free.
+    /// Slots of free entries.
     free: Vec<u32>,
-    /// Places by cookie.
+    /// Slots by cookie.
     by_cookie: Index,
-    /// Places by the tuple's hash; the tuple itself is in the connection. Tuples are chosen by
-    /// strangers, so the hash has a secret of this run. It is no cryptographic one: who could choose
-    /// collisions would have to know the secret, of which nothing that is printed tells.
+    /// Slots by the hash of the tuple, which itself is in the connection's record. Peers choose addresses and
+    /// ports, so the hash is keyed with a secret of this run. It need not be cryptographic: nothing that is
+    /// printed depends on the secret, so nobody can find collisions from outside.
     by_tuple: Index,
     by_netns: TimewaitByNetns,
     secret: DefaultHashBuilder,
 }
 
 impl Timewaits {
-    /// Has those parts of the tables brought near that know of a connection with this tuple, which mostly
-    /// say that there is none. See [`crate::track::Tracker::prefetch`].
+    /// Prefetches the index entry of a tuple, which in most cases shows that no timewait socket has it. See
+    /// [`crate::track::Tracker::prefetch`].
     pub fn prefetch(&self, tuple: &Tuple) {
         self.by_tuple.prefetch(self.secret.hash_one(tuple));
     }
 
-    /// Adds one that has just begun to timewait.
+    /// Adds a connection that has just got a timewait socket.
     pub fn add(&mut self, connection: &Connection) {
         self.remove(connection.cookie);
         let (cookie, netns) = (connection.cookie, connection.tuple.netns);
         let hash = self.secret.hash_one(connection.tuple);
         let is_orphan = connection.state == number::FIN_WAIT2;
         let timewait =
-            Timewait { cookie, confirmed_ns: connection.last_ns, doubt_ns: 0, hash, netns, is_orphan };
+            Timewait { cookie, confirmed_ns: connection.last_ns, uncertainty_ns: 0, hash, netns, is_orphan };
         if self.by_cookie.is_full() {
-            self.by_cookie.grow(present(&self.entries).map(|(timewait, place)| (timewait.cookie, place)));
+            self.by_cookie.grow(occupied(&self.entries).map(|(timewait, slot)| (timewait.cookie, slot)));
         }
         if self.by_tuple.is_full() {
-            self.by_tuple.grow(present(&self.entries).map(|(timewait, place)| (timewait.hash, place)));
+            self.by_tuple.grow(occupied(&self.entries).map(|(timewait, slot)| (timewait.hash, slot)));
         }
-        let place = if let Some(place) = self.free.pop() {
-            self.entries[place as usize] = timewait;
-            place
+        let slot = if let Some(slot) = self.free.pop() {
+            self.entries[slot as usize] = timewait;
+            slot
         } else {
             self.entries.push(timewait);
-            // More than four billion would fill more memory than there is.
+            // Slots always fit: four billion entries would need more memory than there is.
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         };
-        self.by_cookie.insert(cookie, place);
-        // The one that had the same tuple is found no longer by it.
+        self.by_cookie.insert(cookie, slot);
+        // An older one with the same tuple can no longer be found by it.
         let entries = &self.entries;
-        self.by_tuple.remove(hash, |place| entries[place as usize].hash == hash);
-        self.by_tuple.insert(hash, place);
+        self.by_tuple.remove(hash, |slot| entries[slot as usize].hash == hash);
+        self.by_tuple.insert(hash, slot);
         *self.by_netns.entry(netns).or_default() += 1;
     }
 
-    /// Removes it.
+    /// Removes a timewait socket.
     pub fn remove(&mut self, cookie: u64) {
         let entries = &self.entries;
-        let Some(place) = self.by_cookie.remove(cookie, |place| entries[place as usize].cookie == cookie)
-        else {
+        let Some(slot) = self.by_cookie.remove(cookie, |slot| entries[slot as usize].cookie == cookie) else {
             return;
         };
-        let Timewait { hash, netns, .. } = entries[place as usize];
-        self.by_tuple.remove(hash, |of_tuple| of_tuple == place);
-        self.entries[place as usize].cookie = NOBODY;
-        self.free.push(place);
+        let Timewait { hash, netns, .. } = entries[slot as usize];
+        self.by_tuple.remove(hash, |of_tuple| of_tuple == slot);
+        self.entries[slot as usize].cookie = NO_COOKIE;
+        self.free.push(slot);
         if let Some(count) = self.by_netns.get_mut(&netns) {
             *count -= 1;
             if *count == 0 {
@@ -107,36 +107,36 @@ impl Timewaits {
         }
     }
 
-    fn place(&self, cookie: u64) -> Option<usize> {
-        let place = self.by_cookie.find(cookie, |place| self.entries[place as usize].cookie == cookie)?;
-        Some(place as usize)
+    fn slot(&self, cookie: u64) -> Option<usize> {
+        let slot = self.by_cookie.find(cookie, |slot| self.entries[slot as usize].cookie == cookie)?;
+        Some(slot as usize)
     }
 
     fn get(&self, cookie: u64) -> Option<&Timewait> {
-        self.place(cookie).map(|place| &self.entries[place])
+        self.slot(cookie).map(|slot| &self.entries[slot])
     }
 
     fn get_mut(&mut self, cookie: u64) -> Option<&mut Timewait> {
-        self.place(cookie).map(|place| &mut self.entries[place])
+        self.slot(cookie).map(|slot| &mut self.entries[slot])
     }
 
-    /// A look that began at `from_ns` has found these. Gives those that have turned from orphans in
-    /// FIN_WAIT2 to TIME_WAIT since, with when each was last known to be the former.
-    pub fn found(&mut self, sockets: &[TimewaitSocket], from_ns: u64) -> Vec<(u64, u64)> {
+    /// Confirms the sockets of a sample that began at `from_ns`. Returns the cookies of those that have gone
+    /// from FIN_WAIT2 to TIME_WAIT, each with the time at which it was last known to be in FIN_WAIT2.
+    pub fn confirm_sampled(&mut self, sockets: &[TimewaitSocket], from_ns: u64) -> Vec<(u64, u64)> {
         let mut turned = Vec::new();
         for (index, TimewaitSocket { cookie, state }) in sockets.iter().enumerate() {
-            ahead(
+            prefetch_ahead(
                 sockets,
                 index,
-                |found| self.by_cookie.prefetch(found.cookie),
-                |found| {
-                    if let Some(place) = self.by_cookie.guess(found.cookie) {
-                        prefetch(&self.entries[place as usize]);
+                |later| self.by_cookie.prefetch(later.cookie),
+                |later| {
+                    if let Some(slot) = self.by_cookie.likely_slot(later.cookie) {
+                        prefetch(&self.entries[slot as usize]);
                     }
                 },
             );
             match self.get_mut(*cookie) {
-                // What is not known, or younger than the look.
+                // Not followed, or confirmed since the sample began.
                 None => {}
                 Some(timewait) if timewait.confirmed_ns >= from_ns => {}
                 Some(timewait) if timewait.is_orphan && *state == u64::from(number::TIME_WAIT) => {
@@ -148,67 +148,67 @@ impl Timewaits {
         turned
     }
 
-    /// Those that have not been confirmed since `from_ns` in the namespaces that were looked at, and
-    /// all in those that are gone; with when each was confirmed.
+    /// The sockets that were not confirmed since `from_ns` in the namespaces that were polled, and all sockets
+    /// of namespaces that are gone: cookies, with the time at which each was last confirmed.
     #[must_use]
-    pub fn missing(&self, from_ns: u64, looked_at: &HashSet<u32>, gone: &HashSet<u32>) -> Vec<(u64, u64)> {
+    pub fn missing(&self, from_ns: u64, polled: &HashSet<u32>, gone: &HashSet<u32>) -> Vec<(u64, u64)> {
         let is_missing = |timewait: &&Timewait| {
-            let is_unconfirmed = timewait.confirmed_ns < from_ns && looked_at.contains(&timewait.netns);
+            let is_unconfirmed = timewait.confirmed_ns < from_ns && polled.contains(&timewait.netns);
             is_unconfirmed || gone.contains(&timewait.netns)
         };
-        let entries = present(&self.entries).map(|(timewait, _)| timewait);
+        let entries = occupied(&self.entries).map(|(timewait, _)| timewait);
         entries.filter(is_missing).map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
     }
 
-    /// An orphan has turned to TIME_WAIT, and was found so at this time; it may have been so much
-    /// earlier.
-    pub fn turn(&mut self, cookie: u64, at_ns: u64, doubt_ns: u64) {
+    /// Notes that an orphan was found in TIME_WAIT at `at_ns`. It may have entered it up to `uncertainty_ns` earlier.
+    pub fn set_time_wait(&mut self, cookie: u64, at_ns: u64, uncertainty_ns: u64) {
         if let Some(timewait) = self.get_mut(cookie) {
-            *timewait = Timewait { confirmed_ns: at_ns, doubt_ns, is_orphan: false, ..*timewait };
+            *timewait = Timewait { confirmed_ns: at_ns, uncertainty_ns, is_orphan: false, ..*timewait };
         }
     }
 
-    /// It is known to be there, or to have been, at this time.
+    /// Notes that a socket existed at this time.
     pub fn confirm(&mut self, cookie: u64, at_ns: u64) {
         if let Some(timewait) = self.get_mut(cookie) {
             timewait.confirmed_ns = timewait.confirmed_ns.max(at_ns);
         }
     }
 
-    /// How much earlier than told its state may have begun.
+    /// How much earlier than emitted a socket may have entered its state, in nanoseconds.
     #[must_use]
-    pub fn doubt_ns(&self, cookie: u64) -> u64 {
-        self.get(cookie).map_or(0, |timewait| timewait.doubt_ns)
+    pub fn uncertainty_ns(&self, cookie: u64) -> u64 {
+        self.get(cookie).map_or(0, |timewait| timewait.uncertainty_ns)
     }
 
-    /// When it was last known to be there.
+    /// When a socket was last known to exist.
     #[must_use]
     pub fn confirmed_ns(&self, cookie: u64) -> Option<u64> {
         self.get(cookie).map(|timewait| timewait.confirmed_ns)
     }
 
-    /// One that may have these ends: whoever asks compares the tuple.
+    /// The cookie of a socket that may have this tuple. Only hashes are compared: the caller must compare the
+    /// tuples.
     #[must_use]
-    pub fn at(&self, tuple: &Tuple) -> Option<u64> {
+    pub fn find_by_tuple(&self, tuple: &Tuple) -> Option<u64> {
         let hash = self.secret.hash_one(tuple);
-        let place = self.by_tuple.find(hash, |place| self.entries[place as usize].hash == hash)?;
-        Some(self.entries[place as usize].cookie)
+        let slot = self.by_tuple.find(hash, |slot| self.entries[slot as usize].hash == hash)?;
+        Some(self.entries[slot as usize].cookie)
     }
 
-    /// Whether there are none.
+    /// Whether no timewait socket is followed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_cookie.is_empty()
     }
 
-    /// How many there are in each network namespace.
+    /// How many there are in each network namespace, by its inode number.
     #[must_use]
     pub fn by_netns(&self) -> &TimewaitByNetns {
         &self.by_netns
     }
 }
 
-/// Those that are there, with their places.
-fn present(entries: &[Timewait]) -> impl Iterator<Item = (&Timewait, u32)> {
-    entries.iter().zip(0..).filter(|(timewait, _)| timewait.cookie != NOBODY)
+/// The entries that are not free, with their slots.
+fn occupied(entries: &[Timewait]) -> impl Iterator<Item = (&Timewait, u32)> {
+    entries.iter().zip(0..).filter(|(timewait, _)| timewait.cookie != NO_COOKIE)
 }

@@ -1,0 +1,196 @@
+//! The record of a connection: what is known of a socket while it lives.
+//!
+//! # Layout
+//! - [`Connection`]: the record
+//! - `times`: time in states
+//! - `counters`, `role`: parts of it
+
+mod counters;
+mod role;
+mod times;
+
+use tracer_common::{
+    Event,
+    event::{REASON_UNTOLD, flag},
+    state as number,
+};
+
+pub use counters::Counters;
+pub use role::{FirstFin, Role};
+
+use crate::{
+    tcp::{endpoint::Tuple, reset::Reset, state::LIVED_STATES},
+    track::owner::Owner,
+};
+
+/// Its birth was seen.
+const BORN: u8 = 1;
+/// `since_ns` is when it entered its state, not merely when it was found there.
+const SINCE_KNOWN: u8 = 2;
+/// See [`Connection::is_bare`].
+const BARE: u8 = 4;
+
+/// What is known of a socket. The table may hold a million of these records, so their size matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Socket cookie: its identity, the number that `ss -e` prints as `sk:`.
+    pub cookie: u64,
+    /// When it entered its state; without [`SINCE_KNOWN`], when it was found there.
+    since_ns: u64,
+    /// When it was born; without [`BORN`], when it was first seen.
+    seen_ns: u64,
+    /// Time of the last event or snapshot that showed it.
+    pub last_ns: u64,
+    /// When it last retransmitted a segment; 0 if that was not seen.
+    pub retransmitted_ns: u64,
+    /// Id of the socket's cgroup (v2).
+    pub cgroup: u64,
+    /// Its counters at the last event or snapshot.
+    pub counters: Counters,
+    /// Nanoseconds spent in each of [`LIVED_STATES`] that it has left.
+    spent_ns: [u64; LIVED_STATES.len()],
+    /// Addresses, ports and network namespace.
+    pub tuple: Tuple,
+    /// User id of the socket.
+    pub uid: u32,
+    /// The process that owns it.
+    pub owner: Owner,
+    /// Duration of the handshake in microseconds; 0 if it was not measured.
+    pub handshake_us: u32,
+    /// Its state, as the kernel numbers it.
+    pub state: u8,
+    /// Address family of the socket: `AF_INET` or `AF_INET6`.
+    pub family: u8,
+    /// Client, server or listener.
+    pub role: Role,
+    /// Which side closed first.
+    pub first_fin: FirstFin,
+    /// [`BORN`], [`SINCE_KNOWN`], [`BARE`].
+    marks: u8,
+    /// Bit `i`: it was in `LIVED_STATES[i]` for an unknown time.
+    unknown_spent: u8,
+    /// The kernel has replaced the full socket by a timewait socket.
+    pub is_timewait: bool,
+    /// Its end for the processes has been emitted; only a timewait socket is left.
+    pub is_ended: bool,
+    /// The state in which it was reported as stuck; 0 if it was not.
+    pub stuck_reported_in: u8,
+    /// The direction of its last RST.
+    pub reset: Reset,
+    /// The state in which it was when that RST was sent or received.
+    pub reset_in: u8,
+    /// The kernel's number for why that RST was sent: see [`crate::tcp::reset::ResetReasons`].
+    pub reset_reason: u8,
+}
+
+// A record and its share of the table's index must stay below 250 bytes.
+const _: () = assert!(size_of::<Connection>() <= 232);
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            cookie: 0,
+            since_ns: 0,
+            marks: 0,
+            seen_ns: 0,
+            last_ns: 0,
+            retransmitted_ns: 0,
+            cgroup: 0,
+            counters: Counters::default(),
+            spent_ns: [0; LIVED_STATES.len()],
+            tuple: Tuple::default(),
+            uid: 0,
+            owner: Owner::default(),
+            handshake_us: 0,
+            state: number::CLOSE,
+            family: 0,
+            role: Role::Unknown,
+            first_fin: FirstFin::Nobody,
+            unknown_spent: 0,
+            is_timewait: false,
+            is_ended: false,
+            stuck_reported_in: 0,
+            reset: Reset::None,
+            reset_in: 0,
+            reset_reason: REASON_UNTOLD,
+        }
+    }
+}
+
+impl Connection {
+    /// A socket that is first seen in `event`, and older than it.
+    #[must_use]
+    pub fn first_seen(event: &Event) -> Self {
+        let mut connection = Self {
+            marks: if event.flags & flag::BARE != 0 { BARE } else { 0 },
+            cookie: event.cookie,
+            since_ns: event.time_ns,
+            seen_ns: event.time_ns,
+            last_ns: event.time_ns,
+            state: event.old_state,
+            family: event.family,
+            ..Self::default()
+        };
+        connection.renew(event);
+        connection
+    }
+
+    /// A socket whose birth is `event`.
+    #[must_use]
+    pub fn born(event: &Event, role: Role) -> Self {
+        let mut connection = Self { role, ..Self::first_seen(event) };
+        connection.mark(BORN, true);
+        connection
+    }
+
+    /// Takes over the facts of an event that may have changed since the last one.
+    pub fn renew(&mut self, event: &Event) {
+        self.tuple = Tuple::of(event);
+        self.uid = event.uid;
+        self.cgroup = event.cgroup;
+        self.counters = Counters::of(event);
+        self.mark(BARE, event.flags & flag::BARE != 0);
+    }
+
+    fn mark(&mut self, mark: u8, is_set: bool) {
+        self.marks = if is_set { self.marks | mark } else { self.marks & !mark };
+    }
+
+    fn has(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether only its addresses, ports and state are known, because the kernel had no full socket to read:
+    /// a half-open connection, for example.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.has(BARE)
+    }
+
+    /// Takes over the birth of `before`, the half-open connection that it was.
+    pub(super) fn inherit_birth(&mut self, before: &Self) {
+        self.seen_ns = before.seen_ns;
+        self.mark(BORN, before.has(BORN));
+        self.retransmitted_ns = before.retransmitted_ns;
+    }
+
+    /// When it was born, if that was seen.
+    #[must_use]
+    pub fn born_ns(&self) -> Option<u64> {
+        self.has(BORN).then_some(self.seen_ns)
+    }
+
+    /// When it was first seen.
+    #[must_use]
+    pub fn seen_ns(&self) -> u64 {
+        self.seen_ns
+    }
+
+    /// Whether it has sent an RST in FIN_WAIT2. So ends an orphan that got no timewait socket, because its
+    /// last ACK came while `close` was running: its timer (`tcp_keepalive_timer`) sends an RST when the time
+    /// in FIN_WAIT2 is over.
+    #[must_use]
+    pub fn has_reset_in_fin_wait2(&self) -> bool {
+        self.reset == Reset::Sent && self.reset_in == number::FIN_WAIT2
+    }
+}

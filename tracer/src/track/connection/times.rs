@@ -1,0 +1,82 @@
+//! How long a connection has been in its state, and in those that it has left.
+
+use crate::{
+    tcp::state::{LIVED_STATES, State},
+    track::connection::{Connection, SINCE_KNOWN},
+};
+
+impl Connection {
+    /// When it entered its state, if that is known.
+    #[must_use]
+    pub fn since_ns(&self) -> Option<u64> {
+        self.has(SINCE_KNOWN).then_some(self.since_ns)
+    }
+
+    /// When it entered its state; or, if that is not known, when it was found there.
+    #[must_use]
+    pub fn in_state_from_ns(&self) -> u64 {
+        self.since_ns
+    }
+
+    /// Sets when it entered its state.
+    pub fn set_since(&mut self, since_ns: u64) {
+        self.since_ns = since_ns;
+        self.mark(SINCE_KNOWN, true);
+    }
+
+    /// Sets when it was found in its state, where the time of entry is not known.
+    pub fn set_found(&mut self, found_ns: u64) {
+        self.since_ns = found_ns;
+        self.mark(SINCE_KNOWN, false);
+    }
+
+    /// Marks the time at which it entered its state as unknown, for example after lost events.
+    pub fn forget_since(&mut self) {
+        self.mark(SINCE_KNOWN, false);
+    }
+
+    /// Leaves its state at `now_ns`. Returns the duration in it, in nanoseconds, if that is known.
+    pub fn leave(&mut self, now_ns: u64) -> Option<u64> {
+        let spent_ns = self.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
+        self.add_spent(self.state, spent_ns);
+        spent_ns
+    }
+
+    /// Adds a duration to the time spent in `state`; `None` makes that time unknown.
+    pub fn add_spent(&mut self, state: u8, spent_ns: Option<u64>) {
+        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
+            match spent_ns {
+                Some(ns) => self.spent_ns[index] = self.spent_ns[index].saturating_add(ns),
+                None => self.unknown_spent |= 1 << index,
+            }
+        }
+    }
+
+    /// Undoes the last [`Connection::leave`] of `state`, which goes on.
+    pub fn undo_leave(&mut self, state: u8, spent_ns: Option<u64>) {
+        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
+            self.spent_ns[index] = self.spent_ns[index].saturating_sub(spent_ns.unwrap_or_default());
+        }
+    }
+
+    /// Nanoseconds spent in `LIVED_STATES[index]`; `None` if that is unknown, or if it never left that state.
+    #[must_use]
+    pub fn spent_ns(&self, index: usize) -> Option<u64> {
+        let is_known = self.unknown_spent & (1 << index) == 0;
+        (is_known && self.spent_ns[index] > 0).then(|| self.spent_ns[index])
+    }
+
+    /// Names of the [`LIVED_STATES`] that it has left after a known time, with that time in nanoseconds.
+    pub fn lived(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let spent = LIVED_STATES.iter().enumerate();
+        spent.filter_map(|(index, state)| Some((State::from_kernel(*state).name()?, self.spent_ns(index)?)))
+    }
+
+    /// Whether it has left `LIVED_STATES[index]`, and after how many nanoseconds: `Some(None)` if it left
+    /// after an unknown time, `None` if it never left.
+    #[must_use]
+    pub fn stay_in(&self, index: usize) -> Option<Option<u64>> {
+        let has_left = self.unknown_spent & (1 << index) != 0 || self.spent_ns[index] > 0;
+        has_left.then(|| self.spent_ns(index))
+    }
+}
