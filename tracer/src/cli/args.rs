@@ -45,28 +45,28 @@ pub struct FilterArgs {
     /// Network namespaces: inode numbers, paths, names from `ip netns`, or pid:PID
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<Netns>,
-    /// Those that need the story.
+    /// Filters on a connection's story.
     #[command(flatten)]
     pub story: StoryFilterArgs,
 }
 
-/// Filters on what only the story tells. There are none with `--raw`, nor in the kernel.
+/// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
 pub struct StoryFilterArgs {
     /// Processes that own the socket
     #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
-    /// Names of such processes; * and ? stand for anything
+    /// Names of these processes; * and ? are wildcards
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub comm: Vec<String>,
-    /// Users that the socket belongs to: names or numbers
+    /// Users that the socket belongs to, by name or number
     #[arg(short, long, value_name = "USER", value_delimiter = ',')]
     pub uid: Vec<String>,
-    /// Cgroups of the socket, with those below: folders of the v2 hierarchy
+    /// Cgroups of the socket, with those below them: paths in the v2 hierarchy, such as /system.slice
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub cgroup: Vec<PathBuf>,
-    /// Transitions that enter or leave a state
+    /// Transitions into or out of a state, such as CLOSE_WAIT
     #[arg(
         long,
         value_name = "STATE",
@@ -76,7 +76,7 @@ pub struct StoryFilterArgs {
         hide_possible_values = true
     )]
     pub state: Vec<State>,
-    /// These transitions
+    /// Transitions from one state to another, such as ESTABLISHED:CLOSE_WAIT
     #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = parse_transition)]
     pub transition: Vec<(State, State)>,
     /// Transitions that end a connection for a reason, such as reset-remote
@@ -104,7 +104,7 @@ pub struct OutputArgs {
     /// How text shows times; JSON and CSV always have RFC 3339 UTC
     #[arg(long, value_enum, default_value_t = TimeFormat::Local, value_name = "FORMAT")]
     pub time: TimeFormat,
-    /// When text has colours; `auto` is for terminals, unless NO_COLOR is set
+    /// Colours in text; `auto` means on terminals, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
     /// Stop after this many lines
@@ -119,28 +119,29 @@ pub struct CaptureArgs {
     /// Stop after this long, such as 30s, 5m or 1h 30m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
-    /// Buffer between kernel and tracer, shared out among CPUs, rounded up to a power of two [default: 64MiB]
+    /// Size of the buffer between kernel and tracer, for all CPUs together; rounded up to a power of two
+    /// [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub buffer: Option<buffer::Request>,
     /// Kernel hooks beside the one on state transitions: those that the kernel offers, or none
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     pub hooks: Hooks,
-    /// Do not look for the sockets that exist already: their owners stay unknown
+    /// Take no snapshot of the sockets that exist at the start: their owners stay unknown
     #[arg(long)]
     pub no_snapshot: bool,
-    /// Do not follow TIME_WAIT and orphans in FIN_WAIT2, of whose ends no event tells
+    /// Do not follow TIME_WAIT, and FIN_WAIT2 of orphans, to the end: that takes polling
     #[arg(long)]
     pub no_timewait: bool,
-    /// Exit with status 3 if events were lost, or the kernel's own counters say something else
+    /// Exit with status 3 if events were lost, or the kernel's own counters disagree
     #[arg(long)]
     pub strict: bool,
-    /// Write the receipt here as JSON too
+    /// Write the receipt to this file too, as JSON
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
-    /// Take the kernel's types from here instead of /sys/kernel/btf/vmlinux
+    /// Read the kernel's types from this file instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "PATH")]
     pub btf: Option<PathBuf>,
-    /// Say more on standard error; twice: what the kernel program says of each event, too
+    /// More messages on standard error; twice: also the kernel program's, for each event
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -149,7 +150,7 @@ pub struct CaptureArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Stuck connections")]
 pub struct StuckArgs {
-    /// Connections that stay in a state for longer than this: STATE=TIME, STATE=off, or `default` for
+    /// Connections that stay in a state longer than this: STATE=TIME, STATE=off, or `default` for
     /// SYN_SENT=10s,LAST_ACK=30s,CLOSE_WAIT=60s,FIN_WAIT2=90s, which `top` begins with
     #[arg(long, value_name = "STATE=TIME", value_delimiter = ',')]
     pub stuck: Vec<Limit>,

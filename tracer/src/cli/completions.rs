@@ -5,14 +5,14 @@ use clap_complete::{Generator, generate, shells};
 
 use crate::cli::Cli;
 
-/// Where they belong.
+/// Where the completions belong.
 pub const HELP: &str = "\
 Examples:
   tracer completions bash | sudo tee /etc/bash_completion.d/tracer
   tracer completions zsh | sudo tee /usr/local/share/zsh/site-functions/_tracer
   tracer completions fish > ~/.config/fish/completions/tracer.fish";
 
-/// Shells that are spoken to.
+/// Shells that there are completions for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// GNU bash.

@@ -26,43 +26,43 @@ Examples:
   tracer --comm 'nginx*' --state CLOSE_WAIT
                                        nginx's connections entering or leaving CLOSE_WAIT
   tracer --netns pid:4711 -6           IPv6 in the network namespace of process 4711
-  tracer -o json --duration 60s        a minute of it, for machines
+  tracer -o json --duration 60s        a minute of it, for programs
   tracer --raw --columns time,comm,old_state,new_state
                                        exactly what the tracepoint said
-  tracer --resets --retransmits        a line more for each of them, with why RSTs are sent
-  tracer --stuck CLOSE_WAIT=60s        a line more for each that hangs, while it hangs
-  tracer --only-stuck --exit-on-stuck  waits for the first that hangs
+  tracer --resets --retransmits        also a line for each of them, with why RSTs are sent
+  tracer --stuck CLOSE_WAIT=60s        also a line for each connection that is stuck
+  tracer --only-stuck --exit-on-stuck  waits for the first connection that is stuck
   tracer life --reason reset-remote    connections that the peer reset
   tracer summary --interval 10s        how many, how long, and who
   tracer top                           where is it stuck? full screen
   tracer check                         can it run here?
 
-Exit status: 0 done, also after Ctrl-C, SIGTERM or a closed pipe; 1 it could not be done;
-2 wrong usage; 3 with --strict, when the capture is incomplete; 4 with --exit-on-stuck, when a
-connection is stuck, whatever else.";
+Exit status: 0 done, also after Ctrl-C, SIGTERM or a closed pipe; 1 could not do it; 2 wrong
+usage; 3 with --strict, when the capture is incomplete; 4 with --exit-on-stuck, when a connection
+is stuck, even if the capture is incomplete.";
 
 const LIFE_EXAMPLES: &str = "\
 Examples:
   tracer life                          a line for each connection that ends
   tracer life -D 5432                  those to PostgreSQL servers
-  tracer life -o json | jq .reason     with all that is known of each
+  tracer life -o json | jq .reason     for programs; JSON has all that is known of each
   tracer life --reason timeout-retransmit,reset-remote";
 
 const SUMMARY_EXAMPLES: &str = "\
 Examples:
-  tracer summary                       tables every ten seconds, and for all of it at the end
+  tracer summary                       tables every ten seconds, and for the whole run at the end
   tracer summary --interval 60s --count 1
                                        one report on a minute
   tracer summary --by peer --rows 20 -D 443
                                        the peers that this host connects to most
   tracer summary --in-kernel           without any event leaving the kernel
-  tracer summary -o json | jq .states  for machines, an object per report";
+  tracer summary -o json | jq .states  for programs, an object per report";
 
 const TOP_EXAMPLES: &str = "\
 Examples:
   tracer top                           all connections; ? lists the keys
   tracer top --port 5432               those with port 5432 at either end
-  tracer top --stuck CLOSE_WAIT=5s     with another threshold for what stands out";
+  tracer top --stuck CLOSE_WAIT=5s     with another limit for what counts as stuck";
 
 /// Shows every TCP state transition of this host, live: whose connection, how long in which state,
 /// who closed first and why.
@@ -77,7 +77,7 @@ pub struct Cli {
     pub log: LogArgs,
 }
 
-/// A verb for each question.
+/// One verb per question.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// What is happening to connections right now? A line for each state transition (the default)
@@ -94,7 +94,7 @@ pub enum Command {
     Top(Box<TopArgs>),
     /// Can it run here, with which features?
     Check(CheckArgs),
-    /// Completions for a shell, to be put where it looks for them
+    /// Completions for bash, zsh or fish
     #[command(after_help = completions::HELP)]
     Completions(CompletionsArgs),
 }
@@ -111,21 +111,21 @@ pub struct LogArgs {
     /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
     #[arg(long, help_heading = "Output", conflicts_with_all = ["StoryFilterArgs", "StuckArgs"])]
     pub raw: bool,
-    /// A line more for each RST that is sent, with the kernel's reason, or received; also those that answer
-    /// to what belongs to no socket
+    /// Also a line for each RST that is sent, with the kernel's reason, or received; RSTs that belong to no
+    /// socket included
     #[arg(long, help_heading = "Output", conflicts_with_all = ["raw", "only_stuck"])]
     pub resets: bool,
-    /// A line more for each segment that is retransmitted
+    /// Also a line for each segment that is retransmitted
     #[arg(long, help_heading = "Output", conflicts_with_all = ["raw", "only_stuck"])]
     pub retransmits: bool,
     /// Stuck connections.
     #[command(flatten)]
     pub stuck: StuckArgs,
-    /// No lines but those of connections that are stuck; without --stuck with its default
+    /// Only the lines of stuck connections; without --stuck, its default holds
     #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
     pub only_stuck: bool,
-    /// End with status 4, for scripts, when a connection is stuck: one that is older than tracer at the
-    /// earliest when tracer has watched it for so long; without --stuck with its default
+    /// End with status 4, for scripts, when a connection is stuck; for one that is older than tracer, the
+    /// time counts from tracer's start. Without --stuck, its default holds
     #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
     pub exit_on_stuck: bool,
     /// Capture.
@@ -174,8 +174,8 @@ pub struct ReportArgs {
     /// Rows of each ranking
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rows: u16,
-    /// Count in the kernel, and let no event leave it: transitions and times, and with --by port
-    /// services; what becomes of sockets in TIME_WAIT is not followed
+    /// Count in the kernel, so that no event leaves it: transitions and times in states, with --by port
+    /// services too. TIME_WAIT is not followed to its end
     #[arg(long, conflicts_with_all = ["StoryFilterArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
     pub in_kernel: bool,
     /// Format of the reports
@@ -184,7 +184,7 @@ pub struct ReportArgs {
     /// How text shows times; JSON always has RFC 3339 UTC
     #[arg(long, value_enum, default_value_t = Zone::Local, value_name = "FORMAT")]
     pub time: Zone,
-    /// When text has colours; `auto` is for terminals, unless NO_COLOR is set
+    /// Colours in text; `auto` means on terminals, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
     /// Stop after this many intervals
@@ -222,7 +222,7 @@ pub struct TopArgs {
     /// Time between two drawings of the screen
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = "Output")]
     pub refresh: Duration,
-    /// When to use colours; `auto` is unless NO_COLOR is set
+    /// When to use colours; `auto` means unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN", help_heading = "Output")]
     pub color: When,
     /// Capture.
@@ -241,7 +241,7 @@ pub struct CompletionsArgs {
 /// Options of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Take the kernel's types from here instead of /sys/kernel/btf/vmlinux
+    /// Read the kernel's types from this file instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "PATH")]
     pub btf: Option<PathBuf>,
     /// When to use colours
