@@ -190,7 +190,9 @@ impl<S: Source> Capture<S> {
                 );
                 self.comparison.found_unreached(snapshot.unreached.len());
                 let retired = self.stages.snapshot(snapshot);
-                log::info!("{retired} connections had ended unseen");
+                if retired > 0 {
+                    log::info!("after a loss: {retired} connections had ended unseen");
+                }
                 self.comparison.retired += retired;
             }
             Fact::Ready(at_ns) => self.stages.begin(self.source.kernel(), at_ns, &mut self.out),
