@@ -6,17 +6,17 @@
 //!
 //! `source -> track -> select -> aggregate -> view -> output`
 //!
-//! - [`cli`], [`config`]: raw arguments become a checked configuration; nothing behind sees clap
-//! - [`run`]: a capture from beginning to end; the loop that moves facts and bytes
-//! - [`source`]: where facts come from: the running kernel, or a script
-//! - [`facts`]: what comes through a source: the schema of a recording
-//! - [`track`]: the story of each connection
-//! - [`filter`], [`select`]: what is asked for; what is let through
-//! - [`aggregate`]: counting, apart from any view
-//! - [`view`]: what is shown, as bytes
-//! - [`format`]: the table of columns, and a file for each format of lines
-//! - [`output`]: writers of bytes and of messages
-//! - [`tcp`], [`text`], [`time`]: words and small tools that all others use
+//! - [`cli`], [`config`] — raw arguments become a checked configuration; nothing behind sees clap
+//! - [`run`] — a capture from beginning to end; the loop that moves facts and bytes
+//! - [`source`] — where facts come from: the running kernel, or a script
+//! - [`facts`] — what comes through a source: the schema of a recording
+//! - [`track`] — the story of each connection
+//! - [`filter`], [`select`] — what is asked for; what is let through
+//! - [`aggregate`] — counting, apart from any view
+//! - [`view`] — what is shown, as bytes
+//! - [`format`] — the table of columns, and a file for each format of lines
+//! - [`output`] — writers of bytes and of messages
+//! - [`tcp`], [`text`], [`time`] — words and small tools that all others use
 //!
 //! Time is that of the facts: nobody behind a source reads a clock.
 //!

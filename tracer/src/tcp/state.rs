@@ -19,7 +19,7 @@ pub const LIVED_STATES: [u8; 8] = [
 ];
 
 /// Whether a socket begins with this transition, as a connection or as a listener: it leaves CLOSE, or it
-/// comes out of a listener. A repaired connection (`TCP_REPAIR`) goes from CLOSE to ESTABLISHED.
+/// comes out of a listener.
 #[must_use]
 pub const fn is_birth(old_state: u8, new_state: u8) -> bool {
     (old_state == state::CLOSE && new_state != state::CLOSE)

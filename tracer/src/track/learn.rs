@@ -8,7 +8,7 @@ use crate::track::{
     reason,
 };
 
-/// The role of a socket whose birth is this event; [`Role::Unknown`] for a repaired connection (`TCP_REPAIR`).
+/// The role of a socket whose birth is this event; [`Role::Unknown`] for a birth that RFC 9293 does not have.
 pub(super) fn role_at_birth(event: &Event) -> Role {
     match (event.old_state, event.new_state) {
         (number::CLOSE, number::SYN_SENT) => Role::Client,

@@ -305,7 +305,7 @@ mod tests {
         let mut out = String::from(
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
              `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
-             of `life`. This page\nis made from `tracer/src/format/columns.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             of `life`. This page\nis made from `tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
              | column | title | default | meaning |\n|---|---|---|---|\n",
         );
         let places = [

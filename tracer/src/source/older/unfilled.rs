@@ -1,6 +1,7 @@
-//! Unfilled that are told too early. Older kernels (6.12 does, 6.16 does not) set the state of a listener's
-//! child before they give it anything of its own: at `LISTEN -> SYN_RECV` it has no peer, and still its
-//! listener's cookie. The next transition on that CPU tells of it: both happen in one softirq.
+//! Births that are told too early, before the socket is filled. Older kernels (6.12 does, 6.16 does not)
+//! set the state of a listener's child before they give it anything of its own: at `LISTEN -> SYN_RECV` it
+//! has no peer, and still its listener's cookie. The next transition on that CPU tells of it: both happen in
+//! one softirq.
 
 use std::collections::HashMap;
 

@@ -89,7 +89,7 @@ pub struct LastEnd {
     pub time_ns: u64,
 }
 
-/// RecentEnds by reason, over the last minute.
+/// Ends by reason, over the last minute.
 #[derive(Clone, Debug)]
 pub struct RecentEnds {
     seconds: VecDeque<[u64; REASONS]>,
@@ -140,7 +140,7 @@ impl RecentEnds {
 pub struct Series {
     /// Sockets by state.
     pub trend: Trend,
-    /// RecentEnds of the last minute.
+    /// Ends of the last minute.
     pub ends: RecentEnds,
     /// Transitions in the second before.
     pub rate: u64,
