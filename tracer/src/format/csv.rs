@@ -4,9 +4,7 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     format::{
-        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state,
-        row::Row,
-        value::{Phrase, Value},
+        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state, row::Row, value::Value,
     },
     text::{
         escape::{escaped, name, plain_len},
@@ -57,7 +55,9 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Null => line,
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Duration(ns) => push_micros(line, *ns),
+        Value::Duration(ns) | Value::DurationAbout(ns, _) | Value::DurationAtLeast(ns) => {
+            push_micros(line, *ns)
+        }
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
                 let line = line.push_all(if index == 0 { b"" } else { b" " });
@@ -68,18 +68,10 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Name(comm) => push_name(line, comm),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
-        Value::State(state) => push_state(line, *state),
+        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
+        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Addr(addr) => push_addr(line, *addr),
-        Value::Phrase(phrase) => push_phrase(line, phrase),
-    }
-}
-
-fn push_phrase<'a>(line: Line<'a>, phrase: &Phrase<'_>) -> Line<'a> {
-    match phrase {
-        Phrase::Endpoint(endpoint) => push_endpoint(line, *endpoint),
-        Phrase::DurationAbout(ns, _) | Phrase::DurationAtLeast(ns) => push_micros(line, *ns),
-        Phrase::Became(state, _) | Phrase::Stuck(state) => push_state(line, *state),
-        Phrase::Reset(way, why) => push_reset(line, way, *why),
+        Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
     }
 }
 

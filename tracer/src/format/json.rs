@@ -8,9 +8,7 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     format::{
-        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state,
-        row::Row,
-        value::{Phrase, Value},
+        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state, row::Row, value::Value,
     },
     text::{
         escape::{is_hostile, name, plain_len},
@@ -71,7 +69,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Null => line.push_first(b"null", 4),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Duration(ns) | Value::Phrase(Phrase::DurationAbout(ns, _) | Phrase::DurationAtLeast(ns)) => {
+        Value::Duration(ns) | Value::DurationAbout(ns, _) | Value::DurationAtLeast(ns) => {
             push_micros(line, *ns)
         }
         Value::Lived(connection) => {
@@ -92,13 +90,11 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
 fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Phrase(Phrase::Endpoint(endpoint)) => push_endpoint(line, *endpoint),
-        Value::Phrase(Phrase::Reset(way, why)) => push_reset(line, way, *why),
+        Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
-        Value::State(state) | Value::Phrase(Phrase::Became(state, _) | Phrase::Stuck(state)) => {
-            push_state(line, *state)
-        }
+        Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
         Value::Addr(addr) => push_addr(line, *addr),
         _ => line,
     }

@@ -30,7 +30,7 @@ use crate::{
     tcp::{endpoint::Endpoint, state::State},
     text::{
         line::Line,
-        number::{push_addr, push_uint},
+        number::{push_uint, push_v4, push_v6},
     },
 };
 
@@ -109,8 +109,8 @@ impl Plan {
 /// Address and port, as `ss` writes them: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for an unknown port.
 fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
     let line = match endpoint.addr {
-        IpAddr::V4(_) => push_addr(line, endpoint.addr).push(b':'),
-        IpAddr::V6(_) => push_addr(line.push(b'['), endpoint.addr).push_first(b"]:", 2),
+        IpAddr::V4(addr) => push_v4(line, addr).push(b':'),
+        IpAddr::V6(addr) => push_v6(line.push(b'['), addr).push_first(b"]:", 2),
     };
     match endpoint.port {
         Some(port) => push_uint(line, u64::from(port)),

@@ -6,11 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     format::{
-        Format, ShownColumn,
-        columns::Align,
-        push_endpoint, push_errno, push_reset, push_state,
-        row::Row,
-        value::{Phrase, Value},
+        Format, ShownColumn, columns::Align, push_endpoint, push_errno, push_reset, push_state, row::Row,
+        value::Value,
     },
     tcp::{colour, limits::waits_for},
     text::{
@@ -202,8 +199,15 @@ fn push_value<'a>(
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
         Value::Duration(ns) => push_duration(line, *ns),
-        Value::Phrase(phrase) => return push_phrase(line, phrase),
-        Value::State(state) => push_state(line, *state),
+        Value::DurationAbout(ns, error_ns) => return (push_approximate(line, *ns, *error_ns), false),
+        Value::DurationAtLeast(ns) => push_duration(line.push(b'>'), *ns),
+        Value::State(state) | Value::Became(state, None) => push_state(line, *state),
+        Value::Became(state, Some(reason)) => {
+            push_state(line, *state).push(b' ').push_all(reason.name().as_bytes())
+        }
+        Value::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
+        Value::Reset(way, why) => push_reset(line, way, *why),
+        Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
         Value::Addr(addr) => push_addr(line, *addr),
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
@@ -211,21 +215,6 @@ fn push_value<'a>(
                 push_duration(line.push_all(state.as_bytes()).push(b'='), ns)
             })
         }
-    };
-    (line, true)
-}
-
-fn push_phrase<'a>(line: Line<'a>, phrase: &Phrase<'_>) -> (Line<'a>, bool) {
-    let line = match phrase {
-        Phrase::Endpoint(endpoint) => push_endpoint(line, *endpoint),
-        Phrase::DurationAbout(ns, error_ns) => return (push_approximate(line, *ns, *error_ns), false),
-        Phrase::DurationAtLeast(ns) => push_duration(line.push(b'>'), *ns),
-        Phrase::Became(state, None) => push_state(line, *state),
-        Phrase::Became(state, Some(reason)) => {
-            push_state(line, *state).push(b' ').push_all(reason.name().as_bytes())
-        }
-        Phrase::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
-        Phrase::Reset(way, why) => push_reset(line, way, *why),
     };
     (line, true)
 }
@@ -294,8 +283,8 @@ fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, align: Alig
 
 fn colour(value: &Value<'_>) -> anstyle::Style {
     match value {
-        Value::State(state) | Value::Phrase(Phrase::Became(state, _)) => colour::of(*state),
-        Value::Phrase(Phrase::Stuck(_) | Phrase::Reset(..)) => colour::STUCK,
+        Value::State(state) | Value::Became(state, _) => colour::of(*state),
+        Value::Stuck(_) | Value::Reset(..) => colour::STUCK,
         _ => anstyle::Style::new(),
     }
 }

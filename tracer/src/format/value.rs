@@ -51,20 +51,13 @@ pub enum Value<'a> {
     Addr(IpAddr),
     /// The time spent in each state.
     Lived(&'a Connection),
-    /// What people read as one, made of what stands in several columns of data formats.
-    Phrase(Phrase<'a>),
-}
-
-/// A value that is made for people. Data formats write the first part of it alone.
-#[derive(Clone, Copy, Debug)]
-pub enum Phrase<'a> {
-    /// Address and port.
+    /// Address and port. As text.
     Endpoint(Endpoint),
     /// A duration in nanoseconds, and how far it may be off.
     DurationAbout(u64, u64),
     /// A duration in nanoseconds, or more.
     DurationAtLeast(u64),
-    /// A state, and why it is the last one.
+    /// A state, and why it is the last one: people read it as one, data formats have two columns.
     Became(State, Option<Reason>),
     /// A state that has not been left for too long.
     Stuck(State),
@@ -82,9 +75,7 @@ impl Value<'_> {
             Self::Uint(_) => data_type == UInt64,
             Self::Bool(_) => data_type == Boolean,
             Self::Time(..) => data_type == Timestamp,
-            Self::Duration(_) | Self::Phrase(Phrase::DurationAbout(..) | Phrase::DurationAtLeast(_)) => {
-                data_type == Float64
-            }
+            Self::Duration(_) | Self::DurationAbout(..) | Self::DurationAtLeast(_) => data_type == Float64,
             Self::Lived(_) => data_type == Map,
             _ => data_type == Utf8,
         }

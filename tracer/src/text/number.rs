@@ -130,8 +130,9 @@ pub fn push_addr<const N: usize>(line: Line<'_, N>, addr: IpAddr) -> Line<'_, N>
     }
 }
 
+/// An IPv4 address.
 #[inline]
-fn push_v4<const N: usize>(line: Line<'_, N>, addr: Ipv4Addr) -> Line<'_, N> {
+pub fn push_v4<const N: usize>(line: Line<'_, N>, addr: Ipv4Addr) -> Line<'_, N> {
     let octets = addr.octets().map(|octet| OCTETS[usize::from(octet)]);
     let line = octets.iter().fold(line, |line, (digits, count)| line.push_first(digits, usize::from(*count)));
     // Without the last dot.
@@ -139,7 +140,8 @@ fn push_v4<const N: usize>(line: Line<'_, N>, addr: Ipv4Addr) -> Line<'_, N> {
     line.truncated(len)
 }
 
-fn push_v6<const N: usize>(mut line: Line<'_, N>, addr: Ipv6Addr) -> Line<'_, N> {
+/// An IPv6 address, as RFC 5952 writes it.
+pub fn push_v6<const N: usize>(mut line: Line<'_, N>, addr: Ipv6Addr) -> Line<'_, N> {
     if let Some(mapped) = addr.to_ipv4_mapped() {
         return push_v4(line.push_first(b"::ffff:", 7), mapped);
     }

@@ -18,7 +18,7 @@ use crate::format::{
         shutdown, spent, time, transition,
     },
     row::Row,
-    value::{DataType, Phrase, Value},
+    value::{DataType, Value},
 };
 
 /// Where a column is shown when the user has not chosen columns: bits.
@@ -172,7 +172,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| Value::Word(row.family.name()) },
     Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, places: S::TEXT, needs: &[],
         help: "local address and port",
-        value: |row| Value::Phrase(Phrase::Endpoint(row.local)) },
+        value: |row| Value::Endpoint(row.local) },
     Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, places: S::DATA, needs: &[],
         help: "local address",
         value: |row| Value::Addr(row.local.addr) },
@@ -181,7 +181,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| port(row.local.port) },
     Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, places: S::TEXT, needs: &[],
         help: "remote address and port",
-        value: |row| row.remote.map_or(Value::Null, |end| Value::Phrase(Phrase::Endpoint(end))) },
+        value: |row| row.remote.map_or(Value::Null, Value::Endpoint) },
     Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, places: S::DATA, needs: &[],
         help: "remote address; none for a listener",
         value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },

@@ -3,10 +3,7 @@
 use tracer_common::event::{flag, kind};
 
 use crate::{
-    format::{
-        row::Row,
-        value::{Phrase, Value},
-    },
+    format::{row::Row, value::Value},
     tcp::state::LIVED_STATES,
     track::{Transition, connection::Connection},
 };
@@ -51,12 +48,12 @@ pub(super) fn of_full_socket<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a
 pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
     transition(row, |transition| {
         if let (None, Some(stuck_ns)) = (transition.state_ns, transition.stuck_ns) {
-            return Some(Value::Phrase(Phrase::DurationAtLeast(stuck_ns)));
+            return Some(Value::DurationAtLeast(stuck_ns));
         }
         let duration_ns = transition.state_ns?;
         Some(match transition.error_ns {
             0 => Value::Duration(duration_ns),
-            error_ns => Value::Phrase(Phrase::DurationAbout(duration_ns, error_ns)),
+            error_ns => Value::DurationAbout(duration_ns, error_ns),
         })
     })
 }
@@ -65,7 +62,7 @@ pub(super) fn age<'a>(row: &Row<'a>) -> Value<'a> {
     connection(row, |connection| {
         let age_ns = row.time_ns.saturating_sub(connection.in_state_from_ns());
         let is_known = connection.since_ns().is_some();
-        Some(if is_known { Value::Duration(age_ns) } else { Value::Phrase(Phrase::DurationAtLeast(age_ns)) })
+        Some(if is_known { Value::Duration(age_ns) } else { Value::DurationAtLeast(age_ns) })
     })
 }
 
@@ -85,13 +82,13 @@ pub(super) fn became<'a>(row: &Row<'a>) -> Value<'a> {
         kind::TRANSITION => {}
         kind::RETRANSMIT => return Value::Word("retransmit"),
         kind::RETRANSMIT_SYNACK => return Value::Word("retransmit SYN-ACK"),
-        kind::RESET_RECEIVED => return Value::Phrase(Phrase::Reset("reset received", None)),
-        _ => return Value::Phrase(Phrase::Reset("reset sent", row.reset_reasons.why(row.detail))),
+        kind::RESET_RECEIVED => return Value::Reset("reset received", None),
+        _ => return Value::Reset("reset sent", row.reset_reasons.why(row.detail)),
     }
-    Value::Phrase(match row.transition {
-        Some(transition) if transition.stuck_ns.is_some() => Phrase::Stuck(row.new),
-        transition => Phrase::Became(row.new, transition.and_then(|transition| transition.reason)),
-    })
+    match row.transition {
+        Some(transition) if transition.stuck_ns.is_some() => Value::Stuck(row.new),
+        transition => Value::Became(row.new, transition.and_then(|transition| transition.reason)),
+    }
 }
 
 pub(super) fn spent<'a>(row: &Row<'a>, state: u8) -> Value<'a> {
