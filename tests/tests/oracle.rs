@@ -1,10 +1,11 @@
 //! `--raw` says exactly what the tracepoint says, by the word of bpftrace.
 
+use std::ops::RangeInclusive;
+
 use tests::{bpftrace::Oracle, facts, place::Place, tracer, traffic};
 
-#[test]
-fn raw_equals_bpftrace() {
-    for seed in 1..=3 {
+fn raw_equals_bpftrace_in(seeds: RangeInclusive<u64>) {
+    for seed in seeds {
         let (left, right) = Place::pair();
         let third = Place::new();
         let places = [&left, &right, &third];
@@ -19,4 +20,15 @@ fn raw_equals_bpftrace() {
         assert!(differences.is_empty(), "seed {seed}: {differences:#?}");
         println!("seed {seed}: {} transitions, the same", oracle.values().sum::<usize>());
     }
+}
+
+#[test]
+fn raw_equals_bpftrace() {
+    raw_equals_bpftrace_in(1..=3);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn raw_equals_bpftrace_in_many_storms() {
+    raw_equals_bpftrace_in(4..=40);
 }

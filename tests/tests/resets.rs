@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr, TcpStream},
+    ops::RangeInclusive,
     thread,
     time::Duration,
 };
@@ -232,9 +233,8 @@ fn text_lines() {
 }
 
 /// All of a storm, by the word of the kernel's own trace.
-#[test]
-fn the_kernels_own_trace_says_the_same() {
-    for seed in 1..=3 {
+fn the_kernels_own_trace_says_the_same_in(seeds: RangeInclusive<u64>) {
+    for seed in seeds {
         let (left, right) = Place::pair();
         let netns = format!("--netns {},{}", left.name(), right.name());
         let tracer = tracer::start(&format!("-o json --resets --retransmits {netns}"));
@@ -260,6 +260,17 @@ fn the_kernels_own_trace_says_the_same() {
         assert_eq!(ours, theirs, "seed {seed}");
         println!("seed {seed}: {} resets and retransmissions, the same", theirs.len());
     }
+}
+
+#[test]
+fn the_kernels_own_trace_says_the_same() {
+    the_kernels_own_trace_says_the_same_in(1..=3);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn the_kernels_own_trace_says_the_same_in_many_storms() {
+    the_kernels_own_trace_says_the_same_in(4..=40);
 }
 
 /// Far more than the buffer of a page holds.
