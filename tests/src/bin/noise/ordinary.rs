@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     program::run,
     traffic::{connect, listen, wait_for_end},
@@ -18,17 +18,19 @@ use crate::{deed::Deed, pause};
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 /// Of connections that are killed: nobody else's may be.
 const VICTIMS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 2);
-/// Nobody listens there.
-const CLOSED: u16 = 9;
 
 /// A connection every few milliseconds, ended in all the ways. Only one in twenty leaves a TIME_WAIT,
 /// so that there are hundreds of these and not thousands.
 pub(crate) fn connect_and_close(deed: &Deed<'_>) {
     let listener = listen(ADDRESS.into(), 0);
+    // Bound, so that nobody else gets the port, and not listening.
+    let closed = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    closed.bind(&SocketAddr::from((ADDRESS, 0)).into()).unwrap();
+    let closed_at = closed.local_addr().unwrap().as_socket().unwrap();
     while !deed.is_over() {
         match deed.count() % 20 {
             0 => drop(pair(&listener)),
-            1..=4 => drop(connect(SocketAddr::from((ADDRESS, CLOSED))).expect_err("nobody listens there")),
+            1..=4 => drop(connect(closed_at).expect_err("nobody listens there")),
             5..=8 => unread(pair(&listener)),
             _ => abort(&pair(&listener).0),
         }
