@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Tracker {
-    /// The connection of an event: known, born with it, or seen for the first time. `None` for a late event of
-    /// one that has ended.
+    /// The connection of an event: known, born with it, or seen for the first time. `None` for a late event
+    /// of one that has ended.
     pub(super) fn connection_of(&mut self, event: &Event) -> Option<Connection> {
         if is_birth(event.old_state, event.new_state) {
             let role = role_at_birth(event);

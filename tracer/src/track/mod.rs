@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`Tracker`]: all connections, and what an event does to one of them
 //! - [`transition`]: what the tracker emits
-//! - [`connection`], [`owner`], [`reason`]: what is known of a connection, which process owns it, why it ended
+//! - [`connection`], [`owner`], [`reason`]: what is known of a connection, which process owns it, why it
+//!   ended
 //! - `identify`: finds the connection that an event belongs to
 //! - `learn`: owner, first FIN and handshake from an event
 //! - `conclude`: whether the connection goes on, becomes a timewait socket or ends

@@ -61,8 +61,8 @@ impl Owner {
         self.evidence != Evidence::Unknown
     }
 
-    /// Takes `other` if its evidence is stronger, or if it has worked on the socket. Of several processes with
-    /// a file descriptor of the socket, the first one stays: the others have inherited theirs.
+    /// Takes `other` if its evidence is stronger, or if it has worked on the socket. Of several processes
+    /// with a file descriptor of the socket, the first one stays: the others have inherited theirs.
     pub fn learn(&mut self, other: Self) {
         if other.evidence > self.evidence || other.evidence == Evidence::Own {
             *self = other;

@@ -109,7 +109,8 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
 }
 
 /// Why an orphan in FIN_WAIT2 ended without TIME_WAIT: a timeout if it was there for `timeout_ns`, else
-/// unknown (an RST may have ended it). `None` in other states: a connection in TIME_WAIT already has its reason.
+/// unknown (an RST may have ended it). `None` in other states: a connection in TIME_WAIT already has its
+/// reason.
 #[must_use]
 pub fn orphan_reason(connection: &Connection, now_ns: u64, timeout_ns: Option<u64>) -> Option<Reason> {
     if connection.state != number::FIN_WAIT2 {

@@ -21,9 +21,9 @@ impl Connection {
 }
 
 impl Tracker {
-    /// Emits the connections that have been in their state for longer than `limits` allow, each once per state.
-    /// One counts as reported when `out` returns true. Returns when the next may be due: at the latest after the
-    /// shortest limit, because connections enter states in the meantime.
+    /// Emits the connections that have been in their state for longer than `limits` allow, each once per
+    /// state. One counts as reported when `out` returns true. Returns when the next may be due: at the
+    /// latest after the shortest limit, because connections enter states in the meantime.
     pub fn stuck(
         &mut self,
         limits: &Limits,

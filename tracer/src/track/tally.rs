@@ -10,8 +10,8 @@ use crate::facts::counts::TcpCounts;
 /// What one event adds to the kernel's counters.
 fn counts_of(event: &Event) -> TcpCounts {
     let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
-    // `tcp_done` counts failed attempts. `tcp_close` and `tcp_disconnect` set the state without it; both run in
-    // a call of the owner and leave no error.
+    // `tcp_done` counts failed attempts. `tcp_close` and `tcp_disconnect` set the state without it; both run
+    // in a call of the owner and leave no error.
     let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
     let is_end = event.new_state == number::CLOSE;
     let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
@@ -109,8 +109,8 @@ impl Tally {
     }
 }
 
-/// The kernel counts a moment after the event (a client's only when its SYN is sent), so events shortly before
-/// a reading belong to it, too.
+/// The kernel counts a moment after the event (a client's only when its SYN is sent), so events shortly
+/// before a reading belong to it, too.
 fn with_lead(during_ns: &RangeInclusive<u64>) -> RangeInclusive<u64> {
     const LEAD_NS: u64 = 1_000_000;
     during_ns.start().saturating_sub(LEAD_NS)..=*during_ns.end()

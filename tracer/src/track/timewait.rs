@@ -62,8 +62,8 @@ impl Tracker {
         self.end(connection.cookie);
     }
 
-    /// Emits an orphan's transition from FIN_WAIT2 to TIME_WAIT, and follows it further. `confirmed_ns` is when
-    /// it was last known to be in FIN_WAIT2.
+    /// Emits an orphan's transition from FIN_WAIT2 to TIME_WAIT, and follows it further. `confirmed_ns` is
+    /// when it was last known to be in FIN_WAIT2.
     pub(super) fn turn_to_time_wait(
         &mut self,
         connection: &Connection,

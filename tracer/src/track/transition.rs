@@ -39,8 +39,8 @@ pub struct Transition {
     pub shutdown: u8,
     /// Why the connection ended, on the transition that ends it for its processes.
     pub reason: Option<Reason>,
-    /// This connection has the addresses and ports of one that was in TIME_WAIT; or it is that one, which ends
-    /// here.
+    /// This connection has the addresses and ports of one that was in TIME_WAIT; or it is that one, which
+    /// ends here.
     pub is_reuse: bool,
     /// The connection has ended for its processes, but there is no transition to show, because what follows
     /// cannot be known: an orphan in FIN_WAIT2, with `--no-timewait` or in a namespace that is gone.

@@ -7,8 +7,8 @@ use crate::track::table::cookie::spread;
 /// Places in a line.
 pub(super) const PLACES: usize = 12;
 
-/// Consecutive keys that share a line. The kernel numbers sockets in order, so sockets that live at the same time
-/// are found in the same line. Keys that are hashes do not profit.
+/// Consecutive keys that share a line. The kernel numbers sockets in order, so sockets that live at the same
+/// time are found in the same line. Keys that are hashes do not profit.
 pub(super) const NEIGHBOURS: u64 = 8;
 
 /// The tag of an empty place.
@@ -19,15 +19,16 @@ pub(super) const EMPTY: u8 = 0;
 pub(super) struct CacheLine {
     /// The [`tag`] of each place's key; [`EMPTY`] where there is none.
     pub(super) tags: [u8; PLACES],
-    /// How many keys whose search comes through this line are stored in a later one. At 0, a search ends here.
+    /// How many keys whose search comes through this line are stored in a later one. At 0, a search ends
+    /// here.
     pub(super) passed: u32,
     pub(super) slots: [u32; PLACES],
 }
 
 impl CacheLine {
     /// The places with this tag: nearly always none or one. All tags are compared at once, as one number. A
-    /// subtraction's borrow can also report a place after a true match whose tag differs in the lowest bit, so
-    /// only the first place is certain.
+    /// subtraction's borrow can also report a place after a true match whose tag differs in the lowest bit,
+    /// so only the first place is certain.
     pub(super) fn places_with(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
         const ONES: u128 = u128::from_le_bytes([1; 16]) >> (128 - 8 * PLACES);
         let mut tags = [0; 16];

@@ -7,13 +7,13 @@ pub type CookieMap<V> = std::collections::HashMap<u64, V, BuildHasherDefault<Coo
 /// A set of cookies.
 pub type CookieSet = std::collections::HashSet<u64, BuildHasherDefault<CookieHasher>>;
 
-/// Consecutive cookies that stay next to each other in a table. The kernel numbers sockets in order, so sockets
-/// that live at the same time share cache lines.
+/// Consecutive cookies that stay next to each other in a table. The kernel numbers sockets in order, so
+/// sockets that live at the same time share cache lines.
 const NEIGHBOURS: u64 = 64;
 
-/// The hash of a cookie. Cookies are numbers from a counter of the kernel, and no stranger can choose them, so
-/// spreading their bits is enough; std's hash also defends against chosen collisions. In the worst case, where
-/// of many connections every 64th lives on, a table has runs of 64.
+/// The hash of a cookie. Cookies are numbers from a counter of the kernel, and no stranger can choose them,
+/// so spreading their bits is enough; std's hash also defends against chosen collisions. In the worst case,
+/// where of many connections every 64th lives on, a table has runs of 64.
 #[must_use]
 pub fn hash(cookie: u64) -> u64 {
     let spread_out = spread(cookie / NEIGHBOURS).wrapping_mul(NEIGHBOURS) | (cookie % NEIGHBOURS);

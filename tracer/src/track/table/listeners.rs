@@ -7,8 +7,8 @@ use crate::{
     track::{connection::Connection, owner::Owner},
 };
 
-/// All listeners, by network namespace and port. A port can have one per address, or several that share it with
-/// `SO_REUSEPORT`.
+/// All listeners, by network namespace and port. A port can have one per address, or several that share it
+/// with `SO_REUSEPORT`.
 #[derive(Debug, Default)]
 pub struct Listeners {
     by_port: HashMap<(u32, u16), Vec<Listener>>,
@@ -58,9 +58,9 @@ impl Listeners {
         }
     }
 
-    /// The owner of the listener that a connection with this tuple comes from. That is the listener on exactly
-    /// its address, else on the wildcard of its family, else on the IPv6 wildcard, which can accept IPv4, too.
-    /// If several processes listen there, the owner is unknown.
+    /// The owner of the listener that a connection with this tuple comes from. That is the listener on
+    /// exactly its address, else on the wildcard of its family, else on the IPv6 wildcard, which can accept
+    /// IPv4, too. If several processes listen there, the owner is unknown.
     #[must_use]
     pub fn owner_of(&self, tuple: &Tuple) -> Option<Owner> {
         let listeners = self.by_port.get(&(tuple.netns, tuple.local_port))?;

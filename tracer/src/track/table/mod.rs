@@ -63,7 +63,8 @@ impl Table {
         self.index.prefetch(cookie);
     }
 
-    /// Prefetches the record of a socket. This reads its index entry, which should have been prefetched before.
+    /// Prefetches the record of a socket. This reads its index entry, which should have been prefetched
+    /// before.
     pub fn prefetch(&self, cookie: u64) {
         if let Some(slot) = self.index.likely_slot(cookie) {
             prefetch(record_at(&self.blocks, slot));

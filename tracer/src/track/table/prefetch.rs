@@ -1,6 +1,7 @@
 //! Asking for memory before it is needed.
 
-/// Prefetches all cache lines of a value, without waiting for them. Does nothing on processors other than x86-64.
+/// Prefetches all cache lines of a value, without waiting for them. Does nothing on processors other than
+/// x86-64.
 pub(in crate::track) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {

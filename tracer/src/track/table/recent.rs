@@ -1,5 +1,5 @@
-//! Sockets that ended recently, so that a late event does not end one twice. Callers look in the connection table
-//! first, because a socket that connects again is there.
+//! Sockets that ended recently, so that a late event does not end one twice. Callers look in the connection
+//! table first, because a socket that connects again is there.
 
 use crate::track::table::{cookie::hash, prefetch::prefetch};
 

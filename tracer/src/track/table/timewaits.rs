@@ -1,5 +1,5 @@
-//! Connections whose full socket the kernel has replaced by a timewait socket: in TIME_WAIT, or as an orphan in
-//! FIN_WAIT2. `inet_sock_set_state` does not report what happens to them.
+//! Connections whose full socket the kernel has replaced by a timewait socket: in TIME_WAIT, or as an orphan
+//! in FIN_WAIT2. `inet_sock_set_state` does not report what happens to them.
 
 use std::{collections::HashSet, hash::BuildHasher as _};
 
@@ -148,8 +148,8 @@ impl Timewaits {
         turned
     }
 
-    /// The sockets that were not confirmed since `from_ns` in the namespaces that were polled, and all sockets
-    /// of namespaces that are gone: cookies, with the time at which each was last confirmed.
+    /// The sockets that were not confirmed since `from_ns` in the namespaces that were polled, and all
+    /// sockets of namespaces that are gone: cookies, with the time at which each was last confirmed.
     #[must_use]
     pub fn missing(&self, from_ns: u64, polled: &HashSet<u32>, gone: &HashSet<u32>) -> Vec<(u64, u64)> {
         let is_missing = |timewait: &&Timewait| {
@@ -160,7 +160,8 @@ impl Timewaits {
         entries.filter(is_missing).map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
     }
 
-    /// Notes that an orphan was found in TIME_WAIT at `at_ns`. It may have entered it up to `uncertainty_ns` earlier.
+    /// Notes that an orphan was found in TIME_WAIT at `at_ns`. It may have entered it up to `uncertainty_ns`
+    /// earlier.
     pub fn set_time_wait(&mut self, cookie: u64, at_ns: u64, uncertainty_ns: u64) {
         if let Some(timewait) = self.get_mut(cookie) {
             *timewait = Timewait { confirmed_ns: at_ns, uncertainty_ns, is_orphan: false, ..*timewait };
