@@ -1,4 +1,4 @@
-//! From bytes to events. Nothing is believed: not the length, not the family.
+//! Decoding events from bytes. Size, family, kind and cookie are checked.
 
 use tracer_common::{
     Event,
@@ -6,30 +6,30 @@ use tracer_common::{
 };
 use zerocopy::FromBytes as _;
 
-/// Why bytes are not an event.
+/// Why bytes are not a valid event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Not the size of an [`Event`], or not aligned as one.
+    /// They do not have the size or the alignment of an [`Event`].
     #[error("{0} bytes are not an event")]
     Size(usize),
-    /// An address family that TCP does not run on.
+    /// The address family is neither IPv4 nor IPv6.
     #[error("unknown address family {0}")]
     Family(u8),
     /// A kind that this version does not know.
     #[error("unknown kind {0}")]
     Kind(u8),
-    /// No cookie: the kernel gives every socket that is asked for it one.
+    /// The cookie is 0, although the kernel gives every socket one.
     #[error("a socket without a cookie")]
-    Nobody,
+    NoCookie,
 }
 
-/// The event in `bytes`, in place.
+/// Reads the event in `bytes` without copying it.
 pub fn decode(bytes: &[u8]) -> Result<&Event, Malformed> {
     let event = Event::ref_from_bytes(bytes).map_err(|_| Malformed::Size(bytes.len()))?;
     match event.family {
         AF_INET | AF_INET6 if event.kind > kind::LAST => Err(Malformed::Kind(event.kind)),
-        // An RST may answer to what belongs to no socket.
-        AF_INET | AF_INET6 if event.cookie == 0 && event.kind != kind::RESET_SENT => Err(Malformed::Nobody),
+        // The kernel also sends an RST for a segment that belongs to no socket.
+        AF_INET | AF_INET6 if event.cookie == 0 && event.kind != kind::RESET_SENT => Err(Malformed::NoCookie),
         AF_INET | AF_INET6 => Ok(event),
         other => Err(Malformed::Family(other)),
     }
@@ -54,7 +54,7 @@ mod tests {
         let mut event = Event::new_zeroed();
         assert_eq!(decode(event.as_bytes()), Err(Malformed::Family(0)));
         event.family = AF_INET;
-        assert_eq!(decode(event.as_bytes()), Err(Malformed::Nobody));
+        assert_eq!(decode(event.as_bytes()), Err(Malformed::NoCookie));
         event.kind = kind::RESET_SENT;
         assert_eq!(decode(event.as_bytes()), Ok(&event));
         event.cookie = 1;

@@ -1,7 +1,7 @@
-//! One stream of what several rings hold.
+//! Merging several ring buffers into one stream, in time order.
 //!
-//! Events are merged while they are read, not sorted afterwards: each is copied twice, nothing is
-//! moved again, and a ring that is far behind the others does not make theirs pile up.
+//! Events are merged while they are read, not sorted afterwards. So each is copied only twice, and the
+//! events of other rings do not pile up behind a ring that is far behind.
 
 use std::{
     cmp::Reverse,
@@ -10,58 +10,59 @@ use std::{
 
 use tracer_common::Event;
 
-/// What has been read of several rings and waits for its turn.
+/// A k-way merge: holds the next event of each ring.
 #[derive(Debug)]
 pub struct Merge {
     /// The next event of each ring.
     heads: Vec<Option<Event>>,
-    /// The times of these, the oldest on top, and whose they are.
-    turns: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Time and ring of each of these; the oldest is on top.
+    next_times: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
 impl Merge {
-    /// Of so many rings.
+    /// A merge of so many rings.
     #[must_use]
     pub fn new(rings: usize) -> Self {
-        Self { heads: vec![None; rings], turns: BinaryHeap::with_capacity(rings) }
+        Self { heads: vec![None; rings], next_times: BinaryHeap::with_capacity(rings) }
     }
 
-    /// Hands to `give` up to `limit` of the events that `next` finds in the rings, in time order as
-    /// far as each ring's are; gives how many. A ring is left alone once it has no more.
+    /// Reads up to `limit` events from the rings with `next`, and passes them to `emit`. Returns how many.
+    /// They are in time order if those of each ring are. A ring without a further event is not read again in
+    /// this call.
     pub fn take<R>(
         &mut self,
         rings: &mut [R],
         limit: usize,
         mut next: impl FnMut(&mut R) -> Option<Event>,
-        mut give: impl FnMut(&Event),
+        mut emit: impl FnMut(&Event),
     ) -> usize {
         for (index, (head, ring)) in self.heads.iter_mut().zip(&mut *rings).enumerate() {
             if head.is_none() {
                 *head = next(ring);
-                self.turns.extend(head.map(|event| Reverse((event.time_ns, index))));
+                self.next_times.extend(head.map(|event| Reverse((event.time_ns, index))));
             }
         }
         let mut taken = 0;
         while taken < limit
-            && let Some(mut turn) = self.turns.peek_mut()
+            && let Some(mut next_time) = self.next_times.peek_mut()
         {
-            let Reverse((time_ns, index)) = &mut *turn;
+            let Reverse((time_ns, index)) = &mut *next_time;
             let head = &mut self.heads[*index];
-            head.iter().for_each(&mut give);
+            head.iter().for_each(&mut emit);
             taken += 1;
             *head = next(&mut rings[*index]);
             match head {
                 Some(event) => *time_ns = event.time_ns,
-                None => drop(PeekMut::pop(turn)),
+                None => drop(PeekMut::pop(next_time)),
             }
         }
         taken
     }
 
-    /// The time of what comes next; `None` if all rings had no more when they were looked at last.
+    /// The time of the next event; `None` if all rings were empty when they were last read.
     #[must_use]
     pub fn next_ns(&self) -> Option<u64> {
-        self.turns.peek().map(|Reverse((time_ns, _))| *time_ns)
+        self.next_times.peek().map(|Reverse((time_ns, _))| *time_ns)
     }
 }
 
@@ -97,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_comes_next_time() {
+    fn events_beyond_the_limit_come_with_the_next_call() {
         let mut merge = Merge::new(2);
         let mut rings = [ring(&[1, 3, 7]), ring(&[2])];
         assert_eq!(taken(&mut merge, &mut rings, 2), [1, 2]);
         assert_eq!(merge.next_ns(), Some(3));
-        // The second ring had no more; meanwhile there is.
+        // The second ring was empty, and has got an event meanwhile.
         rings[1] = ring(&[5]);
         assert_eq!(taken(&mut merge, &mut rings, 100), [3, 5, 7]);
     }
@@ -115,15 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_had_no_more_waits_for_the_next_look() {
+    fn an_empty_ring_is_not_read_again_in_the_same_call() {
         let mut merge = Merge::new(1);
-        let mut looks = VecDeque::from([Some(at(1)), None, Some(at(2))]);
-        let mut look = |limit| {
+        let mut ring = VecDeque::from([Some(at(1)), None, Some(at(2))]);
+        let mut take = |limit| {
             let mut count = 0;
             let next = |ring: &mut VecDeque<Option<Event>>| ring.pop_front().flatten();
-            merge.take(std::slice::from_mut(&mut looks), limit, next, |_| count += 1);
+            merge.take(std::slice::from_mut(&mut ring), limit, next, |_| count += 1);
             count
         };
-        assert_eq!([look(100), look(100), look(100)], [1, 1, 0]);
+        assert_eq!([take(100), take(100), take(100)], [1, 1, 0]);
     }
 }

@@ -1,10 +1,11 @@
-//! Where facts come from. All that the pipeline learns of the world comes through [`Source`].
+//! Sources of facts. Everything that the pipeline learns comes through [`Source`].
 //!
 //! # Layout
-//! - [`kernel`]: the running kernel; only here does `aya` appear
-//! - [`script`]: facts that are written down, such as in a test
-//! - [`older`]: completing what kernels before 6.16 tell
-//! - [`decode`], [`merge`], [`order`]: from the bytes of several rings to one stream of events in order
+//! - [`kernel`]: the running kernel; only this module uses `aya`
+//! - [`script`]: a list of facts, for example in a test
+//! - [`older`]: completes what kernels before 6.16 report
+//! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
+//!   order
 
 pub mod decode;
 pub mod kernel;
@@ -19,60 +20,62 @@ use tracer_common::Event;
 
 use crate::facts::{Fact, kernel::KernelInfo, names::Names, snapshot::TimewaitByNetns};
 
-/// Where facts come from.
+/// A source of facts.
 ///
-/// A capture asks for one fact after the other. It first gets what is known when it begins, then
-/// [`Fact::Ready`], then what happens. After [`Source::stop`] it gets the rest, and [`Fact::End`].
+/// A capture asks for one fact after the other. First come the facts that are known at the start, then
+/// [`Fact::Ready`], then events and other facts as they happen. After [`Source::stop`] come the remaining
+/// events, and at last [`Fact::End`].
 pub trait Source {
-    /// What the kernel tells at all.
+    /// What this kernel can report.
     fn kernel(&self) -> &KernelInfo;
 
-    /// Waits for the next fact. Cancelling loses nothing.
+    /// Waits for the next fact. Dropping the future loses no fact.
     fn next(&mut self, demand: Demand<'_>) -> impl Future<Output = Result<Fact, Error>>;
 
-    /// Whether it goes on by itself: events that are not taken in time are lost. What can wait is not taken
-    /// while output is being written, so that it always makes the same bytes.
+    /// Whether events happen by themselves, so that those that are not taken in time are lost. What can wait
+    /// is not taken while output is being written: the bytes are then always the same.
     fn is_live(&self) -> bool;
 
-    /// Whether there are more events to be had at once.
+    /// Whether more events are available without waiting.
     fn has_more(&self) -> bool {
         false
     }
 
-    /// Asks for the end. What has happened up to now is still handed out.
+    /// Asks for the end. Facts up to this moment still follow.
     fn stop(&mut self);
 
-    /// Gives back the memory of a batch, to be used again.
+    /// Returns the memory of a batch, to be used again.
     fn recycle(&mut self, _events: Vec<Event>) {}
 
-    /// Looks names up.
+    /// Looks up names, such as those of cgroups.
     fn names(&mut self) -> &mut dyn Names;
 }
 
-/// What a capture can use now.
+/// What a capture wants now.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
-    /// Whether it takes events.
+    /// Whether it wants events.
     pub events: bool,
-    /// Something is due at this time, in nanoseconds of the kernel's monotonic clock: events, though there
-    /// may be none, have to be complete up to then as soon as possible.
+    /// A time at which something is due, in nanoseconds of the kernel's monotonic clock. The source should
+    /// then send a batch whose watermark has reached it as soon as possible, even without events.
     pub due_ns: Option<u64>,
-    /// How many timewait sockets are followed in each namespace: samples of others are of no use.
+    /// How many timewait sockets are followed in each network namespace. Samples of other namespaces are of
+    /// no use.
     pub timewait: &'a TimewaitByNetns,
 }
 
-/// Why a source has nothing to say.
+/// Why a source cannot deliver facts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The kernel.
+    /// A kernel program cannot be loaded or read.
     #[error(transparent)]
     Kernel(#[from] Box<kernel::error::Error>),
-    /// The system.
+    /// A system call failed.
     #[error("{what}: {cause}")]
     System {
         /// What was tried.
         what: &'static str,
-        /// What came back.
+        /// The system's error.
         cause: io::Error,
     },
 }

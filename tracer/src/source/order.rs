@@ -1,44 +1,44 @@
-//! Time order across CPUs.
+//! Sorting events of several CPUs by time.
 //!
-//! The kernel takes an event's time right after it has reserved the event's place in its ring.
-//! So what the reader has not seen when it looks gets a later time than that look, and sorting
-//! what it has seen up to that moment is enough. Most of it is in order already
-//! ([`crate::source::merge`]): not what an interrupt has reported in the middle of another event. Only a CPU that
-//! is stopped in the middle of its record (a stolen virtual CPU) hides what lies behind it:
-//! [`SETTLE_NS`] is the patience for that.
+//! The kernel program takes an event's time right after it has reserved the event's space in the ring. So an
+//! event that the reader does not find has a later time than that read, and it is enough to sort the events
+//! found up to then. Most are in order already ([`crate::source::merge`]), except those that an interrupt
+//! has reported in the middle of another event. Only a CPU that stops in the middle of writing a record (a
+//! virtual CPU whose time is stolen) hides the records behind it: [`SETTLE_NS`] is how long to wait for
+//! that.
 
 use tracer_common::Event;
 
-/// Events younger than this wait for the next look.
+/// Events younger than this, in nanoseconds, are held back until the next read.
 pub const SETTLE_NS: u64 = 1_000_000;
 
-/// Events that may still be overtaken.
+/// Events that an older one may still precede.
 #[derive(Debug, Default)]
 pub struct Order {
     held: Vec<Event>,
 }
 
 impl Order {
-    /// Takes an event in the order of arrival.
+    /// Adds an event, in order of arrival.
     pub fn push(&mut self, event: &Event) {
         self.held.push(*event);
     }
 
-    /// Whether events wait.
+    /// Whether no event is held back.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Hands out, in time order, the events that nothing can overtake any more: those up to
-    /// `until_ns`. They take the place of what was in `settled`.
+    /// Moves the events up to `until_ns`, which no older one can precede any more, to `settled`, in time
+    /// order. Replaces what was in `settled`.
     pub fn settle(&mut self, until_ns: u64, settled: &mut Vec<Event>) {
         if !self.held.is_sorted_by_key(|event| event.time_ns) {
-            // Stable: events of one time stay as they came.
+            // A stable sort: events of the same time keep their order.
             self.held.sort_by_key(|event| event.time_ns);
         }
         let count = self.held.partition_point(|event| event.time_ns <= until_ns);
-        // What stays is little, if anything.
+        // Few events stay, so those are copied, and the vectors are swapped.
         settled.clear();
         settled.extend_from_slice(&self.held[count..]);
         self.held.truncate(count);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_out_of_order_leaves_in_order() {
+    fn events_leave_in_time_order() {
         let mut order = Order::default();
         for (time_ns, cookie) in [(3, 1), (1, 2), (2, 3), (1, 4)] {
             order.push(&at(time_ns, cookie));

@@ -1,4 +1,4 @@
-//! Facts that are written down: a source without a kernel and without privileges.
+//! A list of facts as a source: it needs no kernel and no privileges.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,7 +19,7 @@ use crate::{
     time::clock::Anchor,
 };
 
-/// Plays a list of facts, as fast as they are taken or at the speed at which they happened.
+/// Plays a list of facts: as fast as they are taken, or at the speed at which they happened.
 ///
 /// ```
 /// use tracer::source::script::Script;
@@ -29,7 +29,7 @@ use crate::{
 /// let mut event = Event::new_zeroed();
 /// (event.time_ns, event.cookie) = (2_000_000_000, 1);
 /// (event.old_state, event.new_state) = (state::CLOSE, state::LISTEN);
-/// // It begins at second 1 on the kernel's clock, which was then the first second of 1970.
+/// // It begins at second 1 of the kernel's clock, which is second 1 of 1970.
 /// let script = Script::starting_at(1_000_000_000, 1_000_000_000).events([event]).until(3_000_000_000);
 /// assert_eq!(script.facts().len(), 4);
 /// ```
@@ -39,33 +39,34 @@ pub struct Script {
     facts: VecDeque<Fact>,
     cgroups: HashMap<u64, String>,
     totals: Option<SourceTotals>,
-    /// When the first fact was played, and its time, if the script is played at its own speed.
-    played: Option<(Instant, u64)>,
+    /// When the first batch was played, and its time. Set only with `in_real_time`.
+    first_played: Option<(Instant, u64)>,
     in_real_time: bool,
     has_stopped: bool,
 }
 
 impl Script {
-    /// A capture that begins at this moment: on the kernel's clock, and in nanoseconds since 1970.
+    /// A script of a capture that begins at this moment: `monotonic_ns` is the kernel's monotonic clock,
+    /// `wall_ns` nanoseconds since 1970.
     #[must_use]
     pub fn starting_at(monotonic_ns: u64, wall_ns: i64) -> Self {
         Self::default().fact(Fact::Clock(Anchor { monotonic_ns, wall_ns })).fact(Fact::Ready(monotonic_ns))
     }
 
-    /// Of this kernel.
+    /// Sets what the kernel can report.
     #[must_use]
     pub fn of(self, kernel: KernelInfo) -> Self {
         Self { kernel, ..self }
     }
 
-    /// Adds a fact behind the others.
+    /// Adds a fact at the end.
     #[must_use]
     pub fn fact(mut self, fact: Fact) -> Self {
         self.facts.push_back(fact);
         self
     }
 
-    /// Adds a fact that is known before the capture is ready.
+    /// Adds a fact before [`Fact::Ready`].
     #[must_use]
     pub fn before_ready(mut self, fact: Fact) -> Self {
         let ready = self.facts.iter().position(|fact| matches!(fact, Fact::Ready(_)));
@@ -73,7 +74,7 @@ impl Script {
         self
     }
 
-    /// Adds events, which are complete up to the last of them.
+    /// Adds a batch of events. Its watermark is the time of the last one.
     #[must_use]
     pub fn events(self, events: impl IntoIterator<Item = Event>) -> Self {
         let events: Vec<Event> = events.into_iter().collect();
@@ -81,20 +82,20 @@ impl Script {
         self.fact(Fact::Events(Batch { events, until_ns }))
     }
 
-    /// Nothing more has happened up to this time.
+    /// Adds an empty batch with this watermark: up to then nothing more happened.
     #[must_use]
     pub fn until(self, until_ns: u64) -> Self {
         self.fact(Fact::Events(Batch { events: Vec::new(), until_ns }))
     }
 
-    /// Names a cgroup.
+    /// Sets the path of a cgroup.
     #[must_use]
     pub fn cgroup(mut self, id: u64, path: &str) -> Self {
         self.cgroups.insert(id, path.to_owned());
         self
     }
 
-    /// Ends with these totals; without them nothing was lost or filtered.
+    /// Sets the totals of [`Fact::End`]. By default nothing was lost or filtered.
     #[must_use]
     pub fn ending_with(self, totals: SourceTotals) -> Self {
         Self { totals: Some(totals), ..self }
@@ -112,13 +113,13 @@ impl Script {
         &self.facts
     }
 
-    /// Waits until it is time for the next fact.
-    async fn pace(&mut self) {
+    /// With `in_real_time`, waits until the time of the next batch.
+    async fn wait_for_time(&mut self) {
         let (true, Some(Fact::Events(Batch { until_ns, .. }))) = (self.in_real_time, self.facts.front())
         else {
             return;
         };
-        let (begun, from_ns) = *self.played.get_or_insert((Instant::now(), *until_ns));
+        let (begun, from_ns) = *self.first_played.get_or_insert((Instant::now(), *until_ns));
         sleep_until(begun + Duration::from_nanos(until_ns.saturating_sub(from_ns))).await;
     }
 }
@@ -134,13 +135,13 @@ impl Source for Script {
 
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         if self.has_stopped {
-            // Whoever stops a script wants no more of it.
+            // A stopped script plays no further facts.
             self.facts.clear();
         }
         if !demand.events && matches!(self.facts.front(), Some(Fact::Events(_))) {
             std::future::pending::<()>().await;
         }
-        self.pace().await;
+        self.wait_for_time().await;
         let none = SourceTotals { losses: Losses::NONE, filtered: Some(0) };
         Ok(self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none))))
     }

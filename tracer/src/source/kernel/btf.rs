@@ -1,85 +1,36 @@
-//! Reading the kernel's type information: just enough for member offsets, enumerators and the
-//! names of hooks. The format is the kernel's `Documentation/bpf/btf.rst`.
+//! Reading the kernel's type information (BTF): member offsets, enumerators, tracepoints and functions.
 //!
-//! All of the kernel's types are read once, in a few milliseconds; general readers take ten times
-//! that, and aya's gives no member offsets.
+//! All of the kernel's types are read once, in a few milliseconds. General readers take ten times that, and
+//! aya's reader gives no member offsets.
 
 use std::collections::HashMap;
 
-/// Why bytes are not type information.
+use crate::source::kernel::btf_format::{Type, data_len, kind, word_at};
+
+/// Why bytes cannot be read as BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It does not start as BTF does, or not in this machine's byte order.
+    /// They do not begin with BTF's magic number in this machine's byte order.
     #[error("it is not BTF of this machine")]
     NotBtf,
-    /// It ends too early, or points outside itself.
+    /// They end too early, or an offset points outside of them.
     #[error("it is cut off or damaged at byte {0}")]
     Damaged(usize),
-    /// A kind of type that this reader does not know, so it cannot tell where the next one starts.
+    /// A kind of type that this reader does not know, so that it cannot find the next type.
     #[error("it holds types of kind {0}, which this version of tracer does not know")]
     UnknownKind(u32),
 }
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
-/// Typedefs and arrays may be nested; deeper than this only damage does.
+/// The deepest nesting of typedefs and arrays; more means damaged data.
 const MAX_DEPTH: u32 = 16;
-/// The kernel's names are shorter (`KSYM_NAME_LEN`).
+/// The longest name: the kernel's names are shorter (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 512;
-/// Structures may hold anonymous ones, and so on; more than this only damage does.
+/// The most nested anonymous structures that are searched for a member; more means damaged data.
 const MAX_STEPS: u32 = 1000;
 
-mod kind {
-    pub(super) const INT: u32 = 1;
-    pub(super) const PTR: u32 = 2;
-    pub(super) const ARRAY: u32 = 3;
-    pub(super) const STRUCT: u32 = 4;
-    pub(super) const UNION: u32 = 5;
-    pub(super) const ENUM: u32 = 6;
-    pub(super) const TYPEDEF: u32 = 8;
-    pub(super) const VOLATILE: u32 = 9;
-    pub(super) const CONST: u32 = 10;
-    pub(super) const RESTRICT: u32 = 11;
-    pub(super) const FUNC: u32 = 12;
-    pub(super) const FUNC_PROTO: u32 = 13;
-    pub(super) const VAR: u32 = 14;
-    pub(super) const DATASEC: u32 = 15;
-    pub(super) const DECL_TAG: u32 = 17;
-    pub(super) const TYPE_TAG: u32 = 18;
-    pub(super) const ENUM64: u32 = 19;
-    pub(super) const LAST: u32 = ENUM64;
-}
-
-#[derive(Clone, Copy)]
-struct Type {
-    name: u32,
-    info: u32,
-    /// Size of the type, or the type that it refers to.
-    size_or_id: u32,
-    /// Where what follows the common part starts.
-    data: usize,
-}
-
-impl Type {
-    fn kind(self) -> u32 {
-        (self.info >> 24) & 0x1f
-    }
-
-    fn count(self) -> usize {
-        (self.info & 0xffff) as usize
-    }
-
-    /// Whether member offsets carry a bit field's size in their upper byte.
-    fn has_bit_fields(self) -> bool {
-        self.info >> 31 != 0
-    }
-
-    fn is_composite(self) -> bool {
-        matches!(self.kind(), kind::STRUCT | kind::UNION)
-    }
-}
-
-/// A member found: where, and how large.
+/// Offset and size of a structure's member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberPlace {
     /// Bytes from the start of the structure.
@@ -91,22 +42,25 @@ pub struct MemberPlace {
 /// The kernel's types.
 pub struct Btf {
     bytes: Vec<u8>,
+    /// Offset of the string section.
     strings: usize,
     strings_end: usize,
+    /// By type id.
     types: Vec<Type>,
+    /// Ids of structures and unions by name.
     composites: HashMap<Vec<u8>, usize>,
 }
 
 impl Btf {
-    /// Reads `/sys/kernel/btf/vmlinux`, or what stands in for it.
+    /// Reads BTF from the bytes of `/sys/kernel/btf/vmlinux` or of a file in its place.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, Error> {
         if bytes.len() < HEADER || bytes[..2] != MAGIC.to_ne_bytes() {
             return Err(Error::NotBtf);
         }
-        let header = word(&bytes, 4)?;
+        let header = word_at(&bytes, 4)?;
         let section = |offset_at: usize| -> Result<(usize, usize), Error> {
-            let start = header.checked_add(word(&bytes, offset_at)?).ok_or(Error::Damaged(offset_at))?;
-            let end = start.checked_add(word(&bytes, offset_at + 4)?).ok_or(Error::Damaged(offset_at))?;
+            let start = header.checked_add(word_at(&bytes, offset_at)?).ok_or(Error::Damaged(offset_at))?;
+            let end = start.checked_add(word_at(&bytes, offset_at + 4)?).ok_or(Error::Damaged(offset_at))?;
             if end as usize > bytes.len() {
                 Err(Error::Damaged(bytes.len()))
             } else {
@@ -120,15 +74,15 @@ impl Btf {
         btf.types.push(Type { name: 0, info: 0, size_or_id: 0, data: 0 });
         while at < types_end {
             let ty = Type {
-                name: word(&btf.bytes, at)?,
-                info: word(&btf.bytes, at + 4)?,
-                size_or_id: word(&btf.bytes, at + 8)?,
+                name: word_at(&btf.bytes, at)?,
+                info: word_at(&btf.bytes, at + 4)?,
+                size_or_id: word_at(&btf.bytes, at + 8)?,
                 data: at + 12,
             };
-            at = ty.data + data_size(ty)?;
+            at = ty.data + data_len(ty)?;
             if ty.is_composite() && ty.name != 0 {
                 let name = btf.string(ty.name).to_vec();
-                // The first of a name is the kernel's main one.
+                // If several have the same name, the first is the kernel's main one.
                 btf.composites.entry(name).or_insert(btf.types.len());
             }
             btf.types.push(ty);
@@ -136,13 +90,13 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Where `path`, such as `__sk_common.skc_family`, lies in the structure `container`.
+    /// Finds `path`, such as `__sk_common.skc_family`, in the structure `container`.
     #[must_use]
     pub fn member(&self, container: &str, path: &str) -> Option<MemberPlace> {
         let mut id = *self.composites.get(container.as_bytes())?;
         let mut offset = 0;
         for name in path.split('.') {
-            let (at, ty) = self.find(id, name.as_bytes(), &mut { MAX_STEPS })?;
+            let (at, ty) = self.find_member(id, name.as_bytes(), &mut { MAX_STEPS })?;
             offset += at;
             id = self.resolve(ty)?;
         }
@@ -152,50 +106,50 @@ impl Btf {
     /// The value of an enumerator of a named enum.
     #[must_use]
     pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
-        self.value(self.named(kind::ENUM, name)?, enumerator)
+        self.enumerator_value(self.find_type(kind::ENUM, name)?, enumerator)
     }
 
-    /// The value of an enumerator of the enum, named or not, that has `sibling`, too.
+    /// The value of an enumerator of the enum, named or not, that also has the enumerator `sibling`.
     #[must_use]
     pub fn enumerator_beside(&self, sibling: &str, enumerator: &str) -> Option<u32> {
         let mut enums = self.types.iter().filter(|ty| ty.kind() == kind::ENUM);
-        self.value(*enums.find(|ty| self.value(**ty, sibling).is_some())?, enumerator)
+        self.enumerator_value(*enums.find(|ty| self.enumerator_value(**ty, sibling).is_some())?, enumerator)
     }
 
-    fn value(&self, ty: Type, enumerator: &str) -> Option<u32> {
+    fn enumerator_value(&self, ty: Type, enumerator: &str) -> Option<u32> {
         (0..ty.count()).map(|index| ty.data + index * 8).find_map(|at| {
-            let named = self.string(word(&self.bytes, at).ok()?) == enumerator.as_bytes();
-            named.then(|| word(&self.bytes, at + 4).ok())?
+            let is_named = self.string(word_at(&self.bytes, at).ok()?) == enumerator.as_bytes();
+            is_named.then(|| word_at(&self.bytes, at + 4).ok())?
         })
     }
 
     /// Whether the kernel has a function of this name.
     #[must_use]
     pub fn has_function(&self, name: &str) -> bool {
-        self.named(kind::FUNC, name).is_some()
+        self.find_type(kind::FUNC, name).is_some()
     }
 
-    /// Whether a tracepoint of this name can be attached to with its arguments' types.
+    /// Whether there is a tracepoint of this name with typed arguments (`tp_btf`).
     #[must_use]
     pub fn has_hook(&self, tracepoint: &str) -> bool {
-        self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}")).is_some()
+        self.find_type(kind::TYPEDEF, &format!("btf_trace_{tracepoint}")).is_some()
     }
 
-    /// How many arguments the program at such a tracepoint gets; `None` if it is not there.
+    /// How many arguments a program on a tracepoint gets; `None` if there is no such tracepoint.
     #[must_use]
     pub fn hook_args(&self, tracepoint: &str) -> Option<u32> {
-        let typedef = self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}"))?;
+        let typedef = self.find_type(kind::TYPEDEF, &format!("btf_trace_{tracepoint}"))?;
         let pointer = self.types.get(self.resolve(typedef.size_or_id)?)?;
         let prototype = self.types.get(self.resolve(pointer.size_or_id)?)?;
         let is_function = pointer.kind() == kind::PTR && prototype.kind() == kind::FUNC_PROTO;
-        // The first one is the kernel's own.
+        // The first parameter is the kernel's own data pointer.
         is_function.then(|| u32::try_from(prototype.count()).ok()?.checked_sub(1))?
     }
 
-    /// How many arguments the kernel's function of this name has, if there is one.
+    /// How many arguments the kernel function of this name has; `None` if there is no such function.
     #[must_use]
     pub fn function_args(&self, name: &str) -> Option<u32> {
-        let function = self.named(kind::FUNC, name)?;
+        let function = self.find_type(kind::FUNC, name)?;
         let prototype = self.types.get(function.size_or_id as usize)?;
         (prototype.kind() == kind::FUNC_PROTO).then(|| u32::try_from(prototype.count()).ok())?
     }
@@ -203,47 +157,47 @@ impl Btf {
     /// All names and values of a named enum.
     #[must_use]
     pub fn enumerators(&self, name: &str) -> Vec<(String, u32)> {
-        let Some(ty) = self.named(kind::ENUM, name) else {
+        let Some(ty) = self.find_type(kind::ENUM, name) else {
             return Vec::new();
         };
         let each = (0..ty.count()).map(|index| ty.data + index * 8);
         each.filter_map(|at| {
-            let name = String::from_utf8_lossy(self.string(word(&self.bytes, at).ok()?)).into_owned();
-            Some((name, word(&self.bytes, at + 4).ok()?))
+            let name = String::from_utf8_lossy(self.string(word_at(&self.bytes, at).ok()?)).into_owned();
+            Some((name, word_at(&self.bytes, at + 4).ok()?))
         })
         .collect()
     }
 
-    fn named(&self, kind: u32, name: &str) -> Option<Type> {
+    fn find_type(&self, kind: u32, name: &str) -> Option<Type> {
         self.types.iter().copied().find(|ty| ty.kind() == kind && self.string(ty.name) == name.as_bytes())
     }
 
-    /// Offset and type of a member, looked for in anonymous structures and unions too.
-    fn find(&self, id: usize, name: &[u8], steps: &mut u32) -> Option<(u32, u32)> {
+    /// Offset and type of a member. Anonymous structures and unions are searched, too.
+    fn find_member(&self, id: usize, name: &[u8], steps: &mut u32) -> Option<(u32, u32)> {
         let ty = *self.types.get(id)?;
         *steps = steps.checked_sub(1)?;
         if !ty.is_composite() {
             return None;
         }
         (0..ty.count()).map(|index| ty.data + index * 12).find_map(|at| {
-            let member_name = self.string(word(&self.bytes, at).ok()?);
-            let member_type = word(&self.bytes, at + 4).ok()?;
-            let bits = word(&self.bytes, at + 8).ok()?;
+            let member_name = self.string(word_at(&self.bytes, at).ok()?);
+            let member_type = word_at(&self.bytes, at + 4).ok()?;
+            let bits = word_at(&self.bytes, at + 8).ok()?;
             let (bits, field_size) =
                 if ty.has_bit_fields() { (bits & 0x00ff_ffff, bits >> 24) } else { (bits, 0) };
             if member_name == name {
-                // A bit field has no address: to us it is not there.
+                // Bit fields are not supported: they have no address.
                 return (bits % 8 == 0 && field_size == 0).then_some((bits / 8, member_type));
             }
             if !member_name.is_empty() {
                 return None;
             }
-            let (inner, inner_type) = self.find(self.resolve(member_type)?, name, steps)?;
+            let (inner, inner_type) = self.find_member(self.resolve(member_type)?, name, steps)?;
             Some((bits / 8 + inner, inner_type))
         })
     }
 
-    /// The type behind typedefs and qualifiers.
+    /// The type behind typedefs, qualifiers and type tags.
     fn resolve(&self, id: u32) -> Option<usize> {
         let mut id = id as usize;
         for _ in 0..MAX_DEPTH {
@@ -264,8 +218,8 @@ impl Btf {
             kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 => Some(ty.size_or_id),
             kind::PTR => u32::try_from(size_of::<usize>()).ok(),
             kind::ARRAY if depth < MAX_DEPTH => {
-                let element = self.resolve(word(&self.bytes, ty.data).ok()?)?;
-                let count = word(&self.bytes, ty.data + 8).ok()?;
+                let element = self.resolve(word_at(&self.bytes, ty.data).ok()?)?;
+                let count = word_at(&self.bytes, ty.data + 8).ok()?;
                 self.size(element, depth + 1)?.checked_mul(count)
             }
             _ => None,
@@ -280,39 +234,18 @@ impl Btf {
     }
 }
 
-/// How many bytes follow the common part of a type.
-fn data_size(ty: Type) -> Result<usize, Error> {
-    let count = ty.count();
-    Ok(match ty.kind() {
-        kind::INT | kind::VAR | kind::DECL_TAG => 4,
-        kind::ARRAY => 12,
-        kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => count * 12,
-        kind::ENUM | kind::FUNC_PROTO => count * 8,
-        unknown if unknown > kind::LAST => return Err(Error::UnknownKind(unknown)),
-        _ => 0,
-    })
-}
-
-fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map(|chunk| u32::from_ne_bytes(*chunk))
-        .ok_or(Error::Damaged(at))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn running() -> Btf {
+    fn running_kernel() -> Btf {
         Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap()
     }
 
     #[test]
     fn finds_members_of_the_running_kernel() {
-        let btf = running();
-        // These have been the same for a decade.
+        let btf = running_kernel();
+        // These offsets have been the same for a decade.
         assert_eq!(btf.member("sock", "__sk_common.skc_daddr"), Some(MemberPlace { offset: 0, size: 4 }));
         assert_eq!(btf.member("sock", "__sk_common.skc_rcv_saddr"), Some(MemberPlace { offset: 4, size: 4 }));
         assert_eq!(btf.member("sock", "__sk_common.skc_dport"), Some(MemberPlace { offset: 12, size: 2 }));
@@ -327,9 +260,9 @@ mod tests {
         assert!(btf.enumerators("no_such_enum").is_empty());
     }
 
-    /// A structure that holds itself, anonymously, thirty times: 30 to the power of the depth.
+    /// A structure that contains itself anonymously thirty times: an unlimited search takes 30^depth steps.
     #[test]
-    fn a_structure_within_itself_is_no_trap() {
+    fn a_structure_within_itself_is_not_followed_for_ever() {
         let members: u32 = 30;
         let mut types = vec![1_u32, (kind::STRUCT << 24) | members, 8];
         for _ in 0..members {
@@ -347,9 +280,9 @@ mod tests {
         assert_eq!(Btf::parse(bytes).unwrap().member("sock", "member"), None);
     }
 
-    /// 20,000 structures whose name is everything behind it.
+    /// 20,000 structures whose names run to the end of the string section.
     #[test]
-    fn names_without_an_end_take_no_memory() {
+    fn names_without_an_end_are_cut_short() {
         let count: u32 = 20_000;
         let types: Vec<u32> = (0..count).flat_map(|index| [index + 1, kind::STRUCT << 24, 0]).collect();
         let mut bytes = MAGIC.to_ne_bytes().to_vec();
@@ -363,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_an_error_wherever_it_is() {
+    fn damaged_types_are_an_error() {
         assert_eq!(Btf::parse(Vec::new()).err(), Some(Error::NotBtf));
         let whole = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
         for end in [1, 8, 23, 24, 100, whole.len() / 2, whole.len() - 1] {

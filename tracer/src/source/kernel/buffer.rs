@@ -1,4 +1,4 @@
-//! The size of the buffer between kernel and tracer, which is one ring for each CPU.
+//! The size of the buffer between kernel and tracer, which consists of one ring for each CPU.
 
 use std::{fmt, str::FromStr};
 
@@ -8,33 +8,33 @@ use tracer_common::event::RECORD_SIZE;
 
 use crate::text::escape::escaped;
 
-/// A size that the kernel accepts: a power of two, at least a page.
+/// A size of a ring buffer that the kernel accepts: a power of two, at least a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferSize(u32);
 
-/// Why a size is none.
+/// Why a size is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not a number with a unit.
+    /// The text is not a number with a unit.
     #[error("`{0}` is not a size: give a number with a unit, such as 64M")]
     NotASize(String),
-    /// Below a page.
+    /// It is less than a page.
     #[error("a buffer of {0} is too small: 4 KiB is the least, 64 MiB the default")]
     TooSmall(String),
-    /// Above what the kernel takes.
+    /// It is more than the kernel accepts.
     #[error("a buffer of {0} is too large: 2 GiB is the most that the kernel takes")]
     TooLarge(String),
 }
 
-const SMALLEST: u64 = 4096;
-const LARGEST: u64 = 1 << 31;
+const MIN_BYTES: u64 = 4096;
+const MAX_BYTES: u64 = 1 << 31;
 
-/// Room for one second of a host with 460,000 transitions a second, which is about what two cores
-/// can do when they do nothing else.
+/// Holds one second of 460,000 transitions per second, which is about what two cores can do if they do
+/// nothing else.
 const DEFAULT: BufferSize = BufferSize(64 << 20);
 
-/// Wake the reader when this much more waits in a ring, or half of what it holds if that is less. More
-/// than a busy core makes until the reader looks by itself.
+/// The reader is woken early each time that a ring has filled by this much, or by half of its size if that
+/// is less. It is more than a busy core produces until the reader reads by itself.
 const WAKE_BYTES: u64 = 8 << 20;
 
 impl Default for BufferSize {
@@ -44,41 +44,41 @@ impl Default for BufferSize {
 }
 
 impl BufferSize {
-    /// In bytes.
+    /// The size in bytes.
     #[must_use]
     pub const fn bytes(self) -> u32 {
         self.0
     }
 
-    /// How many events fit.
+    /// How many events fit into it.
     #[must_use]
     pub const fn events(self) -> u64 {
         self.0 as u64 / RECORD_SIZE
     }
 
-    /// The size of each of so many rings, a power of two, of which this is the size of all. None is
-    /// smaller than a page, even if they are more than that together.
+    /// The size of one of `rings` rings (a power of two), if this is the size of all together. It is at
+    /// least a page, even if all together are then larger.
     #[must_use]
     pub fn share(self, rings: u32) -> Self {
         let page = u32::try_from(page_size()).unwrap_or(self.0);
         Self((self.0 / rings).max(page))
     }
 
-    /// How much has to collect in a ring of this size before the reader is woken early.
+    /// By how many bytes a ring of this size fills before the reader is woken early.
     #[must_use]
     pub fn wake_bytes(self) -> u64 {
         WAKE_BYTES.min(u64::from(self.0) / 2)
     }
 }
 
-/// The size asked for, and what the kernel is given.
+/// A size that the user asked for, and the size that is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// As the user said it.
+    /// What the user wrote.
     pub asked: String,
-    /// Whether the user gets more than was asked for.
+    /// Whether the size was rounded up.
     pub is_rounded: bool,
-    /// The next power of two.
+    /// The size, rounded up to a power of two.
     pub size: BufferSize,
 }
 
@@ -88,8 +88,8 @@ impl FromStr for Request {
     fn from_str(text: &str) -> Result<Self, Error> {
         let asked: ByteSize = text.parse().map_err(|_| Error::NotASize(escaped(text.as_bytes())))?;
         match asked.as_u64() {
-            bytes if bytes < SMALLEST => Err(Error::TooSmall(text.to_owned())),
-            bytes if bytes > LARGEST => Err(Error::TooLarge(text.to_owned())),
+            bytes if bytes < MIN_BYTES => Err(Error::TooSmall(text.to_owned())),
+            bytes if bytes > MAX_BYTES => Err(Error::TooLarge(text.to_owned())),
             bytes => {
                 let rounded = u32::try_from(bytes.next_power_of_two());
                 rounded
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn rings_share_it_but_for_a_page_each() {
+    fn each_ring_gets_its_share_but_at_least_a_page() {
         assert_eq!(DEFAULT.share(1), DEFAULT);
         assert_eq!(DEFAULT.share(8), BufferSize(8 << 20));
         assert_eq!(BufferSize(4096).share(64).bytes() as usize, page_size());
     }
 
     #[test]
-    fn what_the_kernel_would_not_take_is_refused() {
+    fn sizes_that_the_kernel_refuses_are_errors() {
         assert!(matches!(size("1"), Err(Error::TooSmall(_))));
         assert!(matches!(size("0"), Err(Error::TooSmall(_))));
         assert!(matches!(size("1TB"), Err(Error::TooLarge(_))));

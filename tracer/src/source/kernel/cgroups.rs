@@ -1,4 +1,4 @@
-//! The folders of cgroups, which the kernel names by inode number.
+//! Paths of cgroups. The id that the kernel reports is the inode number of the cgroup's directory.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,23 +12,23 @@ use walkdir::WalkDir;
 
 use crate::{facts::names::Names, text::escape::escaped};
 
-/// The paths that are known so far.
+/// Looks up paths of cgroups, and keeps those that it has found.
 #[derive(Debug, Default)]
 pub struct Cgroups {
     paths: HashMap<u64, String>,
-    walked: Option<Instant>,
+    last_walk: Option<Instant>,
 }
 
-/// The hierarchy is walked at most this often.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The shortest time between two walks through the hierarchy.
+const MIN_PAUSE: Duration = Duration::from_secs(2);
 
 impl Names for Cgroups {
-    /// Walks the hierarchy when it meets an id that it does not know.
+    /// Walks through the hierarchy if the id is unknown.
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         if id == 0 {
             return None;
         }
-        let may_walk = self.walked.is_none_or(|walked| walked.elapsed() > PAUSE);
+        let may_walk = self.last_walk.is_none_or(|last_walk| last_walk.elapsed() > MIN_PAUSE);
         if !self.paths.contains_key(&id) && may_walk {
             self.walk();
         }
@@ -38,8 +38,8 @@ impl Names for Cgroups {
 
 impl Cgroups {
     fn walk(&mut self) {
-        self.walked = Some(Instant::now());
-        // Those that are gone do not come back.
+        self.last_walk = Some(Instant::now());
+        // Ids of cgroups that are gone are not used again, so their paths can be dropped.
         self.paths.clear();
         let Some(root) = hierarchy() else {
             return;
@@ -55,16 +55,16 @@ impl Cgroups {
     }
 }
 
-/// The cgroup at a path and all below it; the path as below `/sys/fs/cgroup`, or below the v2
-/// hierarchy's root.
+/// Ids of the cgroup at a path and of all below it. The path is one in the file system, or one below the
+/// root of the v2 hierarchy.
 pub fn below(path: &Path) -> Result<HashSet<u64>, String> {
-    let told = escaped(path.as_os_str().as_encoded_bytes());
+    let name = escaped(path.as_os_str().as_encoded_bytes());
     let below_root = || hierarchy().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)));
     let folder = [Some(path.to_path_buf()), below_root()]
         .into_iter()
         .flatten()
         .find(|folder| folder.join("cgroup.procs").exists())
-        .ok_or_else(|| format!("{told} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice"))?;
+        .ok_or_else(|| format!("{name} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice"))?;
     let folders = WalkDir::new(folder).into_iter().filter_map(Result::ok);
     Ok(folders
         .filter(|entry| entry.file_type().is_dir())
@@ -72,7 +72,7 @@ pub fn below(path: &Path) -> Result<HashSet<u64>, String> {
         .collect())
 }
 
-/// Where the v2 hierarchy is mounted.
+/// Where the cgroup v2 hierarchy is mounted; `None` if it is not.
 #[must_use]
 pub fn hierarchy() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_cgroup_is_one() {
+    fn the_root_is_a_cgroup() {
         let root = hierarchy().unwrap();
         assert!(below(&root).unwrap().contains(&root.metadata().unwrap().ino()));
         assert!(below(Path::new("/etc")).is_err());

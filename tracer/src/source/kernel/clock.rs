@@ -1,30 +1,30 @@
-//! The host's clocks.
+//! The host's monotonic clock and wall clock.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::time::clock::Anchor;
 
-/// How far the two clocks may drift apart before the wall clock is believed anew. Below it times of one
-/// run stay strictly in order; a larger step is the administrator's.
+/// How far the two clocks may drift apart before a new anchor is taken, in nanoseconds. Smaller drifts are
+/// ignored, so that the times of one run stay in order; a larger step means that somebody has set the clock.
 const TOLERANCE_NS: i64 = 1_000_000;
 
-/// Three readings of clocks that take longer than this have been interrupted.
-const PROMPT_NS: i64 = 20_000;
+/// Three readings of clocks that take longer than this, in nanoseconds, were interrupted.
+const UNINTERRUPTED_NS: i64 = 20_000;
 const ATTEMPTS: u32 = 10;
 
-/// Notices when somebody sets the wall clock.
+/// Detects that somebody has set the wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct WallClock {
-    /// How far the wall clock was ahead of the monotonic one when that was told last.
+    /// How far the wall clock was ahead of the monotonic clock in the last anchor.
     offset_ns: Option<i64>,
 }
 
 impl WallClock {
-    /// What both clocks say, if that is news: the first time, and after a step.
-    pub(super) fn news(&mut self) -> Option<Anchor> {
+    /// A new anchor the first time, and after the wall clock was set; else `None`.
+    pub(super) fn if_changed(&mut self) -> Option<Anchor> {
         let anchor = anchor();
         let offset_ns = anchor.wall_ns - anchor.monotonic_ns.cast_signed();
-        if self.offset_ns.is_some_and(|told| (offset_ns - told).abs() <= TOLERANCE_NS) {
+        if self.offset_ns.is_some_and(|last_ns| (offset_ns - last_ns).abs() <= TOLERANCE_NS) {
             return None;
         }
         self.offset_ns = Some(offset_ns);
@@ -38,8 +38,7 @@ pub fn monotonic_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic)).cast_unsigned()
 }
 
-/// Reads the wall clock between two readings of the other, as often as it takes for nothing to have come
-/// between.
+/// Reads the wall clock between two readings of the monotonic clock. Repeats this if it was interrupted.
 #[must_use]
 pub fn anchor() -> Anchor {
     let mut best = (i64::MAX, 0, 0);
@@ -48,7 +47,7 @@ pub fn anchor() -> Anchor {
         let wall = nanoseconds(clock_gettime(ClockId::Realtime));
         let after = nanoseconds(clock_gettime(ClockId::Monotonic));
         best = best.min((after - before, i64::midpoint(before, after), wall));
-        if best.0 < PROMPT_NS {
+        if best.0 < UNINTERRUPTED_NS {
             break;
         }
     }
@@ -67,15 +66,15 @@ mod tests {
     use crate::time::clock::Clock;
 
     #[test]
-    fn now_is_now() {
+    fn the_anchor_is_the_present_time() {
         let apart = Clock::new(anchor()).wall(monotonic_ns()).duration_until(Timestamp::now());
         assert!(apart.as_millis().abs() < 1000, "{apart:?}");
     }
 
     #[test]
-    fn a_clock_that_runs_on_is_no_news() {
+    fn a_clock_that_was_not_set_has_not_changed() {
         let mut clock = WallClock::default();
-        assert!(clock.news().is_some());
-        assert!(clock.news().is_none());
+        assert!(clock.if_changed().is_some());
+        assert!(clock.if_changed().is_none());
     }
 }

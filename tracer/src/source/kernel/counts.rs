@@ -1,4 +1,4 @@
-//! What the kernel programs count, and what the kernel counts of them.
+//! Counters of the kernel programs, and the kernel's own counters about them.
 
 use std::{
     fs::File,
@@ -17,28 +17,32 @@ use tracer_common::event::Counter;
 
 use crate::source::kernel::{
     HOOK,
-    hook::{PROGRAMS, take},
+    hook::{PROGRAMS, take_map},
 };
 
-/// The counters of an object.
+/// The counters of a loaded object.
 pub(super) struct ProgramCounts {
     per_cpu: PerCpuArray<MapData, u64>,
-    /// What the kernel says of the first program. It is read often, and opened once.
-    program: Option<File>,
-    /// What it says of the programs of hooks that can be done without. None of them has a second one.
-    optional: Vec<File>,
+    /// `fdinfo` of the first program on the tracepoint. It is opened once, because it is read often.
+    first_program: Option<File>,
+    /// `fdinfo` of the optional hooks' programs.
+    optional_programs: Vec<File>,
 }
 
 impl ProgramCounts {
-    /// Of an object whose programs are loaded.
+    /// Takes the counters of an object whose programs are loaded.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, MapError> {
-        let program = ebpf.program(HOOK).and_then(fdinfo);
+        let first_program = ebpf.program(HOOK).and_then(fdinfo);
         let others = ebpf.programs().filter(|(name, _)| !PROGRAMS.contains(name));
-        let optional = others.filter_map(|(_, program)| fdinfo(program)).collect();
-        Ok(Self { per_cpu: PerCpuArray::try_from(take(ebpf, "COUNTS")?)?, program, optional })
+        let optional_programs = others.filter_map(|(_, program)| fdinfo(program)).collect();
+        Ok(Self {
+            per_cpu: PerCpuArray::try_from(take_map(ebpf, "COUNTS")?)?,
+            first_program,
+            optional_programs,
+        })
     }
 
-    /// The sum over CPUs, if it can be read.
+    /// The sum of a counter over all CPUs; `None` if it cannot be read.
     pub(super) fn of(&self, counter: Counter) -> Option<u64> {
         match self.per_cpu.get(&(counter as u32), 0) {
             Ok(per_cpu) => {
@@ -52,30 +56,29 @@ impl ProgramCounts {
         }
     }
 
-    /// How many events neither of the two programs has seen: the kernel did not run the first,
-    /// because it was running on that CPU already, and the second did not run in its stead.
+    /// How many events neither of the two programs has seen: the kernel skipped the first because it was
+    /// already running on that CPU, and the second did not report the event either.
     pub(super) fn missed(&self) -> Option<u64> {
-        let skipped = self.recursion()?;
+        let skipped = self.skipped_by_kernel()?;
         Some(skipped.saturating_sub(self.of(Counter::Nested)?))
     }
 
-    /// How often what is no transition may not be told: the ring buffer was full, or the kernel kept it from
-    /// its program in the same way.
+    /// How many events of optional hooks may be lost: the ring buffer was full, or the kernel skipped the
+    /// program.
     pub(super) fn lost_incidents(&self) -> Option<u64> {
-        let skipped: Option<u64> = self.optional.iter().map(skipped).sum();
+        let skipped: Option<u64> = self.optional_programs.iter().map(recursion_misses).sum();
         Some(skipped? + self.of(Counter::LostIncidents)?)
     }
 
-    fn recursion(&self) -> Option<u64> {
-        self.program.as_ref().and_then(skipped)
+    fn skipped_by_kernel(&self) -> Option<u64> {
+        self.first_program.as_ref().and_then(recursion_misses)
     }
 }
 
-/// How often the kernel skipped a program to keep it from interrupting itself (a softirq in the
-/// middle of a task's event). It counts that since 5.12, and does it to programs on tracepoints since
-/// 6.2.
-fn skipped(info_of: &File) -> Option<u64> {
-    // A dozen short lines.
+/// How often the kernel skipped a program because it would have interrupted itself on a CPU: a softirq in
+/// the middle of a task's event. Linux counts that since 5.12, and skips programs on tracepoints since 6.2.
+fn recursion_misses(info_of: &File) -> Option<u64> {
+    // The file has a dozen short lines.
     let mut info = [0; 1024];
     let len = info_of.read_at(&mut info, 0).ok()?;
     let info = str::from_utf8(&info[..len]).ok()?;

@@ -1,4 +1,4 @@
-//! Why a kernel program does not run.
+//! Errors of loading and reading the kernel programs.
 
 use std::io;
 
@@ -6,19 +6,19 @@ use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
 use crate::source::kernel::{preflight, privileges, sockets, verdict::verdict};
 
-/// Why a kernel program does not run.
+/// Why a kernel program cannot be loaded or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Seen before loading.
+    /// A check before loading failed.
     #[error(transparent)]
     Preflight(#[from] preflight::Error),
-    /// Signals while loading.
+    /// Signals kept interrupting the verifier.
     #[error("interrupted while loading the kernel program")]
     Interrupted,
-    /// Not enough memory for what takes the most, with what to do about it.
+    /// Not enough memory. The text names what takes the most, and what to do about it.
     #[error("no memory for {0}")]
     NoMemory(String),
-    /// Refused although the capabilities are there.
+    /// `EPERM`, although the process has the capabilities.
     #[error(
         "the kernel refused ({what}: operation not permitted): a security module, seccomp, a container or a user namespace forbids BPF here; run tracer as root on the host itself"
     )]
@@ -26,7 +26,7 @@ pub enum Error {
         /// What was tried.
         what: &'static str,
     },
-    /// The verifier's verdict.
+    /// The verifier refused the program.
     #[error(
         "the kernel's verifier refused the program; please report this with your kernel's version ({release}) and these last lines:\n{log}"
     )]
@@ -36,24 +36,24 @@ pub enum Error {
         /// The end of its log.
         log: String,
     },
-    /// The kernel lacks what a filter needs.
+    /// The kernel lacks a fact that a filter needs.
     #[error("this kernel does not tell {0}, so {1} cannot work here")]
     Absent(&'static str, &'static str),
     /// Capabilities could not be given up.
     #[error(transparent)]
     Privileges(#[from] privileges::Error),
-    /// A map of a program that runs.
+    /// A map of a running program cannot be read.
     #[error("reading the kernel program's maps: {0}; if memory is short, give a smaller --buffer")]
     Reading(String),
-    /// The iterators.
+    /// The iterators over sockets failed.
     #[error(transparent)]
     Sockets(#[from] Box<sockets::Error>),
-    /// Anything else that aya says.
+    /// Any other error of aya.
     #[error("{what}: {cause}")]
     Aya {
         /// What was tried.
         what: &'static str,
-        /// What came back.
+        /// The error and its causes.
         cause: String,
     },
 }
@@ -68,10 +68,10 @@ const EINVAL: i32 = 22;
 impl Error {
     pub(super) fn aya(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         match errno(error) {
-            // Too much locked memory has the same number.
+            // Too much locked memory also gives EPERM.
             Some(EPERM) => preflight::locked_limit()
                 .map_or(Self::Refused { what }, |limit| preflight::Error::LockedMemory(limit).into()),
-            _ => Self::Aya { what, cause: chain(error) },
+            _ => Self::Aya { what, cause: with_causes(error) },
         }
     }
 
@@ -81,11 +81,11 @@ impl Error {
         Self::Reading(error.to_string())
     }
 
-    /// `memory`: what takes the most of it.
+    /// `memory` names what takes the most memory.
     pub(super) fn object(memory: &str, error: &EbpfError) -> Self {
         match error {
             EbpfError::MapError(error) => Self::maps("creating the maps", memory, error),
-            error => Self::Aya { what: "loading the object", cause: chain(error) },
+            error => Self::Aya { what: "loading the object", cause: with_causes(error) },
         }
     }
 
@@ -103,7 +103,7 @@ impl Error {
     pub(super) fn program(what: &'static str, memory: &str, error: &ProgramError) -> Self {
         match (errno(error), error) {
             (Some(ENOMEM), _) => Self::NoMemory(memory.to_owned()),
-            // The verifier gives up when signals come again and again; its log says nothing then.
+            // The verifier gives up if signals keep interrupting it. Its log is of no use then.
             (Some(EAGAIN), _) => Self::Interrupted,
             (Some(EACCES | EINVAL | E2BIG), ProgramError::LoadError { verifier_log, .. }) => {
                 Self::Verifier { release: preflight::release(), log: verdict(&verifier_log.to_string()) }
@@ -113,14 +113,14 @@ impl Error {
     }
 }
 
-/// The system's error number somewhere down the chain of causes.
+/// The first system error number (errno) in the chain of causes.
 fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
 }
 
-/// An error with its causes, for those that do not print them themselves.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// An error's text with those of its causes, for errors that do not print their causes themselves.
+pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Getting an object onto the hook: what all of them need, whatever they do there.
+//! Loading and attaching an object's programs on the tracepoint: what both objects (events, aggregates) need.
 
 use std::path::Path;
 
@@ -16,31 +16,31 @@ use zerocopy::IntoBytes as _;
 use crate::{
     facts::hooks::Hooks,
     filter::{Filter, addrs, ports},
-    source::kernel::{HOOK, Link, error::Error, layout::Layout, optional::Offer, preflight},
+    source::kernel::{HOOK, Link, error::Error, layout::Layout, optional::OptionalHooks, preflight},
 };
 
-/// The programs on the tracepoint: the one that works, and the one that does while the first is
-/// interrupted.
+/// The programs on the tracepoint: the main one, and one for events that occur on a CPU while the main one
+/// is running there.
 pub(super) const PROGRAMS: [&str; 2] = [HOOK, "inet_sock_set_state_nested"];
 
 /// `Key<[u8; 16]>` has the size and alignment of the kernel program's `Key<[u32; 4]>`.
 type AddrKey = [u8; 16];
 
-/// What the kernel has, and what is asked of it.
-pub(super) struct Ground<'a> {
+/// What is known before an object is loaded: the kernel's facts and the user's filter.
+pub(super) struct HookSetup<'a> {
     pub(super) layout: Layout,
-    pub(super) types: aya::Btf,
-    /// The hooks that it can do without.
-    pub(super) offer: Offer,
+    pub(super) kernel_types: aya::Btf,
+    /// The optional hooks that this kernel has.
+    pub(super) optional: OptionalHooks,
     filter: &'a Filter,
     active: Active,
-    /// What takes the most memory, and what to do if there is none.
+    /// What takes the most memory, and what to do if it is not available: part of an error's text.
     memory: String,
 }
 
-impl<'a> Ground<'a> {
-    /// Checks all that can be checked before anything is loaded.
-    pub(super) fn find(
+impl<'a> HookSetup<'a> {
+    /// Runs all checks that are possible before anything is loaded.
+    pub(super) fn check(
         btf: Option<&Path>,
         filter: &'a Filter,
         hooks: Hooks,
@@ -61,37 +61,44 @@ impl<'a> Ground<'a> {
         if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
             return Err(Error::Absent("network namespaces", "--netns"));
         }
-        let offer = Offer::find(&kernel, &layout, hooks);
-        Ok(Self { layout, types: types(btf)?, offer, filter, active: filter.active(), memory })
+        let optional = OptionalHooks::find(&kernel, &layout, hooks);
+        Ok(Self {
+            layout,
+            kernel_types: kernel_types(btf)?,
+            optional,
+            filter,
+            active: filter.active(),
+            memory,
+        })
     }
 
-    /// A loader that knows where things are and what is asked for.
+    /// A loader with the globals and map sizes for this kernel and filter.
     pub(super) fn loader(&self) -> EbpfLoader<'_> {
         let mut loader = EbpfLoader::new();
         loader
-            .btf(Some(&self.types))
+            .btf(Some(&self.kernel_types))
             .override_global("OFFSETS", &self.layout.offsets[..], true)
             .override_global("FLAG_BITS", &self.layout.flag_bits[..], true)
             .override_global("HELPERS", &self.layout.helpers[..], true)
             .override_global("ACTIVE", self.active.as_bytes(), true)
-            .map_max_entries("ADDR_MARKS", size(addrs::marks(&self.filter.addrs).len()))
-            .map_max_entries("NETNS", size(self.filter.netns.len()));
-        self.offer.tell(&mut loader);
+            .map_max_entries("ADDR_MARKS", map_size(addrs::marks(&self.filter.addrs).len()))
+            .map_max_entries("NETNS", map_size(self.filter.netns.len()));
+        self.optional.set_globals(&mut loader);
         loader
     }
 
-    /// Loads the object and the programs that it cannot do without.
+    /// Loads the object, fills the filter's tables, and loads the programs on the tracepoint.
     pub(super) fn load(&self, loader: &mut EbpfLoader<'_>, object: &[u8]) -> Result<Ebpf, Error> {
         let mut ebpf = loader.load(object).map_err(|error| Error::object(&self.memory, &error))?;
         self.fill_filter(&mut ebpf).map_err(Error::map("filling the filter's tables"))?;
         for name in PROGRAMS {
-            let loaded = program(&mut ebpf, name).and_then(|program| program.load(HOOK, &self.types));
+            let loaded = program(&mut ebpf, name).and_then(|program| program.load(HOOK, &self.kernel_types));
             loaded.map_err(|error| Error::program("loading the program", &self.memory, &error))?;
         }
         Ok(ebpf)
     }
 
-    /// Attaches the programs; nothing may fail after that. The first comes first on the hook too.
+    /// Attaches the programs on the tracepoint, the main one first. After that nothing may fail.
     pub(super) fn attach(&self, ebpf: &mut Ebpf) -> Result<Vec<Link>, Error> {
         let attach = |name| {
             let program = program(ebpf, name)?;
@@ -102,7 +109,7 @@ impl<'a> Ground<'a> {
         links.map_err(|error| Error::program("attaching the program", &self.memory, &error))
     }
 
-    /// What to say of maps that could not be made.
+    /// The error for maps that could not be created.
     pub(super) fn map_error(&self, what: &'static str, error: &MapError) -> Error {
         Error::maps(what, &self.memory, error)
     }
@@ -110,17 +117,17 @@ impl<'a> Ground<'a> {
     fn fill_filter(&self, ebpf: &mut Ebpf) -> Result<(), MapError> {
         if self.active.ports != 0 {
             let marks = ports::PortMarks::new(&self.filter.ports);
-            let mut table: Array<_, [u8; PORTS]> = Array::try_from(named(ebpf, "PORT_MARKS")?)?;
+            let mut table: Array<_, [u8; PORTS]> = Array::try_from(map_named(ebpf, "PORT_MARKS")?)?;
             table.set(0, marks.table(), 0)?;
         }
         if self.active.addrs != 0 {
-            let mut table: LpmTrie<_, AddrKey, u32> = LpmTrie::try_from(named(ebpf, "ADDR_MARKS")?)?;
+            let mut table: LpmTrie<_, AddrKey, u32> = LpmTrie::try_from(map_named(ebpf, "ADDR_MARKS")?)?;
             for (prefix, marks) in addrs::marks(&self.filter.addrs) {
                 table.insert(&Key::new(u32::from(prefix.len), prefix.octets()), u32::from(marks), 0)?;
             }
         }
         if self.active.netns != 0 {
-            let mut table: HashMap<_, u32, u8> = HashMap::try_from(named(ebpf, "NETNS")?)?;
+            let mut table: HashMap<_, u32, u8> = HashMap::try_from(map_named(ebpf, "NETNS")?)?;
             for inum in &self.filter.netns {
                 table.insert(inum, 1, 0)?;
             }
@@ -129,8 +136,8 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// A map needs room for one entry even if it is not used.
-fn size(entries: usize) -> u32 {
+/// The size of a map for so many entries: at least 1, because the kernel refuses empty maps.
+fn map_size(entries: usize) -> u32 {
     u32::try_from(entries.max(1)).unwrap_or(u32::MAX)
 }
 
@@ -138,16 +145,16 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
     ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?.try_into()
 }
 
-pub(super) fn named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, MapError> {
+pub(super) fn map_named<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Map, MapError> {
     ebpf.map_mut(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
 }
 
-/// A map to keep, apart from the others.
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
+/// Takes a map out of the object, to keep it.
+pub(super) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
     ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
 }
 
-fn types(path: Option<&Path>) -> Result<aya::Btf, Error> {
+fn kernel_types(path: Option<&Path>) -> Result<aya::Btf, Error> {
     let path = path.unwrap_or(Path::new(preflight::KERNEL_BTF));
     aya::Btf::parse_file(path, Endianness::default())
         .map_err(|error| Error::aya("reading the kernel's types", &error))

@@ -1,4 +1,4 @@
-//! Where the running kernel keeps what the kernel program reads.
+//! Offsets and numbers of the running kernel that the kernel programs need, from its type information.
 
 use tracer_common::{
     helper::{HELPERS, Helper},
@@ -8,56 +8,56 @@ use tracer_common::{
 
 use crate::source::kernel::btf::Btf;
 
-/// Offsets and bit numbers, as the kernel program takes them.
+/// Offsets, bit numbers and helpers, in the form of the kernel programs' globals.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// For the `OFFSETS` global.
+    /// Offsets of structure members, in bytes; the global `OFFSETS`.
     pub offsets: [u32; COUNT],
-    /// For the `FLAG_BITS` global.
+    /// Bit numbers of socket flags; the global `FLAG_BITS`.
     pub flag_bits: [u32; SOCK_FLAGS.len()],
-    /// For the `HELPERS` global.
+    /// 1 for each BPF helper that programs can call, else 0; the global `HELPERS`.
     pub helpers: [u32; HELPERS.len()],
 }
 
-/// What the kernel lacks and the tracer cannot do without.
+/// What the kernel lacks although the tracer needs it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A member is missing or has another size.
+    /// A member is missing, or has an unexpected size.
     #[error(
         "this kernel has no `{path}` of {size} bytes in `struct {container}`, which tracer cannot do without"
     )]
     Member {
-        /// Structure.
+        /// Name of the structure.
         container: &'static str,
-        /// Member.
+        /// Path of the member in it.
         path: &'static str,
-        /// Size that was looked for.
+        /// Expected size in bytes.
         size: u32,
     },
     /// A socket flag is missing.
     #[error("this kernel has no socket flag `{0}`, which tracer cannot do without")]
     Flag(&'static str),
-    /// A state is missing among the others.
+    /// The enum of states lacks one.
     #[error("this kernel has no state {0}, which all others have: tracer would misread it")]
     NoState(&'static str),
-    /// A state has another number than on all other kernels.
+    /// A state has an unexpected number.
     #[error(
         "this kernel's number for the state {name} is {found}, not {expected} as on all others: tracer would misread it"
     )]
     State {
         /// Its name in the kernel.
         name: &'static str,
-        /// Its number there.
+        /// Its number in this kernel.
         found: u32,
-        /// As everywhere.
+        /// Its number in all other kernels.
         expected: u8,
     },
 }
 
-/// The states by their names in `include/net/tcp_states.h`. Their numbers are part of what programs are
-/// told (`struct tcp_info`), so no kernel may change them; but to make sure costs little.
+/// The states by their names in `include/net/tcp_states.h`. Their numbers are part of the kernel's interface
+/// to programs (`struct tcp_info`), so no kernel should change them; the check costs little.
 const STATES: [(&str, u8); 12] = [
-    // In no other enum.
+    // This one is in no other enum, so it identifies the enum.
     ("TCP_NEW_SYN_RECV", state::NEW_SYN_RECV),
     ("TCP_ESTABLISHED", state::ESTABLISHED),
     ("TCP_SYN_SENT", state::SYN_SENT),
@@ -73,11 +73,11 @@ const STATES: [(&str, u8); 12] = [
 ];
 
 impl Layout {
-    /// Looks everything up.
+    /// Looks everything up in the kernel's types.
     pub fn find(btf: &Btf) -> Result<Self, Error> {
         let mut offsets = [ABSENT; COUNT];
         for (offset, spec) in offsets.iter_mut().zip(SPECS) {
-            *offset = find(btf, spec)?;
+            *offset = find_member(btf, spec)?;
         }
         let mut flag_bits = [0; SOCK_FLAGS.len()];
         for (bit, name) in flag_bits.iter_mut().zip(SOCK_FLAGS) {
@@ -88,7 +88,7 @@ impl Layout {
         Ok(Self { offsets, flag_bits, helpers })
     }
 
-    /// Whether tracing programs can call it here.
+    /// Whether tracing programs can call this helper in this kernel.
     #[must_use]
     pub fn has(&self, helper: Helper) -> bool {
         self.helpers[helper as usize] != 0
@@ -105,7 +105,7 @@ impl Layout {
 fn check_states(btf: &Btf) -> Result<(), Error> {
     let anchor = STATES[0].0;
     if btf.enumerator_beside(anchor, anchor).is_none() {
-        // Not all kernels describe them.
+        // Not all kernels have the enum in their type information.
         return Ok(());
     }
     for (name, expected) in STATES {
@@ -118,7 +118,7 @@ fn check_states(btf: &Btf) -> Result<(), Error> {
     Ok(())
 }
 
-fn find(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
+fn find_member(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
     match btf.member(spec.container, spec.path) {
         Some(place) if place.size == spec.size => Ok(place.offset),
         _ if spec.required => {

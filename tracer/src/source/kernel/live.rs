@@ -1,4 +1,4 @@
-//! The running kernel as a source of facts.
+//! The running kernel as a [`Source`].
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -33,30 +33,31 @@ use crate::{
     },
 };
 
-/// How long the kernel's counters may take to be read at the end.
+/// How long to wait for the kernel's counters at the end.
 const LAST_COUNTERS: Duration = Duration::from_secs(2);
 
-/// From this version on a program's maps can be read without any capability.
+/// From this version on a program's maps can be read without a capability.
 const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
 
-/// Entering namespaces takes CAP_SYS_ADMIN; seeing those of other users' processes CAP_SYS_PTRACE.
+/// What the survey thread keeps. Entering namespaces needs CAP_SYS_ADMIN; seeing those of other users'
+/// processes needs CAP_SYS_PTRACE.
 const FOR_NAMESPACES: &[Capability] =
     &[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_BPF, Capability::CAP_PERFMON];
 
-/// What is asked of the kernel.
+/// Options of a [`Live`] source.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
-    /// What to load.
+    /// Options of the kernel program.
     pub load: load::LoadOptions,
-    /// Take a snapshot of the sockets that exist at the start.
+    /// Whether to take a snapshot of the sockets that exist at the start.
     pub takes_snapshot: bool,
-    /// Sample timewait sockets.
+    /// Whether to sample timewait sockets.
     pub follows_timewait: bool,
-    /// Ask what full sockets count while they live.
+    /// Whether to poll the counters of full sockets.
     pub refreshes: bool,
 }
 
-/// The running kernel.
+/// The running kernel as a source of facts.
 pub struct Live {
     kernel: KernelInfo,
     rings: Rings,
@@ -67,32 +68,33 @@ pub struct Live {
     losses: Losses,
     takes_snapshot: bool,
     stage: Stage,
-    /// Facts that are known and not handed out yet.
-    ready: VecDeque<Fact>,
-    /// A snapshot that speaks of events which have not been read yet.
+    /// Facts that are known and not taken yet.
+    queue: VecDeque<Fact>,
+    /// A snapshot that is held back until all events from before its end have been read.
     held: Option<Snapshot>,
+    /// Memory of a batch, to be used again.
     spare: Vec<Event>,
 }
 
-/// How far the capture is.
+/// The stages of a capture.
 enum Stage {
-    /// Reads the kernel's counters.
+    /// Waits for the kernel's counters.
     Counters(oneshot::Receiver<CountersByNetns>),
-    /// Takes the first snapshot.
+    /// Waits for the first snapshot.
     Snapshot(oneshot::Receiver<Result<Snapshot, sockets::Error>>),
-    /// Nothing is left to be done before it is ready.
+    /// Everything that comes before the first events is known.
     Ready,
-    /// Events flow.
+    /// Reads events.
     Flow,
-    /// Somebody wants to end it: reads the counters once more.
+    /// Was asked to stop: reads the counters once more.
     LastCounters,
-    /// Reads what the programs have reported up to when they are detached.
+    /// Reads the events up to the moment at which the programs are detached.
     Rest { is_detached: bool },
-    /// All is told.
+    /// No more facts.
     End,
 }
 
-/// Capabilities that the process keeps: none, but on old kernels.
+/// The capabilities that the process keeps after loading: none, except CAP_BPF before Linux 5.19.
 pub(crate) fn kept() -> &'static [Capability] {
     match Version::running() {
         Some(version) if version >= READS_MAPS_UNPRIVILEGED => &[],
@@ -101,8 +103,8 @@ pub(crate) fn kept() -> &'static [Capability] {
 }
 
 impl Live {
-    /// Loads and attaches the programs, starts the survey thread, and gives up privileges. Needs a tokio
-    /// runtime around it, which has no threads of its own yet: they would keep privileges.
+    /// Loads and attaches the programs, starts the survey thread, and gives up capabilities. Must run in a
+    /// tokio runtime that has not started threads yet: they would keep their capabilities.
     pub fn open(options: &LiveOptions) -> Result<Self, Error> {
         let mut attached = load::load(&options.load)?;
         let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
@@ -119,13 +121,13 @@ impl Live {
             reset_reasons: std::mem::take(&mut attached.reset_reasons),
             hooks: std::mem::take(&mut attached.hooks),
         };
-        // Nothing but the cookie ties a timewait socket to the connection that it comes from.
+        // Only the cookie relates a timewait socket to its connection.
         let samples = options.follows_timewait && has_cookies;
         let polling = survey.map(|survey| Polling::new(survey, samples, options.refreshes));
         let counters = polling.as_ref().map(|polling| polling.survey().counters());
         let mut clock = WallClock::default();
         Ok(Self {
-            ready: clock.news().map(Fact::Clock).into_iter().collect(),
+            queue: clock.if_changed().map(Fact::Clock).into_iter().collect(),
             clock,
             older: Older::new(options.load.asks_for_sockets, has_cookies),
             rings: Rings::new(attached).map_err(kernel::error::Error::reading)?,
@@ -148,12 +150,12 @@ impl Live {
         }
     }
 
-    /// Goes on with what comes before the first events.
+    /// Does the next step of what comes before the first events.
     async fn start(&mut self) {
         match &mut self.stage {
             Stage::Counters(counters) => {
                 let counters = counters.await.unwrap_or_default();
-                self.ready.push_back(Fact::CountersAtStart(counters));
+                self.queue.push_back(Fact::CountersAtStart(counters));
                 self.stage = self.first_snapshot();
             }
             Stage::Snapshot(snapshot) => {
@@ -162,71 +164,71 @@ impl Live {
                 match answer {
                     Ok(Ok(mut snapshot)) => {
                         self.older.snapshot(&mut snapshot);
-                        self.ready.push_back(Fact::Snapshot(snapshot));
+                        self.queue.push_back(Fact::Snapshot(snapshot));
                     }
                     Ok(Err(error)) => log::warn!("the sockets that exist already are not known: {error}"),
-                    // The thread is gone.
+                    // The survey thread has ended.
                     Err(_) => {}
                 }
             }
             _ => {
-                self.ready.push_back(Fact::Ready(monotonic_ns()));
+                self.queue.push_back(Fact::Ready(monotonic_ns()));
                 self.stage = Stage::Flow;
             }
         }
     }
 
-    /// Waits for something to happen, or to be due.
+    /// Waits for events or an answer of the survey thread, or until something is due.
     async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
         let held_ns = self.held.as_ref().map(|snapshot| snapshot.during_ns.1);
         let due_ns = [demand.due_ns, held_ns].into_iter().flatten().min();
         tokio::select! {
             biased;
-            answer = Polling::next(&mut self.polling, demand.timewait) => self.take_answer(answer),
+            answer = Polling::next(&mut self.polling, demand.timewait) => self.queue_answer(answer),
             ready = self.rings.ready(due_ns), if demand.events => {
                 ready.map_err(Error::system("waiting for events"))?;
                 let mut events = std::mem::take(&mut self.spare);
                 self.rings.take(&mut events);
-                self.hand_out(events, self.rings.complete_ns());
+                self.queue_events(events, self.rings.complete_ns());
             }
         }
         Ok(())
     }
 
-    fn take_answer(&mut self, answer: Answer) {
+    fn queue_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Snapshot(snapshot) => self.held = Some(snapshot),
-            Answer::Timewait(costly) => self.ready.push_back(Fact::TimewaitSample(costly.sample)),
+            Answer::Timewait(poll) => self.queue.push_back(Fact::TimewaitSample(poll.sample)),
             Answer::Refresh(mut refresh) => {
                 self.older.refresh(&mut refresh.sockets);
-                self.ready.push_back(Fact::Refresh(refresh.sockets));
+                self.queue.push_back(Fact::Refresh(refresh.sockets));
             }
         }
     }
 
-    /// Hands out events that are complete up to `until_ns`, behind what has to be known before them, and
-    /// before what has waited for them.
-    fn hand_out(&mut self, mut events: Vec<Event>, until_ns: u64) {
+    /// Queues events that are complete up to `until_ns`. Losses and clock changes go before them; a snapshot
+    /// that was held back for them goes after them.
+    fn queue_events(&mut self, mut events: Vec<Event>, until_ns: u64) {
         let losses = self.rings.losses();
         if losses.total() != self.losses.total() {
-            self.ready.push_back(Fact::Losses(losses, until_ns));
-            // What ended in the loss gap is found missing in the next snapshot.
+            self.queue.push_back(Fact::Losses(losses, until_ns));
+            // Connections that ended in the loss gap are missing in the next snapshot.
             if let (Some(polling), Some(_)) = (&mut self.polling, losses.total()) {
                 polling.ask_for_snapshot();
             }
         }
         self.losses = losses;
-        self.ready.extend(self.clock.news().map(Fact::Clock));
+        self.queue.extend(self.clock.if_changed().map(Fact::Clock));
         self.older.events(&mut events);
-        self.ready.push_back(Fact::Events(Batch { events, until_ns }));
+        self.queue.push_back(Fact::Events(Batch { events, until_ns }));
         if let Some(mut snapshot) = self.held.take_if(|snapshot| snapshot.during_ns.1 <= until_ns) {
             self.older.snapshot(&mut snapshot);
-            self.ready.push_back(Fact::Snapshot(snapshot));
+            self.queue.push_back(Fact::Snapshot(snapshot));
         }
     }
 
-    /// Reads what the programs have reported until they were detached.
-    async fn rest(&mut self, is_detached: bool) {
+    /// Detaches the programs, and reads the remaining events.
+    async fn take_rest(&mut self, is_detached: bool) {
         if !is_detached {
             self.rings.detach().await;
             self.stage = Stage::Rest { is_detached: true };
@@ -234,20 +236,21 @@ impl Live {
         let mut events = std::mem::take(&mut self.spare);
         let has_more = self.rings.take_rest(&mut events);
         let until_ns = if has_more { self.rings.complete_ns() } else { monotonic_ns() };
-        self.hand_out(events, until_ns);
+        self.queue_events(events, until_ns);
         if !has_more {
             let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
-            self.ready.push_back(Fact::End(SourceTotals { losses: self.rings.losses(), filtered }));
+            self.queue.push_back(Fact::End(SourceTotals { losses: self.rings.losses(), filtered }));
             self.stage = Stage::End;
         }
     }
 
+    /// Reads the kernel's counters for the last time.
     async fn last_counters(&mut self) {
         if let Some(polling) = &self.polling {
             // The survey may be in the middle of a poll.
             let counters = timeout(LAST_COUNTERS, polling.survey().counters()).await;
             let counters = counters.ok().and_then(Result::ok).unwrap_or_default();
-            self.ready.push_back(Fact::CountersAtEnd(counters));
+            self.queue.push_back(Fact::CountersAtEnd(counters));
         }
         self.stage = Stage::Rest { is_detached: false };
     }
@@ -264,14 +267,14 @@ impl Source for Live {
 
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         loop {
-            if let Some(fact) = self.ready.pop_front() {
+            if let Some(fact) = self.queue.pop_front() {
                 return Ok(fact);
             }
             match self.stage {
                 Stage::Counters(_) | Stage::Snapshot(_) | Stage::Ready => self.start().await,
                 Stage::Flow => self.flow(demand).await?,
                 Stage::LastCounters => self.last_counters().await,
-                Stage::Rest { is_detached } => self.rest(is_detached).await,
+                Stage::Rest { is_detached } => self.take_rest(is_detached).await,
                 Stage::End => {
                     let filtered = self.rings.filtered();
                     return Ok(Fact::End(SourceTotals { losses: self.losses, filtered }));
@@ -281,7 +284,7 @@ impl Source for Live {
     }
 
     fn has_more(&self) -> bool {
-        !self.ready.is_empty() || self.rings.has_more()
+        !self.queue.is_empty() || self.rings.has_more()
     }
 
     fn stop(&mut self) {

@@ -1,4 +1,4 @@
-//! Loading the kernel program with what it has to know, and attaching it.
+//! Loading and attaching the program that reports events.
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd},
@@ -21,7 +21,7 @@ use crate::{
         Link,
         buffer::BufferSize,
         error::Error,
-        hook::{Ground, named},
+        hook::{HookSetup, map_named},
         layout::Layout,
         sockets::Sockets,
     },
@@ -30,112 +30,112 @@ use crate::{
 
 /// The kernel program, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions.bpf.o");
-/// The same with diagnostics of its own.
+/// The same with log messages of its own.
 static DEBUG_OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/transitions-debug.bpf.o");
 
-/// With more CPUs than that some share a ring buffer.
-const MOST_RINGS: u32 = 64;
+/// The most ring buffers: with more CPUs, some share one.
+const MAX_RINGS: u32 = 64;
 
-/// What the kernel program is to do.
+/// Options of the kernel program.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// Size of all ring buffers together.
     pub buffer: BufferSize,
-    /// What to report.
+    /// Which events to report.
     pub filter: Filter,
-    /// Whether somebody will ask which sockets there are.
+    /// Whether to load the iterators over sockets, too.
     pub asks_for_sockets: bool,
-    /// Which of the hooks that it can do without.
+    /// Which optional hooks to use.
     pub hooks: Hooks,
     /// Whether to report RSTs that belong to no connection.
     pub stray_resets: bool,
-    /// Load the object with diagnostics.
+    /// Whether to load the object with log messages.
     pub debug: bool,
-    /// Other type information than the kernel's own.
+    /// A file with type information to use instead of the kernel's own.
     pub btf: Option<PathBuf>,
 }
 
-/// The programs in the kernel. Dropping `links` detaches them.
+/// The attached programs. Dropping `links` detaches them.
 pub struct Attached {
-    /// Where the kernel keeps what.
+    /// Offsets and numbers of the running kernel.
     pub layout: Layout,
     /// The iterators over sockets.
     pub sockets: Option<Sockets>,
-    /// Maps and program.
+    /// Programs and maps.
     pub ebpf: Ebpf,
     /// The ring buffers that the program fills.
     pub rings: Vec<MapData>,
-    /// What became of the hooks that it can do without.
+    /// Which optional hooks are in use.
     pub hooks: HookReport,
-    /// The kernel's names of why it sends an RST.
+    /// The kernel's names for why it sends an RST.
     pub reset_reasons: ResetReasons,
-    /// What ties the programs to the tracepoints.
+    /// Keep the programs attached.
     pub links: Vec<Link>,
 }
 
-/// Loads and attaches; from here on events collect in the ring buffers.
+/// Loads and attaches the programs. From then on events collect in the ring buffers.
 pub fn load(options: &LoadOptions) -> Result<Attached, Error> {
     let memory = format!("a buffer of {}: give a smaller one with --buffer", options.buffer);
-    let mut ground = Ground::find(options.btf.as_deref(), &options.filter, options.hooks, memory)?;
+    let mut setup = HookSetup::check(options.btf.as_deref(), &options.filter, options.hooks, memory)?;
     let rings = rings();
     let share = options.buffer.share(rings);
     let (ring_mask, wake_bytes) = (rings - 1, share.wake_bytes());
     let stray_resets = u32::from(options.stray_resets);
-    let mut loader = ground.loader();
+    let mut loader = setup.loader();
     loader
         .override_global("RING_MASK", &ring_mask, true)
         .override_global("WAKE_BYTES", &wake_bytes, true)
         .override_global("STRAY_RESETS", &stray_resets, true)
         .map_max_entries("EVENTS", rings);
-    let mut ebpf = ground.load(&mut loader, if options.debug { DEBUG_OBJECT } else { OBJECT })?;
-    ground.offer.load(&mut ebpf, &ground.types);
-    let reset_reasons = std::mem::take(&mut ground.offer.reset_reasons);
-    let (layout, types) = (ground.layout, &ground.types);
+    let mut ebpf = setup.load(&mut loader, if options.debug { DEBUG_OBJECT } else { OBJECT })?;
+    setup.optional.load(&mut ebpf, &setup.kernel_types);
+    let reset_reasons = std::mem::take(&mut setup.optional.reset_reasons);
+    let (layout, types) = (setup.layout, &setup.kernel_types);
     let sockets =
         if options.asks_for_sockets { Some(Sockets::load(&layout, types).map_err(Box::new)?) } else { None };
-    let rings = fill(&mut ebpf, rings, share)
-        .map_err(|error| ground.map_error("creating the ring buffers", &error))?;
-    // Last: from here on events collect.
-    let mut links = ground.attach(&mut ebpf)?;
-    let (optional, hooks) = ground.offer.attach(&mut ebpf);
+    let rings = create_rings(&mut ebpf, rings, share)
+        .map_err(|error| setup.map_error("creating the ring buffers", &error))?;
+    // Attaching comes last, because from then on events collect.
+    let mut links = setup.attach(&mut ebpf)?;
+    let (optional, hooks) = setup.optional.attach(&mut ebpf);
     links.extend(optional);
     Ok(Attached { layout, sockets, ebpf, rings, hooks, reset_reasons, links })
 }
 
-/// How many ring buffers: one for each CPU that is online, and a power of two.
+/// How many ring buffers to create: one for each CPU that is online, rounded up to a power of two.
 fn rings() -> u32 {
-    // Where the system does not tell, all share one.
+    // If the number of CPUs is not known, all share one ring.
     let cpus = online_cpus().map_or(1, |cpus| cpus.len());
-    u32::try_from(cpus).unwrap_or(MOST_RINGS).clamp(1, MOST_RINGS).next_power_of_two()
+    u32::try_from(cpus).unwrap_or(MAX_RINGS).clamp(1, MAX_RINGS).next_power_of_two()
 }
 
-/// Makes the ring buffers. The object's own says only what they look like.
-fn fill(ebpf: &mut Ebpf, rings: u32, size: BufferSize) -> Result<Vec<MapData>, MapError> {
-    let Map::ArrayOfMaps(places) = named(ebpf, "EVENTS")? else {
+/// Creates the ring buffers, and puts them into the object's map of maps.
+fn create_rings(ebpf: &mut Ebpf, rings: u32, size: BufferSize) -> Result<Vec<MapData>, MapError> {
+    let Map::ArrayOfMaps(outer_map) = map_named(ebpf, "EVENTS")? else {
         return Err(MapError::InvalidName { name: "EVENTS".to_owned() });
     };
-    let places = places.fd().as_fd();
-    let made = (0..rings).map(|_| make(size)).collect::<Result<Vec<_>, _>>()?;
-    // The kernel waits after each until no program can see what was there before, some 15 ms. Those
-    // who wait at the same time wait together.
+    let outer_map = outer_map.fd().as_fd();
+    let created = (0..rings).map(|_| create_ring(size)).collect::<Result<Vec<_>, _>>()?;
+    // After each change of the map the kernel waits until no program can see the old value, which takes some
+    // 15 ms. Threads that wait at the same time share that wait.
     thread::scope(|scope| {
-        let put = |(index, ring)| {
-            let put = thread::Builder::new().spawn_scoped(scope, move || put(places, index, ring));
-            put.map_err(MapError::IoError)
+        let start = |(index, ring)| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || set_ring(outer_map, index, ring));
+            thread.map_err(MapError::IoError)
         };
-        let put = (0..).zip(&made).map(put).collect::<Result<Vec<_>, _>>()?;
-        put.into_iter().try_for_each(|put| put.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let threads = (0..).zip(&created).map(start).collect::<Result<Vec<_>, _>>()?;
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })?;
-    Ok(made)
+    Ok(created)
 }
 
-fn make(size: BufferSize) -> Result<MapData, MapError> {
+fn create_ring(size: BufferSize) -> Result<MapData, MapError> {
     let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, size.bytes(), 0);
     MapData::create(definition, "EVENTS", None)
 }
 
-fn put(places: BorrowedFd<'_>, index: u32, ring: &MapData) -> Result<(), MapError> {
-    let places = places.try_clone_to_owned().map_err(MapError::IoError)?;
-    let mut places: ArrayOfMaps<_, MapData> = Map::ArrayOfMaps(MapData::from_fd(places)?).try_into()?;
-    places.set(index, ring, 0)
+fn set_ring(outer_map: BorrowedFd<'_>, index: u32, ring: &MapData) -> Result<(), MapError> {
+    let outer_map = outer_map.try_clone_to_owned().map_err(MapError::IoError)?;
+    let mut outer_map: ArrayOfMaps<_, MapData> = Map::ArrayOfMaps(MapData::from_fd(outer_map)?).try_into()?;
+    outer_map.set(index, ring, 0)
 }

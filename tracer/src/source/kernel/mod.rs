@@ -1,7 +1,18 @@
-//! The running kernel as the source of events. Only here does `aya` appear.
+//! The running kernel as a source of facts. Only this module uses `aya`.
+//!
+//! # Layout
+//! - [`live`]: the source itself; [`aggregate`]: counting in the kernel (`summary --in-kernel`)
+//! - [`preflight`], [`privileges`]: checks before loading; giving capabilities up
+//! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read
+//! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
+//! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
+//! - [`survey`], [`sockets`], [`namespaces`], `polling`: snapshots and samples of sockets
+//! - [`cgroups`], [`clock`]: names of cgroups; the host's clocks
 
 pub mod aggregate;
+mod attach_point;
 pub mod btf;
+mod btf_format;
 pub mod buffer;
 pub mod cgroups;
 pub mod clock;
@@ -24,5 +35,5 @@ pub mod verdict;
 /// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
 pub const HOOK: &str = "inet_sock_set_state";
 
-/// What ties a program to its place, until it is dropped.
+/// Keeps a program attached until it is dropped.
 type Link = Box<dyn Send>;

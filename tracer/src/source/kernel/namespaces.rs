@@ -1,5 +1,4 @@
-//! The network namespaces of the host: where they are, going into them, and the kernel's counters
-//! of each.
+//! The host's network namespaces: finding them, entering them, and reading the kernel's counters in them.
 
 use std::{
     collections::HashMap,
@@ -14,20 +13,21 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{facts::counts::TcpCounts, source::kernel::clock::monotonic_ns};
 
-/// Where namespaces without a process may be kept.
-const KEPT: [&str; 2] = ["/run/netns", "/run/docker/netns"];
+/// Directories with bind mounts of namespaces, which may have no process.
+const BIND_MOUNTS: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
-/// The namespaces that can be seen, by inode number, each with a file that stands for it. Files
-/// are not kept open: that would keep the namespaces alive.
+/// All namespaces that can be found, by inode number, each with the path of a file that refers to it. The
+/// files are not kept open, because that would keep the namespaces alive.
 #[must_use]
 pub fn all() -> HashMap<u32, PathBuf> {
     let mut found = HashMap::new();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbered = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
     let of_processes = numbered.map(|entry| entry.path().join("ns/net"));
-    let kept = KEPT.into_iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path());
-    for path in of_processes.chain(kept) {
-        // Processes end while we look; there may be many in one namespace.
+    let bind_mounts =
+        BIND_MOUNTS.into_iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path());
+    for path in of_processes.chain(bind_mounts) {
+        // A process may end during the search. The first of those in a namespace stands for it.
         if let Ok(metadata) = fs::metadata(&path)
             && let Ok(inum) = u32::try_from(metadata.ino())
         {
@@ -37,26 +37,27 @@ pub fn all() -> HashMap<u32, PathBuf> {
     found
 }
 
-/// The namespace that this thread is in.
+/// The inode number of this thread's network namespace.
 #[must_use]
-pub fn here() -> Option<u32> {
+pub fn current() -> Option<u32> {
     u32::try_from(fs::metadata("/proc/thread-self/ns/net").ok()?.ino()).ok()
 }
 
-/// Moves this thread into a namespace.
+/// Moves this thread into the namespace that has this inode number and was found at this path.
 pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     if file.metadata()?.ino() != u64::from(inum) {
-        // The process that stood for it has gone elsewhere.
+        // The path no longer refers to this namespace.
         return Err(io::ErrorKind::NotFound.into());
     }
     Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
-/// The counters of the namespace that this thread is in, and during which time they were read.
+/// Reads the kernel's counters of this thread's network namespace. Also returns the time of the reading, in
+/// nanoseconds.
 ///
-/// AttemptFails also counts the half-open connections that were reset. No transition tells of those, but
-/// EmbryonicRsts counts them alone: they are taken out.
+/// AttemptFails includes half-open connections that were reset, which have no transition. EmbryonicRsts
+/// counts only those, so it is subtracted.
 pub fn counters() -> io::Result<(TcpCounts, RangeInclusive<u64>)> {
     let from_ns = monotonic_ns();
     let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
@@ -65,7 +66,8 @@ pub fn counters() -> io::Result<(TcpCounts, RangeInclusive<u64>)> {
     Ok((counts, from_ns..=monotonic_ns()))
 }
 
-/// How long the namespace that this thread is in leaves an orphan in FIN_WAIT2.
+/// How long this thread's network namespace keeps an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`), in
+/// nanoseconds.
 #[must_use]
 pub fn fin_timeout_ns() -> Option<u64> {
     let seconds: u64 = fs::read_to_string("/proc/sys/net/ipv4/tcp_fin_timeout").ok()?.trim().parse().ok()?;
@@ -79,7 +81,8 @@ fn parse(snmp: &str, netstat: &str) -> Option<TcpCounts> {
     Some(TcpCounts::of_kernel(tcp("ActiveOpens")?, tcp("PassiveOpens")?, failed, tcp("EstabResets")?))
 }
 
-/// Names and numbers stand in two lines that both begin with the group.
+/// A counter from `/proc/net/snmp` or `netstat`. There a line with names and a line with numbers begin with
+/// the same group.
 fn count(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
     let (names, numbers) = (lines.next()?, lines.next()?);
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_is_among_them() {
+    fn own_namespace_is_found() {
         let own = fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert!(all().contains_key(&u32::try_from(own).unwrap()));
     }

@@ -1,12 +1,9 @@
-//! The hooks that a kernel may lack, a host may refuse, or a user may not want. Without them
-//! everything else is as it is.
+//! Optional hooks: a kernel may lack them, a host may refuse them, and a user may not want them. Everything
+//! else works without them.
 //!
-//! A hook is a program of its name in `tracer-ebpf/src/transitions/`, perhaps with others, and a row here.
+//! To add a hook, add a program of its name in `tracer-ebpf/src/transitions/`, and a row to `HOOKS`.
 
-use aya::{
-    Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, FEntry, FExit, ProgramError},
-};
+use aya::{Ebpf, EbpfLoader, programs::ProgramError};
 use tracer_common::{
     helper::Helper,
     member::{
@@ -20,216 +17,166 @@ use tracer_common::{
 
 use crate::{
     facts::hooks::{HookReport, Hooks, REQUEST_HOOK, TIMEWAIT_HOOK},
-    source::kernel::{Link, btf::Btf, error::chain, layout::Layout, verdict::verdict},
+    source::kernel::{
+        Link,
+        attach_point::{AttachPoint, exit},
+        btf::Btf,
+        error::with_causes,
+        layout::Layout,
+        verdict::verdict,
+    },
     tcp::reset::ResetReasons,
 };
 
-/// A hook that is not needed, of one program or of several that make sense only together.
+/// An optional hook: one program, or several that are of use only together.
 #[derive(Debug)]
-struct Hook {
-    /// Its name, and that of its first program.
+struct OptionalHook {
+    /// Name of the hook and of its first program.
     name: &'static str,
-    programs: &'static [At],
-    /// The global in which the program finds how many arguments the first has, if that differs.
-    args: Option<&'static str>,
-    /// How many those may be; empty where more do no harm.
-    counts: &'static [u32],
-    /// The members that it cannot do without.
-    needs: &'static [Member],
-    /// Without socket cookies what it tells belongs to nobody.
+    programs: &'static [AttachPoint],
+    /// The program's global variable for how many arguments the first attach point has, if kernels differ in
+    /// it.
+    args_global: Option<&'static str>,
+    /// The argument counts that the program can handle; empty if it can handle any.
+    known_arg_counts: &'static [u32],
+    /// Structure members that the programs read.
+    needs_members: &'static [Member],
+    /// Its events can be matched to connections only by cookie.
     needs_cookies: bool,
 }
 
-/// Where a program is.
-#[derive(Clone, Copy, Debug)]
-enum At {
-    /// On the tracepoint of its name.
-    Tracepoint(&'static str),
-    /// At the beginning of the kernel's function of its name.
-    Entry(&'static str),
-    /// At the end of a function.
-    Exit { function: &'static str, program: &'static str },
-}
-
-/// That function's program is of the same name.
-const fn exit(function: &'static str) -> At {
-    At::Exit { function, program: function }
-}
-
-const HOOKS: &[Hook] = &[
-    Hook {
+const HOOKS: &[OptionalHook] = &[
+    OptionalHook {
         name: "tcp_send_reset",
-        programs: &[At::Tracepoint("tcp_send_reset")],
-        args: Some("SEND_RESET_ARGS"),
-        counts: &[],
-        needs: &[SegmentHead, SegmentNetwork, SegmentTransport, SegmentDevice, DeviceNet],
+        programs: &[AttachPoint::Tracepoint("tcp_send_reset")],
+        args_global: Some("SEND_RESET_ARGS"),
+        known_arg_counts: &[],
+        needs_members: &[SegmentHead, SegmentNetwork, SegmentTransport, SegmentDevice, DeviceNet],
         needs_cookies: false,
     },
-    Hook {
+    OptionalHook {
         name: "tcp_receive_reset",
-        programs: &[At::Tracepoint("tcp_receive_reset")],
-        args: None,
-        counts: &[],
-        needs: &[],
+        programs: &[AttachPoint::Tracepoint("tcp_receive_reset")],
+        args_global: None,
+        known_arg_counts: &[],
+        needs_members: &[],
         needs_cookies: false,
     },
-    Hook {
+    OptionalHook {
         name: "tcp_retransmit_skb",
-        programs: &[At::Tracepoint("tcp_retransmit_skb")],
-        args: Some("RETRANSMIT_ARGS"),
-        counts: &[],
-        needs: &[],
+        programs: &[AttachPoint::Tracepoint("tcp_retransmit_skb")],
+        args_global: Some("RETRANSMIT_ARGS"),
+        known_arg_counts: &[],
+        needs_members: &[],
         needs_cookies: false,
     },
-    Hook {
+    OptionalHook {
         name: "tcp_retransmit_synack",
-        programs: &[At::Tracepoint("tcp_retransmit_synack")],
-        args: None,
-        counts: &[],
-        needs: &[],
+        programs: &[AttachPoint::Tracepoint("tcp_retransmit_synack")],
+        args_global: None,
+        known_arg_counts: &[],
+        needs_members: &[],
         needs_cookies: false,
     },
-    Hook {
+    OptionalHook {
         name: "inet_csk_accept",
         programs: &[exit("inet_csk_accept")],
-        args: Some("ACCEPT_ARGS"),
-        counts: &[2, 4],
-        needs: &[],
+        args_global: Some("ACCEPT_ARGS"),
+        known_arg_counts: &[2, 4],
+        needs_members: &[],
         needs_cookies: false,
     },
-    Hook {
+    OptionalHook {
         name: TIMEWAIT_HOOK,
         programs: &[
-            At::Entry(TIMEWAIT_HOOK),
-            // What takes the mark back first: a timer between the two would leave it.
-            At::Exit { function: "tw_timer_handler", program: "tw_timer_handler_end" },
-            At::Entry("tw_timer_handler"),
-            At::Entry("__inet_twsk_schedule"),
+            AttachPoint::Entry(TIMEWAIT_HOOK),
+            // The exit comes first, because it clears the mark that the entry sets: a timer that runs after
+            // only the entry was attached would leave the mark set.
+            AttachPoint::Exit { function: "tw_timer_handler", program: "tw_timer_handler_end" },
+            AttachPoint::Entry("tw_timer_handler"),
+            AttachPoint::Entry("__inet_twsk_schedule"),
         ],
-        args: None,
-        counts: &[],
-        needs: &[TimeWaitSubstate],
+        args_global: None,
+        known_arg_counts: &[],
+        needs_members: &[TimeWaitSubstate],
         needs_cookies: true,
     },
-    Hook {
+    OptionalHook {
         name: REQUEST_HOOK,
         programs: &[
-            // What ends them first: none that begins may stay for ever.
-            At::Entry("tcp_v4_reqsk_destructor"),
-            At::Entry("tcp_v6_reqsk_destructor"),
-            At::Exit { function: "reqsk_timer_handler", program: "reqsk_timer_handler_end" },
-            At::Entry("reqsk_timer_handler"),
-            At::Entry(REQUEST_HOOK),
+            // The ends come first: otherwise a half-open connection could begin whose end is not seen.
+            AttachPoint::Entry("tcp_v4_reqsk_destructor"),
+            AttachPoint::Entry("tcp_v6_reqsk_destructor"),
+            AttachPoint::Exit { function: "reqsk_timer_handler", program: "reqsk_timer_handler_end" },
+            AttachPoint::Entry("reqsk_timer_handler"),
+            AttachPoint::Entry(REQUEST_HOOK),
         ],
-        args: None,
-        counts: &[],
-        needs: &[Listener, Cookie, RequestSocket],
+        args_global: None,
+        known_arg_counts: &[],
+        needs_members: &[Listener, Cookie, RequestSocket],
         needs_cookies: true,
     },
 ];
 
-impl At {
-    fn program(self) -> &'static str {
-        match self {
-            Self::Tracepoint(name) | Self::Entry(name) | Self::Exit { program: name, .. } => name,
-        }
-    }
-
-    /// How many arguments the running kernel has there; `None` if there is no such place.
-    fn args(self, btf: &Btf) -> Option<u32> {
-        match self {
-            Self::Tracepoint(name) => btf.hook_args(name),
-            Self::Entry(function) | Self::Exit { function, .. } => btf.function_args(function),
-        }
-    }
-
-    fn load(self, ebpf: &mut Ebpf, types: &aya::Btf) -> Result<(), ProgramError> {
-        let program = ebpf.program_mut(self.program()).ok_or(ProgramError::UnexpectedProgramType)?;
-        match self {
-            Self::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, types),
-            Self::Entry(function) => <&mut FEntry>::try_from(program)?.load(function, types),
-            Self::Exit { function, .. } => <&mut FExit>::try_from(program)?.load(function, types),
-        }
-    }
-
-    fn attach(self, ebpf: &mut Ebpf) -> Result<Link, ProgramError> {
-        let program = ebpf.program_mut(self.program()).ok_or(ProgramError::UnexpectedProgramType)?;
-        Ok(match self {
-            Self::Tracepoint(_) => {
-                let program = <&mut BtfTracePoint>::try_from(program)?;
-                Box::new(program.attach().and_then(|id| program.take_link(id))?)
-            }
-            Self::Entry(_) => {
-                let program = <&mut FEntry>::try_from(program)?;
-                Box::new(program.attach().and_then(|id| program.take_link(id))?)
-            }
-            Self::Exit { .. } => {
-                let program = <&mut FExit>::try_from(program)?;
-                Box::new(program.attach().and_then(|id| program.take_link(id))?)
-            }
-        })
-    }
-}
-
-/// What the running kernel offers.
+/// The optional hooks that the running kernel has.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
-    /// With how many arguments.
-    hooks: Vec<(&'static Hook, u32)>,
+pub(super) struct OptionalHooks {
+    /// The hooks, each with the argument count of its first attach point.
+    hooks: Vec<(&'static OptionalHook, u32)>,
     report: HookReport,
-    /// The kernel's names of what makes it send an RST.
+    /// The kernel's names for why it sends an RST.
     pub(super) reset_reasons: ResetReasons,
 }
 
-impl Offer {
-    /// Looks for those that are wanted.
+impl OptionalHooks {
+    /// Looks for the wanted hooks in the kernel's types.
     pub(super) fn find(btf: &Btf, layout: &Layout, wanted: Hooks) -> Self {
-        let mut offer = Self::default();
+        let mut optional = Self::default();
         if wanted == Hooks::Minimal {
-            return offer;
+            return optional;
         }
         let absent = layout.absent();
         for hook in HOOKS {
-            let nowhere = hook.programs.iter().find(|at| at.args(btf).is_none());
-            let missing = hook.needs.iter().find(|member| absent.contains(member));
-            let args = hook.programs.first().and_then(|at| at.args(btf)).unwrap_or_default();
-            if let Some(nowhere) = nowhere {
-                offer.leave_out(hook, format!("{} is not in this kernel", nowhere.program()));
+            let missing_point = hook.programs.iter().find(|point| point.arg_count(btf).is_none());
+            let missing = hook.needs_members.iter().find(|member| absent.contains(member));
+            let arg_count = hook.programs.first().and_then(|point| point.arg_count(btf)).unwrap_or_default();
+            if let Some(missing_point) = missing_point {
+                optional.leave_out(hook, format!("{} is not in this kernel", missing_point.program()));
             } else if let Some(missing) = missing {
-                offer.leave_out(hook, format!("no `{}`", SPECS[*missing as usize].path));
+                optional.leave_out(hook, format!("no `{}`", SPECS[*missing as usize].path));
             } else if hook.needs_cookies && !layout.has(Helper::SocketCookie) {
-                offer.leave_out(hook, "no socket cookies".to_owned());
-            } else if !hook.counts.is_empty() && !hook.counts.contains(&args) {
-                let known = hook.counts.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ");
-                offer.leave_out(hook, format!("of {args} arguments, not {known}"));
+                optional.leave_out(hook, "no socket cookies".to_owned());
+            } else if !hook.known_arg_counts.is_empty() && !hook.known_arg_counts.contains(&arg_count) {
+                let known = hook.known_arg_counts.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ");
+                optional.leave_out(hook, format!("of {arg_count} arguments, not {known}"));
             } else {
-                offer.hooks.push((hook, args));
+                optional.hooks.push((hook, arg_count));
             }
         }
-        offer.reset_reasons = ResetReasons::of(&btf.enumerators("sk_rst_reason"));
-        offer
+        optional.reset_reasons = ResetReasons::of(&btf.enumerators("sk_rst_reason"));
+        optional
     }
 
-    /// Tells the programs what differs between kernels.
-    pub(super) fn tell<'a>(&'a self, loader: &mut EbpfLoader<'a>) {
-        for (hook, args) in &self.hooks {
-            if let Some(global) = hook.args {
-                loader.override_global(global, args, true);
+    /// Sets the programs' globals for what differs between kernels.
+    pub(super) fn set_globals<'a>(&'a self, loader: &mut EbpfLoader<'a>) {
+        for (hook, arg_count) in &self.hooks {
+            if let Some(global) = hook.args_global {
+                loader.override_global(global, arg_count, true);
             }
         }
     }
 
-    /// Loads the programs; those that do not load are left out.
+    /// Loads the programs. A hook whose programs do not load is left out.
     pub(super) fn load(&mut self, ebpf: &mut Ebpf, types: &aya::Btf) {
-        self.keep(|hook| hook.programs.iter().try_for_each(|at| at.load(ebpf, types)));
+        self.keep_working(|hook| hook.programs.iter().try_for_each(|point| point.load(ebpf, types)));
     }
 
-    /// Attaches them.
+    /// Attaches the programs. A hook whose programs do not attach is left out.
     pub(super) fn attach(mut self, ebpf: &mut Ebpf) -> (Vec<Link>, HookReport) {
         let mut links = Vec::new();
-        self.keep(|hook| {
-            // All or none: those that are attached go again with this.
-            let attached: Result<Vec<_>, _> = hook.programs.iter().map(|at| at.attach(ebpf)).collect();
+        self.keep_working(|hook| {
+            // All or none: on an error this drops the links that exist, which detaches their programs.
+            let attached: Result<Vec<_>, _> = hook.programs.iter().map(|point| point.attach(ebpf)).collect();
             links.extend(attached?);
             Ok(())
         });
@@ -237,17 +184,17 @@ impl Offer {
         (links, self.report)
     }
 
-    /// Keeps those with which it works.
-    fn keep(&mut self, mut work: impl FnMut(&'static Hook) -> Result<(), ProgramError>) {
-        for (hook, args) in std::mem::take(&mut self.hooks) {
-            match work(hook) {
-                Ok(()) => self.hooks.push((hook, args)),
+    /// Keeps the hooks for which `work` succeeds, and leaves the others out.
+    fn keep_working(&mut self, mut attempt: impl FnMut(&'static OptionalHook) -> Result<(), ProgramError>) {
+        for (hook, arg_count) in std::mem::take(&mut self.hooks) {
+            match attempt(hook) {
+                Ok(()) => self.hooks.push((hook, arg_count)),
                 Err(error) => self.leave_out(hook, why(&error)),
             }
         }
     }
 
-    fn leave_out(&mut self, hook: &'static Hook, why: String) {
+    fn leave_out(&mut self, hook: &'static OptionalHook, why: String) {
         self.report.left_out.push((hook.name, why));
     }
 }
@@ -259,6 +206,6 @@ fn why(error: &ProgramError) -> String {
             log::debug!("{log}");
             format!("refused ({io_error})")
         }
-        error => chain(error),
+        error => with_causes(error),
     }
 }

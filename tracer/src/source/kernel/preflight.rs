@@ -1,4 +1,4 @@
-//! What must be true before anything can be loaded, each with what to do if it is not.
+//! Checks before anything is loaded. Each error says what to do.
 
 use std::{
     fmt,
@@ -19,42 +19,42 @@ use crate::{
     text::escape::escaped,
 };
 
-/// Where the kernel shows its type information.
+/// The running kernel's type information.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// No kernel's type information is larger; what is, is not that.
-const MAX_BTF: u64 = 256 << 20;
+/// The largest file that is read as type information. No kernel's is larger.
+const MAX_BTF_BYTES: u64 = 256 << 20;
 
-/// Descriptors that the tracer may need: ring buffers, other maps, programs, the runtime's, and room
-/// for its threads'.
+/// File descriptors that the tracer may need: for ring buffers, other maps, programs, the runtime and its
+/// threads.
 const DESCRIPTORS: u64 = 128;
 
-/// The oldest kernel that tracer is tried on; what it needs is there since 5.8 or 5.9.
+/// The oldest kernel that tracer is tested on. What it needs exists since Linux 5.8 or 5.9.
 pub const MINIMUM: Version = Version { major: 5, minor: 10 };
 
-/// Bytes of locked memory without which no smaller `--buffer` helps.
-const LEAST_LOCKED: u64 = 8 << 20;
+/// The least locked memory: with less, even a smaller `--buffer` does not help.
+const MIN_LOCKED_BYTES: u64 = 8 << 20;
 
-/// From this version on the memory of BPF maps counts as the cgroup's, no longer as locked memory.
-const MAPS_ARE_NOT_LOCKED: Version = Version { major: 5, minor: 11 };
+/// From this version on BPF maps count as memory of the cgroup, and no longer as locked memory.
+const MAPS_NOT_LOCKED_SINCE: Version = Version { major: 5, minor: 11 };
 
-/// Why it cannot run here.
+/// Why tracer cannot run here.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel is older than [`MINIMUM`].
     #[error("Linux {0} is too old: tracer needs {MINIMUM} or newer")]
     Kernel(String),
-    /// No type information.
+    /// The type information cannot be read.
     #[error(
         "cannot read the kernel's type information, {path}: {cause}; tracer needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of all major distributions are; `--btf PATH` names another place"
     )]
     NoBtf {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// Type information that makes no sense.
+    /// The type information is invalid.
     #[error("the kernel's type information, {path}, cannot be used: {cause}")]
     BadBtf {
         /// The file.
@@ -62,28 +62,28 @@ pub enum Error {
         /// What is wrong.
         cause: btf::Error,
     },
-    /// No such hook.
+    /// The kernel lacks the tracepoint.
     #[error(
         "this kernel's type information has no tracepoint sock:{HOOK} (in Linux since 4.16): is the kernel built without CONFIG_INET or tracepoints?"
     )]
     NoHook,
-    /// A member is missing.
+    /// The kernel lacks a member, a flag or a state.
     #[error(transparent)]
     Layout(#[from] layout::Error),
-    /// Privileges are missing.
+    /// Capabilities are missing.
     #[error(transparent)]
     Privileges(#[from] privileges::Error),
-    /// Too few descriptors.
+    /// The limit on open files is too low.
     #[error(
         "only {0} files may be open at once, tracer needs {DESCRIPTORS}: raise the limit with `ulimit -n`"
     )]
     Descriptors(u64),
-    /// Too little memory may be locked.
+    /// The limit on locked memory is too low.
     #[error(
-        "this kernel (before Linux {MAPS_ARE_NOT_LOCKED}) counts maps as locked memory, of which only {0} bytes are allowed to all of this user's programs: raise the limit with `ulimit -l unlimited`, give tracer CAP_SYS_RESOURCE, too, or a smaller --buffer"
+        "this kernel (before Linux {MAPS_NOT_LOCKED_SINCE}) counts maps as locked memory, of which only {0} bytes are allowed to all of this user's programs: raise the limit with `ulimit -l unlimited`, give tracer CAP_SYS_RESOURCE, too, or a smaller --buffer"
     )]
     LockedMemory(u64),
-    /// Kernel lockdown.
+    /// The kernel is locked down.
     #[error(
         "the kernel is locked down ({0}), which forbids BPF programs to read kernel memory: boot without `lockdown=confidentiality`"
     )]
@@ -93,9 +93,9 @@ pub enum Error {
 /// A kernel's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// As 6 in 6.18.
+    /// For example 6 in 6.18.
     pub major: u32,
-    /// As 18 in 6.18.
+    /// For example 18 in 6.18.
     pub minor: u32,
 }
 
@@ -111,7 +111,7 @@ impl Version {
         Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
     }
 
-    /// The running kernel's, if it can be made out.
+    /// The running kernel's version; `None` if its release cannot be parsed.
     #[must_use]
     pub fn running() -> Option<Self> {
         Self::parse(&release())
@@ -124,7 +124,7 @@ pub fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// The kernel is new enough.
+/// Checks that the kernel is new enough. Returns its release.
 pub fn kernel() -> Result<String, Error> {
     let release = release();
     match Version::parse(&release) {
@@ -133,12 +133,12 @@ pub fn kernel() -> Result<String, Error> {
     }
 }
 
-/// Type information can be read.
+/// Reads the type information at `path`, or the kernel's own.
 pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
     let path: PathBuf = path.unwrap_or(Path::new(KERNEL_BTF)).into();
     let name = || escaped(path.as_os_str().as_encoded_bytes());
     let mut bytes = Vec::new();
-    // It is read more than once, and what is no file may take for ever.
+    // It is read more than once, and reading from a pipe or device might never end.
     let open = || {
         if fs::metadata(&path)?.is_file() {
             File::open(&path)
@@ -147,20 +147,19 @@ pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
         }
     };
     open()
-        .and_then(|file| file.take(MAX_BTF).read_to_end(&mut bytes))
+        .and_then(|file| file.take(MAX_BTF_BYTES).read_to_end(&mut bytes))
         .map_err(|cause| Error::NoBtf { path: name(), cause })?;
     Btf::parse(bytes).map_err(|cause| Error::BadBtf { path: name(), cause })
 }
 
-/// Whether these types are others than those that the running kernel shows. Whoever gives other ones
-/// should know better than the kernel.
+/// Whether the file at `path` differs from the running kernel's own type information.
 #[must_use]
 pub fn are_foreign(path: Option<&Path>) -> bool {
     let own = || fs::read(KERNEL_BTF).ok();
     path.is_some_and(|path| own().is_some_and(|own| fs::read(path).is_ok_and(|given| given != own)))
 }
 
-/// The hook is there, and all that is to be read at it.
+/// Checks that the tracepoint exists, and finds everything that is read at it.
 pub fn hook(btf: &Btf) -> Result<Layout, Error> {
     if !btf.has_hook(HOOK) {
         return Err(Error::NoHook);
@@ -168,7 +167,7 @@ pub fn hook(btf: &Btf) -> Result<Layout, Error> {
     Ok(Layout::find(btf)?)
 }
 
-/// Enough files may be open.
+/// Checks the limit on open files.
 pub fn descriptors() -> Result<(), Error> {
     match getrlimit(Resource::Nofile).current {
         Some(limit) if limit < DESCRIPTORS => Err(Error::Descriptors(limit)),
@@ -176,33 +175,33 @@ pub fn descriptors() -> Result<(), Error> {
     }
 }
 
-/// Memory for maps may be had: on old kernels there is a limit, which whoever may raises; who may not goes as
-/// far as allowed, and needs [`LEAST_LOCKED`] at least.
+/// Checks the limit on locked memory, which applies to maps before Linux 5.11. Raises it as far as allowed
+/// first; it must be at least [`MIN_LOCKED_BYTES`].
 pub fn locked_memory() -> Result<(), Error> {
     let Rlimit { current, maximum } = getrlimit(Resource::Memlock);
     let (Some(version), Some(limit)) = (Version::running(), current) else {
         return Ok(());
     };
     let raised = |to| setrlimit(Resource::Memlock, Rlimit { current: to, maximum: to });
-    if version >= MAPS_ARE_NOT_LOCKED || raised(None).is_ok() {
+    if version >= MAPS_NOT_LOCKED_SINCE || raised(None).is_ok() {
         return Ok(());
     }
     let limit = if raised(maximum).is_ok() { maximum.unwrap_or(limit) } else { limit };
-    if limit < LEAST_LOCKED { Err(Error::LockedMemory(limit)) } else { Ok(()) }
+    if limit < MIN_LOCKED_BYTES { Err(Error::LockedMemory(limit)) } else { Ok(()) }
 }
 
-/// How many bytes of maps and programs there may be, if that is limited.
+/// The limit on locked memory in bytes, if it applies to maps and programs.
 pub(super) fn locked_limit() -> Option<u64> {
-    Version::running().filter(|version| *version < MAPS_ARE_NOT_LOCKED)?;
+    Version::running().filter(|version| *version < MAPS_NOT_LOCKED_SINCE)?;
     getrlimit(Resource::Memlock).current
 }
 
-/// The process may load and attach.
+/// Checks that the process has the capabilities to load and attach.
 pub fn privileges() -> Result<(), Error> {
     Ok(privileges::check()?)
 }
 
-/// The kernel is not locked down. Its own word for it is in brackets: `none [integrity]
+/// Checks that the kernel is not locked down. The file marks the mode with brackets, as in `none [integrity]
 /// confidentiality`; without the file there is no lockdown.
 pub fn lockdown() -> Result<(), Error> {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();

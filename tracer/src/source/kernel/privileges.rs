@@ -1,18 +1,19 @@
-//! What the process may do, and giving it up.
+//! The capabilities of the process: checking them, and giving them up.
 
 use caps::{CapSet, Capability, CapsHashSet};
 
-/// Privileges that are missing.
+/// What is wrong with the capabilities.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Loading a tracing program needs both.
+    /// Some of the needed capabilities are missing.
     #[error("missing {}: run tracer with sudo, or give it the capabilities CAP_BPF and CAP_PERFMON", list(.0))]
     Missing(Vec<Capability>),
-    /// The system did not say or do what it was asked.
+    /// They cannot be read or set.
     #[error("capabilities: {0}")]
     System(#[from] caps::errors::CapsError),
 }
 
+/// What loading a tracing program needs.
 const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
 
 fn list(missing: &[Capability]) -> String {
@@ -30,9 +31,9 @@ pub fn check() -> Result<(), Error> {
     }
 }
 
-/// Gives up all capabilities for good, but for those in `kept`.
+/// Gives up all capabilities for good, except those in `kept`.
 ///
-/// Capabilities belong to threads: call this before any other is started.
+/// Capabilities belong to threads: call this before any other thread is started.
 pub fn drop_all_but(kept: &[Capability]) -> Result<(), Error> {
     let held = caps::read(None, CapSet::Permitted)?;
     let kept: CapsHashSet = kept.iter().copied().filter(|cap| held.contains(cap)).collect();

@@ -1,4 +1,4 @@
-//! Reading the ring buffers.
+//! Reading events from the ring buffers.
 
 use std::{
     future::poll_fn,
@@ -29,18 +29,18 @@ use crate::{
     time::wait::at,
 };
 
-/// Records taken in one go: what is formatted before it is written.
-const BATCH: usize = 4096;
+/// The most records that are read at once, and so formatted before they are written.
+const BATCH_LEN: usize = 4096;
 
-/// A look that finds fewer events than this is one at a quiet host, where somebody waits for them.
-const QUIET: usize = 256;
+/// A read that finds fewer events than this is one on a quiet host, where events should be shown at once.
+const QUIET_EVENTS: usize = 256;
 
-/// Pause before an event that was too young to be handed out is looked at again.
-const SETTLE: Duration = Duration::from_nanos(2 * SETTLE_NS);
+/// Pause before the next read, after events were too young to be sent on.
+const SETTLE_PAUSE: Duration = Duration::from_nanos(2 * SETTLE_NS);
 const TICK: Duration = Duration::from_nanos(TICK_NS);
 
-/// How long a program that runs on another CPU while it is detached may take to end.
-const IN_FLIGHT: Duration = Duration::from_millis(2);
+/// How long a program that is running on another CPU may take to end after it was detached.
+const DETACH_PAUSE: Duration = Duration::from_millis(2);
 
 type Ring = AsyncFd<RingBuf<MapData>>;
 
@@ -57,24 +57,24 @@ pub struct Rings {
     malformed: u64,
     /// All events up to this time have been taken.
     complete_ns: u64,
-    /// From when on the kernel program is certain to call for the next event. It does not soon
-    /// after it has called, and that may have been as late as the last look that found events.
-    /// Nor need a look after a call find the event, if an unfinished one lies before it.
-    calls_from: Instant,
-    /// When to look even if nobody calls; `None` on a quiet host.
+    /// From this time on the kernel program is certain to wake the reader for the next event. It does not do
+    /// so soon after it has woken it, which may have been as late as the last read that found events. Also,
+    /// a read after a wakeup does not find the event if an unfinished one lies before it.
+    wakes_from: Instant,
+    /// When to read next, even without a wakeup; `None` on a quiet host.
     next_drain: Option<Instant>,
-    /// The last look did not take all.
+    /// The last read has left events in the rings.
     has_more: bool,
-    /// The next look is for what was too young at the last one.
+    /// The next read is for events that were too young at the last one.
     is_settling: bool,
 }
 
 impl Rings {
-    /// Takes over what [`super::load::load`] has attached. Needs a tokio runtime around it.
+    /// Takes over the programs of [`super::load::load`]. Must run in a tokio runtime.
     pub fn new(attached: Attached) -> Result<Self, MapError> {
         let Attached { mut ebpf, rings, links, .. } = attached;
         let buffers =
-            rings.into_iter().map(|ring| registered(mapped(ring)?)).collect::<Result<Vec<_>, _>>()?;
+            rings.into_iter().map(|ring| register(map_ring(ring)?)).collect::<Result<Vec<_>, _>>()?;
         let counts = ProgramCounts::take(&mut ebpf)?;
         Ok(Self {
             // Only the debug object has one.
@@ -87,29 +87,29 @@ impl Rings {
             order: Order::default(),
             malformed: 0,
             complete_ns: 0,
-            calls_from: Instant::now() + TICK,
-            // What happened between attaching and now was announced to nobody.
+            wakes_from: Instant::now() + TICK,
+            // Events between attaching and now have woken nobody.
             next_drain: Some(Instant::now()),
             has_more: false,
             is_settling: false,
         })
     }
 
-    /// Only tries whether the buffers can be mapped.
+    /// Checks that the ring buffers can be mapped.
     pub fn map(attached: Attached) -> Result<(), MapError> {
-        attached.rings.into_iter().map(mapped).collect::<Result<Vec<_>, _>>().map(drop)
+        attached.rings.into_iter().map(map_ring).collect::<Result<Vec<_>, _>>().map(drop)
     }
 
-    /// Waits until there may be events; or until those up to `due_ns` are complete.
+    /// Waits until there may be events, or until events up to `due_ns` are complete.
     pub async fn ready(&mut self, due_ns: Option<u64>) -> io::Result<()> {
         let due = due_ns.map(|due_ns| {
             let pause_ns = (due_ns + SETTLE_NS).saturating_sub(monotonic_ns());
             Instant::now() + Duration::from_nanos(pause_ns)
         });
         tokio::select! {
-            called = poll_fn(|context| called(&self.buffers, context)) => {
-                called?;
-                self.calls_from = Instant::now() + TICK;
+            woken = poll_fn(|context| poll_wakeup(&self.buffers, context)) => {
+                woken?;
+                self.wakes_from = Instant::now() + TICK;
             }
             () = at(self.next_drain) => {}
             () = at(due) => {}
@@ -117,35 +117,35 @@ impl Rings {
         Ok(())
     }
 
-    /// Replaces `batch` by the events that are there, in time order. While events come, they are
-    /// looked for every tick; with none there, only when the kernel program calls.
+    /// Replaces `batch` by the events that are there, in time order. While events come, the rings are read
+    /// every tick; without events, only when the kernel program wakes the reader.
     pub fn take(&mut self, batch: &mut Vec<Event>) {
-        // Before the first ring: what is not seen in one or the other is younger.
-        let looked_ns = monotonic_ns();
+        // Before the first ring is read: an event that the read does not find is younger.
+        let read_ns = monotonic_ns();
         let taken = self.drain();
         let next_ns = self.merge.next_ns();
         let more = next_ns.is_some();
         self.has_more = more;
-        // With more to come, only what is older than that is complete.
-        let complete_ns = next_ns.map_or(looked_ns, |next_ns| next_ns.min(looked_ns));
+        // If events are left, only those before them are complete.
+        let complete_ns = next_ns.map_or(read_ns, |next_ns| next_ns.min(read_ns));
         self.complete_ns = complete_ns.saturating_sub(SETTLE_NS);
         self.order.settle(self.complete_ns, batch);
         let now = Instant::now();
         if taken > 0 {
-            self.calls_from = now + TICK;
+            self.wakes_from = now + TICK;
         }
-        // Where events come all the time, there are always some that are too young. They can wait as
-        // long as those that come after them.
-        let may_settle = !self.is_settling && taken < QUIET;
+        // If events come all the time, some are always too young. They can wait until the next tick, as
+        // those that come after them do.
+        let may_settle = !self.is_settling && taken < QUIET_EVENTS;
         self.is_settling = !more && !self.order.is_empty() && may_settle;
         self.next_drain = if more {
             Some(now)
         } else if self.is_settling {
-            Some(now + SETTLE)
+            Some(now + SETTLE_PAUSE)
         } else if !self.order.is_empty() {
             Some(now + TICK)
         } else {
-            Some(self.calls_from).filter(|at| *at > now)
+            Some(self.wakes_from).filter(|at| *at > now)
         };
     }
 
@@ -155,7 +155,7 @@ impl Rings {
         self.complete_ns
     }
 
-    /// Whether there is more to be taken at once.
+    /// Whether more events can be taken without waiting.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.has_more
@@ -166,18 +166,24 @@ impl Rings {
             log.flush();
         }
         let Self { merge, buffers, order, malformed, .. } = self;
-        merge.take(buffers, BATCH, |ring| next(ring.get_mut(), malformed), |event| order.push(event))
+        merge.take(
+            buffers,
+            BATCH_LEN,
+            |ring| next_event(ring.get_mut(), malformed),
+            |event| order.push(event),
+        )
     }
 
-    /// Stops the kernel program and waits for its last event to be complete; all that it has
-    /// reported can then be taken with [`Rings::take_rest`].
+    /// Detaches the kernel programs, and waits until their last event is complete. [`Rings::take_rest`] then
+    /// returns all remaining events.
     pub async fn detach(&mut self) {
-        // The second first: what the first reports is then not reported twice.
+        // The second program goes first, so that no event is reported by both.
         while self.links.pop().is_some() {}
-        tokio::time::sleep(IN_FLIGHT).await;
+        tokio::time::sleep(DETACH_PAUSE).await;
     }
 
-    /// Replaces `batch` by what is left after [`Rings::detach`], a batch at a time; false when that was all.
+    /// After [`Rings::detach`], replaces `batch` by the next remaining events. Returns whether there are
+    /// more.
     pub fn take_rest(&mut self, batch: &mut Vec<Event>) -> bool {
         self.drain();
         let next_ns = self.merge.next_ns();
@@ -186,7 +192,7 @@ impl Rings {
         next_ns.is_some()
     }
 
-    /// What was lost up to now.
+    /// What was lost so far.
     #[must_use]
     pub fn losses(&self) -> Losses {
         Losses {
@@ -197,38 +203,38 @@ impl Rings {
         }
     }
 
-    /// What the kernel's filters have kept back up to now, if that can be read.
+    /// How many events the filters in the kernel have stopped so far; `None` if that cannot be read.
     #[must_use]
     pub fn filtered(&self) -> Option<u64> {
         self.counts.of(Counter::Filtered)
     }
 }
 
-fn mapped(ring: MapData) -> Result<RingBuf<MapData>, MapError> {
+fn map_ring(ring: MapData) -> Result<RingBuf<MapData>, MapError> {
     RingBuf::try_from(Map::RingBuf(ring))
 }
 
-fn registered(ring: RingBuf<MapData>) -> Result<Ring, MapError> {
-    // SAFETY: the ring buffer owns its map's descriptor, and always answers with that one.
+fn register(ring: RingBuf<MapData>) -> Result<Ring, MapError> {
+    // SAFETY: the ring buffer owns its map's descriptor, and `as_raw_fd` always returns that one.
     unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
         .map_err(|error| MapError::IoError(error.into()))
 }
 
-/// Whether the kernel program has called for a look at any of the rings. That look is at all of
-/// them, so it answers every call.
-fn called(rings: &[Ring], context: &mut Context<'_>) -> Poll<io::Result<()>> {
-    let mut called = Poll::Pending;
+/// Whether the kernel program has woken the reader at any of the rings. The reader then reads all of them,
+/// so all wakeups are cleared.
+fn poll_wakeup(rings: &[Ring], context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut woken = Poll::Pending;
     for ring in rings {
         if let Poll::Ready(guard) = ring.poll_read_ready(context) {
             guard?.clear_ready();
-            called = Poll::Ready(Ok(()));
+            woken = Poll::Ready(Ok(()));
         }
     }
-    called
+    woken
 }
 
-/// The next record of a ring that is an event.
-fn next(ring: &mut RingBuf<MapData>, malformed: &mut u64) -> Option<Event> {
+/// The next event in a ring. Malformed records are logged, counted and skipped.
+fn next_event(ring: &mut RingBuf<MapData>, malformed: &mut u64) -> Option<Event> {
     loop {
         match decode(&ring.next()?) {
             Ok(event) => return Some(*event),

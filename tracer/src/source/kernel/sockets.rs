@@ -1,5 +1,5 @@
-//! Asking the kernel which sockets there are: iterators of our own, because they tell cookies,
-//! holders and timewait sockets in one pass each.
+//! Listing the sockets that exist, with BPF iterators of our own. They give cookies, the processes that hold
+//! a socket, and timewait sockets, in one pass each.
 
 use std::{
     collections::HashMap,
@@ -19,34 +19,34 @@ use crate::source::kernel::{layout::Layout, verdict::verdict};
 /// The iterators, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o");
 
-/// Every descriptor of every process, in all namespaces.
+/// Iterates over all file descriptors of all processes, in all namespaces.
 const HOLDERS: &str = "holders";
-/// Every socket of the thread's network namespace.
+/// Iterates over all sockets of the thread's network namespace.
 const SOCKETS: &str = "sockets";
-/// Those of them that are full sockets.
+/// The same, for full sockets only.
 const LIVE: &str = "live";
-/// Every timewait socket of the thread's network namespace.
+/// The same, for timewait sockets only.
 const TIMEWAIT: &str = "waiting";
 
-/// Why the kernel does not answer.
+/// Why the sockets cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The object.
+    /// The object cannot be loaded.
     #[error("loading the iterators over sockets: {0}")]
     Load(#[from] aya::EbpfError),
-    /// A program.
-    #[error("loading the iterators over sockets: {}", told(.0))]
+    /// A program cannot be loaded or attached.
+    #[error("loading the iterators over sockets: {}", error_text(.0))]
     Program(#[from] ProgramError),
-    /// Its link.
+    /// An iterator cannot be started.
     #[error("starting an iterator over sockets: {0}")]
     Link(#[from] LinkError),
-    /// Its output.
+    /// An iterator cannot be read.
     #[error("reading an iterator over sockets: {0}")]
     Read(#[from] io::Error),
 }
 
-/// A program's error, without the verifier's whole log.
-fn told(error: &ProgramError) -> String {
+/// A program's error, with only the end of the verifier's log.
+fn error_text(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             format!("{io_error}\n{}", verdict(&verifier_log.to_string()))
@@ -58,12 +58,12 @@ fn told(error: &ProgramError) -> String {
 /// The loaded iterators.
 pub struct Sockets {
     ebpf: Ebpf,
-    /// Holders come with no more than the socket's identity.
-    names_holders_only: bool,
+    /// The iterator over holders gives only the cookie of a socket, not its other facts.
+    holders_lack_facts: bool,
 }
 
 impl Sockets {
-    /// Loads them.
+    /// Loads the iterators.
     pub fn load(layout: &Layout, types: &aya::Btf) -> Result<Self, Error> {
         let mut ebpf = EbpfLoader::new()
             .btf(Some(types))
@@ -74,40 +74,40 @@ impl Sockets {
         for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (TIMEWAIT, "tcp")] {
             program(&mut ebpf, name)?.load(kind, types)?;
         }
-        Ok(Self { ebpf, names_holders_only: !layout.has(Helper::SocketOfFile) })
+        Ok(Self { ebpf, holders_lack_facts: !layout.has(Helper::SocketOfFile) })
     }
 
-    /// Every TCP socket that a process holds, once for each holder. `known`: where the kernel names only
-    /// the holders, those that there are.
-    pub fn holders(&mut self, known: &[Event]) -> Result<Vec<Event>, Error> {
-        let holders = self.pass(HOLDERS)?;
-        Ok(if self.names_holders_only { joined(&holders, known) } else { holders })
+    /// All TCP sockets that a process holds, once for each holder. If the kernel's iterator gives only
+    /// cookies, the other facts come from `sockets`.
+    pub fn holders(&mut self, sockets: &[Event]) -> Result<Vec<Event>, Error> {
+        let holders = self.run(HOLDERS)?;
+        Ok(if self.holders_lack_facts { join_holders(&holders, sockets) } else { holders })
     }
 
-    /// Every TCP socket of the network namespace that this thread is in; without holders.
+    /// All TCP sockets of this thread's network namespace, without holders.
     pub fn sockets(&mut self) -> Result<Vec<Event>, Error> {
-        self.pass(SOCKETS)
+        self.run(SOCKETS)
     }
 
-    /// The same without those that are no full sockets any more.
+    /// All full TCP sockets of this thread's network namespace, without holders.
     pub fn live(&mut self) -> Result<Vec<Event>, Error> {
-        self.pass(LIVE)
+        self.run(LIVE)
     }
 
-    /// Every timewait socket of the network namespace that this thread is in.
+    /// All timewait sockets of this thread's network namespace.
     pub fn timewait(&mut self) -> Result<Vec<TimewaitSocket>, Error> {
-        self.pass(TIMEWAIT)
+        self.run(TIMEWAIT)
     }
 
-    fn pass<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {
+    fn run<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {
         let program = program(&mut self.ebpf, name)?;
         let link = program.attach()?;
         records(program.take_link(link)?.into_file()?)
     }
 }
 
-/// The sockets with their holders; what is held and no such socket is left out.
-fn joined(holders: &[Event], sockets: &[Event]) -> Vec<Event> {
+/// The sockets with their holders. A holder of a socket that is not in `sockets` is left out.
+fn join_holders(holders: &[Event], sockets: &[Event]) -> Vec<Event> {
     let sockets: HashMap<_, _> = sockets.iter().map(|socket| (socket.cookie, socket)).collect();
     let join = |holder: &Event| {
         let socket = *sockets.get(&holder.cookie)?;
@@ -120,7 +120,7 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Iter, ProgramEr
     ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?.try_into()
 }
 
-/// The kernel fills whole records only, but ends reads where it likes.
+/// Reads all records of an iterator. The kernel writes whole records, but a read may end within one.
 fn records<T: FromBytes + Immutable + KnownLayout>(mut file: File) -> Result<Vec<T>, Error> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;

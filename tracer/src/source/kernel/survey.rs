@@ -1,5 +1,5 @@
-//! Reads sockets and counters of all network namespaces, on a thread of its own: entering a namespace
-//! changes the thread, and takes privileges that the others have given up.
+//! Reading sockets and counters of all network namespaces, on a separate thread. Entering a namespace moves
+//! the whole thread, and needs capabilities that the other threads have given up.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,48 +27,47 @@ use crate::{
     },
 };
 
-/// A sample, and what it cost.
+/// A sample of timewait sockets, and its cost.
 #[derive(Debug)]
-pub struct Costly {
+pub struct TimewaitPoll {
     /// The timewait sockets.
     pub sample: TimewaitSample,
-    /// CPU time that it took.
+    /// The CPU time that it took.
     pub cost: Duration,
 }
 
-/// What sockets count by now, and what it cost to look.
+/// The counters of full sockets, and what reading them cost.
 #[derive(Debug)]
 pub struct Refresh {
     /// The full sockets of all namespaces that can be entered, without holders.
     pub sockets: Vec<Event>,
-    /// CPU time that it took.
+    /// The CPU time that it took.
     pub cost: Duration,
 }
 
 enum Question {
     Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
-    Timewait(HashSet<u32>, oneshot::Sender<Result<Costly, Error>>),
+    Timewait(HashSet<u32>, oneshot::Sender<Result<TimewaitPoll, Error>>),
     Counters(oneshot::Sender<CountersByNetns>),
     Refresh(oneshot::Sender<Result<Refresh, Error>>),
 }
 
-/// The way to the thread.
+/// Sends questions to the survey thread.
 pub struct Survey {
     questions: Sender<Question>,
 }
 
 impl Survey {
-    /// Starts the thread. It inherits the privileges of the one that calls this, and keeps those
-    /// that it needs.
+    /// Starts the thread. It inherits the caller's capabilities, and gives up all but those in `kept`.
     pub fn start(sockets: Sockets, kept: &'static [Capability]) -> io::Result<Self> {
         let (questions, inbox) = channel();
         thread::Builder::new().name("tracer-survey".into()).spawn(move || {
-            // With too many privileges it works as well; nobody outside can reach it.
+            // The thread also works with more capabilities, so this is only a warning.
             if let Err(error) = privileges::drop_all_but(kept) {
                 log::warn!("{error}");
             }
-            let home = namespaces::here();
-            Surveyor { sockets, home, here: home, paths: HashMap::new() }.answer(&inbox);
+            let home = namespaces::current();
+            Surveyor { sockets, home, current: home, paths: HashMap::new() }.answer(&inbox);
         })?;
         Ok(Self { questions })
     }
@@ -82,7 +81,7 @@ impl Survey {
 
     /// Asks for the timewait sockets of these namespaces.
     #[must_use]
-    pub fn timewait(&self, netns: HashSet<u32>) -> oneshot::Receiver<Result<Costly, Error>> {
+    pub fn timewait(&self, netns: HashSet<u32>) -> oneshot::Receiver<Result<TimewaitPoll, Error>> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Question::Timewait(netns, answer), receiver)
     }
@@ -101,7 +100,7 @@ impl Survey {
         self.ask(Question::Refresh(answer), receiver)
     }
 
-    /// If the thread is gone the receiver hears that its sender is.
+    /// Sends a question. If the thread has ended, the receiver reports that its sender is gone.
     fn ask<T>(&self, question: Question, receiver: oneshot::Receiver<T>) -> oneshot::Receiver<T> {
         let _ = self.questions.send(question);
         receiver
@@ -110,16 +109,16 @@ impl Survey {
 
 struct Surveyor {
     sockets: Sockets,
-    /// The namespace that the tracer was started in.
+    /// The namespace that the tracer was started in, by inode number.
     home: Option<u32>,
-    /// The one that this thread is in.
-    here: Option<u32>,
+    /// The namespace that this thread is in.
+    current: Option<u32>,
     paths: HashMap<u32, std::path::PathBuf>,
 }
 
 impl Surveyor {
     fn answer(&mut self, inbox: &Receiver<Question>) {
-        // Whoever asked may have stopped listening: then nobody wants the answer.
+        // Sending fails if nobody waits for the answer any more.
         for question in inbox {
             match question {
                 Question::Snapshot(answer) => _ = answer.send(self.snapshot()),
@@ -127,8 +126,8 @@ impl Surveyor {
                 Question::Counters(answer) => _ = answer.send(self.counters()),
                 Question::Refresh(answer) => _ = answer.send(self.refresh()),
             }
-            // A thread that stays keeps the namespace, and what is in it, alive.
-            self.go_home();
+            // While a thread is in a namespace, the kernel does not free it.
+            self.return_home();
         }
     }
 
@@ -137,7 +136,7 @@ impl Surveyor {
         snapshot.during_ns.0 = monotonic_ns();
         self.paths = namespaces::all();
         for (inum, path) in &self.paths {
-            if !go(&mut self.here, *inum, path) {
+            if !enter(&mut self.current, *inum, path) {
                 snapshot.unreached.insert(*inum);
                 continue;
             }
@@ -154,21 +153,21 @@ impl Surveyor {
         let mut sockets = Vec::new();
         self.paths = namespaces::all();
         for (inum, path) in &self.paths {
-            if go(&mut self.here, *inum, path) {
+            if enter(&mut self.current, *inum, path) {
                 sockets.append(&mut self.sockets.live()?);
             }
         }
         Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
     }
 
-    fn timewait(&mut self, netns: HashSet<u32>) -> Result<Costly, Error> {
+    fn timewait(&mut self, netns: HashSet<u32>) -> Result<TimewaitPoll, Error> {
         let begun = cpu_time();
-        if netns.iter().any(|inum| !self.go(*inum)) {
+        if netns.iter().any(|inum| !self.enter(*inum)) {
             self.paths = namespaces::all();
         }
         let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
         for inum in netns {
-            if self.go(inum) {
+            if self.enter(inum) {
                 sample.sockets.append(&mut self.sockets.timewait()?);
                 sample.netns.insert(inum);
                 sample
@@ -178,28 +177,28 @@ impl Surveyor {
                 sample.gone.insert(inum);
             }
         }
-        Ok(Costly { sample, cost: cpu_time().saturating_sub(begun) })
+        Ok(TimewaitPoll { sample, cost: cpu_time().saturating_sub(begun) })
     }
 
-    fn go_home(&mut self) {
+    fn return_home(&mut self) {
         if let Some(home) = self.home {
-            // The process's first thread never leaves it.
+            // The first thread of the process never leaves this namespace.
             let path = format!("/proc/{}/ns/net", std::process::id());
-            go(&mut self.here, home, Path::new(&path));
+            enter(&mut self.current, home, Path::new(&path));
         }
     }
 
-    /// Goes there.
-    fn go(&mut self, inum: u32) -> bool {
-        let is_here = self.here == Some(inum);
-        is_here || self.paths.get(&inum).is_some_and(|path| go(&mut self.here, inum, path))
+    /// Enters a namespace whose path is known. Returns whether the thread is in it.
+    fn enter(&mut self, inum: u32) -> bool {
+        let is_here = self.current == Some(inum);
+        is_here || self.paths.get(&inum).is_some_and(|path| enter(&mut self.current, inum, path))
     }
 
     fn counters(&mut self) -> CountersByNetns {
         self.paths = namespaces::all();
         let mut counters = CountersByNetns::new();
         for (inum, path) in &self.paths {
-            if go(&mut self.here, *inum, path)
+            if enter(&mut self.current, *inum, path)
                 && let Ok(read) = namespaces::counters()
             {
                 counters.insert(*inum, read);
@@ -209,18 +208,18 @@ impl Surveyor {
     }
 }
 
-/// Goes into a namespace; to stay where one is takes no privilege.
-fn go(here: &mut Option<u32>, inum: u32, path: &Path) -> bool {
-    if *here != Some(inum) {
+/// Enters a namespace, unless the thread is in it already. Returns whether it is.
+fn enter(current: &mut Option<u32>, inum: u32, path: &Path) -> bool {
+    if *current != Some(inum) {
         if namespaces::enter(inum, path).is_err() {
             return false;
         }
-        *here = Some(inum);
+        *current = Some(inum);
     }
     true
 }
 
-/// CPU time of this thread.
+/// The CPU time of this thread.
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()

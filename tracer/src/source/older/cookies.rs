@@ -1,6 +1,6 @@
-//! Who is who, where tracing programs are not told a socket's cookie (before Linux 5.12): the kernel
-//! program reports its address, which the next socket gets as soon as it is gone. Births tell one from
-//! the other.
+//! Identity of sockets where tracing programs cannot read socket cookies (before Linux 5.12). There the
+//! kernel program reports the address of `struct sock` instead. The kernel uses that address again once the
+//! socket is gone, so births and peers are used to recognise a new socket.
 
 use hashbrown::{HashMap, hash_map::Entry};
 use tracer_common::{
@@ -11,24 +11,24 @@ use tracer_common::{
 
 use crate::tcp::state::is_birth;
 
-/// The first of the numbers that stand for cookies. No kernel counts so far, and every reader of JSON
-/// can still tell it from the next.
-pub const FIRST: u64 = 1 << 52;
+/// The first number that is used in place of a cookie. The kernel's own cookies do not get so high, and JSON
+/// readers that use doubles can still tell it from the next.
+pub const FIRST_NUMBER: u64 = 1 << 52;
 
-/// A socket that lives, as far as is known.
+/// A socket that is alive, as far as is known.
 #[derive(Clone, Copy)]
-struct Known {
+struct KnownSocket {
     number: u64,
-    /// When it was found by looking; 0 if events told of it first.
-    sighted_ns: u64,
-    ends: Peer,
+    /// When a snapshot found it; 0 if it was first seen in an event.
+    found_ns: u64,
+    peer: Peer,
 }
 
-/// What stays the same from a connection's birth on.
+/// What stays the same for the whole life of a connection.
 #[derive(Clone, Copy)]
 struct Peer {
     remote: ([u8; 16], u16, u32),
-    /// 0 until it is chosen.
+    /// 0 until the kernel has chosen it.
     local_port: u16,
 }
 
@@ -39,26 +39,26 @@ impl Peer {
         Self { remote, local_port: if is_chosen { event.local_port } else { 0 } }
     }
 
-    fn are_others(self, known: Self) -> bool {
+    fn is_another(self, known: Self) -> bool {
         let ports = [self.local_port, known.local_port];
         self.remote != known.remote || (!ports.contains(&0) && ports[0] != ports[1])
     }
 }
 
-/// Gives numbers to sockets, by their addresses and births.
+/// Numbers sockets by the address of `struct sock`.
 #[derive(Default)]
 pub struct Cookies {
-    by_address: HashMap<u64, Known>,
-    given: u64,
+    by_address: HashMap<u64, KnownSocket>,
+    number_count: u64,
 }
 
 impl Cookies {
-    /// Puts the number in the place of the address of each of these events, which come in order.
+    /// Replaces the address in each event by the socket's number. Events come in order.
     pub fn events(&mut self, events: &mut [Event]) {
         for event in events {
             if event.kind != kind::TRANSITION {
-                // It begins nothing; and some have no socket.
-                event.cookie = self.number_known(event.cookie);
+                // Such an event is never a birth, and some have no socket.
+                event.cookie = self.known_number(event.cookie);
                 continue;
             }
             let address = event.cookie;
@@ -69,48 +69,48 @@ impl Cookies {
         }
     }
 
-    /// The same for sockets that were found by looking, all of which there were then.
+    /// The same for the sockets of a snapshot. Each gets a number, because all existed at that time.
     pub fn found<'a>(&mut self, sockets: impl Iterator<Item = &'a mut Event>) {
         for event in sockets {
             event.cookie = self.number(event);
         }
     }
 
-    /// The same for sockets that were found by looking, of which some may not be known yet: those get 0.
+    /// The same for refreshed sockets. One whose birth has not been read yet gets 0.
     pub fn known(&self, sockets: &mut [Event]) {
         for event in sockets {
-            event.cookie = self.number_known(event.cookie);
+            event.cookie = self.known_number(event.cookie);
         }
     }
 
-    fn number_known(&self, address: u64) -> u64 {
+    fn known_number(&self, address: u64) -> u64 {
         self.by_address.get(&address).map_or(0, |known| known.number)
     }
 
     fn number(&mut self, event: &Event) -> u64 {
-        let ends = Peer::of(event);
-        let is_sighting = event.old_state == event.new_state;
-        let sighted_ns = if is_sighting { event.time_ns } else { 0 };
-        let mut fresh = || {
-            let number = FIRST + self.given;
-            self.given += 1;
-            Known { number, sighted_ns, ends }
+        let peer = Peer::of(event);
+        let is_found = event.old_state == event.new_state;
+        let found_ns = if is_found { event.time_ns } else { 0 };
+        let mut new_socket = || {
+            let number = FIRST_NUMBER + self.number_count;
+            self.number_count += 1;
+            KnownSocket { number, found_ns, peer }
         };
         match self.by_address.entry(event.cookie) {
-            Entry::Vacant(entry) => entry.insert(fresh()).number,
+            Entry::Vacant(entry) => entry.insert(new_socket()).number,
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
-                // A birth before the socket is that of what was found then. Other ends without a
-                // birth: what happened between was lost.
+                // A birth from before the snapshot is that of the socket in it. If the peer changes without a
+                // birth, events in between were lost.
                 let is_another = if is_birth(event.old_state, event.new_state) {
-                    event.time_ns > known.sighted_ns
+                    event.time_ns > known.found_ns
                 } else {
-                    ends.are_others(known.ends)
+                    peer.is_another(known.peer)
                 };
                 if is_another {
-                    *known = fresh();
+                    *known = new_socket();
                 } else {
-                    known.ends = ends;
+                    known.peer = peer;
                 }
                 known.number
             }
@@ -134,29 +134,29 @@ mod tests {
 
     fn numbers(cookies: &mut Cookies, mut events: Vec<Event>) -> Vec<u64> {
         cookies.events(&mut events);
-        events.iter().map(|event| event.cookie - FIRST).collect()
+        events.iter().map(|event| event.cookie - FIRST_NUMBER).collect()
     }
 
     #[test]
-    fn one_address_has_one_connection_after_the_other() {
+    fn a_birth_at_a_known_address_is_a_new_socket() {
         let events = vec![
             event(1, CLOSE, SYN_SENT),
             event(2, SYN_SENT, ESTABLISHED),
             event(3, ESTABLISHED, CLOSE),
             event(4, LISTEN, SYN_RECV),
             event(5, SYN_RECV, ESTABLISHED),
-            // Its end was lost.
+            // The end of the last one was lost.
             event(9, CLOSE, SYN_SENT),
         ];
         assert_eq!(numbers(&mut Cookies::default(), events), [0, 0, 0, 1, 1, 2]);
     }
 
     #[test]
-    fn what_was_found_is_what_was_born_before() {
+    fn a_birth_before_a_snapshot_is_the_socket_in_it() {
         let mut cookies = Cookies::default();
         let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
         cookies.found(found.iter_mut());
-        assert_eq!(found[0].cookie, FIRST);
+        assert_eq!(found[0].cookie, FIRST_NUMBER);
         let events = vec![
             event(5, CLOSE, SYN_SENT),
             event(6, SYN_SENT, ESTABLISHED),
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn another_peer_is_another_connection() {
+    fn another_peer_is_a_new_socket() {
         let mut other = event(2, ESTABLISHED, CLOSE);
         other.remote_port = 443;
         assert_eq!(numbers(&mut Cookies::default(), vec![event(1, SYN_SENT, ESTABLISHED), other]), [0, 1]);
     }
 
     #[test]
-    fn another_local_port_is_another_connection() {
+    fn another_local_port_is_a_new_socket() {
         let with_port = |port, mut event: Event| {
             event.local_port = port;
             event
@@ -182,7 +182,7 @@ mod tests {
         let events = vec![
             with_port(0, event(1, CLOSE, SYN_SENT)),
             with_port(40_000, event(2, SYN_SENT, ESTABLISHED)),
-            // Its end was lost, and the beginning of this.
+            // The end of the last one was lost, and the birth of this one.
             with_port(40_001, event(9, SYN_SENT, ESTABLISHED)),
             with_port(40_001, event(10, ESTABLISHED, CLOSE)),
         ];
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_yet_has_no_number() {
+    fn an_unknown_socket_in_a_refresh_has_no_number() {
         let cookies = Cookies::default();
         let mut found = [event(10, ESTABLISHED, ESTABLISHED)];
         cookies.known(&mut found);

@@ -1,8 +1,8 @@
-//! Completing what older kernels tell, so that nobody behind the source can tell the difference.
+//! Completing what older kernels report, so that the stages behind the source need not know the difference.
 //!
 //! # Layout
-//! - [`unfilled`]: births that are told before the child has its addresses (up to Linux 6.12)
-//! - [`cookies`]: numbers for sockets where the kernel tells no cookies (before Linux 5.12)
+//! - [`unfilled`]: births of accepted connections without cookie and addresses (up to Linux 6.12)
+//! - [`cookies`]: numbers for sockets without cookies (before Linux 5.12)
 
 pub mod cookies;
 pub mod unfilled;
@@ -11,23 +11,27 @@ use tracer_common::Event;
 
 use crate::{
     facts::snapshot::Snapshot,
-    source::older::{cookies::Cookies, unfilled::Unfilled},
+    source::older::{cookies::Cookies, unfilled::EarlyBirths},
 };
 
-/// What there is to complete.
+/// Completes events and sockets, where the kernel makes that necessary.
 #[derive(Default)]
 pub struct Older {
-    /// Not with `--raw`, which shows what the tracepoint says.
-    unfilled: Option<Unfilled>,
-    /// Where the kernel tells no cookies.
+    /// `None` with `--raw`, which shows what the tracepoint reports.
+    unfilled: Option<EarlyBirths>,
+    /// Only where programs cannot read cookies.
     cookies: Option<Cookies>,
 }
 
 impl Older {
-    /// `has_stories`: events are told as stories, not raw.
+    /// `has_stories`: connections are tracked, rather than events shown as they are (`--raw`).
+    /// `has_cookies`: the kernel program can read socket cookies.
     #[must_use]
     pub fn new(has_stories: bool, has_cookies: bool) -> Self {
-        Self { unfilled: has_stories.then(Unfilled::default), cookies: (!has_cookies).then(Cookies::default) }
+        Self {
+            unfilled: has_stories.then(EarlyBirths::default),
+            cookies: (!has_cookies).then(Cookies::default),
+        }
     }
 
     /// Completes events, which come in order.
@@ -47,16 +51,16 @@ impl Older {
         }
     }
 
-    /// Completes what full sockets count.
+    /// Completes a refresh of full sockets' counters.
     pub fn refresh(&self, sockets: &mut [Event]) {
         if let Some(cookies) = &self.cookies {
             cookies.known(sockets);
         }
     }
 
-    /// How many events were left out, because nothing completes them.
+    /// How many events were dropped, because the event that would complete them did not come.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.unfilled.as_ref().map_or(0, Unfilled::dropped)
+        self.unfilled.as_ref().map_or(0, EarlyBirths::dropped)
     }
 }

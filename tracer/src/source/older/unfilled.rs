@@ -1,7 +1,6 @@
-//! Births that are told too early, before the socket is filled. Older kernels (6.12 does, 6.16 does not)
-//! set the state of a listener's child before they give it anything of its own: at `LISTEN -> SYN_RECV` it
-//! has no peer, and still its listener's cookie. The next transition on that CPU tells of it: both happen in
-//! one softirq.
+//! Births that are reported too early. Older kernels (6.12 does, 6.16 does not) set the state of a
+//! listener's child before they fill it in: at `LISTEN -> SYN_RECV` it has no peer, and still the listener's
+//! cookie. The next transition on the same CPU is the child's, because both happen in one softirq.
 
 use std::collections::HashMap;
 
@@ -11,58 +10,59 @@ use tracer_common::{
     state::{LISTEN, SYN_RECV},
 };
 
-/// Completes them.
+/// Completes births from the transition that follows.
 #[derive(Debug, Default)]
-pub struct Unfilled {
-    /// By CPU, those of which nothing more was told yet.
-    incomplete: HashMap<u16, Event>,
+pub struct EarlyBirths {
+    /// Births whose next transition has not come yet, by CPU.
+    held_by_cpu: HashMap<u16, Event>,
     dropped: u64,
 }
 
-impl Unfilled {
-    /// Completes the births among these events, which come in order. Those of which nothing more is told
-    /// yet are kept back.
+impl EarlyBirths {
+    /// Completes the births among these events, which come in order. A birth whose next transition is not
+    /// among them is held back for the next call.
     pub fn complete(&mut self, events: &mut Vec<Event>) {
-        if self.incomplete.is_empty() && !events.iter().any(is_too_early) {
+        if self.held_by_cpu.is_empty() && !events.iter().any(is_early_birth) {
             return;
         }
-        events.splice(0..0, self.incomplete.drain().map(|(_, event)| event));
-        let mut open: HashMap<u16, usize> = HashMap::new();
-        let mut gone = Vec::new();
+        events.splice(0..0, self.held_by_cpu.drain().map(|(_, event)| event));
+        let mut births_by_cpu: HashMap<u16, usize> = HashMap::new();
+        let mut unmatched = Vec::new();
         for index in 0..events.len() {
             let event = events[index];
             if event.kind != kind::TRANSITION {
                 continue;
             }
-            let birth = open.remove(&event.cpu);
-            if is_too_early(&event) {
-                open.insert(event.cpu, index);
+            let birth = births_by_cpu.remove(&event.cpu);
+            if is_early_birth(&event) {
+                births_by_cpu.insert(event.cpu, index);
             }
             match birth {
-                Some(birth) if is_of(&event, &events[birth]) => fill(&mut events[birth], &event),
-                // A filter kept the child in the kernel; or, with TCP Fast Open, it stays in SYN_RECV.
-                Some(birth) => gone.push(birth),
+                Some(birth) if is_next_of(&event, &events[birth]) => fill(&mut events[birth], &event),
+                // A filter in the kernel stopped the child's transition; or the child stays in SYN_RECV (TCP
+                // Fast Open).
+                Some(birth) => unmatched.push(birth),
                 None => {}
             }
         }
-        self.dropped += gone.len() as u64;
-        self.incomplete.extend(open.into_iter().map(|(cpu, index)| (cpu, events[index])));
-        events.retain(|event| !is_too_early(event));
+        self.dropped += unmatched.len() as u64;
+        self.held_by_cpu.extend(births_by_cpu.into_iter().map(|(cpu, index)| (cpu, events[index])));
+        events.retain(|event| !is_early_birth(event));
     }
 
-    /// How many were of connections that nothing else was told of.
+    /// How many births were dropped or are held back.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped + self.incomplete.len() as u64
+        self.dropped + self.held_by_cpu.len() as u64
     }
 }
 
-fn is_too_early(event: &Event) -> bool {
+fn is_early_birth(event: &Event) -> bool {
     event.old_state == LISTEN && event.new_state == SYN_RECV && event.remote_port == 0
 }
 
-/// Whether it is the next event of what was born.
-fn is_of(event: &Event, birth: &Event) -> bool {
+/// Whether `event` is the transition that follows `birth`.
+fn is_next_of(event: &Event, birth: &Event) -> bool {
     event.old_state == SYN_RECV
         && (event.netns, event.local_port, event.family) == (birth.netns, birth.local_port, birth.family)
 }
@@ -92,8 +92,8 @@ mod tests {
     const LISTENER: u64 = 1;
 
     #[test]
-    fn the_next_event_of_the_cpu_tells_who_was_born() {
-        let mut unfilled = Unfilled::default();
+    fn a_birth_is_completed_from_the_next_transition_on_its_cpu() {
+        let mut unfilled = EarlyBirths::default();
         let mut events = vec![
             event(0, LISTENER, LISTEN, SYN_RECV),
             event(1, LISTENER, LISTEN, SYN_RECV),
@@ -107,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn it_may_come_with_the_next_batch() {
-        let mut unfilled = Unfilled::default();
+    fn that_transition_may_come_with_the_next_batch() {
+        let mut unfilled = EarlyBirths::default();
         let mut events = vec![event(0, LISTENER, LISTEN, SYN_RECV), event(1, LISTENER, LISTEN, CLOSE)];
         unfilled.complete(&mut events);
         assert_eq!(events.len(), 1);
@@ -119,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_behind_another_event_is_of_another() {
-        let mut unfilled = Unfilled::default();
+    fn a_transition_of_another_connection_drops_the_birth() {
+        let mut unfilled = EarlyBirths::default();
         let between = event(0, 3, ESTABLISHED, CLOSE);
         let retransmit = Event { kind: kind::RETRANSMIT, ..between };
         let next = event(0, 2, SYN_RECV, ESTABLISHED);
@@ -133,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_filtered_is_no_event_of_its_listener() {
-        let mut unfilled = Unfilled::default();
+    fn a_birth_whose_child_was_filtered_is_dropped() {
+        let mut unfilled = EarlyBirths::default();
         let early = event(0, LISTENER, LISTEN, SYN_RECV);
         let mut events = vec![early, early, event(0, 2, SYN_RECV, ESTABLISHED)];
         unfilled.complete(&mut events);
