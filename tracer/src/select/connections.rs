@@ -1,4 +1,4 @@
-//! All filters together, on connections that are there.
+//! All filters together, applied to a connection rather than to a transition.
 
 use crate::{
     filter::{Filter, Matcher, Verdict},
@@ -7,41 +7,41 @@ use crate::{
     track::connection::Connection,
 };
 
-/// All filters that were asked for.
+/// All filters of a run.
 #[derive(Debug, Default)]
 pub struct ConnectionFilter {
-    /// Filters on constant facts; `None` if they let everything pass.
+    /// Filters on facts that never change; `None` if they let everything pass.
     pub matcher: Option<Matcher>,
-    /// Filters on the story.
+    /// Filters on facts from connection tracking.
     pub story: StoryFilter,
 }
 
 impl ConnectionFilter {
-    /// By these filters.
+    /// Combines these filters.
     #[must_use]
     pub fn new(filter: &Filter, story: StoryFilter) -> Self {
         Self { matcher: (!filter.is_open()).then(|| Matcher::new(filter)), story }
     }
 
-    /// Whether everything passes.
+    /// Whether every connection passes.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.matcher.is_none() && self.story.is_open()
     }
 
-    /// Whether a connection passes, by what is known of it now and the state it is in.
+    /// Whether a connection passes, judged by its present state and what is known of it now.
     #[must_use]
     pub fn holds(&self, connection: &Connection) -> bool {
         self.story.selects_state(connection.state) && self.is_of(connection)
     }
 
-    /// Whether a connection's end passes.
+    /// Whether a connection passes that has ended for this reason.
     #[must_use]
     pub fn holds_end(&self, connection: &Connection, reason: Reason) -> bool {
         self.story.selects_reason(Some(reason)) && self.is_of(connection)
     }
 
-    /// Whether a connection passes, in whatever state it is.
+    /// Whether a connection passes, whatever its state.
     #[must_use]
     pub fn is_of(&self, connection: &Connection) -> bool {
         let matches =

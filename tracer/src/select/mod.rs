@@ -1,13 +1,13 @@
-//! The filters that need the story: what is let through to the view.
+//! Filtering of transitions before they reach the view.
 //!
-//! A filter may depend on what is not known at a connection's beginning: a client's local port, or which
-//! process will accept it. The first transitions are kept here until it is known, so that a filter never
-//! hides the beginning of a connection whose end it shows.
+//! A filter may depend on a fact that is not known when a connection begins: a client's local port, or the
+//! process that will accept it. Until that is known, the connection's first transitions are held back here.
+//! So a filter never hides the beginning of a connection whose end it shows.
 //!
 //! # Layout
-//! - [`Select`]: decides, and keeps what is undecided
-//! - [`story`]: the filters on owner, user, cgroup, state, transition, reason
-//! - [`connections`]: all filters together, on a connection
+//! - [`Select`]: decides, and holds back undecided transitions
+//! - [`story`]: filters on owner, user, cgroup, state, transition, reason
+//! - [`connections`]: all filters together, applied to a connection
 
 pub mod connections;
 pub mod story;
@@ -27,29 +27,31 @@ use crate::{
     },
 };
 
-/// Connections whose beginnings may wait, and how many transitions of each. What is over is
-/// counted as filtered, and said.
-const CONNECTIONS: usize = 16_384;
-const TRANSITIONS: usize = 8;
+/// The most undecided connections, and transitions of each. Transitions beyond that are dropped and counted:
+/// see [`Select::given_up`].
+const MAX_UNDECIDED: usize = 16_384;
+const MAX_TRANSITIONS: usize = 8;
 
-/// Connections that are remembered to have passed. Those whose end was lost stay here.
-const PASSED: usize = 1_000_000;
+/// The most connections that are remembered to have passed. A connection whose end was lost is never removed.
+const MAX_PASSED: usize = 1_000_000;
 
-/// Decides what is shown.
+/// Decides which transitions are shown.
 #[derive(Debug)]
 pub struct Select {
     filter: ConnectionFilter,
     is_open: bool,
-    /// Connections that have passed: what is shown from the beginning is shown to the end.
+    /// Connections that have passed. They are shown to their end, even if a fact changes.
     passed: CookieSet,
+    /// Transitions that are held back, by connection.
     undecided: CookieMap<Vec<Transition>>,
+    /// Undecided connections, the oldest first. Some have been decided since.
     arrivals: VecDeque<u64>,
     filtered: u64,
     given_up: u64,
 }
 
 impl Select {
-    /// With these filters.
+    /// `constant`: filters on facts that never change. `story`: filters on facts from connection tracking.
     #[must_use]
     pub fn new(constant: &Filter, story: StoryFilter) -> Self {
         let filter = ConnectionFilter::new(constant, story);
@@ -64,14 +66,15 @@ impl Select {
         }
     }
 
-    /// Hands on what is to be shown now that `transition` is known: perhaps with its connection's
-    /// beginning.
+    /// Takes a transition, and passes on what is to be shown: it, after the transitions of its connection
+    /// that were held back.
     pub fn pass(&mut self, transition: &Transition, show: &mut impl FnMut(&Transition)) {
         if self.is_open {
             return show(transition);
         }
         if !transition.is_transition() {
-            // It waits for nothing: filters on lines choose transitions, and not this.
+            // Incidents are never held back, and filters on states, transitions and reasons do not apply to
+            // them.
             if self.holds(&transition.connection) {
                 show(transition);
             }
@@ -80,15 +83,15 @@ impl Select {
         let cookie = transition.connection.cookie;
         let verdict = self.judge(transition);
         if verdict == Verdict::Undecided {
-            return self.keep(transition);
+            return self.hold_back(transition);
         }
-        let is_over = transition.new_state == state::CLOSE
+        let has_ended = transition.new_state == state::CLOSE
             || (transition.reason.is_some() && !transition.connection.is_timewait);
-        if is_over {
+        if has_ended {
             self.passed.remove(&cookie);
         } else if verdict == Verdict::Pass
-            && self.filter.story.may_change_its_mind()
-            && self.passed.len() < PASSED
+            && self.filter.story.depends_on_changing_facts()
+            && self.passed.len() < MAX_PASSED
         {
             self.passed.insert(cookie);
         }
@@ -102,8 +105,8 @@ impl Select {
         }
     }
 
-    /// An event of a connection that turns out to be none of those asked for, once its port is
-    /// known. It and the connection's beginning are filtered.
+    /// Whether an event shows that its connection does not pass, now that its local port is known. Then the
+    /// event and the transitions that were held back count as filtered.
     pub fn refuses(&mut self, event: &Event) -> bool {
         let refuses = event.old_state == state::SYN_SENT
             && event.kind == kind::TRANSITION
@@ -116,16 +119,16 @@ impl Select {
         refuses
     }
 
-    /// Whether a socket that was found is of interest: as a connection that may be shown, or as a
-    /// listener, whose owner is its connections' first.
+    /// Whether a socket of a snapshot is to be tracked: a connection that may pass, or a listener, because
+    /// its connections inherit its owner.
     #[must_use]
     pub fn wants(&self, socket: &Event) -> bool {
         let is_listener = socket.new_state == state::LISTEN;
         is_listener || self.filter.matcher.as_ref().is_none_or(|matcher| !refuses(matcher, socket))
     }
 
-    /// Whether a connection that is there is one of those asked for, as far as is known by now. Filters
-    /// that choose transitions do not choose connections.
+    /// Whether a connection passes, judged by what is known now. Filters on states, transitions and reasons
+    /// are not applied.
     #[must_use]
     pub fn holds(&self, connection: &Connection) -> bool {
         self.is_open || self.passed.contains(&connection.cookie) || self.filter.is_of(connection)
@@ -138,7 +141,7 @@ impl Select {
         let constant = self.filter.matcher.as_ref().map_or(Verdict::Pass, |matcher| {
             matcher.judge(&transition.connection.tuple, transition.connection.family, transition.flags)
         });
-        // A listener is nobody's until it listens, and never changes hands unseen.
+        // A listener's owner does not change without an event, so its verdict is final.
         let story = match self.filter.story.judge_connection(transition) {
             Verdict::Undecided if transition.connection.role == Role::Listener => Verdict::Fail,
             verdict => verdict,
@@ -150,42 +153,44 @@ impl Select {
         }
     }
 
-    fn keep(&mut self, transition: &Transition) {
+    /// Holds a transition back. Drops the oldest undecided connections if there are too many.
+    fn hold_back(&mut self, transition: &Transition) {
         let cookie = transition.connection.cookie;
         let undecided = self.undecided.entry(cookie).or_default();
         if transition.new_state == state::SYN_SENT {
-            // The socket begins anew, and nobody told how it ended before: nobody will.
+            // The socket connects again. The end of its last connection was lost, so that one stays
+            // undecided.
             self.filtered += undecided.drain(..).len() as u64;
         }
         if undecided.is_empty() {
             self.arrivals.push_back(cookie);
         }
-        if undecided.len() < TRANSITIONS {
+        if undecided.len() < MAX_TRANSITIONS {
             undecided.push(*transition);
         } else {
             self.filtered += 1;
             self.given_up += 1;
         }
-        if self.arrivals.len() > 2 * CONNECTIONS {
-            // Most of them have been decided long since.
+        if self.arrivals.len() > 2 * MAX_UNDECIDED {
+            // Most of these have been decided long ago.
             self.arrivals.retain(|cookie| self.undecided.contains_key(cookie));
         }
-        while self.undecided.len() > CONNECTIONS
+        while self.undecided.len() > MAX_UNDECIDED
             && let Some(oldest) = self.arrivals.pop_front()
         {
-            let forgotten = self.undecided.remove(&oldest).map_or(0, |undecided| undecided.len() as u64);
-            self.filtered += forgotten;
-            self.given_up += forgotten;
+            let dropped = self.undecided.remove(&oldest).map_or(0, |undecided| undecided.len() as u64);
+            self.filtered += dropped;
+            self.given_up += dropped;
         }
     }
 
-    /// Transitions kept back, those that still wait included.
+    /// How many transitions were filtered. Those that are held back now are included.
     #[must_use]
     pub fn filtered(&self) -> u64 {
         self.filtered + self.undecided.values().map(|undecided| undecided.len() as u64).sum::<u64>()
     }
 
-    /// Of those, the ones that were not decided but forgotten, for want of room.
+    /// How many of those were dropped undecided, because too many were held back.
     #[must_use]
     pub fn given_up(&self) -> u64 {
         self.given_up

@@ -1,5 +1,5 @@
-//! The filters on what only the story tells: owner, user, cgroup; and those that choose lines:
-//! state, transition, reason.
+//! Filters on facts from connection tracking: on connections (owner, user, cgroup), and on single lines
+//! (state, transition, reason).
 
 use std::collections::HashSet;
 
@@ -16,22 +16,22 @@ use crate::{
     track::{Transition, connection::Connection},
 };
 
-/// All of them. Different ones are ANDed, values of one are ORed; none asks for nothing.
+/// These filters. Different ones are ANDed, values of one are ORed; an empty one lets everything pass.
 #[derive(Clone, Debug, Default)]
 pub struct StoryFilter {
-    /// Processes.
+    /// Process ids of owners.
     pub pids: HashSet<u32>,
-    /// Patterns of their names.
+    /// Patterns for names of owners (`comm`).
     pub comms: Vec<WildMatch>,
-    /// Users.
+    /// User ids.
     pub uids: HashSet<u32>,
-    /// Cgroups, each with those below it.
+    /// Ids of cgroups, including all below the given ones.
     pub cgroups: HashSet<u64>,
-    /// States entered or left.
+    /// States that are entered or left.
     pub states: Vec<State>,
-    /// Transitions.
+    /// Transitions: old state, new state.
     pub transitions: Vec<(State, State)>,
-    /// Reasons.
+    /// Reasons for which connections end.
     pub reasons: Vec<Reason>,
 }
 
@@ -48,72 +48,71 @@ impl StoryFilter {
             && self.reasons.is_empty()
     }
 
-    /// Whether it asks for anything that may change while a connection lives.
+    /// Whether a filter is on a fact that may change while a connection lives.
     #[must_use]
-    pub fn may_change_its_mind(&self) -> bool {
+    pub fn depends_on_changing_facts(&self) -> bool {
         !(self.pids.is_empty() && self.comms.is_empty() && self.uids.is_empty() && self.cgroups.is_empty())
     }
 
-    /// Whether the connection passes. All that is asked for here may change while it lives: who
-    /// works on a socket, and with `accept` even its user and its cgroup. So only the end decides
-    /// against it.
+    /// Whether the connection passes. The owner can change while it lives, and `accept` changes its user. So a
+    /// connection fails only at its end; until then it is undecided.
     #[must_use]
     pub fn judge_connection(&self, transition: &Transition) -> Verdict {
-        let is_over = transition.reason.is_some() || transition.new_state == number::CLOSE;
-        match (self.selects_owner(&transition.connection), is_over) {
+        let has_ended = transition.reason.is_some() || transition.new_state == number::CLOSE;
+        match (self.selects_owner(&transition.connection), has_ended) {
             (true, _) => Verdict::Pass,
             (false, true) => Verdict::Fail,
             (false, false) => Verdict::Undecided,
         }
     }
 
-    /// Whether a state is one of those asked for.
+    /// Whether a state passes.
     #[must_use]
     pub fn selects_state(&self, state: u8) -> bool {
         self.states.is_empty() || self.states.contains(&State::from_kernel(state))
     }
 
-    /// Whether an end is for one of the reasons asked for.
+    /// Whether a reason passes; `None` does not if there is a filter on reasons.
     #[must_use]
     pub fn selects_reason(&self, reason: Option<Reason>) -> bool {
         self.reasons.is_empty() || reason.is_some_and(|reason| self.reasons.contains(&reason))
     }
 
-    /// Whether a connection is of an owner, user and cgroup that are asked for, by what is known now.
+    /// Whether a connection's owner, user and cgroup pass, judged by what is known now.
     #[must_use]
     pub fn selects_owner(&self, connection: &Connection) -> bool {
         let owner = &connection.owner;
-        let is_of = |comms: &[WildMatch]| {
+        let matches_any = |comms: &[WildMatch]| {
             let name = String::from_utf8_lossy(owner.comm());
             comms.iter().any(|pattern| pattern.matches(&name))
         };
-        // Without a socket nobody knows whose it is.
+        // Without a full socket, user and cgroup are not known.
         let is_known = !connection.is_bare();
         (self.uids.is_empty() || is_known && self.uids.contains(&connection.uid))
             && (self.cgroups.is_empty() || is_known && self.cgroups.contains(&connection.cgroup))
             && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
-            && (self.comms.is_empty() || (owner.is_known() && is_of(&self.comms)))
+            && (self.comms.is_empty() || (owner.is_known() && matches_any(&self.comms)))
     }
 
-    /// Whether the line passes.
+    /// Whether a transition's states and reason pass.
     #[must_use]
     pub fn selects_line(&self, transition: &Transition) -> bool {
         let (old, new) = (transition.old_state, transition.new_state);
         let states = (State::from_kernel(old), State::from_kernel(new));
-        let is_asked_for = self.transitions.is_empty() || self.transitions.contains(&states);
+        let is_selected = self.transitions.is_empty() || self.transitions.contains(&states);
         (self.selects_state(old) || self.selects_state(new))
-            && is_asked_for
+            && is_selected
             && self.selects_reason(transition.reason)
     }
 }
 
-/// Two states that are no transition.
+/// Why a text is not a transition.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// One of them is no state.
+    /// One of the words is not a state.
     #[error(transparent)]
     State(#[from] state::Error),
-    /// There are not two.
+    /// There is no colon between two words.
     #[error("`{0}` is not a transition: give two states, such as ESTABLISHED:CLOSE_WAIT")]
     Form(String),
 }
