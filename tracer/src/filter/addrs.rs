@@ -14,33 +14,33 @@ use crate::{filter::PerEnd, text::escape::escaped};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cidrs(Vec<IpNet>);
 
-/// Why a list of addresses is none.
+/// A part of a list that is not an address or prefix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address or CIDR prefix: give a list such as 10.0.0.0/8,2001:db8::1")]
 pub struct Error(String);
 
-/// What IPv4 looks like among IPv6 addresses, `::ffff:0:0/96` (RFC 4291, 2.5.5.2).
-const MAPPED: Prefix = Prefix { bits: 0xffff_0000_0000, len: 96 };
-const MAPPED_LEN: u8 = MAPPED.len;
+/// The prefix of v4-mapped addresses, `::ffff:0:0/96` (RFC 4291, 2.5.5.2).
+const MAPPED_PREFIX: Prefix = Prefix { bits: 0xffff_0000_0000, len: 96 };
+const MAPPED_LEN: u8 = MAPPED_PREFIX.len;
 
 impl FromStr for Cidrs {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text.split(',').map(|part| net(part.trim())).collect::<Result<_, _>>().map(Self)
+        text.split(',').map(|part| parse_net(part.trim())).collect::<Result<_, _>>().map(Self)
     }
 }
 
-fn net(text: &str) -> Result<IpNet, Error> {
+fn parse_net(text: &str) -> Result<IpNet, Error> {
     let net = text
         .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_| Error(escaped(text.as_bytes())))?;
-    Ok(unmapped(net).trunc())
+    Ok(without_mapping(net).trunc())
 }
 
-/// A prefix of v4-mapped addresses is one of IPv4 addresses.
-fn unmapped(net: IpNet) -> IpNet {
+/// Turns a prefix of v4-mapped addresses into one of IPv4 addresses.
+fn without_mapping(net: IpNet) -> IpNet {
     match net {
         IpNet::V6(v6) if v6.prefix_len() >= MAPPED_LEN => v6
             .addr()
@@ -51,11 +51,11 @@ fn unmapped(net: IpNet) -> IpNet {
     }
 }
 
-/// A prefix of 128-bit addresses, IPv4 being v4-mapped: a key of the kernel's table.
+/// A prefix of 128-bit addresses, with IPv4 as v4-mapped addresses: a key of the kernel's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     bits: u128,
-    /// Length in bits.
+    /// The length in bits.
     pub len: u8,
 }
 
@@ -75,7 +75,7 @@ impl Prefix {
         self.bits.to_be_bytes()
     }
 
-    /// The prefix as a set of addresses of its own family only.
+    /// The prefix as one of IPv4 or IPv6 addresses.
     fn net(self) -> IpNet {
         let address = Ipv6Addr::from_bits(self.bits);
         match (address.to_ipv4_mapped(), self.len.checked_sub(MAPPED_LEN)) {
@@ -85,10 +85,11 @@ impl Prefix {
     }
 }
 
-/// The kernel's table: for each prefix the marks of all prefixes asked for that cover it, because
-/// the kernel finds only the longest.
+/// The kernel's table of prefixes. The kernel finds only the longest prefix of an address, so each prefix
+/// has the marks of all prefixes of the filter that cover it.
 ///
-/// `::/0` means IPv6 and not IPv4, so the v4-mapped prefix is always there to say so.
+/// `::/0` means IPv6 and not IPv4. So the v4-mapped prefix is always in the table, to stop IPv4 addresses
+/// from matching `::/0`.
 #[must_use]
 pub fn marks(ends: &PerEnd<Cidrs>) -> BTreeMap<Prefix, u8> {
     let mut by_net: BTreeMap<IpNet, u8> = BTreeMap::new();
@@ -97,41 +98,41 @@ pub fn marks(ends: &PerEnd<Cidrs>) -> BTreeMap<Prefix, u8> {
             *by_net.entry(*net).or_default() |= mark;
         }
     }
-    let mut table: BTreeMap<Prefix, u8> = BTreeMap::from([(MAPPED, 0)]);
+    let mut table: BTreeMap<Prefix, u8> = BTreeMap::from([(MAPPED_PREFIX, 0)]);
     for net in by_net.keys() {
         table.insert(Prefix::of(net), 0);
     }
     for (prefix, marks) in &mut table {
-        *marks = covering(&by_net, prefix.net());
+        *marks = marks_covering(&by_net, prefix.net());
     }
     table
 }
 
-/// The marks of all nets that contain `net`: itself and each shorter prefix, looked up in turn.
-fn covering(by_net: &BTreeMap<IpNet, u8>, net: IpNet) -> u8 {
+/// The marks of all nets that contain `net`: of itself and of each shorter prefix.
+fn marks_covering(by_net: &BTreeMap<IpNet, u8>, net: IpNet) -> u8 {
     std::iter::successors(Some(net), IpNet::supernet)
         .filter_map(|net| by_net.get(&net))
         .fold(0, |all, marks| all | marks)
 }
 
-/// The kernel's table, for user space to look into.
+/// The same table for user space.
 #[derive(Clone, Debug)]
 pub struct AddrMarks {
     table: BTreeMap<Prefix, u8>,
-    /// The lengths that occur, the longest first.
-    lengths: Vec<u8>,
+    /// The lengths of the prefixes in it, the longest first.
+    prefix_lens: Vec<u8>,
 }
 
 impl AddrMarks {
-    /// AddrMarks the addresses asked for.
+    /// Makes the table of a filter.
     #[must_use]
     pub fn new(ends: &PerEnd<Cidrs>) -> Self {
         let table = marks(ends);
-        let lengths: BTreeSet<u8> = table.keys().map(|prefix| prefix.len).collect();
-        Self { table, lengths: lengths.into_iter().rev().collect() }
+        let prefix_lens: BTreeSet<u8> = table.keys().map(|prefix| prefix.len).collect();
+        Self { table, prefix_lens: prefix_lens.into_iter().rev().collect() }
     }
 
-    /// The marks of an address: those of its longest prefix.
+    /// The marks of an address: those of its longest prefix in the table.
     #[must_use]
     pub fn of(&self, address: &[u8; 16]) -> u8 {
         let bits = u128::from_be_bytes(*address);
@@ -139,7 +140,7 @@ impl AddrMarks {
             let bits = bits & u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or_default();
             self.table.get(&Prefix { bits, len })
         };
-        self.lengths.iter().find_map(|len| prefix(*len)).copied().unwrap_or_default()
+        self.prefix_lens.iter().find_map(|len| prefix(*len)).copied().unwrap_or_default()
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
     use tracer_common::filter::{EITHER, LOCAL, REMOTE};
 
-    fn list(text: &str) -> Vec<Cidrs> {
+    fn parse_list(text: &str) -> Vec<Cidrs> {
         vec![text.parse().unwrap()]
     }
 
@@ -162,9 +163,9 @@ mod tests {
     #[test]
     fn a_longer_prefix_keeps_the_marks_of_the_shorter() {
         let table = AddrMarks::new(&PerEnd::new(
-            list("10.0.0.0/8"),
-            list("10.1.0.0/16,2001:db8::/32"),
-            list("10.1.2.3"),
+            parse_list("10.0.0.0/8"),
+            parse_list("10.1.0.0/16,2001:db8::/32"),
+            parse_list("10.1.2.3"),
         ));
         assert_eq!(lookup(&table, "10.9.9.9"), EITHER);
         assert_eq!(lookup(&table, "10.1.9.9"), EITHER | LOCAL);
@@ -174,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn all_of_one_family_is_nothing_of_the_other() {
-        let table = AddrMarks::new(&PerEnd::new(list("::/0"), vec![], vec![]));
+    fn all_addresses_of_one_family_exclude_the_other() {
+        let table = AddrMarks::new(&PerEnd::new(parse_list("::/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), EITHER);
         assert_eq!(lookup(&table, "10.0.0.1"), 0);
-        let table = AddrMarks::new(&PerEnd::new(list("0.0.0.0/0"), vec![], vec![]));
+        let table = AddrMarks::new(&PerEnd::new(parse_list("0.0.0.0/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), 0);
         assert_eq!(lookup(&table, "10.0.0.1"), EITHER);
     }
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for text in ["", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1,", "example.org", "10.0.0.0/-1"] {
             assert!(text.parse::<Cidrs>().is_err(), "{text}");
         }

@@ -1,9 +1,10 @@
-//! The filters on what stays the same over a connection's life. They run in the kernel, from the tables
-//! made here. User space runs the same test where the kernel lets pass what it cannot decide.
+//! Filters on facts that stay the same for the life of a connection. They run in the kernel, with tables
+//! that are made here. User space runs the same test on events that the kernel lets pass because it cannot
+//! decide yet.
 //!
 //! # Layout
-//! A file for each kind of filter, with its type, its parser and its meaning: [`addrs`], [`ports`],
-//! [`netns`]. Here they come together: [`Filter`] is what is asked for, [`Matcher`] the test.
+//! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
+//! - [`addrs`], [`ports`], [`netns`]: each kind of filter, with its type, parser and table
 //!
 //! ```
 //! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
@@ -33,12 +34,12 @@ use crate::{
     tcp::endpoint::Tuple,
 };
 
-/// What was asked for, each with the mark of the end it was asked for at.
+/// Values of a filter, each with the mark of the end that it applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PerEnd<T>(Vec<(T, u8)>);
 
 impl<T> PerEnd<T> {
-    /// What was asked for at either end, at the local and at the remote one.
+    /// Values for either end, for the local end and for the remote end.
     #[must_use]
     pub fn new(either: Vec<T>, local: Vec<T>, remote: Vec<T>) -> Self {
         let marked = [(either, EITHER), (local, LOCAL), (remote, REMOTE)];
@@ -65,18 +66,19 @@ impl<T> Default for PerEnd<T> {
     }
 }
 
-/// All filters on constant facts. Different ones are ANDed, values of one are ORed.
+/// All filters on facts that never change. Different ones are ANDed, values of one are ORed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Ports.
     pub ports: PerEnd<Ports>,
-    /// Addresses.
+    /// Addresses and prefixes.
     pub addrs: PerEnd<Cidrs>,
-    /// Kinds of address, as bits of [`family`].
+    /// Address families, as bits of [`family`].
     pub families: u8,
-    /// Network namespaces; none for all.
+    /// Network namespaces; empty for all.
     pub netns: HashSet<Inum>,
-    /// Let the kernel report what stories need.
+    /// Whether the kernel also lets pass the events that connection tracking needs. User space filters those
+    /// again.
     pub for_stories: bool,
 }
 
@@ -93,7 +95,7 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Which filters the kernel program has to run.
+    /// Which filters the kernel program must apply.
     #[must_use]
     pub fn active(&self) -> Active {
         Active {
@@ -114,18 +116,18 @@ impl Filter {
     }
 }
 
-/// What a filter says.
+/// The result of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// One of those asked for.
+    /// The connection is selected.
     Pass,
-    /// None of them.
+    /// It is not.
     Fail,
-    /// That depends on what is not known yet.
+    /// The result depends on a fact that is not known yet.
     Undecided,
 }
 
-/// The filters' test in user space.
+/// Applies a [`Filter`] in user space.
 #[derive(Debug)]
 pub struct Matcher {
     active: Active,
@@ -135,7 +137,7 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Makes the tables that the test looks into.
+    /// Makes the tables of a filter.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
         Self {
@@ -146,24 +148,25 @@ impl Matcher {
         }
     }
 
-    /// Whether a connection passes. `family` is its socket's, `flags` are those of
-    /// [`tracer_common::event::flag`]: without a local port of its own a client may be undecided.
+    /// Whether a connection passes. `family` is the socket's address family. `flags` are bits of
+    /// [`tracer_common::event::flag`]: with `UNBOUND` the local port is not known yet, so the result may be
+    /// undecided.
     #[must_use]
     pub fn judge(&self, tuple: &Tuple, family: u8, flags: u16) -> Verdict {
         let Active { ports, addrs, families, netns, .. } = self.active;
         let has_peer = tuple.remote_port != 0;
-        let peers = |marks: u8| if has_peer { marks } else { 0 };
+        let of_peer = |marks: u8| if has_peer { marks } else { 0 };
         let is_mapped = |address: &[u8; 16]| std::net::Ipv6Addr::from(*address).to_ipv4_mapped().is_some();
         let kind = family::of(family, is_mapped(&tuple.local_addr), is_mapped(&tuple.remote_addr));
-        let is_elsewhere = netns != 0 && !self.netns.contains(&tuple.netns);
+        let is_other_netns = netns != 0 && !self.netns.contains(&tuple.netns);
         let is_other_family = families & kind == 0;
-        if is_elsewhere
+        if is_other_netns
             || is_other_family
-            || !selects(addrs, self.addrs.of(&tuple.local_addr), peers(self.addrs.of(&tuple.remote_addr)))
+            || !selects(addrs, self.addrs.of(&tuple.local_addr), of_peer(self.addrs.of(&tuple.remote_addr)))
         {
             return Verdict::Fail;
         }
-        let remote = peers(self.ports.of(tuple.remote_port));
+        let remote = of_peer(self.ports.of(tuple.remote_port));
         if flags & flag::UNBOUND == 0 {
             let passes = selects(ports, self.ports.of(tuple.local_port), remote);
             return if passes { Verdict::Pass } else { Verdict::Fail };
@@ -182,12 +185,12 @@ mod tests {
     use tracer_common::{Event, event::AF_INET, state};
     use zerocopy::FromZeros as _;
 
-    fn judge(local: &str, either: &str) -> Matcher {
+    fn matcher(local: &str, either: &str) -> Matcher {
         let parse = |text: &str| if text.is_empty() { vec![] } else { vec![text.parse().unwrap()] };
         Matcher::new(&Filter { ports: PerEnd::new(parse(either), parse(local), vec![]), ..Filter::default() })
     }
 
-    fn judged(matcher: &Matcher, event: &Event) -> Verdict {
+    fn judge_event(matcher: &Matcher, event: &Event) -> Verdict {
         matcher.judge(&Tuple::of(event), event.family, event.flags)
     }
 
@@ -206,29 +209,33 @@ mod tests {
     }
 
     #[test]
-    fn a_port_not_chosen_yet_decides_nothing() {
-        let judge = judge("5000", "");
-        assert_eq!(judged(&judge, &unbound(0, 443)), Verdict::Undecided);
-        assert_eq!(judged(&judge, &unbound(5000, 443)), Verdict::Undecided, "the port of the one before");
-        assert_eq!(judged(&judge, &connect(5000, 443)), Verdict::Pass);
-        assert_eq!(judged(&judge, &connect(5001, 443)), Verdict::Fail);
+    fn a_port_that_is_not_chosen_yet_leaves_it_undecided() {
+        let matcher = matcher("5000", "");
+        assert_eq!(judge_event(&matcher, &unbound(0, 443)), Verdict::Undecided);
+        assert_eq!(
+            judge_event(&matcher, &unbound(5000, 443)),
+            Verdict::Undecided,
+            "the port of the one before"
+        );
+        assert_eq!(judge_event(&matcher, &connect(5000, 443)), Verdict::Pass);
+        assert_eq!(judge_event(&matcher, &connect(5001, 443)), Verdict::Fail);
     }
 
     #[test]
-    fn a_remote_port_that_matches_decides() {
-        let judge = judge("", "443");
-        assert_eq!(judged(&judge, &unbound(0, 443)), Verdict::Pass);
-        assert_eq!(judged(&judge, &unbound(0, 80)), Verdict::Undecided);
+    fn a_matching_remote_port_passes() {
+        let matcher = matcher("", "443");
+        assert_eq!(judge_event(&matcher, &unbound(0, 443)), Verdict::Pass);
+        assert_eq!(judge_event(&matcher, &unbound(0, 80)), Verdict::Undecided);
     }
 
     #[test]
     fn a_listener_has_no_peer() {
         let mut listen = connect(80, 0);
         listen.new_state = state::LISTEN;
-        assert_eq!(judged(&judge("", "443"), &listen), Verdict::Fail);
-        assert_eq!(judged(&judge("", "80"), &listen), Verdict::Pass);
+        assert_eq!(judge_event(&matcher("", "443"), &listen), Verdict::Fail);
+        assert_eq!(judge_event(&matcher("", "80"), &listen), Verdict::Pass);
         let any_peer: Cidrs = "0.0.0.0/0".parse().unwrap();
         let filter = Filter { addrs: PerEnd::new(vec![], vec![], vec![any_peer]), ..Filter::default() };
-        assert_eq!(judged(&Matcher::new(&filter), &listen), Verdict::Fail);
+        assert_eq!(judge_event(&Matcher::new(&filter), &listen), Verdict::Fail);
     }
 }

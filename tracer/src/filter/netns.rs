@@ -10,32 +10,32 @@ use rustix::fs::{stat, statfs};
 /// Inode number of a network namespace, as `ls -L -i /proc/PID/ns/net` prints it.
 pub type Inum = u32;
 
-/// What the user may name a namespace by.
+/// A network namespace as the user gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Netns {
     /// Its inode number.
     Inum(Inum),
-    /// A file that stands for it.
+    /// A file that refers to it, such as `/proc/PID/ns/net` or one in `/run/netns`.
     Path(PathBuf),
     /// A process in it.
     Pid(u32),
 }
 
-/// Why a namespace was not found.
+/// Why a namespace is not found.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a number, a path, a name or `pid:PID`.
+    /// The text is not a number, a path, a name or `pid:PID`.
     #[error("`{0}` is not a namespace: give an inode number, a path, a name from `ip netns`, or pid:PID")]
     Syntax(String),
-    /// The file is not there.
+    /// The file cannot be read.
     #[error("namespace {path}: {cause}")]
     Unreadable {
-        /// What was tried.
+        /// The file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         cause: rustix::io::Errno,
     },
-    /// The file is something else.
+    /// The file does not refer to a namespace.
     #[error("{0} is not a namespace: give a file such as /run/netns/NAME or /proc/PID/ns/net")]
     NotANamespace(String),
 }
@@ -63,7 +63,7 @@ impl FromStr for Netns {
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 impl Netns {
-    /// The namespace's inode number.
+    /// Looks up the namespace's inode number.
     pub fn resolve(&self) -> Result<Inum, Error> {
         let path = match self {
             Self::Inum(inum) => return Ok(*inum),
@@ -72,9 +72,9 @@ impl Netns {
         };
         let name = crate::text::escape::escaped(path.as_os_str().as_encoded_bytes());
         let unreadable = |cause| Error::Unreadable { path: name.clone(), cause };
-        let kind = statfs(&path).map_err(unreadable)?.f_type;
+        let file_system = statfs(&path).map_err(unreadable)?.f_type;
         let stat = stat(&path).map_err(unreadable)?;
-        if kind != NSFS_MAGIC {
+        if file_system != NSFS_MAGIC {
             return Err(Error::NotANamespace(name));
         }
         u32::try_from(stat.st_ino).map_err(|_| Error::NotANamespace(name))
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ways_to_name_one() {
+    fn namespaces_can_be_given_in_four_ways() {
         assert_eq!("4026531840".parse::<Netns>().unwrap(), Netns::Inum(4_026_531_840));
         assert_eq!("pid:1".parse::<Netns>().unwrap(), Netns::Pid(1));
         assert_eq!("/a/b".parse::<Netns>().unwrap(), Netns::Path("/a/b".into()));
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_has_a_number() {
+    fn own_namespace_is_resolved() {
         let by_path = Netns::Path("/proc/self/ns/net".into()).resolve().unwrap();
         assert_eq!(by_path, Netns::Pid(std::process::id()).resolve().unwrap());
     }
 
     #[test]
-    fn another_file_is_none() {
+    fn other_files_are_refused() {
         let error = Netns::Path("/etc/passwd".into()).resolve().unwrap_err();
         assert!(matches!(error, Error::NotANamespace(_)), "{error}");
         let error = Netns::Path("/no/such".into()).resolve().unwrap_err();

@@ -11,19 +11,19 @@ use crate::{filter::PerEnd, text::escape::escaped};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ports(Vec<RangeInclusive<u16>>);
 
-/// Why a list of ports is none.
+/// Why a list of ports is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing between two commas, or nothing at all.
+    /// A part of the list is empty.
     #[error("empty port: give ports or ranges separated by commas, such as 443,8000-8100")]
     Empty,
-    /// Not a number.
+    /// A part is not a number.
     #[error("`{0}` is not a port: give ports or ranges separated by commas, such as 443,8000-8100")]
     NotANumber(String),
-    /// No 16-bit number, or 0.
+    /// A number is 0 or has more than 16 bits.
     #[error("port {0} is out of range: ports are 1 to 65535")]
     OutOfRange(String),
-    /// `b-a`
+    /// The first port of a range is greater than the last.
     #[error("range {0}-{1} runs backwards: did you mean {1}-{0}?")]
     Reversed(u16, u16),
 }
@@ -32,23 +32,23 @@ impl FromStr for Ports {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text.split(',').map(|part| range(part.trim())).collect::<Result<_, _>>().map(Self)
+        text.split(',').map(|part| parse_range(part.trim())).collect::<Result<_, _>>().map(Self)
     }
 }
 
-fn range(text: &str) -> Result<RangeInclusive<u16>, Error> {
+fn parse_range(text: &str) -> Result<RangeInclusive<u16>, Error> {
     let Some((first, last)) = text.split_once('-') else {
-        let port = port(text)?;
+        let port = parse_port(text)?;
         return Ok(port..=port);
     };
-    let (first, last) = (port(first.trim())?, port(last.trim())?);
+    let (first, last) = (parse_port(first.trim())?, parse_port(last.trim())?);
     if first > last {
         return Err(Error::Reversed(first, last));
     }
     Ok(first..=last)
 }
 
-fn port(text: &str) -> Result<u16, Error> {
+fn parse_port(text: &str) -> Result<u16, Error> {
     if text.is_empty() {
         return Err(Error::Empty);
     }
@@ -61,15 +61,15 @@ fn port(text: &str) -> Result<u16, Error> {
     }
 }
 
-/// The marks of every port: the table that the kernel looks into.
+/// The marks of all ports: the kernel's table.
 #[derive(Clone, Debug)]
 pub struct PortMarks(Box<[u8; PORTS]>);
 
 impl PortMarks {
-    /// PortMarks the ports asked for.
+    /// Makes the table of a filter.
     #[must_use]
     pub fn new(ends: &PerEnd<Ports>) -> Self {
-        let mut marks = unmarked();
+        let mut marks = empty_table();
         for (ports, mark) in ends.marked() {
             for port in ports.0.iter().cloned().flatten() {
                 marks[usize::from(port)] |= mark;
@@ -78,20 +78,21 @@ impl PortMarks {
         Self(marks)
     }
 
-    /// The marks of a port; none for 0, which is no port.
+    /// The marks of a port; 0 for port 0.
     #[must_use]
     pub fn of(&self, port: u16) -> u8 {
         self.0[usize::from(port)]
     }
 
-    /// The table as the kernel wants it.
+    /// The table in the form that the kernel takes.
     #[must_use]
     pub fn table(&self) -> &[u8; PORTS] {
         &self.0
     }
 }
 
-/// The lowest and the highest port that counts at the local end; the wrong way round if none does.
+/// The lowest and the highest port that count at the local end. If none does, the first is greater than the
+/// second.
 #[must_use]
 pub fn local_bounds(ends: &PerEnd<Ports>) -> [u16; 2] {
     let local = ends.marked().filter(|(_, mark)| mark & (EITHER | LOCAL) != 0);
@@ -100,8 +101,8 @@ pub fn local_bounds(ends: &PerEnd<Ports>) -> [u16; 2] {
     })
 }
 
-/// On the heap from the start: it is too large for some stacks.
-fn unmarked() -> Box<[u8; PORTS]> {
+/// A table without marks. It is allocated on the heap at once, because it is too large for some stacks.
+fn empty_table() -> Box<[u8; PORTS]> {
     <[u8; PORTS]>::new_box_zeroed()
         .unwrap_or_else(|_| std::alloc::handle_alloc_error(Layout::new::<[u8; PORTS]>()))
 }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_port_is_refused() {
+    fn invalid_ports_are_refused() {
         let error = |text: &str| text.parse::<Ports>().unwrap_err();
         assert_eq!(error(""), Error::Empty);
         assert_eq!(error("80,"), Error::Empty);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_tell_the_ends() {
+    fn marks_say_at_which_end_a_port_counts() {
         let ends = PerEnd::new(vec!["80".parse().unwrap()], vec!["80-81".parse().unwrap()], vec![]);
         let marks = PortMarks::new(&ends);
         assert_eq!(marks.of(80), EITHER | LOCAL);
