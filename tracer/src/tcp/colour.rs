@@ -1,14 +1,15 @@
-//! Colours that mean the same wherever they are shown.
+//! Colours of states and ends, the same in all views.
 
 use anstyle::{AnsiColor, Style};
 use tracer_common::state as number;
 
 use crate::tcp::state::State;
 
-/// What is stuck.
+/// A stuck connection.
 pub const STUCK: Style = AnsiColor::Red.on_default().bold();
 
-/// Green lives, yellow comes, magenta goes, red waits for the local process, dim is over.
+/// The colour of a state. Green: established. Cyan: listening. Yellow: opening. Magenta: closing. Red: the
+/// local process has not closed yet. Dim: closed.
 #[must_use]
 pub const fn of(state: State) -> Style {
     match state.number() {
@@ -21,7 +22,7 @@ pub const fn of(state: State) -> Style {
     }
 }
 
-/// An end, in order or not.
+/// The colour of a reason: yellow if the connection did not close in order.
 #[must_use]
 pub const fn end(is_orderly: bool) -> Style {
     if is_orderly { Style::new() } else { AnsiColor::Yellow.on_default() }

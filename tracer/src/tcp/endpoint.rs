@@ -1,4 +1,4 @@
-//! Both ends of a connection, as users see them and as tables find them; and the task behind one.
+//! The two ends of a connection: endpoints for users, tuples as keys of tables; and tasks.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use tracer_common::{Event, event::COMM_LEN};
 
 use crate::text::escape::name;
 
-/// An address family as users see it.
+/// An address family, as shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4.
@@ -20,7 +20,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// As the interface spells it.
+    /// The name in output and filters.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Family {
     }
 }
 
-/// Address and port of one end of a connection.
+/// The address and port of one end of a connection.
 ///
 /// ```
 /// use tracer::tcp::endpoint::Endpoint;
@@ -44,19 +44,19 @@ impl Family {
 pub struct Endpoint {
     /// Address.
     pub addr: IpAddr,
-    /// Port; `None` where it is not known yet, and for the peer that a listener does not have.
+    /// Port; `None` if it is not known yet, or if there is no peer (of a listener).
     pub port: Option<u16>,
 }
 
 impl Endpoint {
-    /// From an address as events carry it. A v4-mapped address becomes IPv4, and port 0 becomes `None`.
+    /// An endpoint from the form in events. A v4-mapped address becomes IPv4, and port 0 becomes `None`.
     #[must_use]
     #[inline]
     pub fn of(addr: [u8; 16], port: u16) -> Self {
         Self { addr: canonical(Ipv6Addr::from(addr)), port: known(port) }
     }
 
-    /// The same, with the address shown as it is: a v4-mapped one stays IPv6.
+    /// The same, but a v4-mapped address stays IPv6.
     #[must_use]
     #[inline]
     pub fn raw(addr: [u8; 16], port: u16) -> Self {
@@ -84,7 +84,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A v4-mapped address (RFC 4291, 2.5.5.2) as IPv4, any other as it is.
+/// Turns a v4-mapped address (RFC 4291, 2.5.5.2) into IPv4, and leaves any other as it is.
 #[must_use]
 #[inline]
 pub fn canonical(addr: Ipv6Addr) -> IpAddr {
@@ -97,7 +97,7 @@ pub fn canonical(addr: Ipv6Addr) -> IpAddr {
     }
 }
 
-/// Both ends of a connection and its network namespace: what the kernel finds a socket by.
+/// Addresses, ports and network namespace of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     /// Local address in network byte order, v4-mapped for IPv4.
@@ -112,7 +112,7 @@ pub struct Tuple {
     pub remote_port: u16,
 }
 
-/// Hashed as whole words: byte by byte, hashing takes as long as the look-up.
+/// Hashes whole words: byte by byte, hashing takes as long as the look-up.
 impl Hash for Tuple {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_u128(u128::from_ne_bytes(self.local_addr));
@@ -123,7 +123,7 @@ impl Hash for Tuple {
 }
 
 impl Tuple {
-    /// The ends that an event tells.
+    /// The tuple in an event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         Self {
@@ -143,7 +143,7 @@ pub struct Task {
     pub pid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Name (`comm`), padded with zeros; any bytes.
+    /// Name (`comm`), any bytes, zero-padded.
     pub comm: [u8; COMM_LEN],
 }
 

@@ -9,12 +9,12 @@ use crate::{
     text::escape::escaped,
 };
 
-/// What `--stuck default` stands for, and `top` begins with.
+/// The limits of `--stuck default`, which `top` also starts with.
 ///
-/// CLOSE_WAIT waits for nothing but this host's own process. An orphan leaves FIN_WAIT2 after
-/// `tcp_fin_timeout`, 60 s by default: longer means that a process still holds the socket. A SYN is
-/// sent again after 1, 3 and 7 seconds. A final FIN that is not acknowledged for so long has been
-/// sent again many times.
+/// CLOSE_WAIT only waits for the local process to close. An orphan leaves FIN_WAIT2 after `tcp_fin_timeout`,
+/// 60 s by default, so a longer stay means that a process still holds the socket. A SYN is retransmitted
+/// after 1, 3 and 7 seconds. A FIN that is still not acknowledged in LAST_ACK has been retransmitted many
+/// times.
 const DEFAULTS: [(u8, Duration); 4] = [
     (number::SYN_SENT, Duration::from_secs(10)),
     (number::FIN_WAIT2, Duration::from_secs(90)),
@@ -22,16 +22,16 @@ const DEFAULTS: [(u8, Duration); 4] = [
     (number::LAST_ACK, Duration::from_secs(30)),
 ];
 
-/// The states that a connection can be stuck in: all that it spends time in.
-fn possible() -> impl Iterator<Item = u8> {
+/// The states that can have a limit: all in which a connection spends time.
+fn limitable_states() -> impl Iterator<Item = u8> {
     LIVED_STATES.into_iter().chain([number::TIME_WAIT, number::NEW_SYN_RECV])
 }
 
-/// A longest stay for each state that has one.
+/// How long a connection may stay in each state. A state without a limit is never stuck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits([Option<Duration>; STATES]);
 
-/// One word of `--stuck`: a state with its time, or all defaults.
+/// One word of `--stuck`: a state with its limit, or all defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `default`
@@ -40,22 +40,22 @@ pub enum Limit {
     Of(State, Option<Duration>),
 }
 
-/// Why a word is no limit.
+/// Why a word is not a limit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No `=`.
+    /// There is no `=`.
     #[error("`{0}` is not STATE=TIME: give a state with a time, such as CLOSE_WAIT=60s, or `default`")]
     Form(String),
-    /// Not a state that connections stay in.
+    /// The state is unknown or cannot have a limit.
     #[error("`{0}` is not a state that a connection can be stuck in: {names}", names = names())]
     State(String),
-    /// Not a time.
+    /// The time is invalid.
     #[error("{0}")]
     Time(String),
 }
 
 fn names() -> String {
-    possible().map(|state| State::from_kernel(state).to_string()).collect::<Vec<_>>().join(", ")
+    limitable_states().map(|state| State::from_kernel(state).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Limit {
@@ -68,7 +68,7 @@ impl FromStr for Limit {
         let (state, time) = text.split_once('=').ok_or_else(|| Error::Form(escaped(text.as_bytes())))?;
         let unknown = || Error::State(escaped(state.as_bytes()));
         let state: State = state.trim().parse().map_err(|_| unknown())?;
-        if !possible().any(|possible| possible == state.number()) {
+        if !limitable_states().any(|limitable_states| limitable_states == state.number()) {
             return Err(unknown());
         }
         Ok(Self::Of(
@@ -90,30 +90,34 @@ impl Limits {
         limits
     }
 
-    /// Takes over what the words say, the later ones over the earlier.
+    /// Sets limits, in this order: later words override earlier ones.
     pub fn set(&mut self, words: &[Limit]) {
         for word in words {
             match word {
-                Limit::Defaults => DEFAULTS.iter().for_each(|(state, time)| self.put(*state, Some(*time))),
-                Limit::Of(state, time) => self.put(state.number(), *time),
+                Limit::Defaults => {
+                    for (state, time) in DEFAULTS {
+                        self.set_limit(state, Some(time));
+                    }
+                }
+                Limit::Of(state, time) => self.set_limit(state.number(), *time),
             }
         }
     }
 
-    fn put(&mut self, state: u8, time: Option<Duration>) {
+    fn set_limit(&mut self, state: u8, time: Option<Duration>) {
         if let Some(limit) = self.0.get_mut(usize::from(state)) {
             *limit = time;
         }
     }
 
-    /// The longest stay in a state, in nanoseconds; `None` if it has none.
+    /// The limit of a state, in nanoseconds; `None` if it has none.
     #[must_use]
     pub fn of(&self, state: u8) -> Option<u64> {
         let limit = (*self.0.get(usize::from(state))?)?;
         Some(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// The shortest of all, in nanoseconds; `None` if there is none.
+    /// The shortest of all limits, in nanoseconds; `None` if there is none.
     #[must_use]
     pub fn shortest(&self) -> Option<u64> {
         (0..).zip(&self.0).filter_map(|(state, _)| self.of(state)).min()
@@ -133,7 +137,7 @@ impl fmt::Display for Limits {
     }
 }
 
-/// What is missing for this state to end, in few words.
+/// What has to happen before a connection leaves this state, in a few words for users.
 #[must_use]
 pub fn waits_for(state: u8) -> &'static str {
     match state {
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_limits_are_refused() {
         assert_eq!("CLOSE_WAIT".parse::<Limit>(), Err(Error::Form("CLOSE_WAIT".into())));
         assert_eq!("CLOSE=1s".parse::<Limit>(), Err(Error::State("CLOSE".into())));
         assert_eq!("\x1b=1s".parse::<Limit>(), Err(Error::State("\\x1b".into())));

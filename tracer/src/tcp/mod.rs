@@ -1,12 +1,12 @@
-//! The vocabulary that all other rooms use: states, reasons, endpoints, limits.
+//! Types of TCP that all other modules use: states, reasons, endpoints, limits.
 //!
 //! # Layout
 //! - [`state`]: TCP states and their names
 //! - [`reason`]: why connections end
-//! - [`reset`]: RST segments and the kernel's reasons for sending one
+//! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks
-//! - [`limits`]: how long a connection may stay in a state
-//! - [`colour`]: the same colours wherever states are shown
+//! - [`limits`]: how long a connection may stay in a state before it counts as stuck
+//! - [`colour`]: the colours of states
 
 pub mod colour;
 pub mod endpoint;

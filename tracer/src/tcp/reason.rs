@@ -1,4 +1,4 @@
-//! Why a connection ended: the table of reasons and their words.
+//! The reasons for which connections end, and their names.
 
 use std::str::FromStr;
 
@@ -18,16 +18,16 @@ macro_rules! reasons {
         pub enum Reason { $($(#[$doc])* $name,)* }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// As the interface spells it.
+            /// The name in output and filters.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// Whether both sides have sent their FIN.
+            /// Whether the connection closed in order: both sides sent a FIN.
             #[must_use]
             pub const fn is_orderly(self) -> bool {
                 matches!(self, Self::FinLocal | Self::FinRemote | Self::FinBoth)
@@ -41,39 +41,39 @@ reasons! {
     FinLocal = "fin-local";
     /// Closed in order, the peer first.
     FinRemote = "fin-remote";
-    /// Both closed at once (RFC 9293, figure 13).
+    /// Closed in order, both sides at once (RFC 9293, figure 13).
     FinBoth = "fin-both";
-    /// The peer sent RST.
+    /// The peer sent an RST.
     ResetRemote = "reset-remote";
-    /// Aborted by closing with `SO_LINGER` 0.
+    /// Aborted by `close` with `SO_LINGER` 0.
     ResetLocalLinger = "reset-local-linger";
-    /// Aborted by closing with unread data (RFC 2525, 2.17).
+    /// Aborted by `close` with unread data (RFC 2525, 2.17).
     ResetLocalUnread = "reset-local-unread";
     /// Aborted by this side in another way, such as `connect(AF_UNSPEC)`.
     ResetLocal = "reset-local";
-    /// The peer answered the SYN with RST.
+    /// The peer answered the SYN with an RST.
     Refused = "refused";
-    /// Nobody answered the SYN.
+    /// The SYN was not answered.
     TimeoutConnect = "timeout-connect";
     /// Data was not acknowledged in time.
     TimeoutRetransmit = "timeout-retransmit";
     /// Keepalive probes were not answered.
     TimeoutKeepalive = "timeout-keepalive";
-    /// The peer never finished the close.
+    /// The peer did not finish the close in time.
     TimeoutClose = "timeout-close";
     /// An ICMP error, or no route.
     Unreachable = "unreachable";
-    /// Aborted administratively, as by `ss -K`.
+    /// Aborted by an administrator, for example with `ss -K`.
     Aborted = "aborted";
     /// Closed by this side while connecting.
     Cancelled = "cancelled";
-    /// Died with its listener, before anybody had accepted it.
+    /// Ended before a process accepted it, for example because its listener closed.
     NeverAccepted = "never-accepted";
-    /// None of these.
+    /// The reason is not known.
     Unknown = "unknown";
 }
 
-/// A word that names no reason.
+/// A word that is not a reason.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a reason: give one of {all}", all = Reason::ALL.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", "))]
 pub struct Error(String);

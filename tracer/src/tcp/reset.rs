@@ -1,22 +1,22 @@
-//! RST segments: which way they went, and the kernel's names of why it sends one.
+//! RST segments: their direction, and the kernel's reasons for sending one.
 
 use tracer_common::event::REASON_UNTOLD;
 
-/// Which way an RST went.
+/// The direction of an RST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reset {
-    /// There was none.
+    /// There was no RST.
     #[default]
     None,
-    /// From here.
+    /// This side sent it.
     Sent,
-    /// To here.
+    /// This side received it.
     Received,
 }
 
 impl Reset {
-    /// As the interface spells it.
+    /// The name in output; `None` if there was no RST.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -29,38 +29,39 @@ impl Reset {
 
 const PREFIX: &str = "SK_RST_REASON_";
 
-/// The names of the running kernel's `enum sk_rst_reason`, by number; a number that has none stands
-/// for itself.
+/// The names of the running kernel's `enum sk_rst_reason` (since Linux 6.10), by number. A number without a
+/// name is shown as a number.
 #[derive(Clone, Debug, Default)]
 pub struct ResetReasons(Vec<Box<str>>);
 
-/// None are known.
+/// No names, for kernels without this enum.
 pub static NO_REASONS: ResetReasons = ResetReasons(Vec::new());
 
 impl ResetReasons {
-    /// Of these enumerators. Kernels add some, and move others.
+    /// Makes the table of the enum's names and values, which differ between kernels.
     #[must_use]
     pub fn of(enumerators: &[(String, u32)]) -> Self {
         let mut names: Vec<Box<str>> = (0..REASON_UNTOLD).map(|number| number.to_string().into()).collect();
         for (name, number) in enumerators {
-            let place = usize::try_from(*number).ok().and_then(|number| names.get_mut(number));
-            let name = name.strip_prefix(PREFIX).filter(|name| is_word(name));
-            if let (Some(place), Some(name)) = (place, name) {
-                *place = name.to_ascii_lowercase().replace('_', "-").into();
+            let entry = usize::try_from(*number).ok().and_then(|number| names.get_mut(number));
+            let name = name.strip_prefix(PREFIX).filter(|name| is_plain_word(name));
+            if let (Some(entry), Some(name)) = (entry, name) {
+                *entry = name.to_ascii_lowercase().replace('_', "-").into();
             }
         }
         Self(names)
     }
 
-    /// Why an RST was sent, if the kernel said.
+    /// Why an RST was sent; `None` if the kernel gave no reason.
     #[must_use]
     pub fn why(&self, number: u8) -> Option<&str> {
         self.0.get(usize::from(number)).map(|name| &**name)
     }
 }
 
-/// The types may come from a file (`--btf`): a name must not move the cursor, nor fill the screen.
-fn is_word(name: &str) -> bool {
+/// Whether a name is safe to print. The types may come from a file (`--btf`), so a name might contain
+/// control characters or be very long.
+fn is_plain_word(name: &str) -> bool {
     (1..64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_kernels() {
+    fn names_come_from_the_kernel() {
         let enumerators =
             [("SK_RST_REASON_NO_SOCKET", 1), ("SK_RST_REASON_A\x1b", 2), ("OTHER", 3), ("SK_RST_REASON_", 4)]
                 .map(|(name, number)| (name.to_owned(), number));

@@ -1,4 +1,4 @@
-//! TCP states (RFC 9293, 3.3.2) with the kernel's names, which `ss` and netstat abbreviate.
+//! TCP states (RFC 9293, section 3.3.2), with the kernel's names. `ss` shortens some, for example to ESTAB.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use tracer_common::state;
 
 use crate::text::escape::escaped;
 
-/// The states that a connection spends time in, in the order in which they are shown.
+/// The states in which a connection spends time, in the order in which they are shown.
 pub const LIVED_STATES: [u8; 8] = [
     state::SYN_SENT,
     state::SYN_RECV,
@@ -18,7 +18,7 @@ pub const LIVED_STATES: [u8; 8] = [
     state::LAST_ACK,
 ];
 
-/// Whether a socket begins with this transition, as a connection or as a listener: it leaves CLOSE, or it
+/// Whether a connection or a listener begins with this transition: a socket leaves CLOSE, or a connection
 /// comes out of a listener.
 #[must_use]
 pub const fn is_birth(old_state: u8, new_state: u8) -> bool {
@@ -26,7 +26,7 @@ pub const fn is_birth(old_state: u8, new_state: u8) -> bool {
         || (old_state == state::LISTEN && new_state == state::SYN_RECV)
 }
 
-/// A TCP state. A number that no kernel is known to use is kept as it came.
+/// A TCP state. Unknown numbers are kept.
 ///
 /// ```
 /// use tracer::tcp::state::State;
@@ -38,7 +38,7 @@ pub const fn is_birth(old_state: u8, new_state: u8) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State(u8);
 
-/// Names in the order of the kernel's numbers, `include/net/tcp_states.h`.
+/// Names by the kernel's numbers (`include/net/tcp_states.h`).
 const NAMES: [&str; 13] = [
     "",
     "ESTABLISHED",
@@ -55,7 +55,7 @@ const NAMES: [&str; 13] = [
     "NEW_SYN_RECV",
 ];
 
-/// The names in sixteen bytes each, and their lengths: see [`crate::text::line::Line::push_first`].
+/// The names, each padded to sixteen bytes, and their lengths: see [`crate::text::line::Line::push_first`].
 static PADDED: [([u8; 16], usize); NAMES.len()] = {
     let mut padded = [([0; 16], 0); NAMES.len()];
     let mut number = 0;
@@ -69,34 +69,34 @@ static PADDED: [([u8; 16], usize); NAMES.len()] = {
 };
 
 impl State {
-    /// A client has sent its SYN.
+    /// A client has sent its SYN, and waits for the answer.
     pub const SYN_SENT: Self = Self(state::SYN_SENT);
     /// The handshake's last ACK is being processed.
     pub const SYN_RECV: Self = Self(state::SYN_RECV);
     /// No connection.
     pub const CLOSE: Self = Self(state::CLOSE);
-    /// Waiting for connections.
+    /// A listener waits for connections.
     pub const LISTEN: Self = Self(state::LISTEN);
 
-    /// The state that the kernel numbers so.
+    /// The state with this number in the kernel.
     #[must_use]
     pub const fn from_kernel(number: u8) -> Self {
         Self(number)
     }
 
-    /// Whether this number has a name.
+    /// Whether the number is that of a known state.
     #[must_use]
     pub fn is_known(self) -> bool {
         (1..NAMES.len()).contains(&usize::from(self.0))
     }
 
-    /// The state's name; `None` for a number without one.
+    /// The state's name; `None` for an unknown number.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         self.is_known().then(|| NAMES[usize::from(self.0)])
     }
 
-    /// The state's name in sixteen bytes, and how many of them are it.
+    /// The state's name, padded to sixteen bytes, and its length.
     #[must_use]
     pub fn padded_name(self) -> Option<&'static ([u8; 16], usize)> {
         self.is_known().then(|| &PADDED[usize::from(self.0)])
@@ -109,7 +109,7 @@ impl State {
     }
 }
 
-/// A word that names no state.
+/// A word that is not a state.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a TCP state: give one such as ESTABLISHED or CLOSE_WAIT")]
 pub struct Error(String);
@@ -117,12 +117,12 @@ pub struct Error(String);
 impl FromStr for State {
     type Err = Error;
 
-    /// In any case, with `-` for `_`, and with the names of `ss` and netstat.
+    /// Upper or lower case, with `_`, `-` or neither between words.
     fn from_str(text: &str) -> Result<Self, Error> {
         let name = text.trim().to_uppercase().replace('-', "_");
-        let known =
+        let is_named_so =
             |state: &Self| state.name().is_some_and(|known| known == name || known.replace('_', "") == name);
-        let found = (1..=state::NEW_SYN_RECV).map(Self::from_kernel).find(known);
+        let found = (1..=state::NEW_SYN_RECV).map(Self::from_kernel).find(is_named_so);
         found.ok_or_else(|| Error(escaped(text.as_bytes())))
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_at_the_kernels_numbers() {
+    fn names_match_the_kernels_numbers() {
         for (number, name) in [
             (state::ESTABLISHED, "ESTABLISHED"),
             (state::FIN_WAIT2, "FIN_WAIT2"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_numbers_are_shown_as_such() {
+    fn unknown_numbers_are_shown_as_numbers() {
         assert_eq!(State::from_kernel(13).to_string(), "UNKNOWN_13");
         assert_eq!(State::from_kernel(0).name(), None);
     }
