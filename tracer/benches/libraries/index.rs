@@ -51,7 +51,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
         });
         group.bench_function("tracer", |bencher| {
             let ahead = |cookie| index.prefetch(cookie);
-            let near = |cookie| _ = index.guess(cookie).map(|slot| black_box(rest(slot)));
+            let near = |cookie| _ = index.likely_slot(cookie).map(|slot| black_box(rest(slot)));
             let find = |cookie| index.find(cookie, |slot| is_it(cookie, slot)).map(rest);
             bencher.iter(|| look(&mut random, live, ahead, near, find));
         });
