@@ -63,13 +63,12 @@ fn each<T: Copy>(group: &mut Group<'_>, name: &str, values: &[T], write: impl Fn
 }
 
 fn numbers(mut group: Group<'_>, values: &[u64]) {
-    each(&mut group, "tracer", values, |value, room| _ = black_box(push_uint(Line::new(room), value).len()));
+    each(&mut group, "lexical-core, as in tracer", values, |value, room| {
+        _ = black_box(push_uint(Line::new(room), value).len());
+    });
     each(&mut group, "itoa", values, |value, room| {
         let line = Line::new(room).push_all(itoa::Buffer::new().format(value).as_bytes());
         black_box(line.len());
-    });
-    each(&mut group, "lexical-core", values, |value, room| {
-        black_box(lexical_core::write(value, room).len());
     });
     each(&mut group, "write!", values, |value, room| write!(&mut room[..], "{value}").unwrap());
 }

@@ -76,6 +76,16 @@ impl<'a, const N: usize> Line<'a, N> {
         self
     }
 
+    /// With what is written in place: into room for the longest that it may be, of which the first bytes
+    /// count.
+    #[inline]
+    pub fn push_with<const M: usize>(mut self, write: impl FnOnce(&mut [u8; M]) -> usize) -> Self {
+        if let Some(room) = self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
+            self.len += write(room).min(M);
+        }
+        self
+    }
+
     /// Without what is behind so many bytes.
     #[inline]
     pub fn truncated(mut self, len: usize) -> Self {
@@ -142,9 +152,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_in_place_counts_as_far_as_it_says() {
+        let write = |count| {
+            move |room: &mut [u8; 4]| {
+                *room = *b"abcd";
+                count
+            }
+        };
+        let mut room = [0; 8];
+        let line = Line::new(&mut room).push_with(write(2)).push_with(write(9));
+        assert_eq!(line.as_bytes(), b"ababcd");
+    }
+
+    #[test]
     fn what_has_no_room_is_left_out() {
         let mut room = [0; 8];
         let line = Line::new(&mut room).push_all(b"12345").push_all(b"abcd").push_first(b"67890", 2);
+        assert_eq!(line.as_bytes(), b"12345");
+        let line = line.push_with(|room: &mut [u8; 4]| room.len());
         assert_eq!(line.as_bytes(), b"12345");
         let line = line.push_first(b"678", 1).indented(4, 3).indented(4, 2);
         assert_eq!(line.as_bytes(), b"1234  56");

@@ -1,10 +1,13 @@
-//! Numbers and addresses as text, by tables and without the standard library's formatting: at a
-//! million lines a second that costs more than all the rest.
+//! Numbers and addresses as text, without the standard library's formatting: at a million lines a second
+//! that costs more than all the rest. Numbers are a library's work; what has leading zeros, a point or
+//! dots no library writes as fast as these tables, see docs/dependencies.md.
 
 // What is cast are digits, or has been found small enough.
 #![allow(clippy::cast_possible_truncation)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use lexical_core::FormattedSize as _;
 
 use crate::text::line::Line;
 
@@ -39,19 +42,8 @@ static OCTETS: [([u8; 4], u8); 256] = {
 /// A number.
 #[inline]
 pub fn push_uint<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
-    match number {
-        0..10 => line.push(b'0' + number as u8),
-        10..100_000_000 => {
-            let digits = eight(number);
-            // The first digit is in the lowest byte: leading zeros are shifted out.
-            let zeros = digits.trailing_zeros() / 8;
-            line.push_first(&((digits | ZEROS) >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize)
-        }
-        _ => {
-            let line = push_uint(line, number / 100_000_000);
-            line.push_first(&(eight(number % 100_000_000) | ZEROS).to_le_bytes(), 8)
-        }
-    }
+    type Room = [u8; u64::FORMATTED_SIZE_DECIMAL];
+    line.push_with(|room: &mut Room| lexical_core::write(number, room).len())
 }
 
 /// How long a number is.
@@ -77,8 +69,7 @@ pub fn push_three<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N>
 /// The last six.
 #[inline]
 pub fn push_six<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> {
-    let digits = (eight(number % 1_000_000) | ZEROS) >> 16;
-    line.push_first(&digits.to_le_bytes(), 6)
+    push_two(push_two(push_two(line, number / 10_000), number / 100), number)
 }
 
 /// The last nine.
@@ -90,21 +81,6 @@ pub fn push_nine<const N: usize>(line: Line<'_, N>, number: u64) -> Line<'_, N> 
 #[inline]
 fn pair(number: u64) -> [u8; 2] {
     PAIRS[(number % 100) as usize].to_le_bytes()
-}
-
-/// What makes digits of the numbers 0 to 9 in eight bytes.
-const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-
-/// The eight decimal places of a number below a hundred million, the first in the lowest byte. The
-/// number is halved three times, and all halves at once: to divide by 100 and by 10 is to multiply
-/// and to shift, as long as nothing flows from one part into the next.
-#[inline]
-fn eight(number: u64) -> u64 {
-    let fours = (number / 10_000) | ((number % 10_000) << 32);
-    let high = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let pairs = high | ((fours - high * 100) << 16);
-    let high = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    high | ((pairs - high * 10) << 8)
 }
 
 /// Nanoseconds as microseconds, with as many digits behind the point as it takes, and at least one:
