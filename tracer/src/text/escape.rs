@@ -1,37 +1,37 @@
-//! Text from outside (names of tasks, paths), made harmless: it cannot move the cursor, forge a
-//! line, or turn the reading direction around.
+//! Escaping of text from outside (names of tasks, paths), so that it cannot move the cursor, forge a line,
+//! or change the reading direction.
 
 use std::fmt::Write as _;
 
 use tracer_common::event::COMM_LEN;
 
-/// A task's name without its padding.
+/// A task's name without its zero padding.
 #[must_use]
 #[inline]
 pub fn name(comm: &[u8; COMM_LEN]) -> &[u8] {
     &comm[..name_len(comm)]
 }
 
-/// How long a task's name is: up to its first zero, or all of it.
+/// The length of a task's name: up to the first zero byte, or all of it.
 #[inline]
 fn name_len(comm: &[u8; COMM_LEN]) -> usize {
-    // In all sixteen bytes at once: the lowest bit that a borrow leaves is in the first zero.
+    // All sixteen bytes are searched at once: the lowest bit that is set is in the first zero byte.
     let bytes = u128::from_le_bytes(*comm);
-    let zeros = bytes.wrapping_sub(EACH) & !bytes & (EACH << 7);
+    let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
     zeros.trailing_zeros() as usize / 8
 }
 
-/// A one in each byte.
-const EACH: u128 = u128::MAX / 0xff;
+/// A 1 in each byte.
+const ONES: u128 = u128::MAX / 0xff;
 
-/// The length of a task's name if it may stand in a line of any format as it is: letters, digits and
-/// signs that mean nothing.
+/// The length of a task's name, if it needs no escaping in any format: printable ASCII without `"`, `,` and
+/// `\`.
 #[must_use]
 #[inline]
 #[expect(clippy::needless_bitwise_bool, reason = "without branches, or they are not taken together")]
 pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
-    // All sixteen, though behind the name there may be anything; without an end before the end and without a range, so that the compiler takes them
-    // together.
+    // All sixteen bytes are checked, even those after the name. Without an early exit the compiler
+    // vectorizes this.
     let is_plain = comm.iter().fold(true, |is_plain, &byte| {
         let is_control = ((byte < b' ') & (byte != 0)) | (byte > b'~');
         is_plain & !(is_control | (byte == b'"') | (byte == b',') | (byte == b'\\'))
@@ -39,22 +39,21 @@ pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
     is_plain.then(|| name_len(comm))
 }
 
-/// Whether a terminal, or a reader of lines, could take this character for more than itself, or not
-/// see it at all.
+/// Whether a character could control a terminal, break a line, or be invisible.
 #[must_use]
 pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Soft hyphen, and the marks that change the reading direction.
             '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Separators of lines and paragraphs.
+            // Line and paragraph separators.
             | '\u{2028}' | '\u{2029}'
-            // Without width: joiners, invisible operators, byte order mark, tags.
+            // Invisible: joiners, operators, byte order mark, tags.
             | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 come out
-/// as `\n`, `\\`, `\x1b` or `\u{202e}`, so that different names stay different.
+/// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 become `\n`, `\\`,
+/// `\x1b` or `\u{202e}`, so that different names stay different.
 pub fn push_escaped(out: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -81,7 +80,7 @@ fn push_hex(out: &mut String, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}");
 }
 
-/// [`push_escaped`] into a string of its own.
+/// [`push_escaped`] as a string.
 #[must_use]
 pub fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_is_not_plain() {
+    fn special_characters_are_not_plain() {
         assert_eq!(plain_len(&comm(b"")), Some(0));
         assert_eq!(plain_len(&comm(b" az(09)~")), Some(8));
         assert_eq!(plain_len(&comm(b"sixteen bytes..!")), Some(16));
@@ -121,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_stay() {
+    fn ordinary_names_are_not_changed() {
         assert_eq!(escaped(b"nginx: worker"), "nginx: worker");
         assert_eq!(escaped("größe".as_bytes()), "größe");
     }
 
     #[test]
-    fn hostile_names_are_tamed() {
+    fn hostile_names_are_escaped() {
         assert_eq!(escaped(b"\x1b[2J"), "\\x1b[2J");
         assert_eq!(escaped(b"a\nb\r\t"), "a\\nb\\r\\t");
         assert_eq!(escaped("\u{9b}31m\u{202e}".as_bytes()), "\\u{9b}31m\\u{202e}");

@@ -1,10 +1,10 @@
 //! Small tools for text: numbers, durations, widths, escaping.
 //!
 //! # Layout
-//! - [`line`]: a line in the making, which all others append to
-//! - [`number`], [`duration`], [`second`]: digits, times that passed, times of day
-//! - [`escape`]: text from outside, made harmless
-//! - [`width`]: as wide as text looks
+//! - [`line`]: a line of fixed capacity, which the other tools append to
+//! - [`number`], [`duration`], [`second`]: digits, durations, times of day
+//! - [`escape`]: escaping of text from outside
+//! - [`width`]: text cut and padded to a display width
 //!
 //! # Example
 //! ```

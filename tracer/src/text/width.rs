@@ -1,32 +1,32 @@
-//! Text in columns: as wide as it looks, not as many characters as it has.
+//! Text in columns, by display width (Unicode) rather than by number of characters.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What stands for the part that is missing.
-const MISSING: char = '…';
+/// Marks where text was cut.
+const ELLIPSIS: char = '…';
 
-/// Cuts text to a width, with a mark that something is missing at its end.
+/// Cuts text to a width, and marks the cut at the end.
 pub fn shorten(text: &mut String, width: usize) {
     if text.width() <= width {
         return;
     }
     let mut room = width.saturating_sub(1);
     let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let taken = c.width().unwrap_or_default();
-        if taken > room {
+    for (start, c) in text.char_indices() {
+        let char_width = c.width().unwrap_or_default();
+        if char_width > room {
             break;
         }
-        room -= taken;
-        end = at + c.len_utf8();
+        room -= char_width;
+        end = start + c.len_utf8();
     }
     text.truncate(end);
     if width > 0 {
-        text.push(MISSING);
+        text.push(ELLIPSIS);
     }
 }
 
-/// Cuts text to a width, and keeps its end, which says more of a path.
+/// Cuts text to a width at its front. For paths, whose end says more.
 pub fn shorten_front(text: &mut String, width: usize) {
     if text.width() <= width {
         return;
@@ -36,11 +36,11 @@ pub fn shorten_front(text: &mut String, width: usize) {
         text.remove(0);
     }
     if width > 0 {
-        text.insert(0, MISSING);
+        text.insert(0, ELLIPSIS);
     }
 }
 
-/// Text in a column of this width, cut if it is wider.
+/// Text aligned left in a column of this width, cut if it is wider.
 #[must_use]
 pub fn left(text: &str, width: usize) -> String {
     let mut cell = text.to_owned();
@@ -50,7 +50,7 @@ pub fn left(text: &str, width: usize) -> String {
     cell
 }
 
-/// The same, at the column's right side.
+/// The same, aligned right.
 #[must_use]
 pub fn right(text: &str, width: usize) -> String {
     let mut cell = text.to_owned();
@@ -60,7 +60,7 @@ pub fn right(text: &str, width: usize) -> String {
     cell
 }
 
-/// Digits in groups of three.
+/// A number with its digits in groups of three: `1,234,567`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -90,10 +90,10 @@ pub fn short(number: u64) -> String {
     }
 }
 
-/// Bars from low to high.
+/// Bars from the lowest to the highest.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// A bar for each number; `highest` has a full one. A single one among millions is to be seen, too.
+/// A bar for each number, with a full bar for `highest`. Every number above 0 has a visible bar.
 #[must_use]
 pub fn bars(numbers: impl Iterator<Item = u64>, highest: u64) -> String {
     let bar = |number: u64| match number {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_says_so() {
+    fn cut_text_has_an_ellipsis() {
         let cut = |text: &str| {
             let mut cell = text.to_owned();
             shorten(&mut cell, 5);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_they_look() {
+    fn columns_have_their_display_width() {
         assert_eq!((left("ab", 4), right("ab", 4)), ("ab  ".into(), "  ab".into()));
         assert_eq!((left("世界", 5), left("世界世", 5)), ("世界 ".into(), "世界…".into()));
         assert_eq!((left("ab", 0), left("ab", 1)), (String::new(), "…".into()));
