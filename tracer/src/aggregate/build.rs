@@ -1,4 +1,4 @@
-//! From what was counted to a report.
+//! Making a report of totals.
 
 use tracer_common::{fold::Side, state as number};
 
@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl Report {
-    /// Of what user space has counted. `now` are sockets by state.
+    /// Makes a report of what user space has counted. `now`: how many sockets are in each state. `lost`: how
+    /// many transitions were lost, if known. `rows`: rows of each ranking.
     #[must_use]
     pub fn new(
         period: Period,
@@ -58,8 +59,8 @@ impl Report {
     }
 }
 
-/// States in the order in which a connection goes through them.
-const LIFE: [u8; 11] = [
+/// The order of states in reports: that in which a connection goes through them.
+const STATE_ORDER: [u8; 11] = [
     number::CLOSE,
     number::LISTEN,
     number::SYN_SENT,
@@ -73,16 +74,17 @@ const LIFE: [u8; 11] = [
     number::TIME_WAIT,
 ];
 
-fn order(state: State) -> usize {
-    LIFE.iter().position(|known| *known == state.number()).unwrap_or(LIFE.len())
+fn order_of(state: State) -> usize {
+    STATE_ORDER.iter().position(|known| *known == state.number()).unwrap_or(STATE_ORDER.len())
 }
 
-/// Puts states into that order.
+/// Sorts states in the order in which a connection goes through them.
 pub fn in_order(states: &mut [StateTimes]) {
-    states.sort_by_key(|times| order(times.state));
+    states.sort_by_key(|times| order_of(times.state));
 }
 
-/// The transitions that happened, in the order in which a connection goes through them.
+/// The transitions that occurred, with counts and rates, in the order in which a connection goes through
+/// them.
 #[must_use]
 pub fn transitions(matrix: &[[u64; STATES]; STATES], period: &Period) -> Vec<TransitionCount> {
     let seconds = std::time::Duration::from_nanos(period.duration_ns.max(1)).as_secs_f64();
@@ -91,9 +93,9 @@ pub fn transitions(matrix: &[[u64; STATES]; STATES], period: &Period) -> Vec<Tra
         .flat_map(|(old, row)| (0..).zip(row).map(move |(new, count)| (old, new, *count)))
         .filter(|(_, _, count)| *count > 0)
         .collect();
-    let order = |state: u8| order(State::from_kernel(state));
+    let order = |state: u8| order_of(State::from_kernel(state));
     counts.sort_by_key(|(old, new, _)| (order(*old), order(*new)));
-    // A rate is no place for more digits than a float has.
+    // A rate needs no more digits than a float has.
     #[allow(clippy::cast_precision_loss)]
     let per_second = |count: u64| (count as f64 / seconds * 1000.0).round() / 1000.0;
     counts
@@ -107,7 +109,7 @@ pub fn transitions(matrix: &[[u64; STATES]; STATES], period: &Period) -> Vec<Tra
         .collect()
 }
 
-/// The buckets that are not empty.
+/// The buckets of [`Times::buckets`] that are not empty.
 #[must_use]
 pub fn distribution(buckets: &[u64; BUCKETS]) -> Vec<Bucket> {
     let filled = (0..).zip(buckets).filter(|(_, count)| **count > 0);
@@ -164,7 +166,7 @@ impl RankingRow {
     }
 }
 
-/// As JSON has it.
+/// The name of a side in JSON; `None` if it is not known.
 pub(super) const fn side(side: Side) -> Option<&'static str> {
     match side {
         Side::Local => Some("local"),

@@ -1,94 +1,97 @@
-//! The heaviest of more keys than there is room for, with a bound on what is missing.
+//! Heavy hitters: the keys with the highest counts, in bounded memory and with a bounded error.
 //!
-//! Misra and Gries's summary ("Finding repeated elements", 1982) in the form that subtracts the
-//! median when the table is full: constant time an update on average, and two summaries can be
-//! added up. Counts are never too high, and too low by [`Heavy::missing`] at most, which is at most
-//! twice all that was counted divided by the room.
+//! This is Misra and Gries's summary ("Finding repeated elements", 1982), in the form that subtracts the
+//! median when the table is full. An update takes constant time on average, and two summaries can be merged.
+//! A count is never too high. It is too low by at most [`HeavyHitters::missing`], which is at most twice the
+//! sum of all counts, divided by the capacity.
 
 use std::{cmp::Reverse, hash::Hash};
 
 use hashbrown::HashMap;
 
-/// What is counted for a key.
+/// The counts of a key.
 pub trait Weighted: Copy + Default {
-    /// What decides who stays.
+    /// The count by which keys are ranked.
     fn weight(&self) -> u64;
-    /// Takes weight away.
-    fn lighten(&mut self, weight: u64);
-    /// Adds another's.
+    /// Subtracts from that count.
+    fn subtract(&mut self, weight: u64);
+    /// Adds the counts of another.
     fn add(&mut self, other: &Self);
 }
 
-/// A table of bounded size.
+/// A table of the heaviest keys and their counts.
 #[derive(Clone, Debug)]
-pub struct Heavy<K, T> {
+pub struct HeavyHitters<K, T> {
     entries: HashMap<K, T>,
-    room: usize,
+    capacity: usize,
     missing: u64,
 }
 
-impl<K: Hash + Eq + Copy, T: Weighted> Heavy<K, T> {
-    /// With room for so many keys.
+impl<K: Hash + Eq + Copy, T: Weighted> HeavyHitters<K, T> {
+    /// An empty table for so many keys, at least 2.
     #[must_use]
-    pub fn new(room: usize) -> Self {
-        Self { entries: HashMap::new(), room: room.max(2), missing: 0 }
+    pub fn new(capacity: usize) -> Self {
+        Self { entries: HashMap::new(), capacity: capacity.max(2), missing: 0 }
     }
 
-    /// The tally of a key, to be added to.
-    pub fn of(&mut self, key: K) -> &mut T {
-        if self.entries.len() >= self.room && !self.entries.contains_key(&key) {
-            self.make_room();
+    /// The counts of a key, to be added to.
+    pub fn entry(&mut self, key: K) -> &mut T {
+        if self.entries.len() >= self.capacity && !self.entries.contains_key(&key) {
+            self.shrink();
         }
         self.entries.entry(key).or_default()
     }
 
-    fn make_room(&mut self) {
-        // Out and in again: what is only removed leaves marks behind, for which the table grows.
+    /// Drops the lighter half of the keys, and subtracts their highest weight from the others.
+    fn shrink(&mut self) {
+        // All entries are taken out and put in again: removing single ones would leave tombstones, which
+        // make the table grow.
         let mut all: Vec<(K, T)> = self.entries.drain().collect();
         let middle = all.len() / 2;
-        all.select_nth_unstable_by_key(middle, |(_, tally)| Reverse(tally.weight()));
-        let median = all[middle].1.weight();
+        all.select_nth_unstable_by_key(middle, |(_, counts)| Reverse(counts.weight()));
+        let median_weight = all[middle].1.weight();
         all.truncate(middle);
-        self.entries.extend(all.into_iter().map(|(key, mut tally)| {
-            tally.lighten(median);
-            (key, tally)
+        self.entries.extend(all.into_iter().map(|(key, mut counts)| {
+            counts.subtract(median_weight);
+            (key, counts)
         }));
-        self.missing += median;
+        self.missing += median_weight;
     }
 
-    /// Adds what another has counted.
+    /// Adds the counts of another table.
     pub fn absorb(&mut self, other: &Self) {
-        for (key, tally) in &other.entries {
-            self.of(*key).add(tally);
+        for (key, counts) in &other.entries {
+            self.entry(*key).add(counts);
         }
         self.missing += other.missing;
     }
 
-    /// Forgets everything.
+    /// Removes all keys.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.missing = 0;
     }
 
-    /// How much a count may be too low at most; a key that is not there has weighed no more.
+    /// By how much a count may be too low at most. A key that is not in the table has no higher count than
+    /// this.
     #[must_use]
     pub fn missing(&self) -> u64 {
         self.missing
     }
 
-    /// How many keys there are, if none had to give way.
+    /// How many keys there are; `None` if some were dropped.
     #[must_use]
     pub fn keys(&self) -> Option<usize> {
         (self.missing == 0).then_some(self.entries.len())
     }
 
-    /// The heaviest, at most so many, the heaviest first.
+    /// The `count` heaviest keys, the heaviest first.
     #[must_use]
     pub fn heaviest(&self, count: usize) -> Vec<(K, T)>
     where
         K: Ord,
     {
-        let mut all: Vec<(K, T)> = self.entries.iter().map(|(key, tally)| (*key, *tally)).collect();
+        let mut all: Vec<(K, T)> = self.entries.iter().map(|(key, counts)| (*key, *counts)).collect();
         all.sort_unstable_by(|(a, x), (b, y)| y.weight().cmp(&x.weight()).then(a.cmp(b)));
         all.truncate(count);
         all
@@ -107,7 +110,7 @@ mod tests {
         fn weight(&self) -> u64 {
             self.0
         }
-        fn lighten(&mut self, weight: u64) {
+        fn subtract(&mut self, weight: u64) {
             self.0 -= weight;
         }
         fn add(&mut self, other: &Self) {
@@ -115,51 +118,54 @@ mod tests {
         }
     }
 
-    fn check(heavy: &Heavy<u32, Count>, exact: &Exact<u32, u64>) {
+    fn check_bounds(heavy: &HeavyHitters<u32, Count>, exact: &Exact<u32, u64>) {
         let total: u64 = exact.values().sum();
-        assert!(heavy.missing() <= 2 * total / heavy.room as u64, "{} of {total}", heavy.missing());
-        assert!(heavy.entries.len() <= heavy.room);
+        assert!(heavy.missing() <= 2 * total / heavy.capacity as u64, "{} of {total}", heavy.missing());
+        assert!(heavy.entries.len() <= heavy.capacity);
         for (key, count) in exact {
-            let told = heavy.entries.get(key).map_or(0, |tally| tally.0);
-            assert!(told <= *count && *count <= told + heavy.missing(), "{key}: {told} of {count}");
+            let reported = heavy.entries.get(key).map_or(0, |counts| counts.0);
+            assert!(
+                reported <= *count && *count <= reported + heavy.missing(),
+                "{key}: {reported} of {count}"
+            );
         }
     }
 
-    /// A few are heavy, most come once.
+    /// Keys of which a few occur often and most only once.
     fn skewed(seed: u64) -> Vec<u32> {
         let mut random = fastrand::Rng::with_seed(seed);
         (0..100_000).map(|_| if random.bool() { random.u32(..20) } else { random.u32(..) }).collect()
     }
 
     #[test]
-    fn counts_are_within_the_bound_alone_and_added_up() {
+    fn counts_are_within_the_bound_alone_and_merged() {
         let (mut parts, mut exact) = (Vec::new(), Exact::new());
         for seed in 0..4 {
-            let mut heavy = Heavy::<u32, Count>::new(256);
+            let mut heavy = HeavyHitters::<u32, Count>::new(256);
             let mut own = Exact::new();
             for key in skewed(seed) {
-                heavy.of(key).0 += 1;
+                heavy.entry(key).0 += 1;
                 *own.entry(key).or_default() += 1;
                 *exact.entry(key).or_default() += 1;
             }
-            check(&heavy, &own);
+            check_bounds(&heavy, &own);
             parts.push(heavy);
         }
-        let mut all = Heavy::new(256);
+        let mut all = HeavyHitters::new(256);
         for part in &parts {
             all.absorb(part);
         }
         let total: u64 = exact.values().sum();
         assert!(all.missing() <= 4 * total / 256);
-        let told: Vec<u32> = all.heaviest(20).into_iter().map(|(key, _)| key).collect();
-        assert!((0..20).all(|key| told.contains(&key)), "{told:?}");
+        let reported: Vec<u32> = all.heaviest(20).into_iter().map(|(key, _)| key).collect();
+        assert!((0..20).all(|key| reported.contains(&key)), "{reported:?}");
     }
 
     #[test]
-    fn with_room_for_all_it_is_exact() {
-        let mut heavy = Heavy::<u32, Count>::new(4);
+    fn counts_are_exact_while_all_keys_fit() {
+        let mut heavy = HeavyHitters::<u32, Count>::new(4);
         for key in [1, 2, 2, 3, 3, 3] {
-            heavy.of(key).0 += 1;
+            heavy.entry(key).0 += 1;
         }
         assert_eq!((heavy.missing(), heavy.keys()), (0, Some(3)));
         assert_eq!(heavy.heaviest(2), [(3, Count(3)), (2, Count(2))]);

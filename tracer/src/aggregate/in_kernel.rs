@@ -1,4 +1,4 @@
-//! Reports on what the kernel has counted by itself: the difference between two readings.
+//! Making a report of the kernel's counts (`summary --in-kernel`): the difference between two readings.
 
 use tracer_common::state as number;
 
@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Report {
-    /// On what the kernel counted from `before` to `now`.
+    /// Makes a report of what the kernel counted from `before` to `now`. `by_port`: with a ranking of ports.
+    /// `rows`: its rows.
     #[must_use]
     pub fn of_kernel(
         period: Period,
@@ -27,38 +28,38 @@ impl Report {
         for (now, before) in matrix.iter_mut().flatten().zip(before.transitions.iter().flatten()) {
             *now = now.saturating_sub(*before);
         }
-        let is_all = period.kind == PeriodKind::Total;
+        let is_total = period.kind == PeriodKind::Total;
         let states = (0..).zip(now.times.iter().zip(&before.times));
         let mut states: Vec<_> = states
             .filter_map(|(state, (now, before))| {
-                let stays = since(&now.buckets, &before.buckets);
+                let stays = difference(&now.buckets, &before.buckets);
                 let unknown = now.unknown.saturating_sub(before.unknown);
                 let has_any = unknown > 0 || stays.iter().any(|count| *count > 0);
-                // The longest is known of all together, and not of a part.
-                has_any.then(|| times(State::from_kernel(state), &stays, unknown, now, is_all))
+                // The kernel keeps the maximum of the whole run, not that of an interval.
+                has_any.then(|| state_times(State::from_kernel(state), &stays, unknown, now, is_total))
             })
             .collect();
         in_order(&mut states);
         Self {
             period,
-            lost: added(now.missed, before.missed),
-            // What is told is the upper end of a bucket, whose lower end is half of it.
+            lost: increase(now.missed, before.missed),
+            // A quantile is the upper end of a bucket, whose lower end is half of that.
             quantile_error: 0.5,
             transitions: transitions(&matrix, &period),
             states,
             reasons: None,
-            top: if by_port { vec![ports(now, before, rows)] } else { Vec::new() },
-            forgotten: Some(added(now.evicted, before.evicted).unwrap_or_default()),
+            top: if by_port { vec![port_table(now, before, rows)] } else { Vec::new() },
+            forgotten: Some(increase(now.evicted, before.evicted).unwrap_or_default()),
         }
     }
 }
 
-/// What a count has grown by; `None` if that cannot be read.
-fn added(now: Option<u64>, before: Option<u64>) -> Option<u64> {
+/// By how much a count has grown; `None` if one of the readings failed.
+fn increase(now: Option<u64>, before: Option<u64>) -> Option<u64> {
     now.zip(before).map(|(now, before)| now.saturating_sub(before))
 }
 
-fn since(now: &[u64; BUCKETS], before: &[u64; BUCKETS]) -> [u64; BUCKETS] {
+fn difference(now: &[u64; BUCKETS], before: &[u64; BUCKETS]) -> [u64; BUCKETS] {
     let mut stays = *now;
     for (now, before) in stays.iter_mut().zip(before) {
         *now = now.saturating_sub(*before);
@@ -66,12 +67,12 @@ fn since(now: &[u64; BUCKETS], before: &[u64; BUCKETS]) -> [u64; BUCKETS] {
     stays
 }
 
-fn times(
+fn state_times(
     state: State,
     stays: &[u64; BUCKETS],
     unknown: u64,
     of: &AggregateTimes,
-    is_all: bool,
+    is_total: bool,
 ) -> StateTimes {
     let count: u64 = stays.iter().sum();
     StateTimes {
@@ -84,12 +85,12 @@ fn times(
         p50_ns: quantile_ns(stays, 50),
         p90_ns: quantile_ns(stays, 90),
         p99_ns: quantile_ns(stays, 99),
-        max_ns: (is_all && count > 0).then_some(of.max_ns),
+        max_ns: (is_total && count > 0).then_some(of.max_ns),
         distribution: distribution(stays),
     }
 }
 
-/// The upper end of the bucket below which, or in which, so many in a hundred are.
+/// A percentile in nanoseconds: the upper end of the bucket in which it lies.
 fn quantile_ns(stays: &[u64; BUCKETS], percent: u64) -> Option<u64> {
     let all: u64 = stays.iter().sum();
     let wanted = (all * percent).div_ceil(100).max(1);
@@ -101,26 +102,26 @@ fn quantile_ns(stays: &[u64; BUCKETS], percent: u64) -> Option<u64> {
     Some(1_u64.checked_shl(u32::try_from(bucket).ok()? + 1).unwrap_or(u64::MAX))
 }
 
-/// The busiest ports.
-fn ports(now: &KernelAggregate, before: &KernelAggregate, rows: usize) -> RankingTable {
+/// The ports with the most transitions.
+fn port_table(now: &KernelAggregate, before: &KernelAggregate, rows: usize) -> RankingTable {
     let mut all: Vec<RankingRow> = now
         .ports
         .iter()
         .map(|port| {
             let known = before.ports.iter().find(|known| (known.side, known.port) == (port.side, port.port));
-            row(port, known)
+            port_row(port, known)
         })
         .filter(|row| row.transitions > 0)
         .collect();
     all.sort_by_key(|row| std::cmp::Reverse(row.transitions));
-    // What found no room may have been anybody's.
-    let missing = added(now.no_room, before.no_room).unwrap_or(u64::MAX);
+    // Counts without room in the kernel's table may belong to any port.
+    let missing = increase(now.no_room, before.no_room).unwrap_or(u64::MAX);
     let keys = (now.no_room == Some(0)).then_some(all.len());
     all.truncate(rows);
     RankingTable { by: By::Port, keys, missing_at_most: missing, rows: all }
 }
 
-fn row(port: &AggregatePort, before: Option<&AggregatePort>) -> RankingRow {
+fn port_row(port: &AggregatePort, before: Option<&AggregatePort>) -> RankingRow {
     let sum = |counted: fn(u8, u8) -> bool| {
         let of = |port: &AggregatePort| -> u64 {
             let counted = port.transitions.iter().filter(|(old, new, _)| counted(*old, *new));
@@ -128,7 +129,8 @@ fn row(port: &AggregatePort, before: Option<&AggregatePort>) -> RankingRow {
         };
         of(port).saturating_sub(before.map_or(0, of))
     };
-    let established = before.map_or(port.established, |before| since(&port.established, &before.established));
+    let established =
+        before.map_or(port.established, |before| difference(&port.established, &before.established));
     RankingRow {
         key: RankedName::Port { side: side(port.side), port: (port.port != 0).then_some(port.port) },
         transitions: sum(|_, _| true),

@@ -1,9 +1,11 @@
-//! Counting that is no view: any view may hold it.
+//! Counting transitions, for any view.
 //!
 //! # Layout
-//! - [`totals`]: transitions, times in states, reasons, rankings; [`times`] and [`heavy`] are its parts
-//! - [`schedule`]: when reports are due, in the time of the events
-//! - [`report`]: what is reported; [`build`] makes it of totals, [`in_kernel`] of what the kernel counted
+//! - [`totals`]: counts of transitions and reasons, durations in states, rankings
+//! - [`times`], [`heavy`]: its parts: durations in a state; heavy hitters
+//! - [`schedule`]: when reports are due, in event time
+//! - [`report`]: a report, ready to be written
+//! - [`build`], [`in_kernel`]: make a report of totals, or of the kernel's counts
 //!
 //! # Example
 //! ```

@@ -1,4 +1,5 @@
-//! What a summary tells, ready to be written: as text, or by serde as JSON. Names are those of JSON.
+//! The contents of a summary, ready to be written as text, or as JSON by serde. Field names are those in
+//! JSON.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -8,22 +9,22 @@ use crate::{aggregate::By, tcp::state::State};
 /// A report on a period.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Over which time.
+    /// The period that it covers.
     #[serde(flatten)]
     pub period: Period,
-    /// Transitions that were lost in it, and so are not counted; `None` if that is not known.
+    /// Transitions that were lost in the period, and so are not counted; `None` if that is not known.
     pub lost: Option<u64>,
-    /// How far quantiles may be off, as a part of themselves.
+    /// The relative error of quantiles: 0.01 for 1 %.
     pub quantile_error: f64,
-    /// Transitions that happened.
+    /// Transitions that occurred.
     pub transitions: Vec<TransitionCount>,
     /// States that sockets were in.
     pub states: Vec<StateTimes>,
-    /// Why connections ended; `None` where nobody looked.
+    /// Why connections ended; `None` if that was not counted.
     pub reasons: Option<Vec<ReasonCount>>,
-    /// The heaviest, of each kind that was asked for.
+    /// The rankings that were asked for.
     pub top: Vec<RankingTable>,
-    /// Sockets that the kernel forgot for want of room: their stays are of unknown length.
+    /// Sockets that the kernel program dropped for lack of room: the durations of their stays are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<u64>,
 }
@@ -31,7 +32,7 @@ pub struct Report {
 /// A period of time.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Period {
-    /// An interval, or all of it.
+    /// An interval, or the whole run.
     pub kind: PeriodKind,
     /// When it began.
     #[serde(serialize_with = "rfc3339")]
@@ -39,12 +40,12 @@ pub struct Period {
     /// When it ended.
     #[serde(serialize_with = "rfc3339")]
     pub to: Timestamp,
-    /// How long it was, in nanoseconds.
+    /// Its duration in nanoseconds.
     #[serde(rename = "duration_us", serialize_with = "as_micros")]
     pub duration_ns: u64,
 }
 
-/// What a period is.
+/// The kind of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeriodKind {
@@ -54,68 +55,68 @@ pub enum PeriodKind {
     Total,
 }
 
-/// A transition.
+/// How often a transition occurred.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TransitionCount {
     /// State before.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "state_name")]
     pub old_state: State,
     /// State after.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "state_name")]
     pub new_state: State,
-    /// How often.
+    /// How often it occurred.
     pub count: u64,
-    /// How often a second.
+    /// How often per second.
     pub per_second: f64,
 }
 
-/// A state.
+/// How long sockets stayed in a state. A stay lasts from entering the state to leaving it.
 #[derive(Clone, Debug, Serialize)]
 pub struct StateTimes {
-    /// Which.
-    #[serde(serialize_with = "name")]
+    /// The state.
+    #[serde(serialize_with = "state_name")]
     pub state: State,
-    /// Sockets that are in it at the end of the period; `None` where nobody looked.
+    /// Sockets that are in it at the end of the period; `None` if that was not counted.
     pub now: Option<u64>,
-    /// Stays of known length that ended in the period.
+    /// Stays of known duration that ended in the period.
     pub stays: u64,
-    /// Stays whose length is not known, because their beginning was not seen.
+    /// Stays of unknown duration, because their beginning was not seen.
     pub unknown: u64,
-    /// Of the known ones, those whose end was found by looking and is not exact.
+    /// Stays of known duration whose end was sampled, and so is not exact.
     pub sampled: u64,
-    /// How far these may be off at most, in nanoseconds; `None` without any.
+    /// The largest error of these, in nanoseconds; `None` if there are none.
     #[serde(rename = "sampled_error_us", serialize_with = "as_maybe_micros")]
     pub sampled_error_ns: Option<u64>,
-    /// Half of the stays were no longer than this, in nanoseconds.
+    /// The median duration, in nanoseconds.
     #[serde(rename = "p50_us", serialize_with = "as_maybe_micros")]
     pub p50_ns: Option<u64>,
-    /// Nine in ten.
+    /// The 90th percentile.
     #[serde(rename = "p90_us", serialize_with = "as_maybe_micros")]
     pub p90_ns: Option<u64>,
-    /// Ninety-nine in a hundred.
+    /// The 99th percentile.
     #[serde(rename = "p99_us", serialize_with = "as_maybe_micros")]
     pub p99_ns: Option<u64>,
-    /// The longest, in nanoseconds.
+    /// The longest duration, in nanoseconds.
     #[serde(rename = "max_us", serialize_with = "as_maybe_micros")]
     pub max_ns: Option<u64>,
-    /// How many stays had which length.
+    /// Stays by duration.
     pub distribution: Vec<Bucket>,
 }
 
-/// Stays of about the same length.
+/// The stays in a range of durations.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Bucket {
-    /// This long or longer, in nanoseconds.
+    /// The shortest duration, in nanoseconds. All are shorter than twice this.
     #[serde(rename = "from_us", serialize_with = "as_micros")]
     pub from_ns: u64,
-    /// How many; all shorter than twice that.
+    /// How many stays there are.
     pub count: u64,
 }
 
-/// A reason.
+/// How many connections ended for a reason.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ReasonCount {
-    /// Its word.
+    /// The reason's name.
     pub reason: &'static str,
     /// How many connections ended for it.
     pub count: u64,
@@ -124,34 +125,35 @@ pub struct ReasonCount {
     pub is_orderly: bool,
 }
 
-/// The heaviest of one kind.
+/// A ranking.
 #[derive(Clone, Debug, Serialize)]
 pub struct RankingTable {
-    /// Of which kind.
+    /// What connections are ranked by.
     pub by: By,
-    /// How many there are of the kind; `None` if there were too many to count.
+    /// How many different keys there are; `None` if there were too many to count.
     pub keys: Option<usize>,
-    /// How many transitions may be missing from each count; a key that is not there has no more.
+    /// How many transitions may be missing from each count. A key that is not in the ranking has no more
+    /// than this.
     pub missing_at_most: u64,
-    /// The heaviest first.
+    /// The rows with the most transitions, in descending order.
     pub rows: Vec<RankingRow>,
 }
 
-/// One of the heaviest.
+/// A row of a ranking.
 #[derive(Clone, Debug, Serialize)]
 pub struct RankingRow {
-    /// What it is.
+    /// What is counted in this row.
     #[serde(flatten)]
     pub key: RankedName,
     /// Its transitions.
     pub transitions: u64,
     /// Connections that began.
     pub begun: u64,
-    /// Connections that ended for their processes; `None` where nobody looked.
+    /// Connections that ended for their processes; `None` if that was not counted.
     pub ended: Option<u64>,
-    /// Of those, the ones that did not close in order.
+    /// Those of them that did not close in order.
     pub failed: Option<u64>,
-    /// How long they were established, where that was counted by row.
+    /// How long its connections were established, if that was counted by row.
     #[serde(flatten)]
     pub established: Option<Established>,
 }
@@ -159,42 +161,42 @@ pub struct RankingRow {
 /// How long connections were established.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Established {
-    /// Half of them no longer than this, in nanoseconds.
+    /// The median, in nanoseconds.
     #[serde(rename = "established_p50_us", serialize_with = "as_maybe_micros")]
     pub p50_ns: Option<u64>,
-    /// Ninety-nine in a hundred.
+    /// The 99th percentile.
     #[serde(rename = "established_p99_us", serialize_with = "as_maybe_micros")]
     pub p99_ns: Option<u64>,
 }
 
-/// What a row is about.
+/// The key of a row.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum RankedName {
     /// A service.
     Port {
-        /// At which end it is served: `local`, `remote`, or null if that is not known.
+        /// The side that serves it: `local`, `remote`, or null if that is not known.
         side: Option<&'static str>,
         /// Its port.
         port: Option<u16>,
     },
-    /// A remote address; none for listeners.
+    /// A peer.
     Peer {
-        /// The address.
+        /// The remote address; `None` for listeners.
         remote_addr: Option<String>,
     },
     /// A process.
     Process {
-        /// Its name, escaped; none where no owner is known.
+        /// Its name, escaped; `None` if the owner is not known.
         comm: Option<String>,
-        /// Its id, if all connections were of the same one.
+        /// Its process id, if all connections have the same one.
         pid: Option<u32>,
     },
     /// A cgroup.
     Cgroup {
-        /// Its id; none where the kernel does not tell.
+        /// Its id; `None` if the kernel does not report it.
         cgroup: Option<u64>,
-        /// Its folder below the root of the v2 hierarchy, escaped; none if it is gone.
+        /// Its path below the root of the v2 hierarchy, escaped; `None` if it is gone.
         path: Option<String>,
     },
     /// A network namespace.
@@ -208,9 +210,9 @@ fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::E
     serializer.collect_str(&format_args!("{time:.9}"))
 }
 
-// serde wants references, here and below.
+// serde passes references, here and below.
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+fn state_name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(state)
 }
 
@@ -224,9 +226,9 @@ fn as_maybe_micros<S: Serializer>(ns: &Option<u64>, serializer: S) -> Result<S::
     ns.map(micros).serialize(serializer)
 }
 
-/// Microseconds with nanoseconds as fraction.
+/// Microseconds, with nanoseconds as the fraction.
 fn micros(ns: u64) -> f64 {
-    // Exact up to 104 days; beyond that the last digits of nanoseconds do not matter.
+    // This is exact up to 104 days. Beyond that single nanoseconds do not matter.
     #[allow(clippy::cast_precision_loss)]
     let micros = ns as f64 / 1000.0;
     micros

@@ -1,5 +1,5 @@
-//! When reports are due, and what time they cover. All times are the events' own: nanoseconds of the
-//! kernel's monotonic clock.
+//! When reports are due, and which period each covers. All times are event time: nanoseconds of the kernel's
+//! monotonic clock.
 
 use std::time::Duration;
 
@@ -20,33 +20,36 @@ use crate::{
 /// let mut schedule = Schedule::new(Duration::from_nanos(10), None);
 /// schedule.begin(5);
 /// assert_eq!(schedule.due(), Some(15));
-/// // Whoever comes late lets some of them go.
+/// // A late report covers the intervals that were missed.
 /// assert_eq!(schedule.next(38, &clock).duration_ns, 33);
 /// assert_eq!(schedule.due(), Some(45));
 /// ```
 #[derive(Debug)]
 pub struct Schedule {
     interval_ns: u64,
+    /// How many intervals there are; `None` for no limit.
     count: Option<u64>,
     due_ns: Option<u64>,
-    /// `None` before it begins.
+    /// `None` before the first interval begins.
     begun_ns: Option<u64>,
+    /// When the present interval began.
     last_ns: u64,
-    done: u64,
+    /// How many intervals have ended.
+    finished: u64,
 }
 
 impl Schedule {
-    /// So long each, and so many of them; for ever without a count.
+    /// Intervals of this length. `count`: how many; `None` for no limit.
     #[must_use]
     pub fn new(interval: Duration, count: Option<u64>) -> Self {
-        // Longer than anybody waits.
+        // Too long an interval becomes 584 years.
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self { interval_ns, count, due_ns: None, begun_ns: None, last_ns: 0, done: 0 }
+        Self { interval_ns, count, due_ns: None, begun_ns: None, last_ns: 0, finished: 0 }
     }
 
-    /// The first one begins at this time.
+    /// Begins the first interval at this time.
     pub fn begin(&mut self, at_ns: u64) {
-        (self.begun_ns, self.last_ns, self.done) = (Some(at_ns), at_ns, 0);
+        (self.begun_ns, self.last_ns, self.finished) = (Some(at_ns), at_ns, 0);
         self.due_ns = at_ns.checked_add(self.interval_ns);
     }
 
@@ -56,12 +59,12 @@ impl Schedule {
         self.due_ns
     }
 
-    /// The interval that ends at `now_ns`; the next one begins.
+    /// Ends the present interval at `now_ns`, returns its period, and begins the next one.
     pub fn next(&mut self, now_ns: u64, clock: &Clock) -> Period {
         let period = period(PeriodKind::Interval, self.last_ns, now_ns, clock);
         self.last_ns = now_ns;
-        self.done += 1;
-        // At even distances.
+        self.finished += 1;
+        // Due times stay multiples of the interval: those that have passed are skipped.
         self.due_ns = self.due_ns.and_then(|due_ns| {
             let missed = now_ns.saturating_sub(due_ns) / self.interval_ns;
             self.interval_ns.checked_mul(missed + 1).and_then(|later_ns| due_ns.checked_add(later_ns))
@@ -69,29 +72,28 @@ impl Schedule {
         period
     }
 
-    /// All of it, up to `now_ns`.
+    /// The whole period up to `now_ns`.
     #[must_use]
     pub fn all(&self, now_ns: u64, clock: &Clock) -> Period {
         period(PeriodKind::Total, self.begun_ns.unwrap_or(now_ns), now_ns, clock)
     }
 
-    /// Whether the interval that ends is to be told: not the only one, which the report on all of it
-    /// tells as well.
+    /// Whether intervals are reported. If there is only one, the report on the whole period says the same.
     #[must_use]
     pub fn tells_intervals(&self) -> bool {
         self.count != Some(1)
     }
 
-    /// Whether a part of an interval is left at `now_ns`, after others.
+    /// Whether an unfinished interval follows finished ones at `now_ns`.
     #[must_use]
     pub fn has_rest(&self, now_ns: u64) -> bool {
-        self.done > 0 && !self.is_over() && now_ns > self.last_ns
+        self.finished > 0 && !self.is_over() && now_ns > self.last_ns
     }
 
-    /// Whether there were as many intervals as asked for.
+    /// Whether all intervals have ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.count.is_some_and(|count| self.done >= count)
+        self.count.is_some_and(|count| self.finished >= count)
     }
 }
 

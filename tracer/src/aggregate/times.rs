@@ -1,49 +1,50 @@
-//! How long stays in a state last.
+//! How long connections stay in a state.
 
 use hdrhistogram::Histogram;
 pub use tracer_common::fold::BUCKETS;
 use tracer_common::fold::bucket;
 
-/// The longest stay that quantiles tell apart: 30 days.
-const LONGEST_NS: u64 = 30 * 86_400 * 1_000_000_000;
+/// The longest duration that quantiles distinguish: 30 days.
+const MAX_NS: u64 = 30 * 86_400 * 1_000_000_000;
 
-/// Significant digits of quantiles: they are off by a hundredth at most.
-const DIGITS: u8 = 2;
+/// Significant digits of quantiles, whose error is so at most 1 %.
+const SIGNIFICANT_DIGITS: u8 = 2;
 
-/// The lengths of stays in one state.
+/// Durations of the stays in one state. A stay lasts from entering a state to leaving it.
 #[derive(Clone, Debug)]
 pub struct Times {
-    /// Stays of each length.
+    /// Stays by duration: bucket `i` holds those of at least 2^i and less than 2^(i+1) nanoseconds, the
+    /// first also those of 0.
     pub buckets: [u64; BUCKETS],
-    /// Stays of a length that is not known.
+    /// Stays of unknown duration.
     pub unknown: u64,
-    /// Of those known, the ones whose end was not measured but found by looking.
+    /// Stays of known duration whose end was sampled, and so is not exact.
     pub sampled: u64,
-    /// How far these may be off at most, in nanoseconds.
+    /// The largest error of these, in nanoseconds.
     pub error_ns: u64,
-    /// The longest, in nanoseconds.
+    /// The longest duration, in nanoseconds.
     pub max_ns: u64,
     quantiles: Histogram<u64>,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        // Bounds that are the same for all and allowed: this cannot fail.
+        // This cannot fail: the bounds are constant and valid.
         #[allow(clippy::unwrap_used)]
-        let quantiles = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).unwrap();
+        let quantiles = Histogram::new_with_bounds(1, MAX_NS, SIGNIFICANT_DIGITS).unwrap();
         Self { buckets: [0; BUCKETS], unknown: 0, sampled: 0, error_ns: 0, max_ns: 0, quantiles }
     }
 }
 
 impl Times {
-    /// Adds a stay.
+    /// Adds a stay of this duration, in nanoseconds.
     pub fn add(&mut self, ns: u64) {
         self.buckets[usize::from(bucket(ns))] += 1;
         self.max_ns = self.max_ns.max(ns);
         self.quantiles.saturating_record(ns);
     }
 
-    /// Adds what another has counted.
+    /// Adds the stays of another.
     pub fn absorb(&mut self, other: &Self) {
         for (mine, other) in self.buckets.iter_mut().zip(&other.buckets) {
             *mine += other;
@@ -52,24 +53,25 @@ impl Times {
         self.sampled += other.sampled;
         self.error_ns = self.error_ns.max(other.error_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
-        // The same bounds: this cannot fail.
+        // This cannot fail: the bounds are the same.
         let _ = self.quantiles.add(&other.quantiles);
     }
 
-    /// Forgets everything.
+    /// Removes all stays.
     pub fn clear(&mut self) {
         self.quantiles.reset();
         self.buckets = [0; BUCKETS];
         (self.unknown, self.sampled, self.error_ns, self.max_ns) = (0, 0, 0, 0);
     }
 
-    /// Stays of known length.
+    /// How many stays have a known duration.
     #[must_use]
     pub fn stays(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// The length that so much of the stays do not exceed, within a hundredth; `None` without stays.
+    /// A quantile of the durations in nanoseconds, with an error of at most 1 %; `None` without stays.
+    /// `quantile` is 0.5 for the median.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
         let ns = self.quantiles.value_at_quantile(quantile).min(self.max_ns);
@@ -86,19 +88,19 @@ mod tests {
         let mut times = Times::default();
         (1..=100_000).for_each(|us| times.add(us * 1000));
         for (quantile, exact_ns) in [(0.5, 50_000_000), (0.9, 90_000_000), (0.99, 99_000_000)] {
-            let told_ns = times.quantile_ns(quantile).unwrap();
-            assert!(told_ns.abs_diff(exact_ns) <= exact_ns / 100, "{quantile}: {told_ns}");
+            let reported_ns = times.quantile_ns(quantile).unwrap();
+            assert!(reported_ns.abs_diff(exact_ns) <= exact_ns / 100, "{quantile}: {reported_ns}");
         }
         assert_eq!((times.stays(), times.max_ns), (100_000, 100_000_000));
     }
 
     #[test]
-    fn without_stays_there_is_no_quantile() {
+    fn no_durations_have_no_quantile() {
         assert_eq!(Times::default().quantile_ns(0.5), None);
     }
 
     #[test]
-    fn extremes_have_a_place() {
+    fn extreme_durations_have_a_bucket() {
         let mut times = Times::default();
         for ns in [0, 1, u64::MAX] {
             times.add(ns);

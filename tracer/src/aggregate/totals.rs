@@ -1,4 +1,4 @@
-//! What is counted between two reports.
+//! The counts between two reports.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ pub use tracer_common::fold::STATES;
 use crate::{
     aggregate::{
         By,
-        heavy::{Heavy, Weighted},
+        heavy::{HeavyHitters, Weighted},
         times::Times,
     },
     tcp::{reason::Reason, state::is_birth},
@@ -19,25 +19,25 @@ use crate::{
     },
 };
 
-/// Keys that a ranking has room for: what a hash table of 16,384 takes before it doubles.
-const ROOM: usize = 16_384 / 8 * 7;
+/// How many keys a ranking holds: as many as a hash table of 16,384 entries can take before it grows.
+const RANKING_CAPACITY: usize = 16_384 / 8 * 7;
 
-/// What connections are ranked by.
+/// A key of a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RankingKey {
-    /// The service's port, at the end where it is served. No port: not known.
+    /// The service's port, and the side that serves it; `None` if it is not known.
     Port(Side, Option<u16>),
-    /// The remote address; none for listeners.
+    /// The remote address; `None` for listeners.
     Peer(Option<IpAddr>),
-    /// The owner's name, zero-padded; none where no owner is known.
+    /// The owner's name, zero-padded; `None` if the owner is not known.
     Process(Option<[u8; COMM_LEN]>),
-    /// Cgroup id.
+    /// The cgroup's id.
     Cgroup(u64),
-    /// Network namespace.
+    /// The network namespace's inode number.
     Netns(u32),
 }
 
-/// What is counted for a key.
+/// The counts of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
     /// Transitions.
@@ -46,11 +46,11 @@ pub struct Share {
     pub begun: u64,
     /// Connections that ended for their processes.
     pub ended: u64,
-    /// Of those, the ones that did not close in order.
+    /// Those of the ended ones that did not close in order.
     pub failed: u64,
-    /// The process, if all were of the same one.
+    /// The process id of an owner.
     pub pid: Option<u32>,
-    /// They were of several.
+    /// Whether there were owners with different process ids.
     pub has_several_pids: bool,
 }
 
@@ -59,7 +59,7 @@ impl Weighted for Share {
         self.transitions
     }
 
-    fn lighten(&mut self, weight: u64) {
+    fn subtract(&mut self, weight: u64) {
         self.transitions = self.transitions.saturating_sub(weight);
     }
 
@@ -82,51 +82,54 @@ impl Share {
     }
 }
 
-/// Counts by one kind of key.
+/// The heaviest keys of one kind.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// Which kind.
+    /// The kind of key.
     pub by: By,
     /// The counts.
-    pub shares: Heavy<RankingKey, Share>,
+    pub shares: HeavyHitters<RankingKey, Share>,
 }
 
-/// Everything.
+/// All counts.
 #[derive(Clone, Debug)]
 pub struct Totals {
-    /// Transitions, from and to.
+    /// Transitions, by old and new state.
     pub transitions: [[u64; STATES]; STATES],
-    /// Stays in each state that ended.
+    /// Durations by the state that was left.
     pub times: Vec<Times>,
-    /// Ends by [`Reason`].
+    /// Connections that ended for their processes, by [`Reason`].
     pub reasons: Vec<u64>,
-    /// The heaviest of each kind that was asked for.
+    /// The rankings that were asked for.
     pub rankings: Vec<Ranking>,
 }
 
 impl Totals {
-    /// Nothing yet; ranked by these.
+    /// No counts yet, with rankings by these kinds of key.
     #[must_use]
     pub fn new(by: &[By]) -> Self {
         Self {
             transitions: [[0; STATES]; STATES],
             times: vec![Times::default(); STATES],
             reasons: vec![0; Reason::ALL.len()],
-            rankings: by.iter().map(|by| Ranking { by: *by, shares: Heavy::new(ROOM) }).collect(),
+            rankings: by
+                .iter()
+                .map(|by| Ranking { by: *by, shares: HeavyHitters::new(RANKING_CAPACITY) })
+                .collect(),
         }
     }
 
-    /// Counts a transition, or an end of which nobody reported one.
+    /// Counts a transition, or an end without a transition to show ([`Transition::is_silent`]).
     pub fn add(&mut self, transition: &Transition) {
         if let Some(reason) = transition.reason {
             self.reasons[reason as usize] += 1;
         }
         if !transition.is_silent {
             let (old, new) = (transition.old_state, transition.new_state);
-            self.transitions[index(old)][index(new)] += 1;
-            // What is born has not been anywhere before.
+            self.transitions[state_index(old)][state_index(new)] += 1;
+            // A new connection has spent no time in the old state.
             if !is_birth(old, new) {
-                let times = &mut self.times[index(old)];
+                let times = &mut self.times[state_index(old)];
                 match transition.state_ns {
                     Some(ns) => times.add(ns),
                     None => times.unknown += 1,
@@ -138,11 +141,11 @@ impl Totals {
             }
         }
         for Ranking { by, shares } in &mut self.rankings {
-            count(transition, shares.of(key(*by, &transition.connection)));
+            count_for_key(transition, shares.entry(ranking_key(*by, &transition.connection)));
         }
     }
 
-    /// Adds what others have counted.
+    /// Adds the counts of another.
     pub fn absorb(&mut self, other: &Self) {
         for (mine, other) in self.transitions.iter_mut().flatten().zip(other.transitions.iter().flatten()) {
             *mine += other;
@@ -158,7 +161,7 @@ impl Totals {
         }
     }
 
-    /// Begins again.
+    /// Sets all counts to 0.
     pub fn clear(&mut self) {
         self.transitions = [[0; STATES]; STATES];
         self.times.iter_mut().for_each(Times::clear);
@@ -167,12 +170,12 @@ impl Totals {
     }
 }
 
-fn index(state: u8) -> usize {
+fn state_index(state: u8) -> usize {
     let index = usize::from(state);
     if index < STATES { index } else { 0 }
 }
 
-fn count(transition: &Transition, share: &mut Share) {
+fn count_for_key(transition: &Transition, share: &mut Share) {
     let (old, new) = (transition.old_state, transition.new_state);
     let begins = is_birth(old, new) && new != number::LISTEN;
     share.transitions += u64::from(!transition.is_silent);
@@ -185,7 +188,7 @@ fn count(transition: &Transition, share: &mut Share) {
     }
 }
 
-fn key(by: By, connection: &Connection) -> RankingKey {
+fn ranking_key(by: By, connection: &Connection) -> RankingKey {
     match by {
         By::Port => {
             let (local, remote) = (connection.tuple.local_port, connection.tuple.remote_port);
