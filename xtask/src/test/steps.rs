@@ -50,7 +50,10 @@ impl Chain {
     pub(crate) fn steps(self) -> &'static [Step] {
         match self {
             Self::Sources => &[FORMATTING, CLIPPY, UNIT_TESTS],
-            Self::Release => &[BUILD, Step { name: "build what measures", run: build_measures }],
+            Self::Release => &[
+                Step { name: "build, with the bench", run: build_with_bench },
+                Step { name: "build what measures", run: build_measures },
+            ],
             Self::Objects => &[Step { name: "kernel objects are fresh", run: objects }],
             Self::Downloads => &[Step { name: "downloads for other kernels", run: vm::fetch_ahead }],
         }
@@ -143,6 +146,13 @@ fn objects() -> Result<()> {
 
 fn build() -> Result<()> {
     run_command(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]))
+}
+
+/// As the bench will want it: alone, the tracer would be built once more, because the libraries that both use
+/// have other features then.
+fn build_with_bench() -> Result<()> {
+    let packages = ["--package", "tracer", "--package", "bench"];
+    run_command(in_root().args(["build", "--quiet", "--release", "--locked"]).args(packages))
 }
 
 const SCALE: [&str; 7] = ["test", "--quiet", "--release", "--locked", "--package", "tracer", "--test=scale"];
