@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     contestant::CONTESTANTS,
     load::{churn::Churn, service},
-    report::pair::ROUNDS_AT_LEAST,
+    report::pair::ROUNDS,
     scenes::SCENES,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct Args {
     #[command(subcommand)]
     pub verb: Option<Verb>,
-    /// How often each contestant is measured [default: 5, with --against 10]
+    /// How often each contestant is measured [default: 5, with --against 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Length of a measured window [default: 3, with --against 1]
@@ -60,7 +60,7 @@ pub(crate) enum Verb {
 impl Args {
     /// How often each contestant is measured.
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.against.is_some() { ROUNDS_AT_LEAST } else { 5 })
+        self.rounds.unwrap_or(if self.against.is_some() { ROUNDS } else { 5 })
     }
 
     /// Length of a measured window. Two builds are told apart by many windows, not by long ones.
@@ -110,7 +110,7 @@ Events seen and lost have to be exactly what the load made: what is missing or t
 million events that it saw. Kernel time is net of as many runs of the empty program. Peak memory counts a ring \
 buffer twice, since it is mapped two times in a row; `beside ring` leaves it out.
 
-With --against, two builds of tracer are measured in pairs: new, old, old, new in one round, the other way round \
-in the next. The ratio is the median over the rounds, and `95 %` is where it lies in truth with that probability: \
-where that is wide, more rounds are needed. `of CPU time` is the same of connections for a second of CPU time \
+With --against, two builds of tracer are measured one right after the other, and the other way round in the next \
+round. The ratio is the median over the rounds, and `95 %` is where it lies in truth with that probability: \
+where that is wide, more rounds are needed, and a miss that it does not confirm is `unclear`. `of CPU time` is the same of connections for a second of CPU time \
 that the load and tracer take, which others on the host change less.";

@@ -32,7 +32,7 @@ use clap::Parser as _;
 use crate::{
     cli::{Args, Verb},
     render::{chart::chart, tables},
-    report::{Report, pair::ROUNDS_AT_LEAST},
+    report::{Report, pair::ROUNDS_AT_LEAST, verdict::Verdict},
 };
 
 fn main() -> ExitCode {
@@ -92,7 +92,9 @@ fn write(file: &Path, text: &str) -> Result<()> {
 fn check(report: &Report) -> ExitCode {
     let missed: Vec<_> = report.verdicts.iter().filter(|verdict| verdict.is_met == Some(false)).collect();
     for verdict in &missed {
-        eprintln!("bench: missed: {}: {}, asked {}", verdict.what, verdict.measured(), verdict.asked);
+        let Verdict { what, asked, .. } = verdict;
+        let advice = if verdict.is_unclear { "; noise may be all of it, and more rounds tell" } else { "" };
+        eprintln!("bench: missed: {what}: {}, asked {asked}{advice}", verdict.measured());
     }
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -6,6 +6,8 @@ use crate::stats::{median, median_interval, range};
 
 /// Fewer rounds decide nothing.
 pub(crate) const ROUNDS_AT_LEAST: u32 = 10;
+/// As many as a host takes that has little else to do.
+pub(crate) const ROUNDS: u32 = 20;
 
 /// A view in a round, with both builds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub(crate) struct Pair {
 }
 
 /// What a build left of the load.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Window {
     /// Connections.
     pub connections: u64,
@@ -62,14 +64,6 @@ impl Window {
     /// throughput of a CPU, whatever else runs on the host.
     pub(crate) fn per_cpu_s(&self) -> f64 {
         float(self.connections) / self.cpu_s
-    }
-
-    /// Both windows together.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.connections += other.connections;
-        self.elapsed_s += other.elapsed_s;
-        self.cpu_s += other.cpu_s;
-        self.lost += other.lost;
     }
 }
 
@@ -129,13 +123,5 @@ mod tests {
         assert!((rows[0].ratio - 0.98).abs() < 1e-9);
         assert!((rows[0].cpu_ratio - 1.02).abs() < 1e-9);
         assert_eq!((rows[0].new_lost, rows[0].ratio_interval), (3, None));
-    }
-
-    #[test]
-    fn windows_of_a_round_are_one() {
-        let mut window = Window { connections: 10, elapsed_s: 1.0, cpu_s: 2.0, lost: 1 };
-        window.add(Window { connections: 50, elapsed_s: 2.0, cpu_s: 4.0, lost: 0 });
-        assert!((window.per_s() - 20.0).abs() < 1e-9 && (window.per_cpu_s() - 10.0).abs() < 1e-9);
-        assert_eq!(window.lost, 1);
     }
 }

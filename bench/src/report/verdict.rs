@@ -23,6 +23,9 @@ pub(crate) struct Verdict {
     pub unit: String,
     /// Whether it is as asked.
     pub is_met: Option<bool>,
+    /// Whether noise alone may have missed it.
+    #[serde(default)]
+    pub is_unclear: bool,
 }
 
 impl Bound {
@@ -39,7 +42,21 @@ impl Bound {
             figure,
             unit: unit.to_owned(),
             is_met: figure.map(|figure| self.is_met(figure)),
+            is_unclear: false,
         }
+    }
+
+    /// The same, where the figure lies between these two in truth.
+    pub(crate) fn verdict_within(
+        self,
+        what: &str,
+        figure: Option<f64>,
+        interval: Option<(f64, f64)>,
+        unit: &str,
+    ) -> Verdict {
+        let verdict = self.verdict(what, figure, unit);
+        let may_be_met = interval.is_some_and(|(from, to)| self.is_met(from) || self.is_met(to));
+        Verdict { is_unclear: verdict.is_met == Some(false) && may_be_met, ..verdict }
     }
 
     fn is_met(self, figure: f64) -> bool {
@@ -64,6 +81,7 @@ impl Verdict {
     pub(crate) fn word(&self) -> &'static str {
         match self.is_met {
             Some(true) => "met",
+            Some(false) if self.is_unclear => "unclear",
             Some(false) => "MISSED",
             None => "",
         }
@@ -81,6 +99,8 @@ mod tests {
         assert_eq!(at_least(Some(0.79)).word(), "MISSED");
         assert_eq!(at_least(None).is_met, None);
         assert_eq!(Bound::Below(300.0).verdict("x", Some(300.0), "ms").is_met, Some(false));
+        let within = |to| Bound::AtLeast(0.8).verdict_within("x", Some(0.79), Some((0.7, to)), "").word();
+        assert_eq!((within(0.9), within(0.795)), ("unclear", "MISSED"));
         assert_eq!(Bound::AtMost(0.0).verdict("x", Some(0.0), "").asked, "<= 0");
     }
 }

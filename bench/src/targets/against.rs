@@ -16,7 +16,7 @@ pub(super) fn verdicts(report: &Report) -> Vec<Verdict> {
 
 fn verdict(row: &Row, rounds: u32) -> Verdict {
     let figure = (rounds >= ROUNDS_AT_LEAST).then_some(row.ratio);
-    OF_OLD.verdict(&format!("{}, new against old", row.view), figure, "")
+    OF_OLD.verdict_within(&format!("{}, new against old", row.view), figure, row.ratio_interval, "")
 }
 
 #[cfg(test)]
