@@ -1,82 +1,88 @@
-//! What the kernel programs report: hits of `sock:inet_sock_set_state`, sockets that are there, and what other
-//! hooks tell.
+//! What the kernel programs report: transitions (`sock:inet_sock_set_state`, since 4.16), existing sockets,
+//! and what other hooks tell.
+//!
+//! Kernel functions and members are those of Linux 6.18, below `net/ipv4/` and `include/net/` if nothing else
+//! is said.
 
 /// Flag bits of [`Event::flags`].
 ///
-/// The kernel program translates the running kernel's `enum sock_flags` into these, so that a
-/// kernel that renumbers its flags changes nothing here.
+/// The kernel program translates the running kernel's `enum sock_flags` into these, so that a kernel that
+/// renumbers its flags changes nothing here.
 pub mod flag {
-    /// `sk_lock.owned`: a task was working on this very socket, so the event's pid is its owner's.
-    /// Clear in softirq and timers, where the current task is there by accident.
+    /// A task was operating on this very socket (`sk_lock.owned`, set by `lock_sock`), so
+    /// [`super::Event::pid`] is that of its owner. Clear in softirqs and timers, where the task on the CPU
+    /// has nothing to do with the socket. A kernel thread may own a socket, too (MPTCP, io_uring, delayed
+    /// `fput`).
     pub const OWNED: u16 = 1 << 0;
-    /// `SOCK_DONE`: the peer's FIN has arrived.
+    /// The peer's FIN has arrived (`SOCK_DONE`, set by `tcp_fin`).
     pub const DONE: u16 = 1 << 1;
-    /// `SOCK_DEAD`: no process holds the socket any more.
+    /// No process holds the socket any more (`SOCK_DEAD`, set by `sock_orphan`).
     pub const DEAD: u16 = 1 << 2;
-    /// `SOCK_LINGER` with a linger time of zero: closing means abort (RFC 9293, 3.10.5).
+    /// `SO_LINGER` with a time of zero: closing means ABORT (RFC 9293, 3.10.5), so an RST is sent instead of
+    /// a FIN.
     pub const LINGER_ZERO: u16 = 1 << 3;
-    /// `SOCK_KEEPOPEN`: `SO_KEEPALIVE` is on.
+    /// `SO_KEEPALIVE` is on (`SOCK_KEEPOPEN`).
     pub const KEEPALIVE: u16 = 1 << 4;
-    /// Only in a sighting: no full socket any more but a timewait socket, which the kernel puts in
-    /// the place of one that has nothing left to do but to wait. Its states are what it waits in.
+    /// Only in snapshots: a timewait socket, which has replaced the full one (`tcp_time_wait`). Both states
+    /// are the one that it waits in, TIME_WAIT or FIN_WAIT2.
     pub const TIME_WAIT: u16 = 1 << 5;
-    /// The local port is not chosen yet (`skc_num` is 0 at `CLOSE -> SYN_SENT`). `inet_sport` may
-    /// then hold the port of the connection that the socket had before.
+    /// The local port is not chosen yet: `skc_num` is 0 at `CLOSE -> SYN_SENT`, because `tcp_v4_connect` sets
+    /// the state before `inet_hash_connect` chooses the port. [`super::Event::local_port`] may then be that
+    /// of the socket's previous connection.
     pub const UNBOUND: u16 = 1 << 6;
-    /// No segment was ever sent on this socket (`segs_out` is 0): a connect that failed before its
-    /// SYN.
+    /// No segment was ever sent on this socket (`segs_out` is 0): a connect that failed before its SYN.
     pub const UNSENT: u16 = 1 << 7;
-    /// No full socket: nothing is told but time, CPU, ends, namespace, state, and the cookie if there
-    /// is one.
+    /// No full socket: only the time, CPU, addresses, ports, network namespace and state are known, and the
+    /// cookie if there is one. Everything else is 0.
     pub const BARE: u16 = 1 << 8;
 }
 
-/// What a record tells of: [`Event::kind`]. What is no transition has both states the same.
+/// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.
 pub mod kind {
-    /// A transition, or the sighting of a socket that is there.
+    /// A transition; or an existing socket in a snapshot, with both states the same.
     pub const TRANSITION: u8 = 0;
-    /// An RST was sent; [`super::Event::detail`] is its reason.
+    /// An RST was sent (tracepoint `tcp_send_reset`); [`super::Event::detail`] is the reason.
     pub const RESET_SENT: u8 = 1;
-    /// An RST has arrived.
+    /// An RST was received (tracepoint `tcp_receive_reset`).
     pub const RESET_RECEIVED: u8 = 2;
-    /// A segment was sent again.
+    /// A segment was retransmitted (tracepoint `tcp_retransmit_skb`).
     pub const RETRANSMIT: u8 = 3;
-    /// A SYN-ACK was sent again.
+    /// A SYN-ACK was retransmitted (tracepoint `tcp_retransmit_synack`).
     pub const RETRANSMIT_SYNACK: u8 = 4;
-    /// A process has accepted the connection; the record's is it.
+    /// The task on the CPU has accepted the connection (`inet_csk_accept`).
     pub const ACCEPTED: u8 = 5;
-    /// A timewait socket is in TIME_WAIT, perhaps after FIN_WAIT2.
+    /// A timewait socket's timer was started again, in TIME_WAIT (`__inet_twsk_schedule`): it came there from
+    /// FIN_WAIT2, or the peer's FIN was received again.
     pub const TIME_WAIT: u8 = 6;
-    /// A timewait socket goes; [`super::Event::detail`] is one of [`super::gone`].
+    /// A timewait socket ended (`inet_twsk_kill`); [`super::Event::detail`] is one of [`super::gone`].
     pub const TIME_WAIT_GONE: u8 = 7;
-    /// A half-open connection begins.
+    /// A half-open connection began (`inet_csk_reqsk_queue_hash_add`).
     pub const REQUEST: u8 = 8;
-    /// It goes without having become a connection; [`super::Event::detail`] is one of [`super::gone`].
+    /// A half-open connection ended without an ESTABLISHED one (`tcp_v4_reqsk_destructor`,
+    /// `tcp_v6_reqsk_destructor`); [`super::Event::detail`] is one of [`super::gone`].
     pub const REQUEST_GONE: u8 = 9;
-    /// The last of them.
+    /// The largest of them.
     pub const LAST: u8 = REQUEST_GONE;
 }
 
-/// Why a half-open connection or a timewait socket goes.
+/// Why a half-open connection or a timewait socket ended.
 pub mod gone {
-    /// An RST has come, or something else that ends it.
+    /// By an RST, or by anything else than the two below.
     pub const DROPPED: u8 = 0;
-    /// Its time is over.
+    /// In its timer (`reqsk_timer_handler`, `tw_timer_handler`).
     pub const TIMEOUT: u8 = 1;
-    /// Its listener has closed.
+    /// Its listener is no longer in LISTEN.
     pub const LISTENER_GONE: u8 = 2;
 }
 
-/// Bytes of a task's name, the terminating zero included (`TASK_COMM_LEN`).
+/// Bytes of a task's name, with the terminating zero (`TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 
-/// One state transition with the facts that stood in the socket at that moment; or, with both
-/// states the same, the sighting of a socket that is there, or something else that happened to it
-/// ([`kind`]).
+/// One state transition, with the facts that were in the socket at that moment; or an existing socket in a
+/// snapshot; or something else that happened to a socket ([`kind`]).
 ///
-/// All numbers are in host byte order. A fact that the running kernel does not offer is 0; which
-/// ones those are is constant for a kernel and known from the member offsets
-/// ([`crate::member`]).
+/// Numbers are in host byte order. A fact that the running kernel does not offer is 0 in all records; which
+/// ones those are, the member offsets tell ([`crate::member`]).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -84,75 +90,88 @@ pub const COMM_LEN: usize = 16;
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Event {
-    /// `CLOCK_MONOTONIC` in nanoseconds, taken right after the ring buffer's space was reserved.
+    /// Nanoseconds of `CLOCK_MONOTONIC` of the initial time namespace (`bpf_ktime_get_ns`), taken right after
+    /// the space in the ring buffer was reserved.
     pub time_ns: u64,
-    /// Socket cookie: the identity that `ss -e` prints as `sk:`.
+    /// Socket cookie (`bpf_get_socket_cookie`, since 5.12), which `ss -e` prints as `sk:`. No two sockets of
+    /// a host have the same one until it restarts. Before 5.12 a number made of the socket's address, which
+    /// the next socket may get.
     pub cookie: u64,
-    /// Id of the socket's own cgroup (v2), `sk_cgrp_data.cgroup->kn->id`.
+    /// Id of the socket's cgroup (v2): `sk_cgrp_data.cgroup->kn->id`, the inode number of its directory.
+    /// Since 5.15. An accepted connection has its listener's.
     pub cgroup: u64,
-    /// Payload bytes acknowledged by the peer; SYN and FIN count as one each.
+    /// Bytes that the peer has acknowledged (`tcp_sock.bytes_acked`, `tcpEStatsAppHCThruOctetsAcked` of RFC
+    /// 4898). SYN and FIN count as one each; the SYN of an accepted connection does not.
     pub bytes_acked: u64,
-    /// Bytes received in order; the peer's FIN counts as one.
+    /// Bytes received in order (`tcp_sock.bytes_received`, `tcpEStatsAppHCThruOctetsReceived` of RFC 4898).
+    /// The peer's FIN counts as one.
     pub bytes_received: u64,
-    /// Local address as IPv6 in network byte order; an IPv4 socket's is v4-mapped.
+    /// Local address as IPv6 in network byte order; IPv4 is v4-mapped (RFC 4291, 2.5.5.2).
     pub local_addr: [u8; 16],
-    /// Remote address, as [`Event::local_addr`]; zero for a listener.
+    /// Remote address, in the form of [`Event::local_addr`]; unspecified (0) for a listener.
     pub remote_addr: [u8; 16],
-    /// Name of the task that was on the CPU, zero-terminated; where stories are told, of its
-    /// process, which is the name of its first thread.
+    /// Name of the task on the CPU, ended by a zero; with [`crate::filter::Active::story`] that of its
+    /// process, which is the name of its first thread. In a snapshot the name of the process that holds the
+    /// socket.
     pub comm: [u8; COMM_LEN],
-    /// Process id (tgid) of the task that was on the CPU. It is the socket's owner only if
-    /// [`flag::OWNED`] is set.
+    /// Process id (tgid, in the initial pid namespace) of the task on the CPU. It is the socket's owner only
+    /// with [`flag::OWNED`]. In a snapshot the process that holds the socket.
     pub pid: u32,
     /// Thread id of that task.
     pub tid: u32,
-    /// Inode number of the socket's network namespace.
+    /// Inode number of the socket's network namespace (`/proc/PID/ns/net`). The kernel uses it again when the
+    /// namespace is gone.
     pub netns: u32,
-    /// User id that the socket belongs to, right in any context.
+    /// User id of the socket (`sk_uid`), the same in any context. An accepted connection has its listener's
+    /// until `accept`.
     pub uid: u32,
-    /// Smoothed round-trip time in microseconds; 0 before the first measurement.
+    /// Smoothed round-trip time in microseconds (RFC 6298; `tcp_sock.srtt_us` / 8); 0 before the first
+    /// measurement. At `SYN_RECV -> ESTABLISHED` the time from SYN-ACK to ACK.
     pub srtt_us: u32,
-    /// Segments retransmitted since the connection began.
+    /// Segments retransmitted since the connection began (`tcp_sock.total_retrans`).
     pub retransmits: u32,
-    /// As `ss` shows it: bytes received and not yet read; for a listener the length of its accept queue.
+    /// Bytes received and not yet read by the process (`rcv_nxt - copied_seq`); for a listener the
+    /// connections that wait for `accept`. As `ss` shows it (`tcp_diag_get_info`); 0 in records of resets and
+    /// accepted connections.
     pub recv_queue: u32,
-    /// As `ss` shows it: bytes written and not yet acknowledged; for a listener the accept queue's limit.
+    /// Bytes written and not yet acknowledged (`write_seq - snd_una`); for a listener the limit of its accept
+    /// queue. As [`Event::recv_queue`].
     pub send_queue: u32,
-    /// `sk_err`, a positive errno; 0 for none.
+    /// Pending error of the socket (`sk_err`): a positive errno, or 0.
     pub error: u16,
-    /// The CPU that the event happened on.
+    /// The CPU that it happened on; 0 in a snapshot.
     pub cpu: u16,
-    /// Local port from `inet_sport`, which unlike `skc_num` lasts to the end; see [`flag::UNBOUND`].
+    /// Local port (`inet_sport`, which unlike `skc_num` is kept after CLOSE). See [`flag::UNBOUND`].
     pub local_port: u16,
     /// Remote port; 0 for a listener.
     pub remote_port: u16,
     /// Bits of [`flag`].
     pub flags: u16,
-    /// The socket's `AF_INET` or `AF_INET6`; the latter also for v4-mapped connections.
+    /// [`AF_INET`] or [`AF_INET6`]; the latter also for v4-mapped connections.
     pub family: u8,
-    /// State before, numbered as in the kernel; see [`crate::state`].
+    /// State before; see [`crate::state`].
     pub old_state: u8,
     /// State after.
     pub new_state: u8,
-    /// `sk_shutdown`: 1 the receiving side is shut, 2 the sending side.
+    /// Directions that are shut down (`sk_shutdown`): bit 0 receiving, bit 1 sending. Since 5.6.
     pub shutdown: u8,
     /// One of [`kind`].
     pub kind: u8,
-    /// Of an RST that was sent: its `enum sk_rst_reason`, or [`REASON_UNTOLD`]. Of what goes without a
-    /// transition: one of [`gone`].
+    /// For [`kind::RESET_SENT`] the reason (`enum sk_rst_reason`, since 6.10), or [`REASON_UNTOLD`]. For
+    /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. Else without a meaning.
     pub detail: u8,
 }
 
-/// [`Event::detail`] where the kernel gives no reason (it does since 6.10), or a number beyond.
+/// [`Event::detail`] if the kernel gives no reason (before 6.10), or a number that does not fit.
 pub const REASON_UNTOLD: u8 = u8::MAX;
 
-/// What an event takes up in the ring buffer: the record's header (`BPF_RINGBUF_HDR_SZ`) and itself.
+/// Bytes that an event takes in the ring buffer: the kernel's header (`BPF_RINGBUF_HDR_SZ`) and the event.
 pub const RECORD_SIZE: u64 = 8 + size_of::<Event>() as u64;
 
 const _: () = assert!(size_of::<Event>() == 136, "no padding, no surprise");
 const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees");
 
-/// A timewait socket that is there.
+/// An existing timewait socket, in a snapshot of those alone.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -160,33 +179,34 @@ const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Waiting {
-    /// Cookie of the socket whose place it took.
+    /// Cookie of the full socket that it replaced.
     pub cookie: u64,
-    /// What it waits in: TIME_WAIT or FIN_WAIT2.
+    /// TIME_WAIT or FIN_WAIT2 ([`crate::state`]).
     pub state: u64,
 }
 
-/// `AF_INET`
+/// `AF_INET`: an IPv4 socket.
 pub const AF_INET: u8 = 2;
-/// `AF_INET6`
+/// `AF_INET6`: an IPv6 socket, perhaps with v4-mapped addresses.
 pub const AF_INET6: u8 = 10;
 
-/// What the kernel program counts, per CPU.
+/// What the kernel programs count, per CPU: the index into their map.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub enum Counter {
-    /// Transitions, and what proves some, for which their CPU's ring buffer had no room.
+    /// Records lost because the CPU's ring buffer was full: transitions, and others that tell of a
+    /// connection's state.
     Lost,
-    /// Events that a filter kept out of the ring buffer, or out of what is folded.
+    /// Transitions that a filter kept back, from the ring buffer or from what is counted in the kernel.
     Filtered,
-    /// Events during another one on the same CPU, which the kernel kept from the first program and
-    /// the second has reported or folded.
+    /// Transitions during another one on the same CPU. The kernel skipped the first program for them (since
+    /// 6.2), and the second has reported or counted them.
     Nested,
-    /// Sockets whose place among those with a known state was given to another.
+    /// Sockets whose place in the kernel's table of states was given to another socket.
     Evicted,
-    /// Counts by port for which the table had no room.
+    /// Counts by service port that were lost because the table was full.
     NoRoom,
-    /// Resets and retransmissions for which the ring buffer had no room.
+    /// Records of resets and retransmissions lost because the CPU's ring buffer was full.
     LostIncidents,
 }
 

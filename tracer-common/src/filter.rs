@@ -1,20 +1,28 @@
-//! Filters on what is constant over a connection. The kernel runs them on every event; user space
-//! runs the same code where the kernel could not decide.
+//! Filters on facts that do not change over a connection's life. The kernel applies them to each event; user
+//! space applies the same code to what the kernel could not decide.
 //!
-//! A filter on ports or addresses marks each value that it names with the ends at which the value
-//! counts. Deciding is then two look-ups and [`selects`], whatever the size of the sets.
+//! A filter on ports or addresses marks each value that it names with the side on which the value counts. A
+//! decision is two lookups and [`selects`], however many values there are.
 
-/// The value counts at either end (`--port`, `--addr`).
+/// The value counts on either side (`--port`, `--addr`).
 pub const EITHER: u8 = 1 << 0;
-/// The value counts at the local end.
+/// The value counts on the local side (`--local-port` and the like).
 pub const LOCAL: u8 = 1 << 1;
-/// The value counts at the remote end.
+/// The value counts on the remote side.
 pub const REMOTE: u8 = 1 << 2;
 
-/// Whether a connection passes, given the marks that a filter put on its two ends.
+/// Whether a connection passes, given the marks of its local and its remote value.
 ///
-/// `active` holds the kinds of mark that are in use. Different kinds are ANDed; values of one kind
-/// are ORed.
+/// `active` holds the kinds of marks that are in use. All of them must be met, each by one of its values.
+///
+/// ```
+/// use tracer_common::filter::{EITHER, REMOTE, selects};
+///
+/// // --port 443: on either side.
+/// assert!(selects(EITHER, 0, EITHER));
+/// // --port 443 and a remote port that was not named.
+/// assert!(!selects(EITHER | REMOTE, 0, EITHER));
+/// ```
 #[inline(always)]
 #[must_use]
 pub const fn selects(active: u8, local_marks: u8, remote_marks: u8) -> bool {
@@ -22,18 +30,18 @@ pub const fn selects(active: u8, local_marks: u8, remote_marks: u8) -> bool {
     active & !met == 0
 }
 
-/// Kinds of address that `--ipv4` and `--ipv6` choose from.
+/// Kinds of addresses, which `--ipv4` and `--ipv6` choose from.
 pub mod family {
     /// An IPv4 socket.
     pub const IPV4: u8 = 1 << 0;
     /// An IPv6 socket with IPv6 addresses.
     pub const IPV6: u8 = 1 << 1;
-    /// An IPv6 socket with v4-mapped addresses.
+    /// An IPv6 socket with v4-mapped addresses (RFC 4291, 2.5.5.2).
     pub const MAPPED: u8 = 1 << 2;
-    /// Everything.
+    /// All of them.
     pub const ANY: u8 = IPV4 | IPV6 | MAPPED;
 
-    /// The kind of a socket of address family `af` with the given local or remote address.
+    /// The kind for a socket of address family `af`; whether its local and its remote address are v4-mapped.
     #[inline(always)]
     #[must_use]
     pub const fn of(af: u8, local_mapped: bool, remote_mapped: bool) -> u8 {
@@ -45,30 +53,29 @@ pub mod family {
     }
 }
 
-/// How many ports there are, and so the size of the kernel's table of port marks.
+/// Number of ports, which is the size of the kernel's table of port marks.
 pub const PORTS: usize = 1 << 16;
 
-/// Which filters are in use: read-only for the kernel, whose verifier then removes the
-/// code of those that are not.
+/// Which filters are in use. Read-only for the kernel program, so the verifier removes the code of the
+/// others.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(zerocopy::IntoBytes, zerocopy::Immutable))]
 pub struct Active {
-    /// The lowest and the highest port that counts at the local end; the other way round if none does.
+    /// Lowest and highest port that counts on the local side; the lowest is above the highest if none does.
     pub local_ports: [u16; 2],
-    /// Kinds of mark in use on ports.
+    /// Kinds of marks in use on ports.
     pub ports: u8,
-    /// Kinds of mark in use on addresses.
+    /// Kinds of marks in use on addresses.
     pub addrs: u8,
-    /// Kinds of address that pass; [`family::ANY`] for no filter.
+    /// Kinds of addresses that pass; [`family::ANY`] for no filter.
     pub families: u8,
     /// 1 if only listed network namespaces pass.
     pub netns: u8,
-    /// 1 if user space tells stories: it then gets what it needs for them, and filters again.
-    /// Beginnings whose port is not chosen yet and may be one asked for, what follows them, and
-    /// listeners.
+    /// 1 if user space follows each connection. It then also gets what it needs for that, and filters again:
+    /// listeners, and new connections whose local port is not chosen yet and will decide.
     pub story: u8,
-    /// Zero. The type may have no padding, to be handed over as bytes.
+    /// Zero; in place of padding, because the value is passed as bytes.
     pub reserved: u8,
 }
 

@@ -1,18 +1,21 @@
-//! What the kernel folds transitions into where no event crosses to user space.
+//! The aggregate that the kernel keeps for `summary --in-kernel`, when no event leaves the kernel.
 
-/// States have numbers below this; 0 stands for a number that no kernel is known to use.
+/// Number of rows in tables by state: states have numbers below this. Row 0 is for a number that no known
+/// kernel uses.
 pub const STATES: usize = 16;
 
-/// Bucket `i` holds stays of at least 2^i and less than 2^(i+1) nanoseconds; the first 0 ns, too.
+/// Number of buckets for times in a state. Bucket `i` counts times from 2^i to less than 2^(i+1) nanoseconds;
+/// bucket 0 also counts 0 ns.
 pub const BUCKETS: usize = 64;
 
-/// How many sockets whose cookies fall together are remembered.
+/// Slots in a set of the kernel's table of sockets: how many sockets with neighbouring cookies have room.
 pub const WAYS: u32 = 4;
 
-/// How many programs write: the first on the hook, and the one that may interrupt it.
+/// Number of programs that write: the first on the tracepoint, and the second, which may interrupt it.
 pub const WRITERS: usize = 2;
 
-/// One CPU's share of everything: one value, found by one look-up and read by one call.
+/// The aggregate of one CPU. One value, so the kernel program needs one lookup, and user space one system
+/// call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -20,48 +23,48 @@ pub const WRITERS: usize = 2;
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Share {
-    /// Transitions, by old and new state.
+    /// Number of transitions, by old and new state ([`crate::state`]).
     pub transitions: [[u64; STATES]; STATES],
-    /// Stays that ended, by the state that was left and the bucket of their length.
+    /// Number of times that a state was left, by state and [`bucket`] of the time spent in it.
     pub stays: [[u64; BUCKETS]; STATES],
-    /// Stays of unknown length that ended.
+    /// Number of times that a state was left after an unknown time, by state.
     pub unknown: [u64; STATES],
-    /// The longest stay in nanoseconds, for each writer: a larger value replaces a smaller one in
-    /// two steps, between which the other writer must not come.
+    /// Longest time spent in each state, in nanoseconds. A value for each program: comparing and writing are
+    /// two steps, and the other program may come in between.
     pub longest_ns: [[u64; STATES]; WRITERS],
 }
 
-/// [`Share`] as the map's value: words.
+/// Number of 64-bit words of a [`Share`], which is what the map holds.
 pub const SHARE_WORDS: usize = size_of::<Share>() / size_of::<u64>();
 
-const _: () = assert!(size_of::<Share>() <= 32 << 10, "the most that the kernel gives per CPU");
+const _: () = assert!(size_of::<Share>() <= 32 << 10, "PCPU_MIN_UNIT_SIZE, the limit for a per-CPU value");
 
-/// Where a service is: at the end that did not choose its port at random.
+/// The side of a connection that the service is on: the one whose port is not ephemeral.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
-    /// Nobody knows: the connection is older than the tracer.
+    /// Unknown: the connection is older than the tracer.
     Unknown,
-    /// On this host: the local port of a server or listener.
+    /// This host: the local port of a server or listener.
     Local,
-    /// Elsewhere: the remote port of a client.
+    /// The peer: the remote port of a client.
     Remote,
 }
 
-/// Key of a count of one service port: its side, the port, and what is counted.
+/// Key of a count by service port. From the highest byte: [`Side`], port (2 bytes), cell (what is counted).
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortKey(pub u32);
 
 impl PortKey {
-    /// `cell` is what [`pair`] gives, or a bucket.
+    /// `cell` is a [`pair`] of states, or a [`bucket`].
     #[inline(always)]
     #[must_use]
     pub const fn new(side: Side, port: u16, cell: u8) -> Self {
         Self((side as u32) << 24 | (port as u32) << 8 | cell as u32)
     }
 
-    /// Side, port and cell; `None` if it is no key.
+    /// Side, port and cell; `None` if there is no such side.
     #[must_use]
     pub const fn parts(self) -> Option<(Side, u16, u8)> {
         let [side, port @ .., cell] = self.0.to_be_bytes();
@@ -75,7 +78,7 @@ impl PortKey {
     }
 }
 
-/// Two states in one byte.
+/// Old and new state in one byte.
 #[inline(always)]
 #[must_use]
 pub const fn pair(old_state: u8, new_state: u8) -> u8 {
@@ -88,11 +91,17 @@ pub const fn states(pair: u8) -> (u8, u8) {
     (pair >> 4, pair & 0xf)
 }
 
-/// The bucket of a stay.
+/// The bucket of a time in nanoseconds: its binary logarithm, rounded down.
+///
+/// ```
+/// use tracer_common::fold::bucket;
+///
+/// assert_eq!(bucket(1_000), 9); // 512 ns to 1,023 ns
+/// ```
 #[inline(always)]
 #[must_use]
 pub const fn bucket(stay_ns: u64) -> u8 {
-    // The kernel's machine has no instruction for this; halving takes six steps.
+    // BPF has no instruction to count leading zeros; halving takes six steps.
     let (mut rest, mut bucket) = (stay_ns, 0);
     let mut step = 32;
     while step > 0 {

@@ -1,5 +1,13 @@
-//! The contract between the kernel program and user space: everything that both sides must agree
-//! on stands here once, and nowhere else.
+//! The contract between the kernel programs and user space: what both sides must agree on, in one place.
+//!
+//! # Layout
+//!
+//! * [`event`]: the record that the kernel programs send. [`state`]: TCP states in it.
+//! * [`member`], [`helper`]: what the programs read and call, and how user space finds out whether the
+//!   running kernel has it.
+//! * [`filter`]: filters that run in the kernel. [`wakeup`]: when the reader is woken.
+//! * [`timewait`]: which transitions to CLOSE are really into TIME_WAIT. [`fold`]: what the kernel counts for
+//!   `summary --in-kernel`.
 
 #![no_std]
 

@@ -1,23 +1,23 @@
-//! The kernel's members that the kernel program reads, and where user space finds their offsets.
+//! Members of kernel structures that the kernel programs read.
 //!
-//! Offsets differ between kernels. User space looks them up in the running kernel's BTF and hands
-//! them over as read-only globals, which the verifier treats as constants.
+//! Their offsets differ between kernels. User space looks them up in the running kernel's BTF and passes them
+//! to the programs as read-only globals, which the verifier takes for constants.
 
 /// Offset of a member that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// Where a member is found, and what is expected there.
+/// Where a member is in the kernel's types, and what is expected there.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     /// Name of the C structure.
     pub container: &'static str,
-    /// Path of member names inside it, through structures that are embedded, not pointed to.
+    /// Names of the members on the way to it, through embedded structures only, not through pointers.
     pub path: &'static str,
-    /// Size in bytes that the kernel program reads.
+    /// Number of bytes that the kernel programs read.
     pub size: u32,
-    /// Whether the tracer is useless without it.
+    /// Whether the tracer refuses kernels without it.
     pub required: bool,
-    /// Whether it is told to users; what is not only makes the kernel program faster.
+    /// Whether `tracer check` names it when it is absent. Not if it only makes the kernel programs faster.
     pub told: bool,
 }
 
@@ -33,7 +33,7 @@ macro_rules! members {
             pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
 
-        /// What each is, in the order of [`Member`].
+        /// The specification of each, in the order of [`Member`].
         pub const SPECS: &[Spec] = &[$(Spec {
             container: $container,
             path: $path,
@@ -49,126 +49,128 @@ macro_rules! members {
 }
 
 members! {
-    /// Address family.
+    /// Address family, `AF_INET` or `AF_INET6`.
     Family = "sock" "__sk_common.skc_family" 2 required;
-    /// Local IPv6 address.
+    /// Local IPv6 address; v4-mapped for an IPv4 connection of an IPv6 socket. Absent in kernels without
+    /// IPv6.
     LocalV6 = "sock" "__sk_common.skc_v6_rcv_saddr" 16 optional;
-    /// Remote IPv6 address.
+    /// Remote IPv6 address, as [`Member::LocalV6`].
     RemoteV6 = "sock" "__sk_common.skc_v6_daddr" 16 optional;
     /// Remote IPv4 address.
     RemoteV4 = "sock" "__sk_common.skc_daddr" 4 required;
-    /// State.
+    /// State ([`crate::state`]).
     State = "sock" "__sk_common.skc_state" 1 required;
-    /// Local port, in host byte order; not kept to the end, but timewait sockets have it too.
+    /// Local port in host byte order; 0 before it is chosen and after CLOSE. Timewait and request sockets
+    /// have it, too.
     Num = "sock" "__sk_common.skc_num" 2 required;
-    /// Local IPv4 address, where timewait sockets have it too.
+    /// Local IPv4 address, where timewait and request sockets have it, too.
     BoundV4 = "sock" "__sk_common.skc_rcv_saddr" 4 required;
     /// Remote port, in network byte order.
     RemotePort = "sock" "__sk_common.skc_dport" 2 required;
     /// Network namespace.
     Net = "sock" "__sk_common.skc_net.net" 8 optional;
-    /// Its inode number.
+    /// Inode number of a network namespace, as in `/proc/PID/ns/net`.
     NetInum = "net" "ns.inum" 4 optional;
-    /// Its cookie: a number that no other namespace gets as long as the host runs.
+    /// Cookie of a network namespace, which no other gets until the host restarts (since 5.12).
     NetCookie = "net" "net_cookie" 8 faster;
-    /// Its range of ports for clients that ask for none: the last in the upper half, the first in the
-    /// lower one. Two numbers before 6.8.
+    /// Range of ephemeral ports of a network namespace (`net.ipv4.ip_local_port_range`): the last in the
+    /// upper half, the first in the lower. Two numbers before 6.8, so absent.
     NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 faster;
     /// `enum sock_flags` as bits.
     Flags = "sock" "__sk_common.skc_flags" 8 required;
-    /// Whether a task works on the socket.
+    /// Whether a task is operating on the socket (`lock_sock`).
     LockOwned = "sock" "sk_lock.owned" 4 required;
-    /// Pending error.
+    /// Pending error: a positive errno, or 0.
     Err = "sock" "sk_err" 4 required;
     /// User id.
     Uid = "sock" "sk_uid" 4 required;
-    /// Sides that are shut down. A bit field before 5.6.
+    /// Directions that are shut down. A bit field before 5.6, so absent.
     Shutdown = "sock" "sk_shutdown" 1 optional;
-    /// `SO_LINGER` time in jiffies.
+    /// Time of `SO_LINGER`, in jiffies.
     LingerTime = "sock" "sk_lingertime" 8 optional;
-    /// Accept queue.
+    /// Connections in a listener's accept queue.
     AckBacklog = "sock" "sk_ack_backlog" 4 optional;
-    /// Its limit.
+    /// Limit of that queue.
     MaxAckBacklog = "sock" "sk_max_ack_backlog" 4 optional;
-    /// The socket's cgroup; a union of pointer and flags before 5.15.
+    /// The socket's cgroup (v2). Before 5.15 a union of a pointer and flags, so absent.
     Cgroup = "sock" "sk_cgrp_data.cgroup" 8 optional;
-    /// The cgroup's directory.
+    /// Directory of a cgroup.
     CgroupNode = "cgroup" "kn" 8 optional;
-    /// The directory's id, which is the cgroup's. A union before 5.5.
+    /// Id of that directory, which is the cgroup's. A union before 5.5, so absent.
     NodeId = "kernfs_node" "id" 8 optional;
     /// Local IPv4 address.
     LocalV4 = "tcp_sock" "inet_conn.icsk_inet.inet_saddr" 4 required;
-    /// Local port, in network byte order.
+    /// Local port in network byte order, kept after CLOSE.
     LocalPort = "tcp_sock" "inet_conn.icsk_inet.inet_sport" 2 required;
-    /// Smoothed round-trip time, in eighths of a microsecond.
+    /// Smoothed round-trip time (RFC 6298), in eighths of a microsecond.
     Srtt = "tcp_sock" "srtt_us" 4 optional;
-    /// Bytes acknowledged.
+    /// Bytes acknowledged by the peer (RFC 4898).
     BytesAcked = "tcp_sock" "bytes_acked" 8 optional;
-    /// Bytes received.
+    /// Bytes received in order (RFC 4898).
     BytesReceived = "tcp_sock" "bytes_received" 8 optional;
-    /// Retransmitted segments.
+    /// Segments retransmitted since the connection began.
     TotalRetrans = "tcp_sock" "total_retrans" 4 optional;
-    /// Segments sent.
+    /// Segments sent (RFC 4898).
     SegsOut = "tcp_sock" "segs_out" 4 optional;
-    /// Next sequence number expected.
+    /// Next sequence number expected from the peer: RCV.NXT of RFC 9293, 3.3.1.
     RcvNxt = "tcp_sock" "rcv_nxt" 4 optional;
-    /// First byte not yet read by the process.
+    /// Sequence number of the first byte that the process has not read.
     CopiedSeq = "tcp_sock" "copied_seq" 4 optional;
-    /// Sequence number after the last byte written by the process.
+    /// Sequence number after the last byte that the process has written.
     WriteSeq = "tcp_sock" "write_seq" 4 optional;
-    /// First byte not acknowledged.
+    /// Oldest sequence number that the peer has not acknowledged: SND.UNA of RFC 9293, 3.3.1.
     SndUna = "tcp_sock" "snd_una" 4 optional;
-    /// What a timewait socket waits in: TIME_WAIT, or FIN_WAIT2.
+    /// What a timewait socket waits in: TIME_WAIT or FIN_WAIT2.
     TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
-    /// A request's listener.
+    /// Listener of a request socket.
     Listener = "sock" "__sk_common.skc_listener" 8 optional;
-    /// A cookie; 0 if nobody has asked for it yet.
+    /// Socket cookie; 0 until somebody has asked for it.
     Cookie = "sock" "__sk_common.skc_cookie.counter" 8 optional;
-    /// The socket that a request has become.
+    /// Full socket that a request socket has become.
     RequestSocket = "request_sock" "sk" 8 optional;
-    /// A file's inode.
+    /// Inode of a file.
     FileInode = "file" "f_inode" 8 faster;
-    /// What kind of file it is.
+    /// Type and permissions of an inode (inode(7)).
     InodeMode = "inode" "i_mode" 2 faster;
-    /// Of a socket's file, the socket.
+    /// For a socket's file, the `struct socket`.
     FilePrivate = "file" "private_data" 8 faster;
-    /// Where a segment's buffer begins.
+    /// Start of a segment's buffer.
     SegmentHead = "sk_buff" "head" 8 optional;
-    /// Its IP header, from there.
+    /// Offset of its IP header in the buffer.
     SegmentNetwork = "sk_buff" "network_header" 2 optional;
-    /// Its TCP header, from there.
+    /// Offset of its TCP header in the buffer.
     SegmentTransport = "sk_buff" "transport_header" 2 optional;
-    /// The device that it came through.
+    /// Device that it was received on.
     SegmentDevice = "sk_buff" "dev" 8 optional;
-    /// The device's network namespace.
+    /// Network namespace of a device.
     DeviceNet = "net_device" "nd_net.net" 8 optional;
-    /// The sock of a socket.
+    /// The `struct sock` of a `struct socket`.
     SocketSock = "socket" "sk" 8 optional;
     /// Process id.
     TaskTgid = "task_struct" "tgid" 4 optional;
-    /// The process's first thread.
+    /// First thread of the process.
     TaskLeader = "task_struct" "group_leader" 8 optional;
-    /// A thread's name.
+    /// Name of a thread.
     TaskComm = "task_struct" "comm" 16 optional;
 }
 
-/// How many members there are.
+/// Number of members.
 pub const COUNT: usize = SPECS.len();
 
-/// A value of the kernel's `enum sock_flags`; the index of its bit number in the `FLAG_BITS`
-/// global.
+/// A value of the kernel's `enum sock_flags` (`include/net/sock.h`); the index of its bit number in the
+/// `FLAG_BITS` global.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum SockFlag {
-    /// No process holds the socket.
+    /// `SOCK_DEAD`: no process holds the socket.
     Dead,
-    /// The peer's FIN has arrived.
+    /// `SOCK_DONE`: the peer's FIN has arrived.
     Done,
-    /// `SO_LINGER` is set.
+    /// `SOCK_LINGER`: `SO_LINGER` is set.
     Linger,
-    /// `SO_KEEPALIVE` is set.
+    /// `SOCK_KEEPOPEN`: `SO_KEEPALIVE` is set.
     KeepOpen,
 }
 
-/// The names of [`SockFlag`]s in the kernel, in their order.
+/// The kernel's names of the [`SockFlag`]s, in their order.
 pub const SOCK_FLAGS: [&str; 4] = ["SOCK_DEAD", "SOCK_DONE", "SOCK_LINGER", "SOCK_KEEPOPEN"];

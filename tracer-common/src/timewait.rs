@@ -1,14 +1,25 @@
-//! What the kernel's `-> CLOSE` really is. Where only waiting is left to do, the full socket closes
-//! and a small timewait socket takes its place, of which the tracepoint says nothing (`tcp_time_wait`
-//! and `tcp_fin` in `net/ipv4/`).
+//! What a transition to CLOSE really is. The tracepoint never shows TIME_WAIT: a small timewait socket
+//! replaces the full one, which goes to CLOSE (`tcp_time_wait`, called from `tcp_fin`,
+//! `tcp_rcv_state_process` and `__tcp_close` in `net/ipv4/`).
 
 use crate::{
     event::flag,
     state::{CLOSE, CLOSING, FIN_WAIT1, FIN_WAIT2},
 };
 
-/// Whether it is a transition into TIME_WAIT: no `error` (`sk_err`), and the peer's FIN is there,
-/// as the `flags` of an event say.
+/// Whether a transition is really one into TIME_WAIT (RFC 9293, 3.6): both sides have closed, and there is no
+/// error.
+///
+/// `error` and `flags` are those of an [`Event`](crate::Event); [`flag::DONE`] says that the peer's FIN has
+/// arrived.
+///
+/// ```
+/// use tracer_common::{event::flag, state::{CLOSE, FIN_WAIT2}, timewait::becomes_time_wait};
+///
+/// assert!(becomes_time_wait(FIN_WAIT2, CLOSE, 0, flag::DONE));
+/// // Reset by the peer: ECONNRESET.
+/// assert!(!becomes_time_wait(FIN_WAIT2, CLOSE, 104, flag::DONE));
+/// ```
 #[inline(always)]
 #[must_use]
 pub const fn becomes_time_wait(old_state: u8, new_state: u8, error: u16, flags: u16) -> bool {
@@ -20,8 +31,8 @@ pub const fn becomes_time_wait(old_state: u8, new_state: u8, error: u16, flags: 
     }
 }
 
-/// Whether it is none at all: the socket's process has closed it, and the timewait socket goes on
-/// waiting for the peer's FIN, in FIN_WAIT2.
+/// Whether the connection is still in FIN_WAIT2: no process holds the socket any more, so the kernel lets a
+/// timewait socket wait for the peer's FIN.
 #[inline(always)]
 #[must_use]
 pub const fn stays_in_fin_wait2(old_state: u8, new_state: u8, error: u16, flags: u16) -> bool {

@@ -1,4 +1,7 @@
-//! Reading the kernel's memory, at offsets that user space found in the kernel's BTF.
+//! Loads from kernel memory, at offsets that user space found in the kernel's BTF.
+//!
+//! User space sets the offsets as read-only globals before it loads the program. The verifier takes them for
+//! constants, accepts loads at them, and removes the branches for absent members.
 
 use core::{arch::asm, ffi::c_void, mem::MaybeUninit};
 
@@ -8,7 +11,7 @@ use tracer_common::{
     member::{ABSENT, COUNT, Member, SOCK_FLAGS, SockFlag},
 };
 
-/// Where each [`Member`] lies.
+/// Offset of each [`Member`], or [`ABSENT`].
 #[unsafe(no_mangle)]
 static OFFSETS: [Global<u32>; COUNT] = [const { Global::new(ABSENT) }; COUNT];
 
@@ -16,18 +19,19 @@ static OFFSETS: [Global<u32>; COUNT] = [const { Global::new(ABSENT) }; COUNT];
 #[unsafe(no_mangle)]
 static FLAG_BITS: [Global<u32>; SOCK_FLAGS.len()] = [const { Global::new(0) }; 4];
 
-/// Which of the [`Helper`]s there are.
+/// 1 for each [`Helper`] that the kernel has.
 #[unsafe(no_mangle)]
 static HELPERS: [Global<u32>; NAMES.len()] = [const { Global::new(0) }; 3];
 
+/// Loads a member; 0 if the kernel does not have it.
 macro_rules! load {
     ($base:expr, $member:ident as $type:ty) => {{
         let offset = $crate::kernel::offset(tracer_common::member::Member::$member);
         if offset == tracer_common::member::ABSENT {
             $crate::kernel::absent() as $type
         } else {
-            // SAFETY: the verifier has checked `base + offset` against the kernel's own type; a
-            // load through a pointer that is gone reads 0.
+            // SAFETY: the verifier checks `base + offset` against the kernel's own type; a load through a
+            // pointer that is no longer valid reads 0.
             unsafe { $base.add(offset as usize).cast::<$type>().read() }
         }
     }};
@@ -35,6 +39,7 @@ macro_rules! load {
 
 pub(crate) use load;
 
+/// Loads a member of what another member points to; 0 if the kernel lacks either.
 macro_rules! follow {
     ($base:expr, $pointer:ident, $member:ident as $type:ty) => {{
         let offset = $crate::kernel::offset(tracer_common::member::Member::$pointer);
@@ -50,8 +55,8 @@ macro_rules! follow {
 
 pub(crate) use follow;
 
-/// Zero, of which the compiler knows nothing: so each member that may be absent has a branch of its
-/// own for that, which the verifier removes when it is there.
+/// Zero, without the compiler knowing that. It would otherwise merge the branches of absent members; with a
+/// branch of its own for each member, the verifier can remove those that are never taken.
 #[inline(always)]
 pub(crate) fn absent() -> u64 {
     let zero: u64;
@@ -60,20 +65,20 @@ pub(crate) fn absent() -> u64 {
     zero
 }
 
-/// Offset of a member, a constant to the verifier.
+/// Offset of a member, which the verifier takes for a constant.
 #[inline(always)]
 pub fn offset(member: Member) -> u32 {
     OFFSETS[member as usize].load()
 }
 
-/// The bit number of a flag, a constant to the verifier.
+/// Bit number of a flag, which the verifier takes for a constant.
 #[inline(always)]
 pub(crate) fn flag_bit(flag: SockFlag) -> u32 {
     FLAG_BITS[flag as usize].load()
 }
 
-/// Whether this kernel has it, a constant to the verifier: which does not look at what is not reached,
-/// so a program may hold calls that the kernel does not know.
+/// Whether this kernel has the helper. The verifier takes the answer for a constant and does not look at code
+/// that is never reached, so a program may contain calls that an older kernel does not know.
 #[inline(always)]
 pub fn has(helper: Helper) -> bool {
     HELPERS[helper as usize].load() != 0
@@ -86,7 +91,7 @@ pub fn now_ns() -> u64 {
     unsafe { helpers::bpf_ktime_get_ns() }
 }
 
-/// What stands at any address of the kernel's, if there is anything.
+/// Copies from any kernel address (`bpf_probe_read_kernel`); `None` if nothing can be read there.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(address: *const u8) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
@@ -98,8 +103,9 @@ pub(crate) fn copy<T: Copy>(address: *const u8) -> Option<T> {
     }
 }
 
-/// An argument of the hook, or what follows them. For a program that has to choose one of several: the
-/// compiler would choose the place first and load then, which the verifier refuses.
+/// Argument `N` of the hook; behind the last one stands the return value. For a program that chooses between
+/// arguments at run time: the compiler would compute the offset first and load once, and the verifier refuses
+/// a variable offset into the context.
 #[inline(always)]
 pub fn argument<const N: usize>(context: &impl EbpfContext) -> *const c_void {
     let argument: *const c_void;

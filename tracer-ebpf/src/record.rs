@@ -2,29 +2,7 @@
 
 use tracer_common::{Event, event::kind};
 
-use crate::{
-    sock::{Ends, Sock},
-    task::NamedTask,
-};
-
-/// The socket that a record is about.
-#[derive(Clone, Copy)]
-pub enum Subject<'a> {
-    /// A full socket, which has all facts.
-    Full(Sock),
-    /// Any other, whose remaining facts are 0.
-    Bare(&'a Bare),
-}
-
-/// What there is to say of a request socket, a timewait socket, or a segment without a socket.
-#[derive(Default)]
-pub struct Bare {
-    /// 0 if it has none.
-    pub cookie: u64,
-    pub ends: Ends,
-    pub netns: u32,
-    pub state: u8,
-}
+use crate::{sock::Sock, subject::Subject, task::NamedTask};
 
 /// When and where it happened.
 #[derive(Clone, Copy)]
@@ -33,7 +11,7 @@ pub struct Moment {
     pub cpu: u16,
 }
 
-/// What happened to it.
+/// What happened to the subject.
 pub struct Occurrence {
     pub netns: u32,
     /// Flags beside those of the socket.
@@ -45,7 +23,7 @@ pub struct Occurrence {
 }
 
 impl Occurrence {
-    /// Receive and send queue, which are 0 in records of resets and accepted connections.
+    /// Receive and send queue in bytes, which are 0 in records of resets and accepted connections.
     #[inline(always)]
     fn queues(&self, subject: Subject) -> (u32, u32) {
         match self.kind {
@@ -53,34 +31,6 @@ impl Occurrence {
                 subject.fact(|sock| sock.queues(self.old_state, self.new_state))
             }
             _ => (0, 0),
-        }
-    }
-}
-
-impl Subject<'_> {
-    /// A fact that only a full socket has. The variant is known when the program is compiled, so nothing
-    /// is left of the choice.
-    #[inline(always)]
-    fn fact<T: Default>(self, read: impl FnOnce(Sock) -> T) -> T {
-        match self {
-            Self::Full(sock) => read(sock),
-            Self::Bare(_) => T::default(),
-        }
-    }
-
-    #[inline(always)]
-    fn cookie(self) -> u64 {
-        match self {
-            Self::Full(sock) => sock.cookie(),
-            Self::Bare(bare) => bare.cookie,
-        }
-    }
-
-    #[inline(always)]
-    fn ends(self) -> Ends {
-        match self {
-            Self::Full(sock) => sock.ends(),
-            Self::Bare(bare) => bare.ends,
         }
     }
 }
@@ -117,9 +67,9 @@ pub unsafe fn fill(
         set!(event.cgroup = subject.fact(Sock::cgroup));
         set!(event.bytes_acked = subject.fact(Sock::bytes_acked));
         set!(event.bytes_received = subject.fact(Sock::bytes_received));
-        let ends = subject.ends();
-        set!(event.local_addr = words ends.local_addr);
-        set!(event.remote_addr = words ends.remote_addr);
+        let endpoints = subject.endpoints();
+        set!(event.local_addr = words endpoints.local_addr);
+        set!(event.remote_addr = words endpoints.remote_addr);
         task.write_comm((&raw mut (*event).comm).cast());
         let (pid, tid) = task.ids();
         set!(event.pid = pid);
@@ -133,10 +83,10 @@ pub unsafe fn fill(
         set!(event.send_queue = send_queue);
         set!(event.error = subject.fact(Sock::error));
         set!(event.cpu = moment.cpu);
-        set!(event.local_port = ends.local_port);
-        set!(event.remote_port = ends.remote_port);
+        set!(event.local_port = endpoints.local_port);
+        set!(event.remote_port = endpoints.remote_port);
         set!(event.flags = subject.fact(Sock::flags) | occurrence.flags);
-        set!(event.family = ends.family);
+        set!(event.family = endpoints.family);
         set!(event.old_state = occurrence.old_state);
         set!(event.new_state = occurrence.new_state);
         set!(event.shutdown = subject.fact(Sock::shutdown));

@@ -1,24 +1,25 @@
-//! Reading the headers of a segment that has arrived.
+//! Received segments (`struct sk_buff`).
 
 use tracer_common::event::{AF_INET, AF_INET6};
 
 use crate::{
+    endpoints::{Endpoints, mapped},
     kernel::{copy, load},
-    sock::{Ends, mapped},
 };
 
-/// Where the source address stands in an IP header; the destination follows.
+/// Offsets of the source address in the IP header (RFC 791, 3.1; RFC 8200, 3). The destination follows it.
 const ADDRESSES_V4: u64 = 12;
 const ADDRESSES_V6: u64 = 8;
 
-/// An `sk_buff` whose TCP header the kernel has found.
+/// An `sk_buff` whose IP and TCP header the kernel has located.
 #[derive(Clone, Copy)]
 pub struct Segment(pub *const u8);
 
 impl Segment {
-    /// The ends as this host sees them: what the segment was sent to is local.
+    /// The endpoints from this host's side: the segment's destination is local. `None` if a header cannot be
+    /// read.
     #[inline(always)]
-    pub fn ends(self) -> Option<Ends> {
+    pub fn endpoints(self) -> Option<Endpoints> {
         let head: u64 = load!(self.0, SegmentHead as u64);
         let network = head + u64::from(load!(self.0, SegmentNetwork as u16));
         let transport = head + u64::from(load!(self.0, SegmentTransport as u16));
@@ -36,11 +37,11 @@ impl Segment {
             _ => return None,
         };
         let (local_port, remote_port) = (u16::from_be(local_port), u16::from_be(remote_port));
-        Some(Ends { local_addr, remote_addr, local_port, remote_port, family })
+        Some(Endpoints { local_addr, remote_addr, local_port, remote_port, family })
     }
 
-    /// The inode number of the network namespace that it came to. Only where no socket was found: the
-    /// kernel has forgotten the device otherwise.
+    /// The inode number of the network namespace that it arrived in. Only for a segment without a socket: for
+    /// others the kernel has already cleared the device.
     #[inline(always)]
     pub fn netns(self) -> u32 {
         let device = load!(self.0, SegmentDevice as *const u8);

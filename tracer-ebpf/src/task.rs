@@ -1,4 +1,4 @@
-//! Tasks, and the files that they hold.
+//! Tasks (`struct task_struct`), and the files that they hold.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated as helpers};
 use tracer_common::{
@@ -12,7 +12,7 @@ use crate::{
     record::write_words,
 };
 
-/// A task's name as words: as bytes it would be copied in a loop.
+/// A task's name, as words: bytes would be copied in a loop.
 pub type Comm = [u64; COMM_LEN / size_of::<u64>()];
 
 /// The task that a record names.
@@ -20,16 +20,18 @@ pub type Comm = [u64; COMM_LEN / size_of::<u64>()];
 pub enum NamedTask {
     /// None.
     None,
-    /// The one on this CPU, by its own name or its process's.
+    /// The one on this CPU, with its own name or that of its process.
     OnCpu { by_process: bool },
     /// The process that holds the socket.
     Holder(Task),
 }
 
 impl NamedTask {
+    /// Writes the name.
+    ///
     /// # Safety
     ///
-    /// `comm` points to memory for a name.
+    /// `comm` points to memory for a [`Comm`], aligned for it.
     #[inline(always)]
     pub(crate) unsafe fn write_comm(self, comm: *mut u64) {
         // SAFETY: as promised.
@@ -45,7 +47,7 @@ impl NamedTask {
         }
     }
 
-    /// Process and thread. A holder is the whole process, which has its first thread's number.
+    /// Process id (tgid) and thread id. A holder is the whole process, so both are the process's.
     #[inline(always)]
     pub(crate) fn ids(self) -> (u32, u32) {
         match self {
@@ -62,12 +64,12 @@ impl NamedTask {
     }
 }
 
-/// A task.
+/// A `task_struct`.
 #[derive(Clone, Copy)]
 pub struct Task(pub *const u8);
 
 impl Task {
-    /// The name of the process on this CPU: a thread may call itself what it likes.
+    /// Name of the process on this CPU. A thread may have another name (`PR_SET_NAME`).
     #[inline(always)]
     fn current_comm() -> Comm {
         if has(Helper::CurrentTask) {
@@ -89,7 +91,7 @@ impl Task {
         load!(self.0, TaskTgid as u32)
     }
 
-    /// The process's name, which is its first thread's.
+    /// Name of the process, which is that of its first thread.
     #[inline(always)]
     fn comm(self) -> Comm {
         let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
@@ -105,21 +107,21 @@ impl Task {
     }
 }
 
-/// The address of the sock behind a file, whatever kind of socket it is.
+/// Address of the `sock` behind a file, for any kind of socket; `None` if it is no socket.
 #[inline(always)]
 pub fn sock_of_file(file: *const u8) -> Option<u64> {
     let (private, sk) = (offset(Member::FilePrivate), offset(Member::SocketSock));
     let mode: u16 = follow!(file, FileInode, InodeMode as u16);
-    // Only a socket's own file can be open: those in a folder are connected to by their names.
+    // An open file of this kind is a socket: one in a directory (AF_UNIX) cannot be opened.
     if mode & S_IFMT != S_IFSOCK || private == ABSENT || sk == ABSENT {
         return None;
     }
     let socket: u64 = load!(file, FilePrivate as u64);
-    // A file that is only a path (`O_PATH`) has nothing behind it.
+    // A file opened with `O_PATH` has no socket.
     let socket = (socket != 0).then_some(socket as *const u8)?;
     copy(socket.wrapping_add(sk as usize)).filter(|sk| *sk != 0)
 }
 
-/// The bits of a file's mode that tell its kind, and what they are for a socket.
+/// The bits of a file's mode for its type, and their value for a socket (inode(7)).
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;

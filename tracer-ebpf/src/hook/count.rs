@@ -1,4 +1,4 @@
-//! Counting, in memory of one CPU.
+//! Counters, in per-CPU memory.
 
 use core::arch::asm;
 
@@ -8,6 +8,7 @@ use tracer_common::event::{COUNTERS, Counter};
 #[btf_map]
 static COUNTS: PerCpuArray<u64, { COUNTERS as usize }> = PerCpuArray::new();
 
+/// Adds one.
 #[inline(always)]
 pub fn count(counter: Counter) {
     if let Some(count) = COUNTS.get_ptr_mut(counter as u32) {
@@ -16,8 +17,8 @@ pub fn count(counter: Counter) {
     }
 }
 
-/// Atomic because a softirq may interrupt a task here and count too; by hand because the target
-/// has no `fetch_add`.
+/// Adds one. Atomic, because a softirq may interrupt a task here and count too; in assembly, because the
+/// target has no `fetch_add`.
 ///
 /// # Safety
 ///
@@ -28,12 +29,12 @@ pub unsafe fn increment(count: *mut u64) {
     unsafe { asm!("lock *(u64 *)({count} + 0) += {one}", count = in(reg) count, one = in(reg) 1_u64) };
 }
 
-/// An index below `N`, a power of two. The compiler may know that it is and leave the mask out; the
-/// verifier forgets such things, so the mask has to stand there.
+/// An index below `N`, a power of two. The verifier needs the mask even where the compiler knows that the
+/// index is small enough, and would leave it out.
 #[inline(always)]
 pub fn index<const N: usize>(index: u8) -> usize {
     let unknown: usize;
-    // SAFETY: a copy, of which the compiler knows nothing.
+    // SAFETY: copies a register; the compiler knows nothing about the result.
     unsafe {
         asm!(
             "{unknown} = {index}",

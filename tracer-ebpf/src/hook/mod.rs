@@ -1,27 +1,34 @@
-//! Being on the tracepoint, with counters and filters; and being there twice.
+//! What programs on the tracepoint need.
 //!
-//! Since 6.2 the kernel skips a program that would interrupt itself on a CPU: a softirq in the
-//! middle of a task's event would go unseen. A second program, behind the first on the same hook,
-//! does the work while the first is busy, and nothing else.
+//! # Layout
+//!
+//! * [`count`]: per-CPU counters. [`filters`], `marks`: filters on constant facts. [`netns`]: a cache of
+//!   namespace numbers.
+//! * [`first`] and [`nested`]: two programs on one hook.
+//!
+//! Since 6.2 the kernel skips a tracing program that would interrupt itself on a CPU, so an event in a
+//! softirq that interrupts a task's event would be missed. A second program, attached behind the first, does
+//! the work while the first one runs, and otherwise returns at once.
 
 pub mod count;
+pub mod filters;
+mod marks;
 pub mod netns;
-pub mod select;
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use tracer_common::event::Counter;
 
 use crate::hook::count::count;
 
-/// Whether the first program is at work on this CPU.
+/// 1 while the first program runs on this CPU.
 #[btf_map]
 static BUSY: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-/// The first program.
+/// Does the work of the first program.
 #[inline(always)]
 pub fn first(work: impl FnOnce()) -> i32 {
     if let Some(busy) = BUSY.get_ptr_mut(0) {
-        // SAFETY: this CPU's word; volatile, because what reads it interrupts this very program.
+        // SAFETY: this CPU's word; volatile, because the program that reads it interrupts this one.
         unsafe { busy.write_volatile(1) };
         work();
         // SAFETY: as above.
@@ -30,7 +37,7 @@ pub fn first(work: impl FnOnce()) -> i32 {
     0
 }
 
-/// The second.
+/// Does the work of the second program: that of the first, while the first is busy.
 #[inline(always)]
 pub fn nested(work: impl FnOnce()) -> i32 {
     if is_busy() {

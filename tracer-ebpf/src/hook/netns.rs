@@ -1,15 +1,15 @@
-//! The number of a socket's network namespace, remembered.
+//! A cache of the inode numbers of network namespaces.
 //!
-//! It lies in the kernel's memory beside a count of references that each new socket changes, so on
-//! another CPU than the last one's to read it is to wait for that line of the cache: a fifth of the
-//! whole program. The namespace's cookie lies where nothing is written.
+//! In `struct net` the number shares a cache line with a reference count that each new socket changes.
+//! Reading it means to fetch that line from another CPU, which took a fifth of the program's time. The
+//! namespace's cookie is in a line that is not written to.
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 
 use crate::sock::Sock;
 
-/// The last namespaces of this CPU by their cookies: the cookie above, the number below. One word each,
-/// because what interrupts this program and uses the same place sees all of it or nothing.
+/// Per CPU the last namespaces, each as one word: the cookie in the upper half, the number in the lower. One
+/// word, because a program that interrupts this one must see both or neither.
 #[btf_map]
 static NUMBERS: PerCpuArray<[u64; PLACES], 1> = PerCpuArray::new();
 
@@ -23,9 +23,9 @@ pub fn netns(sock: Sock) -> u32 {
     let Some(place) = place else {
         return sock.netns();
     };
-    // SAFETY: within the value. Volatile, because what interrupts this program writes there too.
+    // SAFETY: within the value. Volatile, because a program that interrupts this one writes there too.
     unsafe {
-        // Cookies come in steps: a container takes several for its namespaces of other kinds.
+        // Cookies come in steps: the namespaces of other kinds that a container makes take some, too.
         let spread = (cookie as u32).wrapping_mul(0x9e37_79b9) >> (u32::BITS - PLACES.ilog2());
         let place = place.cast::<u64>().add(spread as usize);
         let remembered = place.read_volatile();

@@ -1,13 +1,17 @@
-//! The kernel side of a summary that no event leaves the kernel for: a program on
-//! `sock:inet_sock_set_state` that counts transitions and measures stays. It tells what a
-//! transition really is as user space does, from the same code, and says nothing about causes.
+//! The kernel side of `summary --in-kernel`: a program on `sock:inet_sock_set_state` that counts transitions
+//! and measures times in states, so no event leaves the kernel. Whether a `-> CLOSE` is really one into
+//! TIME_WAIT is decided by the code that user space uses, too. Reasons are not counted.
+//!
+//! # Layout
+//!
+//! * `table`: when each socket entered its state; `packed`: the word in it. `writer`: the counts.
 
 #![no_std]
 #![no_main]
 
-mod slots;
-mod tally;
-mod word;
+mod packed;
+mod table;
+mod writer;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
@@ -18,32 +22,32 @@ use tracer_common::{
     timewait::{becomes_time_wait, stays_in_fin_wait2},
 };
 use tracer_ebpf::{
-    hook::{self, count::count, select::Filters},
+    hook::{self, count::count, filters::Filters},
     kernel::{has, now_ns},
     sock::Sock,
 };
 
 use crate::{
-    slots::{Entry, Set},
-    tally::{Service, Tally},
-    word::{Role, Word},
+    packed::{Packed, Role},
+    table::{Entry, Set},
+    writer::{Service, Writer},
 };
 
-/// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
+/// A socket changes its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    hook::first(|| fold::<0>(&ctx))
+    hook::first(|| transition::<0>(&ctx))
 }
 
-/// What happens while the first is busy.
+/// The same, for what happens while the first program is busy on this CPU.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    hook::nested(|| fold::<1>(&ctx))
+    hook::nested(|| transition::<1>(&ctx))
 }
 
-/// `WRITER`: which of the programs this is.
+/// `PROGRAM`: which of the two programs this is.
 #[inline(always)]
-fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
+fn transition<const PROGRAM: usize>(ctx: &BtfTracePointContext) {
     let Some(sock) = Sock::of_hook(ctx.arg(0)) else {
         return; // MPTCP or SCTP
     };
@@ -63,7 +67,7 @@ fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
         return;
     };
     let found = set.find(cookie);
-    let begun = found.filter(|entry| entry.word.state() == old_state && entry.word.is_pending());
+    let begun = found.filter(|entry| entry.packed.state() == old_state && entry.packed.is_pending());
     if selected == Some(false) {
         if let Some(entry) = begun {
             count(Counter::Filtered);
@@ -74,44 +78,44 @@ fn fold<const WRITER: usize>(ctx: &BtfTracePointContext) {
     let now_ns = now_ns();
     let role = role(old_state, new_state, found);
     if selected.is_none() {
-        set.enter(found, cookie, Word::pending(now_ns, new_state, role), now_ns);
+        set.enter(found, cookie, Packed::pending(now_ns, new_state, role), now_ns);
         return;
     }
 
-    let Some(new_state) = truth(sock, old_state, new_state) else {
+    let Some(new_state) = actual_state(sock, old_state, new_state) else {
         if let Some(entry) = found {
             entry.free();
         }
         return;
     };
-    let Some(tally) = Tally::<WRITER>::of(Service::of(sock, role)) else {
+    let Some(writer) = Writer::<PROGRAM>::of(Service::of(sock, role)) else {
         return;
     };
     if begun.is_some() {
-        tally.transition(CLOSE, SYN_SENT);
+        writer.transition(CLOSE, SYN_SENT);
     }
-    tally.transition(old_state, new_state);
-    if !is_birth(old_state, new_state) {
-        // After a missed event it is in a state that nobody saw it enter.
-        let known = found.filter(|entry| entry.word.state() == old_state);
-        tally.stay(old_state, known.map(|entry| entry.word.elapsed_ns(now_ns)));
+    writer.transition(old_state, new_state);
+    if !begins(old_state, new_state) {
+        // After a missed event the table has another state, and the time in this one is unknown.
+        let known = found.filter(|entry| entry.packed.state() == old_state);
+        writer.time_in_state(old_state, known.map(|entry| entry.packed.elapsed_ns(now_ns)));
     }
     if old_state == LISTEN && new_state == SYN_RECV && sock.remote_port() == 0 && has(Helper::SocketCookie) {
-        // Older kernels give a child its own cookie only after this: it still has its listener's.
+        // Older kernels (6.12 still) give a new connection its cookie after this; now it has its listener's.
     } else if new_state != CLOSE && new_state != TIME_WAIT {
-        set.enter(found, cookie, Word::new(now_ns, new_state, role), now_ns);
+        set.enter(found, cookie, Packed::new(now_ns, new_state, role), now_ns);
     } else if let Some(entry) = found {
         entry.free();
     }
 }
 
-/// A state's number; 0 if there is no room for it.
+/// A state's number; 0 for one that is too large for the tables.
 #[inline(always)]
 fn number(state: i32) -> u8 {
     if (state as u32) < STATES as u32 { state as u8 } else { 0 }
 }
 
-/// Whether the filters select the socket; `None` if a port that is not chosen yet will decide.
+/// Whether the socket passes the filters; `None` if the local port will decide, which is not chosen yet.
 #[inline(always)]
 fn selects(sock: Sock, is_unbound: bool) -> Option<bool> {
     let filters = Filters::load();
@@ -124,9 +128,9 @@ fn selects(sock: Sock, is_unbound: bool) -> Option<bool> {
     if is_unbound { filters.ports_unbound(sock) } else { Some(filters.ports(sock)) }
 }
 
-/// The state that it has really come to; `None` if it stays in its old one.
+/// The state that the connection is really in; `None` if it stays in the old one.
 #[inline(always)]
-fn truth(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
+fn actual_state(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
     if new_state != CLOSE {
         return Some(new_state);
     }
@@ -140,13 +144,13 @@ fn truth(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
     }
 }
 
-/// Whether a connection or a listener begins: nothing was spent in the state before.
+/// Whether a connection or a listener begins, so that there is no time in the old state.
 #[inline(always)]
-fn is_birth(old_state: u8, new_state: u8) -> bool {
+fn begins(old_state: u8, new_state: u8) -> bool {
     old_state == CLOSE || (old_state == LISTEN && new_state == SYN_RECV)
 }
 
-/// Some transitions tell the role; at others the table knows it.
+/// Known from some transitions, else from the table.
 #[inline(always)]
 fn role(old_state: u8, new_state: u8, found: Option<Entry>) -> Role {
     match (old_state, new_state) {
@@ -154,8 +158,8 @@ fn role(old_state: u8, new_state: u8, found: Option<Entry>) -> Role {
         (LISTEN, SYN_RECV) => Role::Server,
         (CLOSE, LISTEN) | (LISTEN, _) => Role::Listener,
         (CLOSE, _) => Role::Unknown,
-        // Nothing was known of it at its birth. A client that comes here was known before.
-        (SYN_RECV, _) => found.map_or(Role::Server, |entry| entry.word.role()),
-        _ => found.map_or(Role::Unknown, |entry| entry.word.role()),
+        // A server of which the table has no beginning. A client here (simultaneous open) is in the table.
+        (SYN_RECV, _) => found.map_or(Role::Server, |entry| entry.packed.role()),
+        _ => found.map_or(Role::Unknown, |entry| entry.packed.role()),
     }
 }

@@ -1,4 +1,5 @@
-//! Who accepts a connection: neither its listener's process nor the first that reads from it need be.
+//! Which process accepts a connection. It need be neither the one that called `listen` nor the first one that
+//! uses the connection.
 
 use aya_ebpf::{Global, macros::fexit, programs::FExitContext};
 use tracer_common::event::kind;
@@ -6,7 +7,7 @@ use tracer_ebpf::{kernel::argument, sock::Sock};
 
 use crate::incident;
 
-/// How many arguments the running kernel's function has; what it returns stands behind them.
+/// How many arguments the running kernel's function has; the return value stands behind them.
 #[unsafe(no_mangle)]
 static ACCEPT_ARGS: Global<u32> = Global::new(2);
 
@@ -18,10 +19,10 @@ fn inet_csk_accept(ctx: FExitContext) -> i32 {
     let child = match ACCEPT_ARGS.load() {
         2 => argument::<2>(&ctx),
         4 => argument::<4>(&ctx),
-        // What it returns is elsewhere.
+        // Unknown, so the place of the return value is, too.
         _ => return 0,
     };
-    // The helper asks for NULL, which is what an accept in vain returns.
+    // NULL, which a failed accept returns, is checked by the helper.
     if let Some(sock) = Sock::tcp(child) {
         incident::of_socket(sock, kind::ACCEPTED, 0);
     }

@@ -1,15 +1,16 @@
-//! What happens to a connection beside its transitions. The filters are those of transitions; what
-//! they keep back is not counted, because only transitions are.
+//! What happens to a connection beside its transitions. It is filtered like transitions; what the filters
+//! keep back is not counted.
 
 use tracer_common::event::flag;
 use tracer_ebpf::{
-    hook::{netns::netns, select::Filters},
-    record::{Bare, Occurrence, Subject},
+    hook::{filters::Filters, netns::netns},
+    record::Occurrence,
     sock::Sock,
+    subject::{Bare, Subject},
     task::NamedTask,
 };
 
-use crate::record::report;
+use crate::report::report;
 
 /// Something has happened to a full socket.
 #[inline(always)]
@@ -27,7 +28,7 @@ pub fn of_socket(sock: Sock, kind: u8, detail: u8) {
 /// Something has happened where there is no full socket.
 #[inline(always)]
 pub fn of_bare(bare: &Bare, kind: u8, detail: u8) {
-    if Filters::load().ends(&bare.ends, bare.netns) {
+    if Filters::load().bare(bare) {
         let occurrence = occurrence(bare.netns, flag::BARE, kind, detail, bare.state);
         report(Subject::Bare(bare), NamedTask::None, &occurrence);
     }

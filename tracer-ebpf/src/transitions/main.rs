@@ -1,22 +1,29 @@
-//! The kernel side: one program on `sock:inet_sock_set_state` that copies facts. It decides
-//! nothing and remembers nothing about a socket; user space tells the story.
+//! Programs that report each event to user space.
 //!
-//! Beside it, a file for each group of hooks that a kernel may lack, or a user not want: user space
-//! loads their programs if it can.
+//! The main one is on the tracepoint `sock:inet_sock_set_state`. It copies the facts that are in the socket
+//! at that moment, and keeps nothing about sockets: user space correlates events by cookie.
+//!
+//! # Layout
+//!
+//! * `select`: which transitions are reported. `report`: reserve, fill, submit. `ring`: ring buffers and
+//!   wakeups.
+//! * `accept`, `requests`, `resets`, `retransmits`, `timewaits`: a file for each group of hooks that a kernel
+//!   may lack, or that nobody may need; user space loads them if it can. `incident`: what they have in
+//!   common; `timer`: whether a timer of the kernel's is at work.
 
 #![no_std]
 #![no_main]
 
 mod accept;
-mod deliver;
 mod incident;
-mod record;
+mod report;
 mod requests;
 mod resets;
 mod retransmits;
+mod ring;
 mod select;
 mod timer;
-mod waits;
+mod timewaits;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
@@ -24,31 +31,32 @@ use tracer_common::{
     state,
 };
 use tracer_ebpf::{
-    hook::{self, count::count, netns::netns, select::Filters},
-    record::{Occurrence, Subject},
-    sock::{Sock, is_listener},
+    hook::{self, count::count, filters::Filters, netns::netns},
+    record::Occurrence,
+    sock::{Sock, queues::is_listener},
+    subject::Subject,
     task::NamedTask,
 };
 
 use crate::select::Stage;
 
-/// A socket changed its state: `(struct sock *sk, int oldstate, int newstate)`.
+/// A socket changes its state: `(struct sock *sk, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 #[inline(always)]
 fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    hook::first(|| report::<true>(&ctx))
+    hook::first(|| transition::<true>(&ctx))
 }
 
-/// What happens while the first is busy.
+/// The same, for what happens while the first program is busy on this CPU.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 #[inline(always)]
 fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    hook::nested(|| report::<false>(&ctx))
+    hook::nested(|| transition::<false>(&ctx))
 }
 
-/// `SAYS`: with diagnostics, in the debug object.
+/// `LOGS`: with log messages, in the debug object.
 #[inline(always)]
-fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
+fn transition<const LOGS: bool>(ctx: &BtfTracePointContext) {
     let Some(sock) = Sock::of_hook(ctx.arg(0)) else {
         return; // MPTCP or SCTP
     };
@@ -77,15 +85,15 @@ fn report<const SAYS: bool>(ctx: &BtfTracePointContext) {
         detail: 0,
     };
     let task = NamedTask::OnCpu { by_process: filters.for_stories() };
-    if !record::report(Subject::Full(sock), task, &occurrence) {
+    if !report::report(Subject::Full(sock), task, &occurrence) {
         #[cfg(feature = "log")]
-        if SAYS {
+        if LOGS {
             aya_log_ebpf::warn!(ctx, "ring buffer full: {} -> {} lost", old_state, new_state);
         }
         return;
     }
     #[cfg(feature = "log")]
-    if SAYS {
+    if LOGS {
         aya_log_ebpf::debug!(
             ctx,
             "{} -> {} port {} to {} netns {}",

@@ -1,5 +1,6 @@
-//! Half-open connections: the kernel has sent a SYN-ACK and waits for the ACK. They have no socket yet, but
-//! a request, of which the tracepoint tells nothing; the connection's socket inherits its cookie.
+//! Half-open connections: the kernel has sent a SYN-ACK and waits for the ACK (SYN-RECEIVED in RFC 9293).
+//! Since 4.4 such a connection is a request socket, for which the tracepoint does not fire; the later full
+//! socket inherits its cookie.
 
 use aya_ebpf::{
     macros::{fentry, fexit},
@@ -13,18 +14,18 @@ use tracer_ebpf::{request::Request, sock::Sock};
 
 use crate::{incident, timer::Timer};
 
-/// One begins: `(struct sock *sk, struct request_sock *req, unsigned long timeout)`.
+/// A request begins: `(struct sock *sk, struct request_sock *req, unsigned long timeout)`.
 #[fentry(function = "inet_csk_reqsk_queue_hash_add")]
 #[inline(always)]
 fn inet_csk_reqsk_queue_hash_add(ctx: FEntryContext) -> i32 {
-    // DCCP has requests, too, where there still is DCCP.
+    // DCCP, where the kernel still has it, calls this function, too.
     if Sock::tcp(ctx.arg(0)).is_some() {
         incident::of_bare(&Request(ctx.arg(1)).bare(), kind::REQUEST, 0);
     }
     0
 }
 
-/// Its timer: the SYN-ACK is sent again, or it is given up.
+/// Its timer runs: the SYN-ACK is sent again, or the request is given up.
 #[fentry(function = "reqsk_timer_handler")]
 #[inline(always)]
 fn reqsk_timer_handler(_: FEntryContext) -> i32 {
@@ -37,7 +38,7 @@ fn reqsk_timer_handler_end(_: FExitContext) -> i32 {
     Timer::Request.set(false)
 }
 
-/// It goes: `(struct request_sock *req)`.
+/// It ends: `(struct request_sock *req)`.
 #[fentry(function = "tcp_v4_reqsk_destructor")]
 #[inline(always)]
 fn tcp_v4_reqsk_destructor(ctx: FEntryContext) -> i32 {
@@ -53,7 +54,7 @@ fn tcp_v6_reqsk_destructor(ctx: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn gone(request: Request) -> i32 {
-    // With a socket of its own it has become a connection; without a cookie it never was told.
+    // With a socket it has become a connection; without a cookie its beginning was never reported.
     if request.has_socket() || !request.has_cookie() {
         return 0;
     }

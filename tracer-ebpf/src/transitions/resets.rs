@@ -1,4 +1,4 @@
-//! RST segments: sent, with the kernel's reason, and received.
+//! RST segments: those sent, with the kernel's reason, and those received.
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
@@ -7,10 +7,10 @@ use tracer_common::{
 };
 use tracer_ebpf::{
     hook::{count::count, netns::netns},
-    record::Bare,
     segment::Segment,
     sock::Sock,
-    time_wait::TimeWait,
+    subject::Bare,
+    timewait::Timewait,
 };
 
 use crate::incident;
@@ -19,17 +19,18 @@ use crate::incident;
 #[unsafe(no_mangle)]
 static SEND_RESET_ARGS: Global<u32> = Global::new(2);
 
-/// Whether anybody wants RSTs that belong to no connection. A flood of them would only take room.
+/// Whether RSTs that belong to no connection are reported. A flood of them would fill the ring buffer.
 #[unsafe(no_mangle)]
 static STRAY_RESETS: Global<u32> = Global::new(1);
 
-/// An RST has gone out: `(struct sock *sk, struct sk_buff *skb, enum sk_rst_reason reason)`, the reason
-/// since 6.10.
+/// An RST was sent: `(struct sock *sk, struct sk_buff *skb, enum sk_rst_reason reason)`, the reason since
+/// 6.10.
 ///
-/// `sk` may be a timewait socket, or NULL. `skb` is what it answers to, and NULL where a full socket
-/// sends it by itself. Verifiers before 6.13 know neither, trust both since 6.2, and a load through
-/// NULL would be the kernel's end: `sk` is only read after a helper has judged it, which asks for NULL
-/// too, and `skb` only without a connection's full socket.
+/// `sk` may be a timewait socket, or NULL. `skb` is the segment that the RST answers; it is NULL when a full
+/// socket resets its connection by itself. Verifiers from 6.2 to 6.12 take both for valid pointers: they
+/// remove checks for NULL and leave loads unguarded, and a load through NULL would crash the kernel. So `sk`
+/// is read only through what a helper returns, which checks for NULL, and `skb` only if there is no full
+/// socket of a connection.
 #[btf_tracepoint(function = "tcp_send_reset")]
 #[inline(always)]
 fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
@@ -39,26 +40,27 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
         REASON_UNTOLD
     };
     let sk: *const core::ffi::c_void = ctx.arg(0);
-    let (mut listener, mut waiting) = (None, None);
+    let (mut listener, mut timewait) = (None, None);
     if !sk.is_null() {
         if let Some(sock) = Sock::tcp(sk) {
             if sock.state() != state::LISTEN {
                 incident::of_socket(sock, kind::RESET_SENT, reason);
                 return 0;
             }
-            // Of a half-open connection, or of none.
+            // The RST is for a half-open connection, or for none.
             listener = Some(netns(sock));
         } else {
-            waiting = TimeWait::tcp(sk).map(TimeWait::bare);
+            timewait = Timewait::tcp(sk).map(Timewait::bare);
         }
     }
-    if let Some(bare) = waiting.or_else(|| answered(&ctx, listener)) {
+    if let Some(bare) = timewait.or_else(|| answered(&ctx, listener)) {
         incident::of_bare(&bare, kind::RESET_SENT, reason);
     }
     0
 }
 
-/// The segment that was answered, of no connection; perhaps sent to a listener, in this namespace.
+/// What an RST that belongs to no connection answers: a segment to a listener in the given namespace, or to
+/// nobody.
 #[inline(always)]
 fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
     let skb: *const u8 = ctx.arg(1);
@@ -66,7 +68,7 @@ fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
         return None;
     }
     let segment = Segment(skb);
-    let Some(ends) = segment.ends() else {
+    let Some(endpoints) = segment.endpoints() else {
         count(Counter::LostIncidents);
         return None;
     };
@@ -74,10 +76,10 @@ fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
         Some(netns) => (netns, state::LISTEN),
         None => (segment.netns(), state::CLOSE),
     };
-    Some(Bare { cookie: 0, ends, netns, state })
+    Some(Bare { cookie: 0, endpoints, netns, state })
 }
 
-/// An RST has arrived, and the connection will end: `(struct sock *sk)`.
+/// An RST was received, and the connection will end: `(struct sock *sk)`.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 #[inline(always)]
 fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {

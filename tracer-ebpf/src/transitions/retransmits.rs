@@ -1,4 +1,4 @@
-//! Segments that are sent again.
+//! Retransmitted segments.
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::event::{REASON_UNTOLD, kind};
@@ -10,8 +10,8 @@ use crate::incident;
 #[unsafe(no_mangle)]
 static RETRANSMIT_ARGS: Global<u32> = Global::new(2);
 
-/// A segment was sent again: `(struct sock *sk, struct sk_buff *skb, int err)`. Since 6.17 also one that
-/// could not be sent, and `err` says so.
+/// A segment was retransmitted: `(struct sock *sk, struct sk_buff *skb, int err)`. Since 6.17 the hook also
+/// fires when that failed, with `err` set.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 #[inline(always)]
 fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
@@ -24,8 +24,8 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A SYN-ACK was sent again: `(struct sock *sk, struct request_sock *req)`. The connection is the
-/// request; `sk` is its listener.
+/// A SYN-ACK was retransmitted: `(struct sock *sk, struct request_sock *req)`. The connection is the request;
+/// `sk` is its listener.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 #[inline(always)]
 fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {

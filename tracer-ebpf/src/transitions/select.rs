@@ -1,16 +1,17 @@
-//! Which events are reported: those that the filters select, and those that stories need.
+//! Which transitions are reported: those that pass the filters, and those that user space needs to follow
+//! connections.
 
-use tracer_ebpf::{hook::select::Filters, sock::Sock};
+use tracer_ebpf::{hook::filters::Filters, sock::Sock};
 
-/// Where in its life a connection is, as far as filters must know.
+/// What filters must know of a transition.
 pub struct Stage {
-    /// Its local port is not chosen yet.
+    /// No local port is chosen yet.
     pub is_unbound: bool,
-    /// It leaves SYN_SENT.
+    /// The connection leaves SYN_SENT.
     pub leaves_syn_sent: bool,
-    /// It has no peer yet: older kernels give a child its own only after they have set its state.
+    /// A new connection without its peer: older kernels (6.12 still) set its state before they fill it in.
     pub is_unfilled: bool,
-    /// It is none, but a listener.
+    /// A listener's transition.
     pub is_listener: bool,
 }
 
@@ -20,7 +21,8 @@ pub fn selects(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
         return false;
     }
     if filters.for_stories() && (stage.is_listener || stage.is_unfilled) {
-        // Its owner will be its connections' first; what it is, its next event tells.
+        // A listener's process is the first owner of its connections. What an unfilled connection is, its
+        // next event tells, and user space filters then.
         return true;
     }
     ports(filters, sock, stage) && filters.addrs(sock)
@@ -31,7 +33,7 @@ fn ports(filters: &Filters, sock: Sock, stage: &Stage) -> bool {
     if filters.for_stories() && stage.is_unbound {
         return filters.ports_unbound(sock) != Some(false);
     }
-    // User space keeps a beginning that it cannot judge until the connection leaves SYN_SENT.
-    let ends_doubt = filters.for_stories() && stage.leaves_syn_sent;
-    filters.ports(sock) || (ends_doubt && filters.was_in_doubt(sock))
+    // User space keeps a beginning that it cannot decide on until the connection leaves SYN_SENT.
+    let decides = filters.for_stories() && stage.leaves_syn_sent;
+    filters.ports(sock) || (decides && filters.was_undecided(sock))
 }

@@ -1,4 +1,4 @@
-//! Where transitions and stays are counted.
+//! Counting transitions and times in states, in per-CPU memory.
 
 use aya_ebpf::{
     Global,
@@ -16,24 +16,25 @@ use tracer_ebpf::{
     sock::Sock,
 };
 
-use crate::word::Role;
+use crate::packed::Role;
 
+/// The aggregate of each CPU.
 #[btf_map]
 static SHARES: PerCpuArray<Share, 1> = PerCpuArray::new();
 
-/// Whether to count by port too. If not, the verifier removes the code.
+/// Whether to count by port, too. If not, the verifier removes the code.
 #[unsafe(no_mangle)]
 static BY_PORT: Global<u8> = Global::new(0);
 
-/// Transitions by port; the cell is a pair of states. User space sets the size.
+/// Transitions by service port; the key's cell is a pair of states. User space sets the size.
 #[btf_map]
 static PORT_TRANSITIONS: PerCpuHashMap<u32, u64, 1> = PerCpuHashMap::new();
 
-/// Stays in ESTABLISHED by port; the cell is a bucket. User space sets the size.
+/// Times in ESTABLISHED by service port; the key's cell is a bucket. User space sets the size.
 #[btf_map]
 static PORT_STAYS: PerCpuHashMap<u32, u64, 1> = PerCpuHashMap::new();
 
-/// What a connection is for.
+/// The service that a connection belongs to.
 #[derive(Clone, Copy)]
 pub struct Service {
     side: Side,
@@ -54,23 +55,23 @@ impl Service {
     }
 }
 
-/// This CPU's share, for one of the programs.
-pub struct Tally<const WRITER: usize> {
-    share: *mut Share,
+/// Counts in this CPU's aggregate, for one of the two programs.
+pub struct Writer<const PROGRAM: usize> {
+    aggregate: *mut Share,
     service: Service,
 }
 
-impl<const WRITER: usize> Tally<WRITER> {
+impl<const PROGRAM: usize> Writer<PROGRAM> {
     #[inline(always)]
     pub fn of(service: Service) -> Option<Self> {
-        SHARES.get_ptr_mut(0).map(|share| Self { share, service })
+        SHARES.get_ptr_mut(0).map(|aggregate| Self { aggregate, service })
     }
 
     #[inline(always)]
     pub fn transition(&self, old_state: u8, new_state: u8) {
         // SAFETY: inside the map's value.
         unsafe {
-            let row = &raw mut (*self.share).transitions[index::<STATES>(old_state)];
+            let row = &raw mut (*self.aggregate).transitions[index::<STATES>(old_state)];
             increment(&raw mut (*row)[index::<STATES>(new_state)]);
         }
         if BY_PORT.load() != 0 {
@@ -78,24 +79,23 @@ impl<const WRITER: usize> Tally<WRITER> {
         }
     }
 
-    /// A stay that has ended, if its length is known.
+    /// A state was left after this time, or after an unknown one.
     #[inline(always)]
-    pub fn stay(&self, state: u8, stay_ns: Option<u64>) {
+    pub fn time_in_state(&self, state: u8, time_ns: Option<u64>) {
         let row = index::<STATES>(state);
-        let Some(stay_ns) = stay_ns else {
+        let Some(time_ns) = time_ns else {
             // SAFETY: as in `transition`.
-            unsafe { increment(&raw mut (*self.share).unknown[row]) };
+            unsafe { increment(&raw mut (*self.aggregate).unknown[row]) };
             return;
         };
-        let bucket = bucket(stay_ns);
-        // SAFETY: as in `transition`. The longest of this program only it writes, and the kernel
-        // lets no program interrupt itself (since 6.2; before that one in a softirq may be lost
-        // to a shorter one).
+        let bucket = bucket(time_ns);
+        // SAFETY: as in `transition`. Each program has a maximum of its own, and the kernel lets no program
+        // interrupt itself since 6.2. Before, a longer time in a softirq may be overwritten by a shorter one.
         unsafe {
-            increment(&raw mut (*self.share).stays[row][index::<BUCKETS>(bucket)]);
-            let longest_ns = &raw mut (*self.share).longest_ns[WRITER][row];
-            if stay_ns > longest_ns.read_volatile() {
-                longest_ns.write_volatile(stay_ns);
+            increment(&raw mut (*self.aggregate).stays[row][index::<BUCKETS>(bucket)]);
+            let longest_ns = &raw mut (*self.aggregate).longest_ns[PROGRAM][row];
+            if time_ns > longest_ns.read_volatile() {
+                longest_ns.write_volatile(time_ns);
             }
         }
         if BY_PORT.load() != 0 && state == ESTABLISHED {
@@ -109,7 +109,8 @@ impl<const WRITER: usize> Tally<WRITER> {
     }
 }
 
-/// Of two CPUs that find nothing only one may insert, lest it reset what the other has counted.
+/// Adds one. `BPF_NOEXIST`, because when two CPUs find no entry at the same time, the second insertion must
+/// not reset what the first CPU has counted.
 #[inline(always)]
 fn add(table: &PerCpuHashMap<u32, u64, 1>, key: u32) {
     let find = || table.get_ptr_mut(key);
@@ -118,7 +119,7 @@ fn add(table: &PerCpuHashMap<u32, u64, 1>, key: u32) {
         find()
     });
     match found {
-        // SAFETY: this CPU's value; nothing is ever removed.
+        // SAFETY: this CPU's value; entries are never removed.
         Some(slot) => unsafe { increment(slot) },
         None => count(Counter::NoRoom),
     }

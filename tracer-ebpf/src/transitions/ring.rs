@@ -1,4 +1,4 @@
-//! The way out: ring buffers and wakeups.
+//! Ring buffers, and when to wake the reader.
 
 use core::cell::UnsafeCell;
 
@@ -14,30 +14,29 @@ use tracer_common::{Event, event::RECORD_SIZE, wakeup::PAUSE_NS};
 
 type Buffer = RingBuf<(), 4096>;
 
-/// One for each CPU, because a ring buffer is one lock: two CPUs that fight for it take more than
-/// twice as long. User space sets how many there are, and makes them.
+/// A ring buffer for each CPU. Each has one lock, and two CPUs that contend for it take more than twice as
+/// long. User space sets how many there are, and creates them.
 #[btf_map]
 static EVENTS: ArrayOfMaps<Buffer, 1> = ArrayOfMaps::new();
 
-/// Makes a CPU's number that of its ring: a power of two, minus one. A CPU that was not there when
-/// user space counted shares the ring of another.
+/// CPU number AND this is the ring's index: a power of two, minus one. A CPU that came online later shares
+/// the ring of another.
 #[unsafe(no_mangle)]
 static RING_MASK: Global<u32> = Global::new(0);
 
-/// Each time the waiting data of a ring grows past a multiple of this power of two, the reader is
-/// woken.
+/// The reader is woken each time a ring's unread bytes exceed another multiple of this power of two.
 #[unsafe(no_mangle)]
 static WAKE_BYTES: Global<u64> = Global::new(4096);
 
-/// When the reader was last woken, whichever ring it was for: it looks at all of them. Races
-/// between CPUs cost a superfluous wakeup at worst.
+/// When the reader was last woken, through any ring: it reads all of them. A race between CPUs costs one
+/// superfluous wakeup at worst.
 #[unsafe(no_mangle)]
 static LAST_WAKE_NS: Shared = Shared(UnsafeCell::new(0));
 
-/// A word that all CPUs load and store whole. The target has no atomics for that, and needs none.
+/// A word that all CPUs load and store. The target has no atomic types.
 struct Shared(UnsafeCell<u64>);
 
-// SAFETY: loads and stores of an aligned word are single instructions.
+// SAFETY: loads and stores of an aligned word are single instructions, so nobody sees half of one.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -54,7 +53,7 @@ impl Shared {
     }
 }
 
-/// The ring buffer of this CPU. A program on a tracepoint stays on its CPU to its end.
+/// The ring buffer of this CPU. A tracing program is not moved to another CPU while it runs.
 #[derive(Clone, Copy)]
 pub struct Ring {
     buffer: &'static Buffer,
@@ -62,10 +61,10 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// `None` would be a hole in the array, of which user space leaves none.
+    /// `None` only for an empty place in the array, and user space fills all.
     #[inline(always)]
     pub fn of_this_cpu() -> Option<Self> {
-        // SAFETY: reads the CPU's number.
+        // SAFETY: returns the CPU's number.
         let cpu = unsafe { helpers::bpf_get_smp_processor_id() };
         EVENTS.get(cpu & RING_MASK.load()).map(|buffer| Self { buffer, cpu })
     }
@@ -80,12 +79,12 @@ impl Ring {
         self.buffer.reserve_untyped::<Event>(0)
     }
 
-    /// The flags to submit with: whether to wake the reader.
+    /// The flags for `submit`: whether to wake the reader; see [`tracer_common::wakeup`].
     #[inline(always)]
     pub fn wakeup(self, now_ns: u64) -> u64 {
-        // Events may come here in another order than their times: one that is older than the last
-        // wakeup wraps around to a huge pause, and wakes. It may be the one that the reader, woken
-        // by a younger one, found unfinished in its way.
+        // Events are not always submitted in the order of their times. For one that is older than the last
+        // wakeup the pause wraps around to a huge one, so it wakes the reader: the reader may have found that
+        // very event unfinished when a younger one had woken it.
         let rested = now_ns.wrapping_sub(LAST_WAKE_NS.load()) > PAUSE_NS;
         if rested || self.filled_another_step() {
             LAST_WAKE_NS.store(now_ns);
@@ -98,8 +97,8 @@ impl Ring {
     #[inline(always)]
     fn filled_another_step(self) -> bool {
         let ring = core::ptr::from_ref(self.buffer).cast_mut().cast();
-        // SAFETY: a query of a map that user space has created.
-        let waiting = unsafe { helpers::bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) };
-        waiting & (WAKE_BYTES.load() - 1) < RECORD_SIZE && waiting >= WAKE_BYTES.load()
+        // SAFETY: queries a map that user space has created.
+        let unread = unsafe { helpers::bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) };
+        unread & (WAKE_BYTES.load() - 1) < RECORD_SIZE && unread >= WAKE_BYTES.load()
     }
 }

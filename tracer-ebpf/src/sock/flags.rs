@@ -1,0 +1,43 @@
+//! What the flags of an event say of a socket.
+
+use tracer_common::{
+    event::flag,
+    member::{ABSENT, Member, SockFlag},
+};
+
+use crate::{
+    kernel::{flag_bit, load, offset},
+    sock::Sock,
+};
+
+impl Sock {
+    /// The bits of [`flag`] that the socket itself tells.
+    #[inline(always)]
+    pub fn flags(self) -> u16 {
+        let kernel: u64 = load!(self.sock, Flags as u64);
+        let is_set = |flag: SockFlag| (kernel >> flag_bit(flag)) & 1;
+        let owned: u32 = load!(self.sock, LockOwned as u32);
+        let linger_time: u64 = load!(self.sock, LingerTime as u64);
+        let mut flags = 0;
+        if owned != 0 {
+            flags |= flag::OWNED;
+        }
+        if is_set(SockFlag::Done) != 0 {
+            flags |= flag::DONE;
+        }
+        if is_set(SockFlag::Dead) != 0 {
+            flags |= flag::DEAD;
+        }
+        let knows_linger = offset(Member::LingerTime) != ABSENT;
+        if knows_linger && is_set(SockFlag::Linger) != 0 && linger_time == 0 {
+            flags |= flag::LINGER_ZERO;
+        }
+        if offset(Member::SegsOut) != ABSENT && load!(self.tcp, SegsOut as u32) == 0 {
+            flags |= flag::UNSENT;
+        }
+        if is_set(SockFlag::KeepOpen) != 0 {
+            flags |= flag::KEEPALIVE;
+        }
+        flags
+    }
+}

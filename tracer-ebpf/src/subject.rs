@@ -1,0 +1,50 @@
+//! What a record is about.
+
+use crate::{endpoints::Endpoints, sock::Sock};
+
+/// The socket that a record is about. Which variant it is, is known at compile time, so no branch is left in
+/// the program.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// A full socket, which has all facts.
+    Full(Sock),
+    /// Any other, whose remaining facts are 0.
+    Bare(&'a Bare),
+}
+
+/// What is known of a request socket, a timewait socket, or a segment without a socket.
+#[derive(Default)]
+pub struct Bare {
+    /// 0 if it has none.
+    pub cookie: u64,
+    pub endpoints: Endpoints,
+    pub netns: u32,
+    pub state: u8,
+}
+
+impl Subject<'_> {
+    /// A fact that only a full socket has.
+    #[inline(always)]
+    pub(crate) fn fact<T: Default>(self, read: impl FnOnce(Sock) -> T) -> T {
+        match self {
+            Self::Full(sock) => read(sock),
+            Self::Bare(_) => T::default(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn cookie(self) -> u64 {
+        match self {
+            Self::Full(sock) => sock.cookie(),
+            Self::Bare(bare) => bare.cookie,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn endpoints(self) -> Endpoints {
+        match self {
+            Self::Full(sock) => sock.endpoints(),
+            Self::Bare(bare) => bare.endpoints,
+        }
+    }
+}

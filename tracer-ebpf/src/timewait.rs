@@ -1,0 +1,55 @@
+//! Timewait sockets (`struct tcp_timewait_sock`).
+
+use aya_ebpf::helpers::generated as helpers;
+
+use crate::{
+    endpoints::Endpoints,
+    kernel::{follow, load},
+    sock::identity,
+    subject::Bare,
+};
+
+/// The small socket that replaces a full one (`tcp_time_wait`): the kernel keeps only what is needed to wait
+/// in TIME_WAIT, or in FIN_WAIT2 when no process holds the connection any more.
+#[derive(Clone, Copy)]
+pub struct Timewait {
+    /// As a `sock_common`, which it begins with.
+    common: *const u8,
+    /// As a `tcp_timewait_sock`.
+    timewait: *const u8,
+}
+
+impl Timewait {
+    /// `None` if the socket is none of TCP's timewait sockets.
+    #[inline(always)]
+    pub fn tcp(socket: *const core::ffi::c_void) -> Option<Self> {
+        // SAFETY: the program's argument is a valid socket; the helper checks its kind.
+        let timewait = unsafe { helpers::bpf_skc_to_tcp_timewait_sock(socket.cast_mut()) };
+        if timewait.is_null() {
+            return None;
+        }
+        Some(Self { common: socket.cast(), timewait: timewait.cast_const().cast() })
+    }
+
+    /// TIME_WAIT or FIN_WAIT2.
+    #[inline(always)]
+    pub fn substate(self) -> u8 {
+        load!(self.timewait, TimeWaitSubstate as u8)
+    }
+
+    /// The cookie of the full socket that it replaced.
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        identity(self.common)
+    }
+
+    #[inline(always)]
+    pub fn bare(self) -> Bare {
+        Bare {
+            cookie: self.cookie(),
+            endpoints: Endpoints::of_common(self.common),
+            netns: follow!(self.common, Net, NetInum as u32),
+            state: self.substate(),
+        }
+    }
+}
