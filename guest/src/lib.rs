@@ -59,8 +59,8 @@ pub enum Found {
         /// How many were told right.
         connections: usize,
     },
-    /// What is folded in the kernel.
-    Folded {
+    /// What `summary --in-kernel` has counted.
+    InKernel {
         /// Connections that were counted where they belong, at both ends.
         connections: u64,
     },

@@ -26,7 +26,7 @@ const SCENARIOS: &[Scenario] = &[
     ("load", scenario::load::play),
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),
-    ("folded", scenario::folded::play),
+    ("in-kernel", scenario::in_kernel::play),
     ("hooks", scenario::hooks::play),
 ];
 

@@ -143,7 +143,7 @@ fn a_summary_agrees_with_the_log() {
 }
 
 #[test]
-fn what_the_kernel_folds_agrees_with_the_log() {
+fn what_the_kernel_counts_agrees_with_the_log() {
     let (log, reports) =
         storm_seen_by(&["--interval 1h --in-kernel", "--interval 50ms --in-kernel --by port"]);
     for reports in &reports {
@@ -180,7 +180,7 @@ fn what_the_kernel_folds_agrees_with_the_log() {
 }
 
 #[test]
-fn the_kernel_filters_what_it_folds_and_hides_no_beginning() {
+fn the_kernel_filters_what_it_counts_and_hides_no_beginning() {
     let place = Place::new();
     let common = format!("--netns {} --no-timewait -o json", place.name());
     // A client's port is not known when it begins; most are chosen from here.

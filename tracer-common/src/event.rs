@@ -157,13 +157,13 @@ pub struct Event {
     pub shutdown: u8,
     /// One of [`kind`].
     pub kind: u8,
-    /// For [`kind::RESET_SENT`] the reason (`enum sk_rst_reason`, since 6.10), or [`REASON_UNTOLD`]. For
+    /// For [`kind::RESET_SENT`] the reason (`enum sk_rst_reason`, since 6.10), or [`REASON_UNKNOWN`]. For
     /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. Else without a meaning.
     pub detail: u8,
 }
 
 /// [`Event::detail`] if the kernel gives no reason (before 6.10), or a number that does not fit.
-pub const REASON_UNTOLD: u8 = u8::MAX;
+pub const REASON_UNKNOWN: u8 = u8::MAX;
 
 /// Bytes that an event takes in the ring buffer: the kernel's header (`BPF_RINGBUF_HDR_SZ`) and the event.
 pub const RECORD_SIZE: u64 = 8 + size_of::<Event>() as u64;
@@ -178,7 +178,7 @@ const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees
     feature = "user",
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
-pub struct Waiting {
+pub struct TimewaitSocket {
     /// Cookie of the full socket that it replaced.
     pub cookie: u64,
     /// TIME_WAIT or FIN_WAIT2 ([`crate::state`]).

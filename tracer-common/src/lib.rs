@@ -6,14 +6,14 @@
 //! * [`member`], [`helper`]: what the programs read and call, and how user space finds out whether the
 //!   running kernel has it.
 //! * [`filter`]: filters that run in the kernel. [`wakeup`]: when the reader is woken.
-//! * [`timewait`]: which transitions to CLOSE are really into TIME_WAIT. [`fold`]: what the kernel counts for
+//! * [`timewait`]: which transitions to CLOSE are really into TIME_WAIT. [`aggregate`]: what the kernel counts for
 //!   `summary --in-kernel`.
 
 #![no_std]
 
+pub mod aggregate;
 pub mod event;
 pub mod filter;
-pub mod fold;
 pub mod helper;
 pub mod member;
 pub mod state;

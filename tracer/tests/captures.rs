@@ -32,7 +32,7 @@ use tracer::{
 };
 use tracer_common::{
     Event,
-    event::{AF_INET, Waiting as TimewaitSocket, flag, kind},
+    event::{AF_INET, TimewaitSocket, flag, kind},
     member::Member,
     state::{
         CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT,

@@ -48,8 +48,8 @@ mod tests {
     fn receipts_of_both_kinds() {
         let log = "tracer: seen 381764, shown 550971, filtered 0, lost 3; 169248 tell what was found";
         assert_eq!(counted(log), Counts { seen: Some(381_764), lost: Some(3) });
-        let folded = "tracer: counted 255000, filtered 0, lost 0";
-        assert_eq!(counted(folded), Counts { seen: Some(255_000), lost: Some(0) });
+        let line = "tracer: counted 255000, filtered 0, lost 0";
+        assert_eq!(counted(line), Counts { seen: Some(255_000), lost: Some(0) });
     }
 
     #[test]

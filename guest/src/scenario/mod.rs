@@ -2,8 +2,8 @@
 
 pub(crate) mod check;
 pub(crate) mod costs;
-pub(crate) mod folded;
 pub(crate) mod hooks;
+pub(crate) mod in_kernel;
 pub(crate) mod kernel;
 pub(crate) mod load;
 pub(crate) mod locked;

@@ -17,7 +17,7 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     Event,
-    event::{Waiting, flag, kind},
+    event::{TimewaitSocket, flag, kind},
     helper::Helper,
     member::{ABSENT, Member},
 };
@@ -114,7 +114,7 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
     if !socket.is_null()
         && let Some(timewait) = Timewait::tcp(socket)
     {
-        write(meta, &Waiting { cookie: timewait.cookie(), state: u64::from(timewait.substate()) });
+        write(meta, &TimewaitSocket { cookie: timewait.cookie(), state: u64::from(timewait.substate()) });
     }
     0
 }

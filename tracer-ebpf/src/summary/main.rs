@@ -16,7 +16,7 @@ mod writer;
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
     event::Counter,
-    fold::STATES,
+    aggregate::STATES,
     helper::Helper,
     state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT},
     timewait::{becomes_time_wait, stays_in_fin_wait2},

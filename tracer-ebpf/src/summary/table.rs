@@ -10,12 +10,12 @@
 //! socket come one after the other, under the socket's lock.
 
 use aya_ebpf::{Global, btf_maps::Array, macros::btf_map};
-use tracer_common::{event::Counter, fold};
+use tracer_common::{aggregate, event::Counter};
 use tracer_ebpf::hook::count::count;
 
 use crate::packed::Packed;
 
-const WAYS: usize = fold::WAYS as usize;
+const WAYS: usize = aggregate::WAYS as usize;
 
 /// A place for one socket.
 #[repr(C)]

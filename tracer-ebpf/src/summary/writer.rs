@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     event::Counter,
-    fold::{BUCKETS, PortKey, STATES, Share, Side, bucket, pair},
+    aggregate::{BUCKETS, PortKey, STATES, Share, Side, bucket, pair},
     state::ESTABLISHED,
 };
 use tracer_ebpf::{

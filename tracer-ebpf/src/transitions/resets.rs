@@ -2,7 +2,7 @@
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
-    event::{Counter, REASON_UNTOLD, kind},
+    event::{Counter, REASON_UNKNOWN, kind},
     state,
 };
 use tracer_ebpf::{
@@ -35,9 +35,9 @@ static STRAY_RESETS: Global<u32> = Global::new(1);
 #[inline(always)]
 fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     let reason = if SEND_RESET_ARGS.load() > 2 {
-        u8::try_from(ctx.arg::<i32>(2)).unwrap_or(REASON_UNTOLD)
+        u8::try_from(ctx.arg::<i32>(2)).unwrap_or(REASON_UNKNOWN)
     } else {
-        REASON_UNTOLD
+        REASON_UNKNOWN
     };
     let sk: *const core::ffi::c_void = ctx.arg(0);
     let (mut listener, mut timewait) = (None, None);
@@ -84,7 +84,7 @@ fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
 #[inline(always)]
 fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
     if let Some(sock) = Sock::of_hook(ctx.arg(0)) {
-        incident::of_socket(sock, kind::RESET_RECEIVED, REASON_UNTOLD);
+        incident::of_socket(sock, kind::RESET_RECEIVED, REASON_UNKNOWN);
     }
     0
 }

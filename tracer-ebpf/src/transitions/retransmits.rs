@@ -1,7 +1,7 @@
 //! Retransmitted segments.
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_common::event::{REASON_UNTOLD, kind};
+use tracer_common::event::{REASON_UNKNOWN, kind};
 use tracer_ebpf::{request::Request, sock::Sock};
 
 use crate::incident;
@@ -19,7 +19,7 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     if let Some(sock) = Sock::of_hook(ctx.arg(0)) {
-        incident::of_socket(sock, kind::RETRANSMIT, REASON_UNTOLD);
+        incident::of_socket(sock, kind::RETRANSMIT, REASON_UNKNOWN);
     }
     0
 }
@@ -30,6 +30,6 @@ fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
     let request = Request(ctx.arg(1));
-    incident::of_bare(&request.bare(), kind::RETRANSMIT_SYNACK, REASON_UNTOLD);
+    incident::of_bare(&request.bare(), kind::RETRANSMIT_SYNACK, REASON_UNKNOWN);
     0
 }

@@ -1,6 +1,6 @@
 //! Making a report of totals.
 
-use tracer_common::{fold::Side, state as number};
+use tracer_common::{aggregate::Side, state as number};
 
 use crate::{
     aggregate::{

@@ -1,8 +1,8 @@
 //! How long connections stay in a state.
 
 use hdrhistogram::Histogram;
-pub use tracer_common::fold::BUCKETS;
-use tracer_common::fold::bucket;
+pub use tracer_common::aggregate::BUCKETS;
+use tracer_common::aggregate::bucket;
 
 /// The longest duration that quantiles distinguish: 30 days.
 const MAX_NS: u64 = 30 * 86_400 * 1_000_000_000;

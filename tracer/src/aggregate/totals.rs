@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use tracer_common::{event::COMM_LEN, fold::Side, state as number};
+use tracer_common::{aggregate::Side, event::COMM_LEN, state as number};
 
-pub use tracer_common::fold::STATES;
+pub use tracer_common::aggregate::STATES;
 
 use crate::{
     aggregate::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracer_common::fold::{BUCKETS, PortKey, SHARE_WORDS, STATES, Share, Side, states};
+use tracer_common::aggregate::{BUCKETS, PortKey, SHARE_WORDS, STATES, Share, Side, states};
 use zerocopy::transmute_ref;
 
 /// All that has been counted. States are the kernel's numbers; 0 is one that no kernel is known to
@@ -123,7 +123,7 @@ impl From<PortCounts> for Vec<AggregatePort> {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::fold::pair;
+    use tracer_common::aggregate::pair;
     use zerocopy::{FromZeros as _, transmute};
 
     use super::*;

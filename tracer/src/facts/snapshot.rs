@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tracer_common::{Event, event::Waiting as TimewaitSocket};
+use tracer_common::{Event, event::TimewaitSocket};
 
 /// All sockets of all network namespaces that can be entered.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use tracer_common::{fold::STATES, state as number};
+use tracer_common::{aggregate::STATES, state as number};
 
 use crate::{
     tcp::state::{LIVED_STATES, State},

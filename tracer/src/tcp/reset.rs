@@ -1,6 +1,6 @@
 //! RST segments: their direction, and the kernel's reasons for sending one.
 
-use tracer_common::event::REASON_UNTOLD;
+use tracer_common::event::REASON_UNKNOWN;
 
 /// The direction of an RST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl ResetReasons {
     /// Makes the table of the enum's names and values, which differ between kernels.
     #[must_use]
     pub fn of(enumerators: &[(String, u32)]) -> Self {
-        let mut names: Vec<Box<str>> = (0..REASON_UNTOLD).map(|number| number.to_string().into()).collect();
+        let mut names: Vec<Box<str>> = (0..REASON_UNKNOWN).map(|number| number.to_string().into()).collect();
         for (name, number) in enumerators {
             let entry = usize::try_from(*number).ok().and_then(|number| names.get_mut(number));
             let name = name.strip_prefix(PREFIX).filter(|name| is_plain_word(name));
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(reasons.why(2), Some("2"), "nothing that moves the cursor");
         assert_eq!(reasons.why(3), Some("3"));
         assert_eq!(reasons.why(4), Some("4"));
-        assert_eq!(reasons.why(REASON_UNTOLD), None);
+        assert_eq!(reasons.why(REASON_UNKNOWN), None);
         assert_eq!(NO_REASONS.why(9), None);
         assert_eq!(ResetReasons::of(&[("SK_RST_REASON_X".to_owned(), u32::MAX)]).why(254), Some("254"));
     }

@@ -18,7 +18,7 @@ const HEADER: [&str; 12] = [
     "TIME_WAIT s",
     "events",
     "stories",
-    "folded",
+    "in kernel",
     "verified",
     "load ms",
     "time s",
@@ -39,7 +39,7 @@ struct Row {
     time_wait: String,
     events: String,
     stories: String,
-    folded: String,
+    in_kernel: String,
     verified: String,
     load_ms: String,
 }
@@ -67,7 +67,7 @@ pub(crate) fn table(runs: &[Run], known: &Known) -> String {
             row.time_wait,
             row.events,
             row.stories,
-            row.folded,
+            row.in_kernel,
             row.verified,
             row.load_ms,
             format!("{:.1}", run.took.as_secs_f64()),
@@ -95,7 +95,7 @@ impl Row {
                 self.time_wait = length.map_or_else(|| "-".to_owned(), |length| seconds(&length));
             }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
-            Ok(Found::Folded { connections }) => self.folded = connections.to_string(),
+            Ok(Found::InKernel { connections }) => self.in_kernel = connections.to_string(),
             Ok(Found::Kernel { .. } | Found::Costs(_)) | Err(_) => {}
         }
     }

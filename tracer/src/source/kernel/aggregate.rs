@@ -9,8 +9,8 @@ use aya::{
 };
 use tokio::time::Instant;
 use tracer_common::{
+    aggregate::{PortKey, SHARE_WORDS, WAYS},
     event::Counter,
-    fold::{PortKey, SHARE_WORDS, WAYS},
 };
 
 use crate::{

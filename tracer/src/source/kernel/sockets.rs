@@ -11,7 +11,7 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Iter, ProgramError, links::LinkError},
 };
-use tracer_common::{Event, event::Waiting as TimewaitSocket, helper::Helper};
+use tracer_common::{Event, event::TimewaitSocket, helper::Helper};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::source::kernel::{layout::Layout, verdict::verdict};

@@ -11,7 +11,7 @@ mod times;
 
 use tracer_common::{
     Event,
-    event::{REASON_UNTOLD, flag},
+    event::{REASON_UNKNOWN, flag},
     state as number,
 };
 
@@ -112,7 +112,7 @@ impl Default for Connection {
             stuck_reported_in: 0,
             reset: Reset::None,
             reset_in: 0,
-            reset_reason: REASON_UNTOLD,
+            reset_reason: REASON_UNKNOWN,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, hash::BuildHasher as _};
 
 use hashbrown::DefaultHashBuilder;
-use tracer_common::{event::Waiting as TimewaitSocket, state as number};
+use tracer_common::{event::TimewaitSocket, state as number};
 
 use crate::{
     facts::snapshot::TimewaitByNetns,

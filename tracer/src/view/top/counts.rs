@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-pub use tracer_common::fold::STATES;
+pub use tracer_common::aggregate::STATES;
 
 use crate::{
     tcp::{endpoint::Task, reason::Reason},

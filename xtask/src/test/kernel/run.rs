@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Begin first: a minute of TIME_WAIT goes by while others run.
-const FIRST: &str = "waiting";
+const FIRST: &str = "timewait";
 
 /// No test program takes so long; one that hangs is killed.
 const LIMIT: Duration = Duration::from_secs(900);

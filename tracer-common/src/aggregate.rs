@@ -94,7 +94,7 @@ pub const fn states(pair: u8) -> (u8, u8) {
 /// The bucket of a time in nanoseconds: its binary logarithm, rounded down.
 ///
 /// ```
-/// use tracer_common::fold::bucket;
+/// use tracer_common::aggregate::bucket;
 ///
 /// assert_eq!(bucket(1_000), 9); // 512 ns to 1,023 ns
 /// ```

@@ -1,4 +1,4 @@
-//! What is folded in the kernel: whose connections it takes them for.
+//! What `summary --in-kernel` counts: whose connections it takes them for.
 
 use std::net::Shutdown;
 
@@ -63,5 +63,5 @@ fn attempt() -> Option<Found> {
         );
         assert!(!row["established_p50_us"].is_null(), "{side}: {report}");
     }
-    Some(Found::Folded { connections: CONNECTIONS })
+    Some(Found::InKernel { connections: CONNECTIONS })
 }
