@@ -6,7 +6,7 @@
 //!
 //! `source -> track -> select -> aggregate -> view -> output`
 //!
-//! - [`cli`], [`config`] — raw arguments become a checked configuration; nothing behind sees clap
+//! - [`cli`], [`config`] — raw arguments become a checked configuration; nothing behind sees the command line
 //! - [`run`] — a capture from beginning to end; the loop that moves facts and bytes
 //! - [`source`] — where facts come from: the running kernel, or a script
 //! - [`facts`] — what comes through a source: the schema of a recording

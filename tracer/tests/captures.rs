@@ -12,6 +12,7 @@ use std::{
 };
 
 use clap::Parser as _;
+use jiff::tz::TimeZone;
 use tracer::{
     cli::{Cli, Command},
     config::{self, LiveConfig},
@@ -54,19 +55,19 @@ const LISTENER: u64 = 10;
 
 /// What happened to one socket, so long after the beginning.
 #[derive(Clone, Copy)]
-struct Told {
+struct Step {
     at_ns: u64,
     cookie: u64,
     states: (u8, u8),
     flags: u16,
 }
 
-fn told(at_ns: u64, cookie: u64, old: u8, new: u8) -> Told {
-    Told { at_ns, cookie, states: (old, new), flags: 0 }
+fn step(at_ns: u64, cookie: u64, old: u8, new: u8) -> Step {
+    Step { at_ns, cookie, states: (old, new), flags: 0 }
 }
 
-fn own(at_ns: u64, cookie: u64, old: u8, new: u8) -> Told {
-    Told { flags: flag::OWNED, ..told(at_ns, cookie, old, new) }
+fn own(at_ns: u64, cookie: u64, old: u8, new: u8) -> Step {
+    Step { flags: flag::OWNED, ..step(at_ns, cookie, old, new) }
 }
 
 fn comm(name: &str) -> [u8; 16] {
@@ -75,15 +76,15 @@ fn comm(name: &str) -> [u8; 16] {
     comm
 }
 
-impl From<Told> for Event {
-    fn from(told: Told) -> Self {
+impl From<Step> for Event {
+    fn from(step: Step) -> Self {
         let mut event = Self::new_zeroed();
-        (event.time_ns, event.cookie) = (BEGIN + told.at_ns, told.cookie);
-        (event.old_state, event.new_state) = told.states;
-        (event.family, event.netns, event.flags) = (AF_INET, NETNS, told.flags);
+        (event.time_ns, event.cookie) = (BEGIN + step.at_ns, step.cookie);
+        (event.old_state, event.new_state) = step.states;
+        (event.family, event.netns, event.flags) = (AF_INET, NETNS, step.flags);
         let address = |last| Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets();
         let (client, server) = ((address(1), 40_000), (address(2), 443));
-        let (local, remote) = match told.cookie {
+        let (local, remote) = match step.cookie {
             SERVER => (server, client),
             LISTENER => (server, (Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets(), 0)),
             REFUSED => ((address(1), 40_001), (address(2), 80)),
@@ -91,7 +92,7 @@ impl From<Told> for Event {
         };
         (event.local_addr, event.local_port) = local;
         (event.remote_addr, event.remote_port) = remote;
-        let is_client = matches!(told.cookie, CLIENT | REFUSED);
+        let is_client = matches!(step.cookie, CLIENT | REFUSED);
         event.pid = if is_client { 700 } else { 800 };
         (event.tid, event.comm) = (event.pid, comm(if is_client { "curl" } else { "nginx" }));
         (event.uid, event.cgroup) = (1000, 42);
@@ -104,17 +105,17 @@ fn conversation() -> Vec<Event> {
     let mut events: Vec<Event> = [
         own(10 * MS, LISTENER, CLOSE, LISTEN),
         own(100 * MS, CLIENT, CLOSE, SYN_SENT),
-        told(101 * MS, SERVER, LISTEN, SYN_RECV),
-        told(101 * MS + 5, SERVER, SYN_RECV, ESTABLISHED),
-        told(102 * MS, CLIENT, SYN_SENT, ESTABLISHED),
+        step(101 * MS, SERVER, LISTEN, SYN_RECV),
+        step(101 * MS + 5, SERVER, SYN_RECV, ESTABLISHED),
+        step(102 * MS, CLIENT, SYN_SENT, ESTABLISHED),
         own(900 * MS, CLIENT, ESTABLISHED, FIN_WAIT1),
-        told(901 * MS, SERVER, ESTABLISHED, CLOSE_WAIT),
-        told(902 * MS, CLIENT, FIN_WAIT1, FIN_WAIT2),
+        step(901 * MS, SERVER, ESTABLISHED, CLOSE_WAIT),
+        step(902 * MS, CLIENT, FIN_WAIT1, FIN_WAIT2),
         own(3500 * MS, SERVER, CLOSE_WAIT, LAST_ACK),
-        told(3501 * MS, CLIENT, FIN_WAIT2, CLOSE),
-        told(3502 * MS, SERVER, LAST_ACK, CLOSE),
+        step(3501 * MS, CLIENT, FIN_WAIT2, CLOSE),
+        step(3502 * MS, SERVER, LAST_ACK, CLOSE),
         own(3600 * MS, REFUSED, CLOSE, SYN_SENT),
-        told(3600 * MS + 70_000, REFUSED, SYN_SENT, CLOSE),
+        step(3600 * MS + 70_000, REFUSED, SYN_SENT, CLOSE),
     ]
     .map(Event::from)
     .into();
@@ -156,7 +157,7 @@ fn config(words: &str) -> LiveConfig {
         Some(Command::Log(args)) => config::log(*args),
         Some(Command::Life(args)) => config::life(*args),
         Some(Command::Summary(args)) => config::summary(*args),
-        Some(Command::Top(args)) => config::top(*args),
+        Some(Command::Top(args)) => config::top_in(*args, TimeZone::UTC),
         _ => panic!("no capture: {words}"),
     }
     .unwrap()
@@ -180,6 +181,8 @@ fn played(script: Script, words: &str) -> (String, Outcome) {
 fn compare(name: &str, script: Script, words: &str) -> Outcome {
     let (out, outcome) = played(script, words);
     assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+    // What moves a cursor begins a line of its own, so that people can read the file.
+    let out = out.replace('\x1b', "\n\u{241b}");
     let shown = format!("$ tracer {words}\n{out}--\ntracer: {}\n", outcome.receipt);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
     if std::env::var_os("UPDATE_CAPTURES").is_some() {
@@ -207,7 +210,7 @@ fn log_as_csv() {
 }
 
 #[test]
-fn log_as_it_was_said() {
+fn log_raw() {
     compare("raw.txt", script(), "log --raw --time utc");
 }
 
@@ -229,6 +232,18 @@ fn summary_as_text() {
 #[test]
 fn summary_as_json() {
     compare("summary.json", script(), "summary --interval 2s -o json --by cgroup");
+}
+
+/// Drawings of the screen, with what a live socket counts in between.
+#[test]
+fn top_as_screens() {
+    let mut script = Script::starting_at(BEGIN, WALL);
+    let events = conversation();
+    let (before, after) = events.split_at(8);
+    let now = Event { old_state: CLOSE_WAIT, recv_queue: 4321, time_ns: BEGIN + 1500 * MS, ..events[6] };
+    script = script.events(before.iter().copied()).until(BEGIN + 1500 * MS);
+    script = script.fact(Fact::Refresh(vec![now])).events(after.iter().copied());
+    compare("top.txt", script.until(BEGIN + 4 * SECOND), "top --refresh 1s --color never");
 }
 
 /// A connection is stuck when its time is over, not when a batch ends; the line has its queue.

@@ -154,7 +154,7 @@ proptest! {
         follows in any::<bool>(),
         is_told in any::<bool>(),
     ) {
-        let mut tracker = Tracker::new(follows).told_of_timewait(is_told);
+        let mut tracker = Tracker::new(follows).with_timewait_hook(is_told);
         let mut ends: HashMap<u64, usize> = HashMap::new();
         let mut told: Vec<Transition> = Vec::new();
         for step in steps {

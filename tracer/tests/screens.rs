@@ -20,7 +20,7 @@ use tracer::{
         input::Input,
         top::{
             draw::{DrawContext, draw},
-            model::{Model, Words},
+            model::{Model, TypedFilter},
         },
     },
 };
@@ -62,7 +62,7 @@ impl Stages {
             select: Select::new(&Filter::default(), StoryFilter::default()),
             model: Model::new(
                 Limits::defaults(),
-                Words { parse, may_go_on: words::may_go_on, typed: String::new() },
+                TypedFilter { parse, may_go_on: words::may_go_on, typed: String::new() },
             ),
             clock: Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed()),
             lost: 0,

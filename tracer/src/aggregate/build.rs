@@ -9,7 +9,7 @@ use crate::{
             TransitionCount,
         },
         times::{BUCKETS, Times},
-        totals::{Ranking, RankingKey, STATES, Share, Totals},
+        totals::{KeyCounts, Ranking, RankingKey, STATES, Totals},
     },
     facts::names::Names,
     tcp::{reason::Reason, state::State},
@@ -148,7 +148,7 @@ impl RankingTable {
 }
 
 impl RankingRow {
-    fn new(key: &RankingKey, share: &Share, names: &mut dyn Names) -> Self {
+    fn new(key: &RankingKey, share: &KeyCounts, names: &mut dyn Names) -> Self {
         let key = match key {
             RankingKey::Port(end, port) => RankedName::Port { side: side(*end), port: *port },
             RankingKey::Peer(addr) => RankedName::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
@@ -161,7 +161,7 @@ impl RankingRow {
             }
             RankingKey::Netns(inum) => RankedName::Netns { netns: *inum },
         };
-        let Share { transitions, begun, ended, failed, .. } = *share;
+        let KeyCounts { transitions, begun, ended, failed, .. } = *share;
         Self { key, transitions, begun, ended: Some(ended), failed: Some(failed), established: None }
     }
 }

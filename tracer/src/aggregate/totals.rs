@@ -39,7 +39,7 @@ pub enum RankingKey {
 
 /// The counts of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct KeyCounts {
     /// Transitions.
     pub transitions: u64,
     /// Connections that began.
@@ -54,7 +54,7 @@ pub struct Share {
     pub has_several_pids: bool,
 }
 
-impl Weighted for Share {
+impl Weighted for KeyCounts {
     fn weight(&self) -> u64 {
         self.transitions
     }
@@ -75,7 +75,7 @@ impl Weighted for Share {
     }
 }
 
-impl Share {
+impl KeyCounts {
     fn note_pid(&mut self, pid: u32) {
         self.has_several_pids |= self.pid.is_some_and(|known| known != pid);
         self.pid = Some(pid);
@@ -88,7 +88,7 @@ pub struct Ranking {
     /// The kind of key.
     pub by: By,
     /// The counts.
-    pub shares: HeavyHitters<RankingKey, Share>,
+    pub shares: HeavyHitters<RankingKey, KeyCounts>,
 }
 
 /// All counts.
@@ -170,12 +170,14 @@ impl Totals {
     }
 }
 
-fn state_index(state: u8) -> usize {
+/// The row of a state in tables by state; row 0 is for numbers that no known kernel uses.
+#[must_use]
+pub fn state_index(state: u8) -> usize {
     let index = usize::from(state);
     if index < STATES { index } else { 0 }
 }
 
-fn count_for_key(transition: &Transition, share: &mut Share) {
+fn count_for_key(transition: &Transition, share: &mut KeyCounts) {
     let (old, new) = (transition.old_state, transition.new_state);
     let begins = is_birth(old, new) && new != number::LISTEN;
     share.transitions += u64::from(!transition.is_silent);

@@ -5,11 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    facts::hooks::Hooks,
     filter::{addrs::Cidrs, netns::Netns, ports::Ports},
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
-    source::kernel::buffer,
+    source::kernel::{buffer, optional::Hooks},
     tcp::{limits::Limit, reason::Reason, state::State},
     time::duration,
 };

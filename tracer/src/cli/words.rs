@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-struct Words {
+struct FilterWords {
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -24,7 +24,7 @@ pub fn parse(line: &str) -> Result<FilterArgs, String> {
         return Err(format!("`{flag}` has no value: write it as a word, such as port=443"));
     }
     let arguments: Vec<String> = line.split_whitespace().flat_map(arguments).collect();
-    let words = Words::try_parse_from(arguments);
+    let words = FilterWords::try_parse_from(arguments);
     words.map(|words| words.filter).map_err(|error| {
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();
@@ -37,7 +37,7 @@ pub fn parse(line: &str) -> Result<FilterArgs, String> {
 /// Whether a word may still become a flag with a value: `po`, `port`.
 #[must_use]
 pub fn may_go_on(word: &str) -> bool {
-    let command = Words::command();
+    let command = FilterWords::command();
     let mut names = command.get_arguments().filter_map(clap::Arg::get_long);
     !word.is_empty() && names.any(|name| name.starts_with(word))
 }

@@ -11,6 +11,7 @@ mod reports;
 
 use std::{fs::File, path::Path, time::Duration};
 
+use jiff::tz::TimeZone;
 use tracer_common::state;
 
 use crate::{
@@ -21,12 +22,12 @@ use crate::{
         lines::plan,
         reports::reports,
     },
-    facts::hooks::{Hooks, REQUEST_HOOK},
+    facts::hooks::REQUEST_HOOK,
     filter::Filter,
     format::{columns::Places, lines::Lines},
     output::stderr::message,
     select::{connections::ConnectionFilter, story::StoryFilter},
-    source::kernel::{aggregate::AggregateOptions, live, load},
+    source::kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
     tcp::{limits::Limits, state::State},
     text::escape::escaped,
     view::{
@@ -35,7 +36,7 @@ use crate::{
         log::{Incidents, Log, Watch},
         raw::Raw,
         summary::{Summary, SummaryOptions},
-        top::{Top, TopOptions, model::Words},
+        top::{Top, TopOptions, model::TypedFilter},
     },
 };
 
@@ -134,6 +135,11 @@ pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
 
 /// What `tracer top` has to do.
 pub fn top(args: TopArgs) -> Result<LiveConfig, Error> {
+    top_in(args, TimeZone::system())
+}
+
+/// The same, with times of day in this zone.
+pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<LiveConfig, Error> {
     let TopArgs { mut filter, stuck, refresh, color, capture } = args;
     let mut limits = Limits::defaults();
     limits.set(&stuck.stuck);
@@ -141,8 +147,8 @@ pub fn top(args: TopArgs) -> Result<LiveConfig, Error> {
     if !filter.story.transition.is_empty() {
         return Err(Error::NoTransitions);
     }
-    let words = Words { parse: typed, may_go_on: words::may_go_on, typed: words };
-    let options = TopOptions { limits, refresh, colour: use_colour(color), words };
+    let words = TypedFilter { parse: typed, may_go_on: words::may_go_on, typed: words };
+    let options = TopOptions { limits, refresh, colour: use_colour(color), zone, words };
     live(Box::new(Top::new(options)), filter, capture, None)
 }
 

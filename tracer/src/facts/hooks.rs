@@ -1,18 +1,8 @@
-//! The kernel hooks beside the one on state transitions: which to use, and what became of them.
+//! The kernel hooks beside the one on state transitions: which are in use, and why others are not.
 
 use std::fmt;
 
 use crate::text::escape::escaped;
-
-/// Which of them to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Hooks {
-    /// All that the kernel offers.
-    #[default]
-    Auto,
-    /// None but the one on state transitions.
-    Minimal,
-}
 
 /// What became of them.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +22,7 @@ pub const REQUEST_HOOK: &str = "inet_csk_reqsk_queue_hash_add";
 impl HookReport {
     /// Whether events tell of timewait sockets' ends as they happen.
     #[must_use]
-    pub fn tells_of_timewait(&self) -> bool {
+    pub fn has_timewait_hook(&self) -> bool {
         self.used.contains(&TIMEWAIT_HOOK)
     }
 }

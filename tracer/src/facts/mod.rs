@@ -9,7 +9,8 @@
 //! - [`kernel`]: what the kernel tells at all, before the first fact
 //! - [`hooks`]: the kernel hooks in use
 //! - [`names`]: names of what the kernel numbers
-//! - [`in_kernel`]: what the kernel has counted by itself (`summary --in-kernel`)
+//! - [`in_kernel`]: what the kernel has counted by itself (`summary --in-kernel`). It is read from maps and passes
+//!   no `Source`: there are no events in it
 
 pub mod counts;
 pub mod hooks;

@@ -77,7 +77,15 @@ impl Value<'_> {
             Self::Time(..) => data_type == Timestamp,
             Self::Duration(_) | Self::DurationAbout(..) | Self::DurationAtLeast(_) => data_type == Float64,
             Self::Lived(_) => data_type == Map,
-            _ => data_type == Utf8,
+            Self::Word(_)
+            | Self::Name(_)
+            | Self::Errno(_)
+            | Self::State(_)
+            | Self::Addr(_)
+            | Self::Endpoint(_)
+            | Self::Became(..)
+            | Self::Stuck(_)
+            | Self::Reset(..) => data_type == Utf8,
         }
     }
 }

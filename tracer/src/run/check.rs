@@ -13,14 +13,15 @@ use tracer_common::{helper::Helper, member::SPECS};
 use crate::{
     cli::CheckArgs,
     config::use_colour,
-    facts::hooks::Hooks,
     filter::Filter,
     output::{stderr::message, stdout::write_whole},
     source::kernel::{
         HOOK,
         buffer::BufferSize,
         load::{self, LoadOptions},
-        namespaces, preflight,
+        namespaces,
+        optional::Hooks,
+        preflight,
         rings::Rings,
     },
     text::escape::escaped,

@@ -35,10 +35,7 @@ use crate::{
         receipt::Receipt,
         stop::{Signals, Stop},
     },
-    source::{
-        Source as _,
-        kernel::{live::Live, preflight},
-    },
+    source::{self, Source as _},
     view::Ending,
 };
 
@@ -57,10 +54,8 @@ pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = listening()?;
     let source = {
         let _inside = runtime.enter();
-        Live::open(&kernel)?
+        source::open(&kernel)?
     };
-    log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), kernel.load.buffer);
-    log::info!("other hooks: {}", source.kernel().hooks);
     tell_missing(&hooks, &source.kernel().hooks);
     // Only now: threads inherit capabilities.
     stderr::start();

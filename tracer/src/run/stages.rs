@@ -70,7 +70,7 @@ impl Stages {
         limit: Option<u64>,
     ) -> Self {
         Self {
-            tracker: Tracker::new(follows_timewait).told_of_timewait(kernel.hooks.tells_of_timewait()),
+            tracker: Tracker::new(follows_timewait).with_timewait_hook(kernel.hooks.has_timewait_hook()),
             select: Select::new(filter, story),
             has_stories: view.needs().stories,
             view,
@@ -125,7 +125,7 @@ impl Stages {
     }
 
     fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
-        let mut counter = Counter::new(&self.counts, self.limit);
+        let mut counter = LineCounter::new(&self.counts, self.limit);
         if self.has_stories {
             self.show_stories(events, &mut counter, out);
         } else {
@@ -134,7 +134,7 @@ impl Stages {
         self.count(&counter);
     }
 
-    fn show_raw(&mut self, events: &[Event], counter: &mut Counter, out: &mut Vec<u8>) {
+    fn show_raw(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
         for event in events {
             if event.kind != kind::TRANSITION {
                 self.counts.incidents_seen += 1;
@@ -144,7 +144,7 @@ impl Stages {
         }
     }
 
-    fn show_stories(&mut self, events: &[Event], counter: &mut Counter, out: &mut Vec<u8>) {
+    fn show_stories(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
         let Self { tracker, select, view, clock, counts, .. } = self;
         for [group, next, after] in prefetch_groups(events) {
             tracker.prefetch(next, after);
@@ -172,7 +172,7 @@ impl Stages {
         if !self.has_stories {
             return;
         }
-        let mut counter = Counter::new(&self.counts, self.limit);
+        let mut counter = LineCounter::new(&self.counts, self.limit);
         let Self { tracker, select, view, clock, now_ns, .. } = self;
         {
             let mut show = showing(&mut **view, &mut counter, clock, out);
@@ -280,7 +280,7 @@ impl Stages {
         self.limit.is_some_and(|limit| self.counts.shown >= limit)
     }
 
-    fn count(&mut self, counter: &Counter) {
+    fn count(&mut self, counter: &LineCounter) {
         self.lines += if self.has_lines() { counter.shown - self.counts.shown } else { 0 };
         self.counts.shown = counter.shown;
         self.counts.beyond += counter.beyond;
@@ -331,7 +331,7 @@ impl Stages {
 /// Shows what is of interest to the view, as far as there may be more.
 fn showing<'a>(
     view: &'a mut dyn View,
-    counter: &'a mut Counter,
+    counter: &'a mut LineCounter,
     clock: &'a Clock,
     out: &'a mut Vec<u8>,
 ) -> impl FnMut(&Transition) + 'a {
@@ -344,7 +344,7 @@ fn showing<'a>(
 }
 
 /// Counts lines, up to a limit and beyond.
-struct Counter {
+struct LineCounter {
     shown: u64,
     beyond: u64,
     /// Of those shown, the ones that are no transitions.
@@ -352,7 +352,7 @@ struct Counter {
     limit: Option<u64>,
 }
 
-impl Counter {
+impl LineCounter {
     fn new(counts: &Counts, limit: Option<u64>) -> Self {
         Self { shown: counts.shown, beyond: 0, incidents: 0, limit }
     }

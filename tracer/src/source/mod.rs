@@ -18,7 +18,13 @@ use std::io;
 
 use tracer_common::Event;
 
-use crate::facts::{Fact, kernel::KernelInfo, names::Names, snapshot::TimewaitByNetns};
+use crate::{
+    facts::{Fact, kernel::KernelInfo, names::Names, snapshot::TimewaitByNetns},
+    source::kernel::{
+        live::{Live, LiveOptions},
+        preflight,
+    },
+};
 
 /// A source of facts.
 ///
@@ -49,6 +55,17 @@ pub trait Source {
 
     /// Looks up names, such as those of cgroups.
     fn names(&mut self) -> &mut dyn Names;
+}
+
+/// Opens the running kernel as a source. Needs a tokio runtime around it.
+///
+/// # Errors
+/// The kernel, or what runs on the host, does not let programs be loaded or attached.
+pub fn open(options: &LiveOptions) -> Result<impl Source, Error> {
+    let source = Live::open(options)?;
+    log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), options.load.buffer);
+    log::info!("other hooks: {}", source.kernel().hooks);
+    Ok(source)
 }
 
 /// What a capture wants now.

@@ -95,7 +95,7 @@ impl Tracker {
 
     /// Sets whether hooks report the end of timewait sockets.
     #[must_use]
-    pub fn told_of_timewait(self, has_timewait_hooks: bool) -> Self {
+    pub fn with_timewait_hook(self, has_timewait_hooks: bool) -> Self {
         Self { has_timewait_hooks, ..self }
     }
 

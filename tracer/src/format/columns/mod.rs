@@ -1,5 +1,8 @@
 //! The table of columns: text, JSON, CSV, `top`, `--columns help` and the documentation all read it. A new
 //! column is one row here.
+//!
+//! # Layout
+//! - here: the table; `values`: how a row of it gets its value
 
 mod values;
 

@@ -14,10 +14,7 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::{
-        hooks::Hooks,
-        in_kernel::{KernelAggregate, PortCounts},
-    },
+    facts::in_kernel::{KernelAggregate, PortCounts},
     filter::Filter,
     source::kernel::{
         Link,
@@ -25,6 +22,7 @@ use crate::{
         counts::ProgramCounts,
         error::Error,
         hook::{HookSetup, take_map},
+        optional::Hooks,
     },
     time::{clock::Anchor, wait::at},
 };

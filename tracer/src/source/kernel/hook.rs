@@ -14,9 +14,14 @@ use tracer_common::{
 use zerocopy::IntoBytes as _;
 
 use crate::{
-    facts::hooks::Hooks,
     filter::{Filter, addrs, ports},
-    source::kernel::{HOOK, Link, error::Error, layout::Layout, optional::OptionalHooks, preflight},
+    source::kernel::{
+        HOOK, Link,
+        error::Error,
+        layout::Layout,
+        optional::{Hooks, OptionalHooks},
+        preflight,
+    },
 };
 
 /// The programs on the tracepoint: the main one, and one for events that occur on a CPU while the main one

@@ -15,7 +15,7 @@ use aya::{
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 
 use crate::{
-    facts::hooks::{HookReport, Hooks},
+    facts::hooks::HookReport,
     filter::Filter,
     source::kernel::{
         Link,
@@ -23,6 +23,7 @@ use crate::{
         error::Error,
         hook::{HookSetup, map_named},
         layout::Layout,
+        optional::Hooks,
         sockets::Sockets,
     },
     tcp::reset::ResetReasons,

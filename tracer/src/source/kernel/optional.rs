@@ -16,7 +16,7 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::hooks::{HookReport, Hooks, REQUEST_HOOK, TIMEWAIT_HOOK},
+    facts::hooks::{HookReport, REQUEST_HOOK, TIMEWAIT_HOOK},
     source::kernel::{
         Link,
         attach_point::{AttachPoint, exit},
@@ -27,6 +27,16 @@ use crate::{
     },
     tcp::reset::ResetReasons,
 };
+
+/// Which optional hooks to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hooks {
+    /// All that the kernel offers.
+    #[default]
+    Auto,
+    /// None but the one on state transitions.
+    Minimal,
+}
 
 /// An optional hook: one program, or several that are of use only together.
 #[derive(Debug)]

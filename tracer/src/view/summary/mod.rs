@@ -1,5 +1,9 @@
-//! Summary: how many, how long, and who. Transitions are counted, and told in tables at every
-//! interval and at the end.
+//! Summary: how many, how long, and who. Transitions are counted, and reported at the end of every interval
+//! and at the end of the capture.
+//!
+//! # Layout
+//! - here: the view: what is counted, and when a report is due
+//! - [`text`]: a report as tables
 
 pub mod text;
 
@@ -10,7 +14,7 @@ use crate::{
         By,
         report::Report,
         schedule::Schedule,
-        totals::{STATES, Totals},
+        totals::{STATES, Totals, state_index},
     },
     facts::kernel::KernelInfo,
     time::clock::Clock,
@@ -148,9 +152,7 @@ impl View for Summary {
 fn sockets_now(scene: &Scene<'_>) -> [u64; STATES] {
     let mut now = [0; STATES];
     for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {
-        if let Some(count) = now.get_mut(usize::from(connection.state)) {
-            *count += 1;
-        }
+        now[state_index(connection.state)] += 1;
     }
     now
 }

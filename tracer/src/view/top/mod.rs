@@ -1,4 +1,11 @@
 //! Top: where is it stuck? Connections on the whole screen.
+//!
+//! # Layout
+//! - here: the view: when it counts and draws
+//! - [`model`]: what is shown, and what keys do to it; [`prompt`]: the filter that is typed
+//! - [`list`], [`sort`]: the rows in view, and their order; [`detail`]: one connection's story
+//! - [`counts`]: numbers by the second and by the minute
+//! - [`draw`]: the model as a screen
 
 pub mod counts;
 pub mod detail;
@@ -28,7 +35,7 @@ use crate::{
         input::Input,
         top::{
             draw::{DrawContext, draw},
-            model::{Model, Words},
+            model::{Model, TypedFilter},
         },
     },
 };
@@ -52,8 +59,10 @@ pub struct TopOptions {
     pub refresh: Duration,
     /// With colours.
     pub colour: bool,
+    /// For times of day.
+    pub zone: TimeZone,
     /// Filters that are typed.
-    pub words: Words,
+    pub words: TypedFilter,
 }
 
 /// Whatever a terminal says, no larger area is drawn.
@@ -103,7 +112,7 @@ impl Top {
             model: Model::new(options.limits, options.words),
             refresh_ns: u64::try_from(refresh.as_nanos()).unwrap_or(u64::MAX),
             colour: options.colour,
-            zone: TimeZone::system(),
+            zone: options.zone,
             sink: Sink::default(),
             screen: None,
             due_ns: None,

@@ -3,6 +3,7 @@
 use tracer_common::state as number;
 
 use crate::{
+    aggregate::totals::state_index,
     select::{Select, connections::ConnectionFilter},
     tcp::{limits::Limits, state::State},
     track::{Tracker, Transition, connection::Connection, owner::Owner},
@@ -20,7 +21,7 @@ use crate::{
 
 /// What is typed, and what it means.
 #[derive(Clone, Debug)]
-pub struct Words {
+pub struct TypedFilter {
     /// Makes filters of words.
     pub parse: fn(&str) -> Result<ConnectionFilter, String>,
     /// Whether a word may be the beginning of another.
@@ -57,7 +58,7 @@ pub struct Model {
     /// The typed filter.
     pub line: Prompt,
     chosen: ConnectionFilter,
-    words: Words,
+    words: TypedFilter,
     /// The connections.
     pub list: List,
     /// Sockets by state, of those that the typed filter lets pass.
@@ -89,7 +90,7 @@ pub struct Model {
 impl Model {
     /// Nothing yet.
     #[must_use]
-    pub fn new(limits: Limits, words: Words) -> Self {
+    pub fn new(limits: Limits, words: TypedFilter) -> Self {
         let mut model = Self {
             limits,
             middle: Middle::List,
@@ -176,7 +177,7 @@ impl Model {
         let mut listeners: Vec<&Connection> = Vec::new();
         let mut order: Vec<(SortKey, &Connection)> = Vec::new();
         for connection in connections {
-            let state = usize::from(connection.state) % STATES;
+            let state = state_index(connection.state);
             self.now_all[state] += 1;
             if !self.chosen.is_open() && !self.chosen.holds(connection) {
                 continue;

@@ -223,3 +223,18 @@ pub(super) fn local(connection: &Connection) -> String {
 pub(super) fn remote(connection: &Connection) -> String {
     Endpoint::of(connection.tuple.remote_addr, connection.tuple.remote_port).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that is not in the table would show nothing, for ever.
+    #[test]
+    fn each_column_is_in_the_table() {
+        let keys = COLUMNS.iter().flat_map(|column| [Some(column.key), column.narrow]).flatten();
+        for key in keys.chain(GROWTH.iter().map(|(key, _)| *key)) {
+            assert!(columns::column(key).is_some(), "{key}");
+        }
+        assert!(GROWTH.iter().all(|(key, _)| COLUMNS.iter().any(|column| column.key == *key)));
+    }
+}

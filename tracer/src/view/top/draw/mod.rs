@@ -1,4 +1,8 @@
-//! The screen: a file for each part, from top to bottom.
+//! The screen.
+//!
+//! # Layout
+//! A file for each part, from top to bottom: `head`, `panels`, `list`, `foot`. In place of the list: `story` for
+//! one connection, `help` for the keys.
 
 mod foot;
 mod head;
