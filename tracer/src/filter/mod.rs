@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             judge_event(&matcher, &unbound(5000, 443)),
             Verdict::Undecided,
-            "the port of the one before"
+            "the port of the socket's last connection"
         );
         assert_eq!(judge_event(&matcher, &connect(5000, 443)), Verdict::Pass);
         assert_eq!(judge_event(&matcher, &connect(5001, 443)), Verdict::Fail);

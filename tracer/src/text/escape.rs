@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(plain_len(&comm(b" az(09)~")), Some(8));
         assert_eq!(plain_len(&comm(b"sixteen bytes..!")), Some(16));
         assert_eq!(plain_len(&comm(b"nginx\0\0garbage")), Some(5));
-        assert_eq!(plain_len(&comm(b"nginx\0\xff")), None, "it could be, but nobody has to know");
+        assert_eq!(plain_len(&comm(b"nginx\0\xff")), None, "bytes after the name count, too");
         for byte in (1..=0x1f).chain([b'"', b',', b'\\']).chain(0x7f..=0xff) {
             assert_eq!(plain_len(&comm(&[b'a', byte, b'b'])), None, "{byte:#x}");
         }

@@ -8,7 +8,7 @@
 //! - `identify`: finds the connection that an event belongs to
 //! - `learn`: owner, first FIN and handshake from an event
 //! - `conclude`: whether the connection goes on, becomes a timewait socket or ends
-//! - `found`, `timewait`: merge snapshots, and samples of timewait sockets
+//! - `snapshots`, `timewait`: merge snapshots, and samples of timewait sockets
 //! - `hook_events`, `incidents`: events that are not transitions
 //! - `stuck`: connections that stay in a state too long
 //! - `groups`: events in groups, for prefetching
@@ -37,7 +37,7 @@
 
 mod conclude;
 pub mod connection;
-mod found;
+
 mod groups;
 mod hook_events;
 mod identify;
@@ -45,6 +45,7 @@ mod incidents;
 mod learn;
 pub mod owner;
 pub mod reason;
+mod snapshots;
 mod stuck;
 pub mod table;
 pub mod tally;
