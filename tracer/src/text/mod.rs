@@ -1,7 +1,7 @@
 //! Small tools for text: numbers, durations, widths, escaping.
 //!
 //! # Layout
-//! - [`line`]: a line of fixed capacity, which the other tools append to
+//! - [`mod@line`]: a line of fixed capacity, which the other tools append to
 //! - [`number`], [`duration`], [`second`]: digits, durations, times of day
 //! - [`escape`]: escaping of text from outside
 //! - [`width`]: text cut and padded to a display width

@@ -176,7 +176,7 @@ pub fn descriptors() -> Result<(), Error> {
 }
 
 /// Checks the limit on locked memory, which applies to maps before Linux 5.11. Raises it as far as allowed
-/// first; it must be at least [`MIN_LOCKED_BYTES`].
+/// first; it must be at least `MIN_LOCKED_BYTES`.
 pub fn locked_memory() -> Result<(), Error> {
     let Rlimit { current, maximum } = getrlimit(Resource::Memlock);
     let (Some(version), Some(limit)) = (Version::running(), current) else {
