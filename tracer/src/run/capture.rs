@@ -1,4 +1,5 @@
-//! A capture: the loop that takes facts from a source, lets the stages make bytes of them, and writes these.
+//! The capture loop: it takes facts from a source, passes them to the stages, and writes the bytes that these
+//! make.
 
 use tracer_common::event::kind;
 
@@ -20,28 +21,28 @@ use crate::{
     view::{Ending, input::Input},
 };
 
-/// How often losses are told while they go on.
+/// Interval between messages about losses, in nanoseconds.
 const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
 
-/// Bytes of lines that collect, while there are more events, before they are written: to hand them over
-/// takes two changes of threads.
+/// Bytes of lines that are collected before a write while more events are ready. A write hands them to
+/// another thread and back, which costs two context switches.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 
-/// What a screen is like that nobody knows.
+/// The screen size that is assumed if there is no console: 80 columns by 24 lines.
 const DEFAULT_SCREEN: Input = Input::Screen(80, 24);
 
-/// What a capture amounted to.
+/// The result of a capture.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What went through, beside what the kernel counted.
+    /// The counts of the capture, compared with the kernel's own counters.
     pub receipt: Receipt,
-    /// Why the view has ended it, if it has.
+    /// Why the view ended the capture, if it did.
     pub ending: Option<Ending>,
-    /// Whether everything could be written.
+    /// An error of the source, of the output or of the console.
     pub result: Result<(), Error>,
 }
 
-/// A source, the stages behind it, and where their bytes go.
+/// A source, the stages behind it, and the output for their bytes.
 pub struct Capture<S> {
     source: S,
     stages: Stages,
@@ -49,31 +50,31 @@ pub struct Capture<S> {
     out: Vec<u8>,
     /// Lines in `out`.
     lines: u64,
-    /// Lines are counted, up to a limit.
+    /// `--count` limits the number of lines.
     is_limited: bool,
-    /// The terminal of a view that has the whole screen.
+    /// The terminal of a full-screen view.
     console: Option<Console>,
-    /// Events that were taken.
+    /// Events read from the source.
     read: u64,
-    /// Transitions that were not shown because standard output took nothing any more.
+    /// Transitions that were not shown because standard output no longer accepted data.
     unread: u64,
-    /// Transitions that were not shown because there were lines enough.
+    /// Transitions that were not shown because the limit on lines had been reached.
     past_limit: u64,
     losses: LossMessages,
     totals: Option<SourceTotals>,
     comparison: Comparison,
 }
 
-/// Says what was lost while it happens, but not for each event.
+/// Reports losses while they happen, at most once per interval.
 #[derive(Default)]
 struct LossMessages {
     lost: u64,
     told: u64,
-    /// When to say it, on the kernel's monotonic clock.
+    /// When the next message is due, on the kernel's monotonic clock.
     due_ns: Option<u64>,
 }
 
-/// Runs a capture from its first fact to its last.
+/// Runs a capture from the first fact to the last.
 pub async fn capture(source: impl Source, config: Config, output: Output, stop: &mut Stop) -> Outcome {
     let duration = config.duration;
     let (needs_screen, has_console) = (config.view.needs().screen, config.has_console);
@@ -116,7 +117,8 @@ impl<S: Source> Capture<S> {
         }
     }
 
-    /// Takes what is known before events flow; false if somebody wants to end it before that.
+    /// Takes the facts that precede the events. Returns false if a signal ends the capture before it has
+    /// begun.
     async fn begin(&mut self, stop: &mut Stop) -> Result<bool, Error> {
         loop {
             let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
@@ -132,7 +134,7 @@ impl<S: Source> Capture<S> {
         }
     }
 
-    /// Takes over the terminal's screen and keyboard for a view that needs them.
+    /// Takes over the terminal's screen and keyboard if the view needs them.
     fn open_screen(&mut self, needs_screen: bool, has_console: bool) -> Result<(), Error> {
         if needs_screen {
             let screen =
@@ -142,7 +144,7 @@ impl<S: Source> Capture<S> {
         Ok(())
     }
 
-    /// Lets facts flow until something ends it.
+    /// Processes facts until the capture ends.
     async fn flow(&mut self, stop: &mut Stop) -> Result<(), Error> {
         while !self.stages.is_full() && self.stages.ending().is_none() && self.totals.is_none() {
             let collects = self.out.len() < WRITTEN_AT_ONCE && self.source.has_more();
@@ -153,7 +155,7 @@ impl<S: Source> Capture<S> {
             let may_show = self.may_show();
             let due = [self.stages.due().filter(|_| may_show), self.losses.due_ns];
             let demand = Demand {
-                // A view without lines counts events while its last drawing is on its way.
+                // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
                 timewait: self.stages.timewait_by_netns(),
@@ -169,8 +171,9 @@ impl<S: Source> Capture<S> {
         Ok(())
     }
 
-    /// Whether more may be made while something is being written. Where lines are counted, the last one is
-    /// the end of all, which must not come before they are read. A drawing is not worth keeping.
+    /// Whether the view may append output while a write is in progress. With a limit on lines, the line that
+    /// reaches it ends the capture, so earlier lines must have been read first. A screen waits, too: a
+    /// drawing that is queued would be outdated.
     fn may_show(&self) -> bool {
         let may_run_ahead = self.stages.has_lines() && !self.is_limited;
         !self.output.is_busy() || (may_run_ahead && self.out.len() < WRITTEN_AT_ONCE)
@@ -224,8 +227,8 @@ impl<S: Source> Capture<S> {
         self.stages.input(input, &mut around);
     }
 
-    /// Ends the capture, and shows what had happened by then. Somebody who is impatient, or a reader that
-    /// does not read, cuts it short; what is not shown then is counted.
+    /// Ends the capture, and shows what had happened by then. A second signal or a blocked reader cuts this
+    /// short; transitions that are not shown then are counted.
     async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
         self.source.stop();
         let result = match result {
@@ -258,7 +261,7 @@ impl<S: Source> Capture<S> {
         Ok(self.output.patience().await?)
     }
 
-    /// Takes what is left without showing it; gives how many transitions there were.
+    /// Reads the remaining facts without showing them. Returns the number of transitions.
     async fn skip_rest(&mut self) -> u64 {
         let mut skipped = 0;
         while self.totals.is_none() {
@@ -280,7 +283,7 @@ impl<S: Source> Capture<S> {
         skipped
     }
 
-    /// What it amounted to.
+    /// Builds the receipt.
     fn receipt(&mut self) -> Receipt {
         let counts = self.stages.counts();
         let totals = self.totals.unwrap_or_default();
@@ -317,7 +320,7 @@ impl LossMessages {
         }
     }
 
-    /// Says it, if it is time.
+    /// Prints the message if it is due.
     fn tell(&mut self, now_ns: u64) {
         if self.due_ns.take_if(|due_ns| *due_ns <= now_ns).is_some() {
             message(format_args!("lost {} events, {} in all", self.lost - self.told, self.lost));

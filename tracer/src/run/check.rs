@@ -1,4 +1,4 @@
-//! `tracer check`: can it run here, with which features?
+//! `tracer check`: whether the tracer can run on this host, and with which features.
 
 use std::{
     io::{self, Write as _},
@@ -30,11 +30,11 @@ use crate::{
 /// One line of the checklist.
 struct Check {
     name: &'static str,
-    /// What was found; or what is missing and what to do.
+    /// What was found, or what is missing and how to fix it.
     result: Result<String, String>,
 }
 
-/// Prints the checklist; fails if the tracer cannot run.
+/// Prints the checklist. Fails if the tracer cannot run.
 #[must_use]
 pub fn check(args: &CheckArgs) -> ExitCode {
     let mut checks = vec![
@@ -62,7 +62,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
             Err(missing) => ("✗", AnsiColor::Red, missing),
         };
         let style = if colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
-        // Memory does not refuse bytes.
+        // Writing into memory cannot fail.
         let _ = writeln!(out, "{style}{mark}{style:#} {name:<24} {text}");
     }
     let can_run = checks.iter().all(|check| check.result.is_ok());
@@ -120,8 +120,8 @@ fn lockdown() -> Result<String, String> {
     Ok("none that forbids reading kernel memory".to_owned())
 }
 
-/// Loads and attaches for a moment: the only proof there is. Says, too, what became of the hooks that
-/// can be done without.
+/// Loads and attaches the programs for a moment, which is the only proof that it works. Also returns the
+/// state of the optional hooks.
 fn program(args: &CheckArgs) -> (Result<String, String>, String) {
     let buffer = BufferSize::default();
     let options = LoadOptions {
@@ -145,12 +145,12 @@ fn program(args: &CheckArgs) -> (Result<String, String>, String) {
     (program, hooks)
 }
 
-/// Sockets of namespaces that cannot be entered are not lost, only their timewait sockets and the
-/// kernel's counters.
+/// Namespaces that cannot be entered lose no transitions, only their timewait sockets and their kernel
+/// counters.
 fn namespaces() -> String {
     let all = namespaces::all();
     let seen = all.len();
-    // Going there changes the thread.
+    // Entering a namespace changes the thread, so a separate thread does it.
     let reach = thread::Builder::new()
         .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
     match reach.map(thread::JoinHandle::join) {

@@ -1,4 +1,4 @@
-//! The terminal itself: its modes, which are set back whatever happens, and the keyboard.
+//! The terminal: its modes, which are always restored, and the keyboard.
 
 use std::{
     fs::File,
@@ -29,40 +29,40 @@ use tokio::{
 
 use crate::{output::stderr, run::stop::any, view::input::Input};
 
-/// How long a terminal may take for the few bytes that give it back.
+/// Time limit for the write that restores the terminal.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Keys that may wait: more come from no keyboard, and what pastes more has itself to blame.
+/// Capacity of the key queue. No keyboard fills it; when a paste does, the reading thread waits.
 const KEYS: usize = 256;
 
-/// Why there is no console.
+/// Why the console cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Standard output is a file or a pipe.
     #[error("top needs a terminal, and standard output is none: `tracer summary` tells the same in lines")]
     NoTerminal,
-    /// One that cannot move its cursor.
+    /// The terminal cannot move its cursor (`TERM=dumb`).
     #[error("top needs a terminal that can do more than TERM=dumb: `tracer summary` tells the same in lines")]
     Dumb,
-    /// Neither standard input nor a controlling terminal.
+    /// Standard input is not a terminal, and there is no controlling terminal.
     #[error("top needs a keyboard: standard input is no terminal, and there is no /dev/tty")]
     NoKeyboard,
-    /// Its modes.
+    /// The terminal's modes or signals could not be set.
     #[error("setting the terminal up: {0}")]
     Terminal(#[from] io::Error),
 }
 
-/// A terminal whose screen is ours until this goes out of scope.
+/// A terminal whose screen belongs to this process until the value is dropped.
 pub struct Console {
     keys: Receiver<Input>,
     stop: Signal,
     goes_on: Signal,
-    /// Those that would end the process without giving the terminal back.
+    /// Signals that would end the process without restoring the terminal.
     deadly: Vec<Signal>,
 }
 
 impl Console {
-    /// Whether there is a terminal at all, with a keyboard.
+    /// Checks that there is a terminal with a keyboard.
     pub fn check() -> Result<(), Error> {
         if !io::stdout().is_terminal() {
             return Err(Error::NoTerminal);
@@ -76,7 +76,7 @@ impl Console {
         Ok(())
     }
 
-    /// Takes over the screen and the keyboard. Needs a tokio runtime around it.
+    /// Takes over the screen and the keyboard. Must be called inside a tokio runtime.
     pub fn open() -> Result<Self, Error> {
         let stop = signal(SignalKind::from_raw(Kill::TSTP.as_raw()))?;
         let goes_on = signal(SignalKind::from_raw(Kill::CONT.as_raw()))?;
@@ -85,7 +85,7 @@ impl Console {
         enter()?;
         leave_before_panics();
         let (sender, keys) = channel(KEYS);
-        // Waits in a read for ever; it ends with the process.
+        // This thread blocks in `read` and ends with the process.
         thread::Builder::new().name("tracer-keys".into()).spawn(move || {
             while let Ok(event) = read() {
                 if let Some(input) = input(&event)
@@ -98,16 +98,16 @@ impl Console {
         Ok(Self { keys, stop, goes_on, deadly })
     }
 
-    /// How large the screen is.
+    /// The size of the screen.
     #[must_use]
     pub fn screen(&self) -> Input {
-        // A terminal that does not say is as large as they were once.
+        // 80 by 24 is the customary default if the terminal reports no size.
         let (width, height) = size().unwrap_or((80, 24));
         Input::Screen(width, height)
     }
 
-    /// Waits for a key; with no console, for ever. Cancelling loses nothing. While a drawing is on
-    /// its way the terminal is not given back to the shell: it would arrive on the shell's screen.
+    /// Waits for input; without a console, for ever. It is safe to cancel. SIGTSTP waits while a drawing is
+    /// being written: the drawing would end up on the shell's screen.
     pub async fn next(console: Option<&mut Self>, is_drawing: bool) -> Input {
         let Some(console) = console else {
             return std::future::pending().await;
@@ -115,7 +115,7 @@ impl Console {
         tokio::select! {
             key = console.keys.recv() => match key {
                 Some(key) => key,
-                // The keyboard is gone; signals work.
+                // The keyboard is closed; signals still work.
                 None => std::future::pending().await,
             },
             () = any(&mut console.deadly) => Input::Interrupt,
@@ -124,7 +124,7 @@ impl Console {
                 wait_for_the_shell();
                 console.screen()
             }
-            // Somebody else has stopped us.
+            // Another process stopped this one with SIGSTOP, and it runs again.
             _ = console.goes_on.recv() => {
                 if is_in_front() {
                     let _ = enter();
@@ -137,17 +137,17 @@ impl Console {
     }
 }
 
-/// Signals that end a process that does not listen to them, beside those that end every capture.
+/// Signals that end a process by default, besides those that end every capture.
 const DEADLY: [Kill; 6] = [Kill::USR1, Kill::USR2, Kill::ALARM, Kill::VTALARM, Kill::PROF, Kill::XCPU];
 
-/// Stops the process until the shell lets it go on with the terminal. Nothing may be drawn between
-/// that and taking the screen again.
+/// Stops the process until the shell continues it in the foreground, and then takes the screen again. Nothing
+/// may be drawn in between.
 fn wait_for_the_shell() {
     while kill_process(getpid(), Kill::STOP).is_ok() && !is_in_front() {}
     let _ = enter();
 }
 
-/// Whether the terminal is ours, and not that of another job of the shell.
+/// Whether this process is in the terminal's foreground process group.
 fn is_in_front() -> bool {
     match tcgetpgrp(io::stdout()) {
         Ok(front) => front == getpgrp(),
@@ -162,7 +162,7 @@ impl Drop for Console {
     }
 }
 
-/// A panic's message belongs on the screen that stays.
+/// Restores the terminal before a panic prints its message, which would be lost with the alternate screen.
 fn leave_before_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -174,12 +174,12 @@ fn leave_before_panics() {
     });
 }
 
-/// Whether the screen is ours.
+/// Whether this process has taken over the screen.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 fn enter() -> io::Result<()> {
     if ENTERED.swap(true, Ordering::Relaxed) {
-        // Somebody else has stopped us, and the shell has set its own modes since.
+        // Another process stopped this one without `leave`, and the shell has set its own modes since.
         disable_raw_mode()?;
     }
     enable_raw_mode()?;
@@ -187,12 +187,12 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, Hide)
 }
 
-/// As often as one likes: a terminal that was left once may show something else already.
+/// Restores the terminal. Further calls do nothing, because the terminal may already belong to the shell.
 fn leave() {
     if !ENTERED.swap(false, Ordering::Relaxed) {
         return;
     }
-    // The modes first: they take no writing, which a terminal on hold would not let come to an end.
+    // Restore the modes first: that writes nothing, and a write would block on a terminal on hold (Ctrl-S).
     let _ = disable_raw_mode();
     let (done, is_done) = sync_channel(1);
     let write = move || {

@@ -7,7 +7,7 @@ use crate::{output, run::console, source};
 /// Why a capture failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Where facts come from.
+    /// The source of the facts.
     #[error(transparent)]
     Source(#[from] source::Error),
     /// Standard output.
@@ -16,23 +16,23 @@ pub enum Error {
     /// The terminal of `top`.
     #[error(transparent)]
     Console(#[from] console::Error),
-    /// The runtime, signals.
+    /// The runtime or the signal handlers.
     #[error("{what}: {cause}")]
     System {
-        /// What was tried.
+        /// What was attempted.
         what: &'static str,
-        /// What came back.
+        /// The system's error.
         cause: io::Error,
     },
-    /// The receipt's file.
+    /// The receipt could not be written.
     #[error("writing the receipt to {name}: {cause}")]
     Receipt {
-        /// The file.
+        /// The path of the file.
         name: String,
-        /// What came back.
+        /// The system's error.
         cause: io::Error,
     },
-    /// Somebody did not want to wait for the end.
+    /// A second signal arrived before the rest was written.
     #[error("interrupted again: the rest is not written")]
     Impatience,
 }
@@ -42,7 +42,7 @@ impl Error {
         move |cause| Self::System { what, cause }
     }
 
-    /// Whether it is a reader of standard output that has seen enough, which is no failure.
+    /// Whether the reader of standard output has closed the pipe, which is no failure.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(output::stdout::Error::Write(cause)) if cause.kind() == io::ErrorKind::BrokenPipe)
     }

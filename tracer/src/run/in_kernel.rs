@@ -1,4 +1,5 @@
-//! A summary that no event leaves the kernel for: load, give up privileges, read at intervals.
+//! A summary that the kernel counts, without sending events to user space: load the program, drop privileges,
+//! read the counts at intervals.
 
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ use crate::{
     view::summary::Reporter,
 };
 
-/// Counts until something ends it, and says what was counted.
+/// Counts until the capture ends, and reports the counts.
 pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
     let program = AggregateProgram::load(&config.kernel).map_err(source::Error::from)?;
@@ -51,7 +52,7 @@ struct InKernelSummary {
     reporter: Reporter,
     by_port: bool,
     rows: usize,
-    /// What was read last.
+    /// The counts at the last report.
     before: Box<KernelAggregate>,
     output: Output,
     out: Vec<u8>,
@@ -75,7 +76,7 @@ impl InKernelSummary {
         })
     }
 
-    /// Counts and reports until something ends it; gives what was counted, and how writing went.
+    /// Counts and reports until the capture ends. Returns the counts, and the result of writing.
     async fn count(
         mut self,
         stop: &mut Stop,
@@ -119,14 +120,14 @@ impl InKernelSummary {
         Ok(())
     }
 
-    /// The kernel's time now. Follows a wall clock that somebody has set.
+    /// The kernel's time now, in nanoseconds. Follows changes of the wall clock.
     fn now(&mut self) -> u64 {
         let now = self.program.now();
         self.clock.set(now);
         now.monotonic_ns
     }
 
-    /// On what was counted since the last report.
+    /// Reports the counts since the last report.
     fn report_on(&mut self, counted: &KernelAggregate, now_ns: u64) {
         let period = self.schedule.next(now_ns, &self.clock);
         if self.schedule.tells_intervals() {
@@ -135,7 +136,7 @@ impl InKernelSummary {
         }
     }
 
-    /// On all of it.
+    /// Reports the rest of the last interval, and then the whole capture.
     async fn last_report(&mut self, all: &KernelAggregate, stop: &mut Stop) -> Result<(), Error> {
         let now_ns = self.now();
         if self.schedule.has_rest(now_ns) {
@@ -159,7 +160,7 @@ impl InKernelSummary {
     }
 }
 
-/// What was counted, and what was not.
+/// The receipt: what was counted, filtered and lost.
 fn receipt(counted: &KernelAggregate) -> String {
     let transitions: u64 = counted.transitions.iter().flatten().sum();
     let (filtered, missed) = (known(counted.filtered), known(counted.missed));

@@ -1,11 +1,11 @@
 //! A capture from beginning to end.
 //!
 //! # Layout
-//! - here: [`run`] opens the source, and ends with the receipt and the exit status
-//! - [`capture`]: the loop: facts in, bytes out; [`stages`]: from facts to bytes
-//! - [`stop`]: signals and the end of the time asked for; [`receipt`]: what it amounted to; [`error`]
-//! - [`console`]: the terminal of a view that has the whole screen
-//! - [`in_kernel`]: a summary that no event leaves the kernel for
+//! - here: [`run`] opens the source, runs the capture, prints the receipt and returns the exit status
+//! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
+//! - [`stop`]: signals and `--duration`; [`receipt`]: the counts of a capture; [`error`]
+//! - [`console`]: the terminal of a full-screen view
+//! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`check`]: `tracer check`
 
 pub mod capture;
@@ -39,13 +39,13 @@ use crate::{
     view::Ending,
 };
 
-/// Events were lost, or the kernel counted something else, and `--strict` was given.
+/// Exit status with `--strict` if events were lost or the kernel's own counters disagree.
 pub(crate) const INCOMPLETE: u8 = 3;
 
-/// A connection was stuck, and `--exit-on-stuck` was given.
+/// Exit status with `--exit-on-stuck` if a connection was stuck.
 const STUCK: u8 = 4;
 
-/// Captures what the running kernel tells until something ends it, and prints the receipt.
+/// Captures from the running kernel until the capture ends, and prints the receipt.
 pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
     let LiveConfig { capture: mut config, kernel, hooks } = config;
     if config.view.needs().screen {
@@ -57,7 +57,7 @@ pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
         source::open(&kernel)?
     };
     tell_missing(&hooks, &source.kernel().hooks);
-    // Only now: threads inherit capabilities.
+    // Threads inherit capabilities, so the writer thread starts only after they have been dropped.
     stderr::start();
     let (receipt_file, strict) = (config.receipt.take(), config.strict);
     let Outcome { receipt, ending, result } = drive(runtime, async {
@@ -77,19 +77,19 @@ pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
     Ok(if is_incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
 }
 
-/// Runs a capture to its end.
+/// Runs a capture to its end, and shuts the runtime down.
 pub(crate) fn drive<T>(
     runtime: Runtime,
     capture: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let result = runtime.block_on(capture);
-    // A write that nobody reads may still be under way: do not wait for it.
+    // A write to a reader that has stopped reading may still be in progress: do not wait for it.
     runtime.shutdown_background();
     result.inspect_err(|_| stderr::finish())
 }
 
-/// A runtime that hears signals. Before anything else: who is interrupted while loading ends as
-/// well as later.
+/// Creates the runtime and starts to listen for signals. Call this first, so that a signal that arrives while
+/// the programs are loaded ends the process as cleanly as a later one.
 pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -102,7 +102,7 @@ pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
     Ok((runtime, signals))
 }
 
-/// Says which of the hooks that options ask for are not there.
+/// Reports the hooks that options need but that could not be attached.
 fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
     for (hook, why) in &hooks.left_out {
         for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(hook)) {
@@ -116,7 +116,7 @@ fn write_receipt(ReceiptFile { name, mut file }: ReceiptFile, receipt: &Receipt)
     writeln!(file, "{json}").map_err(|cause| Error::Receipt { name, cause })
 }
 
-/// A reader that has seen enough is no failure.
+/// Treats a closed pipe as success: the reader, such as `head`, has read enough.
 pub(crate) fn tolerate_closed_pipe(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.is_closed_pipe() => Ok(()),

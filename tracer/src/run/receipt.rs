@@ -1,4 +1,4 @@
-//! What the capture amounted to, beside what the kernel itself counted meanwhile.
+//! The receipt: the counts of a capture, compared with the kernel's own counters.
 
 use std::fmt;
 
@@ -17,60 +17,62 @@ use crate::{
 /// The counts of a capture.
 #[derive(Clone, Debug, Serialize)]
 pub struct Receipt {
-    /// Transitions that happened and were not lost.
+    /// Transitions that happened and were not lost, including those that filters rejected.
     pub seen: u64,
     /// Lines written.
     pub shown: u64,
-    /// Of the lines made, those that tell of no transition of the kernel's: of looks at the sockets, and of
-    /// what hooks tell of timewait sockets and half-open connections.
+    /// Lines made from other sources than the tracepoint: polls of the sockets, and hooks for timewait
+    /// sockets and half-open connections.
     pub sampled: u64,
-    /// Of the lines made, those that tell of resets and retransmissions.
+    /// Lines about resets and retransmissions.
     pub incidents: u64,
-    /// Kept back by filters, in the kernel and here; `None` if the kernel's count cannot be read.
+    /// Transitions that filters rejected, in the kernel or in user space; `None` if the kernel's count cannot
+    /// be read.
     pub filtered: Option<u64>,
-    /// Lost.
+    /// Events that were lost.
     #[serde(rename = "lost", serialize_with = "total")]
     pub losses: Losses,
-    /// Past the end that `--count` sets.
+    /// Transitions after the last line that `--count` allows.
     pub beyond: u64,
-    /// Lines and transitions that standard output did not take.
+    /// Lines and transitions that standard output did not accept.
     pub unwritten: u64,
-    /// Of the filtered ones, beginnings that were forgotten before they could be decided.
+    /// Of the filtered transitions, those at the beginning of connections that were dropped before a filter
+    /// could decide.
     pub forgotten: u64,
-    /// Connections, if stories were told.
+    /// The connections; `None` with `--raw`.
     pub connections: Option<Connections>,
-    /// What the kernel counted.
+    /// The kernel's own counters.
     pub kernel: Option<Kernel>,
 }
 
-/// Connections, as events told.
+/// Connections, as counted from events.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Connections {
-    /// Opened, accepted, failed, reset.
+    /// Connections opened, accepted, failed and reset.
     #[serde(flatten)]
     pub counts: TcpCounts,
-    /// Still open at the end, without listeners, those in TIME_WAIT, and half-open ones.
+    /// Connections still open at the end. Listeners, TIME_WAIT and half-open connections are not included.
     pub open: u64,
-    /// In TIME_WAIT, or orphaned in FIN_WAIT2, at the end.
+    /// Connections in TIME_WAIT, or orphaned in FIN_WAIT2, at the end.
     pub waiting: u64,
-    /// Their end was lost; found missing later.
+    /// Connections whose end was lost, and which were missing from a later snapshot.
     pub ended_unseen: u64,
 }
 
-/// What the kernel counted over the same time (`/proc/net/snmp`).
+/// The kernel's own counters over the same time (`/proc/net/snmp`).
 #[derive(Clone, Debug, Serialize)]
 pub struct Kernel {
-    /// Opened, accepted, failed, reset; `None` if they cannot be read.
+    /// Connections opened, accepted, failed and reset; `None` if the counters cannot be read.
     #[serde(flatten)]
     pub counts: Option<TcpCounts>,
-    /// Whether that is what events told; `None` if they cannot be compared.
+    /// Whether they agree with the events; `None` if they cannot be compared.
     pub agrees: Option<bool>,
-    /// Why not, and what has to be known to judge.
+    /// Why they cannot be compared, and other facts that matter for the comparison.
     pub notes: Vec<String>,
 }
 
 impl Receipt {
-    /// Nothing was lost, and nothing contradicts.
+    /// Whether nothing was lost and the kernel's counters do not disagree.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
@@ -82,12 +84,12 @@ fn total<S: Serializer>(losses: &Losses, serializer: S) -> Result<S::Ok, S::Erro
     losses.total().serialize(serializer)
 }
 
-/// A count that perhaps could not be read.
+/// A count as text, or "unknown".
 pub(crate) fn known(count: Option<u64>) -> String {
     count.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
 }
 
-/// Appends what there is to note: counts that are not zero, each with what it means.
+/// Appends a note for each count that is not zero.
 pub(crate) fn push_notes(out: &mut impl fmt::Write, notes: &[(Option<u64>, &str)]) -> fmt::Result {
     for (count, note) in notes {
         if let Some(count @ 1..) = count {
@@ -134,29 +136,29 @@ impl fmt::Display for Receipt {
     }
 }
 
-/// The kernel's counters at both ends of the capture.
+/// The kernel's counters at the start and at the end of the capture.
 #[derive(Debug, Default)]
 pub struct Comparison {
     is_filtered: bool,
-    /// `None` if the capture ended before they were read.
+    /// `None` if the capture ended before the counters were read.
     start: Option<CountersByNetns>,
     end: CountersByNetns,
     /// Namespaces that could not be entered at the start; `None` before the first snapshot.
     unreached: Option<usize>,
-    /// Connections that had ended unseen.
+    /// Connections that ended without an event.
     pub retired: u64,
-    /// Events of the time up to the end were not read.
+    /// The capture ended before all events up to the end were read.
     pub is_cut_short: bool,
 }
 
 impl Comparison {
-    /// With filters there is nothing to compare: the kernel counts all.
+    /// With filters no comparison is possible, because the kernel counts all connections.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
         Self { is_filtered: !filter.is_open(), ..Self::default() }
     }
 
-    /// The counters at the start.
+    /// Takes the counters at the start.
     pub fn at_start(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
         if let Some(tracker) = tracker {
             for (netns, (_, during_ns)) in &counters {
@@ -166,7 +168,7 @@ impl Comparison {
         self.start = Some(counters);
     }
 
-    /// The counters at the end.
+    /// Takes the counters at the end.
     pub fn at_end(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
         if let Some(tracker) = tracker {
             for (netns, (_, during_ns)) in &counters {
@@ -176,12 +178,12 @@ impl Comparison {
         self.end = counters;
     }
 
-    /// So many namespaces could not be entered; the first snapshot's word counts.
+    /// Takes the number of namespaces that could not be entered; only the first snapshot's number counts.
     pub fn found_unreached(&mut self, unreached: usize) {
         self.unreached.get_or_insert(unreached);
     }
 
-    /// Puts both sides into the receipt.
+    /// Adds the connections and the comparison to the receipt.
     pub fn conclude(&self, tracker: &Tracker, receipt: &mut Receipt) {
         let waiting = tracker.iter().filter(|connection| connection.is_timewait).count() as u64;
         let is_half_open = |connection: &&Connection| connection.state == number::NEW_SYN_RECV;
@@ -206,11 +208,12 @@ impl Comparison {
                 .as_ref()
                 .and_then(|start| start.get(netns))
                 .and_then(|(start, _)| end.since(start));
-            // A namespace that was not there at the start has counted from zero.
+            // The counters of a namespace that was created during the capture started at zero.
             let counted = since.unwrap_or(*end);
             let (least, most) = tally.bounds(*netns);
             if since.is_none() && counted != least && counted.is_at_most(&least) {
-                // Its number was another's before, and the rest is of that one.
+                // The namespace has the inode number of an earlier one, and only part of the events belong to
+                // it.
                 renewed += 1;
                 continue;
             }
@@ -263,7 +266,7 @@ impl Comparison {
         }
     }
 
-    /// How many namespaces have connections that nothing is there to compare with.
+    /// The number of namespaces that have connections in the events, but no counters at the end.
     fn gone(&self, tally: &Tally) -> usize {
         tally.netns().filter(|netns| !self.end.contains_key(netns)).count()
     }

@@ -1,4 +1,5 @@
-//! From facts to bytes: `track -> select -> view`. No I/O, and no time but that of the facts.
+//! The stages from facts to bytes: `track -> select -> view`. They do no I/O, and their only time is that of
+//! the facts.
 
 use tracer_common::{Event, event::kind};
 
@@ -16,52 +17,53 @@ use crate::{
     view::{Ending, Scene, View, input::Input},
 };
 
-/// The steps behind the source, and what passes between them.
+/// The stages behind the source, and their shared state.
 pub struct Stages {
     tracker: Tracker,
     select: Select,
     view: Box<dyn View>,
-    /// Whether events are told as stories; if not, they are handed to the view as they are (`--raw`).
+    /// Whether events become transitions with their connections' history. If not, the view gets the raw
+    /// events (`--raw`).
     has_stories: bool,
     clock: Clock,
-    /// Whether the source has told what time it is.
+    /// Whether the source has sent a clock anchor.
     has_clock: bool,
-    /// The watermark: up to when events have been told.
+    /// The watermark in nanoseconds: all events up to this time have been processed.
     now_ns: u64,
-    /// Transitions that were lost so far; `None` if that cannot be read.
+    /// Transitions lost so far; `None` if the count cannot be read.
     lost: Option<u64>,
-    /// Lines at most.
+    /// Maximum number of lines (`--count`).
     limit: Option<u64>,
     counts: Counts,
-    /// Lines that the view has appended since they were last asked for.
+    /// Lines that the view has appended since the last [`Self::take_lines`].
     lines: u64,
 }
 
-/// What went through.
+/// Counts of what was processed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     /// Lines made so far, or transitions taken by a view without lines.
     pub shown: u64,
-    /// Of those, the ones that tell of no event of the tracepoint.
+    /// Of those, the ones that do not come from an event of the tracepoint.
     pub sampled: u64,
-    /// Lines that would have been past the limit.
+    /// Lines that were dropped because of the limit.
     pub beyond: u64,
-    /// Events that were no transitions.
+    /// Events other than transitions, such as resets and retransmissions.
     pub incidents_seen: u64,
-    /// Lines made of them.
+    /// Lines made of those events.
     pub incidents_shown: u64,
 }
 
-/// What there is beside the stages when something is due.
+/// What a view may use when it acts, besides the stages.
 pub struct ActContext<'a> {
-    /// To look names up.
+    /// Looks up names.
     pub names: &'a mut dyn Names,
-    /// Gives the last message on standard error, while the screen is a view's.
+    /// Returns the last message on standard error while a view has the whole screen.
     pub message: fn() -> Option<String>,
 }
 
 impl Stages {
-    /// Of a view and filters, for events of this kernel.
+    /// Creates the stages for a view and filters, and for events of this kernel.
     #[must_use]
     pub fn new(
         view: Box<dyn View>,
@@ -84,13 +86,13 @@ impl Stages {
         }
     }
 
-    /// The capture begins at this time.
+    /// The capture begins at this time, in nanoseconds of the kernel's monotonic clock.
     pub fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, out: &mut Vec<u8>) {
         self.now_ns = self.now_ns.max(at_ns);
         self.view.begin(kernel, at_ns, out);
     }
 
-    /// What the wall clock says; the first time the run starts.
+    /// Takes a clock anchor. The first one starts the run; later ones follow changes of the wall clock.
     pub fn clock(&mut self, anchor: Anchor) {
         if self.has_clock {
             self.clock.set(anchor);
@@ -99,8 +101,8 @@ impl Stages {
         }
     }
 
-    /// Takes a batch of events. What is due before its end acts in between, at its own time, as long as
-    /// `may_act` says of the bytes so far that it may.
+    /// Takes a batch of events. If the view is due before the end of the batch, it acts in between, at its
+    /// due time, provided that `may_act` accepts the bytes made so far.
     pub fn events(
         &mut self,
         batch: &Batch,
@@ -116,7 +118,7 @@ impl Stages {
             let before = events.partition_point(|event| event.time_ns <= due_ns);
             self.show(&events[..before], out);
             events = &events[before..];
-            // What could not act in time acts later.
+            // An action may be late, but time never goes back.
             self.now_ns = self.now_ns.max(due_ns);
             self.act(around, out);
         }
@@ -159,7 +161,7 @@ impl Stages {
                     let mut show = showing(&mut **view, counter, clock, out);
                     tracker.event(event, &mut |transition| select.pass(transition, &mut show));
                 }
-                // Transitions of which the tracepoint does not tell.
+                // Other hooks report these transitions, not the tracepoint.
                 if event.kind >= kind::ACCEPTED {
                     counts.sampled += counter.shown - before;
                 }
@@ -167,7 +169,7 @@ impl Stages {
         }
     }
 
-    /// Shows what a sample of timewait sockets proves.
+    /// Shows the transitions that follow from a sample of timewait sockets.
     pub fn sample(&mut self, sample: &TimewaitSample, out: &mut Vec<u8>) {
         if !self.has_stories {
             return;
@@ -182,14 +184,14 @@ impl Stages {
         self.count(&counter);
     }
 
-    /// Merges a snapshot: the sockets that filters select are known from now on, and connections that are
-    /// not in it have ended unseen. Gives how many.
+    /// Merges a snapshot: adds the sockets that the filters select, and retires connections that are not in
+    /// it, because they ended without an event. Returns the number of retired connections.
     pub fn snapshot(&mut self, mut snapshot: Snapshot) -> u64 {
         if !self.has_stories {
             return 0;
         }
         let retired = if self.tracker.is_empty() { 0 } else { self.tracker.retire(&snapshot) };
-        // Who holds the listeners has to be known before their connections inherit it.
+        // Listeners need their owners first, because their connections inherit them.
         for sockets in [&mut snapshot.holders, &mut snapshot.sockets] {
             sockets.retain(|socket| self.select.wants(socket));
             self.tracker.merge_snapshot(sockets);
@@ -197,12 +199,13 @@ impl Stages {
         retired as u64
     }
 
-    /// Takes over what full sockets count by now.
+    /// Updates connections from the current counters of full sockets, such as queues and bytes.
     pub fn refresh(&mut self, sockets: &[Event]) {
         self.tracker.refresh(sockets);
     }
 
-    /// So many transitions were lost so far: durations across the gap are not known.
+    /// Takes the number of transitions lost so far. If it has changed, durations across the loss gap are
+    /// unknown.
     pub fn losses(&mut self, lost: Option<u64>, until_ns: u64) {
         if lost.is_some() && lost != self.lost {
             self.tracker.lost(until_ns);
@@ -210,7 +213,7 @@ impl Stages {
         self.lost = lost;
     }
 
-    /// When the view wants to act by itself, in nanoseconds of the kernel's monotonic clock.
+    /// When the view is due to act, in nanoseconds of the kernel's monotonic clock.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
         self.view.due()
@@ -225,20 +228,20 @@ impl Stages {
         self.lines += lines;
     }
 
-    /// Hands a key to the view.
+    /// Passes a key or a change of screen size to the view.
     pub fn input(&mut self, input: Input, around: &mut ActContext<'_>) {
         let message = (around.message)();
         let (view, scene) = self.scene(around, message.as_deref());
         view.input(input, scene);
     }
 
-    /// The view's last word.
+    /// Lets the view make its last bytes.
     pub fn end(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
     }
 
-    /// Lines that may still be shown.
+    /// Lines left below the limit.
     fn room(&self) -> u64 {
         self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.counts.shown))
     }
@@ -268,13 +271,13 @@ impl Stages {
         self.view.ending()
     }
 
-    /// Whether what is shown are lines of output.
+    /// Whether the view makes lines of output.
     #[must_use]
     pub fn has_lines(&self) -> bool {
         self.view.has_lines()
     }
 
-    /// Whether as many lines were made as were asked for.
+    /// Whether the limit on lines has been reached.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.counts.shown >= limit)
@@ -287,12 +290,12 @@ impl Stages {
         self.counts.incidents_shown += counter.incidents;
     }
 
-    /// How many lines were appended since this was asked last.
+    /// Returns the number of lines appended since the last call.
     pub fn take_lines(&mut self) -> u64 {
         std::mem::take(&mut self.lines)
     }
 
-    /// What went through.
+    /// Counts of what was processed.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -304,31 +307,31 @@ impl Stages {
         &self.select
     }
 
-    /// The table of connections, if stories are told.
+    /// The table of connections; `None` with `--raw`.
     #[must_use]
     pub fn tracker(&self) -> Option<&Tracker> {
         self.has_stories.then_some(&self.tracker)
     }
 
-    /// The same, to be changed.
+    /// The table of connections, mutable.
     pub fn tracker_mut(&mut self) -> Option<&mut Tracker> {
         self.has_stories.then_some(&mut self.tracker)
     }
 
-    /// How many timewait sockets are followed in each network namespace.
+    /// Number of tracked timewait sockets in each network namespace.
     #[must_use]
     pub fn timewait_by_netns(&self) -> &TimewaitByNetns {
         self.tracker.timewait_by_netns()
     }
 
-    /// The watermark: up to when events have been told.
+    /// The watermark in nanoseconds: all events up to this time have been processed.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
         self.now_ns
     }
 }
 
-/// Shows what is of interest to the view, as far as there may be more.
+/// Returns a function that passes transitions to the view if it shows them and the limit allows it.
 fn showing<'a>(
     view: &'a mut dyn View,
     counter: &'a mut LineCounter,
@@ -343,11 +346,11 @@ fn showing<'a>(
     }
 }
 
-/// Counts lines, up to a limit and beyond.
+/// Counts lines up to the limit, and those beyond it.
 struct LineCounter {
     shown: u64,
     beyond: u64,
-    /// Of those shown, the ones that are no transitions.
+    /// Of the lines shown, those that are no transitions.
     incidents: u64,
     limit: Option<u64>,
 }
@@ -357,7 +360,7 @@ impl LineCounter {
         Self { shown: counts.shown, beyond: 0, incidents: 0, limit }
     }
 
-    /// Whether there may be another line.
+    /// Counts a line. Returns whether it is within the limit.
     fn next(&mut self) -> bool {
         let is_full = self.limit.is_some_and(|limit| self.shown >= limit);
         let count = if is_full { &mut self.beyond } else { &mut self.shown };

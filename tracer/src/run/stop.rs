@@ -1,4 +1,4 @@
-//! What ends a capture.
+//! What ends a capture: a signal or `--duration`.
 
 use std::{fs, io, task::Poll, time::Duration};
 
@@ -9,16 +9,16 @@ use tokio::{
 
 use crate::{run::error::Error, time::wait::at};
 
-/// After this a second signal means that somebody is impatient. Before, it is the same one again:
-/// `timeout` and terminals signal a process and its group at once.
+/// A signal within this time of the first one counts as the same signal, because `timeout` and terminals
+/// signal both a process and its group. A later one means that the user does not want to wait.
 const ECHO: Duration = Duration::from_millis(500);
 
 /// Ctrl-C, SIGTERM, SIGHUP and SIGQUIT.
 pub struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// Listens from now on; but not for signals that whoever started us wants ignored, as nohup
-    /// does. Needs a tokio runtime around it.
+    /// Starts to listen, except for signals that were ignored at start, as under `nohup`. Must be called
+    /// inside a tokio runtime.
     pub fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
         let kinds =
@@ -28,25 +28,25 @@ impl Signals {
     }
 }
 
-/// A signal, or the end of the time asked for.
+/// Waits for a signal or for the end of `--duration`.
 pub struct Stop {
     signals: Signals,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Without a time.
+    /// Without a deadline.
     #[must_use]
     pub fn new(signals: Signals) -> Self {
         Self { signals, deadline: None }
     }
 
-    /// The time asked for begins now.
+    /// Starts the clock of `--duration`.
     pub fn after(&mut self, duration: Option<Duration>) {
         self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
     }
 
-    /// Waits for any of them.
+    /// Waits for a signal or for the deadline, whichever comes first.
     pub async fn wait(&mut self) {
         let deadline = self.deadline;
         tokio::select! {
@@ -55,16 +55,16 @@ impl Stop {
         }
     }
 
-    /// Waits for somebody who does not want to wait for the end.
+    /// Waits for a second signal, which means that the user does not want to wait.
     async fn impatience(&mut self) {
         sleep(ECHO).await;
-        // What came up to here was an echo.
+        // Discard a signal that arrived within `ECHO`.
         let echo = tokio::time::timeout(Duration::ZERO, self.signal()).await;
         drop(echo);
         self.signal().await;
     }
 
-    /// Lets what is left be done, unless somebody does not want to wait for it.
+    /// Runs `rest` to its end, unless a second signal arrives before that.
     pub async fn unless_impatient(
         &mut self,
         rest: impl Future<Output = Result<(), Error>>,
@@ -81,7 +81,7 @@ impl Stop {
     }
 }
 
-/// Waits for any of these signals.
+/// Waits until one of these signals arrives.
 pub async fn any(signals: &mut [Signal]) {
     std::future::poll_fn(|context| {
         let heard = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
@@ -90,7 +90,8 @@ pub async fn any(signals: &mut [Signal]) {
     .await;
 }
 
-/// The signals that are ignored, as bits from 1 on; none if the system does not say.
+/// The mask of ignored signals (`SigIgn` in `/proc/self/status`), with bit 0 for signal 1; 0 if it cannot be
+/// read.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
