@@ -1,4 +1,4 @@
-//! The kernel's own counters of connections (`/proc/net/snmp`), to hold the events against.
+//! The kernel's own counters of connections (`/proc/net/snmp`), which the events are checked against.
 
 use std::{
     collections::HashMap,
@@ -6,22 +6,22 @@ use std::{
     ops::{AddAssign, RangeInclusive},
 };
 
-/// The kernel's counters of each network namespace, and during which time they were read, in nanoseconds
-/// of the monotonic clock.
+/// The kernel's counters of each network namespace, and the time range in which they were read, in
+/// nanoseconds of the monotonic clock.
 pub type CountersByNetns = HashMap<u32, (TcpCounts, RangeInclusive<u64>)>;
 
-/// The kernel's counters that transitions explain, under the names of RFC 4022.
+/// The kernel's counters that transitions can account for, with the names of RFC 4022.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TcpCounts {
     /// `tcpActiveOpens`: connections opened.
     pub opened: u64,
     /// `tcpPassiveOpens`: connections accepted.
     pub accepted: u64,
-    /// `tcpAttemptFails`: of those, the ones that never came to be.
+    /// `tcpAttemptFails`: of those, the ones that failed before they were established.
     pub failed: u64,
-    /// `tcpEstabResets`: from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
+    /// `tcpEstabResets`: transitions from ESTABLISHED or CLOSE_WAIT straight to CLOSE.
     pub reset: u64,
-    /// Of the opened ones, those that failed before their SYN, which the kernel does not count.
+    /// Of the opened ones, those that failed before a SYN was sent, which the kernel does not count.
     #[serde(skip)]
     pub(crate) unopened: u64,
 }
@@ -44,20 +44,20 @@ impl fmt::Display for TcpCounts {
 }
 
 impl TcpCounts {
-    /// What the kernel counted.
+    /// Creates the counts from the kernel's counters.
     #[must_use]
     pub fn of_kernel(opened: u64, accepted: u64, failed: u64, reset: u64) -> Self {
         Self { opened, accepted, failed, reset, unopened: 0 }
     }
 
-    /// With what was never opened taken back.
+    /// Subtracts from `opened` the connections that failed before a SYN was sent.
     pub(crate) fn settled(mut self) -> Self {
         self.opened = self.opened.saturating_sub(std::mem::take(&mut self.unopened));
         self
     }
 
-    /// What was added since; `None` if these are another namespace's, that has got the number of the one
-    /// before.
+    /// The increase since `start`. `None` if a counter has decreased: then a new namespace has the inode
+    /// number of an earlier one.
     #[must_use]
     pub fn since(&self, start: &Self) -> Option<Self> {
         start.is_at_most(self).then(|| Self {
@@ -69,13 +69,13 @@ impl TcpCounts {
         })
     }
 
-    /// Whether none is more.
+    /// Whether no counter exceeds the one in `most`.
     #[must_use]
     pub fn is_at_most(&self, most: &Self) -> bool {
         self.is_between(&Self::default(), most)
     }
 
-    /// Whether each is.
+    /// Whether every counter is within its bounds.
     #[must_use]
     pub fn is_between(&self, least: &Self, most: &Self) -> bool {
         (least.opened..=most.opened).contains(&self.opened)

@@ -1,26 +1,26 @@
-//! The kernel hooks beside the one on state transitions: which are in use, and why others are not.
+//! The kernel hooks besides the one on state transitions: which ones are in use, and why others are not.
 
 use std::fmt;
 
 use crate::text::escape::escaped;
 
-/// What became of them.
+/// Which additional hooks are in use.
 #[derive(Clone, Debug, Default)]
 pub struct HookReport {
-    /// Those in use.
+    /// Hooks that are in use.
     pub used: Vec<&'static str>,
-    /// Those that are not, and why.
+    /// Hooks that are not in use, each with the reason.
     pub left_out: Vec<(&'static str, String)>,
 }
 
-/// The kernel function whose program tells of timewait sockets' ends.
+/// The kernel function whose program reports the end of timewait sockets.
 pub const TIMEWAIT_HOOK: &str = "inet_twsk_kill";
 
-/// The kernel function whose program tells of half-open connections.
+/// The kernel function whose program reports half-open connections.
 pub const REQUEST_HOOK: &str = "inet_csk_reqsk_queue_hash_add";
 
 impl HookReport {
-    /// Whether events tell of timewait sockets' ends as they happen.
+    /// Whether events report the end of timewait sockets when it happens.
     #[must_use]
     pub fn has_timewait_hook(&self) -> bool {
         self.used.contains(&TIMEWAIT_HOOK)

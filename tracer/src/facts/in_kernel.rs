@@ -1,40 +1,40 @@
-//! What the kernel has counted by itself, summed over CPUs.
+//! Counts that the kernel program keeps itself, summed over CPUs.
 
 use std::collections::BTreeMap;
 
 use tracer_common::aggregate::{BUCKETS, PortKey, SHARE_WORDS, STATES, Share, Side, states};
 use zerocopy::transmute_ref;
 
-/// All that has been counted. States are the kernel's numbers; 0 is one that no kernel is known to
-/// use.
+/// The counts of the kernel program. States have the kernel's numbers; no known kernel uses 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelAggregate {
-    /// Transitions, by old and new state. Into TIME_WAIT where the kernel says CLOSE and means it.
+    /// Transitions, by old and new state. A transition that the kernel reports as CLOSE counts as TIME_WAIT if
+    /// the connection has entered TIME_WAIT.
     pub transitions: [[u64; STATES]; STATES],
-    /// How long sockets stayed, by the state that they left.
+    /// The time that sockets spent in a state, by the state that they left.
     pub times: [AggregateTimes; STATES],
-    /// The same for each service port, if asked for; in order.
+    /// The same for each service port, sorted by side and port; empty if not requested.
     pub ports: Vec<AggregatePort>,
-    /// Sockets that were forgotten for want of room; their next stay is of unknown length, and a
-    /// beginning that the filters had not decided upon is not counted.
+    /// Sockets that were evicted because a map was full. The duration of their next state is unknown, and a
+    /// connection's beginning that the filters had not decided on is not counted.
     pub evicted: Option<u64>,
-    /// Counts by port for which there was no room.
+    /// Counts by port that were dropped because the map was full.
     pub no_room: Option<u64>,
-    /// Events that the filters kept back.
+    /// Events that the filters rejected.
     pub filtered: Option<u64>,
-    /// Events that the kernel kept from both programs.
+    /// Events that neither program saw, because the kernel skipped both.
     pub missed: Option<u64>,
 }
 
-/// How long sockets stayed in a state that they have left.
+/// How long sockets stayed in a state, once they have left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AggregateTimes {
-    /// Stays of at least 2^i and less than 2^(i+1) nanoseconds; the first 0 ns, too.
+    /// Bucket i counts stays of at least 2^i and less than 2^(i+1) nanoseconds; the first one includes 0 ns.
     pub buckets: [u64; BUCKETS],
-    /// The longest, in nanoseconds.
+    /// The longest stay, in nanoseconds.
     pub max_ns: u64,
-    /// Stays of unknown length: of sockets older than the tracer, evicted, after a missed event, or
-    /// whose place was written by two CPUs at once.
+    /// Stays of unknown length: the socket was older than the tracer or had been evicted, an event was
+    /// missed, or two CPUs wrote the entry at once.
     pub unknown: u64,
 }
 
@@ -44,28 +44,28 @@ impl Default for AggregateTimes {
     }
 }
 
-/// What was counted of a service port.
+/// The counts of one service port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AggregatePort {
-    /// Where the service is.
+    /// The side on which the service is.
     pub side: Side,
-    /// Its port; 0 where the side is unknown.
+    /// The port; 0 if the side is unknown.
     pub port: u16,
-    /// Transitions that occurred: old state, new state, how often.
+    /// The transitions that occurred: old state, new state, count.
     pub transitions: Vec<(u8, u8, u64)>,
-    /// How long connections were established, in buckets as [`AggregateTimes::buckets`].
+    /// How long connections were ESTABLISHED, in buckets like [`AggregateTimes::buckets`].
     pub established: [u64; BUCKETS],
 }
 
 impl KernelAggregate {
-    /// As it is before anything happens: nothing counted, and nothing missed.
+    /// The counts before the first event: all zero, and nothing missed.
     #[must_use]
     pub fn nothing() -> Self {
         let none = Some(0);
         Self { missed: none, evicted: none, no_room: none, filtered: none, ..Self::default() }
     }
 
-    /// Adds a CPU's share, as its map has it.
+    /// Adds the counts of one CPU, as read from its map.
     pub(crate) fn add(&mut self, words: &[u64; SHARE_WORDS]) {
         let share: &Share = transmute_ref!(words);
         for (sums, counts) in self.transitions.iter_mut().zip(&share.transitions) {
@@ -86,7 +86,7 @@ fn add(sums: &mut [u64], counts: &[u64]) {
     }
 }
 
-/// Ports while they are put together.
+/// Collects the counts by port.
 #[derive(Debug, Default)]
 pub(crate) struct PortCounts(BTreeMap<(Side, u16), AggregatePort>);
 

@@ -1,4 +1,4 @@
-//! What the kernel tells at all: known before the first fact.
+//! What the running kernel supports. It is known before the first fact.
 
 use tracer_common::member::Member;
 
@@ -7,13 +7,13 @@ use crate::{facts::hooks::HookReport, tcp::reset::ResetReasons};
 /// The kernel that events come from.
 #[derive(Clone, Debug, Default)]
 pub struct KernelInfo {
-    /// The optional members of its structures that it lacks: columns that need them are null.
+    /// The optional structure members that it lacks. Columns that need one of them are null.
     pub absent: Vec<Member>,
-    /// Whether events carry socket cookies. Without them (before Linux 5.12) sockets have numbers of the
-    /// tracer's own, and timewait sockets cannot be followed.
+    /// Whether events carry socket cookies. Without them (before Linux 5.12) the tracer numbers sockets
+    /// itself, and timewait sockets cannot be followed.
     pub has_cookies: bool,
-    /// Its names for why it sends an RST (`enum sk_rst_reason`, since Linux 6.10).
+    /// The kernel's names for the reasons of a sent RST (`enum sk_rst_reason`, since Linux 6.10).
     pub reset_reasons: ResetReasons,
-    /// The hooks beside the one on state transitions.
+    /// The hooks besides the one on state transitions.
     pub hooks: HookReport,
 }

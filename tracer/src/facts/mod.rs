@@ -1,16 +1,16 @@
-//! What the pipeline learns of the world: the facts that pass [`Source`](crate::source::Source).
+//! The facts: everything that the pipeline receives through [`Source`](crate::source::Source).
 //!
-//! These types are the schema of a recording: whatever plays the same facts makes the same output.
+//! These types are the schema of a recording: replaying the same facts gives the same output.
 //!
 //! # Layout
-//! - [`snapshot`]: the sockets that are there; the timewait sockets among them
-//! - [`losses`]: what was lost on the way
-//! - [`counts`]: the kernel's own counters, to hold the events against
-//! - [`kernel`]: what the kernel tells at all, before the first fact
+//! - [`snapshot`]: the existing sockets; polls of timewait sockets
+//! - [`losses`]: lost events
+//! - [`counts`]: the kernel's own counters, which the events are checked against
+//! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
-//! - [`names`]: names of what the kernel numbers
-//! - [`in_kernel`]: what the kernel has counted by itself (`summary --in-kernel`). It is read from maps and passes
-//!   no `Source`: there are no events in it
+//! - [`names`]: names for kernel identifiers
+//! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from maps
+//!   and pass no `Source`: there are no events in them
 
 pub mod counts;
 pub mod hooks;
@@ -31,34 +31,34 @@ use crate::{
     time::clock::Anchor,
 };
 
-/// One thing that is known. Facts come in an order: each holds from where it stands.
+/// A fact. Facts are ordered: each one holds from its position in the stream.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// What the wall clock says. It comes first, and again whenever somebody has set the clock.
+    /// The wall clock's time. It comes first, and again whenever the wall clock has been set.
     Clock(Anchor),
-    /// The kernel's counters when the capture begins.
+    /// The kernel's counters at the start of the capture.
     CountersAtStart(CountersByNetns),
-    /// The sockets that are there. The first comes before the first events, others after losses. All
-    /// events up to the end of the snapshot have come before it.
+    /// The existing sockets. The first snapshot comes before the first events, later ones come after losses.
+    /// All events up to the end of the snapshot come before it.
     Snapshot(Snapshot),
-    /// The capture has begun, at this time on the kernel's clock.
+    /// The capture has begun, at this time in nanoseconds of the kernel's monotonic clock.
     Ready(u64),
-    /// Events, and up to when they are complete.
+    /// Events, and the time up to which they are complete.
     Events(Batch),
-    /// What was lost so far, and up to when: all of it happened before that time. It comes whenever the
-    /// losses have grown, before the events around the loss.
+    /// The losses so far, and a time before which all of them happened. It comes whenever the losses have
+    /// grown, before the events around the loss.
     Losses(Losses, u64),
-    /// The timewait sockets of some namespaces.
+    /// A poll of the timewait sockets of some namespaces.
     TimewaitSample(TimewaitSample),
-    /// What full sockets count by now, in events whose two states are the same.
+    /// The current counters of full sockets, as events whose old and new state are the same.
     Refresh(Vec<Event>),
-    /// The kernel's counters when the capture ends. Events from before still follow.
+    /// The kernel's counters at the end of the capture. Earlier events may still follow.
     CountersAtEnd(CountersByNetns),
-    /// Nothing follows.
+    /// The last fact.
     End(SourceTotals),
 }
 
-/// Events in the order in which they happened.
+/// Events in chronological order.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The events, sorted by time.

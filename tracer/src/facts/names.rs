@@ -1,8 +1,8 @@
-//! Names of what the kernel numbers.
+//! Names for kernel identifiers.
 
-/// Looks names up. They are asked for when something is shown, not for every event.
+/// Looks up names. This happens when something is shown, not for every event.
 pub trait Names {
-    /// The path of a cgroup below the root of the v2 hierarchy, escaped; `None` if it is gone or out of
-    /// sight.
+    /// The escaped path of a cgroup below the root of the v2 hierarchy; `None` if the cgroup is gone or not
+    /// visible.
     fn cgroup_path(&mut self, id: u64) -> Option<String>;
 }

@@ -1,4 +1,4 @@
-//! The sockets that are there at a moment.
+//! The sockets that exist at a moment.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,41 +7,42 @@ use tracer_common::{Event, event::TimewaitSocket};
 /// All sockets of all network namespaces that can be entered.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// When it began and ended, in nanoseconds of the kernel's monotonic clock.
+    /// Start and end of the snapshot, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),
-    /// The sockets, as events whose two states are the same.
+    /// The sockets, as events whose old and new state are the same.
     pub sockets: Vec<Event>,
-    /// Sockets that processes hold, once for each holder, in whichever namespace.
+    /// Sockets that processes hold, in any namespace: one entry for each holder.
     pub holders: Vec<Event>,
-    /// The namespaces that were entered, by inode number.
+    /// The inode numbers of the namespaces that were entered.
     pub netns: HashSet<u32>,
-    /// Those that could not be entered.
+    /// The inode numbers of the namespaces that could not be entered.
     pub unreached: HashSet<u32>,
 }
 
 impl Snapshot {
-    /// Whether a socket of this namespace that is not in the snapshot does not exist: the namespace was
-    /// entered, or it is gone. Whoever cannot enter namespaces may not see them all.
+    /// Whether a socket of this namespace that is not in the snapshot no longer exists: the namespace was
+    /// entered, or it is gone. A namespace that was not entered counts as gone only if all visible ones were
+    /// entered, because a process that cannot enter namespaces may not see them all.
     #[must_use]
     pub fn covers(&self, netns: u32) -> bool {
         self.netns.contains(&netns) || (!self.netns.is_empty() && self.unreached.is_empty())
     }
 }
 
-/// The timewait sockets of some namespaces.
+/// A poll of the timewait sockets of some namespaces.
 #[derive(Clone, Debug, Default)]
 pub struct TimewaitSample {
     /// When the poll began, in nanoseconds of the kernel's monotonic clock.
     pub from_ns: u64,
-    /// The sockets: identity and substate (TIME_WAIT or FIN_WAIT2).
+    /// The sockets, each with its identity and substate (TIME_WAIT or FIN_WAIT2).
     pub sockets: Vec<TimewaitSocket>,
     /// The namespaces that were polled.
     pub netns: HashSet<u32>,
-    /// The namespaces that do not exist any more, or cannot be entered.
+    /// The namespaces that no longer exist or cannot be entered.
     pub gone: HashSet<u32>,
-    /// How long each namespace leaves an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`).
+    /// How long each namespace keeps an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`), in nanoseconds.
     pub fin_timeout_ns: HashMap<u32, u64>,
 }
 
-/// How many timewait sockets are followed in each network namespace.
+/// Number of tracked timewait sockets in each network namespace.
 pub type TimewaitByNetns = hashbrown::HashMap<u32, usize>;
