@@ -1,36 +1,36 @@
-//! What the user does at the keyboard, as views see it: no view but `top` knows a terminal.
+//! Keyboard input and screen sizes, independent of the terminal library. Only `top` uses them.
 
-/// A key, or a change of the screen.
+/// A key, or a change of the screen size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A character.
     Char(char),
-    /// One up.
+    /// Cursor up.
     Up,
-    /// One down.
+    /// Cursor down.
     Down,
-    /// To the left.
+    /// Cursor left.
     Left,
-    /// To the right.
+    /// Cursor right.
     Right,
-    /// A page up.
+    /// Page up.
     PageUp,
-    /// A page down.
+    /// Page down.
     PageDown,
-    /// To the first.
+    /// To the first entry.
     Home,
-    /// To the last.
+    /// To the last entry.
     End,
-    /// In, or done.
+    /// Opens or confirms.
     Enter,
-    /// Out, or not at all.
+    /// Closes or cancels.
     Escape,
-    /// Takes back a character.
+    /// Deletes the last character.
     Backspace,
-    /// Takes back the line (Ctrl-U).
+    /// Deletes the whole line (Ctrl-U).
     Clear,
     /// Ctrl-C.
     Interrupt,
-    /// The screen is so many columns wide and so many lines high, and has to be drawn anew.
+    /// The screen has this many columns and lines and must be redrawn.
     Screen(u16, u16),
 }

@@ -1,4 +1,4 @@
-//! Life: a line for each connection, when it has ended for its processes.
+//! The `life` view: a line for each connection when it has ended for its processes.
 
 use crate::{
     facts::kernel::KernelInfo,
@@ -8,13 +8,13 @@ use crate::{
     view::{Needs, Scene, View},
 };
 
-/// Writes every connection's end as a line.
+/// Writes a line when a connection ends.
 pub struct Life {
     lines: Lines,
 }
 
 impl Life {
-    /// In these lines.
+    /// Creates the view, which writes these lines.
     #[must_use]
     pub fn new(lines: Lines) -> Self {
         Self { lines }

@@ -1,5 +1,5 @@
-//! The log: a line for each transition; on request for each connection that is stuck, for each reset
-//! and for each retransmission.
+//! The `log` view: a line for each transition and, on request, for each stuck connection, reset and
+//! retransmission.
 
 use tracer_common::{event::kind, state};
 
@@ -12,32 +12,32 @@ use crate::{
     view::{Ending, Needs, Scene, View},
 };
 
-/// Stuck connections are searched for at most this often, in nanoseconds: what is due within that time is
-/// told together.
+/// Minimum time between two searches for stuck connections, in nanoseconds. Connections that become stuck
+/// within this time are reported together.
 const PAUSE_NS: u64 = 250_000_000;
 
-/// Watches for connections that are stuck.
+/// Options for stuck connections.
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// How long a connection may stay in a state.
     pub limits: Limits,
-    /// The first one ends the capture.
+    /// The first stuck connection ends the capture.
     pub ends: bool,
-    /// Nothing else is shown.
+    /// Only stuck connections are shown.
     pub is_all: bool,
 }
 
-/// What has lines beside transitions.
+/// Events other than transitions that get lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Incidents {
     /// RST segments.
     pub resets: bool,
-    /// Retransmissions.
+    /// Retransmitted segments.
     pub retransmits: bool,
 }
 
 impl Incidents {
-    /// Whether anything has.
+    /// Whether any of them gets lines.
     #[must_use]
     pub fn any(self) -> bool {
         self.resets || self.retransmits
@@ -51,7 +51,7 @@ impl Incidents {
     }
 }
 
-/// Writes every transition as a line.
+/// Writes a line for each transition.
 pub struct Log {
     lines: Lines,
     incidents: Incidents,
@@ -61,7 +61,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// In these lines, with or without a watch.
+    /// Creates the view, which writes these lines. `watch` also searches for stuck connections.
     #[must_use]
     pub fn new(lines: Lines, incidents: Incidents, watch: Option<Watch>) -> Self {
         Self { lines, incidents, watch, due_ns: None, is_stuck: false }

@@ -1,13 +1,13 @@
-//! What is made of transitions.
+//! The views: each one turns transitions into output.
 //!
 //! # Layout
-//! A file or a folder for each view; none imports another:
-//! - [`log`]: a line for each transition; [`raw`]: for each hit of the tracepoint
+//! Each view has its own file or folder, and no view imports another:
+//! - [`log`]: a line for each transition; [`raw`]: a line for each event of the tracepoint
 //! - [`life`]: a line for each connection that has ended
 //! - [`summary`]: tables and distributions
-//! - [`top`]: the whole screen
+//! - [`top`]: a full-screen view
 //!
-//! [`input`] is what the user does at the keyboard, as views see it.
+//! [`input`] has the keyboard input that views receive.
 
 pub mod input;
 pub mod life;
@@ -26,83 +26,83 @@ use crate::{
     view::input::Input,
 };
 
-/// What a view may use when it acts by itself.
+/// What a view may use when it acts.
 pub struct Scene<'a> {
     /// All connections.
     pub tracker: &'a mut Tracker,
     /// The filters.
     pub select: &'a Select,
-    /// To translate times with.
+    /// Converts kernel times to times of day.
     pub clock: &'a Clock,
-    /// The moment at which it acts, in nanoseconds of the kernel's monotonic clock. All events up to it have
-    /// been told, and none behind it.
+    /// The time of the action, in nanoseconds of the kernel's monotonic clock. The view has received all
+    /// events up to this time, and no later ones.
     pub now_ns: u64,
-    /// Transitions lost so far; `None` if that cannot be read.
+    /// Transitions lost so far; `None` if the count cannot be read.
     pub lost: Option<u64>,
-    /// Lines that may still be shown.
+    /// Lines left below the limit.
     pub room: u64,
-    /// To look names up.
+    /// Looks up names.
     pub names: &'a mut dyn Names,
-    /// The last message on standard error, while the screen is a view's.
+    /// The last message on standard error while the view has the whole screen.
     pub message: Option<&'a str>,
 }
 
-/// Why a view wants to end the capture.
+/// Why a view ends the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It has shown as much as was asked for.
+    /// It has shown as much as was requested.
     Enough,
     /// The user wants to leave.
     Quit,
-    /// A connection is stuck, and that was what was waited for.
+    /// A connection is stuck (`--exit-on-stuck`).
     Stuck,
 }
 
-/// What a view needs of everybody else.
+/// What a view requires from the other parts.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
-    /// Transitions with their connections' stories; else events as they are.
+    /// Transitions with their connections' history. Without it, the view receives raw events.
     pub stories: bool,
-    /// The whole screen, and the keyboard.
+    /// The whole screen and the keyboard.
     pub screen: bool,
-    /// What sockets count while nothing happens to them.
+    /// Current socket counters, even for sockets without events.
     pub refreshes: bool,
-    /// RSTs that belong to no connection.
+    /// RSTs that belong to no socket.
     pub stray_resets: bool,
-    /// Hooks that a kernel may lack, each with the option that asks for it.
+    /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
 }
 
-/// A view turns what has passed the filters into bytes. It does no I/O, and knows no time but that of what
-/// it is handed.
+/// A view turns transitions that have passed the filters into bytes. It does no I/O, and its only time is
+/// that of the events it receives.
 pub trait View {
-    /// What it needs.
+    /// What this view requires.
     fn needs(&self) -> Needs;
-    /// The capture begins at this time, on this kernel: makes what comes before everything else.
+    /// Starts the capture at this time, in nanoseconds, on this kernel, and appends any header.
     fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, out: &mut Vec<u8>);
-    /// Whether a transition is of interest here.
+    /// Whether this view shows the transition.
     fn shows(&self, transition: &Transition) -> bool;
     /// Takes a transition.
     fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>);
-    /// Takes an event as it is, if the view needs no stories.
+    /// Takes a raw event. Used only if the view does not need stories.
     fn event(&mut self, _: &Event, _: &Clock, _: &mut Vec<u8>) {}
-    /// Whether each transition that it takes is a line of output.
+    /// Whether each transition that it shows is a line of output.
     fn has_lines(&self) -> bool {
         true
     }
-    /// When it wants to act by itself, in nanoseconds of the kernel's monotonic clock.
+    /// When the view is due to act, in nanoseconds of the kernel's monotonic clock.
     fn due(&self) -> Option<u64> {
         None
     }
-    /// Acts by itself; gives how many lines it appended.
+    /// Acts at its due time. Returns the number of lines appended.
     fn act(&mut self, _: Scene<'_>, _: &mut Vec<u8>) -> u64 {
         0
     }
-    /// The last word, when all events have been taken.
+    /// Appends the last output, after all events.
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
-    /// A key was pressed, or the screen has another size.
+    /// Handles a key or a change of the screen size.
     fn input(&mut self, _: Input, _: Scene<'_>) {}
-    /// Whether the capture shall end.
+    /// Why the capture should end, if it should.
     fn ending(&self) -> Option<Ending> {
         None
     }

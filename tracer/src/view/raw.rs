@@ -1,4 +1,4 @@
-//! Raw: a line for each hit of the tracepoint, exactly as it said.
+//! The `raw` view: a line for each event of the tracepoint, with its values unchanged.
 
 use tracer_common::Event;
 
@@ -10,13 +10,13 @@ use crate::{
     view::{Needs, Scene, View},
 };
 
-/// Writes every event of the tracepoint as a line.
+/// Writes a line for each event of the tracepoint.
 pub struct Raw {
     lines: Lines,
 }
 
 impl Raw {
-    /// In these lines.
+    /// Creates the view, which writes these lines.
     #[must_use]
     pub fn new(lines: Lines) -> Self {
         Self { lines }

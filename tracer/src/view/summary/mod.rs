@@ -1,8 +1,8 @@
-//! Summary: how many, how long, and who. Transitions are counted, and reported at the end of every interval
-//! and at the end of the capture.
+//! The `summary` view: counts, durations and rankings of transitions, as reports at every interval and at the
+//! end.
 //!
 //! # Layout
-//! - here: the view: what is counted, and when a report is due
+//! - here: what is counted, and when a report is due
 //! - [`text`]: a report as tables
 
 pub mod text;
@@ -22,18 +22,18 @@ use crate::{
     view::{Ending, Needs, Scene, View, summary::text::ReportStyle},
 };
 
-/// How a summary is made.
+/// Options of a summary.
 #[derive(Clone, Debug)]
 pub struct SummaryOptions {
     /// Time between reports.
     pub interval: Duration,
-    /// What to rank by.
+    /// What connections are ranked by.
     pub by: Vec<By>,
-    /// Rows of a ranking.
+    /// Number of rows in a ranking.
     pub rows: usize,
-    /// End after so many intervals.
+    /// Maximum number of intervals.
     pub count: Option<u64>,
-    /// Text, and how it looks; or else JSON.
+    /// The style of text; `None` for JSON.
     pub text: Option<ReportStyle>,
 }
 
@@ -44,7 +44,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// As text in this style, or else as JSON.
+    /// Writes text in this style, or JSON if there is none.
     #[must_use]
     pub fn new(text: Option<ReportStyle>) -> Self {
         Self { text }
@@ -55,13 +55,13 @@ impl Reporter {
         if let Some(style) = &self.text {
             return text::write(report, style, out);
         }
-        // Memory does not refuse bytes, and a report is plain.
+        // Writing into memory cannot fail, and a report always serializes.
         let _ = serde_json::to_writer(&mut *out, report);
         out.push(b'\n');
     }
 }
 
-/// The view.
+/// The `summary` view.
 #[derive(Debug)]
 pub struct Summary {
     rows: usize,
@@ -69,12 +69,12 @@ pub struct Summary {
     schedule: Schedule,
     interval: Totals,
     all: Totals,
-    /// Lost up to the last report.
+    /// Transitions lost up to the last report.
     lost: Option<u64>,
 }
 
 impl Summary {
-    /// As asked for.
+    /// Creates the view with these options.
     #[must_use]
     pub fn new(options: &SummaryOptions) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl View for Summary {
         self.schedule.begin(at_ns);
     }
 
-    /// Silent ones too: with them connections end.
+    /// Silent transitions count, too, because they end connections.
     fn shows(&self, transition: &Transition) -> bool {
         transition.is_transition()
     }
@@ -148,7 +148,7 @@ impl View for Summary {
     }
 }
 
-/// The sockets that pass the filters, by state.
+/// Sockets that pass the filters, by state.
 fn sockets_now(scene: &Scene<'_>) -> [u64; STATES] {
     let mut now = [0; STATES];
     for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {

@@ -1,4 +1,4 @@
-//! A report as tables and bars.
+//! Writes a report as text, with tables and bars.
 
 use std::fmt::Write as _;
 
@@ -17,33 +17,33 @@ use crate::{
     },
 };
 
-/// How text looks.
+/// The style of a text report.
 #[derive(Clone, Debug)]
 pub struct ReportStyle {
-    /// Of the times of day.
+    /// The time zone of times of day.
     pub zone: TimeZone,
-    /// With colours.
+    /// Use colours.
     pub colour: bool,
-    /// There is room for the bars beside the numbers of times in states.
+    /// The terminal is wide enough for bars beside the times in states.
     pub has_bars: bool,
-    /// Quantiles are not exact, but the upper ends of buckets.
+    /// Quantiles are not exact: they are the upper bounds of buckets.
     pub quantiles_are_bounds: bool,
 }
 
-/// The shortest and the longest stay that the bars tell apart, as powers of two of nanoseconds:
-/// about a microsecond, and about a day and a half.
+/// The range of durations that the bars tell apart, as powers of two of nanoseconds: from about a microsecond
+/// to about a day and a half.
 const SCALE: std::ops::Range<u32> = 10..47;
 
-/// What stands above the bars: a power of two of nanoseconds, and about how long that is.
+/// The marks above the bars: a power of two of nanoseconds, and its approximate duration.
 const MARKS: [(u32, &str); 5] = [(10, "1us"), (20, "1ms"), (30, "1s"), (36, "1min"), (42, "1h")];
 
-/// Columns for what is ranked.
+/// Width of the column of ranked names.
 const NAME: usize = 36;
 
-/// Columns of the table of states with its bars.
+/// Width of the table of states with its bars, in columns.
 pub const WITH_BARS: u16 = 103;
 
-/// The longest bar of shares.
+/// Width of the longest bar of a share.
 const BAR: u64 = 30;
 
 /// Appends the report.
@@ -66,7 +66,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Appends `text` in a look, if there are colours.
+    /// Appends `text`, styled if colours are on.
     fn put(&mut self, look: Look, text: &str) {
         // Writing into a String cannot fail.
         let _ = if self.style.colour && look != Look::new() {
@@ -283,7 +283,7 @@ fn name(name: &RankedName) -> String {
 
 fn rate(per_second: f64) -> String {
     match per_second {
-        // No rate is that high.
+        // The cast is safe, because no rate is that high.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         rate if rate >= 100.0 => grouped(rate.round() as u64),
         rate => format!("{rate:.1}"),
@@ -295,7 +295,7 @@ fn percent(part: u64, all: u64) -> String {
     format!("{}.{}", thousandths / 10, thousandths % 10)
 }
 
-/// The marks above the bars.
+/// The line of marks above the bars.
 fn marks() -> String {
     let mut line = String::new();
     for (power, mark) in MARKS {
@@ -306,7 +306,7 @@ fn marks() -> String {
     line
 }
 
-/// A bar for each power of two, as high as its share of the highest one.
+/// One bar for each power of two. The highest count has the full height.
 fn bars(distribution: &[Bucket]) -> String {
     let mut counts = [0_u64; (SCALE.end - SCALE.start) as usize];
     for bucket in distribution {

@@ -1,5 +1,5 @@
-//! Numbers for the head and the foot of the screen: sockets by state and their trend, what is stuck
-//! by process, ends by reason.
+//! The numbers around the list of `top`: sockets by state with their trend, stuck connections by process, and
+//! ends by reason.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,21 +13,21 @@ use crate::{
     },
 };
 
-/// Seconds that are remembered.
+/// Length of the history in seconds.
 pub const SECONDS: usize = 60;
 
-/// Reasons.
+/// Number of reasons.
 const REASONS: usize = Reason::ALL.len();
 
-/// Sockets by state.
+/// Number of sockets in each state.
 pub type ByState = [u64; STATES];
 
-/// How numbers went, a sample each second.
+/// The history of the counts, with one sample per second.
 #[derive(Clone, Debug, Default)]
 pub struct Trend(VecDeque<ByState>);
 
 impl Trend {
-    /// Adds this second's.
+    /// Adds the sample of this second.
     pub fn push(&mut self, now: ByState) {
         self.0.push_back(now);
         while self.0.len() > SECONDS {
@@ -35,28 +35,28 @@ impl Trend {
         }
     }
 
-    /// The last `count` of a state, the oldest first.
+    /// The last `count` samples of a state, the oldest first.
     pub fn last(&self, state: usize, count: usize) -> impl Iterator<Item = u64> {
         self.0.iter().skip(self.0.len().saturating_sub(count)).map(move |sample| sample[state])
     }
 
-    /// The highest of them.
+    /// The highest sample of a state.
     #[must_use]
     pub fn highest(&self, state: usize) -> u64 {
         self.0.iter().map(|sample| sample[state]).max().unwrap_or_default()
     }
 }
 
-/// What is stuck: how many connections of each process in each state.
+/// Stuck connections, counted by process and state.
 #[derive(Debug, Default)]
 pub struct Stuck {
     by_owner: HashMap<(u32, u8), (Option<Task>, u64)>,
-    /// Sockets by state that are older than the tracer: whether they are stuck is not known yet.
+    /// Sockets by state that are older than the tracer. It is not known yet whether they are stuck.
     pub undecided: ByState,
 }
 
 impl Stuck {
-    /// Counts one.
+    /// Counts a connection.
     pub fn add(&mut self, connection: &Connection) {
         let owner = &connection.owner;
         let task = owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm });
@@ -64,13 +64,13 @@ impl Stuck {
         self.by_owner.entry((pid, connection.state)).or_insert((task, 0)).1 += 1;
     }
 
-    /// All of them.
+    /// Number of stuck connections.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_owner.values().map(|(_, count)| count).sum()
     }
 
-    /// Owner, state and count, the most first.
+    /// Owner, state and count, the highest count first.
     #[must_use]
     pub fn most(&self) -> Vec<(Option<Task>, u8, u64)> {
         let mut all: Vec<_> =
@@ -80,16 +80,16 @@ impl Stuck {
     }
 }
 
-/// An end, as an example.
+/// The last end of a connection for a reason, shown as an example.
 #[derive(Clone, Copy, Debug)]
 pub struct LastEnd {
     /// The connection.
     pub connection: Connection,
-    /// When, in the kernel's time.
+    /// When it ended, in nanoseconds of the kernel's monotonic clock.
     pub time_ns: u64,
 }
 
-/// Ends by reason, over the last minute.
+/// Ends of connections by reason, over the last minute.
 #[derive(Clone, Debug)]
 pub struct RecentEnds {
     seconds: VecDeque<[u64; REASONS]>,
@@ -103,7 +103,7 @@ impl Default for RecentEnds {
 }
 
 impl RecentEnds {
-    /// Counts an end.
+    /// Counts the end of a connection.
     pub fn add(&mut self, transition: &Transition, reason: Reason) {
         let index = reason as usize;
         if let Some(second) = self.seconds.back_mut() {
@@ -112,7 +112,7 @@ impl RecentEnds {
         self.last[index] = Some(LastEnd { connection: transition.connection, time_ns: transition.time_ns });
     }
 
-    /// A second has passed.
+    /// Starts the next second.
     pub fn tick(&mut self) {
         self.seconds.push_back([0; REASONS]);
         while self.seconds.len() > SECONDS {
@@ -120,7 +120,7 @@ impl RecentEnds {
         }
     }
 
-    /// Reason, count and last example, the most frequent first.
+    /// Reason, count and last example, the highest count first.
     #[must_use]
     pub fn most(&self) -> Vec<(Reason, u64, LastEnd)> {
         let count = |index: usize| self.seconds.iter().map(|second| second[index]).sum::<u64>();
@@ -135,21 +135,21 @@ impl RecentEnds {
     }
 }
 
-/// What is counted as time passes.
+/// Counts over time.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     /// Sockets by state.
     pub trend: Trend,
-    /// Ends of the last minute.
+    /// Ends of connections in the last minute.
     pub ends: RecentEnds,
-    /// Transitions in the second before.
+    /// Transitions in the last full second.
     pub rate: u64,
-    /// Transitions since then.
+    /// Transitions in the current second.
     transitions: u64,
 }
 
 impl Series {
-    /// Takes a transition.
+    /// Counts a transition.
     pub fn note(&mut self, transition: &Transition) {
         self.transitions += u64::from(!transition.is_silent);
         if let Some(reason) = transition.reason {
@@ -157,7 +157,7 @@ impl Series {
         }
     }
 
-    /// A second has passed, with so many sockets at its end.
+    /// Ends a second with these numbers of sockets.
     pub fn tick(&mut self, now: ByState) {
         self.rate = std::mem::take(&mut self.transitions);
         self.trend.push(now);
@@ -165,7 +165,7 @@ impl Series {
     }
 }
 
-/// How full a listener's accept queue is, for sorting: in thousandths of its limit.
+/// How full a listener's accept queue is, in thousandths of its limit. Used for sorting.
 #[must_use]
 pub fn fullness(listener: &Connection) -> u64 {
     debug_assert!(listener.role == Role::Listener, "only listeners have one");

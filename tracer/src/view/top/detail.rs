@@ -1,4 +1,4 @@
-//! The story of one connection, as far as it goes.
+//! The known history of one connection.
 
 use crate::{
     tcp::{
@@ -8,40 +8,40 @@ use crate::{
     track::{Transition, connection::Connection},
 };
 
-/// A connection that is looked at.
+/// The connection that the user has opened.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// As it was last heard of.
+    /// Its latest known state.
     pub connection: Connection,
-    /// How and when it ended for its processes, if it has.
+    /// How and when it ended for its processes, if it has ended.
     pub end: Option<(Reason, u64)>,
-    /// When it was gone altogether.
+    /// When it was gone completely, in nanoseconds of the kernel's monotonic clock.
     pub gone_ns: Option<u64>,
-    /// It is not there any more, and nobody said how it went.
+    /// It no longer exists, but no event reported its end.
     pub has_vanished: bool,
 }
 
-/// A stay in a state.
+/// A period of time in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stay {
     /// The state.
     pub state: State,
-    /// When it was entered, in the kernel's time, if that is known.
+    /// When it was entered, in nanoseconds of the kernel's monotonic clock; `None` if unknown.
     pub from_ns: Option<u64>,
-    /// How long it lasted, if that is known; so far, for the one that goes on.
+    /// The duration in nanoseconds, up to now for the current state; `None` if unknown.
     pub duration_ns: Option<u64>,
-    /// It goes on.
+    /// The connection is still in this state.
     pub goes_on: bool,
 }
 
 impl Detail {
-    /// Looks at this one.
+    /// Opens this connection.
     #[must_use]
     pub fn new(connection: &Connection) -> Self {
         Self { connection: *connection, end: None, gone_ns: None, has_vanished: false }
     }
 
-    /// What becomes of it, if the transition is its own.
+    /// Takes a transition, and ignores those of other connections.
     pub fn note(&mut self, transition: &Transition) {
         if transition.connection.cookie != self.connection.cookie {
             return;
@@ -53,7 +53,7 @@ impl Detail {
         self.gone_ns = (transition.new_state == tracer_common::state::CLOSE).then_some(transition.time_ns);
     }
 
-    /// How it is now, if it is still there.
+    /// Updates the connection, or marks it as vanished if it no longer exists.
     pub fn refresh(&mut self, connection: Option<&Connection>) {
         match connection {
             Some(connection) => self.connection = *connection,
@@ -61,8 +61,8 @@ impl Detail {
         }
     }
 
-    /// Its stays, in order. Where one is of unknown length, those after it that have ended began at
-    /// a time that is not known either.
+    /// Its stays, in order. After a stay of unknown duration, the start of each later completed stay is
+    /// unknown, too.
     #[must_use]
     pub fn stays(&self, now_ns: u64) -> Vec<Stay> {
         let mut from_ns = self.connection.born_ns();

@@ -1,29 +1,29 @@
-//! The part of the list that is in view, and the cursor in it.
+//! The visible part of the list, and its cursor.
 
 use crate::{
     track::{Tracker, connection::Connection},
     view::{input::Input, top::sort::SortKey},
 };
 
-/// The list.
+/// The list of connections.
 #[derive(Debug, Default)]
 pub struct List {
-    /// The connections in view, in order.
+    /// The visible connections, in order.
     pub rows: Vec<Connection>,
-    /// How many there are, in view or not.
+    /// Number of connections, visible or not.
     pub total: usize,
-    /// The place in the order of the first of `rows`.
+    /// The index of the first visible row in the whole order.
     pub first: usize,
-    /// The place in the order of the one that keys act on.
+    /// The index of the selected connection in the whole order.
     pub cursor: usize,
-    /// How many rows there is room for.
+    /// Number of rows that fit on the screen.
     pub height: usize,
-    /// The cookie of the one that keys act on: it stays the same when the order changes by itself.
+    /// The cookie of the selected connection, so that it stays selected when the order changes.
     held: Option<u64>,
 }
 
 impl List {
-    /// Puts those in view into order; the others need none.
+    /// Sorts the visible connections. The others need no order.
     pub fn arrange(&mut self, mut order: Vec<(SortKey, &Connection)>, is_reversed: bool) {
         self.total = order.len();
         self.cursor = self.cursor.min(self.total.saturating_sub(1));
@@ -45,18 +45,18 @@ impl List {
         {
             self.cursor = self.first + row;
         }
-        // Who has not moved looks at what comes first.
+        // A cursor on the first row stays there, whichever connection that is.
         self.held = self.at_cursor().filter(|_| self.cursor > 0).map(|connection| connection.cookie);
     }
 
-    /// Keeps the cursor in view.
+    /// Scrolls so that the cursor is visible.
     fn scroll(&mut self) {
         let last_first = self.total.saturating_sub(self.height);
         let lowest = (self.cursor + 1).saturating_sub(self.height);
         self.first = self.first.clamp(lowest, self.cursor.max(lowest)).min(last_first);
     }
 
-    /// Brings those in view up to date.
+    /// Updates the visible connections.
     pub fn refresh(&mut self, tracker: &Tracker) {
         for row in &mut self.rows {
             if let Some(connection) = tracker.get(row.cookie) {
@@ -65,18 +65,18 @@ impl List {
         }
     }
 
-    /// The connection that keys act on, if it is in view already.
+    /// The selected connection, if it is visible.
     #[must_use]
     pub fn at_cursor(&self) -> Option<&Connection> {
         self.rows.get(self.cursor.checked_sub(self.first)?)
     }
 
-    /// Back to the first.
+    /// Moves the cursor to the first row.
     pub fn go_to_top(&mut self) {
         (self.cursor, self.held) = (0, None);
     }
 
-    /// Takes a key that moves.
+    /// Handles keys that move the cursor.
     pub fn input(&mut self, input: Input) {
         self.cursor = match input {
             Input::Up | Input::Char('k') => self.cursor.saturating_sub(1),

@@ -1,11 +1,11 @@
-//! Top: where is it stuck? Connections on the whole screen.
+//! The `top` view: connections on the whole screen, those in trouble first.
 //!
 //! # Layout
-//! - here: the view: when it counts and draws
+//! - here: when it counts and draws
 //! - [`model`]: what is shown, and what keys do to it; [`prompt`]: the filter that is typed
-//! - [`list`], [`sort`]: the rows in view, and their order; [`detail`]: one connection's story
+//! - [`list`], [`sort`]: the rows in view, and their order; [`detail`]: the story of one connection
 //! - [`counts`]: numbers by the second and by the minute
-//! - [`draw`]: the model as a screen
+//! - [`draw`]: draws the model
 
 pub mod counts;
 pub mod detail;
@@ -40,39 +40,38 @@ use crate::{
     },
 };
 
-/// Nanoseconds between two counts of all connections, for each connection: counting one takes some 50 ns,
-/// and may take one part in 200 of a processor. What is in view is brought up to date at every drawing all
-/// the same.
+/// Time between two counts of all connections, in nanoseconds for each connection. Counting one takes about
+/// 50 ns, and counting may use 1/200 of a CPU. Visible connections are updated at every drawing regardless.
 const COUNT_PAUSE_NS: u64 = 50 * 200;
 
-/// How often numbers that go by the second are taken, in nanoseconds.
+/// Interval of the per-second numbers, in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Clears the screen: what was there is another size's.
+/// Clears the screen: after a resize the old content does not fit.
 const CLEAR: &[u8] = b"\x1b[0m\x1b[H\x1b[J";
 
-/// How it looks and works.
+/// Options of `top`.
 pub struct TopOptions {
-    /// How long is too long.
+    /// How long a connection may stay in each state before it counts as stuck.
     pub limits: Limits,
     /// Time between two drawings.
     pub refresh: Duration,
-    /// With colours.
+    /// Use colours.
     pub colour: bool,
-    /// For times of day.
+    /// Time zone of times of day.
     pub zone: TimeZone,
-    /// Filters that are typed.
+    /// The filters that users type.
     pub words: TypedFilter,
 }
 
-/// Whatever a terminal says, no larger area is drawn.
+/// Maximum size of the drawing, whatever size the terminal reports.
 const WIDEST: u16 = 1000;
 const HIGHEST: u16 = 500;
 
-/// Nobody sees more drawings.
+/// Minimum time between two drawings. Nobody would see more of them.
 const FASTEST: Duration = Duration::from_millis(10);
 
-/// Takes what is drawn.
+/// Collects the bytes of a drawing.
 #[derive(Clone, Default)]
 struct Sink(Rc<RefCell<Vec<u8>>>);
 
@@ -87,7 +86,7 @@ impl Write for Sink {
     }
 }
 
-/// The view.
+/// The `top` view.
 pub struct Top {
     model: Model,
     refresh_ns: u64,
@@ -95,16 +94,16 @@ pub struct Top {
     zone: TimeZone,
     sink: Sink,
     screen: Option<Terminal<CrosstermBackend<Sink>>>,
-    /// When to draw; `None` before it begins.
+    /// When to draw next, in nanoseconds; `None` before the capture begins.
     due_ns: Option<u64>,
-    /// When to count all connections.
+    /// When to count all connections next, in nanoseconds.
     count_at_ns: u64,
-    /// When the next second is over.
+    /// When the current second ends, in nanoseconds.
     tick_at_ns: u64,
 }
 
 impl Top {
-    /// As asked for. It draws once it is told how large the screen is.
+    /// Creates the view. It draws nothing until it knows the size of the screen.
     #[must_use]
     pub fn new(options: TopOptions) -> Self {
         let refresh = options.refresh.max(FASTEST);
@@ -125,7 +124,7 @@ impl Top {
         self.sink.0.borrow_mut().extend_from_slice(CLEAR);
         let viewport = Viewport::Fixed(Rect::new(0, 0, width.min(WIDEST), height.min(HIGHEST)));
         let backend = CrosstermBackend::new(self.sink.clone());
-        // Memory does not refuse bytes.
+        // Writing into memory cannot fail.
         self.screen = Terminal::with_options(backend, TerminalOptions { viewport }).ok();
     }
 
@@ -182,7 +181,7 @@ impl View for Top {
                 names: scene.names,
                 colour: self.colour,
             };
-            // Memory does not refuse bytes.
+            // Writing into memory cannot fail.
             let _ = screen.draw(|frame| draw(frame, &mut self.model, &mut around));
         }
         out.extend_from_slice(&std::mem::take(&mut *self.sink.0.borrow_mut()));

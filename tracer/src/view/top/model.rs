@@ -1,4 +1,4 @@
-//! What the screen shows, and what keys do to it. Knows nothing of a terminal.
+//! The content of the screen, and what keys change in it. It does not depend on a terminal.
 
 use tracer_common::state as number;
 
@@ -19,76 +19,76 @@ use crate::{
     },
 };
 
-/// What is typed, and what it means.
+/// The parser of typed filters.
 #[derive(Clone, Debug)]
 pub struct TypedFilter {
-    /// Makes filters of words.
+    /// Parses words as filters.
     pub parse: fn(&str) -> Result<ConnectionFilter, String>,
-    /// Whether a word may be the beginning of another.
+    /// Whether a word may be the beginning of a valid one.
     pub may_go_on: fn(&str) -> bool,
-    /// What is typed already.
+    /// The initial text.
     pub typed: String,
 }
 
-/// Listeners that are kept for showing.
+/// Maximum number of listeners kept for display.
 const LISTENERS: usize = 64;
 
-/// What is shown in the middle.
+/// What the middle of the screen shows.
 #[derive(Debug)]
 pub enum Middle {
-    /// The connections.
+    /// The list of connections.
     List,
-    /// One of them.
+    /// One connection.
     Story(Box<Detail>),
-    /// The keys.
+    /// The help screen.
     Help,
 }
 
-/// Everything.
+/// The state of the screen.
 #[derive(Debug)]
 pub struct Model {
-    /// How long is too long.
+    /// How long a connection may stay in each state before it counts as stuck.
     pub limits: Limits,
-    /// What is shown in the middle.
+    /// What the middle of the screen shows.
     pub middle: Middle,
-    /// The order.
+    /// The sort order.
     pub sort: Sort,
-    /// The other way round.
+    /// The sort order is reversed.
     pub is_reversed: bool,
     /// The typed filter.
     pub line: Prompt,
     chosen: ConnectionFilter,
     words: TypedFilter,
-    /// The connections.
+    /// The list of connections.
     pub list: List,
-    /// Sockets by state, of those that the typed filter lets pass.
+    /// Sockets by state, of those that pass the typed filter.
     pub now: ByState,
-    /// Sockets by state, whatever is typed.
+    /// Sockets by state, regardless of the typed filter.
     now_all: ByState,
-    /// What is stuck.
+    /// Stuck connections by process.
     pub stuck: Stuck,
     /// The listeners with the fullest accept queues.
     pub listeners: Vec<Connection>,
-    /// Listeners in all.
+    /// Number of listeners.
     pub listening: usize,
-    /// What is counted of all connections, whatever is typed.
+    /// Counts of all connections, regardless of the typed filter.
     all: Series,
-    /// What is counted of those that the typed filter lets pass, since it was typed.
+    /// Counts of the connections that pass the typed filter, since it was typed.
     of_chosen: Series,
-    /// That of them which is shown.
+    /// The counts that are shown: one of the two above.
     pub series: Series,
-    /// What was there when the user stopped time, and when that was.
+    /// The connections at the time when the user paused the display, and that time.
     paused: Option<(Vec<Connection>, u64)>,
-    /// Up to when events are told.
+    /// The watermark in nanoseconds: all events up to this time have been processed.
     pub now_ns: u64,
-    /// Events were lost at this time.
+    /// Time of the last loss of events, in nanoseconds.
     pub loss_gap_ns: u64,
     /// The user wants to leave.
     pub quits: bool,
 }
 
 impl Model {
-    /// Nothing yet.
+    /// An empty model.
     #[must_use]
     pub fn new(limits: Limits, words: TypedFilter) -> Self {
         let mut model = Self {
@@ -117,19 +117,19 @@ impl Model {
         model
     }
 
-    /// Whether time stands still.
+    /// Whether the display is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused.is_some()
     }
 
-    /// How long a connection has been stuck, if it is.
+    /// How long a connection has been stuck, in nanoseconds, if it is.
     #[must_use]
     pub fn stuck_ns(&self, connection: &Connection) -> Option<u64> {
         connection.stuck_ns(&self.limits, self.now_ns, self.loss_gap_ns)
     }
 
-    /// Takes a transition: time goes on behind a screen on which it stands still.
+    /// Takes a transition. Counting continues while the display is paused.
     pub fn note(&mut self, transition: &Transition) {
         self.all.note(transition);
         let connection = &transition.connection;
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// A second has passed.
+    /// Ends a second.
     pub fn tick(&mut self) {
         self.all.tick(self.now_all);
         self.of_chosen.tick(self.now);
@@ -159,7 +159,7 @@ impl Model {
         self.series = if self.chosen.is_open() { self.all.clone() } else { self.of_chosen.clone() };
     }
 
-    /// Looks at all connections: counts them, and finds those in view.
+    /// Counts all connections, and finds the visible ones.
     pub fn survey(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
             self.look(connections.iter(), now_ns);
@@ -201,7 +201,7 @@ impl Model {
         self.list.arrange(order, self.is_reversed);
     }
 
-    /// Brings those in view up to date without looking at all.
+    /// Updates the visible connections without counting all.
     pub fn refresh(&mut self, tracker: &Tracker, now_ns: u64) {
         if self.is_paused() {
             return;
@@ -214,7 +214,7 @@ impl Model {
         }
     }
 
-    /// Takes a key. All connections have to be looked at again after it.
+    /// Handles a key. All connections must be counted again after it.
     pub fn input(&mut self, input: Input, tracker: &Tracker, select: &Select) {
         if self.line.is_open() {
             if self.line.input(input) {
@@ -275,8 +275,8 @@ impl Model {
         }
     }
 
-    /// The filter of the line is in force as soon as it is one. Until the word that is being typed is
-    /// one, those before it are.
+    /// Applies the typed filter as soon as it is valid. While the last word is incomplete, the words before
+    /// it apply.
     fn apply_line(&mut self) {
         let text = &self.line.text;
         let (before, last) = text.rsplit_once(' ').unwrap_or(("", text));

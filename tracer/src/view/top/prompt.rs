@@ -1,46 +1,46 @@
-//! The line in which a filter is typed.
+//! The input line for a filter.
 
 use crate::view::input::Input;
 
-/// Longer than any filter; what comes after it is not taken.
+/// Maximum length of the text, longer than any filter. Further input is ignored.
 const LONGEST: usize = 200;
 
-/// What is typed.
+/// The input line.
 #[derive(Clone, Debug, Default)]
 pub struct Prompt {
     /// The text.
     pub text: String,
-    /// As it was before the typing began, to go back to.
+    /// The text before editing began, which Escape restores.
     before: Option<String>,
-    /// Why it is no filter.
+    /// Why the text is not a valid filter.
     pub error: Option<String>,
 }
 
 impl Prompt {
-    /// With this text already in it.
+    /// A closed line with this text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self { text, ..Self::default() }
     }
 
-    /// Whether somebody is typing.
+    /// Whether the line is being edited.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.before.is_some()
     }
 
-    /// Typing begins.
+    /// Starts editing.
     pub fn open(&mut self) {
         self.before = Some(self.text.clone());
     }
 
-    /// Takes a key while it is open; gives whether the text has changed.
+    /// Handles a key while the line is open. Returns whether the text has changed.
     pub fn input(&mut self, input: Input) -> bool {
         match input {
             Input::Char(c) if self.text.len() < LONGEST && !c.is_control() => self.text.push(c),
             Input::Backspace => _ = self.text.pop(),
             Input::Clear => self.text.clear(),
-            // What is no filter is not kept.
+            // An invalid filter cannot be confirmed.
             Input::Enter if self.error.is_some() => return false,
             Input::Enter => {
                 self.before = None;
@@ -52,7 +52,7 @@ impl Prompt {
         true
     }
 
-    /// Puts `word=value` in, in the place of another value of that word.
+    /// Adds `word=value`, or replaces the value of that word.
     pub fn put(&mut self, word: &str, value: &str) {
         let begins = format!("{word}=");
         let mut words: Vec<&str> =

@@ -1,4 +1,4 @@
-//! The order of the list.
+//! The sort order of the list.
 
 use tracer_common::state as number;
 
@@ -7,31 +7,31 @@ use crate::track::connection::Connection;
 /// What the list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// What is stuck first; then what waits for something, what is open, and what is over; in each
-    /// the oldest first.
+    /// Stuck connections first, then those that wait for something, then open ones, then those that are over;
+    /// within each group the oldest first.
     #[default]
     Trouble,
-    /// The longest in their state first.
+    /// The longest time in the current state first.
     Age,
-    /// In the order in which a connection goes through its states.
+    /// The order in which a connection goes through its states.
     State,
     /// By the owner's name.
     Owner,
-    /// By local port.
+    /// The local port.
     Port,
-    /// By remote address.
+    /// The remote address.
     Peer,
     /// The fullest receive queue first.
     RecvQueue,
     /// The fullest send queue first.
     SendQueue,
-    /// The slowest first.
+    /// The longest round-trip time first.
     Rtt,
     /// The most retransmitted segments first.
     Retransmits,
 }
 
-/// All of them, in the order in which `s` goes through them, with their names.
+/// All orders with their names. The key `s` goes through them in this order.
 const ORDERS: [(Sort, &str); 10] = [
     (Sort::Trouble, "trouble"),
     (Sort::Age, "age"),
@@ -45,7 +45,7 @@ const ORDERS: [(Sort, &str); 10] = [
     (Sort::Retransmits, "retransmits"),
 ];
 
-/// A connection's place in the order: the smaller first.
+/// A connection's sort key; the smallest comes first.
 pub type SortKey = (u128, u64);
 
 impl Sort {
@@ -53,20 +53,20 @@ impl Sort {
         ORDERS.iter().position(|(sort, _)| *sort == self).unwrap_or_default()
     }
 
-    /// Its name.
+    /// The name of the order.
     #[must_use]
     pub fn name(self) -> &'static str {
         ORDERS[self.index()].1
     }
 
-    /// The one after it, or before it.
+    /// The next order, or the previous one.
     #[must_use]
     pub fn next(self, forward: bool) -> Self {
         let step = if forward { 1 } else { ORDERS.len() - 1 };
         ORDERS[(self.index() + step) % ORDERS.len()].0
     }
 
-    /// Where a connection comes.
+    /// The sort key of a connection.
     #[must_use]
     pub fn place(self, connection: &Connection, is_stuck: bool) -> SortKey {
         let since = connection.in_state_from_ns();

@@ -1,4 +1,4 @@
-//! The last line: what was said, or the keys.
+//! The last line: a message, or the keys.
 
 use ratatui::{
     style::Modifier,
@@ -12,7 +12,7 @@ use crate::{
     view::top::model::{Middle, Model},
 };
 
-/// Keys worth knowing here, with what they do.
+/// The most useful keys here, with what they do.
 fn keys(model: &Model) -> Vec<(&'static str, String)> {
     let word = |word: &str| word.to_owned();
     if model.line.is_open() {
@@ -34,7 +34,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
     }
 }
 
-/// The line.
+/// The last line of the screen.
 pub(super) fn line<'a>(model: &Model, around: &DrawContext<'_>, width: u16) -> Line<'a> {
     if let Some(message) = around.message {
         let text = crate::text::width::left(&escaped(message.as_bytes()), usize::from(width));

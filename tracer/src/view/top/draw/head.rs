@@ -1,5 +1,4 @@
-//! The head: what time it is and how much happens, states with their counts and trend, what is
-//! stuck.
+//! The head of the screen: time and rate, states with counts and trends, and stuck connections.
 
 use ratatui::{
     style::Modifier,
@@ -19,18 +18,18 @@ use crate::{
     view::top::model::Model,
 };
 
-/// Lines of the strip.
+/// Number of lines of the strip.
 pub(super) const STRIP: u16 = 3;
 
-/// The states of the strip: what begins, what is there and waits for this host's processes, what
-/// is being closed.
+/// The states in the strip. The rows are: connections that begin or are open; those that the peer, or both
+/// sides, have closed; those that this host has closed first.
 const CELLS: [[u8; 4]; STRIP as usize] = [
     [number::LISTEN, number::SYN_SENT, number::SYN_RECV, number::ESTABLISHED],
     [number::CLOSE_WAIT, number::LAST_ACK, number::CLOSING, 0],
     [number::FIN_WAIT1, number::FIN_WAIT2, number::TIME_WAIT, 0],
 ];
 
-/// `top` in a line: time, rate, connections, losses.
+/// The title line: time, rate, connections and losses.
 pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     let now = around.clock.wall(model.now_ns).to_zoned(around.zone.clone());
     let since = around.clock.since_start_ns(model.now_ns);
@@ -54,7 +53,7 @@ pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     Line::from(spans)
 }
 
-/// Counts of states, with their trend over as many seconds as there is room for.
+/// The counts of states, each with its trend over as many seconds as fit.
 pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
     let cell = usize::from(width) / CELLS[0].len();
     let trend = cell.saturating_sub(11 + 1 + 4 + 2).min(60);
@@ -81,7 +80,7 @@ pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
         .collect()
 }
 
-/// What is stuck, by process; and the filter, if there is one.
+/// Stuck connections by process, and the filter if there is one.
 pub(super) fn notes<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
     let width = usize::from(width);
     let mut lines = vec![stuck(model, width)];
@@ -91,7 +90,7 @@ pub(super) fn notes<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
     lines
 }
 
-/// Whether a filter is typed, or being typed.
+/// Whether there is a typed filter, or one is being typed.
 pub(super) fn has_filter(model: &Model) -> bool {
     model.line.is_open() || !model.line.text.is_empty()
 }
@@ -125,7 +124,7 @@ fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
     Line::from(spans)
 }
 
-/// Those older than the tracer, of which nobody knows yet.
+/// Sockets that are older than the tracer, so that it is not known whether they are stuck.
 fn undecided(model: &Model) -> Option<String> {
     let older = (0..).zip(model.stuck.undecided).filter(|(_, count)| *count > 0);
     let older: Vec<String> =

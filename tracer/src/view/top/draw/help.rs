@@ -1,11 +1,11 @@
-//! The keys.
+//! The help screen with the keys.
 
 use ratatui::text::Line;
 
 use super::{bold, dim, plain};
 use crate::{text::width::left, view::top::model::Model};
 
-/// Each with what it does.
+/// The keys, each with what it does.
 const KEYS: [(&str, &str); 14] = [
     ("q Ctrl-C", "leave"),
     ("arrows", "move; also PgUp PgDn Home End, k j g G"),
@@ -23,10 +23,10 @@ const KEYS: [(&str, &str); 14] = [
     ("", ""),
 ];
 
-/// Columns of the keys.
+/// Width of the column of keys.
 const KEY: usize = 10;
 
-/// The table, and what colours mean.
+/// The table of keys, and the meaning of colours.
 pub(super) fn lines<'a>(model: &Model) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> =
         KEYS.iter().map(|(key, what)| Line::from(vec![bold(left(key, KEY)), plain(*what)])).collect();

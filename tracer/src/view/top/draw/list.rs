@@ -19,22 +19,22 @@ use crate::{
     view::top::{model::Model, sort::Sort},
 };
 
-/// A column of the list: a row of the table of columns, and how it is laid out here.
+/// A column of the list: its row in the table of columns, and its layout here.
 struct ListColumn {
-    /// Its key in the table.
+    /// Its key in the table of columns.
     key: &'static str,
-    /// The key of what is shown instead while it is narrower than an IPv4 address.
+    /// The key of the value that is shown while the column is too narrow for an IPv4 address.
     narrow: Option<&'static str>,
     title: &'static str,
-    /// On a screen of 80 columns.
+    /// Width on a screen of 80 columns.
     width: usize,
-    /// Numbers stand to the right.
+    /// Numbers are aligned to the right.
     is_right: bool,
-    /// Keeps its end where it is cut.
+    /// A value that is too long loses its beginning, not its end.
     keeps_end: bool,
-    /// The order that goes with it.
+    /// The sort order that belongs to it.
     sort: Option<Sort>,
-    /// What it makes of a value.
+    /// Formats a value.
     text: fn(&Value<'_>) -> String,
 }
 
@@ -61,17 +61,17 @@ const fn right_column(key: &'static str) -> ListColumn {
     ListColumn { is_right: true, ..left_column(key) }
 }
 
-/// How wide a column may grow where there is room.
+/// How far a column grows on a wide screen.
 enum Growth {
-    /// To so many columns, or as far as there is room.
+    /// Up to this width, as far as space allows.
     To(usize),
-    /// To its longest value, or as far as there is room.
+    /// Up to its longest value, as far as space allows.
     ToLongest,
-    /// To its longest value, or not at all: a local address that does not fit is no address.
+    /// To the width of its longest value, or not at all: a local address that is cut off is useless.
     ToLongestOrNot,
 }
 
-/// What is left of a wide screen goes to the beginning of addresses and to names first, then to addresses.
+/// The extra width of a wide screen goes first to short addresses and names, then to long addresses.
 const GROWTH: [(&str, Growth); 5] = [
     ("remote", Growth::To(IPV4)),
     ("comm", Growth::To(15)),
@@ -80,13 +80,13 @@ const GROWTH: [(&str, Growth); 5] = [
     ("retransmits", Growth::To(4)),
 ];
 
-/// The most that an IPv4 address takes, with its port.
+/// Maximum width of an IPv4 address with its port.
 const IPV4: usize = 21;
 
-/// The most that an IPv6 address takes, with its port.
+/// Maximum width of an IPv6 address with its port.
 const IPV6: usize = 47;
 
-/// Title and rows.
+/// The title line and the rows.
 pub(super) fn lines<'a>(model: &Model, clock: &Clock, width: u16) -> Vec<Line<'a>> {
     let connections = &model.list.rows;
     let rows: Vec<_> =
@@ -134,12 +134,12 @@ fn widths(width: usize, rows: &[Row<'_>]) -> [usize; COLUMNS.len()] {
 }
 
 impl ListColumn {
-    /// What it says of a connection, where it is so wide.
+    /// The text for a connection in a column of this width.
     fn text(&self, row: &Row<'_>, width: usize) -> String {
         let value = |key| columns::column(key).map_or(Value::Null, |column| (column.value)(row));
         let mut text = match self.narrow {
             Some(narrow) if width < IPV4 => match value(narrow) {
-                // As `ss` writes a port that is not known.
+                // `ss` also writes `*` for an unknown port.
                 Value::Null => "*".to_owned(),
                 known => (self.text)(&known),
             },
@@ -151,23 +151,23 @@ impl ListColumn {
         text
     }
 
-    /// Numbers are to the right; a local end is one as long as it is a port alone.
+    /// Numbers are aligned to the right. A local endpoint is a number while only its port is shown.
     fn is_right(&self, width: usize) -> bool {
         self.is_right && width < IPV4
     }
 
-    /// Text in the column, cut if it is too wide.
+    /// Aligns text in the column, and cuts it if it is too wide.
     fn fitted(&self, text: &str, width: usize) -> String {
         if self.is_right(width) { right(text, width) } else { left(text, width) }
     }
 }
 
-/// A number in at most four columns.
+/// A number in at most four characters.
 fn count(value: &Value<'_>) -> String {
     if let Value::Uint(number) = value { short(*number) } else { cell(value) }
 }
 
-/// Microseconds as a duration.
+/// Formats microseconds as a duration.
 fn micros(value: &Value<'_>) -> String {
     if let Value::Uint(us) = value { duration(us.saturating_mul(1000)) } else { cell(value) }
 }
@@ -214,12 +214,12 @@ pub(super) fn comm(connection: &Connection) -> String {
     if owner.is_known() { escaped(owner.comm()) } else { "-".to_owned() }
 }
 
-/// The local end.
+/// The local endpoint.
 pub(super) fn local(connection: &Connection) -> String {
     Endpoint::of(connection.tuple.local_addr, connection.tuple.local_port).to_string()
 }
 
-/// The remote end.
+/// The remote endpoint.
 pub(super) fn remote(connection: &Connection) -> String {
     Endpoint::of(connection.tuple.remote_addr, connection.tuple.remote_port).to_string()
 }

@@ -1,8 +1,8 @@
-//! The screen.
+//! Draws the screen.
 //!
 //! # Layout
-//! A file for each part, from top to bottom: `head`, `panels`, `list`, `foot`. In place of the list: `story` for
-//! one connection, `help` for the keys.
+//! Each part has its own file, from top to bottom: `head`, `panels`, `list`, `foot`. In place of the list, `story`
+//! shows one connection and `help` the keys.
 
 mod foot;
 mod head;
@@ -25,26 +25,26 @@ use crate::{
     view::top::model::{Middle, Model},
 };
 
-/// What is drawn beside the model.
+/// What drawing needs besides the model.
 pub struct DrawContext<'a> {
-    /// To translate times with.
+    /// Converts kernel times to times of day.
     pub clock: &'a Clock,
-    /// Of the times of day.
+    /// The time zone of times of day.
     pub zone: &'a jiff::tz::TimeZone,
     /// Events lost so far; `None` if that cannot be read.
     pub lost: Option<u64>,
-    /// What was said last, and could not be written to the screen.
+    /// The last message, which could not be written to standard error while the screen is in use.
     pub message: Option<&'a str>,
-    /// To look names up.
+    /// Looks up names.
     pub names: &'a mut dyn Names,
-    /// With colours.
+    /// Use colours.
     pub colour: bool,
 }
 
-/// Lines of the panels below the list at most, their titles included.
+/// Maximum number of lines of the panels below the list, with their titles.
 const PANELS: usize = 7;
 
-/// Draws everything. The model learns how many rows there is room for.
+/// Draws the whole screen, and tells the model how many rows fit.
 pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'_>) {
     let [title, strip, notes, middle, foot] = Layout::vertical([
         Constraint::Length(1),
@@ -59,7 +59,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
     put(frame, notes, head::notes(model, notes.width));
     match &model.middle {
         Middle::List => {
-            // Whoever has few lines wants connections.
+            // On a small screen the list matters more, so the panels take at most half.
             let filled = model.listeners.len().max(model.series.ends.most().len()).max(1) + 1;
             let panels = filled.min(PANELS).min(usize::from(middle.height) / 2);
             let panels = u16::try_from(panels).unwrap_or_default();
@@ -86,7 +86,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
     }
 }
 
-/// Writes lines, as many as there is room for.
+/// Writes as many lines as fit.
 fn put<'a>(frame: &mut Frame<'_>, area: Rect, lines: impl IntoIterator<Item = Line<'a>>) {
     let buffer = frame.buffer_mut();
     for (y, line) in (area.y..area.bottom()).zip(lines) {
@@ -104,18 +104,18 @@ fn bold<'a>(text: impl Into<String>) -> Span<'a> {
     Span::styled(text.into(), Modifier::BOLD)
 }
 
-/// Faint text.
+/// Dim text.
 fn dim<'a>(text: impl Into<String>) -> Span<'a> {
     Span::styled(text.into(), Modifier::DIM)
 }
 
-/// A part's title.
+/// The title of a part.
 fn heading<'a>(text: impl Into<String>, width: u16) -> Line<'a> {
     let text = crate::text::width::left(&text.into(), usize::from(width));
     Line::from(Span::styled(text, Modifier::BOLD | Modifier::UNDERLINED))
 }
 
-/// The colours that lines have too.
+/// Converts a style of text output, so that both use the same colours.
 fn look(style: AnsiStyle) -> Style {
     let mut looks = Style::new();
     if let Some(AnsiAny::Ansi(colour)) = style.get_fg_color() {

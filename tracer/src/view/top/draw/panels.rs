@@ -1,4 +1,4 @@
-//! Below the list: listeners with their accept queues, and how connections ended.
+//! The panels below the list: listeners with their accept queues, and ends of connections.
 
 use ratatui::{
     layout::Rect,
@@ -18,13 +18,13 @@ use crate::{
     },
 };
 
-/// Columns of the bar that shows how full an accept queue is.
+/// Width of the bar that shows how full an accept queue is.
 const BAR: usize = 5;
-/// Columns of a listener's owner.
+/// Width of a listener's owner.
 const OWNER: usize = 8;
-/// Columns of an accept queue and its limit.
+/// Width of an accept queue and its limit.
 const QUEUE: usize = 9;
-/// Columns of a reason, the longest being `reset-local-linger`, and of its count.
+/// Widths of a reason, the longest being `reset-local-linger`, and of its count.
 const REASON: usize = 18;
 const COUNT: usize = 6;
 
@@ -56,7 +56,7 @@ pub(super) fn listeners<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
     lines
 }
 
-/// As `ss` writes what is bound to no address.
+/// `ss` also writes `*` for an unbound address.
 fn anywhere(end: String) -> String {
     let port = end.strip_prefix("0.0.0.0:").or_else(|| end.strip_prefix("[::]:"));
     port.map(|port| format!("*:{port}")).unwrap_or(end)
@@ -69,7 +69,7 @@ fn bar<'a>(listener: &Connection) -> Span<'a> {
     Span::styled(format!("{}{}", "█".repeat(filled), "·".repeat(BAR - filled)), style)
 }
 
-/// Ends of the last minute by reason, each with the latest as an example.
+/// Ends of connections in the last minute by reason, each with the latest as an example.
 pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
@@ -79,7 +79,7 @@ pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
     for (reason, count, end) in most.iter().take(rows) {
         let owner = comm(&end.connection);
         let style = look(colour::end(reason.is_orderly()));
-        // Of a peer too long the end says more.
+        // If a peer is too long, its end is more useful than its beginning.
         let mut peer = remote(&end.connection);
         shorten_front(&mut peer, width.saturating_sub(REASON + COUNT + 2 + owner.width()));
         let example = format!(" {owner} {peer}");

@@ -1,4 +1,4 @@
-//! The story of one connection.
+//! The known history of one connection.
 
 use ratatui::text::{Line, Span};
 
@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// Columns of the names of facts.
+/// Width of the names of facts.
 const NAME: usize = 11;
 
-/// Everything that is known of it.
+/// All known facts of a connection.
 pub(super) fn lines<'a>(
     detail: &Detail,
     model: &Model,
