@@ -1,4 +1,4 @@
-//! Comma-separated values, RFC 4180, with the keys as header.
+//! Comma-separated values (RFC 4180), with the columns' keys as the header.
 
 use tracer_common::event::COMM_LEN;
 
@@ -22,7 +22,7 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// With these columns.
+    /// Creates the format with these columns.
     #[must_use]
     pub fn new(columns: Vec<ShownColumn>) -> Self {
         Self { columns, seconds: Seconds::rfc3339(), room: [0; ROOM] }
@@ -41,7 +41,7 @@ impl Format for Csv {
         for column in &self.columns {
             line = push_value(line, &column.value(row), &mut self.seconds).push(b',');
         }
-        // The line's end takes the place of the last comma; a line with nothing in it would be none.
+        // The line break replaces the last comma. A line without values would be empty, which is no CSV row.
         let len = line.len().saturating_sub(1);
         let line = line.truncated(len);
         let line = if line.is_empty() { line.push_all(b"\"\"") } else { line };
@@ -49,7 +49,7 @@ impl Format for Csv {
     }
 }
 
-/// A value; an absent one is empty.
+/// Appends a value; null is empty.
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Null => line,
@@ -75,7 +75,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
     }
 }
 
-/// Text from outside is escaped, so that a line stays a line for tools that do not read quotes.
+/// Escapes text from outside, so that each record is one line even for tools that ignore quotes.
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
     if let Some(len) = plain_len(comm) {
         return line.push_first(comm, len);

@@ -25,14 +25,14 @@ pub struct Json {
     room: [u8; ROOM],
 }
 
-/// What stands before a value: see [`Line::push_first`] for why it is not a string.
+/// The text before a value: punctuation and key. [`Line::push_first`] explains why it is not a string.
 struct KeyText {
     text: [u8; 32],
     len: usize,
 }
 
 impl KeyText {
-    /// Keys are words of ours, shorter than this, and nothing in them has to be escaped.
+    /// Keys come from the table of columns: they are shorter than the buffer and need no escaping.
     fn new(key: &str, is_first: bool) -> Self {
         let mut text = [0; 32];
         let key = format!("{}\"{key}\":", if is_first { '{' } else { ',' });
@@ -42,7 +42,7 @@ impl KeyText {
 }
 
 impl Json {
-    /// With these columns as keys.
+    /// Creates the format with these columns.
     #[must_use]
     pub fn new(columns: Vec<ShownColumn>) -> Self {
         let columns = columns.into_iter().enumerate();
@@ -85,7 +85,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
     }
 }
 
-/// What is text in JSON, and of which nothing has to be escaped.
+/// The values that are JSON strings and need no escaping.
 #[inline]
 fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
@@ -106,12 +106,13 @@ fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
     }
     let mut escaped = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
-    // Memory does not refuse bytes.
+    // Writing into memory cannot fail.
     let _ = String::from_utf8_lossy(name(comm)).serialize(&mut serializer);
     line.push_all(&escaped)
 }
 
-/// Escapes, beside what JSON demands, what a terminal would obey: JSON is looked at too.
+/// Escapes, beyond what JSON requires, characters that a terminal would interpret: JSON is also read on
+/// terminals.
 struct Safe;
 
 impl Formatter for Safe {

@@ -1,4 +1,4 @@
-//! Lines as views write them: a format, and what it has to know of the kernel.
+//! Output lines as views write them: a format, and the kernel's properties that it depends on.
 
 use tracer_common::Event;
 
@@ -18,30 +18,30 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// As planned, for a kernel that tells everything.
+    /// Creates the lines for a kernel that lacks nothing.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         Self { format: plan.format(&[]), plan, reset_reasons: ResetReasons::default() }
     }
 
-    /// Makes the first bytes, for this kernel.
+    /// Appends the beginning of the output, for this kernel.
     pub fn begin(&mut self, kernel: &KernelInfo, out: &mut Vec<u8>) {
         self.format = self.plan.format(&kernel.absent);
         self.reset_reasons = kernel.reset_reasons.clone();
         self.format.begin(out);
     }
 
-    /// A line for what happened to a connection.
+    /// Appends a line for an event of a connection.
     pub fn transition(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
         self.format.line(&Row::transition(transition, clock, &self.reset_reasons), out);
     }
 
-    /// A line for exactly what the tracepoint said.
+    /// Appends a line for an event of the tracepoint, with its values unchanged.
     pub fn raw(&mut self, event: &Event, clock: &Clock, out: &mut Vec<u8>) {
         self.format.line(&Row::raw(event, clock), out);
     }
 
-    /// Makes the last bytes.
+    /// Appends the end of the output.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         self.format.end(out);
     }

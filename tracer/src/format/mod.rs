@@ -1,10 +1,10 @@
-//! How lines are written.
+//! The formats of output lines.
 //!
 //! # Layout
-//! - [`columns`]: the table of columns; [`value`]: what a column holds
-//! - [`row`]: what a line is made of
-//! - [`text`], [`json`], [`csv`]: a file for each format
-//! - [`lines`]: a format with what it has to know, as views hold it
+//! - [`columns`]: the table of columns; [`value`]: the values of columns
+//! - [`row`]: the content of a line
+//! - [`text`], [`json`], [`csv`]: one file for each format
+//! - [`lines`]: a format with the kernel's properties, as views use it
 
 pub mod columns;
 pub mod csv;
@@ -36,24 +36,24 @@ use crate::{
 
 /// A format turns rows into bytes. It does no I/O and cannot fail.
 pub trait Format {
-    /// What comes before the first line.
+    /// Appends what precedes the first line, such as a header.
     fn begin(&mut self, out: &mut Vec<u8>);
-    /// One line.
+    /// Appends a line.
     fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>);
-    /// What comes after the last line, such as the footer of a file.
+    /// Appends what follows the last line, such as the footer of a file.
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
-/// A column to show.
+/// A column of the output.
 pub struct ShownColumn {
-    /// Its row in the table.
+    /// Its row in the table of columns.
     pub column: &'static Column,
-    /// The running kernel does not tell it.
+    /// The running kernel lacks the structure member for it.
     is_absent: bool,
 }
 
 impl ShownColumn {
-    /// Its value; null if the kernel does not tell it.
+    /// The column's value in this row; null if the kernel lacks it.
     #[must_use]
     pub fn value<'a>(&self, row: &Row<'a>) -> Value<'a> {
         if self.is_absent { Value::Null } else { (self.column.value)(row) }
@@ -71,21 +71,21 @@ pub enum Kind {
     Csv,
 }
 
-/// How lines are to be written.
+/// How lines are written.
 #[derive(Clone)]
 pub struct Plan {
-    /// Format.
+    /// The format.
     pub kind: Kind,
-    /// Columns that the user chose; `None` for the default ones.
+    /// The columns that the user chose; `None` for the default ones.
     pub columns: Option<Vec<&'static Column>>,
-    /// Where the default ones are: in text, and in JSON and CSV.
+    /// The places whose default columns apply: one for text, one for JSON and CSV.
     pub places: (Places, Places),
-    /// For text.
+    /// The style of text.
     pub style: TextStyle,
 }
 
 impl Plan {
-    /// Makes the format, for a kernel that lacks these members.
+    /// Creates the format for a kernel that lacks these structure members.
     #[must_use]
     pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
         let place = if self.kind == Kind::Text { self.places.0 } else { self.places.1 };
@@ -126,7 +126,7 @@ fn push_state(line: Line<'_>, state: State) -> Line<'_> {
     }
 }
 
-/// An RST, and why it was sent: `reset sent (no-socket)`.
+/// An RST and the reason why it was sent: `reset sent (no-socket)`.
 fn push_reset<'a>(line: Line<'a>, way: &str, why: Option<&str>) -> Line<'a> {
     let line = line.push_all(way.as_bytes());
     match why {
@@ -135,7 +135,7 @@ fn push_reset<'a>(line: Line<'a>, way: &str, why: Option<&str>) -> Line<'a> {
     }
 }
 
-/// An error that has no name here.
+/// An error without a known name: `E` and its number.
 fn push_errno(line: Line<'_>, errno: u16) -> Line<'_> {
     push_uint(line.push(b'E'), u64::from(errno))
 }
@@ -161,16 +161,16 @@ mod tests {
         track::{Tracker, Transition},
     };
 
-    /// Everything at once, and as long as it can be.
+    /// A transition with all values set, each as long as possible.
     fn longest() -> Transition {
         let mut event = Event::read_from_bytes(&[0xff; size_of::<Event>()]).unwrap();
         (event.family, event.kind) = (AF_INET6, kind::TRANSITION);
-        // Escaped they take six signs each.
+        // Each escaped byte takes six characters.
         event.comm = [1; 16];
         (event.old_state, event.new_state) = (number::ESTABLISHED, number::CLOSE);
         let mut tracker = Tracker::new(true);
         let mut longest = None;
-        // All states that time is spent in, as no connection goes through them.
+        // Time is spent in all states, although no connection passes through all of them.
         let mut way = vec![number::CLOSE];
         way.extend(LIVED_STATES);
         way.push(number::CLOSE);
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// Rows of all kinds have in each column what its type allows, which a table of Arrow's relies on.
+    /// Every row has values of the types that the columns declare. Arrow tables depend on it.
     #[test]
     fn values_are_of_the_columns_type() {
         let transition = longest();

@@ -1,4 +1,5 @@
-//! What a line shows: an event, a transition or a connection, with what is needed to write it.
+//! The content of a line: an event, a transition or a connection, with the context that is needed to write
+//! it.
 
 use tracer_common::{
     Event,
@@ -18,53 +19,53 @@ use crate::{
     },
 };
 
-/// Where the facts of a row stand.
+/// The source of a row's facts.
 #[derive(Clone, Copy, Debug)]
 enum Facts<'a> {
     Event(&'a Event),
     Connection(&'a Connection),
 }
 
-/// A line to be.
+/// The content of a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     facts: Facts<'a>,
-    /// The transition that it is about; `None` for a connection as it is, and with `--raw`.
+    /// The transition; `None` for a connection's current state and with `--raw`.
     pub transition: Option<&'a Transition>,
-    /// To translate times with.
+    /// Converts kernel times to times of day.
     pub clock: &'a Clock,
-    /// To name why an RST was sent with.
+    /// The names of reasons for a sent RST.
     pub reset_reasons: &'a ResetReasons,
-    /// When it happened, or for when it holds, in nanoseconds of the kernel's monotonic clock.
+    /// The time of the event or of the connection's state, in nanoseconds of the kernel's monotonic clock.
     pub time_ns: u64,
-    /// The CPU that it happened on, if an event tells.
+    /// The CPU of the event, if known.
     pub cpu: Option<u16>,
-    /// The error pending on the socket, an errno; 0 if there is none.
+    /// The pending error of the socket (errno); 0 if there is none.
     pub error: u16,
-    /// What else stands in the socket: bits of [`tracer_common::event::flag`].
+    /// Other properties of the socket: bits of [`tracer_common::event::flag`].
     pub flags: u16,
-    /// What it is: one of [`tracer_common::event::kind`].
+    /// The kind of event: one of [`tracer_common::event::kind`].
     pub kind: u8,
-    /// The detail, as the kind says.
+    /// A detail whose meaning depends on the kind.
     pub detail: u8,
-    /// The sides that are shut down (`sk_shutdown`).
+    /// The directions that are shut down (`sk_shutdown`).
     pub shutdown: u8,
-    /// State before.
+    /// The old state.
     pub old: State,
-    /// State after.
+    /// The new state.
     pub new: State,
-    /// Family.
+    /// The address family.
     pub family: Family,
-    /// This host's end.
+    /// The local endpoint.
     pub local: Endpoint,
-    /// The peer's; `None` for a listener.
+    /// The remote endpoint; `None` for a listener.
     pub remote: Option<Endpoint>,
-    /// The owner as far as known; with `--raw` the task that was on the CPU.
+    /// The owner of the socket, if known; with `--raw` the task that was on the CPU.
     pub task: Option<Task>,
 }
 
 impl<'a> Row<'a> {
-    /// Exactly what the tracepoint said.
+    /// A row for an event of the tracepoint, with its values unchanged.
     #[must_use]
     #[inline]
     pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
@@ -95,8 +96,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// What happened to a connection, as users see it: a v4-mapped one is IPv4, a listener has no peer,
-    /// and the task is the owner.
+    /// A row for an event of a connection, as users see it: a v4-mapped connection is IPv4, a listener has no
+    /// peer, and the task is the owner.
     #[must_use]
     #[inline]
     pub fn transition(transition: &'a Transition, clock: &'a Clock, reasons: &'a ResetReasons) -> Self {
@@ -126,7 +127,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A connection as it is at `now_ns`.
+    /// A row for the state of a connection at `now_ns`.
     #[must_use]
     pub fn of(connection: &'a Connection, now_ns: u64, clock: &'a Clock) -> Self {
         let (family, local, remote) = endpoints(&connection.tuple);
@@ -154,7 +155,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The connection; none with `--raw`.
+    /// The connection; `None` with `--raw`.
     #[must_use]
     pub fn connection(&self) -> Option<&'a Connection> {
         match self.facts {
@@ -163,7 +164,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The socket's cookie; 0 where it has none.
+    /// The socket's cookie; 0 if it has none.
     #[must_use]
     pub fn cookie(&self) -> u64 {
         match self.facts {
@@ -172,7 +173,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Inode number of its network namespace; 0 where the kernel does not tell.
+    /// The inode number of the network namespace; 0 if the kernel lacks it.
     #[must_use]
     pub fn netns(&self) -> u32 {
         match self.facts {
@@ -181,7 +182,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Its user.
+    /// The user ID of the socket.
     #[must_use]
     pub fn uid(&self) -> u32 {
         match self.facts {
@@ -190,7 +191,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Its cgroup's id; 0 where the kernel does not tell.
+    /// The cgroup's ID; 0 if the kernel lacks it.
     #[must_use]
     pub fn cgroup(&self) -> u64 {
         match self.facts {
@@ -199,7 +200,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Smoothed round-trip time in microseconds; 0 before the first measurement.
+    /// The smoothed round-trip time in microseconds; 0 before the first measurement.
     #[must_use]
     pub fn srtt_us(&self) -> u32 {
         match self.facts {
@@ -208,7 +209,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Segments that were retransmitted.
+    /// The number of retransmitted segments.
     #[must_use]
     pub fn retransmits(&self) -> u32 {
         match self.facts {
@@ -217,7 +218,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Bytes received and not read yet; of a listener its accept queue.
+    /// Bytes received but not yet read; for a listener the length of the accept queue.
     #[must_use]
     pub fn recv_queue(&self) -> u32 {
         match self.facts {
@@ -226,7 +227,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Bytes written and not acknowledged yet; of a listener its accept queue's limit.
+    /// Bytes written but not yet acknowledged; for a listener the limit of the accept queue.
     #[must_use]
     pub fn send_queue(&self) -> u32 {
         match self.facts {
@@ -255,12 +256,12 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Family and ends as users see them.
+/// The family and the endpoints as users see them.
 #[inline]
 fn endpoints(tuple: &Tuple) -> (Family, Endpoint, Option<Endpoint>) {
     let local = Endpoint::of(tuple.local_addr, tuple.local_port);
     let remote = Endpoint::of(tuple.remote_addr, tuple.remote_port);
-    // A dual-stack listener's own address says IPv6, whatever its peers will be.
+    // A dual-stack listener's own address is IPv6, even if its peers use IPv4.
     let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
     let has_peer = remote.port.is_some() || !remote.addr.is_unspecified();
     (if is_v4 { Family::Ipv4 } else { Family::Ipv6 }, local, has_peer.then_some(remote))

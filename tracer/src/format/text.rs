@@ -1,4 +1,4 @@
-//! Aligned columns for people.
+//! Text with aligned columns.
 
 use jiff::tz::TimeZone;
 use tracer_common::event::COMM_LEN;
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How times of day are shown.
+/// How times of day are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum TimeFormat {
     /// This host's time zone.
@@ -33,22 +33,22 @@ pub enum TimeFormat {
     Unix,
 }
 
-/// What text looks like.
+/// The style of text.
 #[derive(Clone, Debug)]
 pub struct TextStyle {
-    /// Times of day.
+    /// The format of times of day.
     pub time: TimeFormat,
-    /// Colours, for a terminal.
+    /// Use colours.
     pub colour: bool,
-    /// Microseconds in times of day, where the default lines have no room for them.
+    /// Write times of day with microseconds, which the default lines have no room for.
     pub precise: bool,
 }
 
-/// Widths that a column of addresses takes when something does not fit: an IPv6 address of a usual
-/// length with its port, and the longest there is.
+/// Widths to which a column of addresses grows: an IPv6 address of typical length with its port, and the
+/// longest one.
 const ADDRESS_STEPS: [usize; 2] = [30, 47];
 
-/// How a whole second is written.
+/// The format of a time of day in whole seconds.
 const SECOND: &str = "%H:%M:%S";
 
 /// Writes text.
@@ -57,13 +57,13 @@ pub struct Text {
     widths: Vec<usize>,
     style: TextStyle,
     seconds: Seconds,
-    /// Whether columns that have a limit are cut: not if the user chose them.
+    /// Whether columns with [`Align::Cut`] are cut. They are not if the user chose the columns.
     cuts: bool,
     room: [u8; ROOM],
 }
 
 impl Text {
-    /// With these columns, which the user chose or not.
+    /// Creates the format with these columns. `is_chosen` means that the user chose them.
     #[must_use]
     pub fn new(columns: Vec<ShownColumn>, style: &TextStyle, is_chosen: bool) -> Self {
         let mut style = style.clone();
@@ -94,8 +94,8 @@ impl Text {
         out.extend_from_slice(line.truncated(end).push(b'\n').as_bytes());
     }
 
-    /// Makes a line and gives how long it is. A column in which something has no room becomes wider,
-    /// which this line shows only when it is made again: none then.
+    /// Writes a line and returns its length. If a value does not fit, its column grows and the result is
+    /// `None`: the line must be written again.
     fn make(&mut self, row: &Row<'_>) -> Option<usize> {
         let mut line = Line::new(&mut self.room);
         let (mut has_grown, mut end) = (false, 0);
@@ -109,13 +109,13 @@ impl Text {
             let begin = line.len();
             let is_ascii;
             (line, is_ascii) = push_value(line, &value, &self.style, &mut self.seconds);
-            // To read again what was just written is slow: the processor has not finished writing it.
+            // Reading text that has just been written is slow, because the processor has not finished the stores.
             let len = line.len() - begin;
             let mut needed = if is_ascii { len } else { String::from_utf8_lossy(line.from(begin)).width() };
             if self.cuts && column.column.align == Align::Cut && needed > column.column.width {
                 (line, needed) = cut(line, begin, column.column.width);
             }
-            // The last one has nothing behind it to align.
+            // Nothing follows the last column, so it needs no alignment.
             if needed > *width && index < last {
                 *width = grown(needed, column.column.align);
                 has_grown = true;
@@ -125,7 +125,7 @@ impl Text {
             }
             (line, end) = padded(line, begin, needed, *width - ahead, column.column.align);
         }
-        // Without the blanks that fill up the last column.
+        // Without the blanks that pad the last column.
         let len = line.truncated(end).push(b'\n').len();
         (!has_grown).then_some(len)
     }
@@ -145,7 +145,7 @@ impl Format for Text {
     }
 }
 
-/// A value as text, of no particular width. Times of day are in UTC.
+/// Formats a value as text, without padding. Times of day are in UTC.
 #[must_use]
 pub fn cell(value: &Value<'_>) -> String {
     let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
@@ -163,15 +163,14 @@ fn width(column: &ShownColumn, style: &TextStyle) -> usize {
     }
 }
 
-/// How wide a column becomes in which something has no room: it stays so, so that later lines are
-/// aligned again.
+/// The new width of a column that is too narrow. It keeps this width, so that later lines are aligned.
 fn grown(needed: usize, align: Align) -> usize {
     let step = ADDRESS_STEPS.into_iter().find(|step| *step >= needed);
     step.filter(|_| align == Align::Address).unwrap_or(needed)
 }
 
-/// Blanks that a value to the right has before it, as far as its length is known beforehand: to move it
-/// afterwards is to read what was just written.
+/// The number of blanks before a right-aligned value, if its length is known in advance. Moving the value
+/// afterwards would mean reading what has just been written.
 fn blanks_ahead(value: &Value<'_>, width: usize, align: Align) -> usize {
     let len = match value {
         _ if align != Align::Right => return 0,
@@ -183,7 +182,7 @@ fn blanks_ahead(value: &Value<'_>, width: usize, align: Align) -> usize {
     width.saturating_sub(len)
 }
 
-/// Says, too, whether what it pushed is ASCII: as wide as it is long.
+/// Also returns whether the text is ASCII, so that its width equals its length.
 fn push_value<'a>(
     line: Line<'a>,
     value: &Value<'_>,
@@ -244,21 +243,21 @@ fn push_time<'a>(
     }
 }
 
-/// Seconds with microseconds.
+/// Writes nanoseconds as seconds with six decimals.
 fn push_seconds(line: Line<'_>, ns: i64) -> Line<'_> {
     let line = if ns < 0 { line.push(b'-') } else { line };
     let ns = ns.unsigned_abs();
     push_six(push_uint(line, ns / 1_000_000_000).push(b'.'), ns / 1000)
 }
 
-/// Cuts the cell that begins there, and gives how wide it looks then.
+/// Cuts the cell that starts at `begin`, and returns its new display width.
 fn cut(line: Line<'_>, begin: usize, width: usize) -> (Line<'_>, usize) {
     let mut cell = String::from_utf8_lossy(line.from(begin)).into_owned();
     shorten(&mut cell, width);
     (line.truncated(begin).push_all(cell.as_bytes()), cell.width())
 }
 
-/// Gives the cell that begins there a style.
+/// Adds a style to the cell that starts at `begin`.
 fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
     if style == anstyle::Style::new() {
         return line;
@@ -268,8 +267,8 @@ fn painted(line: Line<'_>, begin: usize, style: anstyle::Style) -> Line<'_> {
     line.push_all(&cell).push_all(style.render_reset().to_string().as_bytes())
 }
 
-/// Fills up the cell that begins there and looks so wide, and adds the blank between columns. Gives
-/// where the cell ends, too.
+/// Pads the cell that starts at `begin` and is `needed` columns wide, and adds the blank between columns.
+/// Also returns the end of the cell.
 fn padded(line: Line<'_>, begin: usize, needed: usize, width: usize, align: Align) -> (Line<'_>, usize) {
     let blanks = width.saturating_sub(needed);
     if align == Align::Right {
@@ -299,7 +298,7 @@ mod tests {
     use tracer_common::{Event, event::AF_INET};
     use zerocopy::FromZeros as _;
 
-    /// The lines of processes of these names, with the default columns.
+    /// The lines for processes with these names, in the default columns.
     fn lines(names: &[&str]) -> Vec<String> {
         let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
         let places = (Places::RAW_TEXT, Places::RAW_DATA);
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(lines.len(), names.len() + 1, "one header: {lines:#?}");
         let at = lines[0].find("LOCAL").unwrap();
         for line in &lines[1..] {
-            // In columns, not in bytes.
+            // Compare display columns, not bytes.
             let before = line.split("[::]:").next().unwrap();
             assert_eq!(before.width(), at, "{lines:#?}");
         }

@@ -1,4 +1,4 @@
-//! What a column holds, before a format writes it.
+//! The values of columns, before a format writes them.
 
 use std::net::IpAddr;
 
@@ -9,41 +9,41 @@ use crate::{
     track::connection::Connection,
 };
 
-/// The type of a column's values in data formats, in the words of Apache Arrow.
+/// The type of a column in data formats, with the names of Apache Arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataType {
-    /// Yes or no.
+    /// True or false.
     Boolean,
-    /// A whole number.
+    /// An integer.
     UInt64,
-    /// A number with a fraction, such as microseconds with nanoseconds behind the point.
+    /// A fractional number, such as microseconds with nanoseconds as decimals.
     Float64,
     /// Text.
     Utf8,
     /// A time of day in nanoseconds, UTC.
     Timestamp,
-    /// Names with numbers.
+    /// A map from names to numbers.
     Map,
 }
 
-/// A column's value, for each format to write in its own way.
+/// The value of a column. Each format writes it in its own way.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
-    /// Not known, or not applicable.
+    /// Unknown or not applicable.
     Null,
     /// A number.
     Uint(u64),
-    /// Yes or no.
+    /// True or false.
     Bool(bool),
-    /// A word: ours, or one that the kernel has for something.
+    /// A fixed word, from the tracer or from the kernel.
     Word(&'a str),
-    /// A process's name, padded with zeros: any bytes.
+    /// A process name, padded with zeros. It may contain any bytes.
     Name([u8; COMM_LEN]),
-    /// An error without a name of ours.
+    /// An error number without a known name.
     Errno(u16),
-    /// A time of day, in nanoseconds since 1970 and since the tracer's start.
+    /// A time of day: nanoseconds since 1970, and nanoseconds since the tracer's start.
     Time(i64, i64),
-    /// A duration in nanoseconds; data formats have microseconds.
+    /// A duration in nanoseconds; data formats write microseconds.
     Duration(u64),
     /// A state.
     State(State),
@@ -51,22 +51,22 @@ pub enum Value<'a> {
     Addr(IpAddr),
     /// The time spent in each state.
     Lived(&'a Connection),
-    /// Address and port. As text.
+    /// Address and port, as text.
     Endpoint(Endpoint),
-    /// A duration in nanoseconds, and how far it may be off.
+    /// A duration in nanoseconds, and its maximum error.
     DurationAbout(u64, u64),
-    /// A duration in nanoseconds, or more.
+    /// A lower bound of a duration, in nanoseconds.
     DurationAtLeast(u64),
-    /// A state, and why it is the last one: people read it as one, data formats have two columns.
+    /// A state and, if it is the last one, the reason. Text shows them together, data formats in two columns.
     Became(State, Option<Reason>),
-    /// A state that has not been left for too long.
+    /// The state of a stuck connection.
     Stuck(State),
-    /// An RST: which way it went, and why it was sent.
+    /// An RST: its direction, and the reason why it was sent.
     Reset(&'static str, Option<&'a str>),
 }
 
 impl Value<'_> {
-    /// Whether a column of this type may have it.
+    /// Whether a column of this type may hold the value.
     #[must_use]
     pub fn is_of(&self, data_type: DataType) -> bool {
         use DataType::{Boolean, Float64, Map, Timestamp, UInt64, Utf8};

@@ -1,5 +1,5 @@
-//! The table of columns: text, JSON, CSV, `top`, `--columns help` and the documentation all read it. A new
-//! column is one row here.
+//! The table of columns. Text, JSON, CSV, `top`, `--columns help` and the documentation use it. A new column
+//! is one row here.
 //!
 //! # Layout
 //! - here: the table; `values`: how a row of it gets its value
@@ -24,12 +24,12 @@ use crate::format::{
     value::{DataType, Value},
 };
 
-/// Where a column is shown when the user has not chosen columns: bits.
+/// The outputs in which a column is shown by default, as a bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places(u32);
 
 impl Places {
-    /// On request only.
+    /// Only on request.
     pub const NOWHERE: Self = Self(0);
     /// In the log's lines.
     pub const LOG_TEXT: Self = Self(1 << 0);
@@ -43,36 +43,36 @@ impl Places {
     pub const LIFE_TEXT: Self = Self(1 << 4);
     /// In the JSON and CSV of `life`.
     pub const LIFE_DATA: Self = Self(1 << 5);
-    /// In the log's JSON and CSV, where not every line is a transition.
+    /// In the log's JSON and CSV, if they also have lines for resets and retransmissions.
     pub const INCIDENT_DATA: Self = Self(1 << 6);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
     const DATA: Self = Self(0b10_1010);
 
-    /// There, and there too.
+    /// The union of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether it is shown there.
+    /// Whether the column is shown in this output.
     #[must_use]
     pub const fn is_in(self, place: Self) -> bool {
         self.0 & place.0 != 0
     }
 }
 
-/// How text lays a column out.
+/// The alignment of a column in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// To the left; grows to what does not fit.
+    /// Aligned to the left; grows for values that do not fit.
     Left,
-    /// To the right; grows too.
+    /// Aligned to the right; grows as well.
     Right,
-    /// To the left; cut to its width.
+    /// Aligned to the left; values that do not fit are cut.
     Cut,
-    /// An end of a connection: to the left; grows in steps.
+    /// An endpoint: aligned to the left; grows in steps.
     Address,
     /// A time of day.
     Clock,
@@ -90,13 +90,13 @@ pub struct Column {
     pub width: usize,
     /// How text lays it out.
     pub align: Align,
-    /// What it means.
+    /// Its help text.
     pub help: &'static str,
     /// Where it is shown by default.
     pub places: Places,
-    /// What the kernel must tell for it.
+    /// The structure members that the kernel must have for it.
     pub needs: &'static [Member],
-    /// Its value.
+    /// Returns the value in a row.
     pub value: for<'a> fn(&Row<'a>) -> Value<'a>,
 }
 
@@ -125,7 +125,7 @@ macro_rules! lived {
     };
 }
 
-/// All columns, in the order in which they are shown.
+/// All columns, in display order.
 #[rustfmt::skip]
 pub static COLUMNS: &[Column] = &[
     Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, places: LOG.and(RAW), needs: &[],
@@ -282,7 +282,7 @@ pub static COLUMNS: &[Column] = &[
         value: lived },
 ];
 
-/// The column of that name.
+/// Finds a column by its key.
 #[must_use]
 pub fn column(key: &str) -> Option<&'static Column> {
     COLUMNS.iter().find(|column| column.key == key)
@@ -340,7 +340,7 @@ mod tests {
     fn lines_fit_120_columns() {
         for place in [S::LOG_TEXT, S::RAW_TEXT] {
             let columns: Vec<_> = COLUMNS.iter().filter(|column| column.places.is_in(place)).collect();
-            // The longest last state with its reason.
+            // The longest final state with its reason.
             let width_of = |column: &Column| {
                 if column.key == "became" { "CLOSE reset-local-linger".len() } else { column.width }
             };

@@ -1,4 +1,4 @@
-//! Where the values of columns come from.
+//! Functions that return the values of columns.
 
 use tracer_common::event::{flag, kind};
 
@@ -26,7 +26,7 @@ pub(super) fn connection<'a>(
     row.connection().and_then(value).unwrap_or(Value::Null)
 }
 
-/// A fact that 0 says nothing about.
+/// A number for which 0 means unknown.
 pub(super) fn known<'a>(number: u64) -> Value<'a> {
     if number == 0 { Value::Null } else { Value::Uint(number) }
 }
@@ -40,7 +40,7 @@ pub(super) fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
     if row.remote.is_none() || row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(count) }
 }
 
-/// What only a full socket has.
+/// A value that only a full socket has.
 pub(super) fn of_full_socket<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value<'a> {
     if row.flags & (flag::TIME_WAIT | flag::BARE) != 0 { Value::Null } else { value() }
 }
@@ -111,7 +111,7 @@ pub(super) fn shutdown<'a>(bits: u8) -> Value<'a> {
     }
 }
 
-/// The names of the errors that TCP leaves on a socket; others keep their number.
+/// The names of errors that TCP reports on a socket. Other errors are shown by number.
 pub(super) fn error<'a>(errno: u16) -> Value<'a> {
     Value::Word(match errno {
         0 => return Value::Null,
