@@ -1,8 +1,8 @@
-//! Where bytes go.
+//! Standard output and standard error.
 //!
 //! # Layout
-//! - [`stdout`]: what is shown, in whole batches, on a thread of its own
-//! - [`stderr`]: messages for people: readiness, warnings, the receipt
+//! - [`stdout`]: the output, written in large batches on a separate thread
+//! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 
 pub mod stderr;
 pub mod stdout;

@@ -1,7 +1,7 @@
-//! Standard error, for people: readiness, warnings, the receipt.
+//! Messages for the user on standard error: readiness, warnings, the receipt.
 //!
-//! Whoever reads it may stop reading. During a capture a thread of its own writes, and what it
-//! cannot keep up with is dropped and counted, so that nothing waits for it.
+//! The reader may be slow or stop reading. During a capture a separate thread writes, so that a slow reader
+//! delays nothing else. Messages that do not fit in its queue are dropped and counted.
 
 use std::{
     collections::VecDeque,
@@ -16,18 +16,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Messages that may wait.
+/// Maximum number of queued messages.
 const CAPACITY: usize = 1024;
 
-/// How long the last messages may take.
+/// Time limit for writing the remaining messages at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The way to the thread that writes, once there is one.
+/// The queue of the writer thread; `None` if it is not running.
 static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
-/// What was said while the screen is another's, the latest last; `None` when it is not.
+/// Messages held back while a view has the whole screen, the latest last; `None` at other times.
 static HELD: Mutex<Option<VecDeque<Held>>> = Mutex::new(None);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-/// Nobody reads: a write would never come back.
+/// The reader has stopped reading, so a write would block for ever.
 static IS_STUCK: AtomicBool = AtomicBool::new(false);
 
 struct Held {
@@ -35,7 +35,7 @@ struct Held {
     at: Instant,
 }
 
-/// How long what was said last stays on a screen that is another's.
+/// How long the last message is shown on a view's screen.
 const SHOWN: Duration = Duration::from_secs(10);
 
 struct Writer {
@@ -43,17 +43,18 @@ struct Writer {
     done: Receiver<()>,
 }
 
-/// Writes a line to standard error. If that is closed or full there is nobody left to tell.
+/// Writes a line to standard error, after `tracer: `. Errors are ignored, because there is nowhere to report
+/// them.
 pub fn message(text: impl Display) {
     send(format!("tracer: {text}\n").into_bytes());
 }
 
-/// Writes a line as it is.
+/// Writes a line without a prefix.
 pub fn line(line: &str) {
     send(format!("{line}\n").into_bytes());
 }
 
-/// From now on a thread writes. Capabilities are inherited: call this once they are given up.
+/// Starts the writer thread. Call this after capabilities have been dropped, because threads inherit them.
 pub fn start() {
     let (messages, inbox) = sync_channel::<Vec<u8>>(CAPACITY);
     let (finished, done) = sync_channel(1);
@@ -68,7 +69,7 @@ pub fn start() {
     }
 }
 
-/// Waits for what was said to be written, but not for ever.
+/// Waits until the queued messages are written, up to a time limit.
 pub fn finish() {
     let dropped = DROPPED.swap(0, Ordering::Relaxed);
     if dropped > 0 {
@@ -82,15 +83,15 @@ pub fn finish() {
     IS_STUCK.store(is_stuck, Ordering::Relaxed);
 }
 
-/// From now on the screen is another's: what is said is kept. Where standard error is no terminal
-/// nothing changes.
+/// Holds messages back from now on, because a view has the whole screen. Does nothing if standard error is
+/// not a terminal.
 pub fn hold() {
     if io::stderr().is_terminal() {
         lock(&HELD).get_or_insert_default();
     }
 }
 
-/// What was said last while the screen is another's, if that is not long ago.
+/// The last message that was held back, if it is recent.
 #[must_use]
 pub fn held() -> Option<String> {
     let held = lock(&HELD);
@@ -98,7 +99,7 @@ pub fn held() -> Option<String> {
     Some(String::from_utf8_lossy(&last.message).trim_end().to_owned())
 }
 
-/// The screen is nobody's any more: what was kept is said.
+/// Stops holding messages back, and writes those that were held.
 pub fn release() {
     let held = lock(&HELD).take();
     held.into_iter().flatten().for_each(|held| send(held.message));

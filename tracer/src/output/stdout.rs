@@ -1,6 +1,7 @@
-//! Writing to standard output on a thread of its own: a reader that stops reading (a full pipe, a
-//! terminal on hold) stops neither signals nor the receipt. While a write is under way a mebibyte of
-//! lines collects at most; the ring buffer holds what comes then, and what it cannot hold is counted.
+//! Standard output, written on a separate thread. A reader that stops reading (a full pipe, a terminal on
+//! hold) therefore delays neither signals nor the receipt. During a write, up to about 1 MiB of lines is
+//! collected. After that, events wait in the ring buffer, and those that do not fit there are counted as
+//! lost.
 
 use std::{
     fs::File,
@@ -20,53 +21,53 @@ use tokio::{
     time::sleep,
 };
 
-/// How long standard output may take nothing, once the capture has ended, before it is given up.
+/// How long a write may make no progress, after the end of the capture, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// Bytes handed over at once: small enough to see whether a slow reader reads at all.
+/// Maximum size of one `write` call, in bytes. It is small enough to show progress with a slow reader.
 const CHUNK: usize = 65_536;
 
 /// Why output was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system.
+    /// A system error.
     #[error("writing to standard output: {0}")]
     Write(#[from] io::Error),
-    /// Nobody reads.
+    /// The reader has stopped reading.
     #[error("standard output has taken nothing for five seconds: giving it up")]
     Stuck,
 }
 
-/// Standard output, with at most one write under way.
+/// Standard output, with at most one write in progress.
 pub struct Output {
     stdout: Arc<File>,
-    /// Tells when the reader of a pipe goes; there is none for files and terminals.
+    /// Reports when the reader of a pipe closes it; `None` for files and terminals.
     hang_up: Option<AsyncFd<File>>,
     write: Option<JoinHandle<Written>>,
-    /// Memory for the next write, while this one is under way.
+    /// A buffer for the next write while one is in progress.
     spare: Vec<u8>,
-    /// Bytes taken so far.
+    /// Bytes written so far.
     progress: Arc<AtomicU64>,
-    /// Lines under way.
+    /// Lines in the current write.
     lines: u64,
     written: u64,
     unwritten: u64,
 }
 
-/// How a write went: its memory, lines that were not taken, and why.
+/// The result of a write: its buffer, the number of lines that were not written, and the error if any.
 type Written = (Vec<u8>, u64, io::Result<()>);
 
 impl Output {
-    /// Takes standard output. Needs a tokio runtime around it.
+    /// Opens standard output. Must be called inside a tokio runtime.
     pub fn new() -> io::Result<Self> {
-        // Past the standard library's own buffer: batches are large, and a line is not held back.
+        // Bypasses the standard library's buffer: batches are large already, and no line should be held back.
         Self::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
-    /// Writes to a file in the place of standard output. Needs a tokio runtime around it.
+    /// Writes to a file instead of standard output. Must be called inside a tokio runtime.
     pub fn to(stdout: File) -> io::Result<Self> {
         let file = stdout.try_clone()?;
-        // SAFETY: the file owns its descriptor, and always answers with that one.
+        // SAFETY: the file owns its descriptor, and `as_raw_fd` always returns the same one.
         let hang_up = unsafe { AsyncFd::register_with_interest(file, Interest::ERROR) }.ok();
         Ok(Self {
             stdout: Arc::new(stdout),
@@ -80,8 +81,8 @@ impl Output {
         })
     }
 
-    /// Starts to write `bytes`, which hold so many lines, and leaves them empty. Nothing may be
-    /// under way.
+    /// Starts to write `bytes`, which contain this number of lines, and leaves the buffer empty. No write may
+    /// be in progress.
     pub fn start(&mut self, bytes: &mut Vec<u8>, lines: u64) {
         if bytes.is_empty() {
             return;
@@ -97,13 +98,13 @@ impl Output {
         }));
     }
 
-    /// Whether a write is under way.
+    /// Whether a write is in progress.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.write.is_some()
     }
 
-    /// Waits for the write under way. Cancelling loses nothing.
+    /// Waits for the write in progress. It is safe to cancel.
     pub async fn idle(&mut self) -> Result<(), Error> {
         let Some(write) = &mut self.write else {
             return Ok(());
@@ -117,7 +118,7 @@ impl Output {
         Ok(result?)
     }
 
-    /// Waits for the write under way as long as somebody reads.
+    /// Waits for the write in progress, as long as it makes progress.
     pub async fn patience(&mut self) -> Result<(), Error> {
         loop {
             let before = self.progress();
@@ -131,8 +132,8 @@ impl Output {
         }
     }
 
-    /// Waits for the write under way; with none, for the day when nobody can read any more. A write
-    /// under way finds that out by itself.
+    /// Waits for the write in progress. If there is none, waits until the reader closes the pipe; during a
+    /// write, the write itself reports that.
     pub async fn turn(&mut self) -> Result<(), Error> {
         if self.is_busy() {
             return self.idle().await;
@@ -145,26 +146,26 @@ impl Output {
         }
     }
 
-    /// Gives up the write under way; its lines count as not written.
+    /// Abandons the write in progress; its lines count as unwritten.
     pub fn abandon(&mut self) {
         if self.write.take().is_some() {
             self.unwritten += std::mem::take(&mut self.lines);
         }
     }
 
-    /// Bytes that were taken so far: whether anybody reads.
+    /// Bytes written so far, which shows whether the reader still reads.
     #[must_use]
     pub fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
 
-    /// Lines that were written, all of each.
+    /// Number of lines that were written completely.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Lines that were not.
+    /// Number of lines that were not.
     #[must_use]
     pub fn unwritten(&self) -> u64 {
         self.unwritten
@@ -181,7 +182,7 @@ fn write_all(mut stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io:
                 progress.fetch_add(taken as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Somebody has made the pipe or terminal, which others share, non-blocking.
+            // Another process has made the shared pipe or terminal non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Err(error) = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None) {
                     return (lines(rest), Err(error.into()));
@@ -193,12 +194,12 @@ fn write_all(mut stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io:
     (0, Ok(()))
 }
 
-/// Lines that end in these bytes; one that is cut counts here, because its end is.
+/// Number of lines that end in these bytes. A line that was cut counts, because its end is here.
 fn lines(bytes: &[u8]) -> u64 {
     bytes.split(|byte| *byte == b'\n').count() as u64 - 1
 }
 
-/// Writes what is short and whole, such as a list, on this thread.
+/// Writes short output, such as a list, on the calling thread.
 pub fn write_whole(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     stdout.write_all(bytes)
