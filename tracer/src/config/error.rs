@@ -1,45 +1,45 @@
-//! Why arguments that parse still make no sense.
+//! Errors in arguments that parse but are not valid.
 
 use std::io;
 
 use crate::filter::netns;
 
-/// Why arguments that parse still make no sense.
+/// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such column.
+    /// There is no such column.
     #[error("unknown column `{0}`: `--columns help` lists them")]
     UnknownColumn(String),
-    /// An empty list.
+    /// The list of columns is empty.
     #[error("--columns needs at least one column: `--columns help` lists them")]
     NoColumns,
-    /// The same twice: JSON cannot say it.
+    /// A column is named twice, which JSON objects do not allow.
     #[error("column `{0}` is named twice")]
     RepeatedColumn(&'static str),
-    /// What only user space knows.
+    /// The kernel program counts by port only, and `--by` asks for something else.
     #[error("in the kernel only ports are counted: --by port, or no --by; or leave --in-kernel away")]
     NotInKernel,
-    /// What tells of them is left out.
+    /// The hooks for these events are disabled.
     #[error("--resets and --retransmits come from hooks that --hooks minimal leaves out")]
     NoHooks,
-    /// Top has no lines for them.
+    /// `top` has no lines for transitions.
     #[error("top shows connections, and no transitions: choose a state, or use `tracer log`")]
     NoTransitions,
-    /// A namespace that is not there.
+    /// The network namespace cannot be found.
     #[error(transparent)]
     Netns(#[from] netns::Error),
-    /// No such user.
+    /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),
-    /// No such cgroup.
+    /// There is no such cgroup.
     #[error("{0}")]
     Cgroup(String),
-    /// The receipt's file.
+    /// The receipt's file cannot be created.
     #[error("cannot write the receipt to {path}: {cause}")]
     Receipt {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The filters that are asked for.
+//! Builds the filters from the arguments.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn resolve_filter(args: FilterArgs, tells_stories: bool) -> Result<Filter, Error> {
-    // A filter selects by what is shown: raw shows a v4-mapped socket as the IPv6 that it is.
+    // Filters apply to what is shown: `--raw` shows a v4-mapped socket as IPv6.
     let (ipv4, ipv6) = if tells_stories {
         (family::IPV4 | family::MAPPED, family::IPV6)
     } else {

@@ -1,4 +1,4 @@
-//! How lines are written.
+//! Builds the plan for output lines from the arguments.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use crate::{
     text::escape::escaped,
 };
 
-/// `places` are where the default columns stand, in text and in data.
+/// `places` selects the default columns, for text and for JSON and CSV.
 pub(super) fn plan(places: (Places, Places), precise: bool, args: &OutputArgs) -> Result<Plan, Error> {
     let colour = args.output == Kind::Text && use_colour(args.color);
     Ok(Plan {
@@ -41,7 +41,7 @@ fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
     Ok(chosen)
 }
 
-/// Whether standard output gets colours.
+/// Whether standard output is written with colours.
 #[must_use]
 pub fn use_colour(when: When) -> bool {
     match when {

@@ -1,7 +1,7 @@
-//! Arguments, checked and resolved: nothing behind this sees the command line.
+//! The configuration: checked and resolved arguments. Code behind it never sees the command line.
 //!
 //! # Layout
-//! - here: what each command has to do
+//! - here: the configuration of each command
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
@@ -43,39 +43,39 @@ use crate::{
 pub use error::Error;
 pub use lines::use_colour;
 
-/// What a capture has to do.
+/// The configuration of a capture.
 pub struct Config {
-    /// What is made of events.
+    /// The view that shows the events.
     pub view: Box<dyn View>,
-    /// A view that needs the screen gets the terminal's; else it is drawn for one of 80 by 24.
+    /// A full-screen view uses the terminal. If false, it is drawn for 80 columns by 24 lines.
     pub has_console: bool,
-    /// What is shown, by facts that stay the same.
+    /// The filter on facts that never change, such as addresses and ports.
     pub filter: Filter,
-    /// What is shown, by the story.
+    /// The filter on a connection's history, such as owner, state and reason.
     pub story: StoryFilter,
-    /// Follow timewait sockets to their end.
+    /// Track timewait sockets until they end.
     pub follows_timewait: bool,
-    /// Stop after this long.
+    /// Stop after this time.
     pub duration: Option<Duration>,
-    /// Stop after this many lines.
+    /// Stop after this number of lines.
     pub count: Option<u64>,
-    /// An incomplete capture is a failure.
+    /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
-    /// Where the receipt goes, beside standard error.
+    /// The file for the receipt, which is also written to standard error.
     pub receipt: Option<ReceiptFile>,
 }
 
-/// A capture of the running kernel.
+/// The configuration of a capture from the running kernel.
 pub struct LiveConfig {
-    /// What to do with what happens.
+    /// The capture.
     pub capture: Config,
-    /// What is asked of the kernel.
+    /// The options for the kernel.
     pub kernel: live::LiveOptions,
-    /// Hooks that a kernel may lack, each with the option that asks for it.
+    /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
 }
 
-/// What `tracer log` has to do.
+/// Builds the configuration of `tracer log`.
 pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
     let LogArgs { filter, output, raw, resets, retransmits, stuck, only_stuck, exit_on_stuck, capture } =
         args;
@@ -94,32 +94,32 @@ pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
     live(view, filter, capture, output.count)
 }
 
-/// What `tracer life` has to do.
+/// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<LiveConfig, Error> {
     let LifeArgs { filter, output, capture } = args;
     let lines = Lines::new(plan((Places::LIFE_TEXT, Places::LIFE_DATA), false, &output)?);
     live(Box::new(Life::new(lines)), filter, capture, output.count)
 }
 
-/// What `tracer summary` has to do.
+/// Builds the configuration of `tracer summary`.
 pub fn summary(args: SummaryArgs) -> Result<LiveConfig, Error> {
     let SummaryArgs { filter, report, capture } = args;
     live(Box::new(Summary::new(&reports(&report))), filter, capture, None)
 }
 
-/// What `tracer summary --in-kernel` has to do.
+/// The configuration of `tracer summary --in-kernel`.
 pub struct InKernelConfig {
-    /// For the kernel program.
+    /// The options for the kernel program.
     pub kernel: AggregateOptions,
-    /// When, and how it looks.
+    /// The schedule and the style of the reports.
     pub reports: SummaryOptions,
-    /// Stop after this long.
+    /// Stop after this time.
     pub duration: Option<Duration>,
-    /// An incomplete capture is a failure.
+    /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
 }
 
-/// What `tracer summary --in-kernel` has to do.
+/// Builds the configuration of `tracer summary --in-kernel`.
 pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
     let SummaryArgs { filter, report, capture } = args;
     if report.by.iter().any(|by| *by != By::Port) {
@@ -133,7 +133,7 @@ pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
     })
 }
 
-/// What `tracer top` has to do.
+/// Builds the configuration of `tracer top`.
 pub fn top(args: TopArgs) -> Result<LiveConfig, Error> {
     top_in(args, TimeZone::system())
 }
@@ -152,7 +152,7 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<LiveConfig, Error> {
     live(Box::new(Top::new(options)), filter, capture, None)
 }
 
-/// The filter that somebody types.
+/// Parses a filter that the user types.
 fn typed(words: &str) -> Result<ConnectionFilter, String> {
     let args = words::parse(words)?;
     if !args.story.transition.is_empty() {
@@ -219,15 +219,15 @@ fn watch(args: &StuckArgs, is_all: bool, ends: bool) -> Option<Watch> {
     limits.shortest().map(|_| Watch { limits, ends, is_all })
 }
 
-/// A file for the receipt.
+/// The file for the receipt.
 pub struct ReceiptFile {
-    /// Its path, harmless.
+    /// Its path, escaped for terminals.
     pub name: String,
-    /// Open for writing.
+    /// The open file.
     pub file: File,
 }
 
-/// The file is made before privileges are given up, and before anything is captured in vain.
+/// Creates the file before privileges are dropped, so that an error shows before anything is captured.
 fn create(path: &Path) -> Result<ReceiptFile, Error> {
     let name = escaped(path.as_os_str().as_encoded_bytes());
     match File::create(path) {

@@ -1,4 +1,4 @@
-//! How reports are made.
+//! Builds the options for reports from the arguments.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Whether standard output is a terminal on which tables with bars would wrap.
+/// Whether standard output is a terminal that is too narrow for tables with bars.
 fn is_narrow() -> bool {
     tcgetwinsize(io::stdout()).is_ok_and(|size| (1..WITH_BARS).contains(&size.ws_col))
 }
