@@ -1,8 +1,8 @@
-//! Times that users give.
+//! Durations in arguments.
 
 use std::time::Duration;
 
-/// A time with its unit, such as `30s`, `5m` or `1h 30m`; a number alone means seconds.
+/// Parses a duration with its unit, such as `30s`, `5m` or `1h 30m`; a number alone means seconds.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let seconds = || text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let friendly = || {

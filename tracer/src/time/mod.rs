@@ -1,9 +1,9 @@
-//! Small tools for time. The time of a capture is that of its facts; only [`wait`] waits.
+//! Small tools for time. A capture's time is that of its facts; only [`wait`] waits in real time.
 //!
 //! # Layout
-//! - [`clock`]: from the kernel's clock to time of day
-//! - [`duration`]: times that users give
-//! - [`wait`]: waiting for a time that may never come
+//! - [`clock`]: converts the kernel's clock to the time of day
+//! - [`duration`]: durations in arguments
+//! - [`wait`]: waits for an optional deadline
 
 pub mod clock;
 pub mod duration;
