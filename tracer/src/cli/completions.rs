@@ -1,11 +1,11 @@
-//! Completions, generated from the command line's definition.
+//! Shell completions, generated from the definition of the command line.
 
 use clap::{CommandFactory as _, ValueEnum};
 use clap_complete::{Generator, generate, shells};
 
 use crate::cli::Cli;
 
-/// Where the completions belong.
+/// Help that shows where to install the completions.
 pub const HELP: &str = "\
 Examples:
   tracer completions bash | sudo tee /etc/bash_completion.d/tracer
@@ -23,7 +23,7 @@ pub enum Shell {
     Fish,
 }
 
-/// The completions for a shell.
+/// Generates the completions for a shell.
 #[must_use]
 pub fn completions(shell: Shell) -> Vec<u8> {
     fn of(shell: impl Generator) -> Vec<u8> {

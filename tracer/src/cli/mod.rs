@@ -1,9 +1,9 @@
-//! The command line. Only here and in the enums that it parses does `clap` appear.
+//! The command line. `clap` appears only here and in the enums that the command line parses.
 //!
 //! # Layout
-//! - here: the commands; `args`: groups of options that several of them share
-//! - [`words`]: filters that are typed in `top`
-//! - [`completions`]: for shells
+//! - here: the commands; `args`: groups of options that several commands share
+//! - [`words`]: the filters that users type in `top`
+//! - [`completions`]: completions for shells
 
 mod args;
 pub mod completions;

@@ -1,5 +1,5 @@
-//! Filters typed in `top`, in the words of the flags: `port=443 comm=nginx state=CLOSE_WAIT`. A word
-//! without `=` is a port, an address, a state, a reason or a name, by what it looks like.
+//! Filters typed in `top`, with the names of the options: `port=443 comm=nginx state=CLOSE_WAIT`. A word
+//! without `=` is taken as a port, an address, a state, a reason or a name, depending on its form.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ struct FilterWords {
     filter: FilterArgs,
 }
 
-/// The filters that a line of words asks for; or what is wrong with it, in one line.
+/// Parses a line of words as filters. The error is a message of one line.
 pub fn parse(line: &str) -> Result<FilterArgs, String> {
     if let Some(flag) = line.split_whitespace().find(|word| word.starts_with('-') && !word.contains('=')) {
         return Err(format!("`{flag}` has no value: write it as a word, such as port=443"));
@@ -28,13 +28,13 @@ pub fn parse(line: &str) -> Result<FilterArgs, String> {
     words.map(|words| words.filter).map_err(|error| {
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();
-        // Who typed the word need not be told which it was.
+        // The message need not name the option: the user has just typed it.
         let why = line.split_once(">': ").map_or(line, |(_, why)| why);
         why.strip_prefix("error: ").unwrap_or(why).to_owned()
     })
 }
 
-/// Whether a word may still become a flag with a value: `po`, `port`.
+/// Whether a word may still become an option with a value, such as `po` or `port`.
 #[must_use]
 pub fn may_go_on(word: &str) -> bool {
     let command = FilterWords::command();
@@ -42,8 +42,8 @@ pub fn may_go_on(word: &str) -> bool {
     !word.is_empty() && names.any(|name| name.starts_with(word))
 }
 
-/// Takes the flags that choose lines, by state and reason, and gives them as a line of words: `top` has no
-/// lines, so there they choose connections.
+/// Takes the filters on state and reason out of `filter` and returns them as a line of words. They select
+/// lines in other commands; `top` has no lines, so there they select connections.
 pub fn of_lines(filter: &mut FilterArgs) -> String {
     let states = std::mem::take(&mut filter.story.state).into_iter().map(|state| state.to_string());
     let reasons = std::mem::take(&mut filter.story.reason).into_iter().map(|reason| reason.name().to_owned());
