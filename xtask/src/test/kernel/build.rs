@@ -24,18 +24,18 @@ pub(crate) struct Built {
 
 /// Builds all.
 pub(crate) fn build() -> Result<Built> {
-    built(&["--tests"])
+    built("*")
 }
 
 /// Builds one, and what it needs.
 pub(crate) fn build_one(name: &str) -> Result<Built> {
-    built(&["--test", name])
+    built(name)
 }
 
-fn built(which: &[&str]) -> Result<Built> {
+fn built(which: &str) -> Result<Built> {
     let mut build = in_root();
     build.args(["test", "--quiet", "--package", "tests", "--locked", "--no-run"]);
-    build.arg("--message-format=json-render-diagnostics").args(which);
+    build.args(["--message-format=json-render-diagnostics", "--test", which]);
     let said = output(build.stdin(Stdio::null()))?;
     let mut tests = Vec::new();
     let (mut actor, mut noise) = (None, None);
