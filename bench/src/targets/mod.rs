@@ -52,7 +52,7 @@ const TARGETS: &[Target] = &[
     target("throughput, log --port that matches nothing", AtLeast(RATIOS[4].1), "", |report| {
         ratio(report, "log-port")
     }),
-    target("requests of a service, log, keep-alive", AtLeast(0.90), "", |report| {
+    target("requests of a service, log, keep-alive", AtLeast(0.95), "", |report| {
         service(report, Connections::KeepAlive)
     }),
     target("requests of a service, log, a connection each", AtLeast(0.85), "", |report| {
