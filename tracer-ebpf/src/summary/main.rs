@@ -15,8 +15,8 @@ mod writer;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
-    event::Counter,
     aggregate::STATES,
+    event::Counter,
     helper::Helper,
     state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT},
     timewait::{becomes_time_wait, stays_in_fin_wait2},

@@ -7,8 +7,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tracer_common::{
-    event::Counter,
     aggregate::{BUCKETS, PortKey, STATES, Share, Side, bucket, pair},
+    event::Counter,
     state::ESTABLISHED,
 };
 use tracer_ebpf::{

@@ -46,3 +46,15 @@ impl Lines {
         self.format.end(out);
     }
 }
+
+#[cfg(test)]
+impl Lines {
+    /// Lines of a format that the command line does not have.
+    pub(crate) fn of(format: Box<dyn Format>) -> Self {
+        use crate::format::{Kind, columns::Places, text};
+        let style = text::TextStyle { time: text::TimeFormat::Utc, colour: false, precise: false };
+        let places = (Places::LOG_TEXT, Places::LOG_DATA);
+        let plan = Plan { kind: Kind::Text, columns: None, places, style };
+        Self { plan, format, reset_reasons: ResetReasons::default() }
+    }
+}

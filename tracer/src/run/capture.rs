@@ -121,7 +121,7 @@ impl<S: Source> Capture<S> {
     /// begun.
     async fn begin(&mut self, stop: &mut Stop) -> Result<bool, Error> {
         loop {
-            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            let demand = Demand::all(self.stages.timewait_by_netns());
             let fact = tokio::select! {
                 fact = self.source.next(demand) => fact?,
                 () = stop.wait() => return Ok(false),
@@ -175,8 +175,11 @@ impl<S: Source> Capture<S> {
     /// reaches it ends the capture, so earlier lines must have been read first. A screen waits, too: a
     /// drawing that is queued would be outdated.
     fn may_show(&self) -> bool {
-        let may_run_ahead = self.stages.has_lines() && !self.is_limited;
-        !self.output.is_busy() || (may_run_ahead && self.out.len() < WRITTEN_AT_ONCE)
+        !self.output.is_busy() || (self.may_run_ahead() && self.out.len() < WRITTEN_AT_ONCE)
+    }
+
+    fn may_run_ahead(&self) -> bool {
+        self.stages.has_lines() && !self.is_limited
     }
 
     fn take(&mut self, fact: Fact) {
@@ -213,8 +216,7 @@ impl<S: Source> Capture<S> {
 
     fn events(&mut self, batch: Batch) {
         self.read += batch.events.len() as u64;
-        let is_busy = self.output.is_busy();
-        let may_run_ahead = self.stages.has_lines() && !self.is_limited;
+        let (is_busy, may_run_ahead) = (self.output.is_busy(), self.may_run_ahead());
         let may_act = |out: &[u8]| !is_busy || (may_run_ahead && out.len() < WRITTEN_AT_ONCE);
         let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
@@ -247,7 +249,7 @@ impl<S: Source> Capture<S> {
     async fn write_rest(&mut self) -> Result<(), Error> {
         while self.totals.is_none() && !self.stages.is_full() {
             self.output.patience().await?;
-            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            let demand = Demand::all(self.stages.timewait_by_netns());
             let fact = self.source.next(demand).await?;
             self.take(fact);
             if !(self.out.len() < WRITTEN_AT_ONCE && self.source.has_more()) {
@@ -265,7 +267,7 @@ impl<S: Source> Capture<S> {
     async fn skip_rest(&mut self) -> u64 {
         let mut skipped = 0;
         while self.totals.is_none() {
-            let demand = Demand { events: true, due_ns: None, timewait: self.stages.timewait_by_netns() };
+            let demand = Demand::all(self.stages.timewait_by_netns());
             match self.source.next(demand).await {
                 Ok(Fact::Events(batch)) => {
                     let transitions = batch.events.iter().filter(|event| event.kind == kind::TRANSITION);

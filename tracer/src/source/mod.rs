@@ -81,6 +81,14 @@ pub struct Demand<'a> {
     pub timewait: &'a TimewaitByNetns,
 }
 
+impl<'a> Demand<'a> {
+    /// Whatever comes next.
+    #[must_use]
+    pub fn all(timewait: &'a TimewaitByNetns) -> Self {
+        Self { events: true, due_ns: None, timewait }
+    }
+}
+
 /// Why a source cannot deliver facts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -107,3 +107,58 @@ pub trait View {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        filter::Filter,
+        format::{Format, lines::Lines, row::Row},
+        select::story::StoryFilter,
+        source::script::Script,
+        view::{
+            life::Life,
+            log::{Incidents, Log},
+            raw::Raw,
+        },
+    };
+
+    /// A format with a footer, as files of columns have one.
+    struct Footer;
+
+    impl Format for Footer {
+        fn begin(&mut self, _: &mut Vec<u8>) {}
+        fn line(&mut self, _: &Row<'_>, _: &mut Vec<u8>) {}
+        fn end(&mut self, out: &mut Vec<u8>) {
+            out.extend_from_slice(b"footer");
+        }
+    }
+
+    #[test]
+    fn views_with_lines_end_their_format() {
+        let lines = || Lines::of(Box::new(Footer));
+        let incidents = Incidents { resets: false, retransmits: false };
+        let views: [Box<dyn View>; 3] = [
+            Box::new(Log::new(lines(), incidents, None)),
+            Box::new(Life::new(lines())),
+            Box::new(Raw::new(lines())),
+        ];
+        let (mut tracker, clock) = (Tracker::new(false), Clock::fixed(0, 0));
+        let select = Select::new(&Filter::default(), StoryFilter::default());
+        for mut view in views {
+            let mut out = Vec::new();
+            let scene = Scene {
+                tracker: &mut tracker,
+                select: &select,
+                clock: &clock,
+                now_ns: 0,
+                lost: None,
+                room: 1,
+                names: &mut Script::starting_at(0, 0),
+                message: None,
+            };
+            view.end(scene, &mut out);
+            assert_eq!(out, b"footer");
+        }
+    }
+}
