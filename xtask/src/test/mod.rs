@@ -7,7 +7,7 @@ mod steps;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::test::{
     kernel::Wanted,
@@ -63,16 +63,6 @@ fn everything(is_long: bool) -> Result<()> {
     // These measure: nothing else runs beside them.
     steps::run(steps::ALONE)?;
     let wanted = if is_long { Wanted::more() } else { Wanted::all() };
-    let name = "tests on the real kernel";
-    // They wait much of their time, which is enough to build for other kernels.
-    let (kernel, ahead) = std::thread::scope(|scope| {
-        let ahead = scope.spawn(crate::vm::build_ahead);
-        (steps::timed(name, || kernel::test(&wanted)), ahead.join())
-    });
-    kernel?;
-    match ahead {
-        Ok(built) => built?,
-        Err(_) => bail!("the build's thread panicked"),
-    }
+    steps::timed("tests on the real kernel", || kernel::test(&wanted))?;
     Step { name: "other kernels", run: crate::vm::test }.run()
 }

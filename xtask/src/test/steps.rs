@@ -33,8 +33,8 @@ pub(crate) enum Chain {
     Release,
     /// The kernel side
     Objects,
-    /// From the network
-    Downloads,
+    /// What other kernels need: first from the network
+    Kernels,
 }
 
 const SET_UP: Step = Step { name: "set up", run: set_up };
@@ -45,7 +45,7 @@ const UNIT_TESTS: Step = Step { name: "unit tests", run: unit_tests };
 const BUILD: Step = Step { name: "build", run: build };
 
 impl Chain {
-    pub(crate) const ALL: [Self; 4] = [Self::Sources, Self::Release, Self::Objects, Self::Downloads];
+    pub(crate) const ALL: [Self; 4] = [Self::Sources, Self::Release, Self::Objects, Self::Kernels];
 
     pub(crate) fn steps(self) -> &'static [Step] {
         match self {
@@ -55,7 +55,10 @@ impl Chain {
                 Step { name: "build what measures", run: build_measures },
             ],
             Self::Objects => &[Step { name: "kernel objects are fresh", run: objects }],
-            Self::Downloads => &[Step { name: "downloads for other kernels", run: vm::fetch_ahead }],
+            Self::Kernels => &[
+                Step { name: "downloads for other kernels", run: vm::fetch_ahead },
+                Step { name: "build for other kernels", run: vm::build_ahead },
+            ],
         }
     }
 

@@ -45,9 +45,9 @@ pub(crate) fn fetch(store: &Store, archs: &[Arch]) -> Result<()> {
     run(cargo().current_dir(root()).args(["fetch", "--quiet", "--locked"]).args(targets))
 }
 
-/// What builds them, with this cargo.
-pub(crate) fn command(store: &Store, archs: &[Arch], cargo: Command) -> Result<Command> {
-    let mut build = cargo;
+/// What builds them.
+pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
+    let mut build = cargo();
     build.current_dir(root()).env("RUSTC", RUSTC);
     // These would replace our flags.
     for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER"] {

@@ -24,7 +24,7 @@ use ::guest::{Found, Play};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
-    command::{cargo, run, when_idle},
+    command::run,
     root, setup,
     vm::{
         apt::Apt,
@@ -62,7 +62,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let wanted = wanted(args)?;
     let archs = archs(&wanted);
     let store = Store::open()?;
-    let mut build = build::command(&store, &archs, cargo())?;
+    let mut build = build::command(&store, &archs)?;
     // One waits for processors, the other for the network.
     let kernels = thread::scope(|scope| -> Result<Vec<_>> {
         let build = scope.spawn(|| run(&mut build));
@@ -100,10 +100,9 @@ pub(crate) fn fetch_ahead() -> Result<()> {
     download(&store, &wanted(&Args::default())?).map(drop)
 }
 
-/// The programs that [`test`] will want, built on processors that nobody else wants; behind
-/// [`fetch_ahead`] the network is left alone, too.
+/// The programs that [`test`] will want; behind [`fetch_ahead`] the network is left alone.
 pub(crate) fn build_ahead() -> Result<()> {
-    run(&mut build::command(&Store::open()?, &Arch::ALL, when_idle(&cargo()))?)
+    run(&mut build::command(&Store::open()?, &Arch::ALL)?)
 }
 
 /// What is kept from one run to the next, and where it comes from.
