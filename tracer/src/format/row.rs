@@ -67,14 +67,9 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// A row for an event of the tracepoint, with its values unchanged.
     #[must_use]
-    #[inline]
     pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
-        let (local, remote) = (event.local_addr, event.remote_addr);
-        let (family, local, remote) = if event.family == AF_INET {
-            (Family::Ipv4, Endpoint::of(local, event.local_port), Endpoint::of(remote, event.remote_port))
-        } else {
-            (Family::Ipv6, Endpoint::raw(local, event.local_port), Endpoint::raw(remote, event.remote_port))
-        };
+        let is_v4 = event.family == AF_INET;
+        let endpoint = if is_v4 { Endpoint::of } else { Endpoint::raw };
         Self {
             facts: Facts::Event(event),
             transition: None,
@@ -89,9 +84,9 @@ impl<'a> Row<'a> {
             shutdown: event.shutdown,
             old: State::from_kernel(event.old_state),
             new: State::from_kernel(event.new_state),
-            family,
-            local,
-            remote: Some(remote),
+            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
+            local: endpoint(event.local_addr, event.local_port),
+            remote: Some(endpoint(event.remote_addr, event.remote_port)),
             task: Some(Task { pid: event.pid, tid: event.tid, comm: event.comm }),
         }
     }
@@ -99,19 +94,10 @@ impl<'a> Row<'a> {
     /// A row for an event of a connection, as users see it: a v4-mapped connection is IPv4, a listener has no
     /// peer, and the task is the owner.
     #[must_use]
-    #[inline]
     pub fn transition(transition: &'a Transition, clock: &'a Clock, reasons: &'a ResetReasons) -> Self {
-        let connection = &transition.connection;
-        let (family, mut local, remote) = endpoints(&connection.tuple);
-        if transition.flags & flag::UNBOUND != 0 {
-            local.port = None;
-        }
-        Self {
-            facts: Facts::Connection(connection),
+        let mut row = Self {
             transition: Some(transition),
-            clock,
             reset_reasons: reasons,
-            time_ns: transition.time_ns,
             cpu: transition.cpu,
             error: transition.error,
             flags: transition.flags,
@@ -120,17 +106,23 @@ impl<'a> Row<'a> {
             shutdown: transition.shutdown,
             old: State::from_kernel(transition.old_state),
             new: State::from_kernel(transition.new_state),
-            family,
-            local,
-            remote,
-            task: owner(connection),
+            ..Self::of(&transition.connection, transition.time_ns, clock)
+        };
+        if transition.flags & flag::UNBOUND != 0 {
+            row.local.port = None;
         }
+        row
     }
 
     /// A row for the state of a connection at `now_ns`.
     #[must_use]
     pub fn of(connection: &'a Connection, now_ns: u64, clock: &'a Clock) -> Self {
-        let (family, local, remote) = endpoints(&connection.tuple);
+        let Tuple { local_addr, local_port, remote_addr, remote_port, .. } = connection.tuple;
+        let owner = &connection.owner;
+        let local = Endpoint::of(local_addr, local_port);
+        let remote = Endpoint::of(remote_addr, remote_port);
+        // A dual-stack listener's own address is IPv6, even if its peers use IPv4.
+        let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
         let timewait = if connection.is_timewait { flag::TIME_WAIT } else { 0 };
         let bare = if connection.is_bare() { flag::BARE } else { 0 };
         let state = State::from_kernel(connection.state);
@@ -148,10 +140,10 @@ impl<'a> Row<'a> {
             shutdown: 0,
             old: state,
             new: state,
-            family,
+            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
             local,
-            remote,
-            task: owner(connection),
+            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
+            task: owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm }),
         }
     }
 
@@ -200,77 +192,20 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The smoothed round-trip time in microseconds; 0 before the first measurement.
+    /// The counters. Those that an event does not have are 0.
     #[must_use]
-    pub fn srtt_us(&self) -> u32 {
+    pub fn counters(&self) -> Counters {
         match self.facts {
-            Facts::Event(event) => event.srtt_us,
-            Facts::Connection(connection) => connection.counters.srtt_us,
+            Facts::Event(event) => Counters::of(event),
+            Facts::Connection(connection) => connection.counters,
         }
     }
 
-    /// The number of retransmitted segments.
+    /// The role; unknown with `--raw`.
     #[must_use]
-    pub fn retransmits(&self) -> u32 {
-        match self.facts {
-            Facts::Event(event) => event.retransmits,
-            Facts::Connection(connection) => connection.counters.retransmits,
-        }
+    pub fn role(&self) -> Role {
+        self.connection().map(|connection| connection.role).unwrap_or_default()
     }
-
-    /// Bytes received but not yet read; for a listener the length of the accept queue.
-    #[must_use]
-    pub fn recv_queue(&self) -> u32 {
-        match self.facts {
-            Facts::Event(event) => event.recv_queue,
-            Facts::Connection(connection) => connection.counters.recv_queue,
-        }
-    }
-
-    /// Bytes written but not yet acknowledged; for a listener the limit of the accept queue.
-    #[must_use]
-    pub fn send_queue(&self) -> u32 {
-        match self.facts {
-            Facts::Event(event) => event.send_queue,
-            Facts::Connection(connection) => connection.counters.send_queue,
-        }
-    }
-
-    /// Bytes of data that the peer has acknowledged.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        let state = self.old.number();
-        match self.facts {
-            Facts::Event(event) => Counters::of(event).sent(Role::Unknown, state),
-            Facts::Connection(connection) => connection.counters.sent(connection.role, state),
-        }
-    }
-
-    /// Bytes of data received in order.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        match self.facts {
-            Facts::Event(event) => Counters::of(event).received,
-            Facts::Connection(connection) => connection.counters.received,
-        }
-    }
-}
-
-/// The family and the endpoints as users see them.
-#[inline]
-fn endpoints(tuple: &Tuple) -> (Family, Endpoint, Option<Endpoint>) {
-    let local = Endpoint::of(tuple.local_addr, tuple.local_port);
-    let remote = Endpoint::of(tuple.remote_addr, tuple.remote_port);
-    // A dual-stack listener's own address is IPv6, even if its peers use IPv4.
-    let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
-    let has_peer = remote.port.is_some() || !remote.addr.is_unspecified();
-    (if is_v4 { Family::Ipv4 } else { Family::Ipv6 }, local, has_peer.then_some(remote))
-}
-
-#[inline]
-fn owner(connection: &Connection) -> Option<Task> {
-    let owner = &connection.owner;
-    owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm })
 }
 
 #[cfg(test)]

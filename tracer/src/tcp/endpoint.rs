@@ -51,23 +51,19 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint from the form in events. A v4-mapped address becomes IPv4, and port 0 becomes `None`.
     #[must_use]
-    #[inline]
     pub fn of(addr: [u8; 16], port: u16) -> Self {
-        Self { addr: canonical(Ipv6Addr::from(addr)), port: known(port) }
+        Self::with(canonical, addr, port)
     }
 
     /// The same, but a v4-mapped address stays IPv6.
     #[must_use]
-    #[inline]
     pub fn raw(addr: [u8; 16], port: u16) -> Self {
-        Self { addr: IpAddr::V6(Ipv6Addr::from(addr)), port: known(port) }
+        Self::with(IpAddr::V6, addr, port)
     }
-}
 
-/// No port has the number 0.
-#[inline]
-fn known(port: u16) -> Option<u16> {
-    (port != 0).then_some(port)
+    fn with(show: fn(Ipv6Addr) -> IpAddr, addr: [u8; 16], port: u16) -> Self {
+        Self { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -86,7 +82,6 @@ impl fmt::Display for Endpoint {
 
 /// Turns a v4-mapped address (RFC 4291, 2.5.5.2) into IPv4, and leaves any other as it is.
 #[must_use]
-#[inline]
 pub fn canonical(addr: Ipv6Addr) -> IpAddr {
     let bits = addr.to_bits();
     if bits >> 32 == 0xffff {
