@@ -4,7 +4,7 @@ use std::{
     io::Read,
     os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -84,6 +84,7 @@ impl Program {
     }
 
     fn spawn(command: &mut Command) -> Self {
+        heed_signals();
         command.stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = Capture::of(child.stdout.take());
@@ -186,6 +187,18 @@ impl Drop for Program {
     }
 }
 
+/// Signals that whoever runs the tests ignores, as a shell does for what it starts in the background, would be
+/// ignored by all that tests start.
+pub fn heed_signals() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: no handler is installed, and none is taken away: the tests have none.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    });
+}
+
 /// Sends a signal to a process.
 pub fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
@@ -200,6 +213,7 @@ pub fn cpu_ticks(pid: u32) -> u64 {
 
 /// Runs it to its end; it has to succeed.
 pub fn run(command: &mut Command) -> String {
+    heed_signals();
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{err}", output.status);

@@ -4,11 +4,12 @@ use std::{env, path::PathBuf, process::Command};
 
 use crate::{
     event::{Event, parse},
-    program::{Ended, Program},
+    program::{Ended, Program, heed_signals},
 };
 
 /// The binary: the release build, or what `TRACER` names.
 pub fn binary() -> PathBuf {
+    heed_signals();
     env::var_os("TRACER").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/tracer"),
         PathBuf::from,
