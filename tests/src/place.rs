@@ -1,7 +1,7 @@
 //! Places to test in: network namespaces with addresses of their own.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     process::Command,
@@ -11,7 +11,10 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::program::run;
+use crate::{patience::until_or, program::run};
+
+/// The state's number in the kernel's tables.
+const TIME_WAIT: &str = "06";
 
 /// A network namespace, gone when this goes out of scope.
 pub struct Place {
@@ -105,6 +108,19 @@ impl Place {
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Waits until what has happened inside is over: all that is left of sockets is TIME_WAIT. Where much goes
+    /// on, a last ACK may come late.
+    pub fn settle(&self) {
+        let left = || {
+            let tables = ["tcp", "tcp6"].map(|table| format!("/proc/thread-self/net/{table}"));
+            let tables = self.run(|| tables.map(|table| fs::read_to_string(table).unwrap_or_default()));
+            let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+            let others = sockets.filter(|line| line.split_whitespace().nth(3) != Some(TIME_WAIT));
+            others.map(str::to_owned).collect::<Vec<_>>()
+        };
+        until_or("the last sockets", || left().is_empty().then_some(()), || left().join("\n"));
     }
 
     /// A command that runs inside.

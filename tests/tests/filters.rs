@@ -153,8 +153,10 @@ fn compare(mode: &str) {
     let cases = cases(here.inum(), &places);
     let tracers: Vec<Program> =
         cases.iter().map(|(arguments, _)| tracer::start(&format!("{base} {arguments}"))).collect();
-    traffic(&here);
-    traffic(&elsewhere);
+    for place in [&here, &elsewhere] {
+        traffic(place);
+        place.settle();
+    }
     let refused = r#""remote_port":7099,"old_state":"SYN_SENT","new_state":"CLOSE""#;
     until("the last lines", || (all.out().matches(refused).count() == 2).then_some(()));
 

@@ -36,6 +36,7 @@ fn load(place: &Place) {
             scope.spawn(move || place.run(|| work(worker)));
         }
     });
+    place.settle();
 }
 
 /// While nobody reads.

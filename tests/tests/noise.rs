@@ -24,14 +24,15 @@ fn namespaces(pid: u32) -> usize {
     entries.filter(|entry| entry.file_name().to_str().is_some_and(is_its)).count()
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// The process that cleans up behind it.
+fn sweeper(pid: u32) -> u32 {
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_child = |child: &u32| {
-        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        status.lines().any(|line| line == format!("PPid:\t{pid}"))
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let words = format!("\0sweep\0{pid}\0");
+    let sweeps = |process: &u32| {
+        fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|line| line.ends_with(&words))
     };
-    pids.filter(is_child).collect()
+    pids.find(sweeps).expect("a sweeper")
 }
 
 #[test]
@@ -65,9 +66,7 @@ fn when_it_is_killed_another_process_cleans_up() {
 fn what_nobody_could_clean_up_goes_when_the_next_one_starts() {
     let (killed, _keeps) = noise();
     let pid = killed.pid();
-    for child in children(pid) {
-        tests::program::signal(child, Signal::KILL);
-    }
+    tests::program::signal(sweeper(pid), Signal::KILL);
     assert!(namespaces(pid) > 0);
     killed.signal(Signal::KILL);
     killed.wait();

@@ -13,6 +13,7 @@ fn raw_equals_bpftrace_in(seeds: RangeInclusive<u64>) {
         let netns = places.map(Place::name).join(",");
         let tracer = tracer::start(&format!("--raw -o json --netns {netns}"));
         traffic::storm(&places, 120, seed);
+        places.into_iter().for_each(Place::settle);
         let tracer = facts::count(&tracer::finish(tracer));
         let oracle = facts::count(&oracle.finish());
         assert!(oracle.values().sum::<usize>() > 500, "too little happened");

@@ -77,6 +77,7 @@ fn without_cookies_addresses_and_births_tell_who_is_who() {
     drop(client);
     wait_for_end(&mut server);
     drop((server, listener));
+    place.settle();
 
     let lines = |tracer: Program| {
         until("the last listener's end", || {

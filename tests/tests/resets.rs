@@ -240,6 +240,7 @@ fn the_kernels_own_trace_says_the_same_in(seeds: RangeInclusive<u64>) {
         let tracer = tracer::start(&format!("-o json --resets --retransmits {netns}"));
         let trace = Trace::start();
         traffic::storm(&[&left, &right], 120, seed);
+        [&left, &right].into_iter().for_each(Place::settle);
         let theirs = trace.finish(&[&left, &right]);
         let ended = tracer.interrupt();
         assert_eq!((ended.code(), tracer::lost(&ended)), (0, 0), "{}", ended.err);

@@ -93,6 +93,7 @@ fn storm_seen_by(options: &[&str]) -> (Vec<Value>, Vec<Vec<Value>>) {
     let summaries: Vec<_> =
         options.iter().map(|options| tracer::start(&format!("summary {common} {options}"))).collect();
     storm(&[&left, &right], 400, 7);
+    [&left, &right].into_iter().for_each(Place::settle);
     let ended = log.interrupt();
     assert_eq!(tracer::lost(&ended), 0, "{}", ended.err);
     let reports = summaries.into_iter().map(|summary| {
@@ -188,6 +189,7 @@ fn the_kernel_filters_what_it_counts_and_hides_no_beginning() {
     let log = tracer::start(&format!("{common} {ports}"));
     let summary = tracer::start(&format!("summary {common} {ports} --in-kernel --interval 1h"));
     storm(&[&place], 80, 5);
+    place.settle();
     let log = lines(&log.interrupt().out);
     let ended = summary.interrupt();
     assert_eq!(transitions(total(&lines(&ended.out))), logged(&log));

@@ -72,7 +72,8 @@ impl<'a> Runner<'a> {
     }
 
     fn run_one(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
-        let path = self.logs.join(&program.name).with_extension("log");
+        // Not a pipe, which whatever the tests have left running would hold open.
+        let path = self.logs.join(format!("{}-{}.log", program.name, std::process::id()));
         let log = File::create(&path)?;
         let mut command = privileged(&program.path);
         command.current_dir(root().join("tests")).args(arguments).env("ACTOR", &self.built.actor);
@@ -85,6 +86,7 @@ impl<'a> Runner<'a> {
         let status =
             wait(&mut command, begun).with_context(|| format!("running {}", program.path.display()))?;
         let mut said = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+        fs::remove_file(&path)?;
         if status.is_none() {
             said.push_str("\nkilled: it did not end\n");
         }
