@@ -9,6 +9,7 @@ pub mod facts;
 pub mod incidents;
 pub mod patience;
 pub mod place;
+pub mod processors;
 pub mod program;
 pub mod remote;
 pub mod screen;

@@ -159,7 +159,22 @@ impl Program {
             meanwhile(&self);
             self.child.try_wait().unwrap()
         });
-        Ended { status, out: self.out.end(), err: self.err.end() }
+        let ended = Ended { status, out: self.out.end(), err: self.err.end() };
+        // Shown if the test fails.
+        println!("{}", ended.err);
+        ended
+    }
+
+    /// When a test fails while it runs: what it says at its end, if it ends when it is told to.
+    fn tell_receipt(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        let told = Instant::now();
+        while told.elapsed() < Duration::from_secs(3)
+            && self.child.try_wait().is_ok_and(|status| status.is_none())
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
+        println!("{}", self.err.text());
     }
 
     /// The same for a program that may not hear it while it is at work: once more each second.
@@ -182,6 +197,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if thread::panicking() && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.tell_receipt();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

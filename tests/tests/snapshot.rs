@@ -14,6 +14,7 @@ use serde_json::Value;
 use tests::{
     patience::{until, until_or},
     place::Place,
+    processors,
     program::Program,
     story::{self, number, text},
     tracer,
@@ -161,7 +162,8 @@ fn across_a_loss_nothing_is_invented() {
         (tracer.out().matches("\"new_state\":\"ESTABLISHED\"").count() == 2 + 2 * DOOMED).then_some(())
     });
     tracer.signal(Signal::STOP);
-    // Fill the buffer, and then let the doomed ones end unseen.
+    // Fill the buffer, and then let the doomed ones end unseen. Each processor has a buffer of its own.
+    processors::stay_on_one();
     storm(&place, 500);
     drop(doomed);
     tracer.signal(Signal::CONT);

@@ -28,6 +28,9 @@ const FIRST: &str = "timewait";
 /// No test program takes so long; one that hangs is killed.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// How often tests that were disturbed are run once more.
+const MORE_TRIES: usize = 2;
+
 /// How they are run.
 pub(crate) struct Runner<'a> {
     built: &'a Built,
@@ -56,7 +59,7 @@ impl<'a> Runner<'a> {
         let (queue, outcomes) = (Mutex::new(queue), Mutex::new(Vec::new()));
         let work = || -> Result<()> {
             while let Some(program) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
-                let outcome = self.run_one(program, arguments)?;
+                let outcome = self.run_undisturbed(program, arguments)?;
                 let mut outcomes = outcomes.lock().map_err(|_| anyhow!("another thread panicked"))?;
                 outcome.show();
                 outcomes.push(outcome);
@@ -69,6 +72,23 @@ impl<'a> Runner<'a> {
             results.try_for_each(|result| result.map_err(|_| anyhow!("a thread panicked"))?)
         })?;
         outcomes.into_inner().map_err(|_| anyhow!("a thread panicked"))
+    }
+
+    /// Runs it, and once more those tests that failed because they were disturbed.
+    fn run_undisturbed(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
+        let mut outcome = self.run_one(program, arguments)?;
+        for _ in 0..MORE_TRIES {
+            let disturbed = outcome.disturbed();
+            if disturbed.is_empty() {
+                break;
+            }
+            outcome.show();
+            println!("=== once more, because the kernel kept an event from tracer: {}", disturbed.join(", "));
+            let again = ["--test-threads=1", "--include-ignored", "--exact"];
+            let again = self.run_one(program, &[&again, &disturbed[..]].concat())?;
+            outcome = outcome.then(again);
+        }
+        Ok(outcome)
     }
 
     fn run_one(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
@@ -91,7 +111,7 @@ impl<'a> Runner<'a> {
             said.push_str("\nkilled: it did not end\n");
         }
         let is_ok = status.is_some_and(|status| status.success());
-        Ok(Outcome { name: program.name.clone(), is_ok, said, took: begun.elapsed() })
+        Ok(Outcome { name: program.name.clone(), is_ok, said, took: begun.elapsed(), passed_before: 0 })
     }
 }
 
