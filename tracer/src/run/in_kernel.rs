@@ -19,7 +19,7 @@ use crate::{
     },
     source::{
         self,
-        kernel::{aggregate::AggregateProgram, live, privileges},
+        kernel::{aggregate::AggregateProgram, privileges},
     },
     time::clock::Clock,
     view::summary::Reporter,
@@ -29,8 +29,7 @@ use crate::{
 pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
     let program = AggregateProgram::load(&config.kernel).map_err(source::Error::from)?;
-    privileges::drop_all_but(live::kept())
-        .map_err(|error| source::Error::from(source::kernel::error::Error::from(error)))?;
+    privileges::drop_after_loading().map_err(source::Error::from)?;
     stderr::start();
     let strict = config.strict;
     let (counted, result) = run::drive(runtime, async {

@@ -23,7 +23,6 @@ use crate::{
             clock::{WallClock, monotonic_ns},
             load::{self, Attached},
             polling::{Answer, Polling},
-            preflight::Version,
             privileges,
             rings::Rings,
             sockets,
@@ -35,9 +34,6 @@ use crate::{
 
 /// How long to wait for the kernel's counters at the end.
 const LAST_COUNTERS: Duration = Duration::from_secs(2);
-
-/// From this version on a program's maps can be read without a capability.
-const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
 
 /// What the survey thread keeps. Entering namespaces needs CAP_SYS_ADMIN; seeing those of other users'
 /// processes needs CAP_SYS_PTRACE.
@@ -94,14 +90,6 @@ enum Stage {
     End,
 }
 
-/// The capabilities that the process keeps after loading: none, except CAP_BPF before Linux 5.19.
-pub(crate) fn kept() -> &'static [Capability] {
-    match Version::running() {
-        Some(version) if version >= READS_MAPS_UNPRIVILEGED => &[],
-        _ => &[Capability::CAP_BPF],
-    }
-}
-
 impl Live {
     /// Loads and attaches the programs, starts the survey thread, and gives up capabilities. Must run in a
     /// tokio runtime that has not started threads yet: they would keep their capabilities.
@@ -109,7 +97,7 @@ impl Live {
         let mut attached = load::load(&options.load)?;
         let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
         let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
-        privileges::drop_all_but(kept()).map_err(kernel::error::Error::from)?;
+        privileges::drop_after_loading()?;
         Self::new(attached, survey, options)
     }
 
@@ -238,10 +226,13 @@ impl Live {
         let until_ns = if has_more { self.rings.complete_ns() } else { monotonic_ns() };
         self.queue_events(events, until_ns);
         if !has_more {
-            let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
-            self.queue.push_back(Fact::End(SourceTotals { losses: self.rings.losses(), filtered }));
             self.stage = Stage::End;
         }
+    }
+
+    fn totals(&self) -> SourceTotals {
+        let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
+        SourceTotals { losses: self.rings.losses(), filtered }
     }
 
     /// Reads the kernel's counters for the last time.
@@ -275,10 +266,7 @@ impl Source for Live {
                 Stage::Flow => self.flow(demand).await?,
                 Stage::LastCounters => self.last_counters().await,
                 Stage::Rest { is_detached } => self.take_rest(is_detached).await,
-                Stage::End => {
-                    let filtered = self.rings.filtered();
-                    return Ok(Fact::End(SourceTotals { losses: self.losses, filtered }));
-                }
+                Stage::End => return Ok(Fact::End(self.totals())),
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use caps::{CapSet, Capability, CapsHashSet};
 
+use crate::source::kernel::{self, preflight::Version};
+
 /// What is wrong with the capabilities.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,6 +18,9 @@ pub enum Error {
 /// What loading a tracing program needs.
 const NEEDED: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
 
+/// From this version on a program's maps can be read without a capability.
+const READS_MAPS_UNPRIVILEGED: Version = Version { major: 5, minor: 19 };
+
 fn list(missing: &[Capability]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
@@ -29,6 +34,14 @@ pub fn check() -> Result<(), Error> {
     } else {
         Err(Error::Missing(missing))
     }
+}
+
+/// Gives up what is needed only to load programs: all capabilities, except CAP_BPF before Linux 5.19.
+///
+/// Capabilities belong to threads: call this before any other thread is started.
+pub fn drop_after_loading() -> Result<(), kernel::error::Error> {
+    let reads_maps = Version::running().is_some_and(|version| version >= READS_MAPS_UNPRIVILEGED);
+    Ok(drop_all_but(if reads_maps { &[] } else { &[Capability::CAP_BPF] })?)
 }
 
 /// Gives up all capabilities for good, except those in `kept`.
