@@ -1,15 +1,15 @@
-//! What a virtual machine tells its host: a line of JSON for each scenario.
+//! The reports that a virtual machine sends to its host: one line of JSON per scenario.
 
 use serde::{Deserialize, Serialize};
 
-/// How a scenario went.
+/// The result of a scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Its name.
+    /// The scenario's name.
     pub scenario: String,
-    /// How long it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
-    /// What was found, or why it could not be.
+    /// What it found, or why it failed.
     pub result: Result<Found, String>,
 }
 
@@ -17,103 +17,104 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// What runs here, and its type information, which is on the disk.
+    /// The kernel that runs in the guest. Its type information (BTF) is copied to the disk.
     Kernel {
-        /// As `uname -r` prints it.
+        /// The release, as `uname -r` prints it.
         release: String,
-        /// Bytes of type information there.
+        /// Size of the type information on the disk, in bytes; 0 without a disk.
         btf_bytes: usize,
     },
-    /// What `tracer check` says.
+    /// The output of `tracer check`.
     Check {
-        /// All of it.
+        /// Standard output, then standard error.
         text: String,
-        /// Whether tracer can run here.
+        /// Whether tracer can run on this kernel.
         passed: bool,
     },
-    /// What loading takes.
+    /// The cost of loading the kernel programs.
     Load {
-        /// From the start to `tracer: ready`.
+        /// Time from the start to `tracer: ready`.
         milliseconds: u64,
-        /// Instructions that the verifier looked at, of all programs.
+        /// Instructions that the verifier processed, summed over all programs.
         verified: u64,
     },
-    /// `--raw` beside the kernel's own trace.
+    /// The output of `--raw`, compared with the kernel's own trace.
     Oracle {
-        /// Events that tracer told.
+        /// Events that tracer printed.
         tracer: usize,
-        /// Events that tracer said it had lost.
+        /// Events that tracer reported as lost.
         lost: usize,
-        /// Events that the kernel traced.
+        /// Events in the kernel's trace.
         kernel: usize,
-        /// What one has more often than the other.
+        /// Events that occur more often on one side than on the other.
         differences: Vec<String>,
     },
-    /// The hooks that can be done without; what they told was right.
+    /// The optional hooks: what they reported was right.
     Hooks {
-        /// Those in use here, by the kernel's names.
+        /// The hooks in use on this kernel, by the kernel's names.
         used: Vec<String>,
     },
-    /// The stories of connections that are known.
+    /// Connections whose owners, roles and reasons are known in advance.
     Story {
-        /// How many were told right.
+        /// Ends of connections that were reported right.
         connections: usize,
     },
-    /// What `summary --in-kernel` has counted.
+    /// The counts of `summary --in-kernel`.
     InKernel {
-        /// Connections that were counted where they belong, at both ends.
+        /// Connections that were counted for the right port, at both ends.
         connections: u64,
     },
-    /// What tracer's programs take of the processor.
+    /// CPU time of tracer's kernel programs.
     Costs(Vec<Cost>),
-    /// How long TIME_WAIT was; nothing where it is not followed, or the host did not ask.
+    /// How long TIME_WAIT lasted. `None` if the host did not ask for it, if it cannot be followed on this
+    /// kernel, or if events were lost.
     TimeWait(Option<Length>),
 }
 
-/// A stay in a state, as tracer tells it.
+/// Time in a state, as tracer reports it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Length {
-    /// In microseconds.
+    /// The time, in microseconds.
     pub state_us: f64,
-    /// How far that may be off.
+    /// How much shorter it may have been, in microseconds.
     pub error_us: f64,
 }
 
-/// What a program took, as the kernel counts it (`kernel.bpf_stats_enabled`).
+/// Run statistics of a kernel program (sysctl `kernel.bpf_stats_enabled`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cost {
-    /// Its number in its kernel.
+    /// The program's id in its kernel.
     pub id: u64,
-    /// Its name: the first 15 bytes of it.
+    /// The first 15 bytes of its name, which is all that the kernel keeps.
     pub program: String,
     /// How often it ran.
     pub runs: u64,
-    /// How long in all.
+    /// Total run time.
     pub nanoseconds: u64,
 }
 
-/// Only lines that begin so are reports; the kernel writes on the same console.
+/// The prefix of report lines. The kernel writes to the same console.
 pub const MARK: &str = "report: ";
 
-/// What a guest is asked for.
+/// What the host asks a guest to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Play {
-    /// All scenarios but those that take long.
+    /// All scenarios except those that take long.
     Short,
-    /// All scenarios, such as a whole TIME_WAIT.
+    /// All scenarios, including a whole TIME_WAIT.
     Long,
-    /// What the programs cost, and nothing else.
+    /// Only the costs of the kernel programs.
     Costs,
 }
 
 impl Play {
-    /// The variable that says so in the environment of the guest's first process.
+    /// The environment variable of the guest's first process that selects one of them.
     pub const VARIABLE: &str = "PLAY";
 
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 3] = [Self::Short, Self::Long, Self::Costs];
 
-    /// Its value there.
+    /// The value of [`Play::VARIABLE`] that selects this one.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What an init does before and after everything else.
+//! Sets up the virtual machine and turns it off: the work of an init process.
 
 use std::{fs, process::Command};
 
@@ -8,7 +8,7 @@ use rustix::{
 };
 use tests::program::run;
 
-/// Where what is mounted.
+/// File systems and their mount points.
 const MOUNTS: [(&str, &str); 7] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -19,10 +19,10 @@ const MOUNTS: [(&str, &str); 7] = [
     ("tmpfs", "/tmp"),
 ];
 
-/// Modules in the order in which they load, one path a line.
+/// Lists the kernel modules to load, in order, one path per line.
 const MODULES: &str = "/modules";
 
-/// Mounts, modules, loopback.
+/// Mounts file systems, loads modules, and brings the loopback device up.
 pub(crate) fn set_up() -> Result<(), String> {
     for (kind, place) in MOUNTS {
         fs::create_dir_all(place).map_err(|error| format!("{place}: {error}"))?;
@@ -39,6 +39,7 @@ pub(crate) fn set_up() -> Result<(), String> {
 /// Turns the machine off.
 pub(crate) fn off() {
     rustix::fs::sync();
-    // The host tells from the console that it ended by itself.
+    // A restart ends the virtual machine, too: the host runs it without reboots, and sees from the console
+    // that it ended by itself.
     let _ = reboot(RebootCommand::Restart);
 }

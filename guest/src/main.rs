@@ -1,4 +1,11 @@
-//! The first process of a virtual machine: plays the scenarios on its kernel and tells the host.
+//! The first process of a virtual machine: runs the scenarios on its kernel and reports to the host.
+//!
+//! # Layout
+//! - [`scenario`]: the scenarios, one module each
+//! - [`oracle`]: the kernel's own trace buffer, to compare tracer with
+//! - [`programs`]: run statistics and verified instructions of loaded kernel programs
+//! - [`verifier`]: verified instructions on kernels before 5.16
+//! - [`machine`]: mounts, modules, loopback, power off
 
 mod machine;
 mod oracle;
@@ -17,7 +24,7 @@ use guest::{Found, MARK, Play, Report};
 
 use crate::scenario::time_wait::Minute;
 
-/// A scenario: its name and what it does. It panics when it fails.
+/// A scenario: its name, and a function that panics when it fails.
 type Scenario = (&'static str, fn() -> Found);
 
 const SCENARIOS: &[Scenario] = &[
@@ -31,7 +38,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 fn main() {
-    assert!(std::process::id() == 1, "this turns the machine off: it is for virtual ones, as their init");
+    assert!(std::process::id() == 1, "run this only as init of a virtual machine: it turns it off");
     tell("machine", || machine::set_up().err().map(Err));
     let asked = env::var(Play::VARIABLE).unwrap_or_default();
     match Play::ALL.into_iter().find(|play| play.name() == asked).unwrap_or(Play::Short) {
@@ -42,7 +49,7 @@ fn main() {
     machine::off();
 }
 
-/// All scenarios; beside them TIME_WAIT begins, and ends.
+/// Runs all scenarios. `begin` starts TIME_WAIT before them; its end is awaited after them.
 fn all(begin: impl FnOnce() -> Option<Minute>) {
     let minute = catch_unwind(AssertUnwindSafe(begin));
     for (name, play) in SCENARIOS {
@@ -54,7 +61,7 @@ fn all(begin: impl FnOnce() -> Option<Minute>) {
     });
 }
 
-/// Tells how it went; nothing if there is nothing to tell.
+/// Runs `play` and reports its result. If `play` returns `None`, nothing is reported.
 fn tell(scenario: &str, play: impl FnOnce() -> Option<Result<Found, String>>) {
     let started = Instant::now();
     let result = match catch_unwind(AssertUnwindSafe(play)) {
@@ -64,10 +71,11 @@ fn tell(scenario: &str, play: impl FnOnce() -> Option<Result<Found, String>>) {
     };
     let report = Report { scenario: scenario.to_owned(), seconds: started.elapsed().as_secs_f64(), result };
     let line = serde_json::to_string(&report).expect("a report is JSON");
-    // A line of its own, whatever the kernel was writing.
+    // The line break comes first: the kernel may have written half a line.
     writeln!(stdout(), "\n{MARK}{line}").expect("a console");
 }
 
+/// The message of a panic.
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()

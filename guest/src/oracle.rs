@@ -1,4 +1,4 @@
-//! The kernel's own trace buffer: what tracer is held against.
+//! Reads the tracepoint through the kernel's own trace buffer, to compare tracer with it.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use tests::{event::Event, patience::until};
 
-/// A trace buffer of our own with the tracepoint in it.
+/// A separate instance of the trace buffer, in which only the tracepoint is enabled.
 pub(crate) struct Oracle {
     folder: PathBuf,
 }
@@ -19,7 +19,7 @@ const INSTANCE: &str = "/sys/kernel/tracing/instances/tracer";
 const TRACEPOINT: &str = "events/sock/inet_sock_set_state";
 const BUFFER_KIB: &str = "8192";
 
-/// How long nothing must happen until nothing more is expected.
+/// After this time without an event no more are expected.
 const QUIET: Duration = Duration::from_millis(300);
 
 impl Oracle {
@@ -29,7 +29,7 @@ impl Oracle {
         fs::create_dir(&folder).expect("an instance of the trace buffer");
         let oracle = Self { folder };
         oracle.set("buffer_size_kb", BUFFER_KIB);
-        // Threads are traced; with this their processes are told, too.
+        // Without this, lines name only the thread, not the process.
         oracle.set("options/record-tgid", "1");
         oracle.set(&format!("{TRACEPOINT}/filter"), "protocol == 6");
         oracle.set(&format!("{TRACEPOINT}/enable"), "1");
@@ -41,7 +41,7 @@ impl Oracle {
         fs::write(&file, value).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
-    /// Waits until all that was begun has ended.
+    /// Waits until no more events arrive.
     pub(crate) fn wait_until_quiet(&self) {
         until("the end of all events", || {
             let before = self.count("entries");
@@ -50,13 +50,13 @@ impl Oracle {
         });
     }
 
-    /// The sum of a figure over all CPUs.
+    /// A figure of the buffer's statistics, summed over all CPUs.
     fn count(&self, figure: &str) -> u64 {
         let cpus = fs::read_dir(self.folder.join("per_cpu")).expect("CPUs");
         cpus.map(|cpu| figure_of(&cpu.expect("a CPU").path(), figure)).sum()
     }
 
-    /// What it traced; none may be missing.
+    /// Stops tracing and returns all events. Panics if the buffer has lost any.
     pub(crate) fn finish(self) -> Vec<Event> {
         self.set(&format!("{TRACEPOINT}/enable"), "0");
         for figure in ["overrun", "commit overrun", "dropped events"] {
@@ -67,7 +67,7 @@ impl Oracle {
         let lines = trace.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
         let events: Vec<_> =
             lines.map(|line| parse(line).unwrap_or_else(|| panic!("not understood: {line}"))).collect();
-        assert_eq!(events.len() as u64, entries, "the trace buffer keeps more than it tells");
+        assert_eq!(events.len() as u64, entries, "the trace does not show all entries of the buffer");
         events
     }
 }
@@ -84,7 +84,7 @@ fn figure_of(cpu: &Path, figure: &str) -> u64 {
     value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {figure} in {stats}"))
 }
 
-/// A line such as `nc-12 (12) [000] ..... 1.2: inet_sock_set_state: family=AF_INET sport=0 ...`.
+/// Parses a line such as `nc-12 (12) [000] ..... 1.2: inet_sock_set_state: family=AF_INET sport=0 ...`.
 fn parse(line: &str) -> Option<Event> {
     let (task, event) = line.split_once(": inet_sock_set_state: ")?;
     let field = |name: &str| {
@@ -93,7 +93,7 @@ fn parse(line: &str) -> Option<Event> {
     };
     let family = field("family")?;
     let address = |v4, v6| {
-        // On an IPv6 socket the other fields are junk.
+        // On an IPv6 socket the IPv4 fields are garbage.
         if family == "AF_INET" {
             return field(v4).map(str::to_owned);
         }
@@ -114,8 +114,8 @@ fn parse(line: &str) -> Option<Event> {
     })
 }
 
-/// The process of `COMM-TID (TGID) [CPU] ...`; of threads that were never seen to be switched to
-/// (`-------`) the thread stands for it.
+/// The process id in `COMM-TID (TGID) [CPU] ...`. The TGID is `-------` if the kernel has not recorded it;
+/// then this is the thread id.
 fn process(task: &str) -> Option<u32> {
     let (left, _) = task.rsplit_once(" [")?;
     let (thread, process) = left.rsplit_once('(')?;

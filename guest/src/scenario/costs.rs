@@ -1,5 +1,5 @@
-//! What tracer's programs take of the processor, as the kernel counts it: the median of equal rounds behind
-//! a first one, in which much happens for the first time.
+//! CPU time of tracer's kernel programs, as the kernel counts it. Several rounds make the same traffic, and
+//! the median counts. The first round is a warm-up.
 
 use std::{collections::HashMap, fs, net::IpAddr};
 
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// Whether the kernel counts.
+/// Turns the kernel's run statistics on and off.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
-/// Rounds, of which the first does not count.
+/// Rounds, including the first one, which does not count.
 const ROUNDS: usize = 4;
 /// Connections in a round.
 const COUNT: u64 = 150;
-/// A program that ran less often says nothing.
+/// Programs that ran less often in a round are left out: their figures mean nothing.
 const ENOUGH: u64 = 100;
-/// The program at the end of timewait sockets, as the kernel shortens its name.
+/// The program that reports the end of timewait sockets. The kernel keeps only this part of its name.
 const KILL: &str = "inet_twsk_kill";
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 77, 61, 1));
 
-/// The rounds.
+/// Runs the rounds.
 pub(crate) fn play() -> Found {
     fs::write(STATISTICS, "1").expect("a setting");
     let tells_ends = is_used(&checked().out, TIMEWAIT);
@@ -40,7 +40,7 @@ pub(crate) fn play() -> Found {
     let round = || {
         let before = runs(&held(tracer.pid()), KILL);
         traffic();
-        // The kernel clears a namespace's timewait sockets away when it comes to it.
+        // The kernel removes the timewait sockets of a deleted namespace in the background.
         until("the ends of timewait sockets", || {
             let held = held(tracer.pid());
             (!tells_ends || runs(&held, KILL) >= before + COUNT).then_some(held)
@@ -54,7 +54,8 @@ pub(crate) fn play() -> Found {
     Found::Costs(medians(&added))
 }
 
-/// Connections that end in TIME_WAIT, and some that are refused; then all of it goes.
+/// Makes connections that end in TIME_WAIT, and as many that are refused, in a namespace that is then
+/// deleted.
 fn traffic() {
     let place = Place::new();
     place.run(|| {
@@ -77,7 +78,7 @@ fn runs(held: &[Cost], program: &str) -> u64 {
     held.iter().find(|cost| cost.program == program).map_or(0, |cost| cost.runs)
 }
 
-/// What a round has added, of programs that ran often enough.
+/// What a round has added, for programs that ran often enough.
 fn difference(before: &[Cost], after: &[Cost]) -> Vec<Cost> {
     let before: HashMap<u64, &Cost> = before.iter().map(|cost| (cost.id, cost)).collect();
     let added = after.iter().filter_map(|cost| {
@@ -88,7 +89,7 @@ fn difference(before: &[Cost], after: &[Cost]) -> Vec<Cost> {
     added.filter(|cost| cost.runs >= ENOUGH).collect()
 }
 
-/// A round may have been held up in the middle of a program; of each program the middle one.
+/// For each program the median round, because a program may have been interrupted while it was timed.
 fn medians(rounds: &[Vec<Cost>]) -> Vec<Cost> {
     let median = |one: &Cost| {
         let mut all: Vec<_> = rounds.iter().flatten().filter(|cost| cost.id == one.id).collect();

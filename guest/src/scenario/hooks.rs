@@ -1,5 +1,6 @@
-//! What only hooks tell that a kernel may refuse: who accepts, when timewait sockets change and go, which
-//! connections are half open; and what delay and loss do. Held against what is known here.
+//! Checks what only optional hooks report, which a kernel may not support: which process accepts a
+//! connection, when timewait sockets change and end, and which connections are half open. Also checks
+//! handshake times and retransmissions under delay and loss.
 
 mod half_open;
 
@@ -28,13 +29,13 @@ pub(crate) const TIMEWAIT: &str = "inet_twsk_kill";
 
 const HERE: &str = "10.77.0.1";
 const THERE: &str = "10.77.0.2";
-/// Connections to the worker, one after the other.
+/// Connections that the worker accepts, one after the other.
 const ASKED: usize = 5;
-/// How long a segment is under way, there.
+/// How long each segment from there is delayed.
 const DELAY: Duration = Duration::from_millis(100);
-/// Captures until one has lost nothing.
+/// Attempts to get a capture without lost events.
 const TRIES: usize = 3;
-/// How long an orphan may stay in FIN_WAIT2.
+/// `net.ipv4.tcp_fin_timeout`: how long an orphan may stay in FIN_WAIT2.
 const FIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Scene {
@@ -44,8 +45,8 @@ struct Scene {
     hooks: String,
 }
 
-/// Plays all of them; what a hook that is not there would tell is left out. The host knows which have to be
-/// there. What lacks an event cannot be told: then once more.
+/// Runs all checks, except those of hooks that this kernel does not have. The host knows which hooks it has
+/// to have. A check may fail because an event was lost; then all of them run again.
 pub(crate) fn play() -> Found {
     (0..TRIES).find_map(|_| attempt()).expect("a capture without losses")
 }
@@ -84,13 +85,13 @@ fn attempt() -> Option<Found> {
     }
 }
 
-/// The hooks that are in use, by the word of `tracer check`.
+/// The hooks in use, as `tracer check` lists them.
 fn used(checked: &str) -> impl Iterator<Item = &str> {
     let (_, hooks) = checked.split_once(" other hooks ").expect("hooks");
     hooks.split([';', '\n']).next().unwrap_or_default().trim().split(", ")
 }
 
-/// Whether this one is.
+/// Whether a hook is in use.
 pub(crate) fn is_used(checked: &str, hook: &str) -> bool {
     used(checked).any(|used| used == hook)
 }
@@ -108,12 +109,12 @@ impl Scene {
         story::lines(story::whole(&self.tracer.out()))
     }
 
-    /// The first line that is so.
+    /// Waits for a line that satisfies `is_it`, and returns it.
     fn line(&self, what: &str, is_it: impl Fn(&Line) -> bool) -> Line {
         until(what, || self.lines().into_iter().find(|line| is_it(line)))
     }
 
-    /// The listener's process is another one than that which accepts.
+    /// A prefork server: one process listens, another one accepts.
     fn accept(&mut self) {
         let mut server = Program::collect(self.there.command(actor()).args(["prefork", THERE]));
         server.wait_for_out("port and worker", |out| out.lines().count() == 2);
@@ -131,12 +132,12 @@ impl Scene {
         });
         if self.has(ACCEPT) {
             assert!(fins.iter().all(|line| line["pid"].as_u64() == Some(worker)), "{fins:#?}");
-            // A FIN that comes while the worker is at its socket shows the worker itself.
+            // Not all: if the worker is using its socket when the FIN arrives, the owner is `own`.
             assert!(fins.iter().any(|line| text(line, "owner") == "accept"), "{fins:#?}");
         }
     }
 
-    /// A socket that lingers for no time aborts its connection: one side sends an RST, the other gets it.
+    /// `SO_LINGER` 0 aborts a connection: one side sends an RST, the other receives it.
     fn resets(&self) {
         let address: IpAddr = "127.77.62.1".parse().expect("an address");
         self.there.run(|| go(Scenario::Reset, address));
@@ -146,20 +147,20 @@ impl Scene {
                 text(line, "event") == "reset" && text(line, "reset") == way && text(line, end) == at
             })
         });
-        // A kernel that tells why also tells of those that belong to no connection.
+        // A kernel that reports reasons also reports RSTs that belong to no connection.
         if !sent["reset_reason"].is_null() {
             self.there.run(|| go(Scenario::Refused, address));
             self.line("an RST of no connection", |line| text(line, "reset_reason") == "no-socket");
         }
     }
 
-    /// It closes, and its peer does so later, or never.
+    /// One side closes, and its peer closes later or never: the orphan waits in FIN_WAIT2.
     fn orphan(&mut self) {
         if !self.has(TIMEWAIT) {
             return;
         }
-        // At once, an ACK may come while the close is at work, and leave a full socket; later, it leaves a
-        // timewait socket.
+        // Without delay the ACK may arrive during the close, so that a full socket waits. With delay a
+        // timewait socket does.
         for (closes, delay) in [(true, "0ms"), (false, "0ms"), (false, "20ms")] {
             tc(&self.there, &format!("delay {delay}"));
             let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
@@ -193,7 +194,7 @@ impl Scene {
         }
     }
 
-    /// A handshake takes as long as its segments; what is lost is sent again.
+    /// A handshake takes as long as its segments do, and lost data is retransmitted.
     fn delay_and_loss(&mut self) {
         let listener = self.there.run(|| listen(THERE.parse().expect("an address"), 0));
         let to = listener.local_addr().expect("an address");
@@ -221,6 +222,7 @@ impl Scene {
     }
 }
 
+/// Delays or drops what the namespace sends.
 fn tc(place: &Place, how: &str) {
     run(place.command("tc").args("qdisc replace dev veth0 root netem".split(' ')).args(how.split(' ')));
 }

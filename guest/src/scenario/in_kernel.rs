@@ -1,4 +1,4 @@
-//! What `summary --in-kernel` counts: whose connections it takes them for.
+//! Checks that `summary --in-kernel` counts connections for the right port.
 
 use std::net::Shutdown;
 
@@ -12,12 +12,13 @@ use tests::{
 
 const ADDRESS: [u8; 4] = [127, 77, 61, 1];
 const CONNECTIONS: u64 = 10;
-/// What each side of a connection goes through: it begins, is established, and ends in three steps.
+/// Transitions of each side of a connection: one into SYN_SENT or SYN_RECV, one into ESTABLISHED, and three
+/// of the close.
 const STEPS: u64 = 5;
-/// Summaries until one has lost nothing.
+/// Attempts to get a summary without lost events.
 const TRIES: usize = 4;
 
-/// Makes connections to a port, and looks at what is counted for it.
+/// Makes connections to a port, and checks its counts.
 pub(crate) fn play() -> Found {
     (0..TRIES).find_map(|_| attempt()).expect("a summary without losses")
 }
@@ -34,7 +35,8 @@ fn attempt() -> Option<Found> {
         for _ in 0..CONNECTIONS {
             let mut client = connect(address).expect("a listener");
             let (mut server, _) = listener.accept().expect("a client");
-            // It stays the socket's process, else the rest may be told of by no event.
+            // Not closed, so that the process keeps the socket: an orphan may become a timewait socket, whose
+            // changes have no event.
             server.shutdown(Shutdown::Write).expect("a connection");
             wait_for_end(&mut client);
             drop(client);
@@ -50,7 +52,7 @@ fn attempt() -> Option<Found> {
         return None;
     }
     let rows = report["top"][0]["rows"].as_array().expect("rows");
-    // The listener begins, too, and ends.
+    // The listener has two transitions of its own: into LISTEN, and out of it.
     for (side, more) in [("local", 2), ("remote", 0)] {
         let is_its =
             |row: &&Line| story::text(row, "side") == side && row["port"].as_u64() == Some(port.into());

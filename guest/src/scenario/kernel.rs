@@ -1,4 +1,5 @@
-//! What runs here. Its type information goes to the disk, if there is one: tests want it.
+//! Reports the kernel's release. Copies its type information (BTF) to the disk, if there is one, because
+//! tests on the host use it.
 
 use std::{
     fs::{self, File},
@@ -10,7 +11,7 @@ use guest::Found;
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const DISK: &str = "/dev/vda";
 
-/// Tells, and copies.
+/// Copies the type information and returns the release.
 pub(crate) fn play() -> Found {
     let types = fs::read(BTF).expect("type information");
     let disk = File::options().write(true).open(DISK);

@@ -1,4 +1,4 @@
-//! What loading the kernel programs takes.
+//! The cost of loading the kernel programs: time, and verified instructions.
 
 use std::time::Instant;
 
@@ -7,8 +7,8 @@ use tests::tracer;
 
 use crate::{programs, scenario::locked, verifier};
 
-/// Starts tracer and looks at its programs; those with diagnostics, or with little memory, only have to
-/// load.
+/// Starts tracer and reads the statistics of its programs. With `-vv`, and with little lockable memory, they
+/// only have to load.
 pub(crate) fn play() -> Found {
     let started = Instant::now();
     let tracer = tracer::start("-o json");
@@ -18,9 +18,9 @@ pub(crate) fn play() -> Found {
     let ended = tracer::run("-vv --duration 1ms");
     assert_eq!(ended.code(), 0, "with diagnostics: {}", ended.err);
     let verified = told.unwrap_or_else(|| {
-        // Kernels that old have a limit, too, or none that is reached.
+        // Before Linux 5.11 maps count as locked memory; from 5.11 on the limit has no effect on them.
         locked::try_it();
-        // Before Linux 5.16 only the log of loading itself tells.
+        // Before Linux 5.16 only the verifier's log has the number.
         verifier::verified(tracer::command("-o json --duration 1ms"))
     });
     Found::Load { milliseconds, verified }

@@ -1,4 +1,5 @@
-//! Too little memory that may be locked, which kernels before 5.11 want for maps: said, with what to do.
+//! Checks the error message when too little memory may be locked (`RLIMIT_MEMLOCK`). Kernels before 5.11
+//! count the memory of maps as locked.
 
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -6,15 +7,15 @@ use rustix::{
 };
 use tests::tracer;
 
-/// More than the programs take, less than the buffer.
+/// In bytes: enough for the programs and a small ring buffer, but not for a large one.
 const LIMIT: u64 = 32 << 20;
 
-/// Starts tracer where it may not raise the limit.
+/// Starts tracer without the right to raise the limit.
 pub(crate) fn try_it() {
     let before = getrlimit(Resource::Memlock);
     let limit = Rlimit { current: Some(LIMIT), maximum: Some(LIMIT) };
     setrlimit(Resource::Memlock, limit).expect("a lower limit");
-    // What a thread's children may do is its own.
+    // The bounding set belongs to the thread, so only its children lose the capability.
     let thread = std::thread::spawn(|| {
         remove_capability_from_bounding_set(CapabilitySet::SYS_RESOURCE).expect("the right to give it up");
         ["64MiB", "1MiB"].map(|buffer| tracer::run(&format!("--duration 1ms --buffer {buffer}")))

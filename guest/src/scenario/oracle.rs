@@ -1,4 +1,5 @@
-//! `--raw` says exactly what the tracepoint says, by the word of the kernel's trace buffer.
+//! Checks that `--raw` shows exactly the events of the tracepoint, by comparison with the kernel's trace
+//! buffer.
 
 use std::process::Command;
 
@@ -8,13 +9,13 @@ use tests::{event, facts, place::Place, program::run, tracer, traffic};
 use crate::oracle::Oracle;
 
 const COUNT: usize = 120;
-/// So many differences tell the cause.
+/// Differences that are reported at most; a few are enough to find the cause.
 const SHOWN: usize = 20;
 
-/// Makes traffic inside two namespaces and between them, and compares.
+/// Makes traffic inside two namespaces and between them, and compares both traces.
 pub(crate) fn play() -> Found {
     let (left, right) = Place::pair();
-    // What crosses takes its time, as between hosts.
+    // Packets between the namespaces are delayed, as between hosts.
     let delay = ["-n", left.name(), "qdisc", "add", "dev", "veth0", "root", "netem", "delay", "5ms"];
     run(Command::new("tc").args(delay));
     let oracle = Oracle::start();
@@ -29,7 +30,7 @@ pub(crate) fn play() -> Found {
     let (ours, theirs) = (event::parse(&ended.out), oracle.finish());
     assert!(theirs.len() > 3 * COUNT, "too little happened: {} events", theirs.len());
     let mut differences = facts::differences(&facts::count(&ours), &facts::count(&theirs));
-    // A preemptible kernel may keep a few from all programs: the tracer has to say exactly how many.
+    // A preemptible kernel may not run the program for a few events. Tracer has to report exactly how many.
     let lost = usize::try_from(tracer::receipt(&ended, "lost")).expect("a number");
     if lost > 0 && ours.len() + lost == theirs.len() {
         differences.retain(|difference| !difference.starts_with("tracer 0,"));

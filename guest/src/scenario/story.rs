@@ -1,4 +1,4 @@
-//! The story of connections of which we know everything: whose they are, who closed and why.
+//! Checks owner, role and reason of connections of which all of that is known in advance.
 
 use std::{collections::BTreeMap, net::IpAddr, process};
 
@@ -14,7 +14,7 @@ use tests::{
 
 use crate::oracle::Oracle;
 
-/// What ends how, told by the one side and the other.
+/// Scenarios with the role, reason and last state that tracer has to report for each side.
 const ENDS: [(Scenario, &[&str]); 5] = [
     (Scenario::ServerCloses, &["client fin-remote CLOSE", "server fin-local TIME_WAIT"]),
     (Scenario::Refused, &["client refused CLOSE"]),
@@ -24,14 +24,14 @@ const ENDS: [(Scenario, &[&str]); 5] = [
 ];
 
 const ADDRESSES: [&str; 2] = ["127.77.0.1", "fd77::1"];
-/// The other place's.
+/// Addresses in the other namespace.
 const ACROSS: [&str; 2] = ["10.77.0.2", "fd77:1::2"];
-/// Captures until one has lost nothing.
+/// Attempts to get a capture without lost events.
 const TRIES: usize = 4;
-/// Connections from one process to another.
+/// Connections from one process to another across the namespaces.
 const ASKED: usize = 3;
 
-/// Makes them, and compares. A story with a hole says that it has one, and cannot be compared: then once more.
+/// Makes the connections and compares. A capture with lost events cannot be compared; then it tries again.
 pub(crate) fn play() -> Found {
     (0..TRIES).find_map(|_| attempt()).expect("a capture without losses")
 }
@@ -74,14 +74,14 @@ fn attempt() -> Option<Found> {
     }
     let differences = facts::differences(&told, &expected);
     if !differences.is_empty() {
-        // The console has room for what a report has not.
+        // The whole output is too long for a report, but not for the console.
         eprintln!("{}", ended.out);
-        panic!("not as it was: {differences:#?}");
+        panic!("tracer reports other ends: {differences:#?}");
     }
     Some(Found::Story { connections: told.values().sum() })
 }
 
-/// Processes talk across; their ids.
+/// Makes connections between a client in `from` and a server in `to`. Returns the process ids of both.
 fn ask(from: &Place, to: &Place, address: &str) -> (u32, u32) {
     let mut server = Program::collect(to.command(actor()).args(["answer", "answerer", address]));
     server.wait_for_out("the server's port", |out| out.ends_with('\n'));
@@ -92,6 +92,7 @@ fn ask(from: &Place, to: &Place, address: &str) -> (u32, u32) {
     (pid, server.pid())
 }
 
+/// Role, reason, last state and owner, in the format of the expected ends.
 fn shown(line: &Line) -> String {
     let (role, reason, state) = (text(line, "role"), text(line, "reason"), text(line, "new_state"));
     format!("{role} {reason} {state} of {} ({})", line["pid"], text(line, "comm"))

@@ -1,4 +1,5 @@
-//! TIME_WAIT, for its whole minute: it begins before the other scenarios, and is asked for after them.
+//! Measures a whole TIME_WAIT, which takes a minute. It starts before the other scenarios and ends after
+//! them.
 
 use std::{
     thread,
@@ -22,19 +23,19 @@ use crate::scenario::{
 
 /// `TCP_TIMEWAIT_LEN`
 const MINUTE: Duration = Duration::from_secs(60);
-/// The kernel's timers are late by up to an eighth of what they were asked for.
+/// The kernel's timers are late by up to an eighth of their time.
 const LATE: f64 = 1.13;
 const ADDRESS: [u8; 4] = [127, 77, 60, 1];
 
-/// A connection that waits, and the tracer that looks on.
+/// A connection in TIME_WAIT, and the tracer that follows it.
 pub(crate) struct Minute {
     tracer: Program,
     begun: Instant,
-    // Gone with it.
+    // Keeps the namespace until the end.
     _place: Place,
 }
 
-/// Nothing, where this kernel's timewait sockets cannot be told from others.
+/// Starts tracer and closes a connection. `None` if tracer cannot follow TIME_WAIT on this kernel.
 pub(crate) fn begin() -> Option<Minute> {
     if checked().out.contains("TIME_WAIT is not followed") {
         return None;
@@ -52,7 +53,7 @@ pub(crate) fn begin() -> Option<Minute> {
 }
 
 impl Minute {
-    /// How long it was; nothing if an event was lost in that time.
+    /// Waits for the end of TIME_WAIT and returns how long it lasted. `None` if events were lost.
     pub(crate) fn end(self) -> Option<Length> {
         let is_end =
             |line: &Line| text(line, "old_state") == "TIME_WAIT" && text(line, "new_state") == "CLOSE";
@@ -64,11 +65,11 @@ impl Minute {
         let line = until("the end of TIME_WAIT", end);
         let ended = self.tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);
-        assert!(line["reason"].is_null(), "it ended for its processes a minute ago: {line}");
+        assert!(line["reason"].is_null(), "the reason belongs to the transition into TIME_WAIT: {line}");
         let length = |(state_us, error_us)| Length { state_us, error_us };
         let length = number(&line, "state_us").zip(number(&line, "state_error_us")).map(length);
         let Some(Length { state_us, error_us }) = length else {
-            assert!(tracer::receipt(&ended, "lost") > 0, "without a hole its length is known: {line}");
+            assert!(tracer::receipt(&ended, "lost") > 0, "no events were lost, so the time is known: {line}");
             return None;
         };
         let minute_us = MINUTE.as_secs_f64() * 1e6;

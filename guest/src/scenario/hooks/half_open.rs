@@ -1,4 +1,4 @@
-//! Connections that are half open: whose, how long, and how they end.
+//! Half-open connections: who owns them, how long they last, and how they end.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,17 +14,16 @@ use tests::{
 
 use crate::scenario::hooks::{HERE, Scene, THERE, no_tc, tc, us};
 
-/// As `tracer check` names it.
+/// The hook, as `tracer check` names it.
 const HOOK: &str = "inet_csk_reqsk_queue_hash_add";
 
-/// So many at once.
+/// Half-open connections at once.
 const FLOOD: usize = 50;
-/// How long they may be so: each is for three seconds.
+/// The limit of `--stuck`. Each connection stays half open for three seconds, so all exceed it.
 pub(super) const STUCK: Duration = Duration::from_millis(500);
 
 impl Scene {
-    /// SYN-ACKs that never arrive: half-open connections, until the kernel gives them up or their listener
-    /// goes.
+    /// Drops all SYN-ACKs: connections stay half open until the kernel gives up, or their listener closes.
     pub(super) fn flood(&mut self) {
         if !self.has(HOOK) {
             return;
@@ -46,19 +45,20 @@ impl Scene {
                     .map(|_| {
                         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
                         socket.set_nonblocking(true).expect("a setting");
-                        socket.connect(&to).expect_err("it takes a while");
+                        socket.connect(&to).expect_err("it does not block");
                         socket
                     })
                     .collect()
             });
             let is_its = |line: &Line| line["local_port"].as_u64() == Some(u64::from(port));
             if is_closed {
-                // All of them have to be there before their listener goes.
+                // Wait until all are half open before the listener closes: the first retransmission comes a
+                // second later.
                 let again = self.line("a SYN-ACK sent again", |line| {
                     is_its(line) && text(line, "event") == "retransmit-synack"
                 });
                 for key in ["uid", "tx_bytes", "rx_bytes", "retransmits"] {
-                    assert!(again[key].is_null(), "no socket tells {key}: {again}");
+                    assert!(again[key].is_null(), "{key} of a half-open connection: {again}");
                 }
                 drop(listener);
             }
@@ -87,7 +87,7 @@ impl Scene {
                     (Some(process::id().into()), "listener")
                 );
                 let lasted = number(line, "state_us").expect("known");
-                // The first SYN-ACK is repeated after a second.
+                // The SYN-ACK is first retransmitted after a second.
                 assert!(lasted > 0.9e6 && lasted <= most, "{lasted} us of {most}: {line}");
             }
             drop(clients);
