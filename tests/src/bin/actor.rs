@@ -1,4 +1,5 @@
-//! Another process, for tests. Each way prints a line when it is ready.
+//! A process other than the test's own, which acts as a client or server. The servers print their port when
+//! they listen; `ask` prints a line at its end.
 
 use std::{
     io::{Read as _, Write as _},
@@ -24,9 +25,9 @@ fn main() {
         }
         ["prefork", address] => prefork(address),
         ["worker"] => {
-            // A test that fails kills the parent alone.
+            // A test that fails kills only the parent.
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-                .expect("a wish");
+                .expect("a death signal");
             call_yourself("worker");
             answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
         }
@@ -53,7 +54,7 @@ fn listening(address: &str) -> TcpListener {
     listener
 }
 
-/// Greets who connects, and holds the connection until it is killed.
+/// Greets each client, and holds all connections until this process is killed.
 fn hold(listener: &TcpListener) {
     let mut held = Vec::new();
     for connection in listener.incoming() {
@@ -63,7 +64,7 @@ fn hold(listener: &TcpListener) {
     }
 }
 
-/// Answers once, and closes when the peer has.
+/// Answers once on each connection, and closes it after the peer has.
 fn answer(listener: &TcpListener) {
     for connection in listener.incoming() {
         let mut connection = connection.expect("a connection");
@@ -73,7 +74,7 @@ fn answer(listener: &TcpListener) {
     }
 }
 
-/// Asks so many times, each on a connection of its own.
+/// Asks `count` times, each time on a new connection.
 fn ask(address: &str, port: &str, count: usize) {
     for _ in 0..count {
         let mut connection = connect(target(address, port)).expect("a server");
@@ -83,7 +84,7 @@ fn ask(address: &str, port: &str, count: usize) {
     println!("done");
 }
 
-/// Listens, and lets another process accept. Prints the port and that process's id.
+/// Listens, and starts a worker process that accepts. Prints the port and the worker's process id.
 fn prefork(address: &str) {
     let listener = listening(address);
     let mut worker = Command::new(std::env::current_exe().expect("a path"));

@@ -1,4 +1,4 @@
-//! Something that is done again and again, and how often it was.
+//! A repeated activity, and how often it was done.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,7 +21,7 @@ impl<'a> Deed<'a> {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Once more.
+    /// Counts one repetition.
     pub(crate) fn done(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,6 +1,15 @@
-//! Other programs of a host, for the tests to stand: connections, resets, retransmissions, namespaces
-//! that come and go, `ss -K`, and a storm on one processor. They live in the host's own namespace, at
-//! addresses where no test is, and in others. It goes on until its standard input ends.
+//! Simulates the other programs of a busy host while tests run: connections, resets, retransmissions,
+//! short-lived namespaces, `ss -K`, and a connection storm on one CPU. They run in the host's own network
+//! namespace, at addresses that no test uses, and in other namespaces. Everything ends when standard input is
+//! closed.
+//!
+//! # Layout
+//! - [`ordinary`]: connections that end in all the usual ways, and `ss -K`
+//! - [`silence`]: peers that do not answer
+//! - [`visit`]: namespaces that come and go
+//! - [`storm`]: as many connections as possible
+//! - [`deed`]: counts what each of them has done
+//! - [`sweep`]: removes namespaces that were left behind
 
 mod deed;
 mod ordinary;
@@ -18,7 +27,7 @@ use tests::{
 
 use crate::deed::Deed;
 
-/// What its namespaces are called, before its process id.
+/// The prefix of the names of its namespaces.
 const NAME: &str = "tracer-noise";
 
 fn main() {
@@ -59,7 +68,7 @@ fn make() {
         let all = [&host, &inside, &silence, &visits, &host_kills, &kills, &storm];
         until("everything to happen", || all.iter().all(|deed| deed.count() > 0).then_some(()));
         println!("noise: ready");
-        // Nobody sends anything: it ends when whoever wanted it does.
+        // Input never comes. It is closed when the parent ends.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let done: Vec<_> = all.iter().map(|deed| format!("{} {}", deed.count(), deed.name())).collect();
         println!("noise: {}", done.join(", "));
@@ -68,7 +77,7 @@ fn make() {
     sweeper.end();
 }
 
-/// A thread that fails ends all: who runs this wants the noise, not a part of it.
+/// Lets a panic on any thread end the process: tests need all of the noise, not a part of it.
 fn exit_on_panic() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -77,7 +86,7 @@ fn exit_on_panic() {
     }));
 }
 
-/// A pause that is over when the noise is.
+/// Sleeps, but not longer than until the end of the noise.
 fn pause(deed: &Deed<'_>, milliseconds: u64) {
     let step = Duration::from_millis(milliseconds.min(50));
     let mut left = Duration::from_millis(milliseconds);

@@ -1,4 +1,4 @@
-//! What programs do all day.
+//! Ordinary connections of ordinary programs.
 
 use std::{
     io::Write as _,
@@ -16,14 +16,14 @@ use tests::{
 use crate::{deed::Deed, pause};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
-/// Of connections that are killed: nobody else's may be.
+/// The address of connections that `ss -K` kills. No others may have it.
 const VICTIMS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 2);
 
-/// A connection every few milliseconds, ended in all the ways. Only one in twenty leaves a TIME_WAIT,
-/// so that there are hundreds of these and not thousands.
+/// Makes a connection every few milliseconds. They end in all the usual ways, but only one in twenty leaves a
+/// TIME_WAIT, so that there are hundreds of timewait sockets and not thousands.
 pub(crate) fn connect_and_close(deed: &Deed<'_>) {
     let listener = listen(ADDRESS.into(), 0);
-    // Bound, so that nobody else gets the port, and not listening.
+    // A port that refuses connections: bound, so that nobody else gets it, but not listening.
     let closed = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     closed.bind(&SocketAddr::from((ADDRESS, 0)).into()).unwrap();
     let closed_at = closed.local_addr().unwrap().as_socket().unwrap();
@@ -39,17 +39,18 @@ pub(crate) fn connect_and_close(deed: &Deed<'_>) {
     }
 }
 
+/// Makes a connection. Returns the client and the server.
 pub(crate) fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
     let client = connect(listener.local_addr().unwrap()).unwrap();
     (client, listener.accept().unwrap().0)
 }
 
-/// Lets its end be an RST.
+/// Makes the next close send an RST.
 pub(crate) fn abort(stream: &TcpStream) {
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Closed with data that was not read, which is answered with an RST too.
+/// Closes a connection with unread data, which sends an RST, too.
 fn unread((mut client, server): (TcpStream, TcpStream)) {
     client.write_all(b"unread").unwrap();
     server.peek(&mut [0]).unwrap();
@@ -57,7 +58,7 @@ fn unread((mut client, server): (TcpStream, TcpStream)) {
     wait_for_end(&mut client);
 }
 
-/// `ss -K`, once a second.
+/// Kills a connection with `ss -K`, once a second.
 pub(crate) fn kill(deed: &Deed<'_>) {
     let listener = listen(VICTIMS.into(), 0);
     while !deed.is_over() {

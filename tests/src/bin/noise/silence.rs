@@ -1,4 +1,4 @@
-//! Peers that do not answer: SYNs and data are sent again.
+//! Peers that do not answer, so that SYNs and data are retransmitted.
 
 use std::{
     io::Write as _,
@@ -15,8 +15,9 @@ use crate::{
 };
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 3);
-/// Data to this port is dropped, everything to the other one.
+/// Data to this port is dropped, but connections are accepted.
 const DEAF: u16 = 9001;
+/// Everything to this port is dropped.
 const DARK: u16 = 9002;
 const AT_ONCE: usize = 8;
 
@@ -42,7 +43,7 @@ fn unanswered(deed: &Deed<'_>, listener: &TcpListener) {
         abort(server);
     }
     let begun: Vec<_> = (0..AT_ONCE).map(|_| begin()).collect();
-    // A SYN is sent again after a second, data earlier.
+    // A SYN is retransmitted after a second, data earlier.
     pause(deed, 1200);
     drop((begun, written));
     deed.done();

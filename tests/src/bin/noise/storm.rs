@@ -1,4 +1,4 @@
-//! As many connections as one processor can make, and no TIME_WAIT.
+//! Makes as many connections as one CPU can. They end with RST, so that no timewait sockets remain.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! Namespaces of who was killed.
+//! Removes the namespaces of processes that were killed.
 
 use std::{
     fs, io,
@@ -11,14 +11,14 @@ use tests::place::Place;
 
 use crate::NAME;
 
-/// A process that waits for the end of this one, however that comes, and removes what it left.
+/// A process that waits until this one has ended in any way, and removes its namespaces.
 pub(crate) struct Sweeper(Child);
 
 impl Sweeper {
     pub(crate) fn start() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["sweep", &std::process::id().to_string()]);
-        // In a group of its own: Ctrl-C is for the others.
+        // In a process group of its own, so that Ctrl-C does not end it.
         Self(command.stdin(Stdio::piped()).process_group(0).spawn().unwrap())
     }
 
@@ -28,26 +28,27 @@ impl Sweeper {
     }
 }
 
-/// What the other process does.
+/// The work of the sweeper process.
 pub(crate) fn behind(pid: &str) {
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     remove(NAME, |of| of == pid);
 }
 
-/// Those of which not even the other process is left; and those of tests that were killed.
+/// Removes the namespaces of noise and tests that no longer run, for example when the sweeper was killed,
+/// too.
 pub(crate) fn stale() {
     let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists();
     remove(NAME, is_gone);
     remove(Place::KIND, is_gone);
 }
 
-/// What is called `kind`, the process's id, and a number.
+/// Removes the namespaces with the name `kind-PID-NUMBER` whose PID is wanted.
 fn remove(kind: &str, is_wanted: impl Fn(&str) -> bool) {
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-')?.split_once('-'));
         if rest.is_some_and(|(pid, number)| number.parse::<u32>().is_ok() && is_wanted(pid)) {
-            // It may have gone by itself.
+            // This fails if it is already gone.
             let _ = Command::new("ip").args(["netns", "del", &name]).stderr(Stdio::null()).status();
         }
     }

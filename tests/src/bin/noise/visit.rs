@@ -1,4 +1,4 @@
-//! Namespaces that come and go, as containers do.
+//! Creates and deletes namespaces, as short-lived containers do.
 
 use std::net::Ipv4Addr;
 
