@@ -1,5 +1,5 @@
-//! bpftrace on the classic tracepoint: what tracer is held against. It looks at the test's own places, and
-//! nothing else: a host may do more than it can print.
+//! Runs bpftrace on the tracepoint `sock:inet_sock_set_state`, to compare tracer with it. It sees only the
+//! test's own namespaces, because a busy host may have more transitions than bpftrace can print.
 
 use std::{
     net::{Ipv6Addr, SocketAddr, TcpStream},
@@ -8,21 +8,22 @@ use std::{
 
 use crate::{event::Event, patience::until, place::Place, program::Program};
 
-/// bpftrace prints a line for each hit of the tracepoint.
+/// A bpftrace that prints a line for each hit of the tracepoint.
 pub struct Oracle {
     program: Program,
-    /// Where it is shown what it has to have seen.
+    /// The namespace of marker connections. When bpftrace prints one, it has printed all that came before.
     place: Place,
+    /// The last byte of the current marker's address.
     marker: u8,
 }
 
-/// All that the tracepoint says of TCP, with the process that is on the CPU.
+/// Prints the tracepoint's arguments and the process on the CPU.
 const LINES: &str = r#"{
   printf("%d %d %d %d %s %d %s %d\n", pid, args->oldstate, args->newstate, args->family,
     ntop(args->saddr_v6), args->sport, ntop(args->daddr_v6), args->dport);
 }"#;
 
-/// States by the kernel's numbers.
+/// Names of the TCP states, indexed by the kernel's numbers.
 const STATES: [&str; 13] = [
     "",
     "ESTABLISHED",
@@ -39,7 +40,7 @@ const STATES: [&str; 13] = [
     "NEW_SYN_RECV",
 ];
 
-/// Runs an action for each transition in the places.
+/// Starts a bpftrace that runs an action for each transition in these namespaces.
 fn bpftrace(places: &[&Place], action: &str) -> Program {
     let netns = "((struct sock *)args->skaddr)->__sk_common.skc_net.net->ns.inum";
     let is_there: Vec<_> = places.iter().map(|place| format!("{netns} == {}", place.inum())).collect();
@@ -52,14 +53,14 @@ fn bpftrace(places: &[&Place], action: &str) -> Program {
     Program::collect(&mut command)
 }
 
-/// A connection that is refused, in a place of its own.
+/// Makes a marker: a connection that is refused, at an address of this namespace.
 fn mark(place: &Place, number: u8) {
     let address = SocketAddr::from((place.own_v4(number), 9));
     place.run(|| TcpStream::connect(address)).expect_err("nobody listens there");
 }
 
 impl Oracle {
-    /// Starts it and waits until it sees.
+    /// Starts bpftrace and waits until it is attached.
     pub fn start(places: &[&Place]) -> Self {
         let place = Place::new();
         let program = bpftrace(&[places, &[&place]].concat(), LINES);
@@ -68,7 +69,7 @@ impl Oracle {
         oracle
     }
 
-    /// Waits until it has printed all that has happened up to now.
+    /// Waits until bpftrace has printed everything that has happened so far.
     fn wait(&mut self) {
         self.marker += 1;
         let seen = format!("{} 9", self.place.own_v4(self.marker));
@@ -78,7 +79,8 @@ impl Oracle {
         });
     }
 
-    /// What it saw in the test's places, with only the fields of the tracepoint set.
+    /// Ends bpftrace and returns the events in the test's namespaces. Only the fields that the tracepoint has
+    /// are set.
     pub fn finish(mut self) -> Vec<Event> {
         self.wait();
         let ended = self.program.interrupt_until_it_ends();
@@ -119,13 +121,13 @@ fn line(line: &str) -> Option<Event> {
     })
 }
 
-/// bpftrace only counts, in the kernel, where nothing is lost.
+/// A bpftrace that only counts transitions. It counts in the kernel, where nothing is lost.
 pub struct Counter(Program);
 
 impl Counter {
-    /// Starts it and waits until it counts what happens in this place.
+    /// Starts bpftrace and waits until it counts transitions in this namespace.
     pub fn start(place: &Place) -> Self {
-        // Not the transitions that show that it counts.
+        // Transitions of markers do not count.
         let action = r#"{ if (args->dport == 9) { printf("marked\n"); } else { @ours = count(); } }"#;
         let program = bpftrace(&[place], action);
         until("bpftrace to see a connection", || {
@@ -135,7 +137,7 @@ impl Counter {
         Self(program)
     }
 
-    /// How many it counted.
+    /// Ends bpftrace and returns how many transitions it counted.
     pub fn finish(self) -> u64 {
         let ended = self.0.interrupt_until_it_ends();
         let line = ended.out.lines().find_map(|line| line.strip_prefix("@ours: "));

@@ -1,13 +1,13 @@
-//! What tracer and an oracle have to agree on, whatever the order.
+//! Compares the events of tracer with those of an oracle, without regard to their order.
 
 use std::collections::BTreeMap;
 
 use crate::event::{Event, transition};
 
-/// How often each thing was told.
+/// How often each event occurred. The key is the text of all fields that have to agree.
 pub type Facts = BTreeMap<String, usize>;
 
-/// Counts what was told.
+/// Counts equal events.
 pub fn count<'a>(events: impl IntoIterator<Item = &'a Event>) -> Facts {
     let mut facts = Facts::new();
     for event in events {
@@ -26,7 +26,7 @@ pub fn count<'a>(events: impl IntoIterator<Item = &'a Event>) -> Facts {
     facts
 }
 
-/// What one told more often than the other.
+/// Events that occur more often on one side than on the other.
 pub fn differences(ours: &Facts, theirs: &Facts) -> Vec<String> {
     let missing = theirs.iter().filter(|(fact, _)| !ours.contains_key(*fact));
     ours.iter()

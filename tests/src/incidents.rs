@@ -1,4 +1,4 @@
-//! A tracer that tells of resets and retransmissions, held against what the kernel counts.
+//! A tracer that reports resets and retransmissions. Their number is compared with the kernel's counters.
 
 use std::{
     fs,
@@ -15,19 +15,19 @@ use crate::{
     traffic::{connect, listen},
 };
 
-/// Where its servers listen.
+/// The address at which servers listen.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 21, 1);
 
-/// A place with a tracer in it.
+/// A network namespace, and a tracer that sees only this namespace.
 pub struct Scene {
-    /// The place.
+    /// The namespace.
     pub place: Place,
     /// The tracer.
     pub tracer: Program,
     before: Counted,
 }
 
-/// What the kernel counts in a namespace.
+/// The kernel's counters of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counted {
     resets: u64,
@@ -35,19 +35,19 @@ struct Counted {
 }
 
 impl Scene {
-    /// With a tracer that has these options.
+    /// Makes a namespace and starts a tracer with these options.
     pub fn new(options: &str) -> Self {
         Self::at(Place::new(), options)
     }
 
-    /// In a place that is there.
+    /// Starts a tracer with these options in an existing namespace.
     pub fn at(place: Place, options: &str) -> Self {
         let tracer = tracer::start(&format!("-o json {options} --netns {}", place.name()));
         let before = counted(&place);
         Self { place, tracer, before }
     }
 
-    /// With a listener, and a remote host that knows of it.
+    /// Also makes a listener, and a remote host that sends to its port.
     pub fn listening(options: &str) -> (Self, Remote, TcpListener) {
         let place = Place::new();
         let mut far = Remote::new(&place, 7000);
@@ -56,7 +56,7 @@ impl Scene {
         (Self::at(place, options), far, listener)
     }
 
-    /// A connection.
+    /// Makes a connection. Returns the listener, the client and the server.
     pub fn connected(&self) -> (TcpListener, TcpStream, TcpStream) {
         self.place.run(|| {
             let listener = listen(ADDRESS.into(), 0);
@@ -66,14 +66,14 @@ impl Scene {
         })
     }
 
-    /// From now on nothing arrives.
+    /// From now on drops all TCP segments that arrive.
     pub fn cut(&self) {
         let rules =
             "table ip cut { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }";
         run(self.place.command("nft").arg(rules));
     }
 
-    /// Waits for so many lines of this event, and gives all lines of that moment.
+    /// Waits until `count` lines have this event, and returns all lines so far.
     pub fn wait_for(&self, event: &str, count: usize) -> Vec<Line> {
         let probe = || {
             let lines = self.lines();
@@ -82,13 +82,14 @@ impl Scene {
         until_or(&format!("{count} of {event}"), probe, || self.tracer.out() + &self.tracer.err())
     }
 
-    /// All lines up to now.
+    /// All lines so far.
     pub fn lines(&self) -> Vec<Line> {
         let out = self.tracer.out();
         story::lines(story::whole(&out))
     }
 
-    /// Ends the tracer and gives all its lines; it must have told as much as the kernel has counted.
+    /// Ends the tracer and returns all its lines. Panics unless it reported as many resets and
+    /// retransmissions as the kernel has counted.
     pub fn finish(self) -> Vec<Line> {
         let after = counted(&self.place);
         let ended = self.tracer.interrupt();
@@ -120,12 +121,12 @@ fn counted(place: &Place) -> Counted {
     Counted { resets: value("OutRsts"), retransmits: value("RetransSegs") }
 }
 
-/// The lines of this event.
+/// The lines with this event.
 pub fn of<'a>(lines: &'a [Line], event: &str) -> Vec<&'a Line> {
     lines.iter().filter(|line| text(line, "event") == event).collect()
 }
 
-/// `reset sent`, `reset received`, or the event.
+/// What a line reports: `reset sent`, `reset received`, or the name of another event.
 pub fn what(line: &Line) -> String {
     match text(line, "event") {
         "reset" => format!("reset {}", text(line, "reset")),
@@ -133,12 +134,12 @@ pub fn what(line: &Line) -> String {
     }
 }
 
-/// This host's end.
+/// The local address and port.
 pub fn local(line: &Line) -> SocketAddr {
     end(line, "local")
 }
 
-/// The other end.
+/// The remote address and port.
 pub fn remote(line: &Line) -> SocketAddr {
     end(line, "remote")
 }
@@ -148,20 +149,20 @@ fn end(line: &Line, side: &str) -> SocketAddr {
     SocketAddr::new(address, u16::try_from(line[format!("{side}_port")].as_u64().unwrap()).unwrap())
 }
 
-/// The only line of this kind with this local end.
+/// The line that reports `kind` at this local address and port. Panics unless there is exactly one.
 pub fn only<'a>(lines: &'a [Line], kind: &str, at: SocketAddr) -> &'a Line {
     let found: Vec<_> = lines.iter().filter(|line| what(line) == kind && local(line) == at).collect();
     assert!(found.len() == 1, "{} of {kind} at {at}: {lines:#?}", found.len());
     found[0]
 }
 
-/// The line that ends the connection with this local end.
+/// The line that ends the connection with this local address and port.
 pub fn end_of(lines: &[Line], at: SocketAddr) -> &Line {
     let is_end = |line: &&Line| !line["reason"].is_null() && local(line) == at;
     lines.iter().find(is_end).unwrap_or_else(|| panic!("no end of {at}: {lines:#?}"))
 }
 
-/// Whether it is told as this process's.
+/// Whether the line names the test's own process as the owner.
 pub fn is_own(line: &Line) -> bool {
     line["pid"].as_u64() == Some(u64::from(std::process::id()))
 }

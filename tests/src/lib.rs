@@ -1,7 +1,16 @@
-//! What the tests on the real kernel share: the tracer as a user runs it, what it is held against,
-//! places to test in, and traffic.
+//! Shared code of the tests that run tracer on the real kernel.
 //!
 //! Everything here panics when it cannot do its work: a test that cannot run has failed.
+//!
+//! # Layout
+//! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
+//! - [`event`], [`story`]: parse tracer's JSON output
+//! - [`place`], [`processors`]: network namespaces to test in, CPU affinity
+//! - [`traffic`], [`remote`]: make connections, with the kernel's own TCP or with hand-made segments
+//! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
+//! - [`incidents`]: a namespace with a tracer of resets and retransmissions
+//! - [`types`]: changed type information (BTF), to imitate other kernels
+//! - [`patience`]: waits for a condition
 
 pub mod bpftrace;
 pub mod event;

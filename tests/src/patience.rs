@@ -1,4 +1,4 @@
-//! Waiting for something that happens.
+//! Waits for a condition.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer than anything takes, also on a host that is busy with other things; only a failure waits so long.
+/// The longest wait. Nothing takes as long even on a busy host, so that only failures reach it.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits until `probe` answers.
+/// Waits until `probe` returns a value, and returns that.
 pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
     until_or(what, probe, String::new)
 }
 
-/// Waits until `probe` answers; if it never does, `explain` helps to see why.
+/// The same. If `probe` never returns a value, the panic message includes what `explain` returns.
 pub fn until_or<T>(what: &str, mut probe: impl FnMut() -> Option<T>, explain: impl Fn() -> String) -> T {
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -24,12 +24,12 @@ pub fn until_or<T>(what: &str, mut probe: impl FnMut() -> Option<T>, explain: im
         }
         assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}\n{}", explain());
         thread::sleep(pause);
-        // A look may be dear; what has taken long may take a little longer.
+        // A probe may be expensive, so pauses grow.
         pause = (pause * 5 / 4).min(Duration::from_millis(50));
     }
 }
 
-/// Sets a flag when it goes out of scope, also when a test fails: what goes on until then ends.
+/// Sets a flag when it is dropped, also when a test panics. Threads that run until the flag is set then end.
 pub struct Stops<'a>(pub &'a AtomicBool);
 
 impl Drop for Stops<'_> {

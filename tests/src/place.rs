@@ -1,4 +1,4 @@
-//! Places to test in: network namespaces with addresses of their own.
+//! Network namespaces to test in, with addresses of their own.
 
 use std::{
     fs::{self, File},
@@ -13,10 +13,10 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{patience::until_or, program::run};
 
-/// The state's number in the kernel's tables.
+/// The number of TIME_WAIT in `/proc/net/tcp`.
 const TIME_WAIT: &str = "06";
 
-/// A network namespace, gone when this goes out of scope.
+/// A named network namespace. It is deleted when this is dropped.
 pub struct Place {
     name: String,
 }
@@ -24,15 +24,15 @@ pub struct Place {
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Place {
-    /// How the names of the tests' own begin.
+    /// The prefix of the names of test namespaces.
     pub const KIND: &str = "tracer";
 
-    /// A new one, with its loopback up and `fd77::1` on it beside all of 127/8.
+    /// Makes a namespace. Its loopback device is up, and has `fd77::1` besides 127.0.0.0/8.
     pub fn new() -> Self {
         Self::called(Self::KIND)
     }
 
-    /// Its name begins with `kind`, and tells whose process it belongs to.
+    /// Makes a namespace with the name `kind-PID-NUMBER`.
     pub fn called(kind: &str) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let place = Self { name: format!("{kind}-{}-{number}", std::process::id()) };
@@ -44,7 +44,8 @@ impl Place {
         place
     }
 
-    /// Two, joined by a cable: 10.77.0.1 and fd77:1::1 here, 10.77.0.2 and fd77:1::2 there.
+    /// Makes two namespaces with a veth pair between them: 10.77.0.1 and fd77:1::1 in the first one,
+    /// 10.77.0.2 and fd77:1::2 in the second one.
     pub fn pair() -> (Self, Self) {
         let (left, right) = (Self::new(), Self::new());
         ip(&format!("link add veth0 netns {} type veth peer name veth0 netns {}", left.name, right.name));
@@ -56,29 +57,29 @@ impl Place {
         (left, right)
     }
 
-    /// Its name for `ip netns`.
+    /// The name for `ip netns`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its inode number.
+    /// The inode number.
     pub fn inum(&self) -> u64 {
         self.file().metadata().unwrap().ino()
     }
 
-    /// An address that no other place has, for what cannot tell places apart; its last number is for the
-    /// test to choose.
+    /// An address that no other namespace of the tests has, for traces that do not show the namespace. `host`
+    /// is its last byte.
     pub fn own_v4(&self, host: u8) -> Ipv4Addr {
         let [high, low] = self.number();
         Ipv4Addr::new(127, 128 | high, low, host)
     }
 
-    /// The same for IPv6; it has only one.
+    /// The same for IPv6. There is only one such address.
     pub fn own_v6(&self) -> Ipv6Addr {
         Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, u16::from_be_bytes(self.number()))
     }
 
-    /// Whether it is one of those.
+    /// Whether the address is one of [`Place::own_v4`] and [`Place::own_v6`].
     pub fn owns(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(v4) => v4.octets()[..3] == self.own_v4(0).octets()[..3],
@@ -86,7 +87,8 @@ impl Place {
         }
     }
 
-    /// The kernel gives the lowest inode number that is free, so those that live differ in the last bits.
+    /// The last bits of the inode number. The kernel assigns the lowest free number, so these bits differ
+    /// between namespaces that exist at the same time.
     fn number(&self) -> [u8; 2] {
         let [.., high, low] = self.inum().to_be_bytes();
         [high & 0x7f, low]
@@ -96,7 +98,7 @@ impl Place {
         File::open(format!("/run/netns/{}", self.name)).unwrap()
     }
 
-    /// Runs `work` inside, on a thread of its own.
+    /// Runs `work` inside the namespace, on a thread of its own.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let file = self.file();
         thread::scope(|scope| {
@@ -110,8 +112,8 @@ impl Place {
         })
     }
 
-    /// Waits until what has happened inside is over: all that is left of sockets is TIME_WAIT. Where much goes
-    /// on, a last ACK may come late.
+    /// Waits until no TCP sockets are left in the namespace, except those in TIME_WAIT. On a busy host a last
+    /// ACK may come late.
     pub fn settle(&self) {
         let left = || {
             let tables = ["tcp", "tcp6"].map(|table| format!("/proc/thread-self/net/{table}"));
@@ -123,7 +125,7 @@ impl Place {
         until_or("the last sockets", || left().is_empty().then_some(()), || left().join("\n"));
     }
 
-    /// A command that runs inside.
+    /// A command that runs inside the namespace.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);

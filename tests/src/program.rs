@@ -1,4 +1,4 @@
-//! Other programs, in the background, with what they print.
+//! Runs other programs in the background and collects their output.
 
 use std::{
     io::Read,
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::patience::until;
 
-/// A program that runs. It is killed when this goes out of scope.
+/// A running program. It is killed when this is dropped.
 pub struct Program {
     child: Child,
     out: Capture,
@@ -23,9 +23,9 @@ pub struct Program {
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What it printed.
+    /// Its standard output.
     pub out: String,
-    /// What it said on standard error.
+    /// Its standard error.
     pub err: String,
     /// Its exit status.
     pub status: ExitStatus,
@@ -71,13 +71,14 @@ impl Capture {
 }
 
 impl Program {
-    /// Starts it; what it prints is collected unless the command sends it elsewhere.
+    /// Starts a program without standard input. Its standard error is collected; its standard output only if
+    /// the command asks for a pipe.
     pub fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null());
         Self::spawn(command)
     }
 
-    /// Starts it with this to read, and its standard output collected.
+    /// Starts a program with this standard input, and collects its output.
     pub fn with_input(command: &mut Command, input: Stdio) -> Self {
         command.stdin(input).stdout(Stdio::piped());
         Self::spawn(command)
@@ -92,22 +93,22 @@ impl Program {
         Self { child, out, err }
     }
 
-    /// Starts it with its standard output collected.
+    /// Starts a program without standard input, and collects its output.
     pub fn collect(command: &mut Command) -> Self {
         Self::start(command.stdout(Stdio::piped()))
     }
 
-    /// What it has printed so far.
+    /// Its standard output so far.
     pub fn out(&self) -> String {
         self.out.text()
     }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     pub fn err(&self) -> String {
         self.err.text()
     }
 
-    /// Waits until its output satisfies `condition`.
+    /// Waits until its standard output satisfies `condition`.
     pub fn wait_for_out(&mut self, what: &str, condition: impl Fn(&str) -> bool) {
         until(what, || {
             self.check_alive(what);
@@ -138,7 +139,7 @@ impl Program {
         self.child.id()
     }
 
-    /// CPU time that it has used so far, in clock ticks of 10 ms.
+    /// The CPU time that it has used so far, in clock ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
         cpu_ticks(self.pid())
     }
@@ -148,12 +149,12 @@ impl Program {
         self::signal(self.pid(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub fn wait(self) -> Ended {
         self.wait_with(|_| {})
     }
 
-    /// Waits for its end, and does something again and again until then.
+    /// Waits until it ends, and calls `meanwhile` repeatedly until then.
     fn wait_with(mut self, mut meanwhile: impl FnMut(&Self)) -> Ended {
         let status = until("the program's end", || {
             meanwhile(&self);
@@ -165,7 +166,8 @@ impl Program {
         ended
     }
 
-    /// When a test fails while it runs: what it says at its end, if it ends when it is told to.
+    /// Interrupts the program because the test has failed, and prints its standard error: a tracer's receipt
+    /// may show why.
     fn tell_receipt(&mut self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
         let told = Instant::now();
@@ -177,7 +179,7 @@ impl Program {
         println!("{}", self.err.text());
     }
 
-    /// The same for a program that may not hear it while it is at work: once more each second.
+    /// Interrupts the program every second until it ends, for programs that may miss a signal.
     pub fn interrupt_until_it_ends(self) -> Ended {
         let mut next = Instant::now();
         self.wait_with(|program| {
@@ -188,7 +190,7 @@ impl Program {
         })
     }
 
-    /// Ends it as Ctrl-C does.
+    /// Interrupts the program as Ctrl-C does, and waits until it ends.
     pub fn interrupt(self) -> Ended {
         self.signal(Signal::INT);
         self.wait()
@@ -205,13 +207,13 @@ impl Drop for Program {
     }
 }
 
-/// Signals that whoever runs the tests ignores, as a shell does for what it starts in the background, would be
-/// ignored by all that tests start.
+/// Resets ignored signals to their default. A shell ignores some of them for background jobs, and all
+/// programs that the tests start would inherit that.
 pub fn heed_signals() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
-            // SAFETY: no handler is installed, and none is taken away: the tests have none.
+            // SAFETY: this installs no handler, and the tests have none that it could remove.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
     });
@@ -222,14 +224,14 @@ pub fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
-/// CPU time that a process has used so far, all its threads together, in clock ticks of 10 ms.
+/// The CPU time that all threads of a process have used so far, in clock ticks of 10 ms.
 pub fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// Runs it to its end; it has to succeed.
+/// Runs a command to its end and returns its standard output. Panics if it fails.
 pub fn run(command: &mut Command) -> String {
     heed_signals();
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -1,4 +1,4 @@
-//! A remote host played by hand, packet by packet, behind a tun device.
+//! A simulated remote host behind a tun device. Tests send its segments one by one.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use crate::{patience::LIMIT, place::Place, program::run};
 
 /// This side's address.
 pub const HERE: Ipv4Addr = Ipv4Addr::new(10, 77, 99, 1);
-/// The address that is played.
+/// The simulated host's address.
 pub const THERE: Ipv4Addr = Ipv4Addr::new(10, 77, 99, 2);
 
 /// Flags of a segment.
@@ -27,40 +27,36 @@ pub struct Flags {
     pub rst: bool,
 }
 
-/// SYN
 pub const SYN: Flags = Flags { syn: true, ack: false, fin: false, rst: false };
-/// ACK
 pub const ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: false };
-/// SYN and ACK
 pub const SYN_ACK: Flags = Flags { syn: true, ack: true, fin: false, rst: false };
-/// FIN and ACK
 pub const FIN_ACK: Flags = Flags { syn: false, ack: true, fin: true, rst: false };
-/// RST and ACK
 pub const RST_ACK: Flags = Flags { syn: false, ack: true, fin: false, rst: true };
 
-/// A segment that came from this side.
+/// A segment that this side has sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
     pub port: u16,
     pub seq: u32,
     pub flags: Flags,
-    /// Sequence numbers that it takes up.
+    /// The sequence numbers that it takes up: data, SYN and FIN.
     pub len: u32,
 }
 
-/// The remote end of one connection.
+/// The simulated end of one connection.
 pub struct Remote {
     tun: File,
-    /// The port that is played.
+    /// The simulated host's port.
     pub port: u16,
-    /// This side's port, once known.
+    /// This side's port; 0 until it is known.
     pub peer: u16,
-    /// The next sequence number that is sent from there.
+    /// The next sequence number that the simulated host sends.
     pub seq: u32,
-    /// What has come from here, up to this.
+    /// The next sequence number that it expects from this side.
     pub ack: u32,
 }
 
+/// `struct ifreq`
 #[repr(C)]
 struct Request {
     name: [u8; 16],
@@ -69,7 +65,7 @@ struct Request {
 }
 
 impl Remote {
-    /// A tun device in the place, with the played host behind it.
+    /// Makes a tun device in the namespace, with the simulated host behind it.
     pub fn new(place: &Place, port: u16) -> Self {
         let tun = place.run(|| {
             let tun = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
@@ -87,12 +83,12 @@ impl Remote {
         Self { tun, port, peer: 0, seq: 1000, ack: 0 }
     }
 
-    /// Where it is.
+    /// The simulated address and port.
     pub fn address(&self) -> SocketAddr {
         (THERE, self.port).into()
     }
 
-    /// Waits for a segment with these flags; others are passed over.
+    /// Waits for a segment with exactly these flags, and ignores others.
     pub fn expect(&mut self, flags: Flags) -> Segment {
         loop {
             let segment = self.receive(flags);
@@ -127,12 +123,12 @@ impl Remote {
         }
     }
 
-    /// Sends a segment that acknowledges all that has come.
+    /// Sends a segment that acknowledges everything received with [`Remote::expect`].
     pub fn send(&mut self, flags: Flags) {
         self.send_acking(flags, self.ack);
     }
 
-    /// Sends data that acknowledges all that has come.
+    /// Sends data with the same acknowledgement.
     pub fn send_data(&mut self, data: &[u8]) {
         self.send_segment(ACK, self.ack, data);
     }

@@ -1,4 +1,4 @@
-//! A terminal of a given size, played by tmux.
+//! A terminal of a given size, provided by tmux.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use crate::{
     program::run,
 };
 
-/// A terminal. It is closed when this goes out of scope.
+/// A terminal. It is closed when this is dropped.
 pub struct Screen {
     server: String,
 }
@@ -19,13 +19,13 @@ pub struct Screen {
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Screen {
-    /// Opens one in which a shell runs `script`. The terminal stays open after it.
+    /// Opens a terminal in which a shell runs `script`. It stays open after the script has ended.
     pub fn run(width: u16, height: u16, script: &str) -> Self {
         let server = format!("tracer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let screen = Self { server };
         let (width, height) = (width.to_string(), height.to_string());
         let script = format!("{script}\nexec cat");
-        // Without a configuration, and without the language of whoever runs the tests.
+        // Ignore the user's tmux configuration and locale.
         let mut tmux = Command::new("tmux");
         tmux.args(["-u", "-L", &screen.server, "-f", "/dev/null", "new-session", "-d"]);
         run(tmux.args(["-x", &width, "-y", &height, "sh", "-c", &script]).env("LC_ALL", "C.UTF-8"));
@@ -36,20 +36,20 @@ impl Screen {
         run(Command::new("tmux").args(["-u", "-L", &self.server]).args(arguments).env("LC_ALL", "C.UTF-8"))
     }
 
-    /// What it shows.
+    /// The text on the screen.
     pub fn shown(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until what it shows satisfies `condition`; gives that.
+    /// Waits until the text on the screen satisfies `condition`, and returns it.
     pub fn wait_for(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let look = || Some(self.shown()).filter(|shown| condition(shown));
         until_or(what, look, || self.shown())
     }
 
-    /// The program that its shell runs, once it is there.
+    /// Waits until the shell runs a program of this name, and returns its process id.
     pub fn program(&self, name: &str) -> u32 {
-        // As much of it as the kernel keeps.
+        // The kernel keeps only 15 bytes of a name.
         let name = &name[..name.len().min(15)];
         let shell: u32 = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().parse().unwrap();
         until(name, || {
@@ -59,7 +59,7 @@ impl Screen {
         })
     }
 
-    /// Types keys, as tmux names them.
+    /// Presses keys, by tmux's names.
     pub fn keys(&self, keys: &[&str]) {
         let mut arguments = vec!["send-keys"];
         arguments.extend(keys);
@@ -71,12 +71,12 @@ impl Screen {
         self.tmux(&["send-keys", "-l", text]);
     }
 
-    /// Gives it another size.
+    /// Changes the size of the terminal.
     pub fn resize(&self, width: u16, height: u16) {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
     }
 
-    /// Whether the cursor is seen, and whether the other screen is, which full-screen programs use.
+    /// Whether the cursor is visible, and whether the alternate screen is active.
     pub fn modes(&self) -> (bool, bool) {
         let modes = self.tmux(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]);
         let mut modes = modes.split_whitespace().map(|mode| mode == "1");
@@ -84,7 +84,7 @@ impl Screen {
     }
 }
 
-/// The parent of a process, if it has this name.
+/// The parent's process id, if the process has this name.
 fn parent(pid: u32, name: &str) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (before, after) = stat.rsplit_once(") ")?;

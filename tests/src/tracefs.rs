@@ -1,4 +1,4 @@
-//! The kernel's own tracing of resets and retransmissions: what tracer is held against.
+//! Traces resets and retransmissions with the kernel's own trace buffer, to compare tracer with it.
 
 use std::{
     fs,
@@ -12,32 +12,32 @@ use crate::place::Place;
 const EVENTS: [&str; 4] =
     ["tcp_send_reset", "tcp_receive_reset", "tcp_retransmit_skb", "tcp_retransmit_synack"];
 
-/// Room for each processor, in kilobytes: the trace is of the whole host, which may be busy. It is given
-/// back with the trace.
+/// Buffer size per CPU, in KiB. It is large because the trace covers the whole host, which may be busy.
 const ROOM: &str = "65536";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A trace of its own, gone when this goes out of scope.
+/// A separate instance of the trace buffer. It is removed when this is dropped.
 pub struct Trace {
     folder: PathBuf,
 }
 
-/// What it says of a reset or a retransmission.
+/// A reset or retransmission in the trace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Told {
-    /// As tracer's lines name it: `reset sent`, `reset received`, `retransmit`, `retransmit-synack`.
+    /// The event, as [`what`](crate::incidents::what) names it: `reset sent`, `reset received`, `retransmit`,
+    /// `retransmit-synack`.
     pub what: String,
-    /// This host's end.
+    /// The local address and port.
     pub local: SocketAddr,
-    /// The other one.
+    /// The remote address and port.
     pub remote: SocketAddr,
-    /// Why it was sent, as tracer spells it; empty for what is no RST that was sent.
+    /// Why an RST was sent, as tracer spells it; empty for other events.
     pub reason: String,
 }
 
 impl Trace {
-    /// Starts it.
+    /// Starts tracing.
     pub fn start() -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tracer-{}-{number}", std::process::id());
@@ -50,7 +50,7 @@ impl Trace {
         Self { folder }
     }
 
-    /// What it saw of the addresses that only these places have, in order of itself.
+    /// Stops tracing and returns the events at addresses that only these namespaces have, sorted.
     pub fn finish(self, places: &[&Place]) -> Vec<Told> {
         fs::write(self.folder.join("tracing_on"), "0").unwrap();
         self.check_whole();
@@ -61,7 +61,7 @@ impl Trace {
         told
     }
 
-    /// What comes when there is no room pushes out what came before.
+    /// Panics if the trace buffer has lost events.
     fn check_whole(&self) {
         for processor in fs::read_dir(self.folder.join("per_cpu")).unwrap() {
             let stats = fs::read_to_string(processor.unwrap().path().join("stats")).unwrap();
@@ -74,7 +74,7 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // A folder of the kernel's: it goes with all that is in it.
+        // Tracefs removes the directory with all its files.
         let _ = fs::remove_dir(&self.folder);
     }
 }
@@ -92,7 +92,7 @@ fn told(line: &str) -> Option<Told> {
         return Some(Told { what: "reset sent".into(), local: end("src"), remote: end("dest"), reason });
     }
     if value("err").is_some_and(|error| error != "0") {
-        // It could not be sent.
+        // The SYN-ACK or segment could not be sent.
         return None;
     }
     let is_v4 = value("family") == Some("AF_INET");

@@ -1,4 +1,4 @@
-//! The tracer as a user runs it.
+//! Runs tracer as a user does, and reads its receipt.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -7,7 +7,7 @@ use crate::{
     program::{Ended, Program, heed_signals},
 };
 
-/// The binary: the release build, or what `TRACER` names.
+/// Path of the binary: the environment variable `TRACER`, or else the release build.
 pub fn binary() -> PathBuf {
     heed_signals();
     env::var_os("TRACER").map_or_else(
@@ -16,31 +16,31 @@ pub fn binary() -> PathBuf {
     )
 }
 
-/// A command line, split at blanks.
+/// A tracer command. The arguments are split at white space.
 pub fn command(arguments: &str) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments.split_whitespace());
     command
 }
 
-/// Runs it to its end.
+/// Runs tracer to its end.
 pub fn run(arguments: &str) -> Ended {
     Program::collect(&mut command(arguments)).wait()
 }
 
-/// Starts it and waits until it is attached.
+/// Starts tracer and waits until it is attached.
 pub fn start(arguments: &str) -> Program {
     started(Program::collect(&mut command(arguments)))
 }
 
-/// Waits until it is attached.
+/// Waits until a tracer is attached.
 pub fn started(mut tracer: Program) -> Program {
     tracer.wait_for_err("`tracer: ready`", |err| err.contains("tracer: ready\n"));
     tracer
 }
 
-/// What the receipt says of `word`, as in `shown 3`. What is seen, filtered and lost is the whole host's:
-/// [`passed`] and [`lost`] are the test's own.
+/// The number after `word` in the receipt, as in `shown 3`. The counts of seen, filtered and lost events are
+/// for the whole host; [`passed`] and [`lost`] are the test's own.
 pub fn receipt(ended: &Ended, word: &str) -> u64 {
     let line = ended.err.lines().find(|line| line.starts_with("tracer: seen")).expect("a receipt");
     let after = line.split(&format!("{word} ")).nth(1).expect("the word in the receipt");
@@ -54,19 +54,18 @@ pub fn remark(ended: &Ended, words: &str) -> u64 {
     number.map_or(0, |number| number.parse().unwrap())
 }
 
-/// Transitions that passed the filters: with a filter on the test's place these are its own, and nothing
-/// that happens elsewhere on the host.
+/// Transitions that passed the filters. With a filter on the test's namespace these are the test's own.
 pub fn passed(ended: &Ended) -> u64 {
     receipt(ended, "seen") - receipt(ended, "filtered")
 }
 
-/// What was lost of them. Which event the kernel kept from a program that was busy it does not say, so
-/// those are the whole host's, and never the test's alone.
+/// Lost events that passed the filters. Events that happened while the kernel program was busy do not count:
+/// they are counted for the whole host, before any filter.
 pub fn lost(ended: &Ended) -> u64 {
     receipt(ended, "lost") - remark(ended, "happened while the kernel program was busy")
 }
 
-/// Ends it with Ctrl-C; it must end well, and have lost nothing.
+/// Ends tracer as Ctrl-C does and returns its events. Panics if it failed, or has lost any.
 pub fn finish(tracer: Program) -> Vec<Event> {
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);

@@ -1,4 +1,4 @@
-//! Connections that begin and end in all the usual ways.
+//! Makes connections that end in all the usual ways.
 
 use std::{
     io::{Read as _, Write as _},
@@ -15,7 +15,7 @@ use crate::{
     program::{Program, run},
 };
 
-/// How a connection goes.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Scenario {
     /// The client closes first.
@@ -26,17 +26,17 @@ pub enum Scenario {
     Refused,
     /// The client aborts (`SO_LINGER` 0).
     Reset,
-    /// The client shuts its sending side and still reads.
+    /// The client shuts down its sending side and still reads.
     HalfClosed,
-    /// The server closes without having read.
+    /// The server closes with unread data.
     Unread,
-    /// The listener closes before anybody has accepted.
+    /// The listener closes before the connection is accepted.
     NeverAccepted,
     /// The server's process is killed.
     Killed,
 }
 
-/// All of them.
+/// All scenarios.
 pub const SCENARIOS: [Scenario; 8] = [
     Scenario::ClientCloses,
     Scenario::ServerCloses,
@@ -48,13 +48,13 @@ pub const SCENARIOS: [Scenario; 8] = [
     Scenario::Killed,
 ];
 
-/// Addresses that only this place has: IPv4, IPv6, and IPv4 through an IPv6 socket.
+/// Addresses that only this namespace has: IPv4, IPv6, and IPv4 through an IPv6 socket.
 fn addresses(place: &Place, rng: &mut Rng) -> [IpAddr; 3] {
     let v4 = place.own_v4(rng.u8(1..));
     [v4.into(), place.own_v6().into(), v4.to_ipv6_mapped().into()]
 }
 
-/// A listener whose port the kernel chooses, or `port`.
+/// Listens at `port`; with 0 the kernel chooses a port.
 pub fn listen(address: IpAddr, port: u16) -> TcpListener {
     let socket = Socket::new(domain(address), Type::STREAM, None).unwrap();
     if address.is_ipv6() {
@@ -66,7 +66,7 @@ pub fn listen(address: IpAddr, port: u16) -> TcpListener {
     socket.into()
 }
 
-/// A connection; to a v4-mapped address through an IPv6 socket.
+/// Connects. For a v4-mapped address the socket is an IPv6 one.
 pub fn connect(to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(domain(to.ip()), Type::STREAM, None)?;
     socket.connect(&to.into())?;
@@ -86,7 +86,7 @@ pub fn play(scenario: Scenario, address: IpAddr) {
     let to = listener.local_addr().unwrap();
     match scenario {
         Scenario::Refused => {
-            // Not the port just closed: another thread may have it by now.
+            // Not the listener's port, which another thread may get once it is closed.
             connect(SocketAddr::new(address, DISCARD)).expect_err("nobody listens there");
         }
         Scenario::NeverAccepted => {
@@ -141,7 +141,7 @@ fn finish(scenario: Scenario, mut client: TcpStream, mut server: TcpStream) {
     }
 }
 
-/// A connection of a socket with itself: both sides open at once, and close at once.
+/// Connects a socket to itself: a simultaneous open, and a simultaneous close.
 pub fn with_itself(address: IpAddr) {
     let socket = Socket::new(domain(address), Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(address, 0).into()).unwrap();
@@ -165,7 +165,7 @@ fn killed(address: IpAddr) {
     drop(server);
 }
 
-/// The program that plays other processes: built here, or what `ACTOR` names.
+/// Path of the program that acts as other processes: the environment variable `ACTOR`, or else a debug build.
 pub fn actor() -> std::path::PathBuf {
     static BUILT: std::sync::Once = std::sync::Once::new();
     if let Some(actor) = std::env::var_os("ACTOR") {
@@ -180,7 +180,7 @@ pub fn actor() -> std::path::PathBuf {
     folder.join("../target/debug/actor")
 }
 
-/// A server in a place that never closes, and its port.
+/// Starts a server that never closes its connections. Returns it and its port.
 pub fn leaky(place: &Place, address: &str) -> (Program, u16) {
     let mut server = Program::collect(place.command(actor()).args(["serve", address]));
     server.wait_for_out("the server's port", |out| out.ends_with('\n'));
@@ -188,7 +188,7 @@ pub fn leaky(place: &Place, address: &str) -> (Program, u16) {
     (server, port)
 }
 
-/// So many connections to it, of which it never notices that they are over.
+/// Makes connections to that server and closes the clients. The server's sockets stay in CLOSE_WAIT.
 pub fn leak(place: &Place, address: &str, port: u16, count: usize) {
     let address: IpAddr = address.parse().unwrap();
     for _ in 0..count {
@@ -197,8 +197,8 @@ pub fn leak(place: &Place, address: &str, port: u16, count: usize) {
     }
 }
 
-/// Plays `count` scenarios by chance, some at a time, in all the places by turns. Between the
-/// first two, which are joined by a cable, there is traffic too.
+/// Plays `count` random scenarios in random namespaces, several at a time. If there are at least two
+/// namespaces, the first two have to be a [`Place::pair`], and there are connections between them, too.
 pub fn storm(places: &[&Place], count: usize, seed: u64) {
     let plan: Vec<_> = {
         let mut rng = Rng::with_seed(seed);
@@ -224,6 +224,7 @@ pub fn storm(places: &[&Place], count: usize, seed: u64) {
     }
 }
 
+/// Makes a connection from one namespace to another one.
 fn across(from: &Place, to: &Place, address: IpAddr) {
     let listener = to.run(|| listen(address, 0));
     let to = listener.local_addr().unwrap();

@@ -1,14 +1,14 @@
-//! BTF in parts that can be changed: its types, entry by entry, and its strings. The format is the
-//! kernel's `Documentation/bpf/btf.rst`. The libraries that read it do not write it.
+//! Reads BTF, changes it and writes it again. The format is described in the kernel's
+//! `Documentation/bpf/btf.rst`. The libraries that read BTF cannot write it.
 //!
-//! A name is an offset into the strings, and entries of every kind may share one. So a string that is
-//! there is never touched: an entry that is to be called otherwise gets a new one.
+//! A name is an offset into the string section, and several entries may share a string. So existing strings
+//! are never changed: a renamed entry gets a new string.
 
 const MAGIC: u16 = 0xeb9f;
-/// Bytes that all entries have in common: name, what it is, size or type.
+/// Size of `struct btf_type`, with which every entry begins: name, info, and size or type; in bytes.
 const COMMON: usize = 12;
 
-/// Kinds of types.
+/// Kinds of types (`BTF_KIND_*`).
 pub(super) mod kind {
     pub(in crate::types) const PTR: u32 = 2;
     pub(in crate::types) const STRUCT: u32 = 4;
@@ -22,7 +22,8 @@ pub(super) mod kind {
     pub(in crate::types) const ENUM64: u32 = 19;
 }
 
-/// How many bytes follow the common ones: always, and for each member, enumerator or parameter.
+/// How many bytes follow `struct btf_type`: a fixed number, and a number for each member, enumerator or
+/// parameter.
 fn sizes(kind: u32) -> (usize, usize) {
     match kind {
         // INT; VAR, DECL_TAG
@@ -35,37 +36,37 @@ fn sizes(kind: u32) -> (usize, usize) {
         6 | 13 => (0, 8),
         // PTR; FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC; FLOAT; TYPE_TAG
         2 | 7..=12 | 16 | 18 => (0, 0),
-        unknown => panic!("this kernel has types of kind {unknown}: say here how long they are"),
+        unknown => panic!("this kernel has types of kind {unknown}: add their size here"),
     }
 }
 
-/// A type.
+/// The position of an entry in the type section.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// Where it stands among the types. Its name is the first word.
+    /// Its offset in the type section. The first word is its name.
     pub(super) at: usize,
     pub(super) kind: u32,
     count: usize,
-    /// Whether its members' offsets have the size of a bit field in their upper byte.
+    /// `kind_flag`: whether the upper byte of a member's offset is the size of a bit field.
     pub(super) has_bit_fields: bool,
 }
 
 impl Entry {
-    /// Where its size, or the type that it refers to, stands.
+    /// The offset of its size, or of the id of the type that it refers to.
     pub(super) fn reference(self) -> usize {
         self.at + 8
     }
 
-    /// Where its members, enumerators or parameters stand. The name of each is its first word.
+    /// The offsets of its members, enumerators or parameters. The first word of each is its name.
     pub(super) fn parts(self) -> impl Iterator<Item = usize> {
         let (_, size) = sizes(self.kind);
         (0..self.count).map(move |index| self.at + COMMON + index * size)
     }
 }
 
-/// All of it.
+/// Type information that can be changed.
 pub(super) struct Btf {
-    /// As it was.
+    /// The bytes as they were read.
     original: Vec<u8>,
     types: Vec<u8>,
     strings: Vec<u8>,
@@ -91,7 +92,7 @@ impl Btf {
         btf
     }
 
-    /// Takes the entry there into the list, and says where the next one stands.
+    /// Appends the entry at this offset to the list, and returns the offset of the next one.
     fn enter(&mut self, at: usize) -> usize {
         let info = self.word(at + 4);
         let (kind, count) = ((info >> 24) & 0x1f, (info & 0xffff) as usize);
@@ -100,7 +101,8 @@ impl Btf {
         at + COMMON + once + count * each
     }
 
-    /// With sections of their own behind all that was there, which nobody has to understand.
+    /// The changed file. The new sections come after the original bytes, and the header points to them, so
+    /// that nothing else in the file has to be parsed.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.original.clone();
         bytes.resize(bytes.len().next_multiple_of(4), 0);
@@ -121,23 +123,23 @@ impl Btf {
         self.types[at..at + 4].copy_from_slice(&value.to_ne_bytes());
     }
 
-    /// All entries of these kinds.
+    /// The entries of these kinds.
     pub(super) fn entries<'a>(&'a self, kinds: &'a [u32]) -> impl Iterator<Item = Entry> + 'a {
         self.entries.iter().copied().filter(|entry| kinds.contains(&entry.kind))
     }
 
-    /// The type of this number. The first is 1; 0 is `void`.
+    /// The type with this id. Ids begin with 1; 0 is `void`.
     pub(super) fn entry(&self, id: u32) -> Option<Entry> {
         self.entries.get((id as usize).checked_sub(1)?).copied()
     }
 
-    /// The name of what stands there; empty if it has none.
+    /// The name of the entry or part at this offset; empty if it has none.
     pub(super) fn name(&self, at: usize) -> &[u8] {
         let name = &self.strings[self.word(at) as usize..];
         &name[..name.iter().position(|byte| *byte == 0).expect("a string ends")]
     }
 
-    /// Calls what stands there by another name.
+    /// Renames the entry or part at this offset.
     pub(super) fn rename(&mut self, at: usize, name: &str) {
         let new = u32::try_from(self.strings.len()).unwrap();
         self.strings.extend_from_slice(name.as_bytes());
@@ -145,7 +147,7 @@ impl Btf {
         self.set(at, new);
     }
 
-    /// A type more, without a name, and what parts it has. Gives its number.
+    /// Adds a type without a name, with these parts. Returns its id.
     pub(super) fn push(&mut self, kind: u32, reference: u32, parts: &[[u32; 2]]) -> u32 {
         let at = self.types.len();
         let info = kind << 24 | u32::try_from(parts.len()).unwrap();

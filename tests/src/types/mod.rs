@@ -1,7 +1,11 @@
-//! The kernel's type information, changed: what another kernel would say.
+//! Changes the kernel's type information (BTF), to imitate another kernel.
 //!
-//! What is changed is said by what it is: a function, a hook, a member of a structure, an enumerator.
-//! Where a kernel has several of that name, from different units, all of them are.
+//! Each change names a function, a tracepoint, a member of a structure or an enumerator. If the kernel has
+//! several of that name, from different compilation units, all of them change.
+//!
+//! # Layout
+//! - [`Types`]: a copy of the types, and changes to it
+//! - `btf`: the binary format
 
 mod btf;
 
@@ -11,57 +15,57 @@ use tempfile::TempDir;
 
 use self::btf::{Btf, Entry, kind};
 
-/// No name in C: nobody finds what is called so.
+/// Replaces the names of removed types. It is no C identifier, so no lookup finds it.
 const REMOVED: &str = "(removed)";
-/// Bits that a member's offset has beside the size of a bit field.
+/// The bits of a member's offset, if the upper byte is the size of a bit field.
 const OFFSET: u32 = 0x00ff_ffff;
 
-/// A copy of the running kernel's types.
+/// Type information that can be changed.
 pub struct Types {
     btf: Btf,
     folder: TempDir,
 }
 
 impl Types {
-    /// As they are.
+    /// The running kernel's types, unchanged.
     pub fn of_this_kernel() -> Self {
         Self::of(fs::read("/sys/kernel/btf/vmlinux").unwrap())
     }
 
-    /// Other ones.
+    /// Types from the bytes of a BTF file.
     pub fn of(bytes: Vec<u8>) -> Self {
         Self { btf: Btf::parse(bytes), folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Without a function.
+    /// Removes a function.
     #[must_use]
     pub fn without_function(self, name: &str) -> Self {
         let found = self.named(kind::FUNC, name);
         self.removed(found.iter().map(|function| function.at))
     }
 
-    /// Without the type of a tracepoint, which is what makes it one that can be attached to.
+    /// Removes the type of a tracepoint, without which programs cannot attach to it.
     #[must_use]
     pub fn without_hook(self, tracepoint: &str) -> Self {
         let found = self.hook(tracepoint);
         self.removed(found.iter().map(|hook| hook.at))
     }
 
-    /// Without a member of a structure, in whichever of its anonymous parts that lies.
+    /// Removes a member of a structure, or of an anonymous structure or union in it.
     #[must_use]
     pub fn without_member(self, structure: &str, member: &str) -> Self {
         let found = self.members(structure, member);
         self.removed(found.iter().map(|(_, at)| *at))
     }
 
-    /// Without an enumerator.
+    /// Removes an enumerator.
     #[must_use]
     pub fn without_enumerator(self, name: &str) -> Self {
         let found = self.enumerators(name);
         self.removed(found.iter().map(|(_, at)| *at))
     }
 
-    /// With a function of so many arguments.
+    /// Changes the number of a function's arguments.
     #[must_use]
     pub fn with_arguments(mut self, function: &str, count: usize) -> Self {
         let prototype = self.btf.push(kind::FUNC_PROTO, 0, &vec![[0, 0]; count]);
@@ -71,10 +75,10 @@ impl Types {
         self
     }
 
-    /// With a tracepoint that gives a program so many arguments.
+    /// Changes the number of arguments that a program at a tracepoint gets.
     #[must_use]
     pub fn with_hook_arguments(mut self, tracepoint: &str, count: usize) -> Self {
-        // The kernel's own comes before them.
+        // The prototype has one more: the first argument is the kernel's own.
         let prototype = self.btf.push(kind::FUNC_PROTO, 0, &vec![[0, 0]; count + 1]);
         let pointer = self.btf.push(kind::PTR, prototype, &[]);
         for hook in self.hook(tracepoint) {
@@ -83,7 +87,7 @@ impl Types {
         self
     }
 
-    /// Lets two members of a structure change their places.
+    /// Swaps the offsets of two members of a structure.
     #[must_use]
     pub fn with_places_swapped(mut self, structure: &str, one: &str, other: &str) -> Self {
         let pairs = self.members(structure, one).into_iter().zip(self.members(structure, other));
@@ -95,10 +99,10 @@ impl Types {
         self
     }
 
-    /// Gives a member of a structure another place, in bits.
+    /// Changes the offset of a member of a structure, in bits.
     #[must_use]
     pub fn with_place(mut self, structure: &str, member: &str, bits: u32) -> Self {
-        assert!(bits <= OFFSET, "no place in a structure with bit fields");
+        assert!(bits <= OFFSET, "an offset has 24 bits in a structure with bit fields");
         for (of, at) in self.members(structure, member) {
             let kept = if of.has_bit_fields { self.btf.word(at + 8) & !OFFSET } else { 0 };
             self.btf.set(at + 8, kept | bits);
@@ -106,7 +110,7 @@ impl Types {
         self
     }
 
-    /// Gives an enumerator another value.
+    /// Changes the value of an enumerator.
     #[must_use]
     pub fn with_value(mut self, enumerator: &str, value: u32) -> Self {
         for (of, at) in self.enumerators(enumerator) {
@@ -118,12 +122,12 @@ impl Types {
         self
     }
 
-    /// As a file holds them.
+    /// The bytes of a BTF file with these types.
     pub fn bytes(&self) -> Vec<u8> {
         self.btf.bytes()
     }
 
-    /// Writes them where `--btf` can read them; the file lives as long as this.
+    /// Writes a file for `--btf`. It is removed when this is dropped.
     pub fn file(&self) -> PathBuf {
         let path = self.folder.path().join("types");
         fs::write(&path, self.bytes()).unwrap();
@@ -141,9 +145,10 @@ impl Types {
     fn named(&self, kind: u32, name: &str) -> Vec<Entry> {
         let kinds = [kind];
         let found = self.btf.entries(&kinds).filter(|entry| self.btf.name(entry.at) == name.as_bytes());
-        there(found.collect(), name)
+        assert_found(found.collect(), name)
     }
 
+    /// The types of a tracepoint.
     fn hook(&self, tracepoint: &str) -> Vec<Entry> {
         self.named(kind::TYPEDEF, &format!("btf_trace_{tracepoint}"))
     }
@@ -152,17 +157,17 @@ impl Types {
     fn enumerators(&self, name: &str) -> Vec<(Entry, usize)> {
         let enums = self.btf.entries(&[kind::ENUM, kind::ENUM64]);
         let all = enums.flat_map(|of| of.parts().map(move |at| (of, at)));
-        there(all.filter(|(_, at)| self.btf.name(*at) == name.as_bytes()).collect(), name)
+        assert_found(all.filter(|(_, at)| self.btf.name(*at) == name.as_bytes()).collect(), name)
     }
 
-    /// The members of this name, each with the structure that it is in.
+    /// The members of this name, each with the structure or union that contains it directly.
     fn members(&self, structure: &str, member: &str) -> Vec<(Entry, usize)> {
         let structures = self.btf.entries(&[kind::STRUCT, kind::UNION]);
         let mut found = Vec::new();
         for of in structures.filter(|of| self.btf.name(of.at) == structure.as_bytes()) {
             self.find(of, member, &mut found);
         }
-        there(found, &format!("{structure}.{member}"))
+        assert_found(found, &format!("{structure}.{member}"))
     }
 
     fn find(&self, of: Entry, member: &str, found: &mut Vec<(Entry, usize)>) {
@@ -179,7 +184,7 @@ impl Types {
         }
     }
 
-    /// The structure or union behind a type.
+    /// The structure or union that a type id refers to, also through typedefs and qualifiers.
     fn composite(&self, id: u32) -> Option<Entry> {
         let entry = self.btf.entry(id)?;
         match entry.kind {
@@ -190,7 +195,7 @@ impl Types {
     }
 }
 
-fn there<T>(found: Vec<T>, name: &str) -> Vec<T> {
+fn assert_found<T>(found: Vec<T>, name: &str) -> Vec<T> {
     assert!(!found.is_empty(), "the kernel has no {name}");
     found
 }
