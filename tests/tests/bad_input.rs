@@ -1,4 +1,4 @@
-//! Bad input gets a message that names cause and remedy, its exit status, and no stack trace.
+//! Bad input causes an error message with cause and remedy, the right exit status, and no panic.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
@@ -52,7 +52,7 @@ fn arguments() {
     }
 }
 
-/// The binary where everybody may run it.
+/// A copy of the binary that every user may run.
 fn public_binary() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -61,7 +61,7 @@ fn public_binary() -> (tempfile::TempDir, PathBuf) {
     (folder, binary)
 }
 
-/// As nobody, with these capabilities.
+/// Runs tracer as the user nobody with these capabilities.
 fn as_nobody(capabilities: &[&str], arguments: &[&str]) -> Ended {
     let (_folder, binary) = public_binary();
     let set = capabilities.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(",");

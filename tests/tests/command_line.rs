@@ -1,4 +1,5 @@
-//! What is generated from the definition of the command line, read by those it is made for.
+//! Completions and manual pages, which are generated from the command line's definition. Real shells and
+//! groff read them.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -6,7 +7,7 @@ use tests::{program::run, tracer::binary};
 
 const COMMANDS: [&str; 6] = ["log", "life", "summary", "top", "check", "completions"];
 
-/// The completions for a shell, in a file of a folder that goes away.
+/// Writes the completions for a shell to a file in this folder. Returns its path.
 fn completions(shell: &str, folder: &tempfile::TempDir) -> PathBuf {
     let script = run(Command::new(binary()).args(["completions", shell]));
     let path = folder.path().join("_tracer");
@@ -39,7 +40,7 @@ fn zsh_completes() {
     let folder = tempfile::tempdir().unwrap();
     let path = completions("zsh", &folder);
     run(Command::new("zsh").args(["-f", "-n"]).arg(&path));
-    // The completion system takes it for what it is: a function for the command `tracer`.
+    // The completion system registers a function for the command `tracer`.
     let script = format!(
         "fpath=({} $fpath); autoload -Uz compinit; compinit -u -D; print $_comps[tracer]",
         folder.path().display()
@@ -84,7 +85,7 @@ fn manuals_are_there_for_every_command_and_sound() {
         for option in options {
             let option = option.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let option = option.split(['=', ',']).next().unwrap();
-            // Other names of an option are in the help alone.
+            // Aliases of options are only in the help.
             let is_alias = ["--localport", "--remoteport"].contains(&option);
             assert!(is_alias || text.contains(option), "no {option} in {name}: {text}");
         }

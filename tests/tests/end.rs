@@ -1,4 +1,4 @@
-//! All ends are good ends: what was captured is written, the receipt printed, the status right.
+//! However tracer ends, it writes what it has captured, prints the receipt, and has the right exit status.
 
 use std::{
     io::{Read as _, Write as _},
@@ -71,7 +71,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
 }
 
-fn is_stuck_in_writing(tracer: &Program) {
+fn wait_until_write_blocks(tracer: &Program) {
     until("the tracer to be stuck in writing", || {
         let state = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap().any(|task| {
             let path = task.unwrap().path().join("wchan");
@@ -91,8 +91,8 @@ fn a_count_waits_for_a_reader_that_pauses() {
     let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
     drop(command);
     place.run(|| (0..2000).for_each(|_| refused()));
-    is_stuck_in_writing(&tracer);
-    // Longer than it waits for a reader once it has come to its end, which it has not.
+    wait_until_write_blocks(&tracer);
+    // Longer than tracer waits for a reader at its end, which it has not reached.
     thread::sleep(Duration::from_secs(6));
     let mut out = String::new();
     reader.read_to_string(&mut out).unwrap();
@@ -109,8 +109,9 @@ fn a_reader_that_does_not_read_cannot_hold_it() {
     let mut tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
     // Far more than a pipe holds.
     place.run(|| (0..2000).for_each(|_| refused()));
-    is_stuck_in_writing(&tracer);
-    // The second is an echo of the first, as `timeout` makes it; the third is impatience.
+    wait_until_write_blocks(&tracer);
+    // The second signal repeats the first one at once, as `timeout` does, and does not count. The third one
+    // forces the end.
     tracer.signal(Signal::TERM);
     tracer.signal(Signal::TERM);
     thread::sleep(Duration::from_millis(700));
@@ -134,7 +135,7 @@ fn a_full_disk_is_a_failure_that_is_told() {
     assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
 }
 
-/// Capabilities by thread name.
+/// The permitted capabilities of each thread, with the thread's name.
 fn capabilities(tracer: &Program) -> Vec<(String, String)> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap();
     let status = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap());
@@ -145,12 +146,12 @@ fn capabilities(tracer: &Program) -> Vec<(String, String)> {
     status.map(|status| (field(&status, "Name"), field(&status, "CapPrm"))).collect()
 }
 
-/// Nobody reads standard error, and there is a failure to tell: it ends all the same.
+/// Tracer has an error to print, and nobody reads standard error. It ends all the same.
 #[test]
 fn a_standard_error_that_nobody_reads_cannot_hold_it() {
     let (_reader, mut writer) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
-    // Full to the last byte: a large write may leave room for a small one.
+    // Fill the pipe to the last byte: after large writes there may be room for a small one.
     for size in [4096, 1] {
         while writer.write(&vec![b'x'; size]).is_ok() {}
     }
@@ -162,13 +163,13 @@ fn a_standard_error_that_nobody_reads_cannot_hold_it() {
     assert_eq!(status.code(), Some(1));
 }
 
-/// Whoever is interrupted before it is ready ends as well as later.
+/// An interrupt before tracer is ready ends it as well as a later one.
 #[test]
 fn an_interruption_while_starting_is_a_good_end() {
     for milliseconds in [5, 20, 40, 60, 80] {
         let tracer = Program::collect(&mut tracer::command("--netns 1"));
         thread::sleep(Duration::from_millis(milliseconds));
-        // Once its own code runs: a signal before that is the runtime's affair.
+        // Wait until tracer handles SIGINT: before that the signal kills any process.
         until("its own handlers", || {
             let status = std::fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
             let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();

@@ -1,4 +1,4 @@
-//! Every filter, alone and combined: the same lines as the unfiltered stream filtered afterwards.
+//! Filters, alone and combined, select exactly the lines that the test selects from an unfiltered output.
 
 use std::{
     collections::HashMap,
@@ -16,8 +16,8 @@ use tests::{
     traffic::{self, connect, listen},
 };
 
-/// An event as the test's own filter sees it: with the connection's local port even before the
-/// kernel has chosen it.
+/// An event as the test's own filters see it. It has the connection's local port even before the kernel has
+/// chosen it.
 struct Fact<'a> {
     event: &'a Event,
     local: IpAddr,
@@ -39,7 +39,7 @@ fn facts(events: &[Event], raw: bool) -> Vec<Fact<'_>> {
         .map(|event| Fact {
             event,
             local: event.local_addr.as_ref().map(address).unwrap(),
-            // A listener has no peer, even where the tracepoint says 0.0.0.0.
+            // A listener has no peer, even if the tracepoint reports 0.0.0.0.
             remote: event.remote_addr.as_ref().filter(|_| event.remote_port.is_some()).map(address),
             local_port: match event.local_port {
                 None if !raw => ports.get(&event.cookie).copied().unwrap_or_default(),
@@ -50,7 +50,7 @@ fn facts(events: &[Event], raw: bool) -> Vec<Fact<'_>> {
         .collect()
 }
 
-/// A line without its time, which each tracer takes for itself.
+/// A line without its time, which differs between tracers.
 fn key(event: &Event) -> Event {
     Event { time: String::new(), ..event.clone() }
 }
@@ -74,11 +74,11 @@ fn within(net: &str, address: Option<IpAddr>) -> bool {
     })
 }
 
-/// The ports that the traffic uses: the filters name some of them.
+/// The ports that servers listen at. Filters select some of them.
 const PORTS: [u16; 4] = [7001, 7002, 7003, 7100];
 
-/// Filters that let other traffic of the host pass are tested within the places, so that a busy host does
-/// not fill the buffers; the others keep it out by themselves.
+/// Command-line filters, each with the predicate that selects the same events. Filters that other traffic on
+/// the host would pass are limited to the test's namespaces, so that a busy host does not fill the buffers.
 fn cases(inum: u64, places: &str) -> Vec<(String, Predicate)> {
     fn case(
         arguments: impl Into<String>,
@@ -126,7 +126,7 @@ fn cases(inum: u64, places: &str) -> Vec<(String, Predicate)> {
     ]
 }
 
-/// Connections over all ports and addresses, in a known namespace.
+/// Makes connections to all ports and addresses.
 fn traffic(place: &Place) {
     place.run(|| {
         for port in PORTS {
@@ -143,7 +143,8 @@ fn traffic(place: &Place) {
 
 fn compare(mode: &str) {
     let (here, elsewhere) = (Place::new(), Place::new());
-    // The kernel knows which ports a client can get, and decides early; these are not the usual ones.
+    // The kernel side uses the range of clients' ports to drop events before a port is chosen. This is an
+    // unusual range.
     elsewhere.run(|| fs::write("/proc/sys/net/ipv4/ip_local_port_range", "7200 7219").unwrap());
     let places = format!("{},{}", here.inum(), elsewhere.inum());
     let base = format!(
@@ -186,13 +187,13 @@ fn filters_select_what_they_say_of_raw_events() {
     compare("--raw");
 }
 
-/// What the kernel let pass because it could not judge is judged in the end, though the ports that it
-/// gives have changed meanwhile.
+/// The kernel side passes events whose local port is not known yet. User space filters these connections
+/// later, even if the range of clients' ports has changed meanwhile.
 #[test]
 fn a_range_that_changes_meanwhile_leaves_nothing_open() {
     let (near, far) = Place::pair();
     let gives = |range| near.run(|| fs::write("/proc/sys/net/ipv4/ip_local_port_range", range).unwrap());
-    // Nobody answers: it stays in SYN_SENT.
+    // Nobody answers, so connections stay in SYN_SENT.
     program::run(far.command("ip").args(["link", "set", "veth0", "down"]));
     gives("30000 30009");
     let tracer = tracer::start(&format!("-o json --netns {} -L 30005-31000", near.name()));

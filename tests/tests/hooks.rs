@@ -1,4 +1,4 @@
-//! With the hooks that can be done without, and without them, transitions are the same.
+//! Transitions are the same with and without the optional hooks.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tests::{
     traffic::connect,
 };
 
-/// Without the hooks all is as it was, and what they would tell is null.
+/// With `--hooks minimal` transitions and reasons stay the same, and what only other hooks report is null.
 #[test]
 fn minimal_hooks() {
     let scene = Scene::new("--hooks minimal");
@@ -22,7 +22,7 @@ fn minimal_hooks() {
     for key in ["reset", "reset_reason", "retransmitted"] {
         assert!(lines[1][key].is_null(), "{key}: {}", lines[1]);
     }
-    assert!(lines[1].get("event").is_none(), "no line is anything else");
+    assert!(lines[1].get("event").is_none(), "an event column although all lines are transitions");
     for option in ["--resets", "--retransmits"] {
         let wrong = tracer::run(&format!("{option} --hooks minimal"));
         assert_eq!(wrong.code(), 2);
@@ -30,7 +30,7 @@ fn minimal_hooks() {
     }
 }
 
-/// Without --resets no line tells of them, and none counts as an event.
+/// Without `--resets` RSTs have no lines, and do not count as events.
 #[test]
 fn transitions_stay_transitions() {
     let place = Place::new();

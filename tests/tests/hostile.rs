@@ -1,4 +1,4 @@
-//! A process may call itself what it likes.
+//! Process names with control characters and delimiters do no harm in any output format.
 
 use tests::{
     event::parse,
@@ -11,7 +11,7 @@ use tests::{
 
 const NAMES: [&str; 4] = ["\x1b[2J\x1b]0;x\x07", "a\nb\",c,\"d\r\te", "\u{9b}31m\u{202e}ab", "=cmd|'\\x'!A"];
 
-/// What `arguments` print while a process of each name connects.
+/// Runs tracer with `arguments` while a process of each name connects. Returns its output.
 fn printed(arguments: &str) -> String {
     let place = Place::new();
     let listener = place.run(|| listen([127, 77, 4, 1].into(), 0));
@@ -23,7 +23,7 @@ fn printed(arguments: &str) -> String {
         wait_for_end(&mut listener.accept().unwrap().0);
         process.wait();
     }
-    // One more, so that all lines are known to be there.
+    // One more connection, so that the lines of the others are known to be complete.
     drop(place.run(|| connect(to)).unwrap());
     until("the last connection", || {
         (tracer.out().matches("SYN_SENT").count() > 2 * NAMES.len()).then_some(())

@@ -1,4 +1,4 @@
-//! What is lost is counted, exactly.
+//! Lost events are counted exactly.
 
 use std::{
     io::Read as _,
@@ -18,7 +18,7 @@ use tests::{
     traffic::{connect, listen},
 };
 
-/// So many transitions that none of the buffers below can hold them: ten a connection.
+/// Each connection has ten transitions. The small buffers below cannot hold all of them.
 const CONNECTIONS: usize = 3_000;
 
 fn load(place: &Place) {
@@ -39,21 +39,21 @@ fn load(place: &Place) {
     place.settle();
 }
 
-/// While nobody reads.
+/// Makes the traffic while tracer is stopped and does not empty the buffer.
 fn load_unread(place: &Place, tracer: &Program) {
     tracer.signal(Signal::STOP);
     load(place);
     tracer.signal(Signal::CONT);
 }
 
-/// What did not find room.
+/// Events that were lost because the buffer was full.
 fn no_room(ended: &Ended) -> u64 {
     tracer::remark(ended, "found the buffer full")
 }
 
-/// What happened is shown or lost. The kernel keeps an event now and then from a program that it
-/// interrupts: for tracer, which has a second program for these, they are counted over the whole host; and
-/// bpftrace misses some of the test's.
+/// Checks that all events were shown or lost, by bpftrace's count. The counts may differ slightly: a kernel
+/// program misses an event that interrupts it. Tracer counts these for the whole host, and bpftrace misses a
+/// few of the test's.
 fn agrees(ended: &Ended, happened: u64) {
     let shown = tracer::receipt(ended, "shown");
     let (least, most) = (shown + no_room(ended), shown + tracer::receipt(ended, "lost"));
@@ -132,7 +132,8 @@ fn a_slow_reader_gets_everything() {
                 0 => return lines,
                 count => lines += chunk[..count].split(|byte| *byte == b'\n').count() - 1,
             }
-            // A hundred of these take as long as a reader that reads nothing is given.
+            // A hundred of these pauses take as long as tracer waits at its end for a reader that reads
+            // nothing.
             thread::sleep(Duration::from_millis(50));
         }
     });

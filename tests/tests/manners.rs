@@ -1,5 +1,4 @@
-//! How it feels: prompt on a quiet host, cheap when idle, few wakeups under load, lines in order
-//! and aligned.
+//! Output is aligned and in order, prompt on a quiet host, cheap when idle, and needs few wakeups under load.
 
 use std::{
     fs,
@@ -109,13 +108,13 @@ fn the_kernel_sides_own_words_come_with_vv() {
     assert!(ended.err.contains("2 -> 7 port"), "{}", ended.err);
 }
 
-/// Another loader, and the verifier, take the object as it is shipped. In a mount namespace of its
-/// own, because a program has to be pinned somewhere.
+/// Another loader, and the verifier, accept the objects as they are shipped. `bpftool prog loadall` has to
+/// pin programs, so it runs in a mount namespace with its own bpffs.
 #[test]
 fn libbpf_loads_the_shipped_objects() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer/bpf");
     let script = "mount -t bpf bpf /sys/fs/bpf && bpftool prog loadall \"$0\" /sys/fs/bpf/tracer-test";
-    // It loads all of an object or nothing, and hosts may refuse programs at functions.
+    // It loads an object as a whole, and some hosts refuse programs at functions. So these are removed.
     let refused = ["fentry/*", "fexit/*", ".relfentry/*", ".relfexit/*", ".BTF.ext", ".rel.BTF.ext"];
     let copies = tempfile::tempdir().unwrap();
     for object in ["transitions.bpf.o", "summary.bpf.o", "sockets.bpf.o"] {
@@ -127,12 +126,12 @@ fn libbpf_loads_the_shipped_objects() {
     }
 }
 
-/// What measures processors: no other test runs meanwhile.
+/// Tests that measure CPU time. `cargo xtask test` runs no other test at the same time.
 mod alone {
     use super::*;
 
-    /// Voluntary context switches of the thread that reads: how often it went to sleep, and so was
-    /// woken. The one that writes works only when there is something to write.
+    /// Voluntary context switches of the main thread, which reads events: how often it slept and was woken.
+    /// The thread that writes is woken only if there is something to write.
     fn wakeups(tracer: &Program) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
@@ -141,14 +140,14 @@ mod alone {
 
     #[test]
     fn an_idle_tracer_sleeps() {
-        // A namespace where nothing happens: the rest of the host is filtered, and wakes nobody.
+        // A namespace without traffic. Events of the rest of the host are filtered, and do not wake tracer.
         let place = Place::new();
         let tracer = tracer::start(&format!("--netns {}", place.name()));
         place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
         until("the last event", || tracer.out().contains("CLOSE").then_some(()));
         thread::sleep(Duration::from_millis(100));
         let (wakeups_before, ticks_before) = (wakeups(&tracer), tracer.cpu_ticks());
-        // Idleness is the absence of events: there is nothing to wait for but time.
+        // There is no condition to wait for.
         thread::sleep(Duration::from_secs(10));
         let woken = wakeups(&tracer) - wakeups_before;
         let ticks = tracer.cpu_ticks() - ticks_before;
@@ -167,13 +166,13 @@ mod alone {
             place.run(|| connect("127.77.1.1:9".parse().unwrap()).expect_err("nobody listens there"));
             until("both lines", || (tracer.out().lines().count() == 2 * count).then_some(()));
             delays.push(begun.elapsed());
-            // Irregular pauses, so that the events fall on all parts of the reader's rhythm.
+            // Irregular pauses, so that events fall on different moments of the reader's interval.
             thread::sleep(Duration::from_millis(7 * count as u64 % 60));
         }
         delays.sort();
         println!("from before connect to the line: median {:?}, worst {:?}", delays[10], delays[19]);
-        // Milliseconds on a quiet host; on a busy one the reader, and this test, may have to wait for a
-        // processor. Nobody looks without being called: without the call the line would never come.
+        // It takes milliseconds on a quiet host. On a busy one the reader and this test may have to wait for
+        // a CPU. Without a wakeup by the kernel the lines would never come.
         assert!(delays[10] < Duration::from_millis(250), "{delays:?}");
     }
 
@@ -204,8 +203,8 @@ mod alone {
         });
         let woken = wakeups(&tracer) - before;
         let ended = tracer.interrupt();
-        // In the few instructions before the second program on the hook knows that the first is busy
-        // an event may still be missed; it is counted.
+        // A few events may be missed and counted as lost: those that interrupt the first program on the hook
+        // before the second one can know that the first is busy.
         assert!(receipt(&ended, "lost") <= 10 && !ended.err.contains("buffer full"), "{}", ended.err);
         let shown = receipt(&ended, "shown");
         println!("{shown} events, {woken} wakeups");

@@ -1,4 +1,4 @@
-//! What plays the rest of the host leaves nothing behind, however it ends.
+//! The noise program leaves nothing behind, however it ends.
 
 use std::{
     fs,
@@ -8,6 +8,7 @@ use std::{
 use rustix::process::Signal;
 use tests::{patience::until, program::Program};
 
+/// Starts the noise. Returns it, and the pipe to its standard input.
 fn noise() -> (Program, std::io::PipeWriter) {
     // It ends when its standard input does.
     let (input, keeps) = std::io::pipe().unwrap();
@@ -18,13 +19,14 @@ fn noise() -> (Program, std::io::PipeWriter) {
     (noise, keeps)
 }
 
+/// How many namespaces the noise with this process id has.
 fn namespaces(pid: u32) -> usize {
     let entries = fs::read_dir("/run/netns").unwrap().flatten();
     let is_its = |name: &str| name.starts_with(&format!("tracer-noise-{pid}-"));
     entries.filter(|entry| entry.file_name().to_str().is_some_and(is_its)).count()
 }
 
-/// The process that cleans up behind it.
+/// The process that cleans up after the noise with this process id.
 fn sweeper(pid: u32) -> u32 {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -49,6 +51,7 @@ fn it_ends_with_its_input_and_says_what_it_did() {
     assert_eq!(namespaces(pid), 0);
 }
 
+/// The number in a part such as `12 namespaces`.
 fn count(part: &str) -> Option<u64> {
     part.trim_start_matches("noise: ").split(' ').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! `--raw` says exactly what the tracepoint says, by the word of bpftrace.
+//! `--raw` shows exactly the events of the tracepoint, by comparison with bpftrace.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
-//! What other kernels say of themselves, said of this one: the tracer follows, or refuses; it never
-//! misreads. Kernels of other versions are booted by `cargo xtask vm`.
+//! The type information (BTF) of other kernels, imitated on this one: tracer adapts to it or refuses to
+//! start, but never reads wrong values. `cargo xtask vm` boots real kernels of other versions.
 
 use std::{io::Write as _, net::Ipv4Addr, path::Path};
 
@@ -15,18 +15,20 @@ use tests::{
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 61, 1);
 
-/// The numbers that stand for cookies where the kernel tells none.
+/// Smallest of tracer's own numbers for sockets, which replace cookies if the kernel does not report them.
 const FIRST_OWN: u64 = 1 << 52;
 
+/// Starts tracer with this type information.
 fn with_types(types: &Path, arguments: &str) -> Program {
     tracer::started(Program::collect(tracer::command(arguments).arg("--btf").arg(types)))
 }
 
+/// Runs tracer with type information that it should refuse.
 fn refused(types: &Types) -> Ended {
     Program::collect(tracer::command("--duration 100ms --btf").arg(types.file())).wait()
 }
 
-/// Stories without what differs between two tracers: times and numbers of sockets.
+/// The lines of each socket, without what differs between two tracers: times and numbers of sockets.
 fn stories(lines: &[Line]) -> Vec<Vec<String>> {
     let facts = |line: &&Line| {
         let keys = [
@@ -55,7 +57,8 @@ fn stories(lines: &[Line]) -> Vec<Vec<String>> {
     stories
 }
 
-/// Linux 5.10: no cookies for tracing programs, no current task, no socket of a file.
+/// As on Linux 5.10, tracing programs have no helpers for cookies, the current task, and the socket of a
+/// file.
 #[test]
 fn without_cookies_addresses_and_births_tell_who_is_who() {
     let types = Types::of_this_kernel()
@@ -103,7 +106,7 @@ fn without_cookies_addresses_and_births_tell_who_is_who() {
     }
     assert_eq!(old.len(), new.len());
     let older = old.iter().flatten().find(|line| line.contains("owner=\"snapshot\""));
-    assert!(older.is_some(), "the connection that is older than the tracer has its holder");
+    assert!(older.is_some(), "no owner from the snapshot, although a connection is older than the tracer");
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn without_cookies_that_is_said() {
     assert!(out.contains("does not tell socket cookies"), "{out}");
 }
 
-/// The two lie beside each other, and both are ports.
+/// `skc_dport` and `skc_num` are neighbours, and both are ports.
 #[test]
 fn members_are_read_where_the_types_say() {
     let types = Types::of_this_kernel().with_places_swapped("sock_common", "skc_dport", "skc_num");
@@ -130,7 +133,7 @@ fn members_are_read_where_the_types_say() {
     assert_eq!(line["remote_port"].as_u64(), Some(u64::from(local.swap_bytes())), "{line}");
 }
 
-/// That it lingers is a bit of the socket's flags.
+/// `SO_LINGER` is a bit of the socket's flags.
 #[test]
 fn socket_flags_are_read_at_the_bits_that_the_types_say() {
     let reason = |types: &Types| {
@@ -143,7 +146,7 @@ fn socket_flags_are_read_at_the_bits_that_the_types_say() {
         text(&line, "reason").to_owned()
     };
     assert_eq!(reason(&Types::of_this_kernel()), "reset-local-linger");
-    // The last bit is nobody's.
+    // The last bit is unused.
     assert_eq!(reason(&Types::of_this_kernel().with_value("SOCK_LINGER", 63)), "reset-local");
 }
 
@@ -164,7 +167,7 @@ fn reset_reasons_have_the_numbers_that_the_types_say() {
     assert_eq!(reason(&moved().with_value("SK_RST_REASON_NOT_SPECIFIED", 1)), "not-specified");
 }
 
-/// What `tracer check` says with other types.
+/// The output of `tracer check` with this type information.
 fn checked(types: &Types) -> String {
     let ended = Program::collect(tracer::command("check --color never --btf").arg(types.file())).wait();
     assert_eq!(ended.code(), 0, "{}", ended.out);
@@ -173,12 +176,13 @@ fn checked(types: &Types) -> String {
 
 #[test]
 fn a_function_of_another_signature_is_left_alone() {
-    // One argument is none of the signatures that are known.
+    // No known signature has one argument.
     let out = checked(&Types::of_this_kernel().with_arguments("inet_csk_accept", 1));
     assert!(out.contains("without inet_csk_accept: of 1 arguments, not 2 or 4"), "{out}");
 }
 
-/// Linux 6.9: the hook has no third argument, and is not called for segments without a connection.
+/// As on Linux 6.9, the tracepoint has no third argument, and does not fire for segments without a
+/// connection.
 #[test]
 fn without_reset_reasons_that_is_said() {
     let types = Types::of_this_kernel().with_hook_arguments("tcp_send_reset", 2);
@@ -221,7 +225,7 @@ fn flags_and_members_that_are_not_there_are_refused_or_null() {
     }
 }
 
-/// The verifier knows the kernel that runs: what lies outside of its structures it refuses.
+/// The verifier checks against the real types of the kernel, so it refuses offsets outside a structure.
 #[test]
 fn places_that_cannot_be_are_refused() {
     let ended = refused(&Types::of_this_kernel().with_place("sock", "sk_lingertime", 8 << 16));

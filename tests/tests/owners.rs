@@ -1,5 +1,5 @@
-//! Whose socket it is: compared with what the test itself knows, and with what the task on the CPU
-//! would have said.
+//! The owners of sockets are right: they are compared with the processes that the test started. The task on
+//! the CPU, which `--raw` shows, is often another one.
 
 use std::{collections::HashMap, process::Command};
 
@@ -12,9 +12,10 @@ use tests::{
     traffic::actor,
 };
 
+/// Starts the actor in this namespace.
 fn act(place: &Place, words: &[&str]) -> Program {
     let mut command = Command::new("ip");
-    // `exec` keeps the process: its id is the one that we are told.
+    // `ip netns exec` becomes the actor, so its process id is the actor's.
     command.args(["netns", "exec", place.name()]).arg(actor()).args(words);
     Program::collect(&mut command)
 }
@@ -32,16 +33,15 @@ const SERVERS: usize = 3;
 const CLIENTS_EACH: usize = 4;
 const CONNECTIONS_EACH: usize = 25;
 
-/// Hundreds of connections between processes of one host: each line has the right pid, name and
-/// role, which the task on the CPU is not.
+/// Hundreds of connections between processes of one host: each line has the right pid, name and role. The
+/// task on the CPU would often be wrong.
 #[test]
 fn every_line_names_the_right_process() {
     let place = Place::new();
     let mut servers: Vec<_> = (0..SERVERS)
         .map(|number| act(&place, &["answer", &format!("server{number}"), "127.77.10.1"]))
         .collect();
-    // With timewait sockets: a server that does not get to close at once leaves the client an orphan in
-    // FIN_WAIT2 for a while.
+    // Timewait sockets are followed, because a client may be an orphan in FIN_WAIT2 until the server closes.
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     let raw = tracer::start(&format!("--raw -o json --netns {}", place.name()));
 
@@ -101,11 +101,11 @@ fn every_line_names_the_right_process() {
     assert_eq!(client_pids.len(), SERVERS * CLIENTS_EACH);
     assert!(client_pids.values().all(|count| *count == CONNECTIONS_EACH), "{client_pids:?}");
 
-    // The same sockets, as the task on the CPU would have it.
+    // The same sockets with the task on the CPU as owner.
     let owners: HashMap<u64, u64> =
         sockets.iter().filter_map(|(cookie, story)| Some((*cookie, pid(story.last()?)?))).collect();
     let raw = story::lines(&raw.interrupt().out);
-    // `--raw` has no cookies: compare by ends.
+    // `--raw` has no cookies, so connections are identified by their ports.
     let ends = |line: &Line| format!("{}>{}", line["local_port"], line["remote_port"]);
     let by_ends: HashMap<String, u64> = sockets
         .iter()
@@ -114,10 +114,10 @@ fn every_line_names_the_right_process() {
     let known: Vec<_> = raw.iter().filter_map(|line| Some((line, *by_ends.get(&ends(line))?))).collect();
     let wrong = known.iter().filter(|(line, owner)| pid(line) != Some(*owner)).count();
     println!("{} transitions; the task on the CPU was another than the owner at {wrong}", known.len());
-    assert!(wrong > known.len() / 10, "the test proves nothing if the two agree");
+    assert!(wrong > known.len() / 10, "the test proves nothing if the task on the CPU is mostly the owner");
 }
 
-/// A prefork server: the listener's owner until the worker touches the connection.
+/// A prefork server. The owner is the listener's process until the worker uses the connection.
 #[test]
 fn a_worker_is_known_when_it_touches_the_connection() {
     let place = Place::new();
@@ -136,8 +136,7 @@ fn a_worker_is_known_when_it_touches_the_connection() {
     assert_eq!(text(story.last().unwrap(), "comm"), "worker");
 }
 
-/// The filter on processes shows connections whole: a worker's with the lines from when it was not
-/// known yet.
+/// A filter on processes shows whole connections, including the lines from before the owner was known.
 #[test]
 fn a_filter_on_processes_keeps_beginnings() {
     let place = Place::new();
@@ -160,7 +159,7 @@ fn a_filter_on_processes_keeps_beginnings() {
     .collect();
     let all = tracer::start(&format!("-o json --netns {}", place.name()));
     assert_eq!(act(&place, &["ask", "client", "127.77.10.3", &port, "1"]).wait().out, "done\n");
-    // Each looks for itself what became of the client, which may have been an orphan in FIN_WAIT2.
+    // Wait for each tracer: the client may be an orphan in FIN_WAIT2, which each samples at its own time.
     for (number, end) in [(0, "fin-remote"), (1, "fin-remote"), (2, "fin-local"), (3, "fin-local")] {
         until(end, || tracers[number].out().contains(end).then_some(()));
     }
@@ -198,7 +197,7 @@ fn a_filter_on_processes_keeps_beginnings() {
     assert!(paths[6].is_empty() && paths[7].is_empty(), "{paths:?}");
 }
 
-/// The socket's cgroup, named by its folder.
+/// `--cgroup` with the path of a cgroup selects its sockets.
 #[test]
 fn a_filter_on_cgroups() {
     let cgroup = Cgroup::new();
@@ -208,7 +207,7 @@ fn a_filter_on_cgroups() {
     let port = port(&mut server).to_string();
     let tracer = tracer::start(&format!("-o json --netns {} --cgroup {cgroup}", place.name()));
     let script = format!("echo $$ > {cgroup}/cgroup.procs && exec \"$@\"");
-    // First into the cgroup: inside the namespace /sys is another one.
+    // Enter the cgroup first, because `ip netns exec` mounts another /sys.
     let mut inside = Command::new("sh");
     inside.args(["-c", &script, "sh", "ip", "netns", "exec", place.name()]);
     inside.arg(actor()).args(["ask", "client", "127.77.10.4", &port, "1"]);
@@ -221,7 +220,7 @@ fn a_filter_on_cgroups() {
     assert!(lines.iter().all(|line| text(line, "comm") == "client"), "{lines:#?}");
 }
 
-/// A cgroup of the test's own, gone when this goes out of scope.
+/// A new cgroup. It is removed when this is dropped.
 struct Cgroup(String);
 
 impl Cgroup {
@@ -238,6 +237,7 @@ impl Drop for Cgroup {
     }
 }
 
+/// The mount point of the v2 hierarchy.
 fn cgroup_root() -> String {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     let mount =

@@ -1,4 +1,4 @@
-//! Real programs, and the sequences that everybody expects of them.
+//! Connections of real programs (curl, nginx, redis) have the usual transitions.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use tests::{
     traffic::connect,
 };
 
-/// The transitions of each socket, in order of its first.
+/// The transitions of each socket, ordered by their first event.
 fn stories(events: &[Event]) -> Vec<Vec<String>> {
     let mut cookies: Vec<u64> = Vec::new();
     for event in events {
@@ -42,7 +42,7 @@ const SERVER_FOLLOWS: &[&str] = &[
     "LAST_ACK>CLOSE",
 ];
 
-/// Waits for all ends, and gives the stories.
+/// Waits until this many sockets have ended, and returns the transitions of each socket.
 fn seen(tracer: Program, ends: usize) -> Vec<Vec<String>> {
     until("all ends", || (tracer.out().matches("\"reason\":\"fin-").count() >= ends).then_some(()));
     stories(&tracer::finish(tracer))

@@ -1,4 +1,4 @@
-//! Every reason, provoked for real.
+//! Every reason of an end, caused by a real connection.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,7 +17,7 @@ use tests::{
     traffic::{connect, listen, wait_for_end},
 };
 
-/// A place with a tracer in it, and a connection to do something to.
+/// A network namespace, and a tracer that sees only this namespace.
 struct Scene {
     place: Place,
     tracer: Program,
@@ -41,7 +41,7 @@ impl Scene {
         })
     }
 
-    /// From now on nothing arrives; or everything, again.
+    /// Drops all TCP segments that arrive, or stops that.
     fn cut(&self, is_cut: bool) {
         let rules = if is_cut {
             "table ip cut { chain input { type filter hook input priority 0; meta l4proto tcp drop; }; }"
@@ -55,7 +55,7 @@ impl Scene {
         run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
     }
 
-    /// Waits until the connection of this role has ended so, and gives its story.
+    /// Waits until a connection of this role has ended for this reason, and returns its lines.
     fn ended(self, role: &str, reason: &str) -> Vec<Line> {
         let key = format!("\"reason\":\"{reason}\"");
         let is_there = |out: &str| {
@@ -75,7 +75,7 @@ impl Scene {
     }
 }
 
-/// The transitions of a story, of which only the last one has a reason.
+/// The transitions of a connection. Panics unless exactly the last one has a reason.
 fn path(story: &[Line]) -> Vec<String> {
     let (last, before) = story.split_last().unwrap();
     assert!(before.iter().all(|line| line["reason"].is_null()), "{before:#?}");
@@ -114,7 +114,7 @@ fn fin_local_and_fin_remote() {
 fn fin_both() {
     let scene = Scene::new();
     let (_listener, client, server) = scene.connected();
-    // Neither FIN arrives before both are sent.
+    // No FIN arrives before both are sent.
     scene.cut(true);
     drop((client, server));
     scene.cut(false);
@@ -136,14 +136,14 @@ fn reset_local_linger_and_reset_remote() {
     }
 }
 
-/// RST in CLOSE_WAIT leaves EPIPE, not ECONNRESET.
+/// An RST in CLOSE_WAIT sets the error EPIPE, not ECONNRESET.
 #[test]
 fn reset_remote_in_close_wait() {
     let scene = Scene::new();
     let (_listener, client, mut server) = scene.connected();
     client.shutdown(std::net::Shutdown::Write).unwrap();
     wait_for_end(&mut server);
-    // The client closes with data that it has not read: RST.
+    // The client closes with unread data, which sends an RST.
     server.write_all(b"unwanted").unwrap();
     client.peek(&mut [0]).unwrap();
     client.set_nonblocking(true).unwrap();
@@ -195,7 +195,7 @@ fn timeout_connect() {
     scene.place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
     let story = scene.ended("client", "timeout-connect");
     let waited_us = story[1]["state_us"].as_f64().unwrap();
-    assert!((2.5e6..6e6).contains(&waited_us), "one second, then two: {waited_us}");
+    assert!((2.5e6..6e6).contains(&waited_us), "timeouts of one second, then two: {waited_us}");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn aborted() {
     run(scene.place.command("ss").args(["-K", "sport", "=", &format!(":{port}")]));
     let story = scene.ended("client", "aborted");
     follows(&story, CLIENT, &["ESTABLISHED>CLOSE"]);
-    // Not `ss`, which worked on the socket last.
+    // The owner is not `ss`, whose call closed the socket.
     assert_eq!(story[2]["pid"].as_u64(), Some(u64::from(std::process::id())));
 }
 
@@ -292,7 +292,7 @@ fn unknown_when_no_port_is_free() {
     assert!(story[1]["local_port"].is_null());
 }
 
-/// kill -9 closes as `close` does, in the dying process's name.
+/// After `kill -9` the kernel closes as `close` does, and the owner is still the killed process.
 #[test]
 fn killed() {
     let scene = Scene::new();

@@ -1,4 +1,4 @@
-//! Resets, provoked for real; and held against what the kernel traces and counts itself.
+//! Real resets, compared with the kernel's own trace and counters.
 
 use std::{
     io::Write as _,
@@ -22,13 +22,13 @@ use tests::{
     traffic::{self, connect, wait_for_end},
 };
 
-/// What an ending line says of the last RST.
+/// The reason of a line that ends a connection, and its columns about the last RST.
 fn reset(line: &Line) -> (&str, &str, &str) {
     (text(line, "reason"), text(line, "reset"), text(line, "reset_reason"))
 }
 
-/// The closing side's RST goes out when the socket is closed already: its line comes after the
-/// transition, which cannot tell of it. The other side's comes before.
+/// The closing side sends its RST when the socket is already in CLOSE. So its line comes after the
+/// transition, whose columns cannot show it. On the other side the line comes before the transition.
 fn closed_with_reset(close: impl FnOnce(&mut TcpStream, &mut TcpStream), reason: &str, why: &str) {
     let scene = Scene::new("--resets --retransmits");
     let (_listener, mut client, mut server) = scene.connected();
@@ -71,7 +71,7 @@ fn unread_data() {
     closed_with_reset(send, "reset-local-unread", "tcp-abort-on-close");
 }
 
-/// A closed port answers without a socket.
+/// A closed port sends an RST without a socket.
 #[test]
 fn refused() {
     for address in [IpAddr::from(ADDRESS), "fd77::1".parse().unwrap()] {
@@ -88,14 +88,15 @@ fn refused() {
         assert_eq!(sent["netns"].as_u64(), Some(inum));
         for key in ["cookie", "pid", "comm", "uid", "cgroup", "tx_bytes", "retransmits", "role", "send_queue"]
         {
-            assert!(sent[key].is_null(), "{key} of nobody: {sent}");
+            assert!(sent[key].is_null(), "{key} without a socket: {sent}");
         }
         let received = only(&lines, "reset received", local(client));
         assert_eq!((text(received, "old_state"), &received["cookie"]), ("SYN_SENT", &client["cookie"]));
     }
 }
 
-/// `ss -K` sends its RST before it closes, so the last transition tells of it. It is not the owner.
+/// `ss -K` makes the kernel send the RST before the close, so the last transition shows it. `ss` is not the
+/// owner.
 #[test]
 fn aborted() {
     let scene = Scene::new("--resets --retransmits");
@@ -113,8 +114,8 @@ fn aborted() {
     assert_eq!(text(sent, "old_state"), "ESTABLISHED");
 }
 
-/// Data that comes to an orphan in FIN_WAIT2: the kernel answers with RST and gives the timewait
-/// socket up, at that very moment.
+/// Data arrives at an orphan in FIN_WAIT2. The kernel answers with an RST and ends the timewait socket at
+/// once.
 #[test]
 fn data_after_the_close() {
     let scene = Scene::new("--resets --retransmits");
@@ -135,8 +136,8 @@ fn data_after_the_close() {
     assert_eq!((&end["time"], &end["cookie"]), (&sent["time"], &sent["cookie"]));
 }
 
-/// Data that comes with the ACK of the FIN: `FIN_WAIT2 -> CLOSE` looks as if a timewait socket took
-/// the place, and only the RST tells that none did.
+/// Data arrives with the ACK of the FIN. The transition `FIN_WAIT2 -> CLOSE` is also that of a socket which a
+/// timewait socket replaces. Only the RST shows that none does.
 #[test]
 fn data_with_the_last_ack() {
     let place = Place::new();
@@ -163,7 +164,7 @@ fn data_with_the_last_ack() {
     assert!(end["state_error_us"].as_f64().unwrap() < 1e3, "{end}");
 }
 
-/// A segment for a connection that the listener does not know.
+/// A segment arrives at a listener, but belongs to no connection.
 #[test]
 fn reset_of_a_listener() {
     let (scene, mut far, listener) = Scene::listening("--resets --retransmits");
@@ -174,10 +175,10 @@ fn reset_of_a_listener() {
     let sent = only(&lines, "reset sent", here);
     assert_eq!(remote(sent), SocketAddr::from((THERE, 7000)));
     assert_eq!(text(sent, "old_state"), "LISTEN");
-    assert!(sent["cookie"].is_null() && is_own(sent), "the listener's owner, not its identity: {sent}");
+    assert!(sent["cookie"].is_null() && is_own(sent), "the listener's owner, but not its cookie: {sent}");
 }
 
-/// `life` has the same in its columns.
+/// `life` shows the last reset in its columns.
 #[test]
 fn life_tells_of_the_last_reset() {
     let place = Place::new();
@@ -189,7 +190,7 @@ fn life_tells_of_the_last_reset() {
     assert_eq!(reset(&lines[0]), ("refused", "received", ""));
 }
 
-/// The filters in the kernel are for them too.
+/// The filters in the kernel apply to resets, too.
 #[test]
 fn filters() {
     for (filter, count) in [
@@ -232,7 +233,7 @@ fn text_lines() {
     assert!(ended.err.contains("; 2 tell of resets and retransmissions"), "{}", ended.err);
 }
 
-/// All of a storm, by the word of the kernel's own trace.
+/// Compares all resets and retransmissions of random traffic with the kernel's own trace.
 fn the_kernels_own_trace_says_the_same_in(seeds: RangeInclusive<u64>) {
     for seed in seeds {
         let (left, right) = Place::pair();
@@ -274,10 +275,11 @@ fn the_kernels_own_trace_says_the_same_in_many_storms() {
     the_kernels_own_trace_says_the_same_in(4..=40);
 }
 
-/// Far more than the buffer of a page holds.
+/// RSTs that the kernel sends: far more than a ring buffer of one page holds.
 const SENT: u64 = 500;
 
-/// A scan of ports brings one for each, which would push out what is asked for.
+/// A port scan causes an RST per port. They would fill the buffer, so they stay in the kernel without
+/// `--resets`.
 #[test]
 fn those_of_no_connection_stay_in_the_kernel_unless_they_are_asked_for() {
     for asked in ["", "--resets"] {
@@ -286,14 +288,15 @@ fn those_of_no_connection_stay_in_the_kernel_unless_they_are_asked_for() {
         // Nobody listens there.
         far.peer = 9;
         let tracer = tracer::start(&format!("--buffer 4KiB {asked} --netns {}", place.name()));
-        // Nobody reads.
+        // A stopped tracer does not empty the buffer.
         tracer.signal(Signal::STOP);
         for _ in 0..SENT {
             far.send(SYN);
         }
         tracer.signal(Signal::CONT);
         let ended = tracer.interrupt();
-        // The kernel may keep a few of the whole host's from their program while it is busy.
+        // Without `--resets` a few may be lost all the same: those of the whole host that happened while the
+        // program was busy.
         let lost = tracer::remark(&ended, "records of other hooks were lost");
         assert_eq!(lost > SENT / 2, !asked.is_empty(), "{asked}: {}", ended.err);
     }

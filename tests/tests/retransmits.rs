@@ -1,4 +1,4 @@
-//! Retransmissions, provoked for real; and held against what the kernel counts.
+//! Real retransmissions, compared with the kernel's counters.
 
 use std::{
     io::{Read as _, Write as _},
@@ -58,7 +58,7 @@ fn a_syn_to_a_silent_peer() {
     assert_eq!(end.last().unwrap()["retransmitted"], again["time"]);
 }
 
-/// The half-open connection has the identity that the whole one will have.
+/// A half-open connection has the same cookie as the full socket that replaces it.
 #[test]
 fn a_syn_ack_to_a_silent_peer() {
     let (scene, mut far, listener) = Scene::listening("--resets --retransmits");

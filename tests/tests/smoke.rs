@@ -1,4 +1,4 @@
-//! One test for all: the tracer loads, and tells a connection from its beginning to its end.
+//! The most basic test: tracer loads, and shows a connection from its beginning to its end.
 
 use tests::{
     patience::until_or,

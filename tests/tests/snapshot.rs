@@ -1,4 +1,5 @@
-//! Connections that are older than the tracer, or begin while it starts; and holes.
+//! Connections that are older than the tracer or begin while it starts, lost events, and the receipt's
+//! comparison with the kernel's counters.
 
 use std::{
     collections::HashSet,
@@ -42,7 +43,7 @@ fn older_connections_have_owners_and_no_age() {
     drop(client);
     wait_for_end(&mut server);
     drop(server);
-    until("both lives", || (life.out().lines().count() == 2).then_some(()));
+    until("the lines of both ends", || (life.out().lines().count() == 2).then_some(()));
     let us = u64::from(std::process::id());
 
     let lines = story::lines(&log.interrupt().out);
@@ -55,7 +56,7 @@ fn older_connections_have_owners_and_no_age() {
     }
     let server = story::ended(&lines, "server", "fin-remote");
     assert_eq!(server[0]["local_port"].as_u64(), Some(u64::from(listener.local_addr().unwrap().port())));
-    // That one was in softirq: nobody was working on it.
+    // The FIN arrived in softirq, where no process is known.
     assert_eq!(text(server[0], "owner"), "snapshot");
     assert_eq!(text(server.last().unwrap(), "owner"), "own");
 
@@ -83,8 +84,7 @@ fn without_a_snapshot_owners_are_learnt_later() {
     assert_eq!(text(server.last().unwrap(), "owner"), "own");
 }
 
-/// Every socket's lines follow one another without a gap or a repetition, whatever happens while
-/// the snapshot is taken.
+/// The lines of every socket have no gap and no repetition, even with traffic while the snapshot is taken.
 #[test]
 fn nothing_falls_between_snapshot_and_events() {
     for _ in 0..5 {
@@ -124,8 +124,8 @@ fn nothing_falls_between_snapshot_and_events() {
             with_beginning += usize::from(is_born);
             let reasons = story.iter().filter(|line| !line["reason"].is_null()).count();
             assert!(reasons <= 1, "ends twice: {path:?}");
-            // One that began before the tracer and ended before the snapshot came to it is known
-            // when its owner touches it.
+            // If a socket began before the tracer, and ended before the snapshot reached it, its owner is
+            // known only from the owner's own system calls.
             let owned = if is_born { &story[..] } else { &story[story.len() - 1..] };
             assert!(owned.iter().all(|line| !line["pid"].is_null()), "no owner: {story:#?}");
             let is_known = |line: &&Value| number(line, "state_us").is_none_or(|us| us >= 0.0);
@@ -147,27 +147,28 @@ fn storm(place: &Place, connections: usize) {
     });
 }
 
-/// Connections that end in a hole.
+/// Connections that end while events are lost.
 const DOOMED: usize = 20;
 
-/// No duration across a hole, and connections whose end was in it are retired.
+/// A state during which events were lost has no duration. Connections whose end was lost are removed.
 #[test]
 fn across_a_loss_nothing_is_invented() {
     let place = Place::new();
     let tracer = tracer::start(&format!("-v -o json --buffer 64KiB --netns {}", place.name()));
-    // One that lives through the hole, and some that end in it.
+    // One connection survives the loss gap, and some end in it.
     let (_listener, client, mut server) = connected(&place);
     let doomed: Vec<_> = (0..DOOMED).map(|_| connected(&place)).collect();
     until("their beginnings", || {
         (tracer.out().matches("\"new_state\":\"ESTABLISHED\"").count() == 2 + 2 * DOOMED).then_some(())
     });
     tracer.signal(Signal::STOP);
-    // Fill the buffer, and then let the doomed ones end unseen. Each processor has a buffer of its own.
+    // Fill the buffer, and then let the doomed connections end unseen. All on one CPU, because each has its
+    // own buffer.
     processors::stay_on_one();
     storm(&place, 500);
     drop(doomed);
     tracer.signal(Signal::CONT);
-    // The next look at all sockets finds them missing.
+    // The next snapshot finds them missing.
     let missing = || {
         let told = |line: &str| {
             let count = line.split("after a loss: ").nth(1)?.strip_suffix(" connections had ended unseen")?;
@@ -175,7 +176,7 @@ fn across_a_loss_nothing_is_invented() {
         };
         tracer.err().lines().filter_map(told).sum::<usize>() >= 2 * DOOMED
     };
-    until_or("the look after the loss", || missing().then_some(()), || tracer.err());
+    until_or("the snapshot after the loss", || missing().then_some(()), || tracer.err());
     drop(client);
     wait_for_end(&mut server);
     drop(server);
@@ -189,16 +190,21 @@ fn across_a_loss_nothing_is_invented() {
     for story in story::by_socket(&lines).into_values() {
         for pair in story.windows(2) {
             let follows = text(pair[0], "new_state") == text(pair[1], "old_state");
-            assert!(follows || pair[1]["state_us"].is_null(), "across a hole: {} {}", pair[0], pair[1]);
+            assert!(
+                follows || pair[1]["state_us"].is_null(),
+                "duration across a loss gap: {} {}",
+                pair[0],
+                pair[1]
+            );
         }
     }
-    // Still open: the listeners' processes hold nothing else; all that was doomed is gone.
+    // All connections have ended, so none may still be counted as open.
     assert!(ended.err.contains("still open 0"), "{}", ended.err);
     let survivor = lines.iter().rfind(|line| text(line, "old_state") == "ESTABLISHED").unwrap();
-    assert!(survivor["state_us"].is_null(), "it was ESTABLISHED across the hole: {survivor}");
+    assert!(survivor["state_us"].is_null(), "duration across the loss gap: {survivor}");
 }
 
-/// A tracer of the whole host, whose lines nobody reads, and the receipt that it leaves.
+/// A tracer of the whole host. Its lines are discarded; it writes a receipt to a file.
 struct Unfiltered {
     tracer: Program,
     receipt: tempfile::NamedTempFile,
@@ -212,8 +218,8 @@ impl Unfiltered {
         Self { tracer: tracer::started(Program::start(command.stdout(Stdio::null()))), receipt }
     }
 
-    /// Ends it. Its status has to be what the receipt deserves; what others on the host do may make that
-    /// incomplete.
+    /// Ends the tracer and returns its receipt. Its exit status has to agree with the receipt, which may be
+    /// incomplete because of other programs on the host.
     fn finish(self) -> Value {
         let ended = self.tracer.interrupt();
         let receipt: Value = serde_json::from_reader(self.receipt).unwrap();
@@ -231,14 +237,14 @@ fn notes(receipt: &Value) -> impl Iterator<Item = &str> {
     receipt["kernel"]["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap())
 }
 
-/// What is said of a place in which the kernel has counted something else than the tracer. The place has to
-/// be older than the tracer: else its number may have been another's.
+/// The receipt's note if the kernel's counters of a namespace disagree with the tracer. The namespace has to
+/// be older than the tracer, otherwise another one may have had its inode number before.
 fn dispute<'a>(receipt: &'a Value, place: &Place) -> Option<&'a str> {
     let about = format!("in namespace {} ", place.inum());
     notes(receipt).find(|note| note.starts_with(&about))
 }
 
-/// The receipt stands beside the kernel's own counters, namespace by namespace.
+/// The receipt compares the counts with the kernel's own counters, namespace by namespace.
 #[test]
 fn the_receipt_is_checked_against_the_kernel() {
     let place = Place::new();
@@ -253,19 +259,20 @@ fn the_receipt_is_checked_against_the_kernel() {
     }
 }
 
-/// Containers come and go, and the kernel gives their namespaces' numbers again.
+/// The kernel reuses the inode numbers of namespaces, for example of containers that come and go.
 #[test]
 fn a_namespace_with_the_number_of_one_before_is_no_disagreement() {
-    // Others' may have had that number meanwhile, and then it says nothing of the test's two.
+    // A namespace of another program may have had the number meanwhile. Then the attempt proves nothing.
     assert!((0..5).any(|_| two_with_the_same_number()), "others make so many that it cannot be tested");
 }
 
-/// Whether only the test's own had the number.
+/// Makes namespaces until two have the same number, and checks the receipt. Returns whether only namespaces
+/// of the test had the number.
 fn two_with_the_same_number() -> bool {
     let refused = |place: &Place| place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
     let steady = Place::new();
     let tracer = Unfiltered::start("");
-    // There is something to compare.
+    // One namespace that can be compared.
     refused(&steady);
     let mut numbers = HashSet::new();
     let last = until("a number that was there before", || {
@@ -276,7 +283,7 @@ fn two_with_the_same_number() -> bool {
     let receipt = tracer.finish();
     assert_eq!(dispute(&receipt, &steady), None, "{receipt:#}");
     if let Some(note) = dispute(&receipt, &last) {
-        // One attempt in each.
+        // A refused connection in each of the test's two.
         let are_both_ours = note.ends_with("opened 2, accepted 0, failed 2, reset 0 here");
         assert!(!are_both_ours, "{receipt:#}");
         return false;
@@ -286,7 +293,7 @@ fn two_with_the_same_number() -> bool {
     true
 }
 
-/// What is lost is missing in the comparison: said, not tolerated.
+/// Lost events make the comparison disagree, which is a failure with `--strict`.
 #[test]
 fn a_disagreement_is_a_failure_if_asked_for() {
     let place = Place::new();
@@ -300,7 +307,7 @@ fn a_disagreement_is_a_failure_if_asked_for() {
     assert!(notes(&receipt).any(|note| note == "events were lost"), "{receipt:#}");
 }
 
-/// Filters make the two incomparable, which is said.
+/// With filters the counts cannot be compared, and the receipt says so.
 #[test]
 fn with_filters_nothing_is_compared() {
     let ended = Program::collect(&mut tracer::command("--duration 100ms --port 1 --strict")).wait();

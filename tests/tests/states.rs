@@ -1,5 +1,4 @@
-//! Every TCP state and every way out of it, reached on purpose: the remote host is played packet
-//! by packet.
+//! Every TCP state, and every way out of it. A simulated remote host sends the necessary segments.
 
 use std::{
     net::{Shutdown, TcpStream},
@@ -32,7 +31,7 @@ impl Scene {
         Self { place, tracer, remote }
     }
 
-    /// Begins to connect.
+    /// Starts to connect to the remote host.
     fn connect(&mut self) -> Socket {
         let to = self.remote.address();
         let socket = self.place.run(|| {
@@ -45,7 +44,7 @@ impl Scene {
         socket
     }
 
-    /// A connection that this side opened.
+    /// Makes a connection that this side opens.
     fn client() -> (Self, TcpStream) {
         let mut scene = Self::new();
         let socket = scene.connect();
@@ -59,7 +58,7 @@ impl Scene {
         run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
     }
 
-    /// Waits for the line that ends the connection, and gives its story.
+    /// Waits for the line that ends the connection, and returns its lines.
     fn story(self) -> Vec<Line> {
         until("the end", || {
             self.tracer.out().lines().any(|line| line.contains("\"reason\":\"")).then_some(())
@@ -126,7 +125,7 @@ fn simultaneous_close() {
     drop(stream);
     let before_fin = scene.remote.ack;
     scene.remote.expect(FIN_ACK);
-    // Our FIN crosses theirs: it does not acknowledge it yet.
+    // The two FINs cross: the remote one does not acknowledge ours yet.
     let fin = scene.remote.ack;
     scene.remote.send_acking(FIN_ACK, before_fin);
     scene.remote.send_acking(ACK, fin);
@@ -157,7 +156,7 @@ fn fin_and_ack_in_one() {
     check(&scene.story(), &path, "fin-local");
 }
 
-/// The process has only shut its side: FIN_WAIT2 is the full socket's.
+/// The process has only shut down its side, so a full socket is in FIN_WAIT2, not a timewait socket.
 #[test]
 fn fin_wait2_that_is_held() {
     let (mut scene, mut stream) = Scene::client();
@@ -213,7 +212,7 @@ fn reset_in_close_wait_and_last_ack() {
     check(&scene.story(), &path, "reset-remote");
 }
 
-/// The final ACK is lost, and so is every repetition.
+/// The peer never acknowledges our FIN.
 #[test]
 fn a_close_that_is_never_finished() {
     let (mut scene, stream) = Scene::client();
@@ -225,7 +224,7 @@ fn a_close_that_is_never_finished() {
     check(&scene.story(), &path, "timeout-close");
 }
 
-/// The peer acknowledges our FIN and never sends its own: the orphan's time runs out.
+/// The peer acknowledges our FIN but never sends its own. The orphan ends after `tcp_fin_timeout`.
 #[test]
 fn an_orphan_in_fin_wait2_runs_out_of_time() {
     let (mut scene, stream) = Scene::client();
@@ -264,7 +263,8 @@ fn a_clients_handshake_is_its_time_in_syn_sent() {
     assert!((shake_us - number(&story[1], "state_us").unwrap()).abs() < 1.0);
 }
 
-/// SYN_RECV passes in microseconds; the handshake took as long as the peer did.
+/// `SYN_RECV` lasts only microseconds, because the request socket before it waits for the ACK. The handshake
+/// includes that wait.
 #[test]
 fn a_servers_handshake_is_from_syn_ack_to_ack() {
     let mut scene = Scene::new();
@@ -283,7 +283,7 @@ fn a_servers_handshake_is_from_syn_ack_to_ack() {
     check(&story, &["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", "ESTABLISHED>CLOSE"], "reset-remote");
     let shake_us = number(&story[1], "handshake_us").unwrap();
     assert!((us(DELAY)..us(most)).contains(&shake_us), "{shake_us} in {most:?}");
-    // What is over in one go is not what took so long, even if a busy processor paused in it.
+    // SYN_RECV does not include the delay, even if a busy CPU interrupted it.
     let (received_us, rest_us) = (number(&story[1], "state_us").unwrap(), us(most) - us(DELAY));
     assert!(received_us < rest_us, "{received_us}, of {rest_us} without the pause");
 }

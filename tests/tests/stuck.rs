@@ -1,4 +1,4 @@
-//! Connections that are stuck, told without a screen: while they are there, once, and by name.
+//! `--stuck` in the log: each stuck connection is reported while it is stuck, once, and with its owner.
 
 use std::{
     io::Read as _,
@@ -26,8 +26,8 @@ fn stuck(out: &str) -> Vec<Line> {
     lines(out).into_iter().filter(|line| !line["stuck_us"].is_null()).collect()
 }
 
-/// How long after a second it may be told that something has been stuck so long: that takes another one
-/// where the host is quiet.
+/// The time that a connection may have been stuck when it is reported, in microseconds, with a limit of one
+/// second. The report comes up to a second later on a quiet host.
 const SOON: std::ops::Range<f64> = 1e6..4e6;
 
 #[test]
@@ -38,7 +38,7 @@ fn a_leak_is_told_soon_and_once() {
     let mut tracer = tracer::start(&arguments);
     leak(&place, ADDRESS, port, 5);
     tracer.wait_for_out("the leak", |out| stuck(whole(out)).len() >= 5);
-    // Long enough for all to be told again.
+    // Long enough to report all of them again.
     thread::sleep(Duration::from_secs(2));
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
@@ -49,9 +49,13 @@ fn a_leak_is_told_soon_and_once() {
         assert_eq!(text(line, "comm"), "actor", "{line}");
         let us = number(line, "stuck_us").unwrap();
         assert!(SOON.contains(&us), "{line}");
-        assert_eq!(number(line, "state_us"), Some(us), "its beginning was seen");
+        assert_eq!(
+            number(line, "state_us"),
+            Some(us),
+            "the beginning of the state was seen, so its time is known"
+        );
     }
-    // They are lines, but not transitions.
+    // These lines are no transitions, but they count as shown.
     assert_eq!(tracer::receipt(&ended, "shown"), lines(&ended.out).len() as u64);
     drop(server);
 }
@@ -92,9 +96,9 @@ fn who_leaves_in_time_or_is_not_asked_for_is_not_told() {
     let leaving = tracer::start(&format!("-o json --netns {name} --stuck CLOSE_WAIT=3s"));
     let other = tracer::start(&format!("-o json --netns {name} --comm other --stuck CLOSE_WAIT=0.1s"));
     leak(&place, ADDRESS, port, 3);
-    // For those that are not asked for this is too long.
+    // Longer than the limit of the tracer whose filter does not match.
     thread::sleep(Duration::from_secs(1));
-    // The server dies, and the kernel closes for it.
+    // The server is killed, and the kernel closes its sockets.
     drop(server);
     thread::sleep(Duration::from_secs(3));
     for tracer in [leaving, other] {
@@ -119,7 +123,7 @@ fn losses_hide_no_leak() {
         scope.spawn(|| {
             place.run(|| {
                 while !stops.load(Ordering::Relaxed) {
-                    // By turns nobody reads, which is what loses, and somebody does.
+                    // Alternately stopped, so that events are lost, and running.
                     for sent in [Signal::STOP, Signal::CONT] {
                         signal(pid, sent);
                         for _ in 0..200 {
@@ -182,7 +186,7 @@ fn a_slow_reader_does_not_keep_it_from_being_told() {
     let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let stops = Stops(&has_ended);
-        // A little more than is read: one write follows the other, until it has ended by itself.
+        // Slightly more output than is read, so that tracer is always writing.
         scope.spawn(|| {
             place.run(|| {
                 while !has_ended.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Summaries, held against the log of the same run, and against the traffic that was made.
+//! Summaries, compared with the log of the same traffic.
 
 use std::{
     collections::BTreeMap,
@@ -47,14 +47,14 @@ fn ranking<'a>(report: &'a Value, by: &str) -> &'a Value {
     list(report, "top").iter().find(|top| text(top, "by") == by).unwrap()
 }
 
-/// The last report, which is on all of it.
+/// The last report, which covers the whole run.
 fn total(reports: &[Value]) -> &Value {
     let last = reports.last().unwrap();
     assert_eq!(text(last, "kind"), "total");
     last
 }
 
-/// What the log has of it.
+/// Counts the transitions in the log.
 fn logged(log: &[Value]) -> Counts {
     count(log.iter().map(|line| format!("{}>{}", text(line, "old_state"), text(line, "new_state"))))
 }
@@ -63,7 +63,7 @@ fn is_birth(line: &Value) -> bool {
     matches!((text(line, "old_state"), text(line, "new_state")), ("CLOSE", _) | ("LISTEN", "SYN_RECV"))
 }
 
-/// Lengths of the stays in a state, in microseconds, the shortest first.
+/// The times in a state, in microseconds, sorted.
 fn stays(log: &[Value], state: &str) -> Vec<f64> {
     let of_state = log.iter().filter(|line| text(line, "old_state") == state && !is_birth(line));
     let mut stays: Vec<f64> = of_state.filter_map(|line| number(line, "state_us")).collect();
@@ -71,21 +71,23 @@ fn stays(log: &[Value], state: &str) -> Vec<f64> {
     stays
 }
 
-/// Of all that happens on a host the kernel may keep fewer than these from their program while that is busy.
-/// If they are the test's, its counts differ.
+/// Limit of lost events. The kernel program misses a few events of the host while it is busy. If they are the
+/// test's, the counts differ.
 const FEW: u64 = 10;
 
-/// Two programs on one hook read the clock one after the other, and may be interrupted between, for as long
-/// as a host takes the processor away: so a single stay may be told longer or shorter.
+/// How much a single time may differ between two tracers, in microseconds. Their programs read the clock one
+/// after the other, and may be interrupted in between; a virtual machine may lose the CPU for that long.
 const STOLEN_US: f64 = 100_000.0;
 
-/// Where a quantile may be: most stays are told the same up to microseconds, and so a rank shifts by a few.
+/// The range that a quantile may be in. Most times differ by microseconds between two tracers, so ranks shift
+/// slightly.
 fn around(stays: &[f64], percent: usize) -> (f64, f64) {
     let at = |percent: usize| stays[((stays.len() * percent).div_ceil(100)).clamp(1, stays.len()) - 1];
     (at(percent.saturating_sub(2)) - 3.0, at(percent + 2) + 3.0)
 }
 
-/// A storm, as the log and summaries with these options see it, in places of its own.
+/// Makes random traffic in two namespaces. Returns the log, and the reports of a summary for each of the
+/// options.
 fn storm_seen_by(options: &[&str]) -> (Vec<Value>, Vec<Vec<Value>>) {
     let (left, right) = Place::pair();
     let common = format!("--netns {},{} --no-timewait -o json", left.name(), right.name());
@@ -114,7 +116,7 @@ fn a_summary_agrees_with_the_log() {
     let ends = log.iter().filter(|line| !line["reason"].is_null());
     let mut logged_reasons = count(ends.map(|line| text(line, "reason").to_owned()));
     let mut told_reasons = reasons(report);
-    // Of an orphan in FIN_WAIT2 that nobody follows the log says nothing.
+    // With `--no-timewait` the log has no line for the end of an orphan in FIN_WAIT2.
     logged_reasons.remove("unknown");
     told_reasons.remove("unknown");
     assert_eq!(told_reasons, logged_reasons);
@@ -156,7 +158,7 @@ fn what_the_kernel_counts_agrees_with_the_log() {
             let stays = stays(&log, name);
             assert_eq!((uint(state, "stays"), uint(state, "unknown")), (stays.len() as u64, 0), "{name}");
             for (key, part) in [("p50_us", 50), ("p90_us", 90), ("p99_us", 99)] {
-                // The upper end of a bucket, whose lower end is half of it.
+                // The kernel's histogram has a bucket per power of two, and reports the upper end.
                 let told = number(state, key).unwrap();
                 let (least, most) = around(&stays, part);
                 assert!((least..=2.0 * most).contains(&told), "{name} {key}: {told}, not {least} to {most}");
@@ -170,7 +172,7 @@ fn what_the_kernel_counts_agrees_with_the_log() {
     let told =
         rows.iter().map(|row| (format!("{} {}", text(row, "side"), row["port"]), uint(row, "transitions")));
     let mut logged = count(log.iter().map(service));
-    // The kernel tells the ten heaviest.
+    // The report has only the ten ports with the most transitions.
     let told: Counts = told.collect();
     logged.retain(|name, _| told.contains_key(name));
     assert_eq!(told, logged);
@@ -184,7 +186,7 @@ fn what_the_kernel_counts_agrees_with_the_log() {
 fn the_kernel_filters_what_it_counts_and_hides_no_beginning() {
     let place = Place::new();
     let common = format!("--netns {} --no-timewait -o json", place.name());
-    // A client's port is not known when it begins; most are chosen from here.
+    // The usual range of clients' ports. A client's first event comes before its port is chosen.
     let ports = "--local-port 32768-60999";
     let log = tracer::start(&format!("{common} {ports}"));
     let summary = tracer::start(&format!("summary {common} {ports} --in-kernel --interval 1h"));
@@ -205,7 +207,7 @@ fn in_the_kernel_only_ports_are_ranked() {
     assert!(ended.err.contains("in the kernel only ports are counted"), "{}", ended.err);
 }
 
-/// The service that a line's connection is for.
+/// The service that a line belongs to: the server's port, and the side that it is on.
 fn service(line: &Value) -> String {
     match text(line, "role") {
         "client" => format!("remote {}", line["remote_port"]),
@@ -255,7 +257,7 @@ fn intervals_add_up_to_the_total() {
     for pair in intervals.windows(2) {
         assert_eq!(pair[0]["to"], pair[1]["from"]);
     }
-    // What came after the last interval is in the total alone.
+    // Events after the last interval are only in the total.
     let all = transitions(last);
     for (name, count) in &sums {
         assert!(all[name] >= *count, "{name}: {count} of {all:?}");
@@ -269,7 +271,7 @@ fn what_was_lost_is_said_and_nothing_else_is_missing() {
     let arguments =
         format!("summary -o json --netns {} --interval 1h --buffer 4KiB --no-timewait", place.name());
     let tracer = tracer::start(&arguments);
-    // More than a page holds, while nobody reads.
+    // While tracer is stopped, more events than a page holds.
     let attempts = 2_000_u64;
     tracer.signal(Signal::STOP);
     place.run(|| {
@@ -287,7 +289,7 @@ fn what_was_lost_is_said_and_nothing_else_is_missing() {
     assert_eq!(lost, tracer::receipt(&ended, "lost"));
     let own = tracer::remark(&ended, "found the buffer full");
     assert!(ended.err.contains(" records of other hooks were lost"), "{}", ended.err);
-    // Each attempt is two transitions, and what was lost is in none.
+    // Each attempt has two transitions. Lost ones are in no count.
     assert_eq!(transitions(report).values().sum::<u64>() + own, 2 * attempts);
 }
 
@@ -337,7 +339,7 @@ fn on_a_narrow_terminal_tables_do_not_wrap() {
     storm(&[&place], 40, 3);
     screen.keys(&["C-c"]);
     let shown = screen.wait_for("the tables", |shown| shown.contains("tracer: seen"));
-    // Bars, and what stands above them, have no room; all the rest has.
+    // There is no room for bars and their titles, but for all other columns.
     assert!(shown.lines().any(|line| line.ends_with("P99      MAX")), "{shown}");
     assert!(shown.lines().any(|line| line.starts_with("SERVICE") && line.ends_with("FAILED")), "{shown}");
 }

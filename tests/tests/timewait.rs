@@ -1,4 +1,4 @@
-//! TIME_WAIT and FIN_WAIT2, told truly.
+//! TIME_WAIT and FIN_WAIT2 of timewait sockets: their times and ends are right.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
@@ -31,6 +31,7 @@ fn line(tracer: &Program, old: &str, new: &str) -> Line {
     })
 }
 
+/// Connects from this port. Returns the client and the server.
 fn pair(listener: &TcpListener, from_port: u16) -> (TcpStream, TcpStream) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
@@ -40,17 +41,17 @@ fn pair(listener: &TcpListener, from_port: u16) -> (TcpStream, TcpStream) {
     (socket.into(), server)
 }
 
-/// What is told of a stay's length fits between what the test has seen of it for certain, and what it may
-/// have been at most. A kernel that tells of the end by itself leaves no error.
+/// Checks the reported time in a state. It has to be between the time that the test has seen for certain and
+/// the longest possible one. The error is 0 if a hook reports the end.
 fn fits(line: &Line, least: Duration, most: Duration) {
     let us = |duration: Duration| duration.as_secs_f64() * 1e6;
     let (told_us, error_us) = (number(line, "state_us").unwrap(), number(line, "state_error_us").unwrap());
     assert!(told_us >= us(least) && told_us - error_us <= us(most), "{least:?} to {most:?}: {line}");
-    // A look a second, if it is cheap.
+    // Timewait sockets are sampled every second, or less often if that is expensive.
     assert!((0.0..5e6).contains(&error_us), "{line}");
 }
 
-/// An orphan in FIN_WAIT2 lives on until the peer closes, and only then comes TIME_WAIT.
+/// An orphan stays in FIN_WAIT2 until the peer closes, and only then enters TIME_WAIT.
 #[test]
 fn an_orphan_in_fin_wait2_is_not_closed() {
     let place = Place::new();
@@ -63,7 +64,7 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
     drop(client);
     line(&tracer, "FIN_WAIT1", "FIN_WAIT2");
     let seen = Instant::now();
-    // The peer takes its time.
+    // The peer does not close yet.
     thread::sleep(Duration::from_millis(2500));
     let before = lines(&tracer);
     assert!(before.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{before:#?}");
@@ -75,7 +76,7 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
     fits(&line, least, most);
 }
 
-/// The line comes when it is over, as late as the kernel's own table says it is, within its error.
+/// TIME_WAIT ends when `ss` does not show the socket any more, within the reported error.
 #[test]
 fn time_wait_ends_when_the_kernel_says_so() {
     let place = Place::new();
@@ -92,7 +93,7 @@ fn time_wait_ends_when_the_kernel_says_so() {
     let seen = Instant::now();
     let waits = || run(place.command("ss").args(["-Htan", "state", "time-wait"])).contains("127.77.11.1");
     assert!(waits(), "ss sees it too");
-    // A minute (TCP_TIMEWAIT_LEN), of which there is no shorter one.
+    // TIME_WAIT always takes a minute (TCP_TIMEWAIT_LEN), which cannot be configured.
     thread::sleep(Duration::from_secs(55));
     assert!(lines(&tracer).iter().all(|line| text(line, "old_state") != "TIME_WAIT"));
     let mut least = seen.elapsed();
@@ -106,11 +107,11 @@ fn time_wait_ends_when_the_kernel_says_so() {
     });
     let most = before_close.elapsed();
     let line = line(&tracer, "TIME_WAIT", "CLOSE");
-    assert!(line["reason"].is_null(), "it ended for its processes a minute ago: {line}");
+    assert!(line["reason"].is_null(), "the reason belongs to the transition into TIME_WAIT: {line}");
     fits(&line, least, most);
 }
 
-/// A SYN into TIME_WAIT ends it, and makes a connection of the same addresses and ports.
+/// A SYN ends a TIME_WAIT and begins a new connection with the same addresses and ports.
 #[test]
 fn a_reused_tuple_is_told() {
     let place = Place::new();
@@ -120,7 +121,7 @@ fn a_reused_tuple_is_told() {
         let listener = listen(ADDRESS.into(), 7800);
         for _ in 0..2 {
             let (mut client, server) = pair(&listener, 7801);
-            // The server waits; the client's port is free at once.
+            // The server closes first, so that it enters TIME_WAIT and the client can use its port again.
             drop(server);
             wait_for_end(&mut client);
         }
@@ -137,7 +138,7 @@ fn a_reused_tuple_is_told() {
     assert_eq!(births[0]["cookie"], ended["cookie"]);
 }
 
-/// `--no-timewait` neither follows nor invents.
+/// With `--no-timewait` timewait sockets are not followed, and no transitions of theirs are shown.
 #[test]
 fn without_sampling_the_story_ends_earlier() {
     let place = Place::new();
@@ -160,7 +161,7 @@ fn without_sampling_the_story_ends_earlier() {
     assert!(log.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{log:#?}");
 }
 
-/// Looking into a namespace does not keep it alive.
+/// Sampling the timewait sockets of a namespace does not keep it alive.
 #[test]
 fn a_namespace_can_go_while_it_is_looked_at() {
     let place = Place::new();
@@ -171,7 +172,7 @@ fn a_namespace_can_go_while_it_is_looked_at() {
         drop((client, listener.accept().unwrap()));
     });
     line(&tracer, "FIN_WAIT2", "TIME_WAIT");
-    // Long enough for some looks.
+    // Long enough for some samples.
     thread::sleep(Duration::from_millis(2500));
     let inum = place.inum();
     drop(place);
@@ -180,17 +181,17 @@ fn a_namespace_can_go_while_it_is_looked_at() {
         let links = tasks.map(|task| std::fs::read_link(task.unwrap().path().join("ns/net")));
         links.flatten().any(|link| link.to_string_lossy().contains(&inum.to_string()))
     };
-    until("the tracer to be elsewhere", || (!is_in_it()).then_some(()));
+    until("the tracer to leave the namespace", || (!is_in_it()).then_some(()));
     thread::sleep(Duration::from_millis(1500));
     assert!(!is_in_it());
     assert_eq!(tracer.interrupt().code(), 0);
 }
 
-/// What measures processors: no other test runs meanwhile.
+/// Tests that measure CPU time. `cargo xtask test` runs no other test at the same time.
 mod alone {
     use super::*;
 
-    /// Looking costs less than 1 % of a processor, even with ten thousand to look at.
+    /// Sampling ten thousand timewait sockets costs at most 1.2 % of a CPU.
     #[test]
     fn sampling_is_cheap() {
         let place = Place::new();

@@ -1,4 +1,4 @@
-//! `top` in a real terminal: what it shows, what keys do, and that the terminal is given back.
+//! `top` in a real terminal: what it shows, what keys do, and that it restores the terminal.
 
 use std::{
     net::{IpAddr, TcpStream},
@@ -21,7 +21,7 @@ use tests::{
 
 const ADDRESS: &str = "127.77.41.1";
 
-/// `top` in a terminal; afterwards its exit status and the terminal's modes are printed.
+/// Runs `top` in a terminal. After its end the shell prints its exit status and the terminal's modes.
 fn top(width: u16, height: u16, options: &str) -> Screen {
     let script = format!("echo before; {} top {options}; echo status=$?; stty -a", binary().display());
     let screen = Screen::run(width, height, &script);
@@ -29,7 +29,8 @@ fn top(width: u16, height: u16, options: &str) -> Screen {
     screen
 }
 
-/// The screen after `top` has left it: what was there before, the receipt, and sane modes.
+/// Waits until `top` has ended, and returns the screen. It has to show the earlier text, the receipt and sane
+/// modes.
 fn left(screen: &Screen, status: &str) -> String {
     let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
     assert!(shown.contains("before") && shown.contains(status), "{shown}");
@@ -38,11 +39,11 @@ fn left(screen: &Screen, status: &str) -> String {
         let off = format!("-{mode}");
         assert!(shown.split_whitespace().all(|word| word != off), "{mode} is off: {shown}");
     }
-    assert_eq!(screen.modes(), (true, false), "cursor seen, other screen left");
+    assert_eq!(screen.modes(), (true, false), "the cursor is hidden, or the alternate screen is active");
     shown
 }
 
-/// Of a screen's program, the process.
+/// The process id of tracer in this terminal.
 fn pid(screen: &Screen) -> Pid {
     let name = binary().file_name().unwrap().to_string_lossy().into_owned();
     Pid::from_raw(screen.program(&name).cast_signed()).unwrap()
@@ -59,9 +60,9 @@ fn a_leak_stands_out_soon() {
     screen.wait_for("the strip", |shown| shown.contains("CLOSE_WAIT     3"));
     let shown = screen.wait_for("the leak", |shown| shown.contains("3 CLOSE_WAIT"));
     assert!(before.elapsed() >= Duration::from_secs(2), "after {:?}", before.elapsed());
-    // A drawing later on a quiet host, and a little more on a busy one.
+    // On a quiet host it shows with the next drawing, on a busy one a little later.
     assert!(closed.elapsed() < Duration::from_secs(5), "after {:?}", closed.elapsed());
-    // The process is one that `ip netns exec` has become.
+    // `ip netns exec` becomes the actor, so both have the same process id.
     let line = shown.lines().find(|line| line.starts_with("STUCK 3")).unwrap();
     assert!(line.contains(&format!("actor ({})", server.pid())), "{line}");
     screen.keys(&["q"]);
@@ -77,7 +78,7 @@ fn keys_do_what_they_say() {
     screen.wait_for("the connection", |shown| shown.contains("CLOSE_WAIT     1"));
     screen.keys(&["?"]);
     screen.wait_for("help", |shown| shown.contains("time stands still"));
-    // Of the two ends the one that hangs.
+    // Select the end that is stuck.
     screen.keys(&["x", "/"]);
     screen.types("CLOSE_WAIT");
     screen.keys(&["Enter"]);
@@ -121,7 +122,7 @@ fn it_fits_every_size() {
     let (_server, port) = leaky(&place, ADDRESS);
     leak(&place, ADDRESS, port, 1);
     let screen = top(80, 24, &format!("--netns {}", place.name()));
-    // As the client's peer; and where there is room for local addresses as the server's own.
+    // The address is the client's peer, and on a wide screen also the server's local address.
     let places = |shown: &str| shown.matches(&format!("{ADDRESS}:{port} ")).count();
     screen.wait_for("the connection", |shown| places(shown) == 1);
     screen.resize(140, 40);
@@ -129,7 +130,7 @@ fn it_fits_every_size() {
     screen.resize(30, 8);
     screen.wait_for("a small screen", |shown| shown.contains("AGE") && shown.lines().count() <= 8);
     screen.resize(80, 24);
-    // Its bottom line is the terminal's: what was drawn for the small one may stand in the large one a while.
+    // Wait for the bottom line: the large screen may still show what was drawn for the small one.
     screen.wait_for("all of it", |shown| {
         let bottom = shown.lines().nth(23);
         shown.contains("LISTENERS 1") && bottom.is_some_and(|line| line.contains("q quit"))
@@ -145,13 +146,17 @@ fn every_signal_gives_the_terminal_back() {
         (Signal::TERM, "status=0"),
         (Signal::HUP, "status=0"),
         (Signal::QUIT, "status=0"),
-        // Nobody expects it; it would end the process as it stands.
+        // Without a handler this signal would end the process at once.
         (Signal::USR1, "status=0"),
     ] {
         let place = Place::new();
         let options = format!("--netns {}", place.name());
         let screen = top(80, 24, &options);
-        assert_eq!(screen.modes(), (false, true), "the other screen, without a cursor");
+        assert_eq!(
+            screen.modes(),
+            (false, true),
+            "the cursor is visible, or the alternate screen is not active"
+        );
         kill_process(pid(&screen), signal).unwrap();
         left(&screen, status);
     }
@@ -207,7 +212,7 @@ fn without_a_terminal_it_says_what_else_there_is() {
     assert!(err.contains("top needs a terminal") && err.contains("tracer summary"), "{err}");
 }
 
-/// What measures processors: no other test runs meanwhile.
+/// Tests that measure CPU time. `cargo xtask test` runs no other test at the same time.
 mod alone {
     use super::*;
 
@@ -234,7 +239,7 @@ mod alone {
         screen.wait_for("the last ones", |shown| shown.contains("ESTABLISHED"));
         let pid = pid(&screen).as_raw_pid().cast_unsigned();
         let (begun, before) = (Instant::now(), cpu_ticks(pid));
-        // Every draw shows another time of day and other ages: the clock has to go on.
+        // Wait for time to pass: ages and the clock change with every drawing.
         let later = |shown: &str| shown.contains("ESTABLISHED") && begun.elapsed() > Duration::from_secs(5);
         screen.wait_for("five seconds of drawing", later);
         let ticks = u32::try_from(cpu_ticks(pid) - before).unwrap();
@@ -246,7 +251,7 @@ mod alone {
         left(&screen, "status=0");
     }
 
-    /// The number before a word on the first line.
+    /// The number before a word on the first line of the screen.
     fn told(shown: &str, word: &str) -> u64 {
         let title = shown.lines().next().unwrap_or_default();
         let words: Vec<&str> = title.split_whitespace().collect();
@@ -254,7 +259,7 @@ mod alone {
         at.and_then(|at| words[at - 1].replace(',', "").parse().ok()).unwrap_or_default()
     }
 
-    /// Connects, accepts and closes as fast as it goes, over many addresses, until it is told to stop.
+    /// Connects, accepts and closes as fast as possible, at many addresses, until `stops` is set.
     fn hammer(host: u8, stops: &AtomicBool) {
         let listeners: Vec<_> = (1..=64).map(|last| listen(IpAddr::from([127, 77, host, last]), 0)).collect();
         for listener in listeners.iter().cycle() {
@@ -302,7 +307,7 @@ mod alone {
         let connections = told(&screen.shown(), "connections");
         let pid = pid(&screen).as_raw_pid().cast_unsigned();
         let (begun, before) = (Instant::now(), cpu_ticks(pid));
-        // Long enough for looks at all sockets, which are dear and far between, to even out.
+        // Long enough for an average that includes snapshots, which are rare and expensive.
         screen.wait_for("ten seconds of drawing", |_| begun.elapsed() > Duration::from_secs(10));
         let ticks = u32::try_from(cpu_ticks(pid) - before).unwrap();
         let percent = f64::from(ticks) / begun.elapsed().as_secs_f64();

@@ -1,16 +1,16 @@
-//! The types that tests change, read by bpftool: what is changed is what was meant, and nothing else.
+//! Tests of `tests::types`: bpftool shows that each change has the intended effect and no other.
 
 use std::process::Command;
 
 use tests::{program::run, types::Types};
 
-/// Lines as bpftool prints them: a type, a member, an enumerator or a parameter on each.
+/// Prints types with bpftool. Each line is a type, a member, an enumerator or a parameter.
 fn read(types: &Types) -> Vec<String> {
     let printed = run(Command::new("bpftool").args(["btf", "dump", "file"]).arg(types.file()));
     printed.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// What is on other lines after a change: before, and afterwards. Types that were added come last.
+/// The lines that a change modifies, before and after it; and the lines that it adds, which come last.
 fn changes(of: fn() -> Types, change: impl FnOnce(Types) -> Types) -> (Vec<(String, String)>, Vec<String>) {
     let (before, mut after) = (read(&of()), read(&change(of())));
     let added = after.split_off(before.len());
@@ -18,13 +18,14 @@ fn changes(of: fn() -> Types, change: impl FnOnce(Types) -> Types) -> (Vec<(Stri
     (pairs.filter(|(before, after)| before != after).collect(), added)
 }
 
-/// Without the numbers, which no two kernels have in common.
+/// A line without type ids, which differ between kernels.
 fn words(line: &str) -> &str {
     line.split(" type_id=").next().unwrap().split("] ").last().unwrap()
 }
 
-/// Everything in it is called `shared`: a function, a structure, its member, an enumerator, a typedef,
-/// and a member of an anonymous structure in it; and a number is the offset of that string.
+/// Small type information in which a function, a parameter, a structure, its first member, an enumerator and
+/// a declaration tag all have the same string as their name, `shared`. The value of the enumerator is the
+/// offset of that string.
 fn shared() -> Types {
     const NAME: u32 = 1;
     let types: &[u32] = &[
@@ -110,7 +111,7 @@ fn values_places_and_arguments_are_changed() {
     assert_eq!(added.last().unwrap(), "[12] PTR '(anon)' type_id=11");
 }
 
-/// And on what the running kernel has, which is larger, and has all kinds.
+/// The running kernel's types are larger, and have entries of all kinds.
 #[test]
 fn this_kernels_types_are_changed() {
     let (changed, added) = changes(Types::of_this_kernel, |types| {
