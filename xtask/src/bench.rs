@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what tracer costs.
+//! `cargo xtask bench`: builds the bench and everything that it measures, and runs it.
 
 use std::{
     ffi::OsString,
@@ -30,14 +30,14 @@ pub(crate) struct Args {
     arguments: Vec<OsString>,
 }
 
-/// Builds all that takes part, and becomes the bench.
+/// Builds everything that is measured, and replaces this process with the bench.
 pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
-    // In our place, so that Ctrl-C finds it, and its exit status is ours.
+    // Replaced, so that the bench itself receives Ctrl-C, and its exit status is ours.
     Err(built(&args.arguments)?.exec()).context("cannot start the bench")
 }
 
-/// So short that its figures mean nothing: that it works. Beside the service there is only who is
-/// named besides; of two builds, there is one.
+/// Shows that the bench works, in runs so short that their figures mean nothing. The service is measured with
+/// the contestants named here only. `--against` compares the build with itself.
 pub(crate) fn in_short() -> Result<()> {
     let contestants = "empty,reference,log,log-json,life,summary-in-kernel,binary,service";
     let short = ["--rounds", "1", "--seconds", "0.5", "--only"].map(OsString::from);
@@ -45,10 +45,10 @@ pub(crate) fn in_short() -> Result<()> {
     run(built(&short)?.args(["life", "--against"]).arg(target().join("release/tracer")))
 }
 
-/// The bench with all that takes part.
+/// Builds the bench and everything that it measures, and returns the command that runs it.
 fn built(arguments: &[OsString]) -> Result<Command> {
     let target = target();
-    // Help and an earlier run's figures need no contestants and no privileges.
+    // `--help` and `--from` measure nothing: they need neither contestants nor privileges.
     let measures = !arguments.iter().any(|it| {
         let word = it.to_string_lossy();
         word == "-h" || word == "--help" || word == "--from" || word.starts_with("--from=")

@@ -1,5 +1,7 @@
-//! `cargo xtask ebpf`: build the kernel side into `tracer/bpf`, reproducibly, with a record of what
-//! built it; `--check` fails when the committed objects are stale.
+//! `cargo xtask ebpf`: builds the kernel programs into `tracer/bpf`.
+//!
+//! The build is reproducible. `BUILD.txt` beside the objects records tools and inputs. `--check` fails when
+//! the committed objects are stale.
 
 use std::{
     fmt::Write as _,
@@ -20,19 +22,19 @@ use crate::{
 /// Arguments of `ebpf`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Change nothing; fail if the committed objects are not what the sources give
+    /// Change nothing; fail if the committed objects differ from what the sources produce
     #[arg(long)]
     check: bool,
 }
 
 impl Args {
-    /// `--check`
+    /// The arguments for `--check`.
     pub(crate) fn check() -> Self {
         Self { check: true }
     }
 }
 
-/// An object: its file, and the arguments that build it.
+/// The objects: file name, and the arguments that build it.
 const OBJECTS: [(&str, &[&str]); 4] = [
     ("transitions.bpf.o", &["--bin", "tracer-transitions", "--features", "hook"]),
     ("transitions-debug.bpf.o", &["--bin", "tracer-transitions", "--features", "hook,log"]),
@@ -40,7 +42,7 @@ const OBJECTS: [(&str, &[&str]); 4] = [
     ("sockets.bpf.o", &["--bin", "tracer-sockets"]),
 ];
 
-/// What the objects are made from.
+/// The files and folders that the objects are built from.
 const INPUTS: [&str; 5] = [
     "tracer-ebpf/src",
     "tracer-ebpf/Cargo.toml",
@@ -52,11 +54,11 @@ const INPUTS: [&str; 5] = [
 const RECORD: &str = "BUILD.txt";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Debian's compiler, which has the target's `core` library ready. `TRACER_BPF_RUSTC` names another.
+/// Debian's compiler, for which Debian packages `core` for the BPF target. `TRACER_BPF_RUSTC` overrides it.
 const RUSTC: &str = "/usr/bin/rustc";
 const OBJCOPY: &str = "/usr/lib/llvm-22/bin/llvm-objcopy";
 
-/// Builds, or checks.
+/// Builds the objects, then replaces the committed ones or compares with them.
 pub(crate) fn ebpf(args: &Args) -> Result<ExitCode> {
     setup::packages(setup::EBPF)?;
     let linker = setup::bpf_linker()?;
@@ -87,21 +89,19 @@ fn check(committed: &Path, built: &Path, record: &str) -> Result<ExitCode> {
         bail!("the sources of the kernel side have changed since the objects were built: {remedy}");
     }
     if !recorded.ends_with(&objects_hash(committed)?) {
-        bail!("the objects are not those that {RECORD} tells of: {remedy}");
+        bail!("the objects differ from those that {RECORD} records: {remedy}");
     }
     if !recorded.starts_with(record) {
-        // Another compiler gives other bytes, and no verdict; that it builds is all there is to say.
-        println!(
-            "ebpf: other tools than those of tracer/bpf/{RECORD}; the objects were built but not compared"
-        );
+        // Other tools produce other bytes, so a comparison would prove nothing. But the sources do build.
+        println!("ebpf: other tools than in tracer/bpf/{RECORD}, so the objects were built but not compared");
         return Ok(ExitCode::SUCCESS);
     }
     for (object, _) in OBJECTS {
         if fs::read(committed.join(object)).ok() != Some(fs::read(built.join(object))?) {
-            bail!("tracer/bpf/{object} is not what the sources give: {remedy}");
+            bail!("tracer/bpf/{object} differs from what the sources produce: {remedy}");
         }
     }
-    println!("ebpf: the committed objects are what the sources give, byte for byte");
+    println!("ebpf: the committed objects are what the sources produce, byte for byte");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,7 +110,7 @@ fn build(linker: &Path, arguments: &[&str], target: &Path, object: &Path) -> Res
     build
         .current_dir(root().join("tracer-ebpf"))
         .env("RUSTC", rustc())
-        // The target is not stable, nor is inline assembly for it.
+        // Neither the BPF target nor inline assembly for it is stable.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(linker)?.join("\x1f"))
         .env_remove("RUSTC_WRAPPER")
@@ -119,12 +119,12 @@ fn build(linker: &Path, arguments: &[&str], target: &Path, object: &Path) -> Res
         .args(arguments);
     run(&mut build)?;
     let built = target.join(TARGET).join("release").join(arguments[1]);
-    // DWARF is ten times the program and nothing reads it; the loader and the verifier read BTF.
+    // DWARF is ten times as large as the program, and nothing reads it: loader and verifier use BTF.
     run(Command::new(OBJCOPY).arg("--strip-debug").arg(built).arg(object))
 }
 
-/// Paths of this machine are replaced by ones that exist nowhere: the same bytes come out in every
-/// folder, and no source line is copied into the type information.
+/// The compiler's flags. Local paths are replaced by paths that exist nowhere, so that every checkout
+/// produces the same bytes, and no source line is copied into the type information.
 fn flags(linker: &Path) -> Result<Vec<String>> {
     let mut flags: Vec<String> = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from).into();
     flags.push(format!("-Clinker={}", linker.display()));
@@ -147,7 +147,7 @@ fn rustc() -> PathBuf {
     std::env::var_os("TRACER_BPF_RUSTC").map_or(RUSTC.into(), PathBuf::from)
 }
 
-/// What builds the objects, and from what.
+/// The text of `BUILD.txt` without the objects' hashes: the tools, and a hash of the inputs.
 fn record(linker: &Path) -> Result<String> {
     let mut record =
         String::from("# Written by `cargo xtask ebpf`: what built the objects beside this file.\n");

@@ -1,6 +1,8 @@
-//! `cargo xtask instructions`: how many instructions an event takes from bytes to bytes. On a noisy
-//! machine times say little; instructions are the same in every run. They are kept in the
-//! repository, and the tests compare.
+//! `cargo xtask instructions`: counts the instructions per event, from the ring buffer's bytes to the bytes
+//! of output.
+//!
+//! Times say little on a noisy machine, but instructions are the same in every run. Their counts are kept in
+//! the repository, and the tests compare with them.
 
 use std::{
     collections::HashMap,
@@ -19,19 +21,19 @@ use crate::{
 /// Arguments of `instructions`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Write what is counted into tracer/benches/instructions.txt
+    /// Write the counts into tracer/benches/instructions.txt
     #[arg(long)]
     update: bool,
 }
 
 impl Args {
-    /// Without `--update`
+    /// The arguments without `--update`.
     pub(crate) fn check() -> Self {
         Self { update: false }
     }
 }
 
-/// What is counted: words behind `tracer`.
+/// The command lines of `tracer` whose instructions are counted.
 const WAYS: [&str; 6] = [
     "log --time utc",
     "log -o json",
@@ -41,31 +43,31 @@ const WAYS: [&str; 6] = [
     "life -o json",
 ];
 
-/// Connections of two runs, of ten events each: their difference has no beginning and no end in it.
+/// Connections of the two runs, with ten events each. Startup and shutdown cancel out in the difference.
 const FEW: u64 = 1000;
 const MANY: u64 = 3000;
 const EVENTS: u64 = (MANY - FEW) * 10;
 
-/// By how much a count may grow, in hundredths, before somebody has to say that it is meant.
+/// A count may grow by so many percent before it has to be confirmed with `--update`.
 const TOLERANCE: u64 = 5;
 
-/// The same with another compiler than the one that is recorded.
+/// The same, if the kept counts were made with another compiler.
 const TOLERANCE_OF_COMPILERS: u64 = 20;
 
 const KEPT: &str = "tracer/benches/instructions.txt";
 
-/// What is counted.
+/// Builds the program whose instructions are counted.
 pub(crate) fn build() -> Result<()> {
     let example = ["--package", "tracer", "--example", "whole_way"];
     run(cargo().current_dir(root()).args(["build", "--quiet", "--release", "--locked"]).args(example))
 }
 
-/// Counts, and compares with what is kept or replaces it.
+/// Counts, then compares with the kept counts or replaces them.
 pub(crate) fn instructions(args: &Args) -> Result<ExitCode> {
     setup::packages(setup::INSTRUCTIONS)?;
     build()?;
     let compiler = output(Command::new("rustc").arg("-V"))?;
-    let mut record = format!("# Instructions an event; `cargo xtask instructions --update`. {compiler}");
+    let mut record = format!("# Instructions per event, by `cargo xtask instructions --update`. {compiler}");
     let kept = fs::read_to_string(root().join(KEPT)).unwrap_or_default();
     let before = parse(&kept);
     let tolerance = if kept.contains(compiler.trim()) { TOLERANCE } else { TOLERANCE_OF_COMPILERS };
@@ -74,8 +76,8 @@ pub(crate) fn instructions(args: &Args) -> Result<ExitCode> {
         let count = count(way, MANY)?.saturating_sub(count(way, FEW)?) / EVENTS;
         writeln!(record, "{count:>6} {way}")?;
         let before = before.get(way).copied();
-        println!("{count:>6} instructions an event, {}: {way}", change(before, count));
-        // What is not kept cannot be judged, and should be.
+        println!("{count:>6} instructions per event, {}: {way}", change(before, count));
+        // A command line without a kept count counts as grown: it should have one.
         if before.is_none_or(|before| count * 100 > before * (100 + tolerance)) {
             grown.push(way);
         }
@@ -85,14 +87,14 @@ pub(crate) fn instructions(args: &Args) -> Result<ExitCode> {
         println!("wrote {KEPT}");
     } else if !grown.is_empty() {
         bail!(
-            "more than {tolerance} % more instructions than in {KEPT}: {}. If that is meant: cargo xtask instructions --update",
+            "more than {tolerance} % more instructions than in {KEPT}: {}. If that is intended: cargo xtask instructions --update",
             grown.join(", ")
         );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Instructions of the whole program.
+/// Counts the instructions of a whole run of the program.
 fn count(way: &str, connections: u64) -> Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.current_dir(root()).args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -111,7 +113,7 @@ fn parse(kept: &str) -> HashMap<&str, u64> {
     lines.filter_map(|(count, way)| Some((way, count.parse().ok()?))).collect()
 }
 
-// Figures for people.
+// The figures are only printed.
 #[allow(clippy::cast_precision_loss)]
 fn change(before: Option<u64>, count: u64) -> String {
     match before {

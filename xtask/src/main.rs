@@ -1,4 +1,14 @@
-//! `cargo xtask`: what a developer of tracer does, a verb for each.
+//! `cargo xtask`: the commands for developers of tracer.
+//!
+//! # Layout
+//! - `run`: builds tracer and runs it
+//! - `test`: runs all tests, or some of them
+//! - `ebpf`: builds the kernel programs
+//! - `bench`, `instructions`: measure what tracer costs
+//! - `vm`: runs tracer on other kernels
+//! - `man`: generates the man pages
+//! - `setup`: installs what the commands need
+//! - `command`: runs other programs
 
 mod bench;
 mod command;
@@ -14,23 +24,23 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-/// What a developer of tracer does.
+/// Commands for developers of tracer.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Verb {
     /// Build tracer and run it (through sudo when not root): `cargo xtask run -- --port 443`
     Run(run::Args),
-    /// Install what the tests need, and run all of them
+    /// Install what the tests need, and run all tests or some of them
     Test(test::Args),
-    /// Build the kernel side and commit it into tracer/bpf
+    /// Build the kernel programs into tracer/bpf
     Ebpf(ebpf::Args),
-    /// Measure what tracer costs, beside what others cost
+    /// Measure what tracer costs, compared with other tools
     Bench(bench::Args),
-    /// Count the instructions that an event takes, and compare with those that are kept
+    /// Count the instructions per event, and compare with the counts kept in the repository
     Instructions(instructions::Args),
     /// Run tracer on other kernels, in virtual machines
     Vm(vm::Args),
-    /// Make the man pages, from the definition of the command line
+    /// Generate the man pages from the definition of the command line
     Man(man::Args),
 }
 
@@ -53,12 +63,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Where cargo builds.
+/// Cargo's target folder.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The workspace's folder.
+/// The root of the workspace.
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map_or(here.clone(), PathBuf::from)

@@ -1,4 +1,4 @@
-//! `cargo xtask man`: the man pages.
+//! `cargo xtask man`: generates the man pages.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -12,12 +12,12 @@ use crate::{
 /// Arguments of `man`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where to put them [default: target/man]
+    /// Folder for the man pages [default: target/man]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
-/// Makes them from the definition of the command line.
+/// Runs the example that generates them from the definition of the command line.
 pub(crate) fn man(args: &Args) -> Result<ExitCode> {
     let folder = args.out.clone().unwrap_or_else(|| root().join("target/man"));
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
@@ -33,6 +33,10 @@ pub(crate) fn man(args: &Args) -> Result<ExitCode> {
         "man",
     ]);
     run(example.arg("--").arg(&folder))?;
-    println!("man: in {}; `man -l {}`", folder.display(), folder.join("tracer.1").display());
+    println!(
+        "man: wrote the pages into {}; `man -l {}` shows one",
+        folder.display(),
+        folder.join("tracer.1").display()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask run`: build and run.
+//! `cargo xtask run`: builds tracer and runs it.
 
 use std::process::{ExitCode, ExitStatus};
 

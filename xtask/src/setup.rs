@@ -1,4 +1,4 @@
-//! Installing what building the kernel side and testing need, and saying so.
+//! Installs the packages and tools that builds and tests need, and says so.
 
 use std::{
     path::PathBuf,
@@ -12,10 +12,10 @@ use crate::{
     root,
 };
 
-/// For the kernel side: a compiler with the BPF target's `core` library, and LLVM for the linker.
+/// For the kernel programs: a compiler with `core` for the BPF target, and LLVM for the linker.
 pub(crate) const EBPF: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22", "llvm-22-dev"];
 
-/// For the tests: what they hold tracer against, and what makes traffic.
+/// For the tests: tools to compare tracer with, programs that make traffic, terminals and shells.
 pub(crate) const TESTS: &[&str] = &[
     "bpftrace",
     "bpftool",
@@ -33,16 +33,16 @@ pub(crate) const TESTS: &[&str] = &[
     "groff-base",
 ];
 
-/// For the bench: a compiler for the C programs that tracer is measured against, other tools of the same
-/// purpose, and a service with its clients.
+/// For the bench: a compiler for its C programs, other tools to compare tracer with, and a service with its
+/// clients.
 pub(crate) const BENCH: &[&str] =
     &["clang-22", "libbpf-dev", "bpftool", "bpftrace", "libbpf-tools", "nginx-light", "wrk"];
 
 /// For counting instructions.
 pub(crate) const INSTRUCTIONS: &[&str] = &["valgrind"];
 
-/// For other kernels: machines of two architectures, a linker for the other one, and what makes and
-/// takes apart what they boot from.
+/// For other kernels: emulators of two architectures, a linker for the foreign one, and tools for initramfs
+/// archives and kernel modules.
 pub(crate) const VM: &[&str] = &[
     "qemu-system-x86",
     "qemu-system-arm",
@@ -54,7 +54,7 @@ pub(crate) const VM: &[&str] = &[
     "kmod",
 ];
 
-/// The linker's version goes with [`EBPF`]'s LLVM.
+/// The version of bpf-linker that works with the LLVM in [`EBPF`].
 const BPF_LINKER: &str = "0.13.0";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 
@@ -66,10 +66,13 @@ pub(crate) fn all() -> Vec<&'static str> {
     all
 }
 
-/// Installs those of the Debian packages that are missing.
+/// Installs the Debian packages that are missing.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
     if !exists("apt-get") {
-        println!("setup: not Debian; these packages' programs must be there: {}", names.join(" "));
+        println!(
+            "setup: this is not Debian; the programs of these packages must be installed: {}",
+            names.join(" ")
+        );
         return Ok(());
     }
     let missing: Vec<_> = names.iter().copied().filter(|name| !is_installed(name)).collect();
@@ -80,7 +83,6 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     run(as_root("apt-get").args(["-qq", "update"]))?;
     let mut install = as_root("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-    // Services that packages bring are for the tests to start, not for the system.
     run(install.args(["-qq", "-y", "--no-install-recommends", "install"]).args(missing))
 }
 
@@ -92,8 +94,8 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|output| output.stdout == b"install ok installed")
 }
 
-/// The linker for the BPF target: the one on the path if it has the right version, else one of our
-/// own below `target`.
+/// The linker for the BPF target: the one on the path if it has the right version, else our own below
+/// `target`, which is installed if need be.
 pub(crate) fn bpf_linker() -> Result<PathBuf> {
     let own_root = root().join("target/tools");
     let own = own_root.join("bin/bpf-linker");
@@ -113,7 +115,7 @@ fn is_right_linker(linker: &PathBuf) -> bool {
     version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(BPF_LINKER))
 }
 
-/// Mounts the kernel's tracing files if nobody has: an oracle reads them.
+/// Mounts tracefs if it is not mounted: tests compare with the kernel's own trace.
 pub(crate) fn tracefs() -> Result<()> {
     if std::path::Path::new("/sys/kernel/tracing/events").exists() {
         return Ok(());
@@ -122,7 +124,7 @@ pub(crate) fn tracefs() -> Result<()> {
     run(as_root("mount").args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]))
 }
 
-/// Tests without the kernel are no tests.
+/// Fails if the kernel has no BTF: tests are never skipped.
 pub(crate) fn kernel() -> Result<()> {
     if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
         bail!("the tests need a kernel with BTF (/sys/kernel/btf/vmlinux)");

@@ -1,4 +1,4 @@
-//! Chains of steps at once: one waits for the network, another for its only thread to link.
+//! Runs chains of steps at the same time: while one waits for the network, another links on a single thread.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::test::steps::Chain;
 
-/// Runs all to their end, and shows what each says when it is done.
+/// Runs all chains to their end. Prints the output of each when it is done.
 pub(crate) fn run(chains: &[Chain]) -> Result<()> {
     let names: Vec<_> = chains.iter().map(|chain| chain.name()).collect();
-    println!("=== at once, and shown when they are done: {}", names.join(", "));
+    println!("=== at the same time, each shown when it is done: {}", names.join(", "));
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = chains.iter().map(|chain| scope.spawn(|| run_one(*chain))).collect();
         threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
@@ -28,14 +28,14 @@ pub(crate) fn run(chains: &[Chain]) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("failed, see above: {}", failed.join(", ")) }
 }
 
-/// In a process of its own, whose output does not mix with others'.
+/// Runs a chain in a process of its own, so that outputs do not mix.
 fn run_one(chain: Chain) -> Result<ExitStatus> {
     let (mut reader, writer) = io::pipe()?;
-    // Not by its path, where a build may have put another one meanwhile.
+    // Not by its path: a build may have replaced that file meanwhile.
     let mut command = Command::new("/proc/self/exe");
     command.args(["test", "--chain", &chain.name()]).stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn().context("cannot start another xtask")?;
-    // It holds our ends of the pipe.
+    // The command holds write ends of the pipe, so reading would not end.
     drop(command);
     let mut said = Vec::new();
     reader.read_to_end(&mut said)?;

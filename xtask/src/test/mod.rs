@@ -1,4 +1,10 @@
-//! `cargo xtask test`: set up, then everything, or as much of it as is asked for.
+//! `cargo xtask test`: installs what is missing, then runs all tests or some of them.
+//!
+//! # Layout
+//! - `steps`: the steps, and chains of steps that do not depend on each other
+//! - `at_once`: runs such chains at the same time
+//! - `kernel`: the tests on the real kernel
+//! - `noise`: other traffic on the host, for these tests
 
 mod at_once;
 mod kernel;
@@ -18,26 +24,26 @@ use crate::test::{
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Args {
-    /// Only tests on the real kernel whose name, or whose file's, contains this
+    /// Run only tests on the real kernel whose name, or whose file's name, contains this
     filter: Option<String>,
-    /// What an edit wants: formatting, clippy, unit tests, and one test on the real kernel
+    /// After an edit: run formatting, clippy, unit tests, and one test on the real kernel
     #[arg(long, conflicts_with_all = ["filter", "noise", "long"])]
     fast: bool,
-    /// Only tests on the real kernel, beside other traffic on the host, as in the whole test
+    /// Run only tests on the real kernel, with other traffic on the host, as in a full run
     #[arg(long)]
     noise: bool,
-    /// Everything, and what takes longer: more storms, and the tests on the real kernel three times
+    /// Run everything, and what takes longer: more storms, and the tests on the real kernel three times
     #[arg(long, conflicts_with_all = ["filter", "noise"])]
     long: bool,
-    /// A part of the whole, which runs it beside others
+    /// Run one chain of steps; a full run starts all of them at the same time
     #[arg(long, hide = true, conflicts_with_all = ["filter", "noise", "long", "fast"])]
     chain: Option<Chain>,
 }
 
-/// Runs what is asked for. A test that cannot run fails.
+/// Runs the tests that are asked for. A test that cannot run fails.
 pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     match args {
-        // Whoever runs it says how all of it ends.
+        // The process that started this one prints the result of all chains.
         Args { chain: Some(chain), .. } => {
             steps::run(chain.steps())?;
             return Ok(ExitCode::SUCCESS);
@@ -60,7 +66,7 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
 fn everything(is_long: bool) -> Result<()> {
     steps::run(&[steps::SET_UP_ALL])?;
     at_once::run(&Chain::ALL)?;
-    // These measure: nothing else runs beside them.
+    // These measure, so nothing else runs meanwhile.
     steps::run(steps::ALONE)?;
     let wanted = if is_long { Wanted::more() } else { Wanted::all() };
     steps::timed("tests on the real kernel", || kernel::test(&wanted))?;

@@ -1,4 +1,4 @@
-//! The other programs of the host, beside which tests have to pass.
+//! Other traffic on the host: the tests have to pass in spite of it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -10,14 +10,14 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command::as_root;
 
-/// A noise, which ends when this goes out of scope: its standard input does.
+/// The running noise program. It ends when its standard input does, at the latest when this is dropped.
 pub(crate) struct Noise {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
 impl Noise {
-    /// Starts it, and waits until everything in it happens.
+    /// Starts it, and waits until all its traffic is under way.
     pub(crate) fn start(binary: &Path) -> Result<Self> {
         let mut command = as_root(binary);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the noise")?;
@@ -26,12 +26,12 @@ impl Noise {
         let mut line = String::new();
         noise.out.read_line(&mut line)?;
         if line != "noise: ready\n" {
-            bail!("the noise did not begin: {line}");
+            bail!("the noise did not start: {line}");
         }
         Ok(noise)
     }
 
-    /// Ends it. It has to have gone on until now, and says what it did.
+    /// Ends it, and prints what it did. It is an error if it ended earlier by itself.
     pub(crate) fn end(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the noise has ended by itself: {status}");

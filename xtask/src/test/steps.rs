@@ -1,4 +1,4 @@
-//! The steps of the test, and how long each takes.
+//! The steps of a test run. Prints how long each takes.
 
 use std::{
     fs,
@@ -24,16 +24,16 @@ pub(crate) struct Step {
     pub(crate) run: fn() -> Result<()>,
 }
 
-/// Steps that need one another; different chains do not.
+/// Steps that run one after the other. They do not depend on steps of other chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Chain {
-    /// What is said of the sources, and unit tests
+    /// Checks of the sources, and unit tests
     Sources,
-    /// What users get
+    /// Release builds
     Release,
-    /// The kernel side
+    /// The kernel programs
     Objects,
-    /// What other kernels need: first from the network
+    /// Downloads and builds for other kernels
     Kernels,
 }
 
@@ -52,9 +52,9 @@ impl Chain {
             Self::Sources => &[FORMATTING, CLIPPY, UNIT_TESTS],
             Self::Release => &[
                 Step { name: "build, with the bench", run: build_with_bench },
-                Step { name: "build what measures", run: build_measures },
+                Step { name: "build the measuring programs", run: build_measures },
             ],
-            Self::Objects => &[Step { name: "kernel objects are fresh", run: objects }],
+            Self::Objects => &[Step { name: "kernel objects are up to date", run: objects }],
             Self::Kernels => &[
                 Step { name: "downloads for other kernels", run: vm::fetch_ahead },
                 Step { name: "build for other kernels", run: vm::build_ahead },
@@ -62,23 +62,23 @@ impl Chain {
         }
     }
 
-    /// As the command line spells it.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
-/// Those that measure.
+/// Steps that measure, and so run alone.
 pub(crate) const ALONE: &[Step] = &[
-    Step { name: "scale, as it ships", run: scale },
-    Step { name: "instructions an event", run: instructions },
-    Step { name: "the bench, in short", run: bench::in_short },
+    Step { name: "scale, release build", run: scale },
+    Step { name: "instructions per event", run: instructions },
+    Step { name: "the bench, a short run", run: bench::in_short },
 ];
 
-/// What tests on the real kernel need, and no more: somebody who asks for one test wants its answer.
+/// What tests on the real kernel need, and no more, so that a single test is quick.
 pub(crate) const BEFORE_KERNEL: &[Step] = &[SET_UP, BUILD];
 
-/// What an edit wants.
+/// The steps of `--fast`.
 pub(crate) const FAST: &[Step] = &[
     SET_UP,
     FORMATTING,
@@ -87,7 +87,7 @@ pub(crate) const FAST: &[Step] = &[
     Step { name: "one test on the real kernel", run: kernel::smoke },
 ];
 
-/// One after the other.
+/// Runs steps one after the other.
 pub(crate) fn run(steps: &[Step]) -> Result<()> {
     steps.iter().try_for_each(Step::run)
 }
@@ -98,18 +98,18 @@ impl Step {
     }
 }
 
-/// Says what begins, and how long it took.
+/// Runs a step. Prints its name before, and how long it took afterwards.
 pub(crate) fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("=== {name}");
     let (begun, before) = (Instant::now(), processor_time());
     work()?;
     let (took, used) = (begun.elapsed(), processor_time().saturating_sub(before));
-    println!("=== {name}: {} s, and {} s of processors", took.as_secs(), used.as_secs());
+    println!("=== {name}: {} s, {} s of CPU time", took.as_secs(), used.as_secs());
     Ok(())
 }
 
-/// What processes that have ended took, of those that we have waited for. On a machine that others use, too,
-/// it says more than the clock.
+/// CPU time of child processes that have ended and were waited for. On a shared machine it says more than
+/// elapsed time.
 fn processor_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
@@ -123,7 +123,8 @@ fn set_up() -> Result<()> {
     setup::tracefs()
 }
 
-/// Everything that is missing, at once: later steps run beside each other, and only one can install.
+/// Installs everything that is missing, at once: later steps run at the same time, when only one could
+/// install.
 fn set_up_all() -> Result<()> {
     setup::packages(&setup::all())?;
     set_up()
@@ -151,8 +152,8 @@ fn build() -> Result<()> {
     run_command(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]))
 }
 
-/// As the bench will want it: alone, the tracer would be built once more, because the libraries that both use
-/// have other features then.
+/// Builds tracer together with the bench, because the bench needs that build. Built alone, tracer's libraries
+/// have other features, and it would be built twice.
 fn build_with_bench() -> Result<()> {
     let packages = ["--package", "tracer", "--package", "bench"];
     run_command(in_root().args(["build", "--quiet", "--release", "--locked"]).args(packages))
@@ -160,7 +161,7 @@ fn build_with_bench() -> Result<()> {
 
 const SCALE: [&str; 7] = ["test", "--quiet", "--release", "--locked", "--package", "tracer", "--test=scale"];
 
-/// What it costs with a million connections is measured on what users get.
+/// Measures tracer with a million connections, in a release build, as users get it.
 fn scale() -> Result<()> {
     run_command(in_root().args(SCALE))
 }
@@ -174,7 +175,7 @@ fn instructions() -> Result<()> {
     instructions::instructions(&instructions::Args::check()).map(drop)
 }
 
-/// Cargo, where the workspace is.
+/// Cargo, run in the root of the workspace.
 pub(crate) fn in_root() -> Command {
     let mut command = cargo();
     command.current_dir(root());

@@ -1,5 +1,5 @@
-//! Debian's packages of other suites and architectures, without a change to this machine's apt: it
-//! gets lists, a cache and sources of its own.
+//! Downloads Debian's packages of other suites and architectures, through a private apt. It has its own
+//! lists, cache and sources, so that this machine's apt does not change.
 
 use std::{
     fs,
@@ -15,28 +15,28 @@ use crate::{
     vm::{arch::Arch, beside, say, sources},
 };
 
-/// The apt of our own.
+/// The private apt.
 pub(crate) struct Apt {
     folder: PathBuf,
 }
 
 const ETC_APT: &str = "/etc/apt";
 
-/// Lists older than that are fetched again.
+/// Lists older than this are fetched again.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whose programs run beside ours in all guests.
+/// The suite whose programs run beside ours in all guests.
 const USERLAND_SUITE: &str = "bookworm";
 
 impl Apt {
-    /// Sets it up and fetches lists where they are missing or old.
+    /// Sets it up, and fetches the lists if they are missing or old.
     pub(crate) fn open(folder: PathBuf) -> Result<Self> {
         let apt = Self { folder };
         for part in ["lists/partial", "cache/archives/partial", "sources.list.d", "preferences.d"] {
             fs::create_dir_all(apt.folder.join(part))?;
         }
         fs::write(apt.folder.join("apt.conf"), apt.config())?;
-        // Nothing is installed there.
+        // No package is installed in it.
         fs::write(apt.folder.join("status"), "")?;
         let sources = sources::for_all_suites(Path::new(ETC_APT), &Arch::ALL.map(Arch::name).join(" "))?;
         let file = apt.folder.join("sources.list.d/debian.sources");
@@ -50,7 +50,7 @@ impl Apt {
 
     /// Fetches the lists.
     fn update(&self) -> Result<()> {
-        say("fetching the lists of Debian's suites");
+        say("fetching the package lists of Debian's suites");
         run(self.command("apt-get").args(["-qq", "update"]))?;
         Ok(fs::write(self.stamp(), "")?)
     }
@@ -90,21 +90,21 @@ Acquire::Languages "none";
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("APT_CONFIG", self.folder.join("apt.conf"));
-        // Images for containers keep no caches, which makes each call take seconds; only what stands
-        // here comes behind their settings.
+        // Container images turn these caches off, and then each call takes seconds. Only options on the
+        // command line override the images' settings.
         for cache in ["pkgcache", "srcpkgcache"] {
             command.arg("-o").arg(format!("Dir::Cache::{cache}={cache}.bin"));
         }
         command
     }
 
-    /// The packages whose names match.
+    /// The packages whose names match a regular expression.
     pub(crate) fn search(&self, names: &str) -> Result<Vec<String>> {
         let found = output(self.command("apt-cache").args(["search", "--names-only", names]))?;
         Ok(found.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 
-    /// Unpacks packages, each as apt takes it: `NAME:ARCH` or `NAME:ARCH=VERSION`.
+    /// Downloads and unpacks packages, each in apt's notation: `NAME:ARCH` or `NAME:ARCH=VERSION`.
     pub(crate) fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
         fetch(into, |folder| {
             let mut apt = self.command("apt-get");
@@ -113,7 +113,7 @@ Acquire::Languages "none";
         })
     }
 
-    /// Unpacks programs with all that they need.
+    /// Downloads and unpacks packages with all their dependencies.
     pub(crate) fn unpack_userland(&self, programs: &[&str], arch: Arch, into: &Path) -> Result<()> {
         fetch(into, |folder| {
             let mut apt = self.command("apt-get");
@@ -126,8 +126,8 @@ Acquire::Languages "none";
     }
 }
 
-/// Fetches archives with a command that puts them into a folder, and unpacks all of them. What is
-/// there is whole.
+/// Fetches archives with a command that puts them into a folder, and unpacks them into `into`. If that folder
+/// exists, it is complete.
 fn fetch(into: &Path, command: impl Fn(&Path) -> Command) -> Result<()> {
     let archives = beside(into, ".archives");
     let unpacked = beside(into, ".unpacked");

@@ -1,4 +1,4 @@
-//! The two architectures.
+//! The architectures of guests.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ pub(crate) enum Arch {
 impl Arch {
     pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
 
-    /// For Debian.
+    /// Debian's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -20,12 +20,12 @@ impl Arch {
         }
     }
 
-    /// Whether this host's compiler and linker cannot do it alone.
+    /// Whether building for it needs another linker and another standard library.
     pub(crate) fn is_foreign(self) -> bool {
         self == Self::Arm64
     }
 
-    /// For Rust.
+    /// Rust's name.
     pub(crate) fn triple(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-unknown-linux-gnu",
@@ -33,7 +33,7 @@ impl Arch {
         }
     }
 
-    /// Where Debian keeps libraries.
+    /// The folder in which Debian keeps its libraries.
     pub(crate) fn libraries(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-linux-gnu",
@@ -41,7 +41,7 @@ impl Arch {
         }
     }
 
-    /// The machine that is emulated.
+    /// The command that emulates a machine.
     pub(crate) fn machine(self) -> Command {
         let (program, arguments) = match self {
             Self::Amd64 => ("qemu-system-x86_64", ["-machine", "q35", "-cpu", "max"]),
@@ -52,7 +52,7 @@ impl Arch {
         qemu
     }
 
-    /// Its serial line.
+    /// The device of the serial console.
     pub(crate) fn console(self) -> &'static str {
         match self {
             Self::Amd64 => "ttyS0",

@@ -1,4 +1,4 @@
-//! Static programs for a guest, built in one go for all architectures.
+//! Builds static programs for guests, in one run of cargo for all architectures.
 
 use std::{
     ffi::OsString,
@@ -16,18 +16,18 @@ use crate::{
     vm::{Store, arch::Arch, say},
 };
 
-/// Debian's compiler: it has the standard library for arm64 as a package, of the same version.
+/// Debian's compiler: Debian packages the arm64 standard library in the same version.
 const RUSTC: &str = "/usr/bin/rustc";
 const COMPILER: &str = "rustc-web";
 const STANDARD_LIBRARY: &str = "libstd-rust-web-dev";
 
 const PROFILE: &str = "vm";
 
-/// What is built, and what it is called inside.
+/// The programs: the binary's name, and its path in a guest.
 pub(crate) const PROGRAMS: [(&str, &str); 3] =
     [("tracer", "bin/tracer"), ("actor", "bin/actor"), ("guest", "init")];
 
-/// Where an architecture's are, once built.
+/// The folder with an architecture's programs, once built.
 pub(crate) fn built(folder: &Path, arch: Arch) -> PathBuf {
     target(folder).join(arch.triple()).join(PROFILE)
 }
@@ -36,7 +36,7 @@ fn target(folder: &Path) -> PathBuf {
     folder.join("build")
 }
 
-/// All that [`command`] needs from the network.
+/// Downloads everything that [`command`] needs.
 pub(crate) fn fetch(store: &Store, archs: &[Arch]) -> Result<()> {
     for arch in archs.iter().filter(|arch| arch.is_foreign()) {
         sysroot(store, *arch)?;
@@ -45,7 +45,7 @@ pub(crate) fn fetch(store: &Store, archs: &[Arch]) -> Result<()> {
     run(cargo().current_dir(root()).args(["fetch", "--quiet", "--locked"]).args(targets))
 }
 
-/// What builds them.
+/// The command that builds the programs.
 pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
     let mut build = cargo();
     build.current_dir(root()).env("RUSTC", RUSTC);
@@ -72,8 +72,7 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
     Ok(build)
 }
 
-/// A place for the compiler to find another architecture's standard library in, so that nothing is
-/// written into the system's.
+/// A sysroot with another architecture's standard library, so that nothing is installed into the system's.
 fn sysroot(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let version = output(Command::new("dpkg-query").args(["-W", "-f=${Version}", COMPILER]))?;
     let unpacked = folder.join(format!("{STANDARD_LIBRARY}-{version}"));
@@ -85,7 +84,7 @@ fn sysroot(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let sysroot = folder.join("sysroot");
     let library = sysroot.join("lib/rustlib").join(arch.triple());
     fs::create_dir_all(sysroot.join("lib/rustlib"))?;
-    // Another compiler may have been here.
+    // The link may be there already, to the library of another version.
     let _ = fs::remove_file(&library);
     symlink(unpacked.join("usr/lib/rustlib").join(arch.triple()), library)?;
     Ok(sysroot)

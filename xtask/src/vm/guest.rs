@@ -1,4 +1,4 @@
-//! One guest, from its start to its end.
+//! Runs one guest, from its start to its end.
 
 use std::{
     fs,
@@ -17,33 +17,33 @@ use crate::vm::{
     known::Seen,
 };
 
-/// What a guest told.
+/// A guest that has ended, and what it reported.
 pub(crate) struct Run {
     pub(crate) kernel: Kernel,
     pub(crate) play: Play,
     pub(crate) reports: Vec<Report>,
-    /// Why it ended, unless it ended by itself.
+    /// What went wrong with the machine, if it did not end by itself.
     pub(crate) trouble: Option<String>,
     pub(crate) console: PathBuf,
     pub(crate) took: Duration,
 }
 
-/// A guest that takes so long hangs, also on a slow host.
+/// A guest that takes longer hangs, even on a slow host.
 const LIMIT: Duration = Duration::from_secs(300);
 const MEMORY: &str = "1024";
 const CPUS: &str = "2";
-/// Room for a kernel's type information.
+/// Room for the kernel's type information, which the guest writes to the disk.
 const DISK_BYTES: u64 = 32 << 20;
 
-/// Lines of the console that tell what happened last.
+/// How many of the console's last lines are shown when a report is missing.
 const TAIL: usize = 30;
 
-/// What it starts with: nothing slow, nothing random, no trial of a timer that a busy host may delay, and
-/// where our programs are.
+/// The kernel's command line: no slow mitigations, no randomness, no check of a timer that a busy host may
+/// delay, and the paths of our programs.
 const COMMAND_LINE: &str =
     "panic=-1 quiet no_timer_check mitigations=off nokaslr rdinit=/init TRACER=/bin/tracer ACTOR=/bin/actor";
 
-/// What a guest has to report.
+/// The scenarios that a guest has to report.
 pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
     match play {
         Play::Short | Play::Long => {
@@ -53,20 +53,20 @@ pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
     }
 }
 
-/// Behind this scenario a guest only waits.
+/// After this scenario a guest only waits, for TIME_WAIT to end.
 const LAST: &str = "hooks";
 
-/// A processor to run a guest on; free again when this goes.
+/// A processor to run a guest on. It is free again when this is dropped.
 pub(crate) struct Slot(pub(crate) Sender<()>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Nobody takes it when there are no more guests.
+        // Nobody receives it once all guests have started.
         let _ = self.0.send(());
     }
 }
 
-/// Boots it and waits for its end; the slot is free as soon as it only waits for time to pass.
+/// Boots a guest and waits for its end. Frees the slot as soon as the guest only waits for time to pass.
 pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slot: Slot) -> Result<Run> {
     let mut slot = Some(slot);
     let started = Instant::now();
@@ -76,7 +76,7 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slo
     };
     let (console, disk) = (place("logs", "log")?, place("btf", "btf")?);
     fs::File::create(&disk)?.set_len(DISK_BYTES)?;
-    // What the last one wrote would be taken for this one's.
+    // Emptied: reports of the previous run would be taken for this one's.
     fs::File::create(&console)?;
     let said = place("logs", "qemu")?;
     let mut qemu = qemu(kernel, image, &console, &disk, play)
@@ -95,7 +95,7 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slo
         if started.elapsed() > LIMIT {
             qemu.kill()?;
             qemu.wait()?;
-            break Some(format!("it hung: killed after {} s", LIMIT.as_secs()));
+            break Some(format!("the guest hung: killed after {} s", LIMIT.as_secs()));
         }
         sleep(Duration::from_millis(100));
     };
@@ -107,9 +107,9 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slo
 
 fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) -> Command {
     let mut qemu = kernel.arch.machine();
-    // Hardware virtualisation is not there in every place that tests. One thread for both processors:
-    // with one for each a guest now and then waits for ever for the other's interrupt, and there
-    // are as many guests as processors anyway.
+    // Emulation, because not every host has hardware virtualisation. One thread emulates both processors:
+    // with a thread for each, a guest sometimes waits forever for the other one's interrupt. And as many
+    // guests run as there are processors anyway.
     qemu.args([
         "-accel",
         "tcg,thread=single",
@@ -126,8 +126,8 @@ fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) 
     qemu.arg("-drive").arg(format!("if=virtio,format=raw,file={}", disk.display()));
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
     if play == Play::Costs {
-        // The guest's clock counts instructions: the host's load, and what the emulator does where it
-        // has not been before, are not in its times. It takes several times as long.
+        // The guest's clock counts instructions, so its times include neither the host's load nor the
+        // emulator's translation of new code. It takes several times as long.
         qemu.args(["-icount", "shift=0"]);
     }
     let play = format!("{}={}", Play::VARIABLE, play.name());
@@ -142,7 +142,7 @@ fn reports(console: &Path) -> Vec<Report> {
     lines.filter_map(|line| serde_json::from_str(line.trim()).ok()).collect()
 }
 
-/// The disk becomes a file with the kernel's type information.
+/// Cuts the disk to the kernel's type information, so that it is a BTF file. Removes it if it has none.
 fn keep_types(disk: &Path, reports: &[Report]) -> Result<()> {
     let bytes = reports.iter().find_map(|report| match &report.result {
         Ok(Found::Kernel { btf_bytes: bytes @ 1.., .. }) => u64::try_from(*bytes).ok(),
@@ -156,12 +156,12 @@ fn keep_types(disk: &Path, reports: &[Report]) -> Result<()> {
 }
 
 impl Run {
-    /// What is kept of it, if it told all of that.
+    /// The results to keep, if the guest reported all of them.
     pub(crate) fn seen(&self) -> Option<Seen> {
         let (mut version, mut verified, mut hooks) = (None, None, None);
         for report in &self.reports {
             match &report.result {
-                // By its own word: a file may be called anything.
+                // The version that the kernel itself reports: a file may have any name.
                 Ok(Found::Kernel { release, .. }) => version = Some(kernel::version(release)),
                 Ok(Found::Load { verified: count, .. }) => verified = Some(*count),
                 Ok(Found::Hooks { used }) => hooks = Some(used.clone()),
@@ -171,7 +171,7 @@ impl Run {
         Some(Seen { arch: self.kernel.arch, version: version?, verified: verified?, hooks: hooks? })
     }
 
-    /// The end of what it wrote.
+    /// The last lines of the console, without reports.
     pub(crate) fn tail(&self) -> String {
         let text = fs::read(&self.console).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! What a guest finds in its memory when it starts: our programs, some of Debian's, and modules.
+//! Builds the initramfs of a guest: our programs, some of Debian's, and kernel modules.
 
 use std::{
     fs,
@@ -22,14 +22,14 @@ use crate::vm::{
 
 /// Packages of the programs that scenarios call.
 const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
-/// Of all that is in them and in what they need, this.
+/// The programs that are taken from them; the rest of the packages is not needed.
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
-/// What scenarios need beside what is built in.
+/// Modules that scenarios need, where they are not built in.
 const MODULES: [&str; 5] = ["veth", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
 const LIST: &str = "modules";
 
-/// The programs of Debian's that scenarios call; downloaded if need be.
+/// The folder with the Debian programs that scenarios call. Downloads them if need be.
 pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let userland = folder.join("userland").join(arch.name());
     if !userland.exists() {
@@ -39,7 +39,7 @@ pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<Path
     Ok(userland)
 }
 
-/// The archive with all that does not depend on the kernel.
+/// Builds the archive of everything that does not depend on the kernel.
 pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
     let tree = Tree::new(store.folder.join("images/all").join(arch.name()))?;
     for (built, inside) in PROGRAMS {
@@ -52,7 +52,7 @@ pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
             && entry.path().parent().is_some_and(|it| it.ends_with("bin") || it.ends_with("sbin"));
         let is_library =
             name.contains(".so") && entry.path().parent().is_some_and(|it| it.ends_with(arch.libraries()));
-        // The path of the loader is in the programs.
+        // Programs contain the loader's path: in `lib`, or in `lib64`, which is a link to it.
         let is_loader = name.starts_with("ld-linux");
         if is_program {
             tree.add(entry.path(), &format!("bin/{name}"))?;
@@ -65,7 +65,7 @@ pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
     tree.archive()
 }
 
-/// The archive for a kernel: the base and its modules.
+/// Builds the archive for a kernel: the base, followed by the kernel's modules.
 pub(crate) fn image(store: &Store, base: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let tree = Tree::new(store.folder.join("images").join(&kernel.name))?;
     let mut list = String::new();
@@ -76,7 +76,7 @@ pub(crate) fn image(store: &Store, base: &Path, kernel: &Kernel) -> Result<PathB
     }
     fs::write(tree.0.join(LIST), list)?;
     let modules = tree.archive()?;
-    // The kernel takes archives one behind the other.
+    // The kernel unpacks several archives in a row.
     let whole = beside(&modules, ".initrd");
     fs::copy(base, &whole)?;
     fs::OpenOptions::new().append(true).open(&whole)?.write_all(&fs::read(modules)?)?;
@@ -96,7 +96,7 @@ impl Tree {
     fn add(&self, file: &Path, inside: &str) -> Result<()> {
         let inside = self.0.join(inside);
         fs::create_dir_all(inside.parent().unwrap_or(&self.0))?;
-        // What links point to is what counts.
+        // Copies the file that a link points to.
         fs::copy(file, &inside).with_context(|| format!("putting {} into a guest", file.display()))?;
         Ok(fs::set_permissions(inside, fs::Permissions::from_mode(0o755))?)
     }
@@ -105,7 +105,7 @@ impl Tree {
         Ok(std::os::unix::fs::symlink(to, self.0.join(inside))?)
     }
 
-    /// As the kernel reads it.
+    /// Packs the folder in the format that the kernel reads.
     fn archive(self) -> Result<PathBuf> {
         let archive = beside(&self.0, ".cpio");
         let mut cpio = Command::new("cpio")

@@ -1,4 +1,4 @@
-//! Kernels: Debian's by version, or anybody's by path.
+//! Kernels to boot: Debian's by version, or any other by path.
 
 use std::{
     cmp::Reverse,
@@ -22,24 +22,24 @@ pub(crate) struct Kernel {
     pub(crate) name: String,
     pub(crate) arch: Arch,
     pub(crate) image: PathBuf,
-    /// The folder in which `lib/modules` stands, and the release in there.
+    /// The folder that contains `lib/modules`, and the release in there.
     pub(crate) modules: Option<(PathBuf, String)>,
 }
 
-/// What runs when nobody says otherwise.
+/// The versions that run by default.
 pub(crate) const DEFAULT: [&str; 4] = ["5.10", "6.1", "6.12", NEWEST];
 
-/// Of these, those that start on both architectures with a clock that counts instructions.
+/// Those of them that boot on both architectures with a clock that counts instructions.
 pub(crate) const WITH_COUNTING_CLOCK: [&str; 2] = ["6.12", NEWEST];
 
-/// Whatever is the newest in Debian.
+/// Stands for the newest version in Debian.
 const NEWEST: &str = "newest";
 
-/// Debian's newest kernel of this version; downloaded if need be.
+/// Debian's newest kernel of this version. Downloads it if need be.
 pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Result<Kernel> {
     fs::create_dir_all(folder)?;
     let chosen = folder.join(format!("{version}-{}", arch.name()));
-    // As long as the lists are the same, so is the choice.
+    // The choice holds until the lists are fetched again.
     let is_valid = fs::metadata(&chosen).and_then(|file| file.modified()).ok() > apt.fetched();
     if let Some(release) = fs::read_to_string(&chosen).ok().filter(|_| is_valid)
         && let Ok(kernel) = unpacked(folder, &release, arch)
@@ -53,10 +53,10 @@ pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Res
                 fs::write(chosen, release)?;
                 return Ok(kernel);
             }
-            // An older one of the same version will do: lists name what their servers have not got any more.
+            // An older release of the same version will do: lists name packages that servers no longer have.
             Err(error) => {
                 let why = error.root_cause().to_string();
-                say(&format!("{release} is not to be had: {}", why.lines().next().unwrap_or_default()));
+                say(&format!("{release} is not available: {}", why.lines().next().unwrap_or_default()));
                 trouble = error;
             }
         }
@@ -70,7 +70,7 @@ fn fetch(apt: &Apt, folder: &Path, release: &str, arch: Arch) -> Result<()> {
         return Ok(());
     }
     say(&format!("downloading Linux {release}"));
-    // Since 7.2 what belongs to a kernel comes in several packages.
+    // Since 7.2 a kernel comes in several packages.
     let parts = apt.search(&format!("^linux-(image|binary|modules|base)-{}$", regex_of(release)))?;
     let parts: Vec<_> = parts.into_iter().map(|part| format!("{part}:{}", arch.name())).collect();
     apt.unpack(&parts, &folder)
@@ -98,27 +98,27 @@ fn releases(apt: &Apt, version: &str, arch: Arch) -> Result<Vec<String>> {
     let prefix = numbers(version);
     let mut releases: Vec<_> =
         found.iter().filter_map(|name| name.strip_prefix("linux-image-").map(str::to_owned)).collect();
-    // Those without three numbers are names for others.
+    // Names with fewer than three numbers are metapackages.
     releases.retain(|it| numbers(it).len() > 2 && (version == NEWEST || numbers(it).starts_with(&prefix)));
     releases.sort_by_key(|release| Reverse(numbers(release)));
-    // An older one of the newest version will do, an older version will not.
+    // For `newest`, an older release of the newest version will do, but not an older version.
     let newest = releases.first().map(|release| self::version(release)).unwrap_or_default();
     releases.retain(|release| version != NEWEST || self::version(release) == newest);
     Ok(releases)
 }
 
-/// Whether these are the numbers of a version, or the word for whatever is newest.
+/// Whether this is a version's number, or the word for the newest one.
 pub(crate) fn is_version(name: &str) -> bool {
     name == NEWEST || name.split('.').all(|number| number.parse::<u32>().is_ok())
 }
 
-/// The numbers of a version, without the architecture's.
+/// The numbers in a release, without those in the architecture's name.
 fn numbers(version: &str) -> Vec<u32> {
     let version = version.split("-cloud-").next().unwrap_or_default();
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
-/// A kernel's version as it is known: `[6, 1]`.
+/// Major and minor version of a release: `[6, 1]`.
 pub(crate) fn version(name: &str) -> Vec<u32> {
     let first = name.find(|c: char| c.is_ascii_digit()).unwrap_or_default();
     numbers(&name[first..]).into_iter().take(2).collect()
@@ -128,8 +128,8 @@ fn regex_of(text: &str) -> String {
     text.replace('.', "[.]").replace('+', "[+]")
 }
 
-/// A kernel of one's own. Modules are looked for in `lib/modules` beside it or one folder above, as
-/// in a package.
+/// A kernel by path. Its modules are looked for in `lib/modules` beside it or one folder above, as in a
+/// package.
 pub(crate) fn of_path(image: &Path, arch: Option<Arch>) -> Result<Kernel> {
     let image = image.canonicalize().with_context(|| format!("no kernel {}", image.display()))?;
     let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -144,8 +144,8 @@ pub(crate) fn of_path(image: &Path, arch: Option<Arch>) -> Result<Kernel> {
     Ok(Kernel { name, arch, image, modules })
 }
 
-/// Marks of images by where they stand: x86's boot protocol, arm64's, and an arm64 image that is packed, by
-/// itself or to be started by firmware.
+/// How images are recognised: offset, bytes and architecture. They are the boot protocols of x86 and arm64,
+/// and a compressed arm64 image, plain or to be started by firmware.
 const MARKS: [(usize, &[u8], Arch); 4] = [
     (0x202, b"HdrS", Arch::Amd64),
     (0x38, b"ARM\x64", Arch::Arm64),
@@ -160,14 +160,14 @@ fn arch_of(image: &Path) -> Result<Arch> {
         MARKS.into_iter().find(|(at, mark, _)| head.get(*at..).is_some_and(|it| it.starts_with(mark)));
     let (_, _, arch) = found.with_context(|| {
         format!(
-            "{} is no image of a kernel for x86-64 or arm64; if it is, --arch says which",
+            "{} does not look like a kernel image for x86-64 or arm64; if it is one, name the architecture with --arch",
             image.display()
         )
     })?;
     Ok(arch)
 }
 
-/// The modules below a folder, or its `usr`, ready for `modprobe`.
+/// The modules below a folder or its `usr`, prepared for `modprobe`.
 fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
     let folders = [folder.to_owned(), folder.join("usr")];
     let Some(folder) = folders.into_iter().find(|folder| folder.join("lib/modules").exists()) else {
@@ -176,13 +176,13 @@ fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
     let all = folder.join("lib/modules");
     let releases = fs::read_dir(&all)?.flatten();
     let names = releases.map(|release| release.file_name().to_string_lossy().into_owned());
-    // Of several only the image's own will load.
+    // If there are several releases, only the image's own modules load.
     let names: Vec<_> = names.collect();
     let own = names.iter().find(|name| image.to_string_lossy().ends_with(*name));
     let Some(release) = own.or(names.first().filter(|_| names.len() == 1)).cloned() else {
         return Ok(None);
     };
-    // The last that it writes.
+    // depmod writes this file last.
     if !all.join(&release).join("modules.devname").exists() {
         run(Command::new("depmod").arg("-b").arg(&folder).arg(&release))?;
     }
@@ -199,7 +199,7 @@ impl Kernel {
         modprobe.arg("-d").arg(folder).args(["-S", release, "-a", "--show-depends"]).args(names);
         let mut files = Vec::new();
         for line in output(&mut modprobe)?.lines() {
-            // `builtin NAME` is there anyway.
+            // The other lines are `builtin NAME`, and need no file.
             let Some(file) = line.strip_prefix("insmod ") else { continue };
             let file = PathBuf::from(file.trim());
             if !files.contains(&file) {

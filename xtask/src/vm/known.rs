@@ -1,5 +1,5 @@
-//! What tracer does on each kernel, kept in the repository: a change that costs the verifier much more on
-//! another kernel, or that one of them refuses, would not be seen here.
+//! Earlier results on each kernel, kept in the repository. They show when a change costs the verifier much
+//! more on another kernel, or when another kernel refuses a hook, which nobody would see on this one.
 
 use std::{fmt::Write as _, fs};
 
@@ -12,58 +12,58 @@ use crate::{
 
 const KEPT: &str = "guest/kernels.txt";
 
-const HEADER: &str = "# What `cargo xtask vm --update` has seen on each kernel: instructions that the verifier looks at, of all programs that
-# `tracer` loads, and the hooks in use that it can do without.
+const HEADER: &str = "# Written by `cargo xtask vm --update`. For each kernel: how many instructions the verifier looked at in all programs that
+# `tracer` loads, and which optional hooks are in use.
 ";
 
-/// By what a count may grow before somebody has to say that it is meant.
+/// A count may grow by this factor before it has to be confirmed with `--update`.
 const FACTOR: u64 = 2;
 
-/// What was found on a kernel.
+/// The results on a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
     pub(crate) arch: Arch,
-    /// As it is known: `[6, 1]`.
+    /// Major and minor version: `[6, 1]`.
     pub(crate) version: Vec<u32>,
     pub(crate) verified: u64,
     pub(crate) hooks: Vec<String>,
 }
 
-/// All that is kept.
+/// The results that are kept.
 pub(crate) struct Known(Vec<Seen>);
 
 impl Known {
-    /// As it was last time.
+    /// Reads the results that are kept.
     pub(crate) fn read() -> Result<Self> {
         let text = fs::read_to_string(root().join(KEPT)).with_context(|| format!("no {KEPT}"))?;
         Ok(Self(text.lines().filter_map(line).collect()))
     }
 
-    /// What is worse than it was.
+    /// Says what is worse than the kept result.
     pub(crate) fn judge(&self, seen: &Seen) -> Vec<String> {
-        // A kernel that is not kept is judged as the one before it.
+        // A kernel without a kept result is compared with the next older one.
         let before = self.0.iter().filter(|kept| kept.arch == seen.arch && kept.version <= seen.version);
         let Some(kept) = before.max_by_key(|kept| &kept.version) else {
-            return vec![format!("nothing in {KEPT} to hold it against")];
+            return vec![format!("nothing in {KEPT} to compare with")];
         };
         let mut worse = Vec::new();
         if seen.verified > kept.verified * FACTOR {
             worse.push(format!(
-                "the verifier looks at {} instructions, more than {FACTOR} times the {} in {KEPT}. If that is meant: cargo xtask vm --update",
+                "the verifier looks at {} instructions, more than {FACTOR} times the {} in {KEPT}. If that is intended: cargo xtask vm --update",
                 seen.verified, kept.verified
             ));
         }
         let missing: Vec<_> = kept.hooks.iter().filter(|hook| !seen.hooks.contains(hook)).cloned().collect();
         if !missing.is_empty() {
             worse.push(format!(
-                "{} was in use, by {KEPT}, and is not: `--verbose` shows why. If that is meant: cargo xtask vm --update",
+                "{} was in use according to {KEPT}, and is not any more: `--verbose` shows why. If that is intended: cargo xtask vm --update",
                 missing.join(", ")
             ));
         }
         worse
     }
 
-    /// Keeps these, and what is kept of other kernels.
+    /// Keeps these results, and the kept ones of other kernels.
     pub(crate) fn update(mut self, seen: impl Iterator<Item = Seen>) -> Result<()> {
         for seen in seen {
             self.0.retain(|kept| (kept.arch, &kept.version) != (seen.arch, &seen.version));
@@ -81,7 +81,7 @@ impl Known {
     }
 }
 
-/// As in `amd64 6.1 12345 inet_csk_accept,inet_twsk_kill`.
+/// Parses a line such as `amd64 6.1 12345 inet_csk_accept,inet_twsk_kill`.
 fn line(line: &str) -> Option<Seen> {
     let mut words = line.split(' ');
     let name = words.next()?;

@@ -1,5 +1,13 @@
-//! `cargo xtask vm`: tracer on other kernels, in virtual machines, held against what those kernels'
-//! own trace buffers say.
+//! `cargo xtask vm`: runs tracer on other kernels in virtual machines, and compares it with those kernels'
+//! own trace buffers.
+//!
+//! # Layout
+//! - `kernel`, `arch`: the kernels to boot, and their architectures
+//! - `apt`, `sources`: download Debian's packages through a private apt
+//! - `build`, `image`: build the programs for guests, and the initramfs with them
+//! - `guest`: runs one guest
+//! - `report`: the tables of results, and what failed
+//! - `known`: earlier results, to compare with
 
 mod apt;
 mod arch;
@@ -42,28 +50,28 @@ pub(crate) struct Args {
     /// [default: 5.10, 6.1, 6.12 and newest]
     #[arg(long, value_name = "VERSION|PATH")]
     kernel: Vec<String>,
-    /// Only this architecture
+    /// Only this architecture; for an image, its architecture
     #[arg(long)]
     arch: Option<Arch>,
     /// Measure what each kernel program costs, and nothing else [default kernels: 6.12 and newest]
     #[arg(long)]
     costs: bool,
-    /// Write what was seen into guest/kernels.txt: verified instructions, and hooks in use
+    /// Write the results into guest/kernels.txt: verified instructions, and hooks in use
     #[arg(long)]
     update: bool,
-    /// Show all that `tracer check` says
+    /// Show the whole output of `tracer check`
     #[arg(short, long)]
     verbose: bool,
 }
 
-/// Downloads, builds, boots, compares.
+/// Downloads kernels, builds programs, boots guests and compares their results.
 pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let wanted = wanted(args)?;
     let archs = archs(&wanted);
     let store = Store::open()?;
     let mut build = build::command(&store, &archs)?;
-    // One waits for processors, the other for the network.
+    // At the same time: building needs processors, downloading the network.
     let kernels = thread::scope(|scope| -> Result<Vec<_>> {
         let build = scope.spawn(|| run(&mut build));
         let kernels = download(&store, &wanted);
@@ -77,7 +85,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
             guests.push((kernel.clone(), image::image(&store, &base, kernel)?));
         }
     }
-    // The newest first: those that wait for a minute do so while others play.
+    // The newest first: guests that wait a minute for TIME_WAIT do so while others run.
     guests.sort_by_key(|(kernel, _)| Reverse(kernel::version(&kernel.name)));
     let known = Known::read()?;
     let runs = boot(&store.folder, &guests, &known, args.costs, started)?;
@@ -85,7 +93,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     told(&runs, known, args)
 }
 
-/// `vm` as a test.
+/// Runs `vm` as a test.
 pub(crate) fn test() -> Result<()> {
     match vm(&Args::default())? {
         ExitCode::SUCCESS => Ok(()),
@@ -93,19 +101,19 @@ pub(crate) fn test() -> Result<()> {
     }
 }
 
-/// All that [`test`] will want from the network.
+/// Downloads everything that [`test`] will need.
 pub(crate) fn fetch_ahead() -> Result<()> {
     let store = Store::open()?;
     build::fetch(&store, &Arch::ALL)?;
     download(&store, &wanted(&Args::default())?).map(drop)
 }
 
-/// The programs that [`test`] will want; behind [`fetch_ahead`] the network is left alone.
+/// Builds the programs that [`test`] will need. After [`fetch_ahead`] it does not use the network.
 pub(crate) fn build_ahead() -> Result<()> {
     run(&mut build::command(&Store::open()?, &Arch::ALL)?)
 }
 
-/// What is kept from one run to the next, and where it comes from.
+/// The folder that is kept from one run to the next, and the apt that downloads into it.
 struct Store {
     folder: PathBuf,
     apt: Apt,
@@ -121,14 +129,14 @@ impl Store {
     }
 }
 
-/// Kernels, and the programs that run beside ours on them.
+/// Downloads kernels, and the programs that run beside ours on them.
 fn download(store: &Store, wanted: &[Wanted<'_>]) -> Result<Vec<Kernel>> {
     let archs = archs(wanted);
-    // Apt does these one at a time, and makes its caches by the way.
+    // Apt can do only one of these at a time. It also builds its caches here.
     for &arch in &archs {
         image::userland(store, arch)?;
     }
-    // Unpacking one and waiting for another go together.
+    // One thread per architecture: one unpacks while the other waits for the network.
     let of_arch = |arch| wanted.iter().filter(move |it| it.arch() == arch).map(|it| it.get(store)).collect();
     thread::scope(|scope| {
         let threads: Vec<_> =
@@ -138,7 +146,8 @@ fn download(store: &Store, wanted: &[Wanted<'_>]) -> Result<Vec<Kernel>> {
     })
 }
 
-/// What belongs to a guest is called as its kernel. One may have been asked for by two names.
+/// Removes kernels that were asked for twice. The files of a guest are named after its kernel, so names have
+/// to differ.
 fn distinct(mut kernels: Vec<Kernel>) -> Result<Vec<Kernel>> {
     kernels.sort_by(|one, other| (&one.name, &one.image).cmp(&(&other.name, &other.image)));
     kernels.dedup_by(|one, other| one.image == other.image);
@@ -152,12 +161,12 @@ fn archs(wanted: &[Wanted<'_>]) -> Vec<Arch> {
     Arch::ALL.into_iter().filter(|arch| wanted.iter().any(|it| it.arch() == *arch)).collect()
 }
 
-/// What goes on.
+/// Prints what is being done.
 fn say(what: &str) {
     println!("vm: {what}");
 }
 
-/// A path with more behind it. A version's last number is no extension.
+/// Appends to a path. `with_extension` would replace the last number of a version.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
@@ -166,7 +175,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A kernel that is asked for.
 enum Wanted<'a> {
-    /// Debian's newest of a version.
+    /// Debian's newest release of a version.
     Debian(&'a str, Arch),
     Own(Kernel),
 }
@@ -202,7 +211,7 @@ fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
             continue;
         }
         if !kernel::is_version(name) {
-            bail!("{name:?} is no version, such as 6.1 or `newest`; a path has a slash in it, as ./bzImage");
+            bail!("{name:?} is not a version such as 6.1 or `newest`; a path needs a slash, as in ./bzImage");
         }
         let archs = Arch::ALL.into_iter().filter(|arch| args.arch.is_none_or(|only| only == *arch));
         wanted.extend(archs.map(|arch| Wanted::Debian(name, arch)));
@@ -210,7 +219,7 @@ fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
     Ok(wanted)
 }
 
-/// Boots all, as many at a time as there are processors; those that only wait do not count.
+/// Boots all guests, as many at a time as there are processors. Guests that only wait do not count.
 fn boot(
     folder: &Path,
     guests: &[(Kernel, PathBuf)],
@@ -226,8 +235,8 @@ fn boot(
     }
     let boot = |index: usize, slot: Slot| {
         let (kernel, image) = &guests[index];
-        // Once for each version, because the architectures do not differ there; but on the newest, where an
-        // event may be lost in that time, on both.
+        // A whole TIME_WAIT is measured once per version, because the architectures do not differ in it. On
+        // the newest version it is measured on both, because an event may be lost meanwhile.
         let version = kernel::version(&kernel.name);
         let is_first = guests[..index].iter().all(|(before, _)| kernel::version(&before.name) != version);
         let is_newest = kernel::version(&guests[0].0.name) == version;
@@ -254,7 +263,7 @@ fn boot(
     })
 }
 
-/// What is beside the table, and the exit status.
+/// Prints what failed, updates the kept results if asked to, and returns the exit status.
 fn told(runs: &[Run], known: Known, args: &Args) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for run in runs {

@@ -1,4 +1,4 @@
-//! What the guests told, as a table.
+//! The results of the guests as tables, and what failed.
 
 use std::iter;
 
@@ -25,13 +25,13 @@ const HEADER: [&str; 12] = [
     "result",
 ];
 
-/// The program that the others' costs are told in: as the kernel shortens its name.
+/// The cost of other programs is a multiple of this one's. The kernel has cut its name to 15 characters.
 const UNIT: &str = "inet_sock_set_s";
 
-/// How wide the names of points are in what `tracer check` says.
+/// The width of names in the output of `tracer check`.
 const NAME_WIDTH: usize = 24;
 
-/// One guest, as a row.
+/// The row of one guest.
 #[derive(Default)]
 struct Row {
     check: String,
@@ -101,7 +101,7 @@ impl Row {
     }
 }
 
-/// How many points of the checklist are met, and which are not.
+/// How many lines of `tracer check` are met, and the names of those that are not.
 fn checks(text: &str) -> String {
     let met = text.lines().filter(|line| line.starts_with('✓')).count();
     let missing: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("✗ ")).collect();
@@ -111,7 +111,7 @@ fn checks(text: &str) -> String {
     format!("{met} of {}{without}", met + missing.len())
 }
 
-/// What those at functions are for.
+/// Short names for the hooks at functions.
 fn words(hooks: &[String]) -> String {
     let word = |hook: &String| match &**hook {
         "inet_csk_accept" => Some("accept"),
@@ -123,14 +123,14 @@ fn words(hooks: &[String]) -> String {
     if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }
 
-/// How long, and how far that may be off.
+/// The duration of TIME_WAIT, and its possible error.
 fn seconds(length: &Length) -> String {
     let seconds = format!("{:.2}", length.state_us / 1e6);
     if length.error_us > 0.0 { format!("{seconds} ± {:.2}", length.error_us / 1e6) } else { seconds }
 }
 
-/// What tracer's programs cost on each kernel, an event, as multiples of that on the tracepoint. In
-/// instructions: an emulated processor says nothing of nanoseconds.
+/// The table of what tracer's programs cost per run on each kernel, as multiples of the program on the
+/// tracepoint. The cost is in instructions, because nanoseconds of an emulated processor mean nothing.
 pub(crate) fn costs<'a>(runs: &'a [Run]) -> String {
     let costs = |run: &'a Run| {
         run.reports.iter().find_map(|report| match &report.result {
@@ -161,10 +161,10 @@ pub(crate) fn costs<'a>(runs: &'a [Run]) -> String {
     table.to_string()
 }
 
-/// Programs that have run, and what a run takes in units of [`UNIT`].
+/// Programs that have run, and the cost of a run as a multiple of [`UNIT`]'s.
 fn ratios(costs: &[Cost]) -> Vec<(&str, f64)> {
     let each = |cost: &Cost| u32::try_from(cost.nanoseconds.checked_div(cost.runs)?).ok().map(f64::from);
-    // Its twin has the same name, as far as the kernel keeps it; what runs is the first.
+    // A second program has the same cut name. The one that has run is meant.
     let unit =
         costs.iter().filter(|cost| cost.program == UNIT).max_by_key(|cost| cost.nanoseconds).and_then(each);
     let Some(unit) = unit else {
@@ -174,7 +174,7 @@ fn ratios(costs: &[Cost]) -> Vec<(&str, f64)> {
     others.filter_map(|cost| Some((&*cost.program, each(cost)? / unit))).collect()
 }
 
-/// A release without what is the same in all.
+/// The version in a release, without Debian's suffixes.
 fn short(release: &str) -> &str {
     release.split(['+', '-']).next().unwrap_or(release)
 }
@@ -185,7 +185,7 @@ fn grouped(number: impl Into<u64>) -> String {
     groups.join(",")
 }
 
-/// What is wrong with a guest.
+/// What went wrong in a guest.
 pub(crate) fn failures(run: &Run, known: &Known) -> Vec<String> {
     let mut failures: Vec<String> = run.trouble.iter().cloned().collect();
     for report in &run.reports {
@@ -206,7 +206,7 @@ pub(crate) fn failures(run: &Run, known: &Known) -> Vec<String> {
     let silent: Vec<_> = scenarios(run.play).iter().copied().filter(|name| !told(name)).collect();
     if !silent.is_empty() {
         let (silent, console) = (silent.join(", "), run.console.display());
-        failures.push(format!("no report of {silent}; its console, {console}, ends so:\n{}", run.tail()));
+        failures.push(format!("no report of {silent}; the console, {console}, ends with:\n{}", run.tail()));
     }
     failures
 }

@@ -1,10 +1,10 @@
-//! Where this machine gets Debian from, turned to other suites.
+//! Takes the Debian sources of this machine's apt, and makes sources of other suites from them.
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Result, bail};
 
-/// Where packages come from: a stanza of apt's `.sources`, or a line of a `.list`.
+/// A source of packages: a stanza of an apt `.sources` file, or a line of a `.list` file.
 #[derive(Debug, Default, PartialEq)]
 struct Source {
     uris: String,
@@ -14,11 +14,11 @@ struct Source {
     trusted: bool,
 }
 
-/// Suites with kernels and userland, oldest first; those for security come from elsewhere.
+/// Suites with kernels and userland, oldest first. Security suites have a source of their own.
 const SUITES: &str = "bullseye bookworm bookworm-backports trixie trixie-backports sid";
 const SECURITY_SUITES: &str = "bullseye-security bookworm-security trixie-security";
 
-/// What a machine of Debian's own may call its suite.
+/// The suites that a Debian machine may use.
 const OWN: [&str; 9] =
     ["bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"];
 
@@ -29,14 +29,14 @@ pub(crate) fn for_all_suites(etc_apt: &Path, architectures: &str) -> Result<Stri
     let sources = read(etc_apt);
     let is_own = |source: &&Source, suffix: &str| {
         let mut suites = source.suites.iter().filter_map(|suite| suite.strip_suffix(suffix));
-        // Others use Debian's names for suites of their own.
+        // Other repositories use the names of Debian's suites, too.
         suites.any(|suite| OWN.contains(&suite))
             && source.components.iter().any(|component| component == "main")
             && source.signed_by.as_ref().is_none_or(|key| key.contains(KEYRING) || key.contains('\n'))
     };
     let Some(main) = sources.iter().find(|source| is_own(source, "")) else {
         bail!(
-            "{} names no source of Debian's packages: name kernels by their paths with --kernel",
+            "{} has no source of Debian's packages: give the paths of kernels with --kernel",
             etc_apt.display()
         );
     };
@@ -78,7 +78,7 @@ fn read(etc_apt: &Path) -> Vec<Source> {
     files.iter().flat_map(of_file).collect()
 }
 
-/// As in `deb [signed-by=KEY] URI SUITE COMPONENT...`
+/// Parses a line such as `deb [signed-by=KEY] URI SUITE COMPONENT...`
 fn line(line: &str) -> Option<Source> {
     let line = line.split('#').next()?.trim().strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim();
     let (options, line) = match line.strip_prefix('[') {
@@ -99,7 +99,7 @@ fn line(line: &str) -> Option<Source> {
     })
 }
 
-/// As in `Types: deb`, `URIs: ...`, with empty lines between sources.
+/// Parses stanzas of lines such as `Types: deb` and `URIs: ...`, with empty lines between stanzas.
 fn stanzas(text: &str) -> Vec<Source> {
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     lines.split(|line| line.trim().is_empty()).filter_map(of_fields).collect()
@@ -110,7 +110,7 @@ fn of_fields(lines: &[&str]) -> Option<Source> {
         let is_it = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
         let at = lines.iter().position(is_it)?;
         let first = lines[at].split_once(':')?.1.trim().to_owned();
-        // A key may stand here itself, on lines that begin with a blank.
+        // The value may be a whole key, on further lines that begin with a blank.
         let more = lines[at + 1..].iter().take_while(|line| line.starts_with([' ', '\t']));
         Some(more.fold(first, |text, line| text + "\n" + line))
     };

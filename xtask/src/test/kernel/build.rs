@@ -1,4 +1,4 @@
-//! The test programs.
+//! Builds the test programs.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -13,21 +13,21 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
 }
 
-/// All that is built.
+/// Everything that was built.
 pub(crate) struct Built {
     pub(crate) tests: Vec<Program>,
-    /// What plays other processes.
+    /// The program that plays other processes.
     pub(crate) actor: PathBuf,
-    /// What plays the rest of the host.
+    /// The program that plays the rest of the host.
     pub(crate) noise: PathBuf,
 }
 
-/// Builds all.
+/// Builds all test programs.
 pub(crate) fn build() -> Result<Built> {
     built("*")
 }
 
-/// Builds one, and what it needs.
+/// Builds one test program, and the programs that it needs.
 pub(crate) fn build_one(name: &str) -> Result<Built> {
     built(name)
 }

@@ -1,5 +1,10 @@
-//! Tests on the real kernel, beside other traffic of the host: a test sees to it that it looks at nothing
-//! but its own, so that several can run at once.
+//! Tests on the real kernel, with other traffic on the host. A test looks at its own connections only, so
+//! that several can run at once.
+//!
+//! # Layout
+//! - `build`: builds the test programs
+//! - `run`: runs them, several at a time
+//! - `outcome`: reads from their output which tests passed or failed
 
 mod build;
 mod outcome;
@@ -15,41 +20,41 @@ use crate::{
     },
 };
 
-/// Modules of this name hold the tests that have to be alone: they measure what a processor does.
+/// Tests in modules of this name run alone: they measure what a processor does.
 const ALONE: &str = "alone::";
 
-/// Test programs that run at once, and tests in each. Most tests wait most of their time.
+/// Test programs that run at once, and tests that run at once in each. Most tests wait most of their time.
 const PROGRAMS: usize = 3;
 const THREADS: usize = 2;
 
-/// What is to be run.
+/// Which tests to run, and how.
 pub(crate) struct Wanted {
-    /// Part of the names of tests.
+    /// Only tests whose name, or whose program's name, contains this.
     filter: Option<String>,
     noise: bool,
-    /// Also those that take long.
+    /// Also tests that take long.
     ignored: bool,
     rounds: u32,
 }
 
 impl Wanted {
-    /// As the whole test runs them.
+    /// All tests, as in a full run.
     pub(crate) fn all() -> Self {
         Self { filter: None, noise: true, ignored: false, rounds: 1 }
     }
 
-    /// More of them, and more often.
+    /// Also tests that take long, and everything three times.
     pub(crate) fn more() -> Self {
         Self { ignored: true, rounds: 3, ..Self::all() }
     }
 
-    /// One or a few.
+    /// Tests whose name, or whose program's name, contains `filter`.
     pub(crate) fn named(filter: &str, noise: bool) -> Self {
         Self { filter: Some(filter.to_owned()), noise, ..Self::all() }
     }
 }
 
-/// Builds and runs them.
+/// Builds the tests and runs them.
 pub(crate) fn test(wanted: &Wanted) -> Result<()> {
     let built = build::build()?;
     let noise = wanted.noise.then(|| Noise::start(&built.noise)).transpose()?;
@@ -65,7 +70,7 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
             common.push("--include-ignored");
         }
         if let Some(filter) = &wanted.filter {
-            // Somebody looks for something: one at a time.
+            // Whoever names a test wants to find something out: one at a time.
             common.push("--test-threads=1");
             let (whole, others): (Vec<_>, _) = all.iter().partition(|program| program.name.contains(filter));
             outcomes.extend(runner.run(&whole, &common, 1)?);
@@ -78,13 +83,13 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
         let alone = [&common[..], &["--test-threads=1", ALONE]].concat();
         outcomes.extend(runner.run(&all, &alone, 1)?);
     }
-    // Before anything is said of it: without noise the tests prove less than they should.
+    // The run fails if the noise did, because the tests then prove less than they should.
     let quiet = noise.map_or(Ok(()), Noise::end);
     told(&outcomes, wanted)?;
     quiet
 }
 
-/// The times, and what failed once more, where it is found.
+/// Prints the times, and once more what failed, where it is easy to find.
 fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
     let passed: u64 = outcomes.iter().map(Outcome::passed).sum();
     let mut slowest: Vec<_> = outcomes.iter().filter(|outcome| outcome.has_tests()).collect();
@@ -103,7 +108,7 @@ fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
     }
 }
 
-/// One test, with the tracer that the unit tests have built for theirs: hardly optimised, but at once there.
+/// Runs one test with the tracer that the unit tests have built: hardly optimised, but already there.
 pub(crate) fn smoke() -> Result<()> {
     let built = build::build_one("smoke")?;
     let runner = Runner::new(&built, target().join("debug/tracer"));

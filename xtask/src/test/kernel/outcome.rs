@@ -1,11 +1,11 @@
-//! What a test program said.
+//! The output of a test program, and what it says of its tests.
 
 use std::time::Duration;
 
-/// What tracer's receipt says when the kernel has kept an event of the host from it: it skips a program that would
-/// interrupt itself. Whose event that was nobody knows, so no time that went on then is known either, and a test
-/// that asks for one proves nothing. With a processor full of connections it happens once in some twenty
-/// million transitions.
+/// Part of tracer's receipt when the kernel kept an event from it, because the kernel does not run a program
+/// that would interrupt itself. Nobody knows which connection that was, so durations in progress become
+/// unknown, and a test that asks for one proves nothing. On a processor that is busy with connections it
+/// happens about once in twenty million transitions.
 const DISTURBED: &str = "happened while the kernel program was busy on the same CPU";
 
 pub(crate) struct Outcome {
@@ -13,12 +13,12 @@ pub(crate) struct Outcome {
     pub(crate) is_ok: bool,
     pub(crate) said: String,
     pub(crate) took: Duration,
-    /// Tests that passed before others were run once more.
+    /// Tests that passed before disturbed ones were run again.
     pub(crate) passed_before: u64,
 }
 
 impl Outcome {
-    /// Tests that passed, by its last line.
+    /// How many tests passed, according to the last line.
     pub(crate) fn passed(&self) -> u64 {
         let last = self.said.lines().rev().find_map(|line| line.strip_prefix("test result: "));
         let before = last.and_then(|line| line.split_once(" passed;"));
@@ -39,24 +39,24 @@ impl Outcome {
         disturbed.unwrap_or_default()
     }
 
-    /// What comes of it after its disturbed tests were run once more.
+    /// The outcome of both runs, after the disturbed tests were run again.
     pub(crate) fn then(self, again: Self) -> Self {
         Self { took: self.took + again.took, passed_before: self.passed(), ..again }
     }
 
-    /// What it said, unless nothing was asked of it.
+    /// Prints the output, unless no test of the program was asked for.
     pub(crate) fn show(&self) {
         if self.has_tests() {
             println!("--- {} ({:.1} s)\n{}", self.name, self.took.as_secs_f32(), self.said);
         }
     }
 
-    /// Whether any was asked for in it.
+    /// Whether any test was asked for in the program.
     pub(crate) fn has_tests(&self) -> bool {
         !self.is_ok || self.passed() > 0
     }
 
-    /// What the tests that failed said, and their names; if there is no such list, all of it.
+    /// The output and the names of the tests that failed. If there is no such list, the whole output.
     pub(crate) fn failures(&self) -> &str {
         self.said.find("\nfailures:\n").map_or(&*self.said, |at| self.said[at..].trim_start())
     }

@@ -1,4 +1,4 @@
-//! Test programs, several at a time.
+//! Runs test programs, several at a time.
 
 use std::{
     cmp::Reverse,
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// Begin first: a minute of TIME_WAIT goes by while others run.
+/// This program starts first: it waits a minute for TIME_WAIT while others run.
 const FIRST: &str = "timewait";
 
-/// No test program takes so long; one that hangs is killed.
+/// A test program that takes longer hangs, and is killed.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// How often tests that were disturbed are run once more.
+/// How often disturbed tests are run again.
 const MORE_TRIES: usize = 2;
 
-/// How they are run.
+/// Runs test programs.
 pub(crate) struct Runner<'a> {
     built: &'a Built,
     tracer: PathBuf,
@@ -39,13 +39,13 @@ pub(crate) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// With this tracer.
+    /// A runner of tests for the build of tracer at this path.
     pub(crate) fn new(built: &'a Built, tracer: PathBuf) -> Self {
         Self { built, tracer, logs: target().join("kernel-tests") }
     }
 
-    /// Runs the tests that arguments choose, so many programs at once, and shows what each says when it is
-    /// done.
+    /// Runs the tests that `arguments` select, `at_once` programs at a time. Prints the output of each
+    /// program when it is done.
     pub(crate) fn run(
         &self,
         programs: &[&Program],
@@ -54,7 +54,7 @@ impl<'a> Runner<'a> {
     ) -> Result<Vec<Outcome>> {
         fs::create_dir_all(&self.logs)?;
         let mut queue = programs.to_vec();
-        // The last one is the next.
+        // Programs are taken from the end.
         queue.sort_by_key(|program| (program.name == FIRST, Reverse(&program.name)));
         let (queue, outcomes) = (Mutex::new(queue), Mutex::new(Vec::new()));
         let work = || -> Result<()> {
@@ -74,7 +74,7 @@ impl<'a> Runner<'a> {
         outcomes.into_inner().map_err(|_| anyhow!("a thread panicked"))
     }
 
-    /// Runs it, and once more those tests that failed because they were disturbed.
+    /// Runs a program, and again those of its tests that failed because they were disturbed.
     fn run_undisturbed(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
         let mut outcome = self.run_one(program, arguments)?;
         for _ in 0..MORE_TRIES {
@@ -83,7 +83,7 @@ impl<'a> Runner<'a> {
                 break;
             }
             outcome.show();
-            println!("=== once more, because the kernel kept an event from tracer: {}", disturbed.join(", "));
+            println!("=== again, because the kernel kept an event from tracer: {}", disturbed.join(", "));
             let again = ["--test-threads=1", "--include-ignored", "--exact"];
             let again = self.run_one(program, &[&again, &disturbed[..]].concat())?;
             outcome = outcome.then(again);
@@ -92,12 +92,12 @@ impl<'a> Runner<'a> {
     }
 
     fn run_one(&self, program: &Program, arguments: &[&str]) -> Result<Outcome> {
-        // Not a pipe, which whatever the tests have left running would hold open.
+        // Not a pipe: a process that a test left running would hold it open.
         let path = self.logs.join(format!("{}-{}.log", program.name, std::process::id()));
         let log = File::create(&path)?;
         let mut command = privileged(&program.path);
         command.current_dir(root().join("tests")).args(arguments).env("ACTOR", &self.built.actor);
-        // Whoever names another one wants that.
+        // `TRACER` in the environment selects another build.
         if env::var_os("TRACER").is_none() {
             command.env("TRACER", &self.tracer);
         }
@@ -130,7 +130,7 @@ fn wait(command: &mut Command, begun: Instant) -> Result<Option<ExitStatus>> {
     }
 }
 
-/// The tests themselves need what tracer needs, and namespaces.
+/// The tests need the privileges that tracer needs, and make namespaces.
 fn privileged(program: &Path) -> Command {
     if is_root() {
         return Command::new(program);
