@@ -1,4 +1,4 @@
-// The floor: what being on the hook costs, before anything is done there.
+// The empty program: what a program on the hook costs before it does anything.
 
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

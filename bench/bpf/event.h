@@ -1,4 +1,4 @@
-// tracer_common::Event as C sees it; the reader checks every record's size.
+// tracer_common::Event in C. The reader checks the size of every record.
 
 struct event {
 	__u64 time_ns;

@@ -1,5 +1,5 @@
-// What tracer's kernel program is measured against: the same facts, copied by hand-written C on the
-// same hook, into a ring buffer of the same size, with the same wakeups.
+// The reference that tracer's kernel program is compared with: hand-written C on the same hook copies the
+// same facts into a ring buffer of the same size, with the same wakeups.
 
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -84,7 +84,7 @@ static __always_inline void copy_queues(struct event *event, struct sock *sk, st
 		event->recv_queue = sk->sk_ack_backlog;
 		event->send_queue = sk->sk_max_ack_backlog;
 	} else if (new_state == TCP_SYN_SENT || old_state == TCP_LISTEN) {
-		event->recv_queue = event->send_queue = 0; // the sequence numbers are another's
+		event->recv_queue = event->send_queue = 0; // the sequence numbers are not the connection's yet
 	} else {
 		event->recv_queue = distance(tcp->copied_seq, tcp->rcv_nxt);
 		event->send_queue = distance(tcp->snd_una, tcp->write_seq);

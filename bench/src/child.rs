@@ -1,5 +1,5 @@
-//! Programs that the bench starts. They die with it, and each line on their standard error is kept with
-//! its time.
+//! Starts other programs. They are killed when the bench ends, and each line of their standard error is kept
+//! with its time.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -18,14 +18,14 @@ use rustix::{
 
 use crate::interrupt;
 
-/// How often a program is polled for its end or for what it says.
+/// How often it is checked whether a program is ready or has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A program is sent SIGINT again after this time: bpftrace misses a signal while it attaches.
 const SIGNAL_INTERVAL: Duration = Duration::from_secs(5);
 const SIGNALS: u32 = 6;
 
-/// A program that runs. It is killed when this goes out of scope.
+/// A running program. It is killed when this is dropped.
 pub(crate) struct Child {
     process: StdChild,
     name: String,
@@ -35,16 +35,16 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts it with standard output where `stdout` goes. What it says on standard error is kept.
+    /// Starts a program, and keeps what it writes to standard error.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         command.stderr(Stdio::piped());
         // SAFETY: three system calls, nothing else, between fork and exec.
         unsafe {
             command.pre_exec(|| {
                 set_parent_process_death_signal(Some(Signal::KILL))?;
-                // A session of its own: Ctrl-C reaches the bench alone, which then ends all in order.
+                // A session of its own: Ctrl-C reaches only the bench, which then ends its programs in order.
                 setsid()?;
-                // Its terminal is then the one it is given, if it is given one.
+                // If standard input is a terminal, it becomes the session's.
                 let _ = ioctl_tiocsctty(stdin());
                 Ok(())
             });
@@ -69,12 +69,12 @@ impl Child {
         self.process.id()
     }
 
-    /// Its standard output, if that is a pipe.
+    /// Takes its standard output, if that is a pipe.
     pub(crate) fn stdout(&mut self) -> Result<std::process::ChildStdout> {
         self.process.stdout.take().context("standard output is taken")
     }
 
-    /// Waits until `ready_at` tells a time, and returns how long after the start that was.
+    /// Waits until `ready_at` returns a time, and returns how long after the start that was.
     pub(crate) fn wait_until_ready(
         &mut self,
         timeout: Duration,
@@ -94,13 +94,13 @@ impl Child {
         }
     }
 
-    /// When it wrote a line to standard error that starts so.
+    /// When it wrote a line with this beginning to standard error.
     pub(crate) fn line_at(&self, start: &str) -> Option<Instant> {
         let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         stderr.iter().find(|(_, line)| line.starts_with(start)).map(|(at, _)| *at)
     }
 
-    /// Its standard error up to now.
+    /// Its standard error so far.
     pub(crate) fn stderr(&self) -> String {
         let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         stderr.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
@@ -128,7 +128,7 @@ impl Child {
         }
     }
 
-    /// Ends it as Ctrl-C does, and returns its standard error. It must end with success.
+    /// Ends it with SIGINT, as Ctrl-C does, and returns its standard error. It must end successfully.
     pub(crate) fn finish(mut self) -> Result<String> {
         for _ in 0..SIGNALS {
             kill_process(Pid::from_child(&self.process), Signal::INT)?;

@@ -11,7 +11,7 @@ use crate::{
     scenes::SCENES,
 };
 
-/// Measure what tracer costs, beside what others cost, on one load in one run
+/// Measure what tracer costs, compared with other tools on the same load in the same run
 #[derive(Parser)]
 #[command(name = "bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 #[command(after_help = after_help())]
@@ -24,21 +24,21 @@ pub(crate) struct Args {
     /// Length of a measured window [default: 3, with --against 1]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// Only these contestants and scenes
+    /// Measure only these contestants and scenes
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = names())]
     pub only: Vec<String>,
-    /// Another release build of tracer: hold this one's views against its
+    /// Compare the views of this build of tracer with those of another release build
     #[arg(long, value_name = "PROGRAM", value_parser = program)]
     pub against: Option<PathBuf>,
     #[command(flatten)]
     pub churn: Churn,
-    /// Where all figures go [default: report.json in the target folder's bench]
+    /// Where to write all figures [default: bench/report.json in the target folder]
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Draw the chart
+    /// Draw a chart into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Measure nothing; take an earlier run's figures
+    /// Measure nothing; show the figures of an earlier run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "seconds", "only", "against", "json", "Churn"])]
     pub from: Option<PathBuf>,
     /// End with status 1 if a target is missed
@@ -46,13 +46,13 @@ pub(crate) struct Args {
     pub check: bool,
 }
 
-/// What the bench starts of itself.
+/// Parts of the bench that it starts as processes of their own.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Load a C program and throw away what it reports
+    /// Load one of the C programs, and discard its events
     #[command(hide = true)]
     Reader {
-        /// The program
+        /// The compiled program
         object: PathBuf,
     },
 }
@@ -63,7 +63,7 @@ impl Args {
         self.rounds.unwrap_or(if self.against.is_some() { ROUNDS } else { 5 })
     }
 
-    /// Length of a measured window. Two builds are told apart by many windows, not by long ones.
+    /// Length of a measured window. To tell two builds apart, many windows help more than long ones.
     pub(crate) fn seconds(&self) -> f64 {
         self.seconds.unwrap_or(if self.against.is_some() { 1.0 } else { 3.0 })
     }
@@ -93,8 +93,8 @@ fn after_help() -> String {
     let contestants: Vec<_> = CONTESTANTS.iter().map(|contestant| contestant.name).collect();
     let scenes: Vec<_> = SCENES.iter().map(|(name, _)| *name).collect();
     format!(
-        "Contestants: {}.\nScenes, of tracer alone: {}.\n\
-         `{}`: requests of nginx and wrk, with and without keep-alive, beside other tools.\n\n{HELP}",
+        "Contestants: {}.\nScenes, which measure tracer alone: {}.\n\
+         `{}`: requests per second of nginx and wrk, with and without keep-alive, compared with other tools.\n\n{HELP}",
         contestants.join(", "),
         scenes.join(", "),
         service::NAME,
@@ -102,15 +102,16 @@ fn after_help() -> String {
 }
 
 const HELP: &str = "\
-Each contestant is measured right after and right before nobody is tracing, and its ratio is to the mean of the \
-two. A full run takes about a quarter of an hour; the host should do nothing else.
+The untraced load is measured right before and right after each contestant, and a contestant's ratio is to the \
+mean of the two. A full run takes about a quarter of an hour; the host should do nothing else meanwhile.
 
-Events seen and lost have to be exactly what the load made: what is missing or too many stands under \
-`unaccounted`; other TCP traffic on the host shows as too many. CPU time is of the contestant's process for a \
-million events that it saw. Kernel time is net of as many runs of the empty program. Peak memory counts a ring \
-buffer twice, since it is mapped two times in a row; `beside ring` leaves it out.
+Events seen and lost together have to be exactly what the load made. The difference is shown under \
+`unaccounted`, as missing or too many; other TCP traffic on the host shows as too many. `CPU s/million` is the CPU \
+time of the contestant's process per million events that it saw. `kernel ns/event` is without the time of as many \
+runs of the empty program. `peak MiB` counts a ring buffer twice, because it is mapped two times in a row; \
+`beside ring` leaves it out.
 
-With --against, two builds of tracer are measured one right after the other, and the other way round in the next \
-round. The ratio is the median over the rounds, and `95 %` is where it lies in truth with that probability: \
-where that is wide, more rounds are needed, and a miss that it does not confirm is `unclear`. `of CPU time` is the same of connections for a second of CPU time \
-that the load and tracer take, which others on the host change less.";
+With --against, two builds of tracer are measured one right after the other, and in the opposite order in the next \
+round. The ratio is the median over the rounds. `95 %` is its confidence interval: if it is wide, more rounds are \
+needed, and a miss that it does not confirm is `unclear`. `of CPU time` is the ratio of connections per second of \
+CPU time, of the load and tracer together, which other programs on the host change less.";

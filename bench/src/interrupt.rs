@@ -1,4 +1,4 @@
-//! Ctrl-C: every wait is short or checks here, so that all ends in order.
+//! Ctrl-C. Every wait is short or checks here, so that the bench ends its programs in order.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 const STEP: Duration = Duration::from_millis(20);
 
-/// From now on, signals that ask for the end are noted here.
+/// From now on, signals that ask the bench to end are only noted.
 pub(crate) fn install() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&REQUESTED))?;
@@ -24,12 +24,12 @@ pub(crate) fn install() -> Result<()> {
     Ok(())
 }
 
-/// Whether the end was asked for.
+/// Whether the bench was asked to end.
 pub(crate) fn is_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
-/// An error if it was.
+/// Fails if the bench was asked to end.
 pub(crate) fn check() -> Result<()> {
     if is_requested() {
         bail!("interrupted");
@@ -37,7 +37,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Sleeps, unless interrupted.
+/// Sleeps. Fails as soon as the bench is asked to end.
 pub(crate) fn sleep(length: Duration) -> Result<()> {
     let started = Instant::now();
     loop {

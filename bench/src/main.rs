@@ -1,12 +1,25 @@
-//! What tracer costs, beside what others cost: every contestant in turn in one run, on the same
-//! load, next to measurements with nobody tracing.
+//! Measures what tracer costs, compared with other tools. All contestants take turns in one run, on the same
+//! load, and next to each of them the untraced load is measured.
 //!
-//! All is measured in the host's own network namespace, where users run tracer too. The load leaves
-//! TIME_WAIT behind, which makes ports scarcer and the kernel slower up to a plateau; it is brought
-//! there before the first measurement and before each one after it. What contestants write goes into
-//! memory (a tmpfs) and is thrown away: a disk's speed is not tracer's. A contestant's window is
-//! measured without the kernel's statistics of BPF programs, which cost throughput themselves; they
-//! are taken in a second one.
+//! Everything runs in the host's own network namespace, as tracer does for its users. The load leaves sockets
+//! in TIME_WAIT, which make ports scarcer and the kernel slower, up to a plateau. TIME_WAIT is filled up to
+//! that plateau before each measurement. The output of contestants goes into memory (a tmpfs) and is
+//! discarded, because the speed of a disk is not tracer's. The kernel's statistics of BPF programs cost
+//! throughput themselves, so they are taken in a second window.
+//!
+//! # Layout
+//! - `cli`: the command line
+//! - `contestant`: the tools that are measured, and how they run
+//! - `load`: the loads that they are measured on
+//! - `measure`: measures contestants in rounds
+//! - `scenes`: measures tracer alone: size, start, memory, an idle host
+//! - `report`: the results, as they are kept in JSON
+//! - `targets`: the bounds that tracer has to meet
+//! - `render`: the results as tables and as a chart
+//! - `reader`: loads the C programs that tracer is compared with
+//! - `child`, `process`, `programs`: run other programs, and read what the kernel knows of processes and of
+//!   BPF programs
+//! - `interrupt`, `places`, `stats`: Ctrl-C, paths, statistics
 
 mod child;
 mod cli;
@@ -59,7 +72,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         Some(file) => read(file)?,
         None => measure::measure(args)?,
     };
-    // First: what cannot be written is not lost then.
+    // Printed first, so that the results are not lost if a file cannot be written.
     print!("{}", tables(&report));
     if args.from.is_none() {
         let file = args.json.clone().map_or_else(|| places::folder().map(|at| at.join("report.json")), Ok)?;
@@ -71,11 +84,11 @@ fn run(args: &Args) -> Result<ExitCode> {
     Ok(if args.check { check(&report) } else { ExitCode::SUCCESS })
 }
 
-/// The targets may have changed since; they are held against the figures anew.
+/// Reads an earlier report. The targets may have changed since, so the figures are judged again.
 fn read(file: &Path) -> Result<Report> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let mut report: Report = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no report of this bench", file.display()))?;
+        .with_context(|| format!("{} is not a report of this bench", file.display()))?;
     report.verdicts = targets::verdicts(&report);
     Ok(report)
 }
@@ -93,7 +106,7 @@ fn check(report: &Report) -> ExitCode {
     let missed: Vec<_> = report.verdicts.iter().filter(|verdict| verdict.is_met == Some(false)).collect();
     for verdict in &missed {
         let Verdict { what, asked, .. } = verdict;
-        let advice = if verdict.is_unclear { "; noise may be all of it, and more rounds tell" } else { "" };
+        let advice = if verdict.is_unclear { "; it may be noise, which more rounds would show" } else { "" };
         eprintln!("bench: missed: {what}: {}, asked {asked}{advice}", verdict.measured());
     }
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,4 +1,4 @@
-//! Where things are: mostly beside this very program.
+//! Paths of programs and folders. Most are beside this program in the target folder.
 
 use std::{
     env,
@@ -8,22 +8,22 @@ use std::{
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-/// Memory as files. What is measured is the tracer and not a disk; and a gigabyte of lines a round
-/// is nothing to wear a disk with.
+/// Files in memory. The speed of a disk must not be measured, and a gigabyte of lines per round would wear
+/// it.
 const TMPFS: &str = "/dev/shm";
 
-/// A program of this build.
+/// A program of the same build.
 pub(crate) fn built(name: &str) -> Result<PathBuf> {
     let ours = env::current_exe().context("where are we?")?;
     Ok(ours.with_file_name(name))
 }
 
-/// A C program, compiled by `cargo xtask bench`.
+/// A C program, which `cargo xtask bench` has compiled.
 pub(crate) fn object(name: &str) -> Result<PathBuf> {
     Ok(folder()?.join(format!("{name}.bpf.o")))
 }
 
-/// The first of these programs that is on the path.
+/// The program of the first of these names that is on the path.
 pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let mut candidates =
@@ -31,14 +31,14 @@ pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
     candidates.find(|program| program.is_file())
 }
 
-/// Where reports go.
+/// The folder for reports and compiled C programs.
 pub(crate) fn folder() -> Result<PathBuf> {
     let ours = env::current_exe().context("where are we?")?;
     let target = ours.parent().and_then(Path::parent).context("this program lies in no target folder")?;
     Ok(target.join("bench"))
 }
 
-/// A folder for what contestants write, which goes away with the value.
+/// A folder for the output of contestants. It is removed when the value is dropped.
 pub(crate) fn scratch() -> Result<TempDir> {
     let base = if Path::new(TMPFS).is_dir() { PathBuf::from(TMPFS) } else { env::temp_dir() };
     tempfile::Builder::new().prefix("tracer-bench-").tempdir_in(base).context("making a temporary folder")

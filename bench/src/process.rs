@@ -1,4 +1,4 @@
-//! What `/proc` says of a process: CPU time, wakeups, memory.
+//! CPU time, wakeups and memory of a process, from `/proc`.
 
 use std::{fs, time::Duration};
 
@@ -7,21 +7,21 @@ use rustix::param::clock_ticks_per_second;
 
 use crate::interrupt;
 
-/// How often a process is polled until it is idle.
+/// How often it is checked whether a process is idle.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A process that never gets idle is polled no more often.
+/// After so many checks a process counts as idle even if it is not.
 const POLLS: u32 = 100;
 
-/// A process, all its threads together.
+/// A process with all its threads.
 #[derive(Clone, Copy)]
 pub(crate) struct Process(u32);
 
 /// Peak memory of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeakMemory {
-    /// All that was resident.
+    /// All resident memory.
     pub mib: f64,
-    /// The same without the buffers that the kernel shares with it.
+    /// The same without the buffers that it shares with the kernel.
     pub beside_ring_mib: f64,
 }
 
@@ -45,12 +45,12 @@ impl Process {
         ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("times in /proc/PID/stat")
     }
 
-    /// The same to the nanosecond, of the threads that there are now.
+    /// The same in nanoseconds, of the threads that exist now.
     pub(crate) fn cpu_ns(self) -> Result<u64> {
         self.sum_over_threads("schedstat", |text| text.split_whitespace().next())
     }
 
-    /// How often a thread of it went to sleep, and so was woken.
+    /// How often its threads went to sleep, and so how often they were woken.
     pub(crate) fn wakeups(self) -> Result<u64> {
         self.sum_over_threads("status", |text| value_of(text, "voluntary_ctxt_switches:"))
     }
@@ -65,8 +65,8 @@ impl Process {
         Ok(sum)
     }
 
-    /// Its peak memory so far. A mapped ring buffer counts as resident from the beginning,
-    /// and twice: its data are mapped two times in a row, so that no record is ever cut.
+    /// Its peak memory so far. A mapped ring buffer is resident from the beginning, and counts twice: the
+    /// kernel maps its data two times in a row, so that records are contiguous.
     pub(crate) fn peak_memory(self) -> Result<PeakMemory> {
         let status = self.read("status")?;
         let peak_kib: u64 = value_of(&status, "VmHWM:").context("no VmHWM")?.parse()?;
@@ -74,7 +74,7 @@ impl Process {
         Ok(PeakMemory { mib: mib(peak_kib), beside_ring_mib: mib(peak_kib.saturating_sub(shared_kib)) })
     }
 
-    /// Waits until it has done its work and is idle, or nearly so.
+    /// Waits until it has done its work and is nearly idle.
     pub(crate) fn wait_until_idle(self) -> Result<()> {
         let mut before = self.cpu_ticks()?;
         for _ in 0..POLLS {
@@ -104,7 +104,7 @@ fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next())
 }
 
-/// Resident memory of mappings that are BPF maps or perf's buffers.
+/// Resident memory of mapped BPF maps and perf buffers.
 fn shared_kib(smaps: &str) -> u64 {
     let mut is_shared = false;
     let mut sum = 0;

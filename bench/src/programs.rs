@@ -1,4 +1,4 @@
-//! What the kernel says of BPF programs.
+//! BPF programs in the kernel: whose they are, how often they ran, and for how long.
 
 use std::{collections::HashSet, fs, os::fd::OwnedFd};
 
@@ -9,18 +9,18 @@ use aya::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How often programs ran, and how long.
+/// How often programs ran, and for how long.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RunStats {
-    /// Runs, all programs together.
+    /// Runs of all programs together.
     pub runs: u64,
-    /// The time that they took.
+    /// The time that these runs took.
     pub time_ns: u64,
 }
 
-/// Ids of the programs that a process has loaded, whoever else loads some at the same time.
+/// Ids of the programs that a process holds. Programs that others load meanwhile are not among them.
 pub(crate) fn of(pid: u32) -> HashSet<u32> {
-    // A process that has ended has none, and a descriptor may be closed meanwhile.
+    // The process may have ended, and a descriptor may be closed meanwhile.
     let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
     descriptors
         .filter_map(|entry| fs::read_to_string(entry.path()).ok())
@@ -28,18 +28,18 @@ pub(crate) fn of(pid: u32) -> HashSet<u32> {
         .collect()
 }
 
-/// Of a program or of a link to one.
+/// The program's id, if the descriptor is a program or a link to one.
 fn program_id(fdinfo: &str) -> Option<u32> {
     fdinfo.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
 }
 
-/// The kernel measures every program's runs while this is there; it stops with the descriptor,
-/// whatever becomes of us, as the sysctl would not.
+/// Makes the kernel measure the runs of all programs until the descriptor is closed. Unlike the sysctl, that
+/// ends even if the bench is killed.
 pub(crate) fn measure_runs() -> Result<OwnedFd> {
     enable_stats(Stats::RunTime).context("asking the kernel for statistics of BPF programs")
 }
 
-/// How these have run up to now.
+/// The runs of these programs so far.
 pub(crate) fn run_stats(ids: &HashSet<u32>) -> RunStats {
     let mut stats = RunStats::default();
     for program in loaded_programs().flatten().filter(|program| ids.contains(&program.id())) {
@@ -50,7 +50,7 @@ pub(crate) fn run_stats(ids: &HashSet<u32>) -> RunStats {
 }
 
 impl RunStats {
-    /// What happened since then.
+    /// The runs since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { runs: self.runs - before.runs, time_ns: self.time_ns - before.time_ns }
     }

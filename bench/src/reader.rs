@@ -1,4 +1,4 @@
-//! `bench reader`: loads one of the C programs, and throws away what it reports.
+//! `bench reader`: loads one of the C programs, and discards its events.
 
 use std::{
     fs,
@@ -30,23 +30,24 @@ use tracer_common::{
 use crate::interrupt;
 
 const HOOK: &str = "inet_sock_set_state";
-/// How long a program that runs on another CPU while it is detached may take to end.
+/// Time for a program that is running on another CPU to end after it was detached.
 const IN_FLIGHT: Duration = Duration::from_millis(2);
-/// A signal may come just before waiting begins.
+/// Bounds a wait, because a signal may come just before the wait begins.
 const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 #[expect(clippy::cast_possible_wrap, reason = "milliseconds")]
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: TICK_NS as i64 };
 
-/// What a reader has to say at its end; `None` if the program reports nothing.
+/// What a reader reports at its end. The counts are `None` if the program sends no events.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Receipt {
     /// Events read.
     pub seen: Option<u64>,
-    /// Events for which there was no room, or that interrupted another on their CPU.
+    /// Events for which the ring buffer had no room, or that happened while the program was running on the
+    /// same CPU.
     pub lost: Option<u64>,
 }
 
-/// Reads until interrupted.
+/// Loads the program, reads until interrupted, and prints the receipt.
 pub(crate) fn read(object: &Path) -> Result<()> {
     let size = BufferSize::default();
     let wake_bytes = size.wake_bytes();
@@ -85,7 +86,7 @@ struct Drain {
 impl Drain {
     fn until_interrupted(&mut self) -> Result<()> {
         while !interrupt::is_requested() {
-            // As tracer does: while events come it polls, else it waits to be woken.
+            // As tracer does: polls while events come, and else waits to be woken.
             let wait = if self.take()? > 0 { TICK } else { LONGEST_WAIT };
             let waited = match &self.ring {
                 Some(ring) => poll(&mut [PollFd::new(ring, PollFlags::IN)], Some(&wait)),

@@ -1,4 +1,4 @@
-//! What is measured of tracer alone: its size, its start, its memory, and an idle host.
+//! Measurements of tracer alone: its size, its start, its memory, and an idle host.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -14,39 +14,39 @@ use crate::{
     stats::median,
 };
 
-/// A figure's name: share of a core on an idle host.
+/// Name of a figure: share of a core on an idle host.
 pub(crate) const IDLE_CPU: &str = "idle CPU";
-/// A figure's name: wakeups on an idle host.
+/// Name of a figure: wakeups on an idle host.
 pub(crate) const IDLE_WAKEUPS: &str = "idle wakeups";
-/// A figure's name: start on a busy host.
+/// Name of a figure: time to start on a busy host.
 pub(crate) const READY: &str = "ready on a busy host";
-/// A figure's name: memory with many connections.
+/// Name of a figure: memory with many connections.
 pub(crate) const MEMORY: &str = "peak beside ring with 100,000 connections";
-/// A figure's name: the program's size.
+/// Name of a figure: size of the program.
 pub(crate) const BINARY: &str = "release binary";
 
-/// What is measured: its name on the command line, and how.
+/// A measurement: its name on the command line, and the function that does it.
 type Scene = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
 
-/// All of them, those that need a quiet host first.
+/// All measurements. Those that need a quiet host come first.
 pub(crate) const SCENES: &[Scene] =
     &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory)];
 
 const IDLE: Duration = Duration::from_secs(10);
-/// After a start, whose last work is not idling.
+/// Wait after a start, whose last work must not count.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
-/// A crowd of processes, each with a few of the sockets: both ends of five connections.
+/// The busy host: many processes, each with both ends of a few connections.
 const PROCESSES: usize = 1_000;
 const CONNECTIONS_EACH: usize = 5;
 const STARTS: usize = 9;
 
-/// Processes that hold the many connections, few enough for each to have descriptors for them. On
-/// the loopback a connection is two to tracer, one for each end: 100,000 sockets are meant.
+/// Processes that hold many connections, and connections in each: few enough for a process's descriptors.
+/// On the loopback, tracer sees two connections for each, one per end; together they are the 100,000.
 const HOLDERS: usize = 10;
 const HELD_EACH: usize = 5_000;
 
-/// Fewer sockets in TIME_WAIT than this are no load.
+/// So few sockets in TIME_WAIT do not disturb a measurement.
 const FEW: u64 = 500;
 
 fn log() -> Result<&'static Contestant> {
@@ -92,7 +92,7 @@ fn ready(scratch: &Path) -> Result<Vec<Figure>> {
 }
 
 fn memory(scratch: &Path) -> Result<Vec<Figure>> {
-    // It sees each connection's beginning, and so keeps all that it keeps of any.
+    // Started first, so that it sees the beginning of each connection and keeps everything about it.
     let running = log()?.start(scratch)?;
     let held = hold(HOLDERS, HELD_EACH)?;
     let process = Process::of(running.pid());

@@ -1,6 +1,6 @@
 //! Statistics of a few figures.
 
-/// The middle one, or the mean of the two in the middle.
+/// The median: the middle figure, or the mean of the two in the middle.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut sorted: Vec<_> = figures.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
@@ -11,7 +11,7 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(sorted[sorted.len() / 2 - 1], upper))
 }
 
-/// The least and the most.
+/// The smallest and the largest figure.
 pub(crate) fn range(figures: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     figures.into_iter().fold(None, |range, figure| match range {
         None => Some((figure, figure)),
@@ -19,9 +19,9 @@ pub(crate) fn range(figures: impl IntoIterator<Item = f64>) -> Option<(f64, f64)
     })
 }
 
-/// Where the median of all that could be measured lies with a probability of at least 95 %, whatever
-/// their distribution is: between two of the figures, as far from both ends as the binomial
-/// distribution allows. Five figures and fewer say nothing of the kind.
+/// A confidence interval of at least 95 % for the median, whatever the distribution is. It lies between two
+/// of the figures, as far from both ends as the binomial distribution allows. `None` for five figures and
+/// fewer.
 pub(crate) fn median_interval(figures: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     let mut sorted: Vec<_> = figures.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
@@ -32,7 +32,7 @@ pub(crate) fn median_interval(figures: impl IntoIterator<Item = f64>) -> Option<
 /// How many of `count` figures may be left out at each end.
 fn outside(count: usize) -> Option<usize> {
     let all = i32::try_from(count).ok()?;
-    // That at most `below` of all figures are smaller than the median, each with one half.
+    // The probability that at most `below` figures are smaller than the median; for each it is one half.
     let (mut exactly, mut at_most) = (0.5_f64.powi(all), 0.0);
     for below in 0..all {
         at_most += exactly;
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn intervals_are_those_of_tables() {
-        // Of the sign test: both ends together at most 5 %.
+        // Tables of the sign test: both ends together at most 5 %.
         for (count, expected) in
             [(5, None), (6, Some(0)), (10, Some(1)), (12, Some(2)), (20, Some(5)), (50, Some(17))]
         {

@@ -1,4 +1,4 @@
-//! bpftrace, printing what the classic tracepoint says.
+//! bpftrace, with a script that prints the fields of the classic tracepoint.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ const SCRIPT: &str = r#"tracepoint:sock:inet_sock_set_state /args->protocol == 6
     ntop(args->saddr_v6), args->sport, ntop(args->daddr_v6), args->dport, args->oldstate, args->newstate);
 }"#;
 
-/// It says that it attaches before it does, and nothing afterwards.
+/// bpftrace prints a line before it attaches, and none afterwards.
 pub(super) static KIND: Kind = Kind {
     is_here: |_| places::on_path(&[PROGRAM]).is_some(),
     command,
@@ -29,10 +29,10 @@ pub(super) static KIND: Kind = Kind {
 
 const PROGRAM: &str = "bpftrace";
 
-#[expect(clippy::unnecessary_wraps, reason = "as of the other kinds")]
+#[expect(clippy::unnecessary_wraps, reason = "the other kinds' functions can fail")]
 fn command(_: &[&str]) -> Result<Command> {
     let mut command = Command::new(PROGRAM);
-    // Only with -v does it say that it attaches.
+    // It prints the line about attaching only with -v.
     command.args(["-v", "-e", SCRIPT]);
     Ok(command)
 }
@@ -50,7 +50,7 @@ fn counts(output: &Path, stderr: &str) -> Result<Counts> {
     Ok(counts)
 }
 
-/// It says `Lost 123 events` whenever some were.
+/// The sum of lines such as `Lost 123 events`.
 fn lost(text: &str) -> u64 {
     let counts = text
         .lines()

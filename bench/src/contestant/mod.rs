@@ -1,9 +1,10 @@
-//! Who takes part.
+//! The contestants: builds and views of tracer, and the programs that it is compared with.
 //!
 //! # Layout
-//!
-//! This file is the table. A file for each kind says how it is started and what it counts; `ready`
-//! tells when it is attached, and `running` starts and ends it.
+//! - [`CONTESTANTS`]: the table of all contestants
+//! - `tracer`, `reader`, `bpftrace`, `tcpstates`: how each kind is started, and where its counts are
+//! - `ready`: when a contestant is attached
+//! - `running`, `terminal`: start and end a contestant, on a terminal if it needs one
 
 mod bpftrace;
 mod reader;
@@ -20,30 +21,30 @@ use anyhow::Result;
 use self::ready::Ready;
 pub(crate) use self::running::Running;
 
-/// What a contestant says of events; `None` if it says nothing.
+/// How many events a contestant reports; `None` if it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Those that it saw.
+    /// Events that it saw.
     pub seen: Option<u64>,
-    /// Those that it knows to have lost.
+    /// Events that it knows to have lost.
     pub lost: Option<u64>,
 }
 
 /// How a kind of contestant is run.
 struct Kind {
-    /// Whether the machine has it.
+    /// Whether this machine has the program.
     is_here: fn(&[&str]) -> bool,
     /// The command line, given the contestant's own arguments.
     command: fn(&[&str]) -> Result<Command>,
-    /// What tells that it is attached.
+    /// How to know that it is attached.
     ready: Ready,
-    /// How long after that it is attached indeed.
+    /// How long after that it may take until it really is.
     attaches_within: Duration,
-    /// Its counts, from the file that it wrote and its standard error.
+    /// Its counts, from the file with its output and from its standard error.
     counts: fn(&Path, &str) -> Result<Counts>,
 }
 
-/// Somebody who takes part.
+/// A program that is measured, with its arguments.
 pub(crate) struct Contestant {
     /// Its name on the command line and in reports.
     pub name: &'static str,
@@ -56,10 +57,10 @@ const fn with(name: &'static str, kind: &'static Kind, arguments: &'static [&'st
     Contestant { name, kind, arguments, is_on_terminal: false }
 }
 
-/// A port that nobody uses: nothing of the load passes.
+/// A port that the load does not use, so that no event passes the filter.
 const NO_PORT: &str = "1";
 
-/// All, in the order of reports. Nobody traces when `untraced` is measured, next to each of these.
+/// All contestants, in the order of reports.
 pub(crate) const CONTESTANTS: &[Contestant] = &[
     with("empty", &reader::KIND, &["empty"]),
     with("reference", &reader::KIND, &["reference"]),
@@ -76,15 +77,15 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     with("tcpstates-bcc", &tcpstates::KIND, tcpstates::BCC),
 ];
 
-/// What is measured of nobody.
+/// Name of the row for the load while nobody traces.
 pub(crate) const UNTRACED: &str = "untraced";
-/// The floor.
+/// The empty program: what being on the hook costs.
 pub(crate) const EMPTY: &str = "empty";
-/// The yardstick.
+/// The reference: the same facts as tracer's, copied by hand-written C.
 pub(crate) const REFERENCE: &str = "reference";
-/// A tool of the same purpose, of libbpf-tools.
+/// A tool of the same purpose, from libbpf-tools.
 pub(crate) const TCPSTATES: &str = "tcpstates";
-/// Another one, with a script.
+/// A script of the same purpose.
 pub(crate) const BPFTRACE: &str = "bpftrace";
 
 /// Whether the contestant of that name is tracer itself.
@@ -92,12 +93,12 @@ pub(crate) fn is_tracer(name: &str) -> bool {
     CONTESTANTS.iter().any(|contestant| contestant.name == name && contestant.is_tracer())
 }
 
-/// Those that are wanted, without those that the machine lacks, which it says.
+/// The contestants that are wanted and that this machine has. Prints which ones it lacks.
 pub(crate) fn present(is_wanted: impl Fn(&Contestant) -> bool) -> impl Iterator<Item = &'static Contestant> {
     CONTESTANTS.iter().filter(move |contestant| is_wanted(contestant)).filter(|contestant| {
         let is_here = contestant.is_here();
         if !is_here {
-            eprintln!("bench: without {}, which is not on the path", contestant.name);
+            eprintln!("bench: {} is left out: it is not on the path", contestant.name);
         }
         is_here
     })
@@ -113,7 +114,7 @@ impl Contestant {
         std::ptr::eq(self.kind, &raw const tracer::KIND)
     }
 
-    /// Starts it, writing into a file in `scratch`, and waits until it is attached.
+    /// Starts it, with its output in a file in `scratch`, and waits until it is attached.
     pub(crate) fn start(&self, scratch: &Path) -> Result<Running> {
         self.run((self.kind.command)(self.arguments)?, scratch)
     }

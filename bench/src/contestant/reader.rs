@@ -1,4 +1,4 @@
-//! The C programs, with this very program as their reader.
+//! The C programs, with `bench reader` to load them.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

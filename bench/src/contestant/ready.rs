@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use crate::{child::Child, programs};
 
-/// What tells it.
+/// How to know that a contestant is attached.
 pub(super) enum Ready {
-    /// A line on standard error that starts so.
+    /// It writes a line with this beginning to standard error.
     Line(&'static str),
-    /// Its first BPF program is loaded. For those that say nothing.
+    /// Its first BPF program is loaded; for contestants that print nothing.
     Loaded,
 }
 
 impl Ready {
-    /// Since when; `None` as long as it is not.
+    /// When it was attached; `None` if it is not yet.
     pub(super) fn at(&self, child: &Child) -> Option<Instant> {
         match self {
             Self::Line(start) => child.line_at(start),

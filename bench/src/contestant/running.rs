@@ -1,4 +1,4 @@
-//! A contestant at work.
+//! Starts contestants and ends them.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use crate::{child::Child, interrupt};
 /// How long a contestant may take to start.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The kernel frees programs and a gigabyte of file a little after a contestant's end.
+/// Time for the kernel to free programs and a gigabyte of file after a contestant's end.
 const FREEING: Duration = Duration::from_millis(100);
 
 /// A contestant that is attached.
@@ -24,7 +24,7 @@ pub(crate) struct Running {
     child: Child,
     terminal: Option<Terminal>,
     kind: &'static Kind,
-    /// From its start until it was attached, as far as it can be told.
+    /// From its start until it was attached, as far as that is known.
     pub ready: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Running {
         self.child.pid()
     }
 
-    /// Ends it, and takes its counts.
+    /// Ends it, and returns its counts.
     pub(crate) fn finish(self, scratch: &Path) -> Result<Counts> {
         let stderr = self.child.finish()?;
         drop(self.terminal);

@@ -1,4 +1,4 @@
-//! The tcpstates of libbpf-tools and of bcc, where the machine has them.
+//! The tcpstates of libbpf-tools and of bcc, if this machine has them.
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use anyhow::{Context as _, Result};
 use super::{Counts, Kind, Ready};
 use crate::places;
 
-/// Names that distributions give the one of libbpf-tools, a program in C.
+/// Distributions' names for the one of libbpf-tools, which is written in C.
 pub(super) const LIBBPF_TOOLS: &[&str] = &["tcpstates", "bpf-tcpstates"];
-/// The same of bcc's, in Python; it compiles its program when it starts.
+/// The same for bcc's, which is written in Python and compiles its BPF program when it starts.
 pub(super) const BCC: &[&str] = &["tcpstates-bpfcc"];
 
-/// It says nothing when it is ready.
+/// tcpstates prints nothing when it is ready.
 pub(super) static KIND: Kind =
     Kind { is_here, command, ready: Ready::Loaded, attaches_within: Duration::from_millis(500), counts };
 
@@ -36,7 +36,7 @@ fn counts(output: &Path, stderr: &str) -> Result<Counts> {
     Ok(Counts { seen: Some(lines.saturating_sub(1)), lost: Some(lost(stderr)) })
 }
 
-/// `lost 123 events on CPU #1!` in C, `Possibly lost 123 samples` in Python, whenever some were.
+/// The sum of lines such as `lost 123 events on CPU #1!` (C) or `Possibly lost 123 samples` (Python).
 fn lost(stderr: &str) -> u64 {
     let words = |line: &str| line.split("lost ").nth(1)?.split(' ').next()?.parse::<u64>().ok();
     stderr.lines().filter_map(words).sum()

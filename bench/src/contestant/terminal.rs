@@ -1,4 +1,4 @@
-//! A terminal for who needs one, whose screen nobody sees.
+//! A pseudo-terminal for contestants that need one.
 
 use std::{fs::File, io::Read as _, process::Command, thread};
 
@@ -11,18 +11,18 @@ use rustix::{
 
 const SIZE: Winsize = Winsize { ws_row: 40, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
 
-/// The side of the terminal that a person would sit at.
-pub(crate) struct Terminal(#[expect(dead_code, reason = "is there until it is closed")] File);
+/// The side of the terminal on which a person would sit.
+pub(crate) struct Terminal(#[expect(dead_code, reason = "keeps the terminal open")] File);
 
 impl Terminal {
-    /// Makes one, and makes it the program's, whose session takes it over when it starts.
+    /// Makes a terminal, and gives it to the program. It becomes the terminal of the program's session.
     pub(crate) fn open(command: &mut Command) -> Result<Self> {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).context("making a terminal")?;
         grantpt(&ours)?;
         unlockpt(&ours)?;
         tcsetwinsize(&ours, SIZE)?;
         let name = ptsname(&ours, Vec::new())?;
-        // It must not become ours: closing it would then end us with SIGHUP.
+        // It must not become the bench's terminal: closing it would then end the bench with SIGHUP.
         let theirs = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
         command.stdin(theirs.try_clone()?).stdout(theirs);
         let ours = File::from(ours);
@@ -31,7 +31,7 @@ impl Terminal {
     }
 }
 
-/// Reads what is drawn and throws it away: a terminal that nobody reads blocks the writer.
+/// Reads and discards what is drawn: a terminal that nobody reads blocks the writer.
 fn watch(mut screen: File) {
     thread::spawn(move || {
         let mut unseen = vec![0; 1 << 16];

@@ -1,5 +1,5 @@
-//! The tracer as it ships. Its counts are those of its receipt, which leaves aside lines that tell
-//! of no event, such as those of TIME_WAIT's end.
+//! tracer as it ships. Its counts come from its receipt, which does not count lines without an event, such as
+//! those about the end of TIME_WAIT.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -19,14 +19,14 @@ pub(super) static KIND: Kind = Kind {
 /// The command line for a build of tracer.
 pub(super) fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    // `top` draws for a terminal that can do what most can.
+    // For `top`: a terminal with the usual abilities.
     command.args(arguments).env("TERM", "xterm-256color");
     command
 }
 
 fn counts(_: &Path, stderr: &str) -> Result<Counts> {
     let receipt = stderr.lines().find(|line| line.contains(", lost ")).context("no receipt")?;
-    // A filter in the kernel keeps events back that it has seen nonetheless.
+    // Events that the filter in the kernel held back were seen, too.
     let seen = word(receipt, "seen ").or_else(|| word(receipt, "counted "));
     let all = seen.max(word(receipt, "filtered "));
     Ok(Counts { seen: all, lost: word(receipt, "lost ") })

@@ -1,4 +1,4 @@
-//! Connections that come and go, as many as there can be.
+//! Runs the load of connections that are opened and closed, as fast as possible.
 
 use std::{
     io::Read as _,
@@ -11,22 +11,22 @@ use bench::ChurnResult;
 
 use crate::{child::Child, load::time_wait, places::built};
 
-/// Beyond the time that the load takes by itself.
+/// How much longer than asked for the load may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the load runs before it is asked whether TIME_WAIT is full.
+/// How long the load runs before it is checked again whether TIME_WAIT is full.
 const TOP_UP_S: f64 = 0.5;
 const TOP_UPS: u32 = 60;
-/// TIME_WAIT counts as full when this share, in hundredths, of what the kernel allows is there.
+/// TIME_WAIT counts as full at this percentage of what the kernel allows.
 const FULL: u64 = 97;
 
-/// What kind of connections.
+/// The kind of connections.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Churn {
-    /// Threads of the load, each a client and a server at once [default: one per CPU]
+    /// Threads of the load, each of which is client and server [default: one per CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Bytes that clients send and servers echo
+    /// Bytes that clients send and servers send back
     #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1 << 30))]
     payload: u32,
     /// Requests and responses on a connection, if there is payload
@@ -38,7 +38,7 @@ pub(crate) struct Churn {
 }
 
 impl Churn {
-    /// The arguments for the program that makes it, also for the report.
+    /// The arguments of the load's program, which the report shows, too.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<_> =
             self.threads.iter().flat_map(|n| ["--threads".into(), n.to_string()]).collect();
@@ -48,7 +48,7 @@ impl Churn {
         arguments
     }
 
-    /// Runs it for a while.
+    /// Runs the load for so many seconds.
     pub(crate) fn run(&self, seconds: f64) -> Result<ChurnResult> {
         let mut command = Command::new(built("load")?);
         command.arg("churn").args(["--seconds", &seconds.to_string()]).args(self.arguments());
@@ -63,7 +63,8 @@ impl Churn {
         serde_json::from_str(&result).context("what the load reports")
     }
 
-    /// Runs it until TIME_WAIT is full, so that all contestants find the same; resets leave none.
+    /// Runs the load until TIME_WAIT is full, so that all contestants find the same. Resets leave no
+    /// TIME_WAIT.
     pub(crate) fn fill_time_wait(&self) -> Result<()> {
         let limit = time_wait::limit()?;
         for _ in 0..TOP_UPS {
@@ -72,7 +73,7 @@ impl Churn {
             }
             self.run(TOP_UP_S)?;
         }
-        // A slow load on a machine that allows much: what comes goes at the same rate by now.
+        // The load is too slow to reach the limit. By now as many sockets leave TIME_WAIT as enter it.
         Ok(())
     }
 }

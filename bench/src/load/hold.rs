@@ -1,4 +1,4 @@
-//! Connections that stay.
+//! Runs the load of connections that stay open.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,7 +13,7 @@ use crate::{child::Child, interrupt, places::built};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Connections that stay as long as this does.
+/// Open connections. They are closed when this is dropped.
 pub(crate) struct Held(Vec<Child>);
 
 /// Opens connections in several processes.

@@ -1,9 +1,10 @@
 //! The loads that contestants are measured on.
 //!
 //! # Layout
-//!
-//! `churn` makes connections that come and go, `hold` some that stay. `service` is a service with its
-//! clients: `nginx` and `wrk`. `time_wait` tells how full TIME_WAIT is, which makes the kernel slower.
+//! - [`churn`]: connections that are opened and closed
+//! - [`hold`]: connections that stay open
+//! - [`service`], `nginx`, `wrk`: a service with its clients
+//! - [`time_wait`]: how full TIME_WAIT is, which makes the kernel slower
 
 pub(crate) mod churn;
 pub(crate) mod hold;

@@ -17,18 +17,18 @@ pub(crate) const PROGRAM: &str = "nginx";
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often another port is tried, when somebody took the one that was free.
+/// How many ports are tried: another program may take a free port before nginx does.
 const PORTS: u32 = 3;
 
-/// nginx at work. It ends when this goes out of scope.
+/// A running nginx. It ends when this is dropped.
 pub(crate) struct Nginx {
-    /// Where it answers.
+    /// The address on which it answers.
     pub address: SocketAddr,
     _child: Child,
 }
 
 impl Nginx {
-    /// Starts it with all that it writes in `scratch`, and waits until it answers.
+    /// Starts it, with all its files in `scratch`, and waits until it answers.
     pub(crate) fn start(scratch: &Path) -> Result<Self> {
         let folder = scratch.join(PROGRAM);
         fs::create_dir_all(&folder)?;
@@ -54,12 +54,12 @@ impl Nginx {
     }
 }
 
-/// On the loopback. nginx needs to be told one, and somebody else may take it before it does.
+/// A free port on the loopback. nginx cannot choose one by itself.
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// A client that keeps its connection may do so for ever. nginx ends it after 1,000 requests by default.
+/// The configuration. Clients may keep a connection forever; by default nginx closes it after 1,000 requests.
 fn configuration(address: SocketAddr, folder: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("  {name}_temp_path {folder}/{name};\n"))

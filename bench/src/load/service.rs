@@ -12,13 +12,13 @@ use crate::places;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Connections {
-    /// Keep them for all requests.
+    /// One connection for all requests of a client.
     KeepAlive,
     /// A new one for each request.
     Close,
 }
 
-/// Its name on the command line.
+/// The name of this load on the command line.
 pub(crate) const NAME: &str = "service";
 
 impl Connections {
@@ -31,39 +31,39 @@ impl Connections {
     }
 }
 
-/// Those that leave nothing in TIME_WAIT first.
+/// Both kinds. The one that leaves nothing in TIME_WAIT comes first.
 pub(crate) const VARIANTS: [Connections; 2] = [Connections::KeepAlive, Connections::Close];
 
-/// How long clients run before it is asked again whether TIME_WAIT grows.
+/// How long clients run before it is checked again whether TIME_WAIT still grows.
 const TOP_UP_S: f64 = 1.0;
 const TOP_UPS: u32 = 30;
-/// TIME_WAIT is full when it grows by less than these hundredths.
+/// TIME_WAIT counts as full when it grows by less than so many percent.
 const GROWTH: u64 = 3;
 
-/// The ports of a client towards one address: no more can be in TIME_WAIT.
+/// Ports that a client can use towards one address. No more of them can be in TIME_WAIT.
 const PORTS: u64 = 1 << 15;
 
 /// A service with clients of one kind.
 pub(crate) struct Service {
     nginx: Nginx,
     connections: Connections,
-    /// Sockets in TIME_WAIT when there came no more; 0 before that.
+    /// Sockets in TIME_WAIT when it was full; 0 before that.
     plateau: Cell<u64>,
 }
 
-/// What the machine lacks of it.
+/// A program of this load that the machine lacks.
 pub(crate) fn missing() -> Option<&'static str> {
     [nginx::PROGRAM, wrk::PROGRAM].into_iter().find(|program| places::on_path(&[program]).is_none())
 }
 
 impl Service {
-    /// Starts it, when TIME_WAIT has room for what its clients leave there.
+    /// Starts the service once TIME_WAIT has room for what its clients leave there.
     pub(crate) fn start(connections: Connections, scratch: &Path) -> Result<Self> {
         time_wait::wait_for_at_most(time_wait::limit()?.saturating_sub(PORTS))?;
         Ok(Self { nginx: Nginx::start(scratch)?, connections, plateau: Cell::new(0) })
     }
 
-    /// Requests per second.
+    /// Runs the clients, and returns requests per second.
     pub(crate) fn run(&self, seconds: f64) -> Result<f64> {
         let header = match self.connections {
             Connections::KeepAlive => "Connection: keep-alive",
@@ -72,7 +72,7 @@ impl Service {
         wrk::run(self.nginx.address, header, seconds)
     }
 
-    /// Runs it until as many of its sockets are in TIME_WAIT as can be, so that all find it alike.
+    /// Runs the clients until TIME_WAIT is full, so that all contestants find the same.
     pub(crate) fn fill_time_wait(&self) -> Result<()> {
         if self.connections == Connections::KeepAlive {
             return Ok(());

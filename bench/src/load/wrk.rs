@@ -1,4 +1,4 @@
-//! wrk: clients of a service, as many requests as there can be.
+//! wrk: clients that send requests to a service, as fast as possible.
 
 use std::{
     io::Read as _,
@@ -14,12 +14,12 @@ use crate::child::Child;
 /// The program.
 pub(crate) const PROGRAM: &str = "wrk";
 
-/// Clients at the same time: enough to keep one worker busy.
+/// Connections at the same time: enough to keep one worker of nginx busy.
 const CONNECTIONS: &str = "32";
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Requests per second to `address`, with this header besides. wrk knows whole seconds only.
+/// Requests per second to `address`, with an additional header. wrk takes whole seconds only.
 pub(crate) fn run(address: SocketAddr, header: &str, seconds: f64) -> Result<f64> {
     let seconds = seconds.ceil();
     let mut command = Command::new(PROGRAM);
@@ -34,7 +34,7 @@ pub(crate) fn run(address: SocketAddr, header: &str, seconds: f64) -> Result<f64
     requests_per_s(&output)
 }
 
-/// Only if all were answered.
+/// Reads the rate from wrk's output. Fails if a request did.
 fn requests_per_s(output: &str) -> Result<f64> {
     let value = |key: &str| output.lines().find_map(|line| line.trim().strip_prefix(key)).map(str::trim);
     for errors in ["Socket errors:", "Non-2xx or 3xx responses:"] {
@@ -42,7 +42,7 @@ fn requests_per_s(output: &str) -> Result<f64> {
             bail!("requests failed: {errors}");
         }
     }
-    let rate = value("Requests/sec:").context("wrk tells no rate")?;
+    let rate = value("Requests/sec:").context("wrk printed no rate")?;
     rate.parse().with_context(|| format!("wrk's rate is {rate}"))
 }
 

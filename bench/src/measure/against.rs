@@ -1,6 +1,5 @@
-//! Two builds of tracer on the same load, in pairs.
-//!
-//! In each round each view is measured with both, one right after the other.
+//! Compares two builds of tracer on the same load, in pairs: in each round, each view is measured with both
+//! builds, one right after the other.
 
 use std::path::{Path, PathBuf};
 
@@ -18,17 +17,17 @@ use crate::{
 
 /// How to measure.
 pub(crate) struct Plan<'a> {
-    /// Tracer's views that take part.
+    /// The views of tracer to measure.
     pub views: &'a [&'static Contestant],
-    /// The program that the build that ships is held against.
+    /// The program to compare this build with.
     pub old: &'a Path,
     /// How many rounds.
     pub rounds: u32,
     /// Length of a window.
     pub seconds: f64,
-    /// What kind of connections.
+    /// The kind of connections.
     pub churn: &'a Churn,
-    /// Where tracer writes.
+    /// The folder for tracer's output.
     pub scratch: &'a Path,
 }
 
@@ -40,7 +39,7 @@ enum Build {
 use Build::{New, Old};
 
 impl Plan<'_> {
-    /// Measures all.
+    /// Measures all views in all rounds.
     pub(crate) fn run(&self) -> Result<Vec<Pair>> {
         let mut progress = Progress::new(
             "new against old",
@@ -91,7 +90,7 @@ impl Plan<'_> {
     }
 }
 
-/// By turns: a host that gets slower all the time is as bad for one as for the other.
+/// Builds take turns: a host that keeps getting slower is then as bad for one as for the other.
 fn is_new_first(round: u32) -> bool {
     !round.is_multiple_of(2)
 }

@@ -1,4 +1,4 @@
-//! What contestants do to the load of connections that come and go.
+//! Measures contestants on the load of connections that are opened and closed.
 
 use std::{path::Path, time::Duration};
 
@@ -14,33 +14,33 @@ use crate::{
     report::churn::Sample,
 };
 
-/// Length of the window in which the kernel measures the programs, which costs throughput and so
-/// is a window of its own.
+/// Length of the second window, in which the kernel measures the BPF programs. That costs throughput, so the
+/// first window goes without.
 const STATS_S: f64 = 1.0;
 
-/// Before a window: what a contestant does right after it is ready, and the kernel right after its end, is
-/// none of the load's.
+/// Wait before a window, so that it contains neither the last work of a start nor the kernel's work after an
+/// end.
 pub(super) const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// How to measure.
 pub(crate) struct Plan<'a> {
-    /// Who takes part, and how often.
+    /// The contestants, and the number of rounds.
     pub turns: Turns<'a>,
     /// Length of a window.
     pub seconds: f64,
-    /// What kind of connections.
+    /// The kind of connections.
     pub churn: &'a Churn,
-    /// Where contestants write.
+    /// The folder for contestants' output.
     pub scratch: &'a Path,
 }
 
 impl Plan<'_> {
-    /// Measures all: contestants in rounds, and the untraced rates.
+    /// Measures all contestants in all rounds. Returns the samples, and the untraced rates.
     pub(crate) fn run(&self) -> Result<(Vec<Sample>, Vec<f64>)> {
         if self.turns.contestants.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        eprintln!("bench: filling TIME_WAIT, so that all find it alike");
+        eprintln!("bench: filling TIME_WAIT, so that all contestants find the same");
         self.churn.fill_time_wait()?;
         let measured =
             self.turns.run(|| self.untraced(), |round, contestant| self.traced(round, contestant))?;

@@ -1,10 +1,11 @@
 //! The measurements of a run.
 //!
 //! # Layout
-//!
-//! `turns` measures contestants by turns, `progress` says how far that is. `churn` says what is measured
-//! of one under the load that is the worst, `service` what a service feels of it. `against` measures two
-//! builds of tracer in pairs.
+//! - `turns`: contestants take turns in rounds
+//! - `churn`: measures contestants on connections that are opened and closed
+//! - `service`: measures contestants beside a service
+//! - `against`: compares two builds of tracer in pairs
+//! - `progress`: prints how far a run is
 
 mod against;
 mod churn;
@@ -29,7 +30,7 @@ use crate::{
 
 /// Measures what is asked for.
 pub(crate) fn measure(args: &Args) -> Result<Report> {
-    // Before anything can change in the sources.
+    // First, because the sources may change during a run, and with them what git describes.
     let host = Host::here();
     let scratch = places::scratch()?;
     let mut report = Report::new(host, args.rounds(), args.seconds(), args.churn.arguments());
@@ -72,7 +73,7 @@ fn scenes(args: &Args, scratch: &Path) -> Result<Vec<Figure>> {
 
 fn against(args: &Args, old: &Path, scratch: &Path) -> Result<Vec<Pair>> {
     let views: Vec<_> = present(|it| it.is_tracer() && args.asks_for(it.name)).collect();
-    ensure!(!views.is_empty(), "--against holds views of tracer against each other: name one");
+    ensure!(!views.is_empty(), "--against compares views of tracer: name one with --only");
     let (rounds, seconds) = (args.rounds(), args.seconds());
     against::Plan { views: &views, old, rounds, seconds, churn: &args.churn, scratch }.run()
 }

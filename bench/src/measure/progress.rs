@@ -1,8 +1,8 @@
-//! How far a run is, on standard error.
+//! Prints how far a run is to standard error.
 
 use std::time::Instant;
 
-/// So many measurements, of which some are done.
+/// A number of measurements, some of which are done.
 pub(crate) struct Progress {
     what: String,
     all: u32,
@@ -11,12 +11,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// At the beginning.
+    /// The beginning of `all` measurements.
     pub(crate) fn new(what: &str, all: u32) -> Self {
         Self { what: what.to_owned(), all, done: 0, started: Instant::now() }
     }
 
-    /// Says what comes next.
+    /// Prints what is measured next, and how much time is left.
     pub(crate) fn next(&mut self, name: &str) {
         let left = match self.done {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! What contestants do to a service: requests per second.
+//! Measures how many requests per second a service answers while a contestant traces.
 
 use std::path::Path;
 
@@ -12,32 +12,32 @@ use crate::{
     report::service::Sample,
 };
 
-/// Who is measured: the yardstick, tracer, and the tools of the same purpose.
+/// The contestants that can be measured here: the reference, tracer, and tools of the same purpose.
 const CONTESTANTS: [&str; 4] = [REFERENCE, "log", TCPSTATES, BPFTRACE];
 
 /// How to measure.
 pub(crate) struct Plan<'a> {
-    /// Who is asked for, of [`CONTESTANTS`].
+    /// The contestants that are asked for, of [`CONTESTANTS`].
     pub contestants: Vec<&'static Contestant>,
     /// How many rounds.
     pub rounds: u32,
     /// Length of a window.
     pub seconds: f64,
-    /// Where all write.
+    /// The folder for the output of all programs.
     pub scratch: &'a Path,
 }
 
-/// Those of them that are named besides, or all.
+/// The contestants that are named on the command line, or all if none of them is.
 pub(crate) fn contestants(is_named: impl Fn(&str) -> bool) -> Vec<&'static Contestant> {
     let are_some_named = CONTESTANTS.into_iter().any(&is_named);
     present(|it| CONTESTANTS.contains(&it.name) && (!are_some_named || is_named(it.name))).collect()
 }
 
 impl Plan<'_> {
-    /// Measures all, with clients of each kind.
+    /// Measures all contestants, with clients of each kind.
     pub(crate) fn run(&self) -> Result<Vec<Sample>> {
         if let Some(program) = missing() {
-            eprintln!("bench: without the service: {program} is not on the path");
+            eprintln!("bench: the service is left out: {program} is not on the path");
             return Ok(Vec::new());
         }
         let mut samples = Vec::new();

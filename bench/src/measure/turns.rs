@@ -1,38 +1,38 @@
-//! Contestants by turns, with nobody tracing in between.
+//! Measures contestants in turns, and the untraced load in between.
 
 use anyhow::{Context as _, Result};
 
 use super::progress::Progress;
 use crate::contestant::Contestant;
 
-/// Rounds, in each of which each contestant is measured once.
+/// Rounds in which each contestant is measured once.
 pub(crate) struct Turns<'a> {
-    /// What is measured, for whoever waits.
+    /// What is measured, for progress messages.
     pub what: &'a str,
-    /// Who takes part.
+    /// The contestants to measure.
     pub contestants: &'a [&'static Contestant],
     /// How many rounds.
     pub rounds: u32,
 }
 
-/// What came of them.
+/// The results of all rounds.
 pub(crate) struct Measured<S> {
-    /// Contestants in rounds.
+    /// Each contestant in each round.
     pub turns: Vec<Turn<S>>,
-    /// The load's rate with nobody tracing: before, between and after them.
+    /// The rates of the untraced load: before, between and after them.
     pub untraced_per_s: Vec<f64>,
 }
 
 /// A contestant in a round.
 pub(crate) struct Turn<S> {
-    /// What was measured of it.
+    /// What was measured while it traced.
     pub sample: S,
-    /// The mean of the untraced rates right before and right after.
+    /// The mean of the untraced rates right before and right after it.
     pub untraced_per_s: f64,
 }
 
 impl Turns<'_> {
-    /// Measures all, given how a window is measured without and with a contestant.
+    /// Measures all. `untraced` measures a window without a contestant, `traced` one with it.
     pub(crate) fn run<S>(
         &self,
         untraced: impl Fn() -> Result<f64>,
@@ -57,7 +57,7 @@ impl Turns<'_> {
     }
 }
 
-/// All, beginning one further in each round, so that nobody always follows the same.
+/// All of them, but each round begins one further, so that positions change.
 pub(crate) fn from<T: Copy>(all: &[T], round: u32) -> impl Iterator<Item = T> + '_ {
     let first = (round as usize - 1) % all.len().max(1);
     all.iter().copied().cycle().skip(first).take(all.len())

@@ -12,18 +12,18 @@ use crate::{
 };
 
 const WIDTH: f64 = 820.0;
-/// Names end here, and bars begin a little later.
+/// Where names end, and where bars begin.
 const NAMES: f64 = 170.0;
 const BARS: f64 = 180.0;
-/// Length of a bar that is 1.
+/// Length of a bar for the ratio 1.
 const UNIT: f64 = 540.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 34.0;
 const BAR: f64 = 20.0;
-/// A shorter bar has no room for its figure.
+/// Below this ratio a bar has no room for its figure.
 const SHORT: f64 = 0.12;
 
-/// Colours by what the reader's page is like; all words are legible on both.
+/// The colours follow the reader's colour scheme. All words are legible in both.
 const STYLE: &str = "
 text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 }
@@ -41,7 +41,7 @@ text { font: 14px system-ui, sans-serif; fill: #1f2328 }
   .mark { fill: #f0883e }
 }";
 
-/// Draws it.
+/// Draws the chart as SVG.
 pub(crate) fn chart(report: &Report) -> String {
     let rows: Vec<_> = report.rows.iter().collect();
     let below = TOP + ROW * float(rows.len());
@@ -61,7 +61,7 @@ pub(crate) fn chart(report: &Report) -> String {
     let y = below + 22.0;
     document
         .add(mark(BARS + 6.0, y - 10.0))
-        .add(text("what is asked of tracer", BARS + 18.0, y, "start", "note"))
+        .add(text("tracer's targets", BARS + 18.0, y, "start", "note"))
         .to_string()
 }
 
@@ -77,7 +77,7 @@ fn draw(document: Document, row: &Row, top: f64) -> Document {
     let length = row.ratio.clamp(0.0, 1.1) * UNIT;
     let baseline = top + BAR * 0.75;
     let figure = format!("{:.2}", row.ratio);
-    // Inside the bar's end; what stands beyond it could meet something else.
+    // Inside the bar, at its end: beyond it the figure could overlap something else.
     let (x, anchor, class) = if row.ratio < SHORT {
         (BARS + length + 6.0, "start", "")
     } else {
@@ -95,7 +95,7 @@ fn draw(document: Document, row: &Row, top: f64) -> Document {
         .add(bar)
         .add(text(&figure, x, baseline, anchor, class));
     match RATIOS.iter().find(|(name, _)| *name == row.contestant) {
-        // Below the bar, where no figure is.
+        // Below the bar, so that it does not cover the figure.
         Some((_, asked)) => document.add(mark(BARS + asked * UNIT, top + BAR + 1.0)),
         None => document,
     }

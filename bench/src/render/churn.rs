@@ -1,11 +1,11 @@
-//! Contestants on the load that is the worst, as a table.
+//! The table of contestants on the load of connections that are opened and closed.
 
 use comfy_table::Table;
 
 use super::cells::{absent, count, figure, range, table};
 use crate::report::churn::Row;
 
-/// A column: its header, and what stands in it.
+/// A column: its header, and the text of a cell.
 type Column = (&'static str, fn(&Row) -> String);
 
 const COLUMNS: &[Column] = &[
@@ -24,7 +24,7 @@ const COLUMNS: &[Column] = &[
     ("ready ms", |row| figure(row.ready_ms, 0)),
 ];
 
-/// What a contestant's counts miss of what the load made, or have too many.
+/// By how much a contestant's counts differ from the events that the load made.
 fn unaccounted(row: &Row) -> String {
     match row.surplus {
         None => absent(),
@@ -34,7 +34,7 @@ fn unaccounted(row: &Row) -> String {
     }
 }
 
-/// A row each.
+/// A row for each contestant.
 pub(super) fn contestants(rows: &[Row]) -> Table {
     let mut table = table(COLUMNS.iter().map(|(header, _)| *header));
     for row in rows {

@@ -1,8 +1,10 @@
-//! A report as people read it.
+//! Reports for people: tables and a chart.
 //!
 //! # Layout
-//!
-//! `churn`, `service` and `pairs` are tables of what their names say, made of `cells`; `chart` is a picture.
+//! - `churn`, `service`: tables of contestants on these loads
+//! - `pairs`: the table of two builds of tracer
+//! - `cells`: parts of all tables
+//! - [`chart`]: the chart
 
 mod cells;
 pub(crate) mod chart;
@@ -14,7 +16,7 @@ use comfy_table::Table;
 
 use crate::report::{Report, host::Host, verdict::Verdict};
 
-/// All that was measured, for the terminal.
+/// All tables of a report, for the terminal.
 pub(crate) fn tables(report: &Report) -> String {
     let mut parts = Vec::new();
     if !report.rows.is_empty() {
@@ -27,7 +29,7 @@ pub(crate) fn tables(report: &Report) -> String {
         parts.push(pairs::pairs(&report.pairs).to_string());
     }
     parts.push(format!(
-        "Medians of {} rounds of {} s; lost and unaccounted of the worst round.\n{}",
+        "Medians of {} rounds of {} s; `lost` and `unaccounted` are of the worst round.\n{}",
         report.rounds,
         report.seconds,
         host(&report.host)

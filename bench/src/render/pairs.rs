@@ -1,4 +1,4 @@
-//! Two builds of tracer, as a table.
+//! The table of two builds of tracer.
 
 use comfy_table::Table;
 

@@ -1,4 +1,4 @@
-//! Contestants beside a service, as a table.
+//! The table of contestants beside a service.
 
 use comfy_table::Table;
 

@@ -1,20 +1,20 @@
-//! A figure that is no contestant's.
+//! Figures of tracer alone.
 
 use serde::{Deserialize, Serialize};
 
-/// What a scene measured of tracer alone.
+/// A figure that a scene measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// What it is of.
+    /// What was measured.
     pub name: String,
-    /// The figure.
+    /// Its value.
     pub value: f64,
     /// Its unit.
     pub unit: String,
 }
 
 impl Figure {
-    /// With its name and unit.
+    /// A figure with its name and unit.
     pub(crate) fn new(name: &str, value: f64, unit: &str) -> Self {
         Self { name: name.to_owned(), value, unit: unit.to_owned() }
     }

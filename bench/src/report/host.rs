@@ -1,26 +1,26 @@
-//! Where it was measured.
+//! The machine on which a report was measured.
 
 use std::{fs, process::Command};
 
 use serde::{Deserialize, Serialize};
 
-/// A machine at a time, and the state of the sources.
+/// A machine, the date, and the state of the sources.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Host {
     /// The kernel's release.
     pub kernel: String,
     /// The CPU's model.
     pub cpu: String,
-    /// How many there are.
+    /// How many CPUs there are.
     pub cores: usize,
-    /// When.
+    /// The date of the run.
     pub date: String,
-    /// The commit, with a mark if the sources differ from it; unknown outside of git.
+    /// The commit, marked if the sources differ from it. `None` outside of git.
     pub commit: Option<String>,
 }
 
 impl Host {
-    /// This one, now.
+    /// This machine, today.
     pub(crate) fn here() -> Self {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model =
@@ -35,14 +35,14 @@ impl Host {
     }
 }
 
-/// The version alone: what a vendor or a host adds to it says nothing to others.
+/// The version alone: what a vendor or a host adds to it means nothing to others.
 fn release(release: &str) -> String {
     release.split('-').next().unwrap_or_default().to_owned()
 }
 
 fn commit() -> Option<String> {
     let mut git = Command::new("git");
-    // Run through sudo, the folder is not ours.
+    // Through sudo, the folder belongs to another user, which git refuses by default.
     git.current_dir(env!("CARGO_MANIFEST_DIR")).args(["-c", "safe.directory=*"]);
     git.args(["describe", "--always", "--dirty", "--abbrev=12"]);
     let output = git.output().ok().filter(|output| output.status.success())?;

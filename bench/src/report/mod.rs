@@ -1,9 +1,13 @@
-//! What a run came to.
+//! The results of a run. Nothing here measures or draws.
 //!
 //! # Layout
-//!
-//! `churn`, `service`, `pair`, `figure` and `verdict` are figures of one kind each, `host` is where they were measured,
-//! `rows` makes medians of samples. Nothing here measures, judges or draws.
+//! - [`Report`]: all results; its JSON is the report file
+//! - [`churn`], [`service`]: samples and medians of contestants on these loads
+//! - [`pair`]: two builds of tracer
+//! - [`figure`]: figures of tracer alone
+//! - [`verdict`]: figures compared with their bounds
+//! - [`rows`]: makes medians from samples
+//! - [`host`]: the machine
 
 pub(crate) mod churn;
 pub(crate) mod figure;
@@ -23,37 +27,37 @@ use self::{
     verdict::Verdict,
 };
 
-/// All of it; the JSON file is this.
+/// All results of a run. The JSON file contains exactly this.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Where it was measured.
+    /// The machine on which it was measured.
     pub host: Host,
-    /// Rounds.
+    /// How many rounds there were.
     pub rounds: u32,
     /// Length of a measured window.
     pub seconds: f64,
-    /// What kind of connections.
+    /// The arguments of the load: the kind of connections.
     pub load: Vec<String>,
     /// Each contestant in each round.
     pub samples: Vec<Sample>,
-    /// Connections per second with nobody tracing, in the order of measuring.
+    /// Connections per second of the untraced load, in the order of measuring.
     pub untraced: Vec<f64>,
     /// A row of medians for each contestant.
     pub rows: Vec<Row>,
-    /// What contestants do to a service.
+    /// Contestants beside a service.
     #[serde(default)]
     pub service: Vec<service::Sample>,
-    /// Two builds of tracer.
+    /// Two builds of tracer compared.
     #[serde(default)]
     pub pairs: Vec<Pair>,
-    /// What was measured of tracer without that load.
+    /// Figures of tracer alone.
     pub scenes: Vec<Figure>,
-    /// What is asked of it.
+    /// The targets, and whether they were met.
     pub verdicts: Vec<Verdict>,
 }
 
 impl Report {
-    /// One in which nothing is measured yet.
+    /// A report without results.
     pub(crate) fn new(host: Host, rounds: u32, seconds: f64, load: Vec<String>) -> Self {
         Self {
             host,
@@ -75,7 +79,7 @@ impl Report {
         self.rows.iter().find(|row| row.contestant == contestant)
     }
 
-    /// A figure.
+    /// The figure with this name.
     pub(crate) fn figure(&self, name: &str) -> Option<f64> {
         self.scenes.iter().find(|figure| figure.name == name).map(|figure| figure.value)
     }

@@ -1,37 +1,37 @@
-//! Two builds of tracer on the same load, in pairs.
+//! Results of two builds of tracer on the same load, in pairs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{median, median_interval, range};
 
-/// Fewer rounds decide nothing.
+/// Fewer rounds cannot show that a target was missed.
 pub(crate) const ROUNDS_AT_LEAST: u32 = 10;
-/// As many as a host takes that has little else to do.
+/// The default number of rounds: enough on a host that has little else to do.
 pub(crate) const ROUNDS: u32 = 20;
 
-/// A view in a round, with both builds.
+/// A view in a round, measured with both builds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pair {
     /// Which round, from 1.
     pub round: u32,
-    /// A contestant's name.
+    /// The name of the contestant.
     pub view: String,
-    /// The build that ships.
+    /// This build.
     pub new: Window,
-    /// The one that it is held against.
+    /// The build that it is compared with.
     pub old: Window,
 }
 
-/// What a build left of the load.
+/// What the load and a build did in a window.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Window {
-    /// Connections.
+    /// Connections that were opened and closed.
     pub connections: u64,
     /// How long they took.
     pub elapsed_s: f64,
     /// CPU time of the load and of tracer together.
     pub cpu_s: f64,
-    /// Events that it knows to have lost.
+    /// Events that the build knows to have lost.
     pub lost: u64,
 }
 
@@ -40,28 +40,28 @@ pub(crate) struct Row {
     pub view: String,
     pub new_per_s: f64,
     pub old_per_s: f64,
-    /// New throughput of old; the median over the rounds.
+    /// New throughput divided by old; the median over the rounds.
     pub ratio: f64,
-    /// The least and the most of them.
+    /// The smallest and the largest of these ratios.
     pub ratio_range: (f64, f64),
-    /// Where the median lies in truth; `None` with few rounds.
+    /// The 95 % confidence interval of the median; `None` with few rounds.
     pub ratio_interval: Option<(f64, f64)>,
-    /// The same of connections for a second of CPU time.
+    /// The same ratio, of connections per second of CPU time.
     pub cpu_ratio: f64,
     pub cpu_ratio_interval: Option<(f64, f64)>,
-    /// Events that the new build lost, all rounds together.
+    /// Events that the new build lost in all rounds together.
     pub new_lost: u64,
     pub old_lost: u64,
 }
 
 impl Window {
-    /// Throughput.
+    /// Connections per second.
     pub(crate) fn per_s(&self) -> f64 {
         float(self.connections) / self.elapsed_s
     }
 
-    /// What a second of CPU time brings. Where the load and tracer keep all CPUs busy, this is the
-    /// throughput of a CPU, whatever else runs on the host.
+    /// Connections per second of CPU time. If the load and tracer keep all CPUs busy, this is the throughput
+    /// of a CPU, whatever else runs on the host.
     pub(crate) fn per_cpu_s(&self) -> f64 {
         float(self.connections) / self.cpu_s
     }
@@ -112,7 +112,7 @@ mod tests {
     fn rounds_are_paired() {
         let window = |connections, cpu_s| Window { connections, elapsed_s: 1.0, cpu_s, lost: 1 };
         let pair = |round, new, old| Pair { round, view: "log".to_owned(), new, old };
-        // The host is ten times as fast in the second round: of no interest.
+        // The host is ten times as fast in the second round, which must not matter.
         let pairs = [
             pair(1, window(90, 1.0), window(100, 2.0)),
             pair(2, window(980, 1.0), window(1000, 1.0)),

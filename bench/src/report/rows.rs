@@ -1,4 +1,4 @@
-//! Samples to rows of medians.
+//! Makes rows of medians from samples.
 
 use crate::{
     contestant::{EMPTY, UNTRACED},
@@ -6,7 +6,7 @@ use crate::{
     stats::{median, range},
 };
 
-/// A row for nobody and for each contestant, in the order in which they come.
+/// A row for the untraced load and for each contestant, in the order of the samples.
 pub(crate) fn rows(samples: &[Sample], untraced: &[f64]) -> Vec<Row> {
     let nobody = median(untraced.iter().copied()).map(|connections_per_s| Row {
         contestant: UNTRACED.to_owned(),
@@ -51,13 +51,13 @@ fn row(samples: &[Sample], name: &str, empty_ns: Option<f64>) -> Row {
     }
 }
 
-/// Nanoseconds for an event without what as many runs of an empty program take.
+/// Nanoseconds per event, without the time of as many runs of the empty program.
 fn net_ns(sample: &Sample, empty_ns: f64) -> Option<f64> {
     let net_ns = float(sample.ran.time_ns) - float(sample.ran.runs) * empty_ns;
     (sample.ran_events > 0).then(|| net_ns / float(sample.ran_events))
 }
 
-/// What the contestant accounts for, beyond what there was.
+/// Events that the contestant saw or lost, minus those that the load made.
 fn surplus(sample: &Sample) -> Option<i64> {
     let told = sample.seen? + sample.lost?;
     i64::try_from(told).ok()?.checked_sub_unsigned(sample.expected)
@@ -109,7 +109,7 @@ mod tests {
         assert!((least - 0.8).abs() < 1e-9 && (most - 0.9).abs() < 1e-9);
         assert_eq!(log.surplus, Some(-3));
         assert!((log.cpu_s_per_million.unwrap() - 1000.0).abs() < 1e-6);
-        // 220 ns an event, of which two programs' 10 ns are for being there.
+        // 220 ns per event, minus two runs of 10 ns of the empty program.
         assert!((log.kernel_ns.unwrap() - 200.0).abs() < 1e-9);
     }
 }

@@ -1,4 +1,4 @@
-//! What contestants do to a service.
+//! Results beside a service.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +14,11 @@ pub(crate) struct Sample {
     pub round: u32,
     /// What clients do with their connections.
     pub connections: Connections,
-    /// Who.
+    /// Its name.
     pub contestant: String,
     /// Requests per second while it traced.
     pub requests_per_s: f64,
-    /// The mean of what they were right before and right after.
+    /// The mean of the untraced rates right before and right after.
     pub untraced_per_s: f64,
     /// Events that it knows to have lost.
     pub lost: Option<u64>,
@@ -30,11 +30,11 @@ pub(crate) struct Row {
     pub contestant: String,
     pub requests_per_s: f64,
     pub untraced_per_s: f64,
-    /// Requests per second of the untraced ones measured next to them; the median of ratios.
+    /// The ratio of requests to the untraced ones right before and after; the median of ratios.
     pub ratio: f64,
-    /// The least and the most of those ratios.
+    /// The smallest and the largest of those ratios.
     pub ratio_range: (f64, f64),
-    /// Lost, in the round with the most.
+    /// Events that it lost, in the round with the most.
     pub lost_most: Option<u64>,
 }
 

@@ -1,8 +1,8 @@
-//! Whether a figure is what was asked for.
+//! Compares a figure with the bound that it has to meet.
 
 use serde::{Deserialize, Serialize};
 
-/// What is asked of a figure.
+/// The bound that a figure has to meet.
 #[derive(Clone, Copy)]
 pub(crate) enum Bound {
     AtLeast(f64),
@@ -10,26 +10,26 @@ pub(crate) enum Bound {
     Below(f64),
 }
 
-/// How a target was met.
+/// A target, and whether it was met.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Verdict {
-    /// What was asked for.
+    /// The target in words.
     pub what: String,
-    /// How much of it.
+    /// The bound in words.
     pub asked: String,
     /// The figure; `None` if it was not measured.
     pub figure: Option<f64>,
     /// Its unit.
     pub unit: String,
-    /// Whether it is as asked.
+    /// Whether the figure meets the bound; `None` if it was not measured.
     pub is_met: Option<bool>,
-    /// Whether noise alone may have missed it.
+    /// Whether the miss may be noise.
     #[serde(default)]
     pub is_unclear: bool,
 }
 
 impl Bound {
-    /// Holds a figure against the bound.
+    /// Compares a figure with the bound.
     pub(crate) fn verdict(self, what: &str, figure: Option<f64>, unit: &str) -> Verdict {
         let (sign, bound) = match self {
             Self::AtLeast(bound) => (">=", bound),
@@ -46,7 +46,8 @@ impl Bound {
         }
     }
 
-    /// The same, where the figure lies between these two in truth.
+    /// The same for a figure with a confidence interval. A miss that the interval does not confirm is
+    /// unclear.
     pub(crate) fn verdict_within(
         self,
         what: &str,

@@ -1,4 +1,4 @@
-//! What is asked of a build, held against the one before.
+//! The target of a build that is compared with an older one.
 
 use crate::report::{
     Report,
@@ -6,10 +6,10 @@ use crate::report::{
     verdict::{Bound, Verdict},
 };
 
-/// Of the throughput with the build before.
+/// The share of the older build's throughput that a build has to reach.
 const OF_OLD: Bound = Bound::AtLeast(0.99);
 
-/// Of each view.
+/// A verdict for each view.
 pub(super) fn verdicts(report: &Report) -> Vec<Verdict> {
     rows(&report.pairs).iter().map(|row| verdict(row, report.rounds)).collect()
 }

@@ -1,4 +1,4 @@
-//! Where a target's figure is found.
+//! Finds the figures of targets in a report.
 
 use crate::{
     contestant::is_tracer,
@@ -14,14 +14,14 @@ pub(super) fn service(report: &Report, connections: Connections) -> Option<f64> 
     service::row(&report.service, connections, "log").map(|row| row.ratio)
 }
 
-/// Counts transitions and not hits of the hook: an orphan's FIN_WAIT2 -> CLOSE is none to it.
+/// This contestant counts real transitions and not calls of the hook: an orphan's FIN_WAIT2 -> CLOSE is none.
 const COUNTS_TRUTH: &str = "summary-in-kernel";
 
 fn ours(report: &Report) -> impl Iterator<Item = &Row> {
     report.rows.iter().filter(|row| is_tracer(&row.contestant))
 }
 
-/// In the worst round, of any load.
+/// Events that any view of tracer lost in its worst round, on any load.
 #[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
 pub(super) fn lost(report: &Report) -> Option<f64> {
     let beside_service = report.service.iter().filter(|sample| is_tracer(&sample.contestant));
@@ -30,9 +30,9 @@ pub(super) fn lost(report: &Report) -> Option<f64> {
     all.max().map(|most| most as f64)
 }
 
-/// What is missing from what the load says it did. A connection now and then is still in FIN_WAIT1
-/// when the load ends, and two of its events come later; seen with `--raw`. Too many are somebody
-/// else's traffic.
+/// Events of the load that a view of tracer neither saw nor lost, per million. Sometimes a connection is
+/// still in FIN_WAIT1 when the load ends, and two of its events come later; `--raw` shows that. Too many
+/// events are other programs' traffic, and do not count.
 #[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
 pub(super) fn unaccounted(report: &Report) -> Option<f64> {
     let rows = ours(report).filter(|row| row.contestant != COUNTS_TRUTH);

@@ -1,9 +1,9 @@
-//! What is asked of tracer: one table.
+//! The targets that tracer has to meet, as one table.
 //!
 //! # Layout
-//!
-//! This file is the table and holds it against a report, in which `figures` finds them. `against` asks
-//! that no view is slower than with the build before.
+//! - [`TARGETS`]: the table
+//! - `figures`: finds a target's figure in a report
+//! - `against`: the target of a build that is compared with an older one
 
 mod against;
 mod figures;
@@ -22,7 +22,7 @@ use crate::{
     scenes,
 };
 
-/// What is asked: in words, how much, and where the figure is found.
+/// A target: in words, its bound and unit, and where its figure is found.
 struct Target {
     what: &'static str,
     asked: Bound,
@@ -41,7 +41,7 @@ const fn target(
 
 const TARGETS: &[Target] = &[
     target("throughput, log as text", AtLeast(RATIOS[0].1), "", |report| ratio(report, "log")),
-    target("the same, of what the reference leaves", AtLeast(0.92), "", |report| {
+    target("throughput, log as text, of the reference's", AtLeast(0.92), "", |report| {
         Some(ratio(report, "log")? / ratio(report, REFERENCE)?)
     }),
     target("throughput, log as JSON", AtLeast(RATIOS[1].1), "", |report| ratio(report, "log-json")),
@@ -74,11 +74,11 @@ const TARGETS: &[Target] = &[
     target("release binary", Below(8.0), "MB", |report| report.figure(scenes::BINARY)),
 ];
 
-/// Throughput that is asked of contestants; the chart marks it.
+/// The share of the untraced throughput that contestants have to reach. The chart marks it.
 pub(crate) const RATIOS: [(&str, f64); 5] =
     [("log", 0.80), ("log-json", 0.75), ("life", 0.82), ("summary-in-kernel", 0.92), ("log-port", 0.95)];
 
-/// All targets held against what was measured.
+/// All targets, compared with what was measured.
 pub(crate) fn verdicts(report: &Report) -> Vec<Verdict> {
     if !report.pairs.is_empty() {
         return against::verdicts(report);

@@ -1,4 +1,4 @@
-//! Connections that come and go.
+//! Opens and closes connections, as fast as possible.
 
 use std::{
     sync::Barrier,
@@ -17,22 +17,22 @@ use crate::{
     stop,
 };
 
-/// The clock is read once for so many connections.
+/// The clock is read once for so many connections, so that reading it is no part of the load.
 const CONNECTIONS_PER_CLOCK_READ: u32 = 32;
 
 /// Arguments of `churn`.
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Args {
-    /// How long
+    /// How many seconds
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Threads, each a client and a server at once [default: one per CPU]
+    /// Threads, each of which is client and server [default: one per CPU]
     #[arg(long)]
     threads: Option<u16>,
-    /// Bytes that the client sends and the server echoes
+    /// Bytes that the client sends and the server sends back
     #[arg(long, default_value_t = 0)]
     payload: usize,
-    /// Times that it does so on a connection
+    /// How often they do so on a connection
     #[arg(long, default_value_t = 1)]
     keep_alive: u32,
     /// Reset connections instead of closing them
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     reset: bool,
 }
 
-/// Runs the load and prints what it came to.
+/// Runs the load, and prints the result as JSON.
 pub(crate) fn churn(args: &Args) -> Result<()> {
     stop::with_stdin();
     let threads =
@@ -78,7 +78,7 @@ fn sum(counts: &[Count], is_reset: bool) -> ChurnResult {
     }
 }
 
-/// Of this process up to now.
+/// CPU time of this process so far.
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
 fn cpu_s() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -114,7 +114,7 @@ impl Worker {
         Ok(Count { connections, failures, elapsed: started.elapsed() })
     }
 
-    /// One connection; false if it could not be opened.
+    /// Opens and closes one connection. Returns false if it could not be opened.
     fn connection(&mut self, address: usize, args: &Args) -> Result<bool> {
         let client = socket()?;
         if client.connect(&self.addresses[address]).is_err() {
@@ -129,8 +129,8 @@ impl Worker {
         if args.reset {
             client.set_linger(Some(Duration::ZERO))?;
         }
-        // The client first: it goes through TIME_WAIT, as clients of most protocols do not, but as
-        // every connection has one end that does.
+        // The client closes first, and so goes through TIME_WAIT. In most protocols the server does, but one
+        // end of every connection has to.
         drop(client);
         drop(server);
         Ok(true)

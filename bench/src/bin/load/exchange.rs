@@ -1,13 +1,14 @@
-//! Requests and responses between the two ends of a connection that one thread holds both of.
+//! Exchanges requests and responses on a connection, in one thread that holds both ends.
 
 use std::io::{self, Read as _, Write as _};
 
 use socket2::Socket;
 
-/// What is sent before the other end reads: fits into the buffers of both, so that neither blocks.
+/// Bytes that are sent before the other end reads. They fit into the socket buffers, so that neither end
+/// blocks.
 const CHUNK: usize = 16 << 10;
 
-/// Memory for what is sent and received.
+/// An exchange, with memory for what is sent and received.
 pub(crate) struct Exchange {
     payload: usize,
     request: Vec<u8>,
@@ -15,13 +16,13 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// One of `payload` bytes each way.
+    /// An exchange of `payload` bytes in each direction.
     pub(crate) fn new(payload: usize) -> Self {
         let chunk = payload.min(CHUNK);
         Self { payload, request: vec![b'x'; chunk], response: vec![0; chunk] }
     }
 
-    /// The client sends, the server echoes.
+    /// The client sends, and the server sends the same back.
     pub(crate) fn run(&mut self, mut client: &Socket, mut server: &Socket) -> io::Result<()> {
         for begin in (0..self.payload).step_by(CHUNK) {
             let len = (self.payload - begin).min(CHUNK);

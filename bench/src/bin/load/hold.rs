@@ -1,4 +1,4 @@
-//! Connections that stay.
+//! Opens connections and keeps them.
 
 use std::{io::Write as _, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
 /// Arguments of `hold`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many; each has two sockets
+    /// How many connections; each has two sockets
     #[arg(long)]
     connections: usize,
 }
 
-/// Opens them, says so, and keeps them.
+/// Opens the connections, prints [`READY`], and keeps them until standard input ends.
 pub(crate) fn hold(args: &Args) -> Result<()> {
     as_many_descriptors_as_allowed()?;
     let listener = listen()?;
@@ -30,7 +30,7 @@ pub(crate) fn hold(args: &Args) -> Result<()> {
         let client = socket()?;
         client.connect(address).context("connecting")?;
         let (server, _) = listener.accept().context("accepting")?;
-        // Nothing is left in TIME_WAIT, where it would be in the way of what is measured next.
+        // Closing then leaves nothing in TIME_WAIT, which would change the next measurement.
         client.set_linger(Some(Duration::ZERO))?;
         ends.push((client, server));
     }
@@ -42,7 +42,7 @@ pub(crate) fn hold(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Clients first: a server's end is then gone already.
+/// Closes the clients first: their resets have ended the servers' sockets already.
 fn close(ends: Vec<(Socket, Socket)>) {
     for (client, server) in ends {
         drop(client);

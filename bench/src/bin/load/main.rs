@@ -1,5 +1,12 @@
-//! The load: makes TCP connections on this host's loopback, as many as there can be or as many as
-//! are asked for. It ends when its standard input does, and dies with who started it.
+//! The load: makes TCP connections on the loopback, as many as possible or a given number. It ends when its
+//! standard input does.
+//!
+//! # Layout
+//! - `churn`: opens and closes connections
+//! - `hold`: opens connections and keeps them
+//! - `exchange`: requests and responses on a connection
+//! - `socket`: sockets, and the addresses to connect to
+//! - `stop`: stops the load when standard input ends
 
 mod churn;
 mod exchange;
@@ -14,9 +21,9 @@ use clap::Parser;
 /// Make TCP connections on the loopback.
 #[derive(Parser)]
 enum Verb {
-    /// Open and close connections for a while, and report in JSON how many
+    /// Open and close connections for a while, and report as JSON how many
     Churn(churn::Args),
-    /// Open connections, say `ready`, and keep them until standard input ends
+    /// Open connections, print `ready`, and keep them until standard input ends
     Hold(hold::Args),
 }
 

@@ -5,19 +5,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context as _, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Addresses that a thread connects to in turn. With a single one, ports in TIME_WAIT become so
-/// many that looking for a free one halves the rate.
+/// Addresses that a thread connects to in turn. With a single address, so many ports are in TIME_WAIT that
+/// the search for a free one halves the rate.
 const ADDRESSES: u8 = 64;
 
-/// How long an accept queue may be; each thread has one connection at a time.
+/// Length of the accept queue: more than enough, because each thread has one connection at a time.
 const BACKLOG: i32 = 128;
 
-/// A socket of IPv4.
+/// Makes an IPv4 socket.
 pub(crate) fn socket() -> Result<Socket> {
     Socket::new(Domain::IPV4, Type::STREAM, None).context("making a socket")
 }
 
-/// A listener on all addresses, on a port that is free.
+/// Makes a listener on all addresses, on a free port.
 pub(crate) fn listen() -> Result<Socket> {
     let listener = socket()?;
     listener.set_reuse_address(true)?;
@@ -26,7 +26,7 @@ pub(crate) fn listen() -> Result<Socket> {
     Ok(listener)
 }
 
-/// The addresses under which a listener is reached, in 127.1.`net`.0/24.
+/// Addresses of a listener, in 127.1.`net`.0/24.
 pub(crate) fn addresses(listener: &Socket, net: u8) -> Result<Vec<SockAddr>> {
     let port = listener.local_addr()?.as_socket().context("a listener has an address")?.port();
     Ok((1..=ADDRESSES)

@@ -1,4 +1,4 @@
-//! When to stop.
+//! Stops the load when it is asked to.
 
 use std::{
     io::{self, Read as _},
@@ -13,12 +13,13 @@ pub(crate) fn is_requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
-/// Asks for it.
+/// Asks the load to stop.
 pub(crate) fn ask() {
     STOP.store(true, Ordering::Relaxed);
 }
 
-/// Asks for it when standard input ends, that is when whoever started us is done with us.
+/// Asks the load to stop when standard input ends: then the process that started it has ended or wants no
+/// more.
 pub(crate) fn with_stdin() {
     thread::spawn(|| {
         wait_for_stdin();
