@@ -1,7 +1,7 @@
-//! What each step of an event's way takes, on made-up events: `cargo bench --package tracer`.
+//! Measures each step of the pipeline on made-up events: `cargo bench --package tracer`.
 //!
-//! The last group is the whole way, from the ring buffers' bytes to the bytes of lines, on one core;
-//! with the time that it takes merely to copy those lines.
+//! The last group is the whole pipeline on one core, from the bytes of ring buffers to the bytes of lines.
+//! Beside it stands the time that merely copying these lines takes.
 
 mod made;
 
@@ -26,7 +26,7 @@ use zerocopy::IntoBytes as _;
 
 use crate::made::{RINGS, Way, config, events, next, records, rings};
 
-/// Ten times as many events, which no cache holds together with what becomes of them.
+/// Each connection has ten events. With what is made of them, they do not fit into a cache.
 const CONNECTIONS: usize = 5_000;
 
 fn steps(criterion: &mut Criterion) {
@@ -54,7 +54,7 @@ fn steps(criterion: &mut Criterion) {
         });
     });
     group.bench_function("track", |bencher| {
-        // The connections of the round before are born again.
+        // Each iteration begins the connections of the previous one anew.
         let mut tracker = Tracker::new(true);
         bencher.iter(|| {
             for [group, next, after] in prefetch_groups(&events) {

@@ -1,6 +1,8 @@
-//! Finding the records of sockets taken by chance. Where a record lies is asked for one group of events
-//! ahead, the record itself just before, as in `Tracker::prefetch`; and between two looks lies as much work
-//! as a line takes, or the processor would do the waiting of many looks at once.
+//! Looks up the records of random cookies.
+//!
+//! As in `Tracker::prefetch`, the index is prefetched one group of events ahead, and the record just before
+//! its use. Between two lookups there is as much work as a line of output takes; otherwise the processor
+//! would wait for many lookups at once.
 
 use std::hint::black_box;
 
@@ -12,16 +14,16 @@ use tracer::track::table::{
     index::Index,
 };
 
-/// Cookies in a group, as in `track`.
+/// Cookies in a group: as many as `track` has events in a group.
 const GROUP: usize = 16;
 
-/// Groups of a round.
+/// Groups in a round.
 const GROUPS: usize = 100;
 
-/// Steps of work for each look, of which none can begin before the one before is done.
+/// Steps of work after each lookup. Each needs the result of the previous one.
 const WORK: usize = 128;
 
-/// As large as a connection's, nearly.
+/// A record, nearly as large as a connection's.
 #[derive(Clone)]
 #[repr(align(64))]
 struct Record {
@@ -59,7 +61,8 @@ pub(crate) fn all(criterion: &mut Criterion) {
         group.bench_function("hashbrown", |bencher| {
             bencher.iter(|| look(&mut random, live, |_| {}, |_| {}, find));
         });
-        // It cannot ask for memory without waiting for it; but several waits are one.
+        // hashbrown cannot prefetch. But reading ahead for a whole group makes the processor wait for several
+        // reads at once.
         group.bench_function("hashbrown, read ahead", |bencher| {
             let guess = |cookie| table.iter_hash(hash(cookie)).next().copied();
             let ahead = |cookie| _ = black_box(guess(cookie));
@@ -69,7 +72,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     }
 }
 
-/// Looks up one group after the other.
+/// Looks up one group of cookies after the other.
 fn look(
     random: &mut Rng,
     live: u64,

@@ -1,7 +1,12 @@
-//! What tracer writes by hand, beside the libraries that do the same:
-//! `cargo bench --package tracer --bench libraries`. What follows from it is in docs/dependencies.md.
+//! Compares what tracer implements by hand with libraries that do the same:
+//! `cargo bench --package tracer --bench libraries`. The conclusions are in docs/dependencies.md.
+//!
+//! # Layout
+//! - `text`: numbers, times and addresses as text
+//! - `index`: the hash index of sockets
+//! - `types`: reading the kernel's BTF
 
-// Whoever measures may panic, and casts what it has made up.
+// A benchmark may panic, and its values are made up, so that casts lose nothing that matters.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 
 mod index;
@@ -12,7 +17,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// On a busy machine many short rounds tell more than a few long ones.
+/// Many short samples: on a busy machine they say more than a few long ones.
 fn config() -> Criterion {
     Criterion::default()
         .sample_size(50)

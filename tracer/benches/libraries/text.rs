@@ -1,4 +1,4 @@
-//! Numbers, times and addresses as text, each into a line of its own.
+//! Writes numbers, times and addresses as text, each into a line of its own.
 
 use std::{
     hint::black_box,
@@ -16,12 +16,12 @@ use tracer::text::{
 /// Values of each kind.
 const VALUES: usize = 1000;
 
-/// Room for the longest of them.
+/// A buffer for the longest value.
 type Room = [u8; 64];
 
 pub(crate) fn all(criterion: &mut Criterion) {
     let mut random = Rng::with_seed(7);
-    // Ports, process ids, sizes; and cookies, cgroups and times.
+    // Short numbers are ports, process ids and sizes; long ones are cookies, cgroups and times.
     for (name, digits) in [("numbers of 1 to 6 digits", 1..=6), ("numbers of 7 to 20 digits", 7..=20)] {
         let values = from(|| {
             let digits = random.u32(digits.clone());
@@ -36,7 +36,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
     microseconds(criterion.benchmark_group("microseconds"), &values);
     nine_digits(criterion.benchmark_group("nine digits"), &from(|| random.u64(0..1_000_000_000)));
     v4(criterion.benchmark_group("IPv4 addresses"), &from(|| Ipv4Addr::from(random.u32(..))));
-    // As networks are numbered: some groups of zeros.
+    // Half of the groups are zero, as in real addresses.
     let group = |random: &mut Rng| if random.bool() { 0 } else { random.u16(..) };
     let values = from(|| Ipv6Addr::from([0; 8].map(|_: u16| group(&mut random))));
     v6(criterion.benchmark_group("IPv6 addresses"), &values);
@@ -48,7 +48,7 @@ fn from<T>(value: impl FnMut() -> T) -> Vec<T> {
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// Has `write` turn all values into text.
+/// Measures how long `write` takes for all values.
 fn each<T: Copy>(group: &mut Group<'_>, name: &str, values: &[T], write: impl Fn(T, &mut Room)) {
     group.throughput(Throughput::Elements(values.len() as u64));
     group.bench_function(name, |bencher| {
@@ -73,7 +73,7 @@ fn numbers(mut group: Group<'_>, values: &[u64]) {
     each(&mut group, "write!", values, |value, room| write!(&mut room[..], "{value}").unwrap());
 }
 
-/// With a point and what it takes behind it, as in JSON.
+/// Nanoseconds as microseconds, with as many decimals as needed, as in JSON.
 fn microseconds(mut group: Group<'_>, values: &[u64]) {
     each(&mut group, "tracer", values, |ns, room| _ = black_box(push_micros(Line::new(room), ns).len()));
     each(&mut group, "zmij", values, |ns, room| {
@@ -84,7 +84,8 @@ fn microseconds(mut group: Group<'_>, values: &[u64]) {
     each(&mut group, "write!", values, |ns, room| write!(&mut room[..], "{:?}", ns as f64 / 1000.0).unwrap());
 }
 
-/// With leading zeros, which no library has but `write!`: a number that begins with a one stands in.
+/// Nine digits with leading zeros. Of the others only `write!` can do that, so lexical-core writes a one in
+/// front.
 fn nine_digits(mut group: Group<'_>, values: &[u64]) {
     each(&mut group, "tracer", values, |value, room| _ = black_box(push_nine(Line::new(room), value).len()));
     each(&mut group, "lexical-core", values, |value, room| {

@@ -1,5 +1,5 @@
-//! Reading the running kernel's types, and the questions that tracer has for them when it starts. Not
-//! asked are the states and the reset reasons: whole enums, of which each reader would list all types.
+//! Reads the BTF of the running kernel, and looks up what tracer looks up when it starts. States and reset
+//! reasons are left out: they are whole enums, for which every reader would have to list all types.
 
 mod by_btf;
 mod by_btf_rs;
@@ -20,7 +20,7 @@ use tracer_common::{
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// As in `optional.rs`.
+/// The hooks that tracer looks up, as in `optional.rs`.
 const TRACEPOINTS: [&str; 5] = [
     "inet_sock_set_state",
     "tcp_send_reset",
@@ -40,18 +40,18 @@ const FUNCTIONS: [&str; 9] = [
     "no_such_function",
 ];
 
-/// What a reader can be asked.
+/// A BTF reader, and what is looked up in it.
 trait Types {
-    /// Where a member lies, in bytes.
+    /// The offset of a member, in bytes.
     fn member(&self, container: &str, path: &str) -> Option<u32>;
     fn enumerator(&self, of: &str, name: &str) -> Option<u32>;
     /// How many arguments a function has.
     fn function(&self, name: &str) -> Option<u32>;
-    /// How many a tracepoint's typedef has.
+    /// How many arguments a tracepoint's typedef has.
     fn hook(&self, name: &str) -> Option<u32>;
 }
 
-/// All answers, in the order of the questions.
+/// Does all lookups, in a fixed order.
 fn ask(types: &impl Types) -> Vec<Option<u32>> {
     let members = SPECS.iter().map(|spec| types.member(spec.container, spec.path));
     let flags = SOCK_FLAGS.iter().map(|flag| types.enumerator("sock_flags", flag));
@@ -74,14 +74,14 @@ impl Types for Btf {
     }
 
     fn hook(&self, name: &str) -> Option<u32> {
-        // Of which the first is not told.
+        // tracer does not count the first argument.
         self.hook_args(name.trim_start_matches("btf_trace_")).map(|count| count + 1)
     }
 }
 
 pub(crate) fn all(criterion: &mut Criterion) {
     if !Path::new(KERNEL).exists() {
-        println!("this kernel shows no types");
+        println!("this kernel has no BTF");
         return;
     }
     let own = || Btf::parse(fs::read(KERNEL).unwrap()).unwrap();
@@ -92,15 +92,15 @@ pub(crate) fn all(criterion: &mut Criterion) {
     reader(criterion, "btf-rs, cache", &expected, || with(Backend::Cache));
     reader(criterion, "btfparse", &expected, || by_btfparse::read(KERNEL));
     reader(criterion, "btf", &expected, || btf::Btf::from_file(KERNEL).unwrap());
-    // It tells nobody where members lie, so it is not asked.
+    // It only loads: aya-obj has no public way to find the offset of a member.
     let aya = || aya::Btf::parse_file(KERNEL, Endianness::default()).unwrap();
     measured(criterion, "aya-obj", aya, || {
         let peak = counting::peak(|| _ = black_box(aya()));
-        println!("not asked, peak of {} KiB", peak / 1024);
+        println!("no lookups, peak of {} KiB", peak / 1024);
     });
 }
 
-/// Reads and asks, and compares with tracer's own answers.
+/// Measures reading and all lookups. Prints how many results are the same as tracer's.
 fn reader<T: Types>(criterion: &mut Criterion, name: &str, expected: &[Option<u32>], read: impl Fn() -> T) {
     measured(
         criterion,
@@ -110,7 +110,11 @@ fn reader<T: Types>(criterion: &mut Criterion, name: &str, expected: &[Option<u3
             let mut answers = Vec::new();
             let peak = counting::peak(|| answers = ask(&read()));
             let same = answers.iter().zip(expected).filter(|(answer, expected)| answer == expected).count();
-            println!("{same} of {} answers as tracer's, peak of {} KiB", expected.len(), peak / 1024);
+            println!(
+                "{same} of {} results the same as tracer's, peak of {} KiB",
+                expected.len(),
+                peak / 1024
+            );
         },
     );
 }

@@ -1,9 +1,9 @@
-//! Traffic as the kernel would tell it, made up: clients that connect to services of this host, the
-//! servers' ends of the same connections, and their ends in order; many at a time.
+//! Makes up events as the kernel would report them: clients connect to services of this host, many at a time,
+//! and both ends of each connection are closed in order.
 
-// Each of the programs that measure uses a part; and a panic is how they say what is wrong.
+// Each program that includes this module uses a part of it, and reports errors by panicking.
 #![allow(dead_code, clippy::panic)]
-// Made-up addresses.
+// The casts are of made-up addresses.
 #![allow(clippy::cast_possible_truncation)]
 
 use std::{net::Ipv4Addr, slice::Chunks};
@@ -27,10 +27,10 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 /// Connections that are open at the same time.
 const OPEN: usize = 1000;
 
-/// Transitions of a connection that both ends of which are here: five of each.
+/// Transitions of a connection: five at each end.
 pub(crate) const TRANSITIONS: usize = 10;
 
-/// What one end does, and when in relation to the other.
+/// The transitions of each end. Step by step, the client's comes before the server's.
 const CLIENT: [(u8, u8); 5] = [
     (CLOSE, SYN_SENT),
     (SYN_SENT, ESTABLISHED),
@@ -46,11 +46,11 @@ const SERVER: [(u8, u8); 5] = [
     (LAST_ACK, CLOSE),
 ];
 
-/// When the first event happens, and how long it is to the next, in nanoseconds.
+/// Time of the first event, and time between events.
 const BEGIN_NS: u64 = 1_000_000_000_000;
 const PACE_NS: u64 = 2_000;
 
-/// The events of so many connections, in the order of their times.
+/// The events of so many connections, in time order.
 pub(crate) fn events(connections: usize) -> Vec<Event> {
     let mut events = Vec::with_capacity(connections * TRANSITIONS);
     for first in (0..connections).step_by(OPEN) {
@@ -69,7 +69,7 @@ pub(crate) fn events(connections: usize) -> Vec<Event> {
     events
 }
 
-/// One end of a connection, as far as it has come.
+/// The event of one end of a connection at a step, without its time and states.
 fn end(connection: usize, is_client: bool, step: usize) -> Event {
     let mut event = Event::new_zeroed();
     event.cookie = 1 + 2 * connection as u64 + u64::from(!is_client);
@@ -88,7 +88,7 @@ fn end(connection: usize, is_client: bool, step: usize) -> Event {
     event.pid = 1000 + connection as u32 % 40;
     event.tid = event.pid;
     event.cpu = (connection % 2) as u16;
-    // The first and the third step of a client are its own calls; of a server, the fourth.
+    // A client makes the first and the third transition in calls of its own, a server the fourth.
     let is_own = if is_client { step == 0 || step == 2 } else { step == 3 };
     if is_own {
         event.flags |= flag::OWNED;
@@ -115,7 +115,7 @@ fn name(name: &[u8]) -> [u8; COMM_LEN] {
     comm
 }
 
-/// What these words behind `tracer` ask for.
+/// The configuration for a command line of `tracer`.
 pub(crate) fn config(words: &[&str]) -> LiveConfig {
     let cli = Cli::parse_from([&["tracer"], words].concat());
     let config = match cli.command {
@@ -127,22 +127,22 @@ pub(crate) fn config(words: &[&str]) -> LiveConfig {
     config.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Events that are handed on together, as from the ring buffer.
+/// Events in a batch, as from the ring buffers.
 const BATCH: usize = 2048;
 
-/// The whole way of events, as in `run/capture.rs`, with memory for the ring and for the file.
+/// The whole pipeline as in `run/capture.rs`, with memory in place of ring buffers and of a file.
 pub(crate) struct Way {
     merge: Merge,
     order: Order,
     batch: Batch,
     stages: Stages,
     names: Script,
-    /// What would be written.
+    /// Bytes that would be written.
     pub(crate) out: Vec<u8>,
 }
 
 impl Way {
-    /// With these words behind `tracer`.
+    /// The pipeline for a command line of `tracer`.
     pub(crate) fn new(words: &[&str]) -> Self {
         let config = config(words).capture;
         let kernel = (&KernelInfo::default(), config.follows_timewait);
@@ -158,8 +158,8 @@ impl Way {
         }
     }
 
-    /// Takes the records of ring buffers and gives the bytes of lines to `write`; gives how many
-    /// lines there were.
+    /// Takes the records of ring buffers, and passes the bytes of lines to `write`. Returns how many lines
+    /// there were.
     pub(crate) fn take(&mut self, rings: &Rings, mut write: impl FnMut(&[u8])) -> u64 {
         let mut lines = 0;
         let mut rings = records(rings);
@@ -178,10 +178,10 @@ impl Way {
 /// How many ring buffers there are.
 pub(crate) const RINGS: usize = 2;
 
-/// What each of them holds.
+/// The bytes in each ring buffer.
 pub(crate) type Rings = [Vec<u8>; RINGS];
 
-/// Events as the ring buffers of their CPUs hold them.
+/// Puts events into the ring buffers of their CPUs.
 pub(crate) fn rings(events: &[Event]) -> Rings {
     let mut rings = Rings::default();
     for event in events {
@@ -190,12 +190,12 @@ pub(crate) fn rings(events: &[Event]) -> Rings {
     rings
 }
 
-/// The records of each.
+/// The records of each ring buffer.
 pub(crate) fn records(rings: &Rings) -> [Chunks<'_, u8>; RINGS] {
     rings.each_ref().map(|ring| ring.chunks(size_of::<Event>()))
 }
 
-/// The next event.
+/// Decodes the next record of a ring buffer.
 pub(crate) fn next(records: &mut Chunks<'_, u8>) -> Option<Event> {
     records.next().map(|record| *decode(record).unwrap_or_else(|error| panic!("{error}")))
 }

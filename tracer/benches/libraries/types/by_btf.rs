@@ -1,4 +1,4 @@
-//! The questions in the words of btf.
+//! The lookups with btf.
 
 use super::Types;
 
@@ -32,7 +32,7 @@ impl Types for btf::Btf {
     }
 }
 
-/// Where a member lies in bits, and the number of its type.
+/// The offset of a member in bits, and the id of its type.
 fn member(types: &btf::Btf, ty: &btf::Type, name: &str) -> Option<(u32, u32)> {
     let (btf::Type::Struct(ty) | btf::Type::Union(ty)) = ty else { return None };
     ty.members.iter().find_map(|found| {

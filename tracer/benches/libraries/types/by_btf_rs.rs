@@ -1,4 +1,4 @@
-//! The questions in the words of btf-rs.
+//! The lookups with btf-rs.
 
 use super::Types;
 
@@ -43,7 +43,7 @@ impl Types for btf_rs::Btf {
     }
 }
 
-/// Where a member lies in bits, and its type behind typedefs and qualifiers.
+/// The offset of a member in bits, and its type without typedefs and qualifiers.
 fn within(btf: &btf_rs::Btf, ty: &btf_rs::Type, name: &str) -> Option<(u32, btf_rs::Type)> {
     use btf_rs::Type::{Const, Restrict, Struct, TypeTag, Typedef, Union, Volatile};
     let (Struct(ty) | Union(ty)) = ty else { return None };

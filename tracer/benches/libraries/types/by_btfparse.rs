@@ -1,4 +1,4 @@
-//! The questions in the words of btfparse.
+//! The lookups with btfparse.
 
 use std::fs;
 
