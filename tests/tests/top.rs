@@ -181,15 +181,9 @@ fn who_is_stopped_gives_the_terminal_back_and_takes_it_again() {
 #[test]
 fn a_crash_gives_the_terminal_back() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    run(Command::new(env!("CARGO")).current_dir(&root).args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--package",
-        "tracer",
-        "--example",
-        "crash",
-    ]));
+    // The same selection of packages as for the unit tests, so that nothing is built twice.
+    let example = ["build", "--quiet", "--locked", "--workspace", "--exclude", "tests", "--example", "crash"];
+    run(Command::new(env!("CARGO")).current_dir(&root).args(example));
     let crash = root.canonicalize().unwrap().join("target/debug/examples/crash");
     let screen = Screen::run(
         80,

@@ -1,8 +1,8 @@
-//! Takes the terminal as `top` does, and panics: for the test that it is given back.
+//! Takes the terminal as `top` does, and panics. A test checks that the terminal is given back.
 
 use tracer::run::console::Console;
 
-// That is what it is for.
+// Panicking is its purpose.
 #[allow(clippy::panic, clippy::expect_used)]
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

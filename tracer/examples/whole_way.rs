@@ -1,9 +1,9 @@
-//! The whole way of made-up events, from the ring buffer's bytes to the bytes of lines, so many
-//! times: for profilers, and to count instructions.
+//! Sends made-up events through the whole pipeline, from the ring buffer's bytes to the bytes of lines, for
+//! profilers and for counting instructions.
 //!
-//! `whole_way CONNECTIONS ROUNDS [WORDS...]`: as `tracer WORDS...` would show them.
+//! `whole_way CONNECTIONS ROUNDS [WORDS...]` formats them as `tracer WORDS...` would.
 
-// Figures for people, and a panic is how this says what is wrong.
+// The figures are for people, and bad arguments end in a panic.
 #![allow(clippy::cast_precision_loss, clippy::panic)]
 
 #[path = "../benches/made/mod.rs"]

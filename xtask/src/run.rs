@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{as_root, cargo, run as run_command},
-    root,
+    root, target,
 };
 
 /// Arguments of `run`.
@@ -20,7 +20,7 @@ pub(crate) struct Args {
 /// Builds tracer and runs it with the privileges that it needs.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     run_command(cargo().current_dir(root()).args(["build", "--release", "--package", "tracer"]))?;
-    let mut tracer = as_root(root().join("target/release/tracer"));
+    let mut tracer = as_root(target().join("release/tracer"));
     let status = tracer.args(&args.arguments).status().context("cannot start tracer")?;
     Ok(code(status))
 }
