@@ -61,7 +61,7 @@ fn binary(_: &Path) -> Result<Vec<Figure>> {
 
 #[expect(clippy::cast_precision_loss, reason = "ten seconds")]
 fn idle(scratch: &Path) -> Result<Vec<Figure>> {
-    time_wait::wait_for_at_most(FEW)?;
+    time_wait::wait_for_at_most(0)?;
     let running = log()?.start(scratch)?;
     interrupt::sleep(SETTLE_TIME)?;
     let process = Process::of(running.pid());

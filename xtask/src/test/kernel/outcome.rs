@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     /// Tests that passed before disturbed ones were run again.
     pub(crate) passed_before: u64,
+    /// Tests that were run again.
+    pub(crate) repeated: Vec<String>,
 }
 
 impl Outcome {
@@ -40,8 +42,10 @@ impl Outcome {
     }
 
     /// The outcome of both runs, after the disturbed tests were run again.
-    pub(crate) fn then(self, again: Self) -> Self {
-        Self { took: self.took + again.took, passed_before: self.passed(), ..again }
+    pub(crate) fn then(mut self, again: Self) -> Self {
+        let disturbed: Vec<_> = self.disturbed().into_iter().map(str::to_owned).collect();
+        self.repeated.extend(disturbed);
+        Self { took: self.took + again.took, passed_before: self.passed(), repeated: self.repeated, ..again }
     }
 
     /// Prints the output, unless no test of the program was asked for.
@@ -67,7 +71,14 @@ mod tests {
     use super::*;
 
     fn of(said: &str, is_ok: bool) -> Outcome {
-        Outcome { name: "test".into(), is_ok, said: said.into(), took: Duration::ZERO, passed_before: 0 }
+        Outcome {
+            name: "test".into(),
+            is_ok,
+            said: said.into(),
+            took: Duration::ZERO,
+            passed_before: 0,
+            repeated: Vec::new(),
+        }
     }
 
     #[test]
@@ -104,5 +115,6 @@ mod tests {
         assert!(ok.disturbed().is_empty());
         let both = failed(&receipt).then(ok);
         assert_eq!((both.passed(), both.is_ok), (3, true));
+        assert_eq!(both.repeated, ["a", "b::c"]);
     }
 }

@@ -111,7 +111,14 @@ impl<'a> Runner<'a> {
             said.push_str("\nkilled: it did not end\n");
         }
         let is_ok = status.is_some_and(|status| status.success());
-        Ok(Outcome { name: program.name.clone(), is_ok, said, took: begun.elapsed(), passed_before: 0 })
+        Ok(Outcome {
+            name: program.name.clone(),
+            is_ok,
+            said,
+            took: begun.elapsed(),
+            passed_before: 0,
+            repeated: Vec::new(),
+        })
     }
 }
 
