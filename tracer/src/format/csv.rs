@@ -52,12 +52,11 @@ impl Format for Csv {
 /// Appends a value; null is empty.
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
-        Value::Null => line,
+        // A bound is not the value.
+        Value::Null | Value::DurationAtLeast(_) => line,
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Duration(ns) | Value::DurationAbout(ns, _) | Value::DurationAtLeast(ns) => {
-            push_micros(line, *ns)
-        }
+        Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {
                 let line = line.push_all(if index == 0 { b"" } else { b" " });

@@ -66,12 +66,11 @@ impl Format for Json {
 
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
-        Value::Null => line.push_first(b"null", 4),
+        // A bound is not the value.
+        Value::Null | Value::DurationAtLeast(_) => line.push_first(b"null", 4),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Duration(ns) | Value::DurationAbout(ns, _) | Value::DurationAtLeast(ns) => {
-            push_micros(line, *ns)
-        }
+        Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),
         Value::Lived(connection) => {
             let states = connection.lived().enumerate();
             let line = states.fold(line.push(b'{'), |line, (index, (state, ns))| {

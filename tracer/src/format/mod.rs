@@ -220,6 +220,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_lower_bound_is_a_value_only_where_it_is_marked() {
+        let transition = longest();
+        // First seen in its state, so it may have entered it before.
+        let mut connection = transition.connection;
+        connection.set_found(1_000);
+        let columns: Vec<_> = COLUMNS.iter().filter(|column| column.key.starts_with("age_")).collect();
+        for (kind, expected) in [
+            (Kind::Text, ">4.00us  4.00us\n"),
+            (Kind::Json, "{\"age_us\":null,\"age_at_least_us\":4.0}\n"),
+            (Kind::Csv, ",4.0\n"),
+        ] {
+            let style = TextStyle { time: TimeFormat::Unix, colour: false, precise: true };
+            let places = (Places::LOG_TEXT, Places::LOG_DATA);
+            let mut out = Vec::new();
+            let mut format = Plan { kind, columns: Some(columns.clone()), places, style }.format(&[]);
+            format.line(&Row::of(&connection, 5_000, &Clock::fixed(0, 0)), &mut out);
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(out.split_inclusive('\n').next_back().unwrap(), expected, "{kind:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn endpoints_are_what_the_library_makes_of_them(

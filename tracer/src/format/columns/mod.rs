@@ -18,7 +18,7 @@ use tracer_common::{
 use crate::format::{
     columns::values::{
         age, became, connected, connection, duration, error, event, known, lived, of_full_socket, port,
-        received, sent, shutdown, spent, time, transition,
+        received, sent, shutdown, spent, time, time_in_state_ns, transition,
     },
     row::Row,
     value::{DataType, Value},
@@ -206,9 +206,12 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, places: S::NOWHERE, needs: &[],
         help: "state that the socket is in",
         value: |row| Value::State(row.new) },
-    Column { key: "age", data_type: Float64, title: "AGE", width: 7, align: Right, places: S::NOWHERE, needs: &[],
-        help: "time since it entered that state; with > in text: or more, because that was not seen",
+    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, places: S::NOWHERE, needs: &[],
+        help: "time since it entered that state; if that was not seen, none, and in text > with how long at least",
         value: age },
+    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, places: S::NOWHERE, needs: &[],
+        help: "the same, or how long at least if it was not seen to enter that state",
+        value: |row| connection(row, |c| Some(Value::Duration(time_in_state_ns(row, c)))) },
     Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
         help: "microseconds spent in the old state; none if its start was not seen",
         value: |row| transition(row, |s| s.state_ns.map(Value::Duration)) },

@@ -66,9 +66,14 @@ pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
+/// How long it has been in its state, at least.
+pub(super) fn time_in_state_ns(row: &Row<'_>, connection: &Connection) -> u64 {
+    row.time_ns.saturating_sub(connection.in_state_from_ns())
+}
+
 pub(super) fn age<'a>(row: &Row<'a>) -> Value<'a> {
     connection(row, |connection| {
-        let age_ns = row.time_ns.saturating_sub(connection.in_state_from_ns());
+        let age_ns = time_in_state_ns(row, connection);
         let is_known = connection.since_ns().is_some();
         Some(if is_known { Value::Duration(age_ns) } else { Value::DurationAtLeast(age_ns) })
     })

@@ -40,7 +40,7 @@ struct ListColumn {
 
 #[rustfmt::skip]
 const COLUMNS: [ListColumn; 10] = [
-    ListColumn { title: "AGE", width: 7, sort: Some(Sort::Age), ..right_column("age") },
+    ListColumn { title: "AGE", width: 7, sort: Some(Sort::Age), ..right_column("age_us") },
     ListColumn { title: "STATE", width: 11, sort: Some(Sort::State), ..left_column("state") },
     ListColumn { title: "PID", width: 7, ..right_column("pid") },
     ListColumn { title: "COMM", width: 7, sort: Some(Sort::Owner), ..left_column("comm") },
