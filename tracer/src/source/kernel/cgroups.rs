@@ -88,9 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_is_a_cgroup() {
-        let root = hierarchy().unwrap();
-        assert!(below(&root).unwrap().contains(&root.metadata().unwrap().ino()));
-        assert!(below(Path::new("/etc")).is_err());
+    fn cgroups_below_a_path_are_found_by_their_inodes() {
+        let folder = tempfile::tempdir().unwrap();
+        let inode = |path: &Path| path.metadata().unwrap().ino();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        assert!(below(folder.path()).is_err(), "it is no cgroup yet");
+        fs::write(folder.path().join("cgroup.procs"), "").unwrap();
+        assert_eq!(below(folder.path()), Ok(HashSet::from([inode(folder.path()), inode(&inner)])));
     }
 }

@@ -130,14 +130,80 @@ fn find_member(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+    use crate::source::kernel::made_btf::MadeBtf;
+
+    /// What the made kernel's state TCP_LISTEN is.
+    const LISTEN: u32 = state::LISTEN as u32;
+
+    /// Types of a kernel with these members and this number of TCP_LISTEN, and all else that is looked for.
+    fn kernel(members: impl Fn(&Spec) -> bool, listen: u32) -> Btf {
+        let mut made = MadeBtf::new();
+        let mut structures = BTreeMap::<_, Vec<_>>::new();
+        for spec in SPECS.iter().filter(|spec| members(spec)) {
+            structures.entry(spec.container).or_default().push((spec.path, spec.size));
+        }
+        for (name, members) in structures {
+            structure(&mut made, name, &members);
+        }
+        made.enumeration("sock_flags", &SOCK_FLAGS.map(|name| (name, 7)));
+        let number = |(name, number)| (name, if name == "TCP_LISTEN" { listen } else { u32::from(number) });
+        made.enumeration("", &STATES.map(number));
+        made.function(HELPERS[Helper::SocketCookie as usize], 5);
+        Btf::parse(made.bytes()).unwrap()
+    }
+
+    /// Adds a structure with these paths of members and their sizes. Returns its id and its size.
+    fn structure(made: &mut MadeBtf, name: &str, paths: &[(&'static str, u32)]) -> (u32, u32) {
+        let mut members = BTreeMap::<_, Vec<_>>::new();
+        for (path, size) in paths {
+            let (member, below) = path.split_once('.').unwrap_or((path, ""));
+            members.entry(member).or_default().push((below, *size));
+        }
+        let mut end = 0;
+        let mut placed = Vec::new();
+        for (member, below) in members {
+            let (id, size) = match below[..] {
+                [("", size)] => (made.int(size), size),
+                _ => structure(made, "", &below),
+            };
+            placed.push((member, id, end));
+            end += size;
+        }
+        (made.structure(name, end, &placed), end)
+    }
 
     #[test]
-    fn the_running_kernel_has_everything() {
-        let btf = Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
-        let layout = Layout::find(&btf).unwrap();
+    fn all_that_a_kernel_has_is_found() {
+        let layout = Layout::find(&kernel(|_| true, LISTEN)).unwrap();
         assert_eq!(layout.absent(), []);
-        assert_eq!(layout.helpers, [1; 3]);
-        assert_eq!(btf.enumerator_beside("TCP_NEW_SYN_RECV", "TCP_LISTEN"), Some(10));
+        assert_eq!(layout.flag_bits, [7; SOCK_FLAGS.len()]);
+        assert_eq!(layout.helpers, [1, 0, 0]);
+        assert!(layout.has(Helper::SocketCookie) && !layout.has(Helper::CurrentTask));
+        let places: BTreeSet<_> =
+            layout.offsets.iter().zip(SPECS).map(|(at, spec)| (spec.container, at)).collect();
+        assert_eq!(places.len(), COUNT, "two members at one place");
+    }
+
+    #[test]
+    fn optional_members_may_be_absent_and_required_ones_may_not() {
+        let layout = Layout::find(&kernel(|spec| spec.required, LISTEN)).unwrap();
+        assert!(
+            Member::ALL
+                .iter()
+                .all(|member| { layout.absent().contains(member) != SPECS[*member as usize].required })
+        );
+        for required in SPECS.iter().filter(|spec| spec.required) {
+            let error = Layout::find(&kernel(|spec| spec.path != required.path, LISTEN)).unwrap_err();
+            assert!(error.to_string().contains(required.path), "{error}");
+        }
+    }
+
+    #[test]
+    fn states_of_other_numbers_are_an_error() {
+        let error = Layout::find(&kernel(|_| true, 13)).unwrap_err();
+        assert!(matches!(error, Error::State { name: "TCP_LISTEN", found: 13, expected: 10 }), "{error}");
     }
 }

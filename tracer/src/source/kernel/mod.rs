@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`live`]: the source itself; [`aggregate`]: counting in the kernel (`summary --in-kernel`)
 //! - [`preflight`], [`privileges`]: checks before loading; giving capabilities up
-//! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read
+//! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
+//!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], [`sockets`], [`namespaces`], `polling`: snapshots and samples of sockets
@@ -31,6 +32,9 @@ pub mod rings;
 pub mod sockets;
 pub mod survey;
 pub mod verdict;
+
+#[cfg(test)]
+mod made_btf;
 
 /// The tracepoint: `sock:inet_sock_set_state`, in the kernel since 4.16.
 pub const HOOK: &str = "inet_sock_set_state";
