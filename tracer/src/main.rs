@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => check::check(&config::check(args)),
         Command::Completions(args) => written(write_whole(&completions::completions(args.shell))),
     }
 }

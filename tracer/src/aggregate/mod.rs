@@ -29,7 +29,7 @@ pub mod times;
 pub mod totals;
 
 /// What connections are ranked by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
     /// Services: local ports of servers, remote ports of clients.

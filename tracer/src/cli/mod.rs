@@ -1,12 +1,14 @@
-//! The command line. `clap` appears only here and in the enums that the command line parses.
+//! The command line. `clap` appears only here and in `config`, which reads its result.
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
+//! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells
 
 mod args;
 pub mod completions;
+mod values;
 pub mod words;
 
 use std::{path::PathBuf, time::Duration};

@@ -43,7 +43,7 @@ fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
 
 /// Whether standard output is written with colours.
 #[must_use]
-pub fn use_colour(when: When) -> bool {
+pub(super) fn use_colour(when: When) -> bool {
     match when {
         When::Always => true,
         When::Never => false,

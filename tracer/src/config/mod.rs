@@ -9,14 +9,18 @@ mod filters;
 mod lines;
 mod reports;
 
-use std::{fs::File, path::Path, time::Duration};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use tracer_common::state;
 
 use crate::{
     aggregate::By,
-    cli::{CaptureArgs, FilterArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs, words},
+    cli::{CaptureArgs, CheckArgs, FilterArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs, words},
     config::{
         filters::{resolve_filter, resolve_story},
         lines::plan,
@@ -41,7 +45,7 @@ use crate::{
 };
 
 pub use error::Error;
-pub use lines::use_colour;
+use lines::use_colour;
 
 /// The configuration of a capture.
 pub struct Config {
@@ -131,6 +135,20 @@ pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
         duration: capture.duration,
         strict: capture.strict,
     })
+}
+
+/// The configuration of `tracer check`.
+pub struct CheckOptions {
+    /// Read the kernel's types from this file.
+    pub btf: Option<PathBuf>,
+    /// Use colours.
+    pub colour: bool,
+}
+
+/// Builds the configuration of `tracer check`.
+#[must_use]
+pub fn check(args: CheckArgs) -> CheckOptions {
+    CheckOptions { btf: args.btf, colour: use_colour(args.color) }
 }
 
 /// Builds the configuration of `tracer top`.

@@ -61,7 +61,7 @@ impl ShownColumn {
 }
 
 /// The formats of lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Aligned columns.
     Text,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How times of day are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
     /// This host's time zone.
     Local,

@@ -11,8 +11,7 @@ use anstyle::{AnsiColor, Style};
 use tracer_common::{helper::Helper, member::SPECS};
 
 use crate::{
-    cli::CheckArgs,
-    config::use_colour,
+    config::CheckOptions,
     filter::Filter,
     output::{stderr::message, stdout::write_whole},
     source::kernel::{
@@ -36,16 +35,16 @@ struct Check {
 
 /// Prints the checklist. Fails if the tracer cannot run.
 #[must_use]
-pub fn check(args: &CheckArgs) -> ExitCode {
+pub fn check(options: &CheckOptions) -> ExitCode {
     let mut checks = vec![
         Check { name: "kernel", result: kernel() },
-        Check { name: "types (BTF)", result: types(args.btf.as_deref()) },
-        Check { name: "hook", result: hook(args.btf.as_deref()) },
+        Check { name: "types (BTF)", result: types(options.btf.as_deref()) },
+        Check { name: "hook", result: hook(options.btf.as_deref()) },
         Check { name: "privileges", result: privileges() },
         Check { name: "lockdown", result: lockdown() },
     ];
     let (program, hooks) = if checks.iter().all(|check| check.result.is_ok()) {
-        program(args)
+        program(options)
     } else {
         (Err("not tried, see above".to_owned()), "not tried".to_owned())
     };
@@ -54,14 +53,14 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         Check { name: "other hooks", result: Ok(hooks) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
     ]);
-    let colour = use_colour(args.color);
     let mut out = Vec::new();
     for Check { name, result } in &checks {
         let (mark, colour_of_mark, text) = match result {
             Ok(found) => ("✓", AnsiColor::Green, found),
             Err(missing) => ("✗", AnsiColor::Red, missing),
         };
-        let style = if colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
+        let style =
+            if options.colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
         // Writing into memory cannot fail.
         let _ = writeln!(out, "{style}{mark}{style:#} {name:<24} {text}");
     }
@@ -122,7 +121,7 @@ fn lockdown() -> Result<String, String> {
 
 /// Loads and attaches the programs for a moment, which is the only proof that it works. Also returns the
 /// state of the optional hooks.
-fn program(args: &CheckArgs) -> (Result<String, String>, String) {
+fn program(check: &CheckOptions) -> (Result<String, String>, String) {
     let buffer = BufferSize::default();
     let options = LoadOptions {
         buffer,
@@ -131,7 +130,7 @@ fn program(args: &CheckArgs) -> (Result<String, String>, String) {
         hooks: Hooks::Auto,
         stray_resets: true,
         debug: false,
-        btf: args.btf.clone(),
+        btf: check.btf.clone(),
     };
     let attached = match load::load(&options) {
         Ok(attached) => attached,

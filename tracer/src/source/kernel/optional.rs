@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Which optional hooks to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hooks {
     /// All that the kernel offers.
     #[default]
