@@ -63,6 +63,24 @@ pub mod kind {
     pub const REQUEST_GONE: u8 = 9;
     /// The largest of them.
     pub const LAST: u8 = REQUEST_GONE;
+
+    /// Whether it tells of an RST.
+    #[must_use]
+    pub const fn is_reset(kind: u8) -> bool {
+        matches!(kind, RESET_SENT | RESET_RECEIVED)
+    }
+
+    /// Whether it tells of a retransmission.
+    #[must_use]
+    pub const fn is_retransmit(kind: u8) -> bool {
+        matches!(kind, RETRANSMIT | RETRANSMIT_SYNACK)
+    }
+
+    /// Whether transitions can follow from it although the tracepoint reports none.
+    #[must_use]
+    pub const fn implies_transition(kind: u8) -> bool {
+        matches!(kind, ACCEPTED | TIME_WAIT | TIME_WAIT_GONE | REQUEST | REQUEST_GONE)
+    }
 }
 
 /// Why a half-open connection or a timewait socket ended.

@@ -220,6 +220,18 @@ mod tests {
         }
     }
 
+    /// A newer version may have written them.
+    #[test]
+    fn kinds_that_are_unknown_have_no_word() {
+        let unknown = Transition { kind: kind::LAST + 1, ..longest() };
+        let clock = Clock::fixed(0, 0);
+        let row = Row::transition(&unknown, &clock, &NO_REASONS);
+        for key in ["event", "became"] {
+            let column = COLUMNS.iter().find(|column| column.key == key).unwrap();
+            assert!(matches!((column.value)(&row), Value::Null), "{key}");
+        }
+    }
+
     #[test]
     fn a_lower_bound_is_a_value_only_where_it_is_marked() {
         let transition = longest();

@@ -162,7 +162,7 @@ impl Stages {
                     tracker.event(event, &mut |transition| select.pass(transition, &mut show));
                 }
                 // Other hooks report these transitions, not the tracepoint.
-                if event.kind >= kind::ACCEPTED {
+                if kind::implies_transition(event.kind) {
                     counts.sampled += counter.shown - before;
                 }
             }

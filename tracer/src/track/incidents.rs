@@ -76,10 +76,11 @@ fn note(event: &Event, connection: &mut Connection) {
     let direction = match event.kind {
         kind::RESET_SENT => Reset::Sent,
         kind::RESET_RECEIVED => Reset::Received,
-        _ => {
+        kind::RETRANSMIT | kind::RETRANSMIT_SYNACK => {
             connection.retransmitted_ns = event.time_ns;
             return;
         }
+        _ => return,
     };
     (connection.reset, connection.reset_in, connection.reset_reason) =
         (direction, event.old_state, event.detail);

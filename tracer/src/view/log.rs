@@ -44,10 +44,7 @@ impl Incidents {
     }
 
     fn has(self, kind: u8) -> bool {
-        match kind {
-            kind::RESET_SENT | kind::RESET_RECEIVED => self.resets,
-            _ => self.retransmits,
-        }
+        self.resets && kind::is_reset(kind) || self.retransmits && kind::is_retransmit(kind)
     }
 }
 
@@ -131,5 +128,21 @@ impl View for Log {
 
     fn ending(&self) -> Option<Ending> {
         self.is_stuck.then_some(Ending::Stuck)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_gets_lines() {
+        let shown = |resets, retransmits| {
+            let incidents = Incidents { resets, retransmits };
+            (0..=u8::MAX).filter(|kind| incidents.has(*kind)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(true, false), [kind::RESET_SENT, kind::RESET_RECEIVED]);
+        assert_eq!(shown(false, true), [kind::RETRANSMIT, kind::RETRANSMIT_SYNACK]);
+        assert!(shown(false, false).is_empty());
     }
 }

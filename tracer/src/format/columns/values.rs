@@ -86,7 +86,8 @@ pub(super) fn event<'a>(row: &Row<'_>) -> Value<'a> {
         kind::TRANSITION => "transition",
         kind::RETRANSMIT => "retransmit",
         kind::RETRANSMIT_SYNACK => "retransmit-synack",
-        _ => "reset",
+        kind if kind::is_reset(kind) => "reset",
+        _ => return Value::Null,
     })
 }
 
@@ -96,7 +97,8 @@ pub(super) fn became<'a>(row: &Row<'a>) -> Value<'a> {
         kind::RETRANSMIT => return Value::Word("retransmit"),
         kind::RETRANSMIT_SYNACK => return Value::Word("retransmit SYN-ACK"),
         kind::RESET_RECEIVED => return Value::Reset("reset received", None),
-        _ => return Value::Reset("reset sent", row.reset_reasons.why(row.detail)),
+        kind::RESET_SENT => return Value::Reset("reset sent", row.reset_reasons.why(row.detail)),
+        _ => return Value::Null,
     }
     match row.transition {
         Some(transition) if transition.stuck_ns.is_some() => Value::Stuck(row.new),
