@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use walkdir::{DirEntry, WalkDir};
+
 /// What each room may know, in the order of the way: itself, small tools and what comes before it. What is not
 /// here must not be: `docs/how-it-works.md` says what each room is for. The crate's root may know all.
 const MAY_KNOW: &[(&str, &str)] = &[
@@ -45,20 +47,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
+/// All files below a folder.
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = WalkDir::new(folder).into_iter().map(Result::unwrap);
+    entries.filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path)
+}
+
 fn sources() -> Vec<Source> {
-    let mut folders = vec![root()];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                sources.push(Source::read(&path));
-            }
-        }
-    }
-    sources
+    files(&root())
+        .filter(|path| path.extension() == Some("rs".as_ref()))
+        .map(|path| Source::read(&path))
+        .collect()
 }
 
 impl Source {
@@ -271,18 +270,20 @@ fn no_two_types_share_a_name() {
 /// `mod.rs` is the front of a room: it says what is in it.
 #[test]
 fn fronts_of_rooms_have_a_layout() {
-    let mut folders = vec![root()];
-    let mut without = Vec::new();
-    while let Some(folder) = folders.pop() {
-        folders.extend(
-            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()),
-        );
-        let front = folder.join("mod.rs");
-        if front.exists() && !fs::read_to_string(&front).unwrap().contains("//! # Layout") {
-            without.push(front);
-        }
-    }
+    let fronts = files(&root()).filter(|path| path.ends_with("mod.rs"));
+    let without: Vec<_> =
+        fronts.filter(|front| !fs::read_to_string(front).unwrap().contains("//! # Layout")).collect();
     assert!(without.is_empty(), "{without:?}");
+}
+
+/// proptest replays the failures that it has found beside a source file of the same path.
+#[test]
+fn regressions_belong_to_sources() {
+    let regressions = root().with_file_name("proptest-regressions");
+    let source = |path: &Path| root().join(path.strip_prefix(&regressions).unwrap()).with_extension("rs");
+    assert!(files(&regressions).next().is_some(), "there are none in {}", regressions.display());
+    let stray: Vec<_> = files(&regressions).filter(|path| !source(path).exists()).collect();
+    assert!(stray.is_empty(), "move them with their sources: {stray:?}");
 }
 
 /// Docs name files; a file that is moved takes its name with it.
