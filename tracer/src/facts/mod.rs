@@ -11,6 +11,24 @@
 //! - [`names`]: names for kernel identifiers
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from maps
 //!   and pass no `Source`: there are no events in them
+//!
+//! # Example
+//! The facts of a capture in which a second passes and nothing happens:
+//! ```
+//! use tracer::{
+//!     facts::{Batch, Fact, losses::{Losses, SourceTotals}},
+//!     time::clock::Anchor,
+//! };
+//!
+//! let begin_ns = 5_000_000_000;
+//! let facts = [
+//!     Fact::Clock(Anchor { monotonic_ns: begin_ns, wall_ns: 1_700_000_000_000_000_000 }),
+//!     Fact::Ready(begin_ns),
+//!     Fact::Events(Batch { events: Vec::new(), until_ns: begin_ns + 1_000_000_000 }),
+//!     Fact::End(SourceTotals { losses: Losses::NONE, filtered: Some(0) }),
+//! ];
+//! assert!(matches!(facts.last(), Some(Fact::End(totals)) if totals.losses == Losses::NONE));
+//! ```
 
 pub mod counts;
 pub mod hooks;

@@ -5,6 +5,31 @@
 //! - [`row`]: the content of a line
 //! - [`text`], [`json`], [`csv`]: one file for each format
 //! - [`lines`]: a format with the kernel's properties, as views use it
+//!
+//! # Example
+//! ```
+//! use tracer::{
+//!     format::{Kind, Plan, columns::{COLUMNS, Places}, row::Row, text::{TextStyle, TimeFormat}},
+//!     time::clock::Clock,
+//! };
+//! use tracer_common::{Event, state};
+//! use zerocopy::FromZeros as _;
+//!
+//! let chosen = ["remote_port", "new_state"];
+//! let plan = Plan {
+//!     kind: Kind::Json,
+//!     columns: Some(COLUMNS.iter().filter(|column| chosen.contains(&column.key)).collect()),
+//!     places: (Places::RAW_TEXT, Places::RAW_DATA),
+//!     style: TextStyle { time: TimeFormat::Utc, colour: false, precise: false },
+//! };
+//! let mut event = Event::new_zeroed();
+//! (event.remote_port, event.new_state) = (443, state::SYN_SENT);
+//!
+//! let mut out = Vec::new();
+//! let lacks_nothing = [];
+//! plan.format(&lacks_nothing).line(&Row::raw(&event, &Clock::fixed(0, 0)), &mut out);
+//! assert_eq!(String::from_utf8(out).unwrap(), "{\"remote_port\":443,\"new_state\":\"SYN_SENT\"}\n");
+//! ```
 
 pub mod columns;
 pub mod csv;

@@ -3,6 +3,25 @@
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
+//!
+//! # Example
+//! ```
+//! use tracer::output::stdout::Output;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let file = tempfile::NamedTempFile::new()?;
+//! let mut output = Output::to(file.reopen()?)?;
+//! let (mut bytes, lines) = (b"one\ntwo\n".to_vec(), 2);
+//! output.start(&mut bytes, lines);
+//! // The caller goes on with an empty buffer, while another thread writes.
+//! assert!(bytes.is_empty() && output.is_busy());
+//! output.patience().await?;
+//! assert_eq!((output.written(), std::fs::read(file.path())?), (2, b"one\ntwo\n".to_vec()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod stderr;
 pub mod stdout;

@@ -8,6 +8,36 @@
 //! - [`Select`]: decides, and holds back undecided transitions
 //! - [`story`]: filters on owner, user, cgroup, state, transition, reason
 //! - [`connections`]: all filters together, applied to a connection
+//!
+//! # Example
+//! Who accepts a connection is known only when it is accepted; until then its transitions are held back:
+//! ```
+//! use std::collections::HashSet;
+//! use tracer::{
+//!     filter::Filter,
+//!     select::{Select, story::StoryFilter},
+//!     track::Tracker,
+//! };
+//! use tracer_common::{Event, event::flag, state};
+//! use zerocopy::FromZeros as _;
+//!
+//! let pids = HashSet::from([7]);
+//! let mut select = Select::new(&Filter::default(), StoryFilter { pids, ..StoryFilter::default() });
+//! let mut tracker = Tracker::new(false);
+//!
+//! let mut begin = Event::new_zeroed();
+//! (begin.cookie, begin.old_state, begin.new_state) = (1, state::LISTEN, state::SYN_RECV);
+//! let open = Event { old_state: state::SYN_RECV, new_state: state::ESTABLISHED, ..begin };
+//! let mut close = Event { old_state: state::ESTABLISHED, new_state: state::FIN_WAIT1, ..begin };
+//! // In a system call on the socket, the process is its owner.
+//! (close.pid, close.flags) = (7, flag::OWNED);
+//!
+//! let mut shown = Vec::new();
+//! for (event, expected) in [(begin, 0), (open, 0), (close, 3)] {
+//!     tracker.event(&event, &mut |transition| select.pass(transition, &mut |t| shown.push(*t)));
+//!     assert_eq!(shown.len(), expected);
+//! }
+//! ```
 
 pub mod connections;
 pub mod story;

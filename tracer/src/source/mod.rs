@@ -6,6 +6,34 @@
 //! - [`older`]: completes what kernels before 6.16 report
 //! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
 //!   order
+//!
+//! # Example
+//! A script, read to its end:
+//! ```
+//! use tracer::{
+//!     facts::{Fact, snapshot::TimewaitByNetns},
+//!     source::{Demand, Source, script::Script},
+//! };
+//! use tracer_common::Event;
+//! use zerocopy::FromZeros as _;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! let mut source = Script::starting_at(1_000, 0).events([Event::new_zeroed()]).until(9_000);
+//! let timewait = TimewaitByNetns::default();
+//! let mut events = Vec::new();
+//! let filtered = loop {
+//!     match source.next(Demand::all(&timewait)).await? {
+//!         Fact::Events(batch) => events.extend(batch.events),
+//!         Fact::End(totals) => break totals.filtered,
+//!         _ => {}
+//!     }
+//! };
+//! assert_eq!((events.len(), filtered), (1, Some(0)));
+//! # Ok::<(), tracer::source::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod decode;
 pub mod kernel;

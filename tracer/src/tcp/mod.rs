@@ -7,6 +7,21 @@
 //! - [`endpoint`]: addresses, ports, tuples, tasks
 //! - [`limits`]: how long a connection may stay in a state before it counts as stuck
 //! - [`colour`]: the colours of states
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//! use tracer::tcp::{limits::Limits, state::State};
+//! use tracer_common::state;
+//!
+//! assert_eq!(State::from_kernel(state::CLOSE_WAIT).to_string(), "CLOSE_WAIT");
+//! assert_eq!("close_wait".parse(), Ok(State::from_kernel(state::CLOSE_WAIT)));
+//!
+//! let mut limits = Limits::defaults();
+//! limits.set(&["CLOSE_WAIT=5s".parse()?]);
+//! assert_eq!(limits.of(state::CLOSE_WAIT), Some(5_000_000_000));
+//! # Ok::<(), tracer::tcp::limits::Error>(())
+//! ```
 
 pub mod colour;
 pub mod endpoint;

@@ -8,6 +8,40 @@
 //! - [`top`]: a full-screen view
 //!
 //! [`input`] has the keyboard input that views receive.
+//!
+//! # Example
+//! ```
+//! use tracer::{
+//!     facts::kernel::KernelInfo,
+//!     format::{Kind, Plan, columns::{COLUMNS, Places}, lines::Lines, text::{TextStyle, TimeFormat}},
+//!     time::clock::Clock,
+//!     track::Tracker,
+//!     view::{View as _, life::Life},
+//! };
+//! use tracer_common::{Event, state};
+//! use zerocopy::FromZeros as _;
+//!
+//! let plan = Plan {
+//!     kind: Kind::Csv,
+//!     columns: Some(COLUMNS.iter().filter(|column| ["role", "reason"].contains(&column.key)).collect()),
+//!     places: (Places::LIFE_TEXT, Places::LIFE_DATA),
+//!     style: TextStyle { time: TimeFormat::Utc, colour: false, precise: false },
+//! };
+//! let (mut view, mut out) = (Life::new(Lines::new(plan)), Vec::new());
+//! view.begin(&KernelInfo::default(), 0, &mut out);
+//!
+//! let mut tracker = Tracker::new(false);
+//! let clock = Clock::fixed(0, 0);
+//! for (old_state, new_state) in [(state::CLOSE, state::SYN_SENT), (state::SYN_SENT, state::CLOSE)] {
+//!     let event = Event { cookie: 1, error: 111, old_state, new_state, ..Event::new_zeroed() };
+//!     tracker.event(&event, &mut |transition| {
+//!         if view.shows(transition) {
+//!             view.show(transition, &clock, &mut out);
+//!         }
+//!     });
+//! }
+//! assert_eq!(String::from_utf8(out).unwrap(), "role,reason\nclient,refused\n");
+//! ```
 
 pub mod input;
 pub mod life;
