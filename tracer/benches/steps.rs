@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tracer::{
     format::{
         Kind, Plan,
-        columns::Places,
+        columns::DefaultIn,
         row::Row,
         text::{TextStyle, TimeFormat},
     },
@@ -94,8 +94,8 @@ fn formats(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(transition.len() as u64));
     for (name, kind) in [("text", Kind::Text), ("json", Kind::Json), ("csv", Kind::Csv)] {
         let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
-        let places = (Places::LOG_TEXT, Places::LOG_DATA);
-        let mut format = Plan { kind, columns: None, places, style }.format(&[]);
+        let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
+        let mut format = Plan { kind, columns: None, default_in, style }.format(&[]);
         let mut out = Vec::new();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

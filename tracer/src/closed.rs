@@ -15,14 +15,14 @@ pub(crate) fn standard_output() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
-extern "C" fn look() {
+extern "C" fn note_if_closed() {
     // SAFETY: only asked whether it is open; nothing else runs yet that could close it.
     let stdout = unsafe { BorrowedFd::borrow_raw(1) };
     CLOSED.store(rustix::io::fcntl_getfd(stdout).is_err(), Ordering::Relaxed);
 }
 
 // SAFETY: the section holds functions without arguments that the C runtime calls before `main`;
-// `look` needs nothing that is set up later.
+// `note_if_closed` needs nothing that is set up later.
 #[unsafe(link_section = ".init_array")]
 #[used]
-static LOOK: extern "C" fn() = look;
+static BEFORE_MAIN: extern "C" fn() = note_if_closed;

@@ -10,7 +10,7 @@ use std::{hint::black_box, slice::Chunks, time::Instant};
 use tracer::{
     format::{
         Kind, Plan,
-        columns::Places,
+        columns::DefaultIn,
         row::Row,
         text::{TextStyle, TimeFormat},
     },
@@ -60,8 +60,8 @@ fn fill(live: u64) -> (Tracker, usize) {
 /// Nanoseconds for an event from its bytes to its line, on connections taken by chance.
 fn cost(tracker: &mut Tracker, live: u64) -> f64 {
     let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
-    let places = (Places::LOG_TEXT, Places::LOG_DATA);
-    let mut format = Plan { kind: Kind::Text, columns: None, places, style }.format(&[]);
+    let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
+    let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
     let clock = Clock::fixed(0, 0);
     let mut random = fastrand::Rng::with_seed(7);
     // To and fro: each event finds its connection in the state that it leaves.

@@ -62,7 +62,7 @@ impl Stages {
             select: Select::new(&Filter::default(), StoryFilter::default()),
             model: Model::new(
                 Limits::defaults(),
-                TypedFilter { parse, may_go_on: words::may_go_on, typed: String::new() },
+                TypedFilter { parse, is_prefix_of_option: words::is_prefix_of_option, typed: String::new() },
             ),
             clock: Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed()),
             lost: 0,
@@ -77,7 +77,7 @@ impl Stages {
     fn keys(&mut self, keys: &[Input]) {
         for key in keys {
             self.model.input(*key, &self.tracker, &self.select);
-            self.model.survey(&self.tracker, &self.select, NOW);
+            self.model.count_all(&self.tracker, &self.select, NOW);
         }
     }
 
@@ -85,7 +85,7 @@ impl Stages {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         // The first drawing tells how many rows there is room for.
         for _ in 0..2 {
-            self.model.survey(&self.tracker, &self.select, NOW);
+            self.model.count_all(&self.tracker, &self.select, NOW);
             let mut around = DrawContext {
                 clock: &self.clock,
                 zone: &TimeZone::UTC,
@@ -169,7 +169,7 @@ fn scene() -> Stages {
     older.remote_addr =
         "2001:db8:1234:5678:9abc:def0:1234:5678".parse::<std::net::Ipv6Addr>().unwrap().octets();
     show.tracker.merge_snapshot(&[older]);
-    show.model.survey(&show.tracker, &show.select, NOW);
+    show.model.count_all(&show.tracker, &show.select, NOW);
     show.model.tick();
     show
 }

@@ -36,7 +36,7 @@ pub fn parse(line: &str) -> Result<FilterArgs, String> {
 
 /// Whether a word may still become an option with a value, such as `po` or `port`.
 #[must_use]
-pub fn may_go_on(word: &str) -> bool {
+pub fn is_prefix_of_option(word: &str) -> bool {
     let command = FilterWords::command();
     let mut names = command.get_arguments().filter_map(clap::Arg::get_long);
     !word.is_empty() && names.any(|name| name.starts_with(word))
@@ -44,7 +44,7 @@ pub fn may_go_on(word: &str) -> bool {
 
 /// Takes the filters on state and reason out of `filter` and returns them as a line of words. They select
 /// lines in other commands; `top` has no lines, so there they select connections.
-pub fn of_lines(filter: &mut FilterArgs) -> String {
+pub fn take_line_filters(filter: &mut FilterArgs) -> String {
     let states = std::mem::take(&mut filter.story.state).into_iter().map(|state| state.to_string());
     let reasons = std::mem::take(&mut filter.story.reason).into_iter().map(|reason| reason.name().to_owned());
     let words = [("state", states.collect::<Vec<_>>()), ("reason", reasons.collect())];
@@ -101,14 +101,19 @@ mod tests {
     #[test]
     fn flags_become_words() {
         let mut filter = parse("state=LISTEN,CLOSE_WAIT reason=refused port=1").unwrap();
-        assert_eq!(of_lines(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused");
+        assert_eq!(take_line_filters(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused");
         assert_eq!((filter.story.state.len(), filter.story.reason.len(), filter.port.len()), (0, 0, 1));
-        assert_eq!(of_lines(&mut filter), "");
+        assert_eq!(take_line_filters(&mut filter), "");
     }
 
     #[test]
     fn what_is_wrong_is_said_in_a_line() {
-        assert!(may_go_on("po") && may_go_on("port") && !may_go_on("nginx") && !may_go_on("port="));
+        assert!(
+            is_prefix_of_option("po")
+                && is_prefix_of_option("port")
+                && !is_prefix_of_option("nginx")
+                && !is_prefix_of_option("port=")
+        );
         for line in ["--help", "-D 443", "port=x", "nonsense=1", "state=OPEN", "=", "pid=0"] {
             let error = parse(line).map(|_| ()).expect_err(line);
             assert!(!error.is_empty() && !error.contains('\n'), "{line}: {error}");

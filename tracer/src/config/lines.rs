@@ -9,19 +9,23 @@ use crate::{
     config::Error,
     format::{
         Kind, Plan,
-        columns::{self, Column, Places},
+        columns::{self, Column, DefaultIn},
         text::TextStyle,
     },
     text::escape::escaped,
 };
 
-/// `places` selects the default columns, for text and for JSON and CSV.
-pub(super) fn plan(places: (Places, Places), precise: bool, args: &OutputArgs) -> Result<Plan, Error> {
+/// `default_in` selects the default columns, for text and for JSON and CSV.
+pub(super) fn plan(
+    default_in: (DefaultIn, DefaultIn),
+    precise: bool,
+    args: &OutputArgs,
+) -> Result<Plan, Error> {
     let colour = args.output == Kind::Text && use_colour(args.color);
     Ok(Plan {
         kind: args.output,
         columns: args.columns.as_deref().map(chosen_columns).transpose()?,
-        places,
+        default_in,
         style: TextStyle { time: args.time, colour, precise },
     })
 }

@@ -28,7 +28,7 @@ use crate::{
     },
     facts::hooks::REQUEST_HOOK,
     filter::Filter,
-    format::{columns::Places, lines::Lines},
+    format::{columns::DefaultIn, lines::Lines},
     output::stderr::message,
     select::{connections::ConnectionFilter, story::StoryFilter},
     source::kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
@@ -88,11 +88,14 @@ pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
         return Err(Error::NoHooks);
     }
     let view: Box<dyn View> = if raw {
-        Box::new(Raw::new(Lines::new(plan((Places::RAW_TEXT, Places::RAW_DATA), true, &output)?)))
+        Box::new(Raw::new(Lines::new(plan((DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA), true, &output)?)))
     } else {
-        let data =
-            if incidents.any() { Places::LOG_DATA.and(Places::INCIDENT_DATA) } else { Places::LOG_DATA };
-        let lines = Lines::new(plan((Places::LOG_TEXT, data), false, &output)?);
+        let data = if incidents.any() {
+            DefaultIn::LOG_DATA.and(DefaultIn::INCIDENT_DATA)
+        } else {
+            DefaultIn::LOG_DATA
+        };
+        let lines = Lines::new(plan((DefaultIn::LOG_TEXT, data), false, &output)?);
         Box::new(Log::new(lines, incidents, watch(&stuck, only_stuck, exit_on_stuck)))
     };
     live(view, filter, capture, output.count)
@@ -101,7 +104,7 @@ pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
 /// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<LiveConfig, Error> {
     let LifeArgs { filter, output, capture } = args;
-    let lines = Lines::new(plan((Places::LIFE_TEXT, Places::LIFE_DATA), false, &output)?);
+    let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
     live(Box::new(Life::new(lines)), filter, capture, output.count)
 }
 
@@ -161,11 +164,11 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<LiveConfig, Error> {
     let TopArgs { mut filter, stuck, refresh, color, capture } = args;
     let mut limits = Limits::defaults();
     limits.set(&stuck.stuck);
-    let words = words::of_lines(&mut filter);
+    let words = words::take_line_filters(&mut filter);
     if !filter.story.transition.is_empty() {
         return Err(Error::NoTransitions);
     }
-    let words = TypedFilter { parse: typed, may_go_on: words::may_go_on, typed: words };
+    let words = TypedFilter { parse: typed, is_prefix_of_option: words::is_prefix_of_option, typed: words };
     let options = TopOptions { limits, refresh, colour: use_colour(color), zone, words };
     live(Box::new(Top::new(options)), filter, capture, None)
 }

@@ -51,10 +51,10 @@ impl Lines {
 impl Lines {
     /// Lines of a format that the command line does not have.
     pub(crate) fn of(format: Box<dyn Format>) -> Self {
-        use crate::format::{Kind, columns::Places, text};
+        use crate::format::{Kind, columns::DefaultIn, text};
         let style = text::TextStyle { time: text::TimeFormat::Utc, colour: false, precise: false };
-        let places = (Places::LOG_TEXT, Places::LOG_DATA);
-        let plan = Plan { kind: Kind::Text, columns: None, places, style };
+        let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
+        let plan = Plan { kind: Kind::Text, columns: None, default_in, style };
         Self { plan, format, reset_reasons: ResetReasons::default() }
     }
 }

@@ -9,7 +9,7 @@
 //! # Example
 //! ```
 //! use tracer::{
-//!     format::{Kind, Plan, columns::{COLUMNS, Places}, row::Row, text::{TextStyle, TimeFormat}},
+//!     format::{Kind, Plan, columns::{COLUMNS, DefaultIn}, row::Row, text::{TextStyle, TimeFormat}},
 //!     time::clock::Clock,
 //! };
 //! use tracer_common::{Event, state};
@@ -19,7 +19,7 @@
 //! let plan = Plan {
 //!     kind: Kind::Json,
 //!     columns: Some(COLUMNS.iter().filter(|column| chosen.contains(&column.key)).collect()),
-//!     places: (Places::RAW_TEXT, Places::RAW_DATA),
+//!     default_in: (DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA),
 //!     style: TextStyle { time: TimeFormat::Utc, colour: false, precise: false },
 //! };
 //! let mut event = Event::new_zeroed();
@@ -45,7 +45,7 @@ use tracer_common::member::Member;
 
 use crate::{
     format::{
-        columns::{COLUMNS, Column, Places},
+        columns::{COLUMNS, Column, DefaultIn},
         csv::Csv,
         json::Json,
         row::Row,
@@ -103,8 +103,8 @@ pub struct Plan {
     pub kind: Kind,
     /// The columns that the user chose; `None` for the default ones.
     pub columns: Option<Vec<&'static Column>>,
-    /// The places whose default columns apply: one for text, one for JSON and CSV.
-    pub places: (Places, Places),
+    /// The outputs whose default columns apply: one for text, one for JSON and CSV.
+    pub default_in: (DefaultIn, DefaultIn),
     /// The style of text.
     pub style: TextStyle,
 }
@@ -113,10 +113,11 @@ impl Plan {
     /// Creates the format for a kernel that lacks these structure members.
     #[must_use]
     pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
-        let place = if self.kind == Kind::Text { self.places.0 } else { self.places.1 };
+        let (text, data) = self.default_in;
+        let output = if self.kind == Kind::Text { text } else { data };
         let columns = match &self.columns {
             Some(chosen) => chosen.clone(),
-            None => COLUMNS.iter().filter(|column| column.places.is_in(place)).collect(),
+            None => COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect(),
         };
         let shown = |column: &'static Column| {
             let is_absent = column.needs.iter().any(|needed| absent.contains(needed));
@@ -213,9 +214,9 @@ mod tests {
         for kind in [Kind::Text, Kind::Json, Kind::Csv] {
             let style = TextStyle { time: TimeFormat::Unix, colour: true, precise: true };
             let columns = Some(COLUMNS.iter().collect());
-            let places = (Places::LOG_TEXT, Places::LOG_DATA);
+            let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
             let mut out = Vec::new();
-            let mut format = Plan { kind, columns, places, style }.format(&[]);
+            let mut format = Plan { kind, columns, default_in, style }.format(&[]);
             format.line(&Row::transition(&transition, &Clock::fixed(0, 0), &NO_REASONS), &mut out);
             let line = out.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
             assert!(line.len() < ROOM / 2, "{} bytes of {kind:?}", line.len());
@@ -270,9 +271,9 @@ mod tests {
             (Kind::Csv, ",4.0\n"),
         ] {
             let style = TextStyle { time: TimeFormat::Unix, colour: false, precise: true };
-            let places = (Places::LOG_TEXT, Places::LOG_DATA);
+            let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
             let mut out = Vec::new();
-            let mut format = Plan { kind, columns: Some(columns.clone()), places, style }.format(&[]);
+            let mut format = Plan { kind, columns: Some(columns.clone()), default_in, style }.format(&[]);
             format.line(&Row::of(&connection, 5_000, &Clock::fixed(0, 0)), &mut out);
             let out = String::from_utf8(out).unwrap();
             assert_eq!(out.split_inclusive('\n').next_back().unwrap(), expected, "{kind:?}");

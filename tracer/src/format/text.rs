@@ -292,7 +292,7 @@ fn colour(value: &Value<'_>) -> anstyle::Style {
 mod tests {
     use super::*;
     use crate::{
-        format::{Kind, Plan, columns::Places},
+        format::{Kind, Plan, columns::DefaultIn},
         time::clock::Clock,
     };
     use tracer_common::{Event, event::AF_INET};
@@ -301,8 +301,8 @@ mod tests {
     /// The lines for processes with these names, in the default columns.
     fn lines(names: &[&str]) -> Vec<String> {
         let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
-        let places = (Places::RAW_TEXT, Places::RAW_DATA);
-        let mut format = Plan { kind: Kind::Text, columns: None, places, style }.format(&[]);
+        let default_in = (DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA);
+        let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
         let mut event = Event::new_zeroed();
         event.family = AF_INET;
         let clock = Clock::fixed(0, 0);

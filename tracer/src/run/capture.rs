@@ -69,7 +69,7 @@ pub struct Capture<S> {
 #[derive(Default)]
 struct LossMessages {
     lost: u64,
-    told: u64,
+    reported: u64,
     /// When the next message is due, on the kernel's monotonic clock.
     due_ns: Option<u64>,
 }
@@ -317,7 +317,7 @@ impl<S: Source> Capture<S> {
 impl LossMessages {
     fn grow(&mut self, lost: Option<u64>, now_ns: u64) {
         self.lost = lost.unwrap_or(self.lost);
-        if self.lost > self.told {
+        if self.lost > self.reported {
             self.due_ns.get_or_insert(now_ns.saturating_add(LOSS_INTERVAL_NS));
         }
     }
@@ -325,8 +325,8 @@ impl LossMessages {
     /// Prints the message if it is due.
     fn tell(&mut self, now_ns: u64) {
         if self.due_ns.take_if(|due_ns| *due_ns <= now_ns).is_some() {
-            message(format_args!("lost {} events, {} in all", self.lost - self.told, self.lost));
-            self.told = self.lost;
+            message(format_args!("lost {} events, {} in all", self.lost - self.reported, self.lost));
+            self.reported = self.lost;
         }
     }
 }

@@ -13,7 +13,7 @@
 //! ```
 //! use tracer::{
 //!     facts::kernel::KernelInfo,
-//!     format::{Kind, Plan, columns::{COLUMNS, Places}, lines::Lines, text::{TextStyle, TimeFormat}},
+//!     format::{Kind, Plan, columns::{COLUMNS, DefaultIn}, lines::Lines, text::{TextStyle, TimeFormat}},
 //!     time::clock::Clock,
 //!     track::Tracker,
 //!     view::{View as _, life::Life},
@@ -24,7 +24,7 @@
 //! let plan = Plan {
 //!     kind: Kind::Csv,
 //!     columns: Some(COLUMNS.iter().filter(|column| ["role", "reason"].contains(&column.key)).collect()),
-//!     places: (Places::LIFE_TEXT, Places::LIFE_DATA),
+//!     default_in: (DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA),
 //!     style: TextStyle { time: TimeFormat::Utc, colour: false, precise: false },
 //! };
 //! let (mut view, mut out) = (Life::new(Lines::new(plan)), Vec::new());

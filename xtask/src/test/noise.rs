@@ -37,11 +37,11 @@ impl Noise {
             bail!("the noise has ended by itself: {status}");
         }
         drop(self.child.stdin.take());
-        let mut told = String::new();
-        self.out.read_to_string(&mut told)?;
-        print!("{told}");
+        let mut output = String::new();
+        self.out.read_to_string(&mut output)?;
+        print!("{output}");
         let status = self.child.wait()?;
-        if !status.success() || !told.starts_with("noise: ") {
+        if !status.success() || !output.starts_with("noise: ") {
             bail!("the noise failed: {status}");
         }
         Ok(())

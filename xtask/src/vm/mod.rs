@@ -90,7 +90,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let known = Known::read()?;
     let runs = boot(&store.folder, &guests, &known, args.costs, started)?;
     println!("{}", if args.costs { report::costs(&runs) } else { report::table(&runs, &known) });
-    told(&runs, known, args)
+    print_summary(&runs, known, args)
 }
 
 /// Runs `vm` as a test.
@@ -264,7 +264,7 @@ fn boot(
 }
 
 /// Prints what failed, updates the kept results if asked to, and returns the exit status.
-fn told(runs: &[Run], known: Known, args: &Args) -> Result<ExitCode> {
+fn print_summary(runs: &[Run], known: Known, args: &Args) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for run in runs {
         if args.verbose {

@@ -202,8 +202,8 @@ pub(crate) fn failures(run: &Run, known: &Known) -> Vec<String> {
         failures.extend(failure.map(|failure| format!("{}: {failure}", report.scenario)));
     }
     failures.extend(run.seen().into_iter().flat_map(|seen| known.judge(&seen)));
-    let told = |name: &str| run.reports.iter().any(|report| report.scenario == name);
-    let silent: Vec<_> = scenarios(run.play).iter().copied().filter(|name| !told(name)).collect();
+    let has_reported = |name: &str| run.reports.iter().any(|report| report.scenario == name);
+    let silent: Vec<_> = scenarios(run.play).iter().copied().filter(|name| !has_reported(name)).collect();
     if !silent.is_empty() {
         let (silent, console) = (silent.join(", "), run.console.display());
         failures.push(format!("no report of {silent}; the console, {console}, ends with:\n{}", run.tail()));

@@ -26,9 +26,9 @@ use crate::format::{
 
 /// The outputs in which a column is shown by default, as a bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places(u32);
+pub struct DefaultIn(u32);
 
-impl Places {
+impl DefaultIn {
     /// Only on request.
     pub const NOWHERE: Self = Self(0);
     /// In the log's lines.
@@ -56,10 +56,10 @@ impl Places {
         Self(self.0 | other.0)
     }
 
-    /// Whether the column is shown in this output.
+    /// Whether this output is one of them.
     #[must_use]
-    pub const fn is_in(self, place: Self) -> bool {
-        self.0 & place.0 != 0
+    pub const fn includes(self, output: Self) -> bool {
+        self.0 & output.0 != 0
     }
 }
 
@@ -92,8 +92,8 @@ pub struct Column {
     pub align: Align,
     /// Its help text.
     pub help: &'static str,
-    /// Where it is shown by default.
-    pub places: Places,
+    /// The outputs that show it by default.
+    pub default_in: DefaultIn,
     /// The structure members that the kernel must have for it.
     pub needs: &'static [Member],
     /// Returns the value in a row.
@@ -102,7 +102,7 @@ pub struct Column {
 
 use Align::{Address, Clock, Cut, Left, Right};
 use DataType::{Boolean, Float64, Map, Timestamp, UInt64, Utf8};
-use Places as S;
+use DefaultIn as S;
 
 const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
 const RAW: S = S::RAW_TEXT.and(S::RAW_DATA);
@@ -117,7 +117,7 @@ macro_rules! lived {
             title: $title,
             width: 8,
             align: Right,
-            places: S::LIFE_DATA,
+            default_in: S::LIFE_DATA,
             needs: &[],
             help: concat!("microseconds spent in ", stringify!($state)),
             value: |row| spent(row, number::$state),
@@ -128,136 +128,136 @@ macro_rules! lived {
 /// All columns, in display order.
 #[rustfmt::skip]
 pub static COLUMNS: &[Column] = &[
-    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, places: LOG.and(RAW), needs: &[],
+    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, default_in: LOG.and(RAW), needs: &[],
         help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.time_ns) },
-    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, places: S::INCIDENT_DATA, needs: &[],
+    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, default_in: S::INCIDENT_DATA, needs: &[],
         help: "what the line is about: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
         value: event },
-    Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, places: S::LIFE_DATA, needs: &[],
+    Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, default_in: S::LIFE_DATA, needs: &[],
         help: "when the connection began; none if it is older than the tracer",
         value: |row| connection(row, |c| c.born_ns().map(|ns| time(row, ns))) },
-    Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, places: LIFE, needs: &[],
+    Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, default_in: LIFE, needs: &[],
         help: "when the connection ended for its processes",
         value: |row| time(row, row.time_ns) },
-    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, places: STORY_DATA, needs: &[],
+    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, default_in: STORY_DATA, needs: &[],
         help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk: (before Linux 5.12 a number of tracer's own, from 2^52 on)",
         value: |row| known(row.cookie()) },
-    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, places: STORY_DATA, needs: &[Net, NetInum],
+    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, default_in: STORY_DATA, needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace",
         value: |row| known(u64::from(row.netns())) },
-    Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, places: RAW, needs: &[],
+    Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, default_in: RAW, needs: &[],
         help: "CPU that the event happened on",
         value: |row| row.cpu.map_or(Value::Null, |cpu| Value::Uint(u64::from(cpu))) },
-    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, places: S::EVERYWHERE, needs: &[],
+    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, default_in: S::EVERYWHERE, needs: &[],
         help: "process that owns the socket, as far as known (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
-    Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, places: S::RAW_DATA, needs: &[],
+    Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, default_in: S::RAW_DATA, needs: &[],
         help: "its thread that last worked on the socket (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
-    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, places: S::EVERYWHERE, needs: &[],
+    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, default_in: S::EVERYWHERE, needs: &[],
         help: "name of that process; text cuts it to 10 columns",
         value: |row| row.task.map_or(Value::Null, |task| Value::Name(task.comm)) },
-    Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, places: STORY_DATA, needs: &[],
+    Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
         help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), listener (the socket came out of its listener), snapshot (it was found holding the socket)",
         value: |row| connection(row, |c| c.owner.evidence.name().map(Value::Word)) },
-    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, places: STORY_DATA, needs: &[],
+    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, default_in: STORY_DATA, needs: &[],
         help: "user id of the socket",
         value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
-    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, places: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
+    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, default_in: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
         help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy",
         value: |row| known(row.cgroup()) },
-    Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",
         value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
-    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, places: S::DATA, needs: &[],
+    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, default_in: S::DATA, needs: &[],
         help: "ipv4 or ipv6; a v4-mapped connection is ipv4 (with --raw: the socket's family)",
         value: |row| Value::Word(row.family.name()) },
-    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, places: S::TEXT, needs: &[],
+    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, default_in: S::TEXT, needs: &[],
         help: "local address and port",
         value: |row| Value::Endpoint(row.local) },
-    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, places: S::DATA, needs: &[],
+    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, default_in: S::DATA, needs: &[],
         help: "local address",
         value: |row| Value::Addr(row.local.addr) },
-    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, places: S::DATA, needs: &[],
+    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, default_in: S::DATA, needs: &[],
         help: "local port; none before a client's is chosen",
         value: |row| port(row.local.port) },
-    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, places: S::TEXT, needs: &[],
+    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, default_in: S::TEXT, needs: &[],
         help: "remote address and port",
         value: |row| row.remote.map_or(Value::Null, Value::Endpoint) },
-    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, places: S::DATA, needs: &[],
+    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, default_in: S::DATA, needs: &[],
         help: "remote address; none for a listener",
         value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
-    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, places: S::DATA, needs: &[],
+    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, default_in: S::DATA, needs: &[],
         help: "remote port; none for a listener",
         value: |row| port(row.remote.and_then(|end| end.port)) },
-    Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, places: S::LOG_TEXT, needs: &[],
+    Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, default_in: S::LOG_TEXT, needs: &[],
         help: "time spent in the old state; none if its start was not seen",
         value: duration },
-    Column { key: "old_state", data_type: Utf8, title: "OLD", width: 11, align: Left, places: LOG.and(RAW), needs: &[],
+    Column { key: "old_state", data_type: Utf8, title: "OLD", width: 11, align: Left, default_in: LOG.and(RAW), needs: &[],
         help: "state before",
         value: |row| Value::State(row.old) },
-    Column { key: "became", data_type: Utf8, title: "NEW", width: 11, align: Left, places: S::LOG_TEXT, needs: &[],
+    Column { key: "became", data_type: Utf8, title: "NEW", width: 11, align: Left, default_in: S::LOG_TEXT, needs: &[],
         help: "state after, and the reason if the connection ends with it",
         value: became },
-    Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, places: S::LOG_DATA.and(RAW), needs: &[],
+    Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, default_in: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
         value: |row| Value::State(row.new) },
-    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, places: S::NOWHERE, needs: &[],
+    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, default_in: S::NOWHERE, needs: &[],
         help: "state that the socket is in",
         value: |row| Value::State(row.new) },
-    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, places: S::NOWHERE, needs: &[],
+    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
         help: "time since it entered that state; if that was not seen, none, and in text > with how long at least",
         value: age },
-    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, places: S::NOWHERE, needs: &[],
+    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
         help: "the same, or how long at least if it was not seen to enter that state",
         value: |row| connection(row, |c| Some(Value::Duration(time_in_state_ns(row, c)))) },
-    Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
+    Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, default_in: S::LOG_DATA, needs: &[],
         help: "microseconds spent in the old state; none if its start was not seen",
         value: |row| transition(row, |s| s.state_ns.map(Value::Duration)) },
-    Column { key: "state_error_us", data_type: Float64, title: "ERROR_US", width: 8, align: Right, places: S::LOG_DATA, needs: &[],
+    Column { key: "state_error_us", data_type: Float64, title: "ERROR_US", width: 8, align: Right, default_in: S::LOG_DATA, needs: &[],
         help: "how far that may be off: 0 when measured, more when sampled",
         value: |row| transition(row, |s| s.state_ns.map(|_| Value::Duration(s.error_ns))) },
-    Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, places: S::LOG_DATA, needs: &[],
+    Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, default_in: S::LOG_DATA, needs: &[],
         help: "on the line of a stuck connection (--stuck), which is no transition: microseconds that it has been in its state, at least",
         value: |row| transition(row, |s| s.stuck_ns.map(Value::Duration)) },
-    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
+    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
         help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
         value: |row| connected(row, sent(row)) },
-    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
+    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
         help: "bytes of data received in order",
         value: |row| connected(row, received(row)) },
-    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
+    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
         help: "smoothed round-trip time in microseconds; none before the first measurement",
         value: |row| known(u64::from(row.counters().srtt_us)) },
-    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
+    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
         help: "segments retransmitted so far",
         value: |row| connected(row, u64::from(row.counters().retransmits)) },
-    Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, places: STORY_DATA, needs: &[],
+    Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, default_in: STORY_DATA, needs: &[],
         help: "when a segment was last retransmitted; none if that was not seen, or the hook is missing",
         value: |row| connection(row, |c| (c.retransmitted_ns > 0).then(|| time(row, c.retransmitted_ns))) },
-    Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK",
         value: |row| connection(row, |c| (c.handshake_us > 0).then(|| Value::Uint(u64::from(c.handshake_us)))) },
-    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, places: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
+    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, default_in: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
         help: "bytes received and not read yet; for a listener its accept queue",
         value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().recv_queue))) },
-    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, places: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
+    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, default_in: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
         help: "bytes written and not acknowledged yet; for a listener its accept queue's limit",
         value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().send_queue))) },
-    Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, places: STORY_DATA, needs: &[],
+    Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, default_in: STORY_DATA, needs: &[],
         help: "error pending on the socket, such as ECONNRESET",
         value: |row| error(row.error) },
-    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, places: S::NOWHERE, needs: &[Shutdown],
+    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, default_in: S::NOWHERE, needs: &[Shutdown],
         help: "sides that are shut down: r, w or rw",
         value: |row| shutdown(row.shutdown) },
-    Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, places: LIFE, needs: &[],
+    Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, default_in: LIFE, needs: &[],
         help: "microseconds from beginning to end; none if the connection is older than the tracer",
         value: |row| connection(row, |c| c.born_ns().map(|ns| Value::Duration(row.time_ns.saturating_sub(ns)))) },
-    Column { key: "end_error_us", data_type: Float64, title: "END_ERR", width: 8, align: Right, places: S::LIFE_DATA, needs: &[],
+    Column { key: "end_error_us", data_type: Float64, title: "END_ERR", width: 8, align: Right, default_in: S::LIFE_DATA, needs: &[],
         help: "how far the end, and with it the duration, may be off: 0 when measured, more when sampled",
         value: |row| transition(row, |s| Some(Value::Duration(s.error_ns))) },
-    Column { key: "lived_at_least_us", data_type: Float64, title: "AT_LEAST", width: 8, align: Right, places: S::LIFE_DATA, needs: &[],
+    Column { key: "lived_at_least_us", data_type: Float64, title: "AT_LEAST", width: 8, align: Right, default_in: S::LIFE_DATA, needs: &[],
         help: "microseconds from when it was first seen to its end",
         value: |row| connection(row, |c| Some(Value::Duration(row.time_ns.saturating_sub(c.seen_ns())))) },
     lived!("syn_sent_us", "SYN_SENT", SYN_SENT),
@@ -268,19 +268,19 @@ pub static COLUMNS: &[Column] = &[
     lived!("close_wait_us", "CLOSE_WAIT", CLOSE_WAIT),
     lived!("closing_us", "CLOSING", CLOSING),
     lived!("last_ack_us", "LAST_ACK", LAST_ACK),
-    Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, places: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "why the connection ended for its processes; only on the transition that ends it",
         value: |row| transition(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
-    Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, places: STORY_DATA, needs: &[],
+    Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
         help: "direction of the connection's last RST: sent or received; none if there was none so far, or the hook is missing",
         value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
-    Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, places: STORY_DATA, needs: &[],
+    Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, default_in: STORY_DATA, needs: &[],
         help: "why the kernel sent that RST (enum sk_rst_reason, since Linux 6.10)",
         value: |row| connection(row, |c| row.reset_reasons.why(c.reset_reason).map(Value::Word)) },
-    Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, places: S::LOG_DATA, needs: &[],
+    Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, default_in: S::LOG_DATA, needs: &[],
         help: "whether a new connection took these addresses and ports from one in TIME_WAIT here",
         value: |row| transition(row, |s| Some(Value::Bool(s.is_reuse))) },
-    Column { key: "lived", data_type: Map, title: "TIME IN STATES", width: 14, align: Left, places: S::LIFE_TEXT, needs: &[],
+    Column { key: "lived", data_type: Map, title: "TIME IN STATES", width: 14, align: Left, default_in: S::LIFE_TEXT, needs: &[],
         help: "time spent in each state",
         value: lived },
 ];
@@ -314,7 +314,7 @@ mod tests {
              of `life`. This page\nis made from `tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
              | column | title | default | meaning |\n|---|---|---|---|\n",
         );
-        let places = [
+        let outputs = [
             (S::LOG_TEXT, 't'),
             (S::LOG_DATA, 'd'),
             (S::RAW_TEXT, 'T'),
@@ -323,7 +323,7 @@ mod tests {
             (S::LIFE_DATA, 'j'),
         ];
         for column in COLUMNS {
-            let shown = places.into_iter().filter(|(place, _)| column.places.is_in(*place));
+            let shown = outputs.into_iter().filter(|(output, _)| column.default_in.includes(*output));
             let marks: String = shown.map(|(_, mark)| mark).collect();
             writeln!(out, "| `{}` | {} | {marks} | {} |", column.key, column.title, column.help).unwrap();
         }
@@ -341,8 +341,9 @@ mod tests {
 
     #[test]
     fn lines_fit_120_columns() {
-        for place in [S::LOG_TEXT, S::RAW_TEXT] {
-            let columns: Vec<_> = COLUMNS.iter().filter(|column| column.places.is_in(place)).collect();
+        for output in [S::LOG_TEXT, S::RAW_TEXT] {
+            let columns: Vec<_> =
+                COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect();
             // The longest final state with its reason.
             let width_of = |column: &Column| {
                 if column.key == "became" { "CLOSE reset-local-linger".len() } else { column.width }

@@ -129,7 +129,7 @@ impl Top {
     }
 
     fn count(&mut self, scene: &Scene<'_>) {
-        self.model.survey(scene.tracker, scene.select, scene.now_ns);
+        self.model.count_all(scene.tracker, scene.select, scene.now_ns);
         let pause_ns = COUNT_PAUSE_NS.saturating_mul(scene.tracker.len() as u64);
         self.count_at_ns = scene.now_ns.saturating_add(pause_ns);
     }

@@ -25,7 +25,7 @@ pub struct TypedFilter {
     /// Parses words as filters.
     pub parse: fn(&str) -> Result<ConnectionFilter, String>,
     /// Whether a word may be the beginning of a valid one.
-    pub may_go_on: fn(&str) -> bool,
+    pub is_prefix_of_option: fn(&str) -> bool,
     /// The initial text.
     pub typed: String,
 }
@@ -160,17 +160,17 @@ impl Model {
     }
 
     /// Counts all connections, and finds the visible ones.
-    pub fn survey(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
+    pub fn count_all(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
-            self.look(connections.iter(), now_ns);
+            self.count_and_sort(connections.iter(), now_ns);
             self.paused = Some((connections, now_ns));
         } else {
             self.loss_gap_ns = tracker.loss_gap_ns();
-            self.look(tracker.iter().filter(|connection| select.holds(connection)), now_ns);
+            self.count_and_sort(tracker.iter().filter(|connection| select.holds(connection)), now_ns);
         }
     }
 
-    fn look<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, now_ns: u64) {
+    fn count_and_sort<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, now_ns: u64) {
         self.now_ns = now_ns;
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
         self.stuck = Stuck::default();
@@ -281,7 +281,7 @@ impl Model {
         let text = &self.line.text;
         let (before, last) = text.rsplit_once(' ').unwrap_or(("", text));
         self.line.error = None;
-        let chosen = if self.line.is_open() && (self.words.may_go_on)(last) {
+        let chosen = if self.line.is_open() && (self.words.is_prefix_of_option)(last) {
             (self.words.parse)(before).ok()
         } else {
             (self.words.parse)(text)

@@ -89,12 +89,12 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
     }
     // The run fails if the noise did, because the tests then prove less than they should.
     let quiet = noise.map_or(Ok(()), Noise::end);
-    told(&outcomes, wanted)?;
+    print_summary(&outcomes, wanted)?;
     quiet
 }
 
 /// Prints the times, and once more what failed, where it is easy to find.
-fn told(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
+fn print_summary(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
     let passed: u64 = outcomes.iter().map(Outcome::passed).sum();
     let mut slowest: Vec<_> = outcomes.iter().filter(|outcome| outcome.has_tests()).collect();
     slowest.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
@@ -125,5 +125,5 @@ pub(crate) fn smoke() -> Result<()> {
     let built = build::build_one("smoke")?;
     let runner = Runner::new(&built, target().join("debug/tracer"));
     let outcomes = runner.run(&built.tests.iter().collect::<Vec<_>>(), &["--test-threads=1"], 1)?;
-    told(&outcomes, &Wanted::all())
+    print_summary(&outcomes, &Wanted::all())
 }

@@ -99,8 +99,9 @@ mod tests {
         assert_eq!(of("Segmentation fault", false).failures(), "Segmentation fault");
         assert!(of("", false).has_tests());
     }
+
     #[test]
-    fn who_was_not_disturbed_has_failed() {
+    fn only_disturbed_tests_run_again() {
         let receipt = format!("tracer: seen 3, shown 2, filtered 0, lost 1; 1 {DISTURBED}\n");
         let failed = |last: &str| {
             let said = format!(

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{DrawContext, bold, dim, look};
+use super::{DrawContext, bold, dim, style_of};
 use crate::{
     tcp::colour,
     text::escape::escaped,
@@ -38,7 +38,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
 pub(super) fn line<'a>(model: &Model, around: &DrawContext<'_>, width: u16) -> Line<'a> {
     if let Some(message) = around.message {
         let text = crate::text::width::left(&escaped(message.as_bytes()), usize::from(width));
-        return Line::from(Span::styled(text, look(colour::STUCK).add_modifier(Modifier::REVERSED)));
+        return Line::from(Span::styled(text, style_of(colour::STUCK).add_modifier(Modifier::REVERSED)));
     }
     let keys = keys(model).into_iter().flat_map(|(key, what)| [bold(key), dim(format!(" {what}  "))]);
     Line::from(keys.collect::<Vec<_>>())

@@ -7,7 +7,7 @@ use ratatui::{
 use tracer_common::state as number;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{DrawContext, bold, dim, look, plain};
+use super::{DrawContext, bold, dim, plain, style_of};
 use crate::{
     tcp::{colour, state::State},
     text::{
@@ -44,8 +44,8 @@ pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     ];
     spans.push(match around.lost {
         Some(0) => dim("lost 0"),
-        Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), look(colour::STUCK)),
-        None => Span::styled("lost: unknown", look(colour::STUCK)),
+        Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), style_of(colour::STUCK)),
+        None => Span::styled("lost: unknown", style_of(colour::STUCK)),
     });
     if model.is_paused() {
         spans.push(Span::styled(" PAUSED ", Modifier::REVERSED));
@@ -64,14 +64,14 @@ pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
                 let index = usize::from(*state);
                 let state = State::from_kernel(*state);
                 let count = model.now[index];
-                let style = if count == 0 { Modifier::DIM.into() } else { look(colour::of(state)) };
+                let style = if count == 0 { Modifier::DIM.into() } else { style_of(colour::of(state)) };
                 let trend_bars =
                     bars(model.series.trend.last(index, trend), model.series.trend.highest(index));
                 [
                     Span::styled(left(&state.to_string(), 11), style),
                     Span::styled(right(&short(count), 5), style.add_modifier(Modifier::BOLD)),
                     plain(" "),
-                    Span::styled(right(&trend_bars, trend), look(colour::of(state))),
+                    Span::styled(right(&trend_bars, trend), style_of(colour::of(state))),
                     plain(" "),
                 ]
             });
@@ -101,7 +101,7 @@ fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
         return Line::from(dim(undecided(model).unwrap_or_else(|| "nothing is stuck".to_owned())));
     }
     let mut spans =
-        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), look(colour::STUCK))];
+        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), style_of(colour::STUCK))];
     let mut room = width.saturating_sub(spans[0].width());
     for (index, (task, state, count)) in stuck.iter().enumerate() {
         let owner = task.map_or_else(
@@ -119,7 +119,7 @@ fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
         }
         room -= taken;
         spans.push(plain(text));
-        spans.push(Span::styled(state.to_string(), look(colour::of(state))));
+        spans.push(Span::styled(state.to_string(), style_of(colour::of(state))));
     }
     Line::from(spans)
 }
@@ -143,7 +143,7 @@ fn filter<'a>(model: &Model, width: usize) -> Line<'a> {
     }
     match &line.error {
         Some(error) => {
-            spans.push(Span::styled(format!("  {}", escaped(error.as_bytes())), look(colour::STUCK)));
+            spans.push(Span::styled(format!("  {}", escaped(error.as_bytes())), style_of(colour::STUCK)));
         }
         None if line.is_open() => {
             spans.push(dim("  such as port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8"));

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::look;
+use super::style_of;
 use crate::{
     format::{columns, row::Row, text::cell, value::Value},
     tcp::{colour, endpoint::Endpoint},
@@ -196,12 +196,12 @@ fn spans<'a>(
     is_chosen: bool,
 ) -> Line<'a> {
     let is_stuck = model.stuck_ns(connection).is_some();
-    let base = if is_stuck { look(colour::STUCK) } else { Style::new() };
+    let base = if is_stuck { style_of(colour::STUCK) } else { Style::new() };
     let base = if is_chosen { base.add_modifier(Modifier::REVERSED) } else { base };
     let mut spans = Vec::new();
     for (column, width) in COLUMNS.iter().zip(widths) {
         let text = column.fitted(&column.text(row, *width), *width);
-        let style = if column.key == "state" { base.patch(look(colour::of(row.new))) } else { base };
+        let style = if column.key == "state" { base.patch(style_of(colour::of(row.new))) } else { base };
         spans.push(Span::styled(text, style));
         spans.push(Span::styled(" ", base));
     }

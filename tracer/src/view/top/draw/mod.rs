@@ -116,10 +116,10 @@ fn heading<'a>(text: impl Into<String>, width: u16) -> Line<'a> {
 }
 
 /// Converts a style of text output, so that both use the same colours.
-fn look(style: AnsiStyle) -> Style {
-    let mut looks = Style::new();
+fn style_of(style: AnsiStyle) -> Style {
+    let mut converted = Style::new();
     if let Some(AnsiAny::Ansi(colour)) = style.get_fg_color() {
-        looks = looks.fg(match colour {
+        converted = converted.fg(match colour {
             AnsiColor::Red => Color::Red,
             AnsiColor::Green => Color::Green,
             AnsiColor::Yellow => Color::Yellow,
@@ -131,8 +131,8 @@ fn look(style: AnsiStyle) -> Style {
     }
     for (effect, modifier) in [(Effects::BOLD, Modifier::BOLD), (Effects::DIMMED, Modifier::DIM)] {
         if style.get_effects().contains(effect) {
-            looks = looks.add_modifier(modifier);
+            converted = converted.add_modifier(modifier);
         }
     }
-    looks
+    converted
 }

@@ -6,7 +6,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{dim, heading, look, plain};
+use super::{dim, heading, plain, style_of};
 use crate::{
     tcp::colour,
     text::width::{left, right, short, shorten_front},
@@ -65,7 +65,7 @@ fn anywhere(end: String) -> String {
 fn bar<'a>(listener: &Connection) -> Span<'a> {
     let full = fullness(listener).min(1000);
     let filled = usize::try_from((full * BAR as u64).div_ceil(1000)).unwrap_or_default();
-    let style = if full >= 900 { look(colour::STUCK) } else { ratatui::style::Color::Cyan.into() };
+    let style = if full >= 900 { style_of(colour::STUCK) } else { ratatui::style::Color::Cyan.into() };
     Span::styled(format!("{}{}", "█".repeat(filled), "·".repeat(BAR - filled)), style)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
     let most = model.series.ends.most();
     for (reason, count, end) in most.iter().take(rows) {
         let owner = comm(&end.connection);
-        let style = look(colour::end(reason.is_orderly()));
+        let style = style_of(colour::end(reason.is_orderly()));
         // If a peer is too long, its end is more useful than its beginning.
         let mut peer = remote(&end.connection);
         shorten_front(&mut peer, width.saturating_sub(REASON + COUNT + 2 + owner.width()));

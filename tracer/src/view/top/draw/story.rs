@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::{DrawContext, bold, dim, heading, look, plain};
+use super::{DrawContext, bold, dim, heading, plain, style_of};
 use crate::{
     tcp::{colour, limits::waits_for, state::State},
     text::{
@@ -78,9 +78,9 @@ pub(super) fn lines<'a>(
         lines.push(Line::from(dim("its beginning was not seen")));
     }
     let stays = detail.stays(model.now_ns);
-    lines.extend(stays.iter().map(|stay| told(stay, detail, model, around)));
+    lines.extend(stays.iter().map(|stay| stay_line(stay, detail, model, around)));
     if let Some((reason, time_ns)) = detail.end {
-        let style = look(colour::end(reason.is_orderly()));
+        let style = style_of(colour::end(reason.is_orderly()));
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
             Span::styled(format!("ended for its processes: {}", reason.name()), style),
@@ -92,7 +92,7 @@ pub(super) fn lines<'a>(
     if let Some(time_ns) = detail.gone_ns {
         lines.push(Line::from(vec![
             plain(left(&time_of_day(Some(time_ns), around), 16)),
-            Span::styled("CLOSE", look(colour::of(State::CLOSE))),
+            Span::styled("CLOSE", style_of(colour::of(State::CLOSE))),
         ]));
     }
     lines
@@ -111,7 +111,7 @@ fn fact<'a>(name: &str, mut value: Vec<Span<'a>>) -> Line<'a> {
     Line::from(value)
 }
 
-fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawContext<'_>) -> Line<'a> {
+fn stay_line<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawContext<'_>) -> Line<'a> {
     let connection = &detail.connection;
     let lasted = stay.duration_ns.map_or_else(
         || {
@@ -122,7 +122,7 @@ fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawContext<'_
     );
     let mut spans = vec![
         plain(left(&time_of_day(stay.from_ns, around), 16)),
-        Span::styled(left(&stay.state.to_string(), 12), look(colour::of(stay.state))),
+        Span::styled(left(&stay.state.to_string(), 12), style_of(colour::of(stay.state))),
         plain(right(&lasted, 7)),
     ];
     if stay.goes_on {
@@ -130,7 +130,7 @@ fn told<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawContext<'_
         if model.stuck_ns(connection).is_some() {
             spans.push(Span::styled(
                 format!("  STUCK: {}", waits_for(stay.state.number())),
-                look(colour::STUCK),
+                style_of(colour::STUCK),
             ));
         }
     }
