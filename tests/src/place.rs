@@ -125,6 +125,11 @@ impl Place {
         until_or("the last sockets", || left().is_empty().then_some(()), || left().join("\n"));
     }
 
+    /// Changes a setting of it, such as `net.ipv4.tcp_fin_timeout=3`.
+    pub fn set(&self, sysctl: &str) {
+        run(self.command("sysctl").args(["-q", "-w", sysctl]));
+    }
+
     /// A command that runs inside the namespace.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");

@@ -51,10 +51,6 @@ impl Scene {
         run(self.place.command("nft").arg(rules));
     }
 
-    fn set(&self, sysctl: &str) {
-        run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
-    }
-
     /// Waits until a connection of this role has ended for this reason, and returns its lines.
     fn ended(self, role: &str, reason: &str) -> Vec<Line> {
         let key = format!("\"reason\":\"{reason}\"");
@@ -190,7 +186,7 @@ fn refused() {
 #[test]
 fn timeout_connect() {
     let scene = Scene::new();
-    scene.set("net.ipv4.tcp_syn_retries=1");
+    scene.place.set("net.ipv4.tcp_syn_retries=1");
     scene.cut(true);
     scene.place.run(|| connect(SocketAddr::from((ADDRESS, 9))).unwrap_err());
     let story = scene.ended("client", "timeout-connect");
@@ -224,7 +220,7 @@ fn timeout_keepalive() {
 #[test]
 fn timeout_close() {
     let scene = Scene::new();
-    scene.set("net.ipv4.tcp_orphan_retries=1");
+    scene.place.set("net.ipv4.tcp_orphan_retries=1");
     let (_listener, client, _server) = scene.connected();
     scene.cut(true);
     drop(client);
@@ -279,7 +275,7 @@ fn never_accepted() {
 #[test]
 fn unknown_when_no_port_is_free() {
     let scene = Scene::new();
-    scene.set("net.ipv4.ip_local_port_range=40000 40001");
+    scene.place.set("net.ipv4.ip_local_port_range=40000 40001");
     scene.place.run(|| {
         let listener = listen(ADDRESS.into(), 7000);
         let to = listener.local_addr().unwrap();

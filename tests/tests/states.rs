@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::Program,
     remote::{ACK, FIN_ACK, HERE, RST_ACK, Remote, SYN, SYN_ACK},
     story::{self, Line, number, text},
     tracer,
@@ -52,10 +52,6 @@ impl Scene {
         scene.remote.expect(ACK);
         socket.set_nonblocking(false).unwrap();
         (scene, socket.into())
-    }
-
-    fn set(&self, sysctl: &str) {
-        run(self.place.command("sysctl").args(["-q", "-w", sysctl]));
     }
 
     /// Waits for the line that ends the connection, and returns its lines.
@@ -216,7 +212,7 @@ fn reset_in_close_wait_and_last_ack() {
 #[test]
 fn a_close_that_is_never_finished() {
     let (mut scene, stream) = Scene::client();
-    scene.set("net.ipv4.tcp_orphan_retries=1");
+    scene.place.set("net.ipv4.tcp_orphan_retries=1");
     scene.remote.send(FIN_ACK);
     scene.remote.expect(ACK);
     drop(stream);
@@ -228,7 +224,7 @@ fn a_close_that_is_never_finished() {
 #[test]
 fn an_orphan_in_fin_wait2_runs_out_of_time() {
     let (mut scene, stream) = Scene::client();
-    scene.set("net.ipv4.tcp_fin_timeout=3");
+    scene.place.set("net.ipv4.tcp_fin_timeout=3");
     drop(stream);
     scene.remote.expect(FIN_ACK);
     scene.remote.send(ACK);

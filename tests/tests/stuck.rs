@@ -89,7 +89,7 @@ fn scripts_get_status_4_and_people_a_sentence() {
 }
 
 #[test]
-fn who_leaves_in_time_or_is_not_asked_for_is_not_told() {
+fn connections_below_the_limit_or_filtered_are_not_reported() {
     let place = Place::new();
     let (server, port) = leaky(&place, ADDRESS);
     let name = place.name();
@@ -159,7 +159,7 @@ fn filters_of_lines_hide_nothing_that_is_stuck() {
 }
 
 #[test]
-fn what_is_no_limit_is_refused() {
+fn invalid_limits_are_refused() {
     for (words, why) in [
         ("CLOSE_WAIT", "is not STATE=TIME"),
         ("CLOSE=1s", "is not a state that a connection can be stuck in"),

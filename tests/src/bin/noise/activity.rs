@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub(crate) struct Deed<'a> {
+pub(crate) struct Activity<'a> {
     name: &'static str,
     count: AtomicU64,
     stops: &'a AtomicBool,
 }
 
-impl<'a> Deed<'a> {
+impl<'a> Activity<'a> {
     pub(crate) fn new(name: &'static str, stops: &'a AtomicBool) -> Self {
         Self { name, count: AtomicU64::new(0), stops }
     }

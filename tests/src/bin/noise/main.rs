@@ -8,10 +8,10 @@
 //! - [`silence`]: peers that do not answer
 //! - [`visit`]: namespaces that come and go
 //! - [`storm`]: as many connections as possible
-//! - [`deed`]: counts what each of them has done
+//! - [`activity`]: counts what each of them has done
 //! - [`sweep`]: removes namespaces that were left behind
 
-mod deed;
+mod activity;
 mod ordinary;
 mod silence;
 mod storm;
@@ -25,7 +25,7 @@ use tests::{
     place::Place,
 };
 
-use crate::deed::Deed;
+use crate::activity::Activity;
 
 /// The prefix of the names of its namespaces.
 const NAME: &str = "tracer-noise";
@@ -35,7 +35,7 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [] => make(),
-        ["sweep", pid] => sweep::behind(pid),
+        ["sweep", pid] => sweep::clean_up_after(pid),
         _ => panic!("unknown words: {words:?}"),
     }
 }
@@ -55,7 +55,7 @@ fn make() {
         "`ss -K` in a namespace",
         "connections in the storm",
     ]
-    .map(|name| Deed::new(name, &stops));
+    .map(|name| Activity::new(name, &stops));
     thread::scope(|scope| {
         let _stops = Stops(&stops);
         scope.spawn(|| ordinary::connect_and_close(&host));
@@ -64,13 +64,14 @@ fn make() {
         scope.spawn(|| place.run(|| ordinary::kill(&kills)));
         scope.spawn(|| silence::write_and_wait(&silence, &place));
         scope.spawn(|| visit::come_and_go(&visits));
-        scope.spawn(|| place.run(|| storm::blow(&storm)));
+        scope.spawn(|| place.run(|| storm::run(&storm)));
         let all = [&host, &inside, &silence, &visits, &host_kills, &kills, &storm];
-        until("everything to happen", || all.iter().all(|deed| deed.count() > 0).then_some(()));
+        until("everything to happen", || all.iter().all(|activity| activity.count() > 0).then_some(()));
         println!("noise: ready");
         // Input never comes. It is closed when the parent ends.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        let done: Vec<_> = all.iter().map(|deed| format!("{} {}", deed.count(), deed.name())).collect();
+        let done: Vec<_> =
+            all.iter().map(|activity| format!("{} {}", activity.count(), activity.name())).collect();
         println!("noise: {}", done.join(", "));
     });
     drop(place);
@@ -79,18 +80,18 @@ fn make() {
 
 /// Lets a panic on any thread end the process: tests need all of the noise, not a part of it.
 fn exit_on_panic() {
-    let told = std::panic::take_hook();
+    let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        told(panic);
+        print(panic);
         std::process::exit(1);
     }));
 }
 
 /// Sleeps, but not longer than until the end of the noise.
-fn pause(deed: &Deed<'_>, milliseconds: u64) {
+fn pause(activity: &Activity<'_>, milliseconds: u64) {
     let step = Duration::from_millis(milliseconds.min(50));
     let mut left = Duration::from_millis(milliseconds);
-    while !deed.is_over() && !left.is_zero() {
+    while !activity.is_over() && !left.is_zero() {
         thread::sleep(step);
         left = left.saturating_sub(step);
     }

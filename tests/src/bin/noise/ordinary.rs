@@ -13,7 +13,7 @@ use tests::{
     traffic::{connect, listen, wait_for_end},
 };
 
-use crate::{deed::Deed, pause};
+use crate::{activity::Activity, pause};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 /// The address of connections that `ss -K` kills. No others may have it.
@@ -21,21 +21,21 @@ const VICTIMS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 2);
 
 /// Makes a connection every few milliseconds. They end in all the usual ways, but only one in twenty leaves a
 /// TIME_WAIT, so that there are hundreds of timewait sockets and not thousands.
-pub(crate) fn connect_and_close(deed: &Deed<'_>) {
+pub(crate) fn connect_and_close(activity: &Activity<'_>) {
     let listener = listen(ADDRESS.into(), 0);
     // A port that refuses connections: bound, so that nobody else gets it, but not listening.
     let closed = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     closed.bind(&SocketAddr::from((ADDRESS, 0)).into()).unwrap();
     let closed_at = closed.local_addr().unwrap().as_socket().unwrap();
-    while !deed.is_over() {
-        match deed.count() % 20 {
+    while !activity.is_over() {
+        match activity.count() % 20 {
             0 => drop(pair(&listener)),
             1..=4 => drop(connect(closed_at).expect_err("nobody listens there")),
             5..=8 => unread(pair(&listener)),
             _ => abort(&pair(&listener).0),
         }
-        deed.done();
-        pause(deed, 5);
+        activity.done();
+        pause(activity, 5);
     }
 }
 
@@ -59,14 +59,14 @@ fn unread((mut client, server): (TcpStream, TcpStream)) {
 }
 
 /// Kills a connection with `ss -K`, once a second.
-pub(crate) fn kill(deed: &Deed<'_>) {
+pub(crate) fn kill(activity: &Activity<'_>) {
     let listener = listen(VICTIMS.into(), 0);
-    while !deed.is_over() {
+    while !activity.is_over() {
         let (mut client, server) = pair(&listener);
         run(Command::new("ss").args(["-K", "state", "established", "dst", &VICTIMS.to_string()]));
         wait_for_end(&mut client);
         abort(&server);
-        deed.done();
-        pause(deed, 1000);
+        activity.done();
+        pause(activity, 1000);
     }
 }

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 use tests::{place::Place, program::run, traffic::listen};
 
 use crate::{
-    deed::Deed,
+    activity::Activity,
     ordinary::{abort, pair},
     pause,
 };
@@ -21,7 +21,7 @@ const DEAF: u16 = 9001;
 const DARK: u16 = 9002;
 const AT_ONCE: usize = 8;
 
-pub(crate) fn write_and_wait(deed: &Deed<'_>, place: &Place) {
+pub(crate) fn write_and_wait(activity: &Activity<'_>, place: &Place) {
     let rules = format!(
         "table ip silence {{ chain input {{ type filter hook input priority 0; \
          tcp dport {DEAF} tcp flags & psh == psh drop; tcp dport {DARK} drop; }}; }}"
@@ -29,13 +29,13 @@ pub(crate) fn write_and_wait(deed: &Deed<'_>, place: &Place) {
     run(place.command("nft").arg(rules));
     place.run(|| {
         let listener = listen(ADDRESS.into(), DEAF);
-        while !deed.is_over() {
-            unanswered(deed, &listener);
+        while !activity.is_over() {
+            unanswered(activity, &listener);
         }
     });
 }
 
-fn unanswered(deed: &Deed<'_>, listener: &TcpListener) {
+fn unanswered(activity: &Activity<'_>, listener: &TcpListener) {
     let written: Vec<_> = (0..AT_ONCE).map(|_| pair(listener)).collect();
     for (client, server) in &written {
         (&*client).write_all(b"unheard").unwrap();
@@ -44,9 +44,9 @@ fn unanswered(deed: &Deed<'_>, listener: &TcpListener) {
     }
     let begun: Vec<_> = (0..AT_ONCE).map(|_| begin()).collect();
     // A SYN is retransmitted after a second, data earlier.
-    pause(deed, 1200);
+    pause(activity, 1200);
     drop((begun, written));
-    deed.done();
+    activity.done();
 }
 
 fn begin() -> Socket {

@@ -5,17 +5,17 @@ use std::net::Ipv4Addr;
 use tests::{processors, traffic::listen};
 
 use crate::{
-    deed::Deed,
+    activity::Activity,
     ordinary::{abort, pair},
 };
 
-pub(crate) fn blow(deed: &Deed<'_>) {
+pub(crate) fn run(activity: &Activity<'_>) {
     processors::stay_on_one();
     let listener = listen(Ipv4Addr::new(127, 1, 0, 4).into(), 0);
-    while !deed.is_over() {
+    while !activity.is_over() {
         let (client, _server) = pair(&listener);
         abort(&client);
         drop(client);
-        deed.done();
+        activity.done();
     }
 }

@@ -29,7 +29,7 @@ impl Sweeper {
 }
 
 /// The work of the sweeper process.
-pub(crate) fn behind(pid: &str) {
+pub(crate) fn clean_up_after(pid: &str) {
     let _ = io::copy(&mut io::stdin(), &mut io::sink());
     remove(NAME, |of| of == pid);
 }

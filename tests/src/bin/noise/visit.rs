@@ -6,13 +6,13 @@ use tests::{place::Place, traffic::listen};
 
 use crate::{
     NAME,
-    deed::Deed,
+    activity::Activity,
     ordinary::{abort, pair},
     pause,
 };
 
-pub(crate) fn come_and_go(deed: &Deed<'_>) {
-    while !deed.is_over() {
+pub(crate) fn come_and_go(activity: &Activity<'_>) {
+    while !activity.is_over() {
         let place = Place::called(NAME);
         place.run(|| {
             let listener = listen(Ipv4Addr::LOCALHOST.into(), 0);
@@ -24,7 +24,7 @@ pub(crate) fn come_and_go(deed: &Deed<'_>) {
             }
         });
         drop(place);
-        deed.done();
-        pause(deed, 100);
+        activity.done();
+        pause(activity, 100);
     }
 }
