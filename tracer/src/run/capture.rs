@@ -291,7 +291,7 @@ impl<S: Source> Capture<S> {
         let totals = self.totals.unwrap_or_default();
         let select = self.stages.select();
         let mut receipt = Receipt {
-            seen: self.read - counts.incidents_seen
+            seen: self.read - counts.hook_events_seen
                 + totals.filtered.unwrap_or_default()
                 + self.unread
                 + self.past_limit,

@@ -48,9 +48,9 @@ pub struct Counts {
     pub sampled: u64,
     /// Lines that were dropped because of the limit.
     pub beyond: u64,
-    /// Events other than transitions, such as resets and retransmissions.
-    pub incidents_seen: u64,
-    /// Lines made of those events.
+    /// Events other than transitions: those of all other hooks.
+    pub hook_events_seen: u64,
+    /// Lines made of resets and retransmissions.
     pub incidents_shown: u64,
 }
 
@@ -139,7 +139,7 @@ impl Stages {
     fn show_raw(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
         for event in events {
             if event.kind != kind::TRANSITION {
-                self.counts.incidents_seen += 1;
+                self.counts.hook_events_seen += 1;
             } else if counter.next() {
                 self.view.event(event, &self.clock, out);
             }
@@ -151,7 +151,7 @@ impl Stages {
         for [group, next, after] in prefetch_groups(events) {
             tracker.prefetch(next, after);
             for event in group {
-                counts.incidents_seen += u64::from(event.kind != kind::TRANSITION);
+                counts.hook_events_seen += u64::from(event.kind != kind::TRANSITION);
                 if select.refuses(event) {
                     tracker.drop_filtered(event.cookie);
                     continue;
