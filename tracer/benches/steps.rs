@@ -67,7 +67,8 @@ fn steps(criterion: &mut Criterion) {
     });
     group.bench_function("select", |bencher| {
         let config = config(&["log", "--comm", "nginx", "--port", "80,443"]);
-        let mut select = Select::new(&config.capture.filter, config.capture.story);
+        let filters = config.capture.filters.filters;
+        let mut select = Select::new(&filters.constant, filters.story);
         bencher.iter(|| {
             let mut count = 0;
             for transition in &transition {

@@ -46,7 +46,9 @@
 //! let file = tempfile::NamedTempFile::new()?;
 //! let outcome = runtime.block_on(async {
 //!     let output = Output::to(file.reopen()?)?;
-//!     Ok::<_, std::io::Error>(capture(script, config, output, &mut Stop::new(Signals::new()?)).await)
+//!     Ok::<_, Box<dyn std::error::Error>>(
+//!         capture(script, config, output, &mut Stop::new(Signals::new()?)).await?,
+//!     )
 //! })?;
 //!
 //! let lines = std::fs::read_to_string(file.path())?;

@@ -56,6 +56,7 @@ fn capture(verbose: u8, config: impl FnOnce() -> Result<LiveConfig, config::Erro
 
 fn ended(result: Result<Result<ExitCode, Error>, config::Error>) -> ExitCode {
     match result {
+        Ok(Err(error)) if error.is_usage() => fail(&error, ExitCode::from(USAGE)),
         Ok(result) => result.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE)),
         Err(error) => fail(&error, ExitCode::from(USAGE)),
     }

@@ -26,6 +26,7 @@ use tracer::{
     output::stdout::Output,
     run::{
         capture::{Outcome, capture},
+        error::Error,
         stop::{Signals, Stop},
     },
     source::script::Script,
@@ -165,6 +166,11 @@ fn config(words: &str) -> LiveConfig {
 
 /// What `tracer WORDS` writes of these facts, and what it amounted to.
 fn played(script: Script, words: &str) -> (String, Outcome) {
+    let (out, outcome) = tried(script, words);
+    (out, outcome.unwrap())
+}
+
+fn tried(script: Script, words: &str) -> (String, Result<Outcome, Error>) {
     let mut config = config(words).capture;
     // There is no terminal: a screen is what is written to it.
     config.has_console = false;
@@ -270,6 +276,23 @@ fn filters_hide_no_beginning() {
     assert_eq!(out.lines().count(), 5, "{out}");
     assert_eq!(outcome.receipt.filtered, Some(8));
     assert!(outcome.receipt.kernel.unwrap().agrees.is_none());
+}
+
+/// Cgroups are those of the source, not of the host that runs this.
+#[test]
+fn cgroups_are_looked_up_in_the_source() {
+    let mut events = conversation();
+    events.iter_mut().filter(|event| event.cookie == SERVER).for_each(|event| event.cgroup = 43);
+    let script = Script::starting_at(BEGIN, WALL)
+        .cgroup(42, "/elsewhere.slice/client")
+        .cgroup(43, "/elsewhere.slice/server/worker")
+        .events(events);
+    let (out, _) = played(script.clone(), "log -o json --columns cookie --cgroup /elsewhere.slice/server");
+    assert_eq!(out, "{\"cookie\":12}\n".repeat(5));
+    let (all, _) = played(script.clone(), "log -o json --cgroup /elsewhere.slice");
+    assert_eq!(all.lines().count(), 13);
+    let (out, outcome) = tried(script, "log -o json --cgroup /sys/fs/cgroup");
+    assert!(out.is_empty() && outcome.unwrap_err().is_usage(), "{out}");
 }
 
 /// Across a loss no duration is known, and who is not in the snapshot after it has ended unseen.

@@ -22,7 +22,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("filter", "tcp text"),
     ("source", "facts filter tcp text time"),
     ("track", "facts tcp text"),
-    ("select", "filter tcp text track"),
+    ("select", "facts filter tcp text track"),
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
     ("view", "aggregate facts format select tcp text time track"),

@@ -11,7 +11,11 @@ use tracer::{
     cli::words,
     facts::snapshot::Snapshot,
     filter::Filter,
-    select::{Select, connections::ConnectionFilter, story::StoryFilter},
+    select::{
+        Select,
+        spec::{FilterSpec, Filters},
+        story::StoryFilter,
+    },
     source::script::Script,
     tcp::limits::Limits,
     time::clock::Clock,
@@ -45,14 +49,14 @@ struct Stages {
     message: Option<&'static str>,
 }
 
-fn parse(line: &str) -> Result<ConnectionFilter, String> {
+fn parse(line: &str) -> Result<FilterSpec, String> {
     let args = words::parse(line)?;
     let story = StoryFilter {
         pids: args.story.pid.into_iter().collect(),
         states: args.story.state,
         ..StoryFilter::default()
     };
-    Ok(ConnectionFilter::new(&Filter::default(), story))
+    Ok(FilterSpec { filters: Filters { story, ..Filters::default() }, ..FilterSpec::default() })
 }
 
 impl Stages {
@@ -76,7 +80,7 @@ impl Stages {
 
     fn keys(&mut self, keys: &[Input]) {
         for key in keys {
-            self.model.input(*key, &self.tracker, &self.select);
+            self.model.input(*key, &self.tracker, &self.select, &mut Script::default());
             self.model.count_all(&self.tracker, &self.select, NOW);
         }
     }

@@ -146,14 +146,16 @@ impl Way {
     pub(crate) fn new(words: &[&str]) -> Self {
         let config = config(words).capture;
         let kernel = (&KernelInfo::default(), config.follows_timewait);
-        let mut stages = Stages::new(config.view, (&config.filter, config.story), kernel, None);
+        let mut names = Script::default();
+        let filters = config.filters.resolve(&mut names).unwrap_or_else(|error| panic!("{error}"));
+        let mut stages = Stages::new(config.view, filters, kernel, None);
         stages.clock(Anchor { monotonic_ns: BEGIN_NS, wall_ns: 1_700_001_000_000_000_000 });
         Self {
             merge: Merge::new(RINGS),
             order: Order::default(),
             batch: Batch::default(),
             stages,
-            names: Script::default(),
+            names,
             out: Vec::new(),
         }
     }

@@ -5,11 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    filter::{addrs::Cidrs, netns::Netns, ports::Ports},
+    filter::{addrs::Cidrs, ports::Ports},
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
     source::kernel::{buffer, optional::Hooks},
-    tcp::{limits::Limit, reason::Reason, state::State},
+    tcp::{limits::Limit, netns::Netns, reason::Reason, state::State},
     time::duration,
 };
 

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::filter::netns;
-
 /// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,15 +23,9 @@ pub enum Error {
     /// `top` has no lines for transitions.
     #[error("top shows connections, and no transitions: choose a state, or use `tracer log`")]
     NoTransitions,
-    /// The network namespace cannot be found.
-    #[error(transparent)]
-    Netns(#[from] netns::Error),
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),
-    /// There is no such cgroup.
-    #[error("{0}")]
-    Cgroup(String),
     /// The receipt's file cannot be created.
     #[error("cannot write the receipt to {path}: {cause}")]
     Receipt {

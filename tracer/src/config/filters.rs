@@ -1,27 +1,29 @@
 //! Builds the filters from the arguments.
 
-use std::collections::HashSet;
-
 use tracer_common::filter::family;
 use wildmatch::WildMatch;
 
 use crate::{
     cli::{FilterArgs, StoryFilterArgs},
     config::Error,
-    filter::{Filter, PerEnd, netns},
-    select::story::StoryFilter,
-    source::kernel::cgroups,
+    facts::names::FilterNames,
+    filter::{Filter, PerEnd},
+    select::{
+        spec::{FilterSpec, Filters},
+        story::StoryFilter,
+    },
     text::escape::escaped,
 };
 
-pub(super) fn resolve_filter(args: FilterArgs, tells_stories: bool) -> Result<Filter, Error> {
+/// Names of namespaces and cgroups are kept as they are: only the source can tell what they stand for.
+pub(super) fn filters(args: FilterArgs, tells_stories: bool) -> Result<FilterSpec, Error> {
     // Filters apply to what is shown: `--raw` shows a v4-mapped socket as IPv6.
     let (ipv4, ipv6) = if tells_stories {
         (family::IPV4 | family::MAPPED, family::IPV6)
     } else {
         (family::IPV4, family::IPV6 | family::MAPPED)
     };
-    Ok(Filter {
+    let constant = Filter {
         ports: PerEnd::new(args.port, args.local_port, args.remote_port),
         addrs: PerEnd::new(args.addr, args.local_addr, args.remote_addr),
         families: match (args.ipv4, args.ipv6) {
@@ -29,24 +31,22 @@ pub(super) fn resolve_filter(args: FilterArgs, tells_stories: bool) -> Result<Fi
             (_, true) => ipv6,
             _ => family::ANY,
         },
-        netns: args.netns.iter().map(netns::Netns::resolve).collect::<Result<_, _>>()?,
         for_stories: tells_stories,
-    })
-}
-
-pub(super) fn resolve_story(args: &StoryFilterArgs) -> Result<StoryFilter, Error> {
-    let mut in_cgroups = HashSet::new();
-    for path in &args.cgroup {
-        in_cgroups.extend(cgroups::below(path).map_err(Error::Cgroup)?);
-    }
-    Ok(StoryFilter {
-        pids: args.pid.iter().copied().collect(),
-        comms: args.comm.iter().map(|pattern| WildMatch::new(pattern)).collect(),
-        uids: args.uid.iter().map(|user| uid(user)).collect::<Result<_, _>>()?,
-        cgroups: in_cgroups,
-        states: args.state.clone(),
-        transitions: args.transition.clone(),
-        reasons: args.reason.clone(),
+        ..Filter::default()
+    };
+    let StoryFilterArgs { pid, comm, uid: users, cgroup, state, transition, reason } = args.story;
+    let story = StoryFilter {
+        pids: pid.into_iter().collect(),
+        comms: comm.iter().map(|pattern| WildMatch::new(pattern)).collect(),
+        uids: users.iter().map(|user| uid(user)).collect::<Result<_, _>>()?,
+        states: state,
+        transitions: transition,
+        reasons: reason,
+        ..StoryFilter::default()
+    };
+    Ok(FilterSpec {
+        filters: Filters { constant, story },
+        names: FilterNames { netns: args.netns, cgroups: cgroup },
     })
 }
 

@@ -21,16 +21,11 @@ use tracer_common::state;
 use crate::{
     aggregate::By,
     cli::{CaptureArgs, CheckArgs, FilterArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs, words},
-    config::{
-        filters::{resolve_filter, resolve_story},
-        lines::plan,
-        reports::reports,
-    },
+    config::{filters::filters, lines::plan, reports::reports},
     facts::hooks::REQUEST_HOOK,
-    filter::Filter,
     format::{columns::DefaultIn, lines::Lines},
     output::stderr::message,
-    select::{connections::ConnectionFilter, story::StoryFilter},
+    select::spec::{FilterSpec, Filters},
     source::kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
     tcp::{limits::Limits, state::State},
     text::escape::escaped,
@@ -53,10 +48,8 @@ pub struct Config {
     pub view: Box<dyn View>,
     /// A full-screen view uses the terminal. If false, it is drawn for 80 columns by 24 lines.
     pub has_console: bool,
-    /// The filter on facts that never change, such as addresses and ports.
-    pub filter: Filter,
-    /// The filter on a connection's history, such as owner, state and reason.
-    pub story: StoryFilter,
+    /// The filters. The source resolves the names in them.
+    pub filters: FilterSpec,
     /// Track timewait sockets until they end.
     pub follows_timewait: bool,
     /// Stop after this time.
@@ -132,8 +125,9 @@ pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
     if report.by.iter().any(|by| *by != By::Port) {
         return Err(Error::NotInKernel);
     }
+    let FilterSpec { filters: Filters { constant, .. }, names } = filters(filter, true)?;
     Ok(InKernelConfig {
-        kernel: AggregateOptions::new(resolve_filter(filter, true)?, !report.by.is_empty(), capture.btf),
+        kernel: AggregateOptions::new(constant, names, !report.by.is_empty(), capture.btf),
         reports: reports(&report),
         duration: capture.duration,
         strict: capture.strict,
@@ -174,14 +168,12 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<LiveConfig, Error> {
 }
 
 /// Parses a filter that the user types.
-fn typed(words: &str) -> Result<ConnectionFilter, String> {
+fn typed(words: &str) -> Result<FilterSpec, String> {
     let args = words::parse(words)?;
     if !args.story.transition.is_empty() {
         return Err(Error::NoTransitions.to_string());
     }
-    let story = resolve_story(&args.story).map_err(|error| error.to_string())?;
-    let filter = resolve_filter(args, true).map_err(|error| error.to_string())?;
-    Ok(ConnectionFilter::new(&filter, story))
+    filters(args, true).map_err(|error| error.to_string())
 }
 
 fn live(
@@ -195,24 +187,24 @@ fn live(
         message(format_args!("buffer of {} rounded up to {size}, room for {events} events", buffer.asked));
     }
     let Needs { stories, refreshes, stray_resets, mut hooks, .. } = view.needs();
-    let story = resolve_story(&filter.story)?;
-    if story.states.contains(&State::from_kernel(state::NEW_SYN_RECV)) {
+    let filters = filters(filter, stories)?;
+    if filters.filters.story.states.contains(&State::from_kernel(state::NEW_SYN_RECV)) {
         hooks.push(("--state NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
-    let filter = resolve_filter(filter, stories)?;
     let follows_timewait = stories && !capture.no_timewait;
     Ok(LiveConfig {
         hooks,
         kernel: live::LiveOptions {
             load: load::LoadOptions {
                 buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
-                filter: filter.clone(),
+                filter: filters.filters.constant.clone(),
                 asks_for_sockets: stories,
                 hooks: if stories { capture.hooks } else { Hooks::Minimal },
                 stray_resets,
                 debug: capture.verbose >= 2,
                 btf: capture.btf,
             },
+            names: filters.names.clone(),
             takes_snapshot: stories && !capture.no_snapshot,
             follows_timewait,
             refreshes,
@@ -220,8 +212,7 @@ fn live(
         capture: Config {
             has_console: view.needs().screen,
             view,
-            filter,
-            story,
+            filters,
             follows_timewait,
             duration: capture.duration,
             count,

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
-//! - [`addrs`], [`ports`], [`netns`]: each kind of filter, with its type, parser and table
+//! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table
 //!
 //! ```
 //! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
@@ -19,7 +19,6 @@
 //! ```
 
 pub mod addrs;
-pub mod netns;
 pub mod ports;
 
 use std::collections::HashSet;
@@ -30,8 +29,8 @@ use tracer_common::{
 };
 
 use crate::{
-    filter::{addrs::Cidrs, netns::Inum, ports::Ports},
-    tcp::endpoint::Tuple,
+    filter::{addrs::Cidrs, ports::Ports},
+    tcp::{endpoint::Tuple, netns::Inum},
 };
 
 /// Values of a filter, each with the mark of the end that it applies to.

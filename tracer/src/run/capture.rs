@@ -17,7 +17,7 @@ use crate::{
         stages::{ActContext, Stages},
         stop::Stop,
     },
-    source::{Demand, Source},
+    source::{self, Demand, Source},
     view::{Ending, input::Input},
 };
 
@@ -75,10 +75,18 @@ struct LossMessages {
 }
 
 /// Runs a capture from the first fact to the last.
-pub async fn capture(source: impl Source, config: Config, output: Output, stop: &mut Stop) -> Outcome {
+///
+/// # Errors
+/// The source does not know a name in the filters.
+pub async fn capture(
+    source: impl Source,
+    config: Config,
+    output: Output,
+    stop: &mut Stop,
+) -> Result<Outcome, Error> {
     let duration = config.duration;
     let (needs_screen, has_console) = (config.view.needs().screen, config.has_console);
-    let mut capture = Capture::new(source, config, output);
+    let mut capture = Capture::new(source, config, output)?;
     let result = match capture.begin(stop).await {
         Ok(true) => {
             message("ready");
@@ -92,16 +100,18 @@ pub async fn capture(source: impl Source, config: Config, output: Output, stop: 
         Err(error) => Err(error),
     };
     let result = capture.finish(result, stop).await;
-    Outcome { receipt: capture.receipt(), ending: capture.stages.ending(), result }
+    Ok(Outcome { receipt: capture.receipt(), ending: capture.stages.ending(), result })
 }
 
 impl<S: Source> Capture<S> {
-    fn new(source: S, config: Config, output: Output) -> Self {
-        let Config { view, filter, story, follows_timewait, count, .. } = config;
+    fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
+        let Config { view, filters, follows_timewait, count, .. } = config;
+        let filters = filters.resolve(source.names())?;
         let kernel = source.kernel();
         let follows_timewait = follows_timewait && kernel.has_cookies;
-        Self {
-            stages: Stages::new(view, (&filter, story), (kernel, follows_timewait), count),
+        Ok(Self {
+            comparison: Comparison::new(&filters.constant),
+            stages: Stages::new(view, filters, (kernel, follows_timewait), count),
             source,
             output,
             out: Vec::new(),
@@ -113,8 +123,7 @@ impl<S: Source> Capture<S> {
             past_limit: 0,
             losses: LossMessages::default(),
             totals: None,
-            comparison: Comparison::new(&filter),
-        }
+        })
     }
 
     /// Takes the facts that precede the events. Returns false if a signal ends the capture before it has

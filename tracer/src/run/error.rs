@@ -42,6 +42,12 @@ impl Error {
         move |cause| Self::System { what, cause }
     }
 
+    /// Whether the command line is wrong, and not the run.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Source(source::Error::Name(_)))
+    }
+
     /// Whether the reader of standard output has closed the pipe, which is no failure.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(output::stdout::Error::Write(cause)) if cause.kind() == io::ErrorKind::BrokenPipe)

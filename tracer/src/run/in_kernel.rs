@@ -28,7 +28,7 @@ use crate::{
 /// Counts until the capture ends, and reports the counts.
 pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
-    let program = AggregateProgram::load(&config.kernel).map_err(source::Error::from)?;
+    let program = AggregateProgram::load(&config.kernel)?;
     privileges::drop_after_loading().map_err(source::Error::from)?;
     stderr::start();
     let strict = config.strict;

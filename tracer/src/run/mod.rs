@@ -62,7 +62,7 @@ pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
     let (receipt_file, strict) = (config.receipt.take(), config.strict);
     let Outcome { receipt, ending, result } = drive(runtime, async {
         let output = Output::new().map_err(Error::system("taking standard output"))?;
-        Ok(capture(source, config, output, &mut Stop::new(signals)).await)
+        capture(source, config, output, &mut Stop::new(signals)).await
     })?;
     message(&receipt);
     stderr::finish();

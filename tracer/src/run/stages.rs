@@ -10,8 +10,7 @@ use crate::{
         names::Names,
         snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
     },
-    filter::Filter,
-    select::{Select, story::StoryFilter},
+    select::{Select, spec::Filters},
     time::clock::{Anchor, Clock},
     track::{Tracker, Transition, prefetch_groups},
     view::{Ending, Scene, View, input::Input},
@@ -67,13 +66,13 @@ impl Stages {
     #[must_use]
     pub fn new(
         view: Box<dyn View>,
-        (filter, story): (&Filter, StoryFilter),
+        filters: Filters,
         (kernel, follows_timewait): (&KernelInfo, bool),
         limit: Option<u64>,
     ) -> Self {
         Self {
             tracker: Tracker::new(follows_timewait).with_timewait_hook(kernel.hooks.has_timewait_hook()),
-            select: Select::new(filter, story),
+            select: Select::new(&filters.constant, filters.story),
             has_stories: view.needs().stories,
             view,
             clock: Clock::fixed(0, 0),

@@ -8,6 +8,7 @@
 //! - [`Select`]: decides, and holds back undecided transitions
 //! - [`story`]: filters on owner, user, cgroup, state, transition, reason
 //! - [`connections`]: all filters together, applied to a connection
+//! - [`spec`]: the filters as the user asked for them
 //!
 //! # Example
 //! Who accepts a connection is known only when it is accepted; until then its transitions are held back:
@@ -40,6 +41,7 @@
 //! ```
 
 pub mod connections;
+pub mod spec;
 pub mod story;
 
 use std::collections::VecDeque;

@@ -47,7 +47,12 @@ use std::io;
 use tracer_common::Event;
 
 use crate::{
-    facts::{Fact, kernel::KernelInfo, names::Names, snapshot::TimewaitByNetns},
+    facts::{
+        Fact,
+        kernel::KernelInfo,
+        names::{Names, UnknownName},
+        snapshot::TimewaitByNetns,
+    },
     source::kernel::{
         live::{Live, LiveOptions},
         preflight,
@@ -81,7 +86,7 @@ pub trait Source {
     /// Returns the memory of a batch, to be used again.
     fn recycle(&mut self, _events: Vec<Event>) {}
 
-    /// Looks up names, such as those of cgroups.
+    /// Looks up names, such as those of cgroups, on the host that the events come from.
     fn names(&mut self) -> &mut dyn Names;
 }
 
@@ -123,6 +128,9 @@ pub enum Error {
     /// A kernel program cannot be loaded or read.
     #[error(transparent)]
     Kernel(#[from] Box<kernel::error::Error>),
+    /// A filter has a name that means nothing where the events come from.
+    #[error(transparent)]
+    Name(#[from] UnknownName),
     /// A system call failed.
     #[error("{what}: {cause}")]
     System {

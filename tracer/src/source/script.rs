@@ -1,7 +1,8 @@
 //! A list of facts as a source: it needs no kernel and no privileges.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
+    path::Path,
     time::Duration,
 };
 
@@ -13,9 +14,10 @@ use crate::{
         Batch, Fact,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
-        names::Names,
+        names::{Names, UnknownName},
     },
     source::{Demand, Error, Source},
+    tcp::netns::{Inum, Netns},
     time::clock::Anchor,
 };
 
@@ -158,5 +160,20 @@ impl Source for Script {
 impl Names for Script {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         self.cgroups.get(&id).cloned()
+    }
+
+    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
+        let is_below = |name: &str| Path::new(name).starts_with(path);
+        let ids: HashSet<u64> =
+            self.cgroups.iter().filter(|(_, name)| is_below(name)).map(|(id, _)| *id).collect();
+        let unknown = || UnknownName(format!("{} is not a cgroup of the script", path.display()));
+        if ids.is_empty() { Err(unknown()) } else { Ok(ids) }
+    }
+
+    fn netns(&mut self, netns: &Netns) -> Result<Inum, UnknownName> {
+        match netns {
+            Netns::Inum(inum) => Ok(*inum),
+            other => Err(UnknownName(format!("{other:?} is not a namespace of the script"))),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`reason`]: why connections end
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks
+//! - [`netns`]: network namespaces, and how users name them
 //! - [`limits`]: how long a connection may stay in a state before it counts as stuck
 //! - [`colour`]: the colours of states
 //!
@@ -26,6 +27,7 @@
 pub mod colour;
 pub mod endpoint;
 pub mod limits;
+pub mod netns;
 pub mod reason;
 pub mod reset;
 pub mod state;

@@ -14,15 +14,22 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::in_kernel::{KernelAggregate, PortCounts},
+    facts::{
+        in_kernel::{KernelAggregate, PortCounts},
+        names::FilterNames,
+    },
     filter::Filter,
-    source::kernel::{
-        Link,
-        clock::{anchor, monotonic_ns},
-        counts::ProgramCounts,
-        error::Error,
-        hook::{HookSetup, take_map},
-        optional::Hooks,
+    source::{
+        self,
+        kernel::{
+            Link,
+            clock::{anchor, monotonic_ns},
+            counts::ProgramCounts,
+            error::Error,
+            hook::{HookSetup, take_map},
+            names::HostNames,
+            optional::Hooks,
+        },
     },
     time::{clock::Anchor, wait::at},
 };
@@ -40,8 +47,10 @@ const PORT_ENTRIES: u32 = 1 << 16;
 /// What is to be counted.
 #[derive(Clone, Debug)]
 pub struct AggregateOptions {
-    /// Which sockets to count.
+    /// Which sockets to count. The filter lacks the namespaces that are named below.
     pub filter: Filter,
+    /// The names in the filter.
+    pub names: FilterNames,
     /// Whether to count by service port, too.
     pub by_port: bool,
     /// For how many sockets the program remembers when they entered their state; 16 bytes each, rounded up
@@ -54,8 +63,8 @@ pub struct AggregateOptions {
 impl AggregateOptions {
     /// Options with the default number of sockets.
     #[must_use]
-    pub fn new(filter: Filter, by_port: bool, btf: Option<PathBuf>) -> Self {
-        Self { filter, by_port, sockets: DEFAULT_SOCKETS, btf }
+    pub fn new(filter: Filter, names: FilterNames, by_port: bool, btf: Option<PathBuf>) -> Self {
+        Self { filter, names, by_port, sockets: DEFAULT_SOCKETS, btf }
     }
 }
 
@@ -72,11 +81,12 @@ pub struct AggregateProgram {
 
 impl AggregateProgram {
     /// Loads and attaches the program, which counts from then on.
-    pub fn load(options: &AggregateOptions) -> Result<Self, Error> {
+    pub fn load(options: &AggregateOptions) -> Result<Self, source::Error> {
+        let netns = options.names.resolve(&mut HostNames::default())?.netns;
         let sets = options.sockets.div_ceil(WAYS).max(1).next_power_of_two();
         let memory = format!("a table of {} sockets", sets.saturating_mul(WAYS));
         // For stories the kernel lets more events pass, which user space filters again. Here it does not.
-        let filter = Filter { for_stories: false, ..options.filter.clone() };
+        let filter = Filter { netns, for_stories: false, ..options.filter.clone() };
         let setup = HookSetup::check(options.btf.as_deref(), &filter, Hooks::Minimal, memory)?;
         let (set_mask, by_port) = (sets - 1, u8::from(options.by_port));
         let ports = if options.by_port { PORT_ENTRIES } else { 1 };

@@ -10,7 +10,7 @@ use std::{
 
 use walkdir::WalkDir;
 
-use crate::{facts::names::Names, text::escape::escaped};
+use crate::{facts::names::UnknownName, text::escape::escaped};
 
 /// Looks up paths of cgroups, and keeps those that it has found.
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ pub struct Cgroups {
 /// The shortest time between two walks through the hierarchy.
 const MIN_PAUSE: Duration = Duration::from_secs(2);
 
-impl Names for Cgroups {
-    /// Walks through the hierarchy if the id is unknown.
-    fn cgroup_path(&mut self, id: u64) -> Option<String> {
+impl Cgroups {
+    /// The escaped path of a cgroup. Walks through the hierarchy if the id is unknown.
+    pub fn path(&mut self, id: u64) -> Option<String> {
         if id == 0 {
             return None;
         }
@@ -34,9 +34,7 @@ impl Names for Cgroups {
         }
         self.paths.get(&id).cloned()
     }
-}
 
-impl Cgroups {
     fn walk(&mut self) {
         self.last_walk = Some(Instant::now());
         // Ids of cgroups that are gone are not used again, so their paths can be dropped.
@@ -57,14 +55,14 @@ impl Cgroups {
 
 /// Ids of the cgroup at a path and of all below it. The path is one in the file system, or one below the
 /// root of the v2 hierarchy.
-pub fn below(path: &Path) -> Result<HashSet<u64>, String> {
+pub fn below(path: &Path) -> Result<HashSet<u64>, UnknownName> {
     let name = escaped(path.as_os_str().as_encoded_bytes());
     let below_root = || hierarchy().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)));
     let folder = [Some(path.to_path_buf()), below_root()]
         .into_iter()
         .flatten()
         .find(|folder| folder.join("cgroup.procs").exists())
-        .ok_or_else(|| format!("{name} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice"))?;
+        .ok_or_else(|| UnknownName(format!("{name} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice")))?;
     let folders = WalkDir::new(folder).into_iter().filter_map(Result::ok);
     Ok(folders
         .filter(|entry| entry.file_type().is_dir())

@@ -12,16 +12,17 @@ use crate::{
         counts::CountersByNetns,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
-        names::Names,
+        names::{FilterNames, Names},
         snapshot::Snapshot,
     },
+    filter::Filter,
     source::{
         Demand, Error, Source,
         kernel::{
             self,
-            cgroups::Cgroups,
             clock::{WallClock, monotonic_ns},
-            load::{self, Attached},
+            load::{self, Attached, LoadOptions},
+            names::HostNames,
             polling::{Answer, Polling},
             privileges,
             rings::Rings,
@@ -43,8 +44,10 @@ const FOR_NAMESPACES: &[Capability] =
 /// Options of a [`Live`] source.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
-    /// Options of the kernel program.
-    pub load: load::LoadOptions,
+    /// Options of the kernel program. Its filter lacks the namespaces that are named below.
+    pub load: LoadOptions,
+    /// The names in the filters.
+    pub names: FilterNames,
     /// Whether to take a snapshot of the sockets that exist at the start.
     pub takes_snapshot: bool,
     /// Whether to sample timewait sockets.
@@ -59,7 +62,7 @@ pub struct Live {
     rings: Rings,
     polling: Option<Polling>,
     older: Older,
-    cgroups: Cgroups,
+    names: HostNames,
     clock: WallClock,
     losses: Losses,
     takes_snapshot: bool,
@@ -94,14 +97,23 @@ impl Live {
     /// Loads and attaches the programs, starts the survey thread, and gives up capabilities. Must run in a
     /// tokio runtime that has not started threads yet: they would keep their capabilities.
     pub fn open(options: &LiveOptions) -> Result<Self, Error> {
-        let mut attached = load::load(&options.load)?;
+        // Before anything is loaded: a wrong name is told to users without privileges, too.
+        let mut names = HostNames::default();
+        let netns = options.names.resolve(&mut names)?.netns;
+        let filter = Filter { netns, ..options.load.filter.clone() };
+        let mut attached = load::load(&LoadOptions { filter, ..options.load.clone() })?;
         let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
         let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
         privileges::drop_after_loading()?;
-        Self::new(attached, survey, options)
+        Self::new(attached, survey, names, options)
     }
 
-    fn new(mut attached: Attached, survey: Option<Survey>, options: &LiveOptions) -> Result<Self, Error> {
+    fn new(
+        mut attached: Attached,
+        survey: Option<Survey>,
+        names: HostNames,
+        options: &LiveOptions,
+    ) -> Result<Self, Error> {
         let has_cookies = attached.layout.has(Helper::SocketCookie);
         let kernel = KernelInfo {
             absent: attached.layout.absent(),
@@ -123,7 +135,7 @@ impl Live {
             stage: counters.map_or(Stage::Ready, Stage::Counters),
             polling,
             takes_snapshot: options.takes_snapshot,
-            cgroups: Cgroups::default(),
+            names,
             losses: Losses::NONE,
             held: None,
             spare: Vec::new(),
@@ -286,6 +298,6 @@ impl Source for Live {
     }
 
     fn names(&mut self) -> &mut dyn Names {
-        &mut self.cgroups
+        &mut self.names
     }
 }

@@ -8,7 +8,7 @@
 //! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], [`sockets`], [`namespaces`], `polling`: snapshots and samples of sockets
-//! - [`cgroups`], [`clock`]: names of cgroups; the host's clocks
+//! - [`names`], [`cgroups`], [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
 mod attach_point;
@@ -23,6 +23,7 @@ mod hook;
 pub mod layout;
 pub mod live;
 pub mod load;
+pub mod names;
 pub mod namespaces;
 pub mod optional;
 mod polling;

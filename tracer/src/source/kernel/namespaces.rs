@@ -9,12 +9,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    fs::{stat, statfs},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
-use crate::{facts::counts::TcpCounts, source::kernel::clock::monotonic_ns};
+use crate::{
+    facts::{counts::TcpCounts, names::UnknownName},
+    source::kernel::clock::monotonic_ns,
+    tcp::netns::{Inum, Netns},
+    text::escape::escaped,
+};
 
 /// Directories with bind mounts of namespaces, which may have no process.
 const BIND_MOUNTS: [&str; 2] = ["/run/netns", "/run/docker/netns"];
+
+/// File system type of namespace files, `NSFS_MAGIC` in `linux/magic.h`.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// Looks up the inode number of a namespace.
+pub fn resolve(netns: &Netns) -> Result<Inum, UnknownName> {
+    let path = match netns {
+        Netns::Inum(inum) => return Ok(*inum),
+        Netns::Path(path) => path.clone(),
+        Netns::Pid(pid) => format!("/proc/{pid}/ns/net").into(),
+    };
+    let name = escaped(path.as_os_str().as_encoded_bytes());
+    let unreadable = |cause| UnknownName(format!("namespace {name}: {cause}"));
+    let file_system = statfs(&path).map_err(unreadable)?.f_type;
+    let inum = stat(&path).map_err(unreadable)?.st_ino;
+    match u32::try_from(inum) {
+        Ok(inum) if file_system == NSFS_MAGIC => Ok(inum),
+        _ => Err(UnknownName(format!(
+            "{name} is not a namespace: give a file such as /run/netns/NAME or /proc/PID/ns/net"
+        ))),
+    }
+}
 
 /// All namespaces that can be found, by inode number, each with the path of a file that refers to it. The
 /// files are not kept open, because that would keep the namespaces alive.
@@ -98,6 +128,19 @@ mod tests {
     fn own_namespace_is_found() {
         let own = fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert!(all().contains_key(&u32::try_from(own).unwrap()));
+    }
+
+    #[test]
+    fn own_namespace_is_resolved() {
+        let by_path = resolve(&Netns::Path("/proc/self/ns/net".into())).unwrap();
+        assert_eq!(by_path, resolve(&Netns::Pid(std::process::id())).unwrap());
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let why = |path: &str| resolve(&Netns::Path(path.into())).unwrap_err().to_string();
+        assert!(why("/etc/passwd").contains("/etc/passwd is not a namespace"));
+        assert!(why("/no/such").contains("namespace /no/such: No such file"));
     }
 
     #[test]

@@ -197,9 +197,13 @@ impl View for Top {
     fn input(&mut self, input: Input, scene: Scene<'_>) {
         let scene_ns = scene.now_ns;
         if let Input::Screen(width, height) = input {
+            // The size of the screen comes before the first event.
+            if self.screen.is_none() {
+                self.model.begin(scene.names);
+            }
             self.resize(width, height);
         }
-        self.model.input(input, scene.tracker, scene.select);
+        self.model.input(input, scene.tracker, scene.select, scene.names);
         (self.count_at_ns, self.due_ns) = (scene_ns, Some(scene_ns));
     }
 

@@ -4,7 +4,8 @@ use tracer_common::state as number;
 
 use crate::{
     aggregate::totals::state_index,
-    select::{Select, connections::ConnectionFilter},
+    facts::names::Names,
+    select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
     track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct TypedFilter {
     /// Parses words as filters.
-    pub parse: fn(&str) -> Result<ConnectionFilter, String>,
+    pub parse: fn(&str) -> Result<FilterSpec, String>,
     /// Whether a word may be the beginning of a valid one.
     pub is_prefix_of_option: fn(&str) -> bool,
     /// The initial text.
@@ -91,7 +92,7 @@ impl Model {
     /// An empty model.
     #[must_use]
     pub fn new(limits: Limits, words: TypedFilter) -> Self {
-        let mut model = Self {
+        Self {
             limits,
             middle: Middle::List,
             sort: Sort::default(),
@@ -112,9 +113,12 @@ impl Model {
             now_ns: 0,
             loss_gap_ns: 0,
             quits: false,
-        };
-        model.apply_line();
-        model
+        }
+    }
+
+    /// Applies the initial filter, before the first transition.
+    pub fn begin(&mut self, names: &mut dyn Names) {
+        self.apply_line(names);
     }
 
     /// Whether the display is paused.
@@ -215,10 +219,10 @@ impl Model {
     }
 
     /// Handles a key. All connections must be counted again after it.
-    pub fn input(&mut self, input: Input, tracker: &Tracker, select: &Select) {
+    pub fn input(&mut self, input: Input, tracker: &Tracker, select: &Select, names: &mut dyn Names) {
         if self.line.is_open() {
             if self.line.input(input) {
-                self.apply_line();
+                self.apply_line(names);
             }
             return;
         }
@@ -231,11 +235,11 @@ impl Model {
             (_, Input::Char('?' | 'h')) => self.middle = Middle::Help,
             (_, Input::Char(' ')) => self.pause(tracker, select),
             (Middle::Story(_), _) => {}
-            (Middle::List, input) => self.list_input(input),
+            (Middle::List, input) => self.list_input(input, names),
         }
     }
 
-    fn list_input(&mut self, input: Input) {
+    fn list_input(&mut self, input: Input, names: &mut dyn Names) {
         match input {
             Input::Enter | Input::Right => {
                 if let Some(connection) = self.list.at_cursor() {
@@ -248,16 +252,16 @@ impl Model {
             Input::Char('r') => self.order(self.sort, !self.is_reversed),
             Input::Char('t') => {
                 let state = self.list.at_cursor().map(|connection| State::from_kernel(connection.state));
-                self.narrow("state", state.map(|state| state.to_string()));
+                self.narrow("state", state.map(|state| state.to_string()), names);
             }
             Input::Char('p') => {
                 let owner = self.list.at_cursor().map(|connection| connection.owner);
                 let pid = owner.filter(Owner::is_known).map(|owner| owner.pid.to_string());
-                self.narrow("pid", pid);
+                self.narrow("pid", pid, names);
             }
             Input::Escape | Input::Clear if !self.line.text.is_empty() => {
                 self.line.text.clear();
-                self.apply_line();
+                self.apply_line(names);
             }
             input => self.list.input(input),
         }
@@ -268,26 +272,27 @@ impl Model {
         self.list.go_to_top();
     }
 
-    fn narrow(&mut self, word: &str, value: Option<String>) {
+    fn narrow(&mut self, word: &str, value: Option<String>, names: &mut dyn Names) {
         if let Some(value) = value {
             self.line.put(word, &value);
-            self.apply_line();
+            self.apply_line(names);
         }
     }
 
     /// Applies the typed filter as soon as it is valid. While the last word is incomplete, the words before
     /// it apply.
-    fn apply_line(&mut self) {
+    fn apply_line(&mut self, names: &mut dyn Names) {
+        let mut parse = |text: &str| {
+            let filters = (self.words.parse)(text)?.resolve(names).map_err(|error| error.to_string())?;
+            Ok(ConnectionFilter::new(&filters.constant, filters.story))
+        };
         let text = &self.line.text;
         let (before, last) = text.rsplit_once(' ').unwrap_or(("", text));
         self.line.error = None;
         let chosen = if self.line.is_open() && (self.words.is_prefix_of_option)(last) {
-            (self.words.parse)(before).ok()
+            parse(before).ok()
         } else {
-            (self.words.parse)(text)
-                .map_err(|error| self.line.error = Some(error))
-                .or_else(|()| (self.words.parse)(before))
-                .ok()
+            parse(text).map_err(|error| self.line.error = Some(error)).or_else(|()| parse(before)).ok()
         };
         if let Some(chosen) = chosen {
             self.chosen = chosen;
