@@ -278,6 +278,17 @@ fn filters_hide_no_beginning() {
     assert!(outcome.receipt.kernel.unwrap().agrees.is_none());
 }
 
+/// What happens at the end still belongs to the capture, and nothing after it.
+#[test]
+fn a_duration_ends_it_in_the_time_of_the_events() {
+    let (out, outcome) = played(script(), "log -o json --columns cookie,new_state --duration 3501ms");
+    assert_eq!(out.lines().last(), Some(r#"{"cookie":11,"new_state":"TIME_WAIT"}"#), "{out}");
+    assert_eq!((outcome.receipt.seen, outcome.receipt.shown), (10, 10));
+    let (out, _) = played(script(), "summary -o json --interval 2s --duration 3s");
+    let whole = out.lines().last().unwrap();
+    assert!(whole.contains("2026-01-01T00:00:03.000000000Z"), "{whole}");
+}
+
 /// Cgroups are those of the source, not of the host that runs this.
 #[test]
 fn cgroups_are_looked_up_in_the_source() {
@@ -386,10 +397,21 @@ fn the_same_facts_make_the_same_bytes_at_any_speed_and_in_any_batches() {
         "summary --interval 1s --time utc",
         "top --refresh 250ms --color always",
     ];
-    thread::scope(|scope| views.iter().for_each(|words| _ = scope.spawn(|| plays_the_same(words))));
+    // An end between two events, and one at an event.
+    let ends = [
+        ("log -o json --stuck CLOSE_WAIT=300ms --duration 2050ms", 2050),
+        ("life -o json --duration 3501ms", 3501),
+        ("summary -o json --interval 300ms --duration 1s", 1000),
+        ("top --refresh 250ms --duration 901ms", 901),
+    ];
+    let views = views.map(|words| (words, 4000)).into_iter().chain(ends);
+    thread::scope(|scope| {
+        views.for_each(|(words, end_ms)| _ = scope.spawn(move || plays_the_same(words, end_ms)));
+    });
 }
 
-fn plays_the_same(words: &str) {
+/// `end_ms` is when the capture ends.
+fn plays_the_same(words: &str, end_ms: u64) {
     let whole = Script::starting_at(BEGIN, WALL).events(conversation()).until(BEGIN + 4 * SECOND);
     let begin = Script::starting_at(BEGIN, WALL);
     let single = conversation().into_iter().fold(begin, |script, event| script.events([event]));
@@ -399,7 +421,8 @@ fn plays_the_same(words: &str) {
     assert!(played(single.clone(), words).0 == at_once, "{words}: one event a batch");
     let begun = Instant::now();
     assert!(played(single.in_real_time(), words).0 == at_once, "{words}: in real time");
-    assert!(begun.elapsed() > Duration::from_millis(3500), "played as it happened");
+    // The script begins with its first event, which comes after 10 ms.
+    assert!(begun.elapsed() >= Duration::from_millis(end_ms - 10), "{words}: played as it happened");
 }
 
 /// Whoever sets the clock does not move what has happened.

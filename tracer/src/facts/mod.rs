@@ -70,10 +70,30 @@ pub enum Fact {
     TimewaitSample(TimewaitSample),
     /// The current counters of full sockets, as events whose old and new state are the same.
     Refresh(Vec<Event>),
+    /// It is this time now, in nanoseconds of the kernel's monotonic clock. Earlier events may still follow.
+    /// A live source says so when the capture is to end, even if no events are taken then.
+    Time(u64),
     /// The kernel's counters at the end of the capture. Earlier events may still follow.
     CountersAtEnd(CountersByNetns),
     /// The last fact.
     End(SourceTotals),
+}
+
+impl Fact {
+    /// The time up to which this fact tells, in nanoseconds of the kernel's monotonic clock; `None` if it has
+    /// none.
+    #[must_use]
+    pub fn time_ns(&self) -> Option<u64> {
+        match self {
+            Self::Clock(anchor) => Some(anchor.monotonic_ns),
+            Self::Snapshot(snapshot) => Some(snapshot.during_ns.1),
+            Self::Events(batch) => Some(batch.until_ns),
+            Self::Ready(time_ns) | Self::Losses(_, time_ns) | Self::Time(time_ns) => Some(*time_ns),
+            Self::TimewaitSample(sample) => Some(sample.from_ns),
+            Self::Refresh(sockets) => sockets.iter().map(|socket| socket.time_ns).max(),
+            Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::End(_) => None,
+        }
+    }
 }
 
 /// Events in chronological order.

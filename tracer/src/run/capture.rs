@@ -1,6 +1,8 @@
 //! The capture loop: it takes facts from a source, passes them to the stages, and writes the bytes that these
 //! make.
 
+use std::time::Duration;
+
 use tracer_common::event::kind;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
         stop::Stop,
     },
     source::{self, Demand, Source},
+    time::duration::after,
     view::{Ending, input::Input},
 };
 
@@ -62,6 +65,12 @@ pub struct Capture<S> {
     past_limit: u64,
     losses: LossMessages,
     totals: Option<SourceTotals>,
+    /// How long to capture, from [`Fact::Ready`] on.
+    duration: Option<Duration>,
+    /// When the capture ends, on the kernel's monotonic clock.
+    end_ns: Option<u64>,
+    /// That time has come.
+    has_ended: bool,
     comparison: Comparison,
 }
 
@@ -84,13 +93,11 @@ pub async fn capture(
     output: Output,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let duration = config.duration;
     let (needs_screen, has_console) = (config.view.needs().screen, config.has_console);
     let mut capture = Capture::new(source, config, output)?;
     let result = match capture.begin(stop).await {
         Ok(true) => {
             message("ready");
-            stop.after(duration);
             match capture.open_screen(needs_screen, has_console) {
                 Ok(()) => capture.flow(stop).await,
                 error => error,
@@ -105,7 +112,7 @@ pub async fn capture(
 
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
-        let Config { view, filters, follows_timewait, count, .. } = config;
+        let Config { view, filters, follows_timewait, count, duration, .. } = config;
         let filters = filters.resolve(source.names())?;
         let kernel = source.kernel();
         let follows_timewait = follows_timewait && kernel.has_cookies;
@@ -123,6 +130,9 @@ impl<S: Source> Capture<S> {
             past_limit: 0,
             losses: LossMessages::default(),
             totals: None,
+            duration,
+            end_ns: None,
+            has_ended: false,
         })
     }
 
@@ -155,7 +165,7 @@ impl<S: Source> Capture<S> {
 
     /// Processes facts until the capture ends.
     async fn flow(&mut self, stop: &mut Stop) -> Result<(), Error> {
-        while !self.stages.is_full() && self.stages.ending().is_none() && self.totals.is_none() {
+        while !self.is_over() {
             let collects = self.out.len() < WRITTEN_AT_ONCE && self.source.has_more();
             if !self.output.is_busy() && !collects {
                 self.output.start(&mut self.out, std::mem::take(&mut self.lines));
@@ -167,6 +177,7 @@ impl<S: Source> Capture<S> {
                 // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
+                end_ns: self.end_ns,
                 timewait: self.stages.timewait_by_netns(),
             };
             tokio::select! {
@@ -178,6 +189,10 @@ impl<S: Source> Capture<S> {
             }
         }
         Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_ended || self.stages.is_full() || self.stages.ending().is_some() || self.totals.is_some()
     }
 
     /// Whether the view may append output while a write is in progress. With a limit on lines, the line that
@@ -210,7 +225,10 @@ impl<S: Source> Capture<S> {
                 }
                 self.comparison.retired += retired;
             }
-            Fact::Ready(at_ns) => self.stages.begin(self.source.kernel(), at_ns, &mut self.out),
+            Fact::Ready(at_ns) => {
+                self.end_ns = self.duration.and_then(|duration| after(at_ns, duration));
+                self.stages.begin(self.source.kernel(), at_ns, &mut self.out);
+            }
             Fact::Events(batch) => self.events(batch),
             Fact::Losses(losses, until_ns) => {
                 self.stages.losses(losses.total(), until_ns);
@@ -218,6 +236,7 @@ impl<S: Source> Capture<S> {
             }
             Fact::TimewaitSample(sample) => self.stages.sample(&sample, &mut self.out),
             Fact::Refresh(sockets) => self.stages.refresh(&sockets),
+            Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }
         self.lines += self.stages.take_lines();
@@ -231,6 +250,12 @@ impl<S: Source> Capture<S> {
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.losses.tell(self.stages.now_ns());
+        self.reach(self.stages.now_ns());
+    }
+
+    /// Takes note that it is this time.
+    fn reach(&mut self, now_ns: u64) {
+        self.has_ended |= self.end_ns.is_some_and(|end_ns| end_ns <= now_ns);
     }
 
     fn input(&mut self, input: Input) {

@@ -21,7 +21,7 @@ use crate::{
         self,
         kernel::{aggregate::AggregateProgram, privileges},
     },
-    time::clock::Clock,
+    time::{clock::Clock, duration::after},
     view::summary::Reporter,
 };
 
@@ -82,8 +82,9 @@ impl InKernelSummary {
         config: &InKernelConfig,
     ) -> Result<(Box<KernelAggregate>, Result<(), Error>), Error> {
         message("ready");
-        stop.after(config.duration);
-        let result = self.report_at_intervals(stop).await;
+        let begin_ns = self.program.now().monotonic_ns;
+        let end_ns = config.duration.and_then(|duration| after(begin_ns, duration));
+        let result = self.report_at_intervals(stop, end_ns).await;
         self.program.detach();
         let all = self.program.read().map_err(source::Error::from)?;
         let result = match result {
@@ -96,7 +97,7 @@ impl InKernelSummary {
         Ok((all, result))
     }
 
-    async fn report_at_intervals(&mut self, stop: &mut Stop) -> Result<(), Error> {
+    async fn report_at_intervals(&mut self, stop: &mut Stop, end_ns: Option<u64>) -> Result<(), Error> {
         while !self.schedule.is_over() {
             self.write();
             let due_ns = self.schedule.due();
@@ -104,6 +105,7 @@ impl InKernelSummary {
             tokio::select! {
                 biased;
                 () = stop.wait() => break,
+                () = self.program.until(end_ns) => break,
                 written = self.output.turn() => written?,
                 () = self.program.until(due_ns), if !is_busy => self.report()?,
             }

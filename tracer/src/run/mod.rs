@@ -3,7 +3,7 @@
 //! # Layout
 //! - here: [`run`] opens the source, runs the capture, prints the receipt and returns the exit status
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
-//! - [`stop`]: signals and `--duration`; [`receipt`]: the counts of a capture; [`error`]
+//! - [`stop`]: signals; [`receipt`]: the counts of a capture; [`error`]
 //! - [`console`]: the terminal of a full-screen view
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`check`]: `tracer check`

@@ -1,13 +1,13 @@
-//! What ends a capture: a signal or `--duration`.
+//! What ends a capture from outside: signals.
 
 use std::{fs, io, task::Poll, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep},
+    time::sleep,
 };
 
-use crate::{run::error::Error, time::wait::at};
+use crate::run::error::Error;
 
 /// A signal within this time of the first one counts as the same signal, because `timeout` and terminals
 /// signal both a process and its group. A later one means that the user does not want to wait.
@@ -28,40 +28,30 @@ impl Signals {
     }
 }
 
-/// Waits for a signal or for the end of `--duration`.
+/// Waits for signals.
 pub struct Stop {
     signals: Signals,
-    deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Without a deadline.
+    /// Waits for these signals.
     #[must_use]
     pub fn new(signals: Signals) -> Self {
-        Self { signals, deadline: None }
+        Self { signals }
     }
 
-    /// Starts the clock of `--duration`.
-    pub fn after(&mut self, duration: Option<Duration>) {
-        self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
-    }
-
-    /// Waits for a signal or for the deadline, whichever comes first.
+    /// Waits for the first signal.
     pub async fn wait(&mut self) {
-        let deadline = self.deadline;
-        tokio::select! {
-            () = self.signal() => {}
-            () = at(deadline) => {}
-        }
+        any(&mut self.signals.0).await;
     }
 
     /// Waits for a second signal, which means that the user does not want to wait.
     async fn impatience(&mut self) {
         sleep(ECHO).await;
         // Discard a signal that arrived within `ECHO`.
-        let echo = tokio::time::timeout(Duration::ZERO, self.signal()).await;
+        let echo = tokio::time::timeout(Duration::ZERO, self.wait()).await;
         drop(echo);
-        self.signal().await;
+        self.wait().await;
     }
 
     /// Runs `rest` to its end, unless a second signal arrives before that.
@@ -74,10 +64,6 @@ impl Stop {
             done = rest => done,
             () = self.impatience() => Err(Error::Impatience),
         }
-    }
-
-    async fn signal(&mut self) {
-        any(&mut self.signals.0).await;
     }
 }
 

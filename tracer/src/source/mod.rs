@@ -109,6 +109,10 @@ pub struct Demand<'a> {
     /// A time at which something is due, in nanoseconds of the kernel's monotonic clock. The source should
     /// then send a batch whose watermark has reached it as soon as possible, even without events.
     pub due_ns: Option<u64>,
+    /// When the capture ends, on the same clock. A source whose events wait until they are taken sends none
+    /// from after this time, and a batch whose watermark is this time. A live source also says when the time
+    /// has come ([`Fact::Time`]), whether it is asked for events or not.
+    pub end_ns: Option<u64>,
     /// How many timewait sockets are followed in each network namespace. Samples of other namespaces are of
     /// no use.
     pub timewait: &'a TimewaitByNetns,
@@ -118,7 +122,7 @@ impl<'a> Demand<'a> {
     /// Whatever comes next.
     #[must_use]
     pub fn all(timewait: &'a TimewaitByNetns) -> Self {
-        Self { events: true, due_ns: None, timewait }
+        Self { events: true, due_ns: None, end_ns: None, timewait }
     }
 }
 

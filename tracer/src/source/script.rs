@@ -115,6 +115,26 @@ impl Script {
         &self.facts
     }
 
+    /// Ends the script at this time. Nothing later is played, except the counters of the end.
+    fn end_at(&mut self, end_ns: u64) {
+        let is_later = |fact: &Fact| fact.time_ns().is_some_and(|time_ns| time_ns > end_ns);
+        let Some(first) = self.facts.iter().position(is_later) else {
+            return;
+        };
+        let (mut events, mut counters) = (Vec::new(), None);
+        for fact in self.facts.drain(first..) {
+            match fact {
+                Fact::Events(batch) => {
+                    events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
+                }
+                Fact::CountersAtEnd(_) => counters = Some(fact),
+                _ => {}
+            }
+        }
+        self.facts.push_back(Fact::Events(Batch { events, until_ns: end_ns }));
+        self.facts.extend(counters);
+    }
+
     /// With `in_real_time`, waits until the time of the next batch.
     async fn wait_for_time(&mut self) {
         let (true, Some(Fact::Events(Batch { until_ns, .. }))) = (self.in_real_time, self.facts.front())
@@ -139,6 +159,9 @@ impl Source for Script {
         if self.has_stopped {
             // A stopped script plays no further facts.
             self.facts.clear();
+        }
+        if let Some(end_ns) = demand.end_ns {
+            self.end_at(end_ns);
         }
         if !demand.events && matches!(self.facts.front(), Some(Fact::Events(_))) {
             std::future::pending::<()>().await;

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// The time so long after `begin_ns`, in nanoseconds; `None` if no clock gets there.
+#[must_use]
+pub fn after(begin_ns: u64, duration: Duration) -> Option<u64> {
+    begin_ns.checked_add(u64::try_from(duration.as_nanos()).ok()?)
+}
+
 /// Parses a duration with its unit, such as `30s`, `5m` or `1h 30m`; a number alone means seconds.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let seconds = || text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

@@ -1,13 +1,12 @@
 //! Counting in the kernel (`summary --in-kernel`): no event crosses to user space, only the counts when they
 //! are read.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use aya::{
     Ebpf,
     maps::{MapData, MapError, PerCpuArray, PerCpuHashMap},
 };
-use tokio::time::Instant;
 use tracer_common::{
     aggregate::{PortKey, SHARE_WORDS, WAYS},
     event::Counter,
@@ -23,7 +22,7 @@ use crate::{
         self,
         kernel::{
             Link,
-            clock::{anchor, monotonic_ns},
+            clock::{self, anchor},
             counts::ProgramCounts,
             error::Error,
             hook::{HookSetup, take_map},
@@ -31,7 +30,7 @@ use crate::{
             optional::Hooks,
         },
     },
-    time::{clock::Anchor, wait::at},
+    time::clock::Anchor,
 };
 
 /// The kernel program, built by `cargo xtask ebpf`.
@@ -124,8 +123,7 @@ impl AggregateProgram {
 
     /// Waits until this time of the kernel's monotonic clock, in nanoseconds; for ever if `None`.
     pub async fn until(&self, due_ns: Option<u64>) {
-        let pause = due_ns.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(monotonic_ns())));
-        at(pause.map(|pause| Instant::now() + pause)).await;
+        clock::until(due_ns).await;
     }
 
     /// Reads the counts since the program was attached.

@@ -1,8 +1,11 @@
 //! The host's monotonic clock and wall clock.
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::time::Duration;
 
-use crate::time::clock::Anchor;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use tokio::time::Instant;
+
+use crate::time::{clock::Anchor, wait::at};
 
 /// How far the two clocks may drift apart before a new anchor is taken, in nanoseconds. Smaller drifts are
 /// ignored, so that the times of one run stay in order; a larger step means that somebody has set the clock.
@@ -36,6 +39,12 @@ impl WallClock {
 #[must_use]
 pub fn monotonic_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic)).cast_unsigned()
+}
+
+/// Waits until this time of the kernel's monotonic clock, in nanoseconds; for ever if `None`.
+pub async fn until(due_ns: Option<u64>) {
+    let pause = due_ns.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(monotonic_ns())));
+    at(pause.map(|pause| Instant::now() + pause)).await;
 }
 
 /// Reads the wall clock between two readings of the monotonic clock. Repeats this if it was interrupted.

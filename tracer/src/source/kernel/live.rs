@@ -20,7 +20,7 @@ use crate::{
         Demand, Error, Source,
         kernel::{
             self,
-            clock::{WallClock, monotonic_ns},
+            clock::{self, WallClock, monotonic_ns},
             load::{self, Attached, LoadOptions},
             names::HostNames,
             polling::{Answer, Polling},
@@ -184,6 +184,8 @@ impl Live {
         let due_ns = [demand.due_ns, held_ns].into_iter().flatten().min();
         tokio::select! {
             biased;
+            // Before the events: they may come without end, or not be wanted because output is blocked.
+            () = clock::until(demand.end_ns) => self.queue.extend(demand.end_ns.map(Fact::Time)),
             answer = Polling::next(&mut self.polling, demand.timewait) => self.queue_answer(answer),
             ready = self.rings.ready(due_ns), if demand.events => {
                 ready.map_err(Error::system("waiting for events"))?;
