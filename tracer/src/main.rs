@@ -12,7 +12,7 @@ use std::{
 use clap::Parser as _;
 use tracer::{
     cli::{Cli, Command, OutputArgs, completions},
-    config::{self, LiveConfig},
+    config::{self, RunConfig},
     format::columns::COLUMNS,
     output::{
         stderr::{self, message},
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn capture(verbose: u8, config: impl FnOnce() -> Result<LiveConfig, config::Error>) -> ExitCode {
+fn capture(verbose: u8, config: impl FnOnce() -> Result<RunConfig, config::Error>) -> ExitCode {
     start_logger(verbose);
     ended(config().map(run::run))
 }

@@ -15,7 +15,7 @@ use clap::Parser as _;
 use jiff::tz::TimeZone;
 use tracer::{
     cli::{Cli, Command},
-    config::{self, LiveConfig},
+    config::{self, RunConfig},
     facts::{
         Batch, Fact,
         counts::{CountersByNetns, TcpCounts},
@@ -152,7 +152,7 @@ fn script() -> Script {
     script.until(BEGIN + 5 * SECOND).fact(Fact::CountersAtEnd(counters(9, 6, 2, BEGIN + 5 * SECOND)))
 }
 
-fn config(words: &str) -> LiveConfig {
+fn config(words: &str) -> RunConfig {
     let cli = Cli::try_parse_from(format!("tracer {words}").split_whitespace()).unwrap();
     match cli.command {
         Some(Command::Log(args)) => config::log(*args),

@@ -11,7 +11,7 @@ use std::{net::Ipv4Addr, slice::Chunks};
 use clap::Parser as _;
 use tracer::{
     cli::{Cli, Command},
-    config::{self, LiveConfig},
+    config::{self, RunConfig},
     facts::{Batch, kernel::KernelInfo},
     run::stages::{ActContext, Stages},
     source::{decode::decode, merge::Merge, order::Order, script::Script},
@@ -116,7 +116,7 @@ fn name(name: &[u8]) -> [u8; COMM_LEN] {
 }
 
 /// The configuration for a command line of `tracer`.
-pub(crate) fn config(words: &[&str]) -> LiveConfig {
+pub(crate) fn config(words: &[&str]) -> RunConfig {
     let cli = Cli::parse_from([&["tracer"], words].concat());
     let config = match cli.command {
         Some(Command::Life(args)) => config::life(*args),

@@ -26,7 +26,10 @@ use crate::{
     format::{columns::DefaultIn, lines::Lines},
     output::stderr::message,
     select::spec::{FilterSpec, Filters},
-    source::kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
+    source::{
+        kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
+        open::SourceOptions,
+    },
     tcp::{limits::Limits, state::State},
     text::escape::escaped,
     view::{
@@ -62,18 +65,18 @@ pub struct Config {
     pub receipt: Option<ReceiptFile>,
 }
 
-/// The configuration of a capture from the running kernel.
-pub struct LiveConfig {
+/// A capture, and where its facts come from.
+pub struct RunConfig {
     /// The capture.
     pub capture: Config,
-    /// The options for the kernel.
-    pub kernel: live::LiveOptions,
+    /// The source of the facts.
+    pub source: SourceOptions,
     /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
 }
 
 /// Builds the configuration of `tracer log`.
-pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
+pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
     let LogArgs { filter, output, raw, resets, retransmits, stuck, only_stuck, exit_on_stuck, capture } =
         args;
     let incidents = Incidents { resets, retransmits };
@@ -95,14 +98,14 @@ pub fn log(args: LogArgs) -> Result<LiveConfig, Error> {
 }
 
 /// Builds the configuration of `tracer life`.
-pub fn life(args: LifeArgs) -> Result<LiveConfig, Error> {
+pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
     let LifeArgs { filter, output, capture } = args;
     let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
     live(Box::new(Life::new(lines)), filter, capture, output.count)
 }
 
 /// Builds the configuration of `tracer summary`.
-pub fn summary(args: SummaryArgs) -> Result<LiveConfig, Error> {
+pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
     let SummaryArgs { filter, report, capture } = args;
     live(Box::new(Summary::new(&reports(&report))), filter, capture, None)
 }
@@ -149,12 +152,12 @@ pub fn check(args: CheckArgs) -> CheckOptions {
 }
 
 /// Builds the configuration of `tracer top`.
-pub fn top(args: TopArgs) -> Result<LiveConfig, Error> {
+pub fn top(args: TopArgs) -> Result<RunConfig, Error> {
     top_in(args, TimeZone::system())
 }
 
 /// The same, with times of day in this zone.
-pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<LiveConfig, Error> {
+pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
     let TopArgs { mut filter, stuck, refresh, color, capture } = args;
     let mut limits = Limits::defaults();
     limits.set(&stuck.stuck);
@@ -181,7 +184,7 @@ fn live(
     filter: FilterArgs,
     capture: CaptureArgs,
     count: Option<u64>,
-) -> Result<LiveConfig, Error> {
+) -> Result<RunConfig, Error> {
     if let Some(buffer) = capture.buffer.as_ref().filter(|buffer| buffer.is_rounded) {
         let (size, events) = (buffer.size, buffer.size.events());
         message(format_args!("buffer of {} rounded up to {size}, room for {events} events", buffer.asked));
@@ -192,9 +195,9 @@ fn live(
         hooks.push(("--state NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
     let follows_timewait = stories && !capture.no_timewait;
-    Ok(LiveConfig {
+    Ok(RunConfig {
         hooks,
-        kernel: live::LiveOptions {
+        source: SourceOptions::Kernel(live::LiveOptions {
             load: load::LoadOptions {
                 buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
                 filter: filters.filters.constant.clone(),
@@ -208,7 +211,7 @@ fn live(
             takes_snapshot: stories && !capture.no_snapshot,
             follows_timewait,
             refreshes,
-        },
+        }),
         capture: Config {
             has_console: view.needs().screen,
             view,

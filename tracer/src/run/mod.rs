@@ -22,7 +22,7 @@ use std::{io::Write as _, process::ExitCode};
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    config::{LiveConfig, ReceiptFile},
+    config::{ReceiptFile, RunConfig},
     facts::hooks::HookReport,
     output::{
         stderr::{self, message},
@@ -35,7 +35,7 @@ use crate::{
         receipt::Receipt,
         stop::{Signals, Stop},
     },
-    source::{self, Source as _},
+    source::{Source as _, open::open},
     view::Ending,
 };
 
@@ -45,16 +45,16 @@ pub(crate) const INCOMPLETE: u8 = 3;
 /// Exit status with `--exit-on-stuck` if a connection was stuck.
 const STUCK: u8 = 4;
 
-/// Captures from the running kernel until the capture ends, and prints the receipt.
-pub fn run(config: LiveConfig) -> Result<ExitCode, Error> {
-    let LiveConfig { capture: mut config, kernel, hooks } = config;
+/// Captures until the capture ends, and prints the receipt.
+pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
+    let RunConfig { capture: mut config, source, hooks } = config;
     if config.view.needs().screen {
         Console::check()?;
     }
     let (runtime, signals) = listening()?;
     let source = {
         let _inside = runtime.enter();
-        source::open(&kernel)?
+        open(&source)?
     };
     tell_missing(&hooks, &source.kernel().hooks);
     // Threads inherit capabilities, so the writer thread starts only after they have been dropped.

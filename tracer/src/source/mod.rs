@@ -1,6 +1,7 @@
 //! Sources of facts. Everything that the pipeline learns comes through [`Source`].
 //!
 //! # Layout
+//! - [`open`]: the sources that a command line can ask for
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
 //! - [`older`]: completes what kernels before 6.16 report
@@ -39,6 +40,7 @@ pub mod decode;
 pub mod kernel;
 pub mod merge;
 pub mod older;
+pub mod open;
 pub mod order;
 pub mod script;
 
@@ -46,17 +48,11 @@ use std::io;
 
 use tracer_common::Event;
 
-use crate::{
-    facts::{
-        Fact,
-        kernel::KernelInfo,
-        names::{Names, UnknownName},
-        snapshot::TimewaitByNetns,
-    },
-    source::kernel::{
-        live::{Live, LiveOptions},
-        preflight,
-    },
+use crate::facts::{
+    Fact,
+    kernel::KernelInfo,
+    names::{Names, UnknownName},
+    snapshot::TimewaitByNetns,
 };
 
 /// A source of facts.
@@ -88,17 +84,6 @@ pub trait Source {
 
     /// Looks up names, such as those of cgroups, on the host that the events come from.
     fn names(&mut self) -> &mut dyn Names;
-}
-
-/// Opens the running kernel as a source. Needs a tokio runtime around it.
-///
-/// # Errors
-/// The kernel, or what runs on the host, does not let programs be loaded or attached.
-pub fn open(options: &LiveOptions) -> Result<impl Source, Error> {
-    let source = Live::open(options)?;
-    log::info!("attached on Linux {}, with a buffer of {}", preflight::release(), options.load.buffer);
-    log::info!("other hooks: {}", source.kernel().hooks);
-    Ok(source)
 }
 
 /// What a capture wants now.
