@@ -266,8 +266,12 @@ fn stuck_connections_are_told_in_their_time() {
 fn a_count_ends_it_there_and_the_rest_is_counted() {
     let (out, outcome) = played(script(), "log -o json --count 3");
     assert_eq!((out.lines().count(), outcome.receipt.shown), (3, 3), "{out}");
-    // A script that is stopped has no more to say.
-    assert_eq!(outcome.receipt.beyond, 1);
+    assert_eq!((outcome.receipt.seen, outcome.receipt.beyond), (4, 1), "the rest of the batch");
+    let kernel = outcome.receipt.kernel.unwrap();
+    assert!(kernel.counts.is_some() && kernel.agrees.is_none(), "counters of the end, and no comparison");
+    // The kernel reports events until the program is detached.
+    let (out, outcome) = played(script().stopping_in(SECOND), "log -o json --count 3");
+    assert_eq!((out.lines().count(), outcome.receipt.seen, outcome.receipt.beyond), (3, 8, 5));
 }
 
 #[test]
@@ -276,6 +280,16 @@ fn filters_hide_no_beginning() {
     assert_eq!(out.lines().count(), 5, "{out}");
     assert_eq!(outcome.receipt.filtered, Some(8));
     assert!(outcome.receipt.kernel.unwrap().agrees.is_none());
+}
+
+/// A connection that is stuck ends the capture, and what happens meanwhile is still shown.
+#[test]
+fn a_view_that_ends_it_shows_what_happened_by_then() {
+    let words = "log -o json --columns event --stuck CLOSE_WAIT=1s --exit-on-stuck";
+    let (out, outcome) = played(script().stopping_in(2 * SECOND), words);
+    assert_eq!(outcome.ending, Some(Ending::Stuck));
+    assert!(out.lines().last().unwrap().contains("transition") && out.contains("stuck"), "{out}");
+    assert!(outcome.receipt.kernel.unwrap().counts.is_some(), "the counters of the end have been read");
 }
 
 /// What happens at the end still belongs to the capture, and nothing after it.

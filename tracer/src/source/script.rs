@@ -44,7 +44,10 @@ pub struct Script {
     /// When the first batch was played, and its time. Set only with `in_real_time`.
     first_played: Option<(Instant, u64)>,
     in_real_time: bool,
-    has_stopped: bool,
+    /// The time of the last fact that was played.
+    now_ns: u64,
+    /// How long it takes to stop.
+    stops_in_ns: u64,
 }
 
 impl Script {
@@ -103,6 +106,13 @@ impl Script {
         Self { totals: Some(totals), ..self }
     }
 
+    /// Sets how long it takes to stop, in nanoseconds. What happens until then still follows, as the kernel's
+    /// programs report events until they are detached. By default nothing later than the last fact does.
+    #[must_use]
+    pub fn stopping_in(self, stops_in_ns: u64) -> Self {
+        Self { stops_in_ns, ..self }
+    }
+
     /// Plays events at the speed at which they happened.
     #[must_use]
     pub fn in_real_time(self) -> Self {
@@ -156,10 +166,6 @@ impl Source for Script {
     }
 
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
-        if self.has_stopped {
-            // A stopped script plays no further facts.
-            self.facts.clear();
-        }
         if let Some(end_ns) = demand.end_ns {
             self.end_at(end_ns);
         }
@@ -168,11 +174,13 @@ impl Source for Script {
         }
         self.wait_for_time().await;
         let none = SourceTotals { losses: Losses::NONE, filtered: Some(0) };
-        Ok(self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none))))
+        let fact = self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none)));
+        self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
+        Ok(fact)
     }
 
     fn stop(&mut self) {
-        self.has_stopped = true;
+        self.end_at(self.now_ns + self.stops_in_ns);
     }
 
     fn names(&mut self) -> &mut dyn Names {
