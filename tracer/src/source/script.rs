@@ -41,7 +41,7 @@ pub struct Script {
     facts: VecDeque<Fact>,
     cgroups: HashMap<u64, String>,
     totals: Option<SourceTotals>,
-    /// When the first batch was played, and its time. Set only with `in_real_time`.
+    /// When the first fact was played, and its time. Set only with `in_real_time`.
     first_played: Option<(Instant, u64)>,
     in_real_time: bool,
     /// The time of the last fact that was played.
@@ -113,7 +113,7 @@ impl Script {
         Self { stops_in_ns, ..self }
     }
 
-    /// Plays events at the speed at which they happened.
+    /// Plays facts at the speed at which they happened.
     #[must_use]
     pub fn in_real_time(self) -> Self {
         Self { in_real_time: true, ..self }
@@ -145,14 +145,14 @@ impl Script {
         self.facts.extend(counters);
     }
 
-    /// With `in_real_time`, waits until the time of the next batch.
+    /// With `in_real_time`, waits until the time of the next fact.
     async fn wait_for_time(&mut self) {
-        let (true, Some(Fact::Events(Batch { until_ns, .. }))) = (self.in_real_time, self.facts.front())
-        else {
-            return;
-        };
-        let (begun, from_ns) = *self.first_played.get_or_insert((Instant::now(), *until_ns));
-        sleep_until(begun + Duration::from_nanos(until_ns.saturating_sub(from_ns))).await;
+        if let Some(time_ns) = self.facts.front().and_then(Fact::time_ns)
+            && self.in_real_time
+        {
+            let (begun, from_ns) = *self.first_played.get_or_insert((Instant::now(), time_ns));
+            sleep_until(begun + Duration::from_nanos(time_ns.saturating_sub(from_ns))).await;
+        }
     }
 }
 
