@@ -47,7 +47,7 @@
 //! let outcome = runtime.block_on(async {
 //!     let output = Output::to(file.reopen()?)?;
 //!     Ok::<_, Box<dyn std::error::Error>>(
-//!         capture(script, config, output, &mut Stop::new(Signals::new()?)).await?,
+//!         capture(script, config, output, None, &mut Stop::new(Signals::new()?)).await?,
 //!     )
 //! })?;
 //!

@@ -171,14 +171,13 @@ fn played(script: Script, words: &str) -> (String, Outcome) {
 }
 
 fn tried(script: Script, words: &str) -> (String, Result<Outcome, Error>) {
-    let mut config = config(words).capture;
-    // There is no terminal: a screen is what is written to it.
-    config.has_console = false;
+    let config = config(words).capture;
     let file = tempfile::NamedTempFile::new().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = runtime.block_on(async {
         let output = Output::to(file.reopen().unwrap()).unwrap();
-        capture(script, config, output, &mut Stop::new(Signals::new().unwrap())).await
+        // There is no terminal: a screen is what is written to it.
+        capture(script, config, output, None, &mut Stop::new(Signals::new().unwrap())).await
     });
     (std::fs::read_to_string(file.path()).unwrap(), outcome)
 }

@@ -13,7 +13,7 @@ use tracer::{
     cli::{Cli, Command},
     config::{self, RunConfig},
     facts::{Batch, kernel::KernelInfo},
-    run::stages::{ActContext, Stages},
+    run::stages::{ActContext, Stages, StagesOptions},
     source::{decode::decode, merge::Merge, order::Order, script::Script},
     time::clock::Anchor,
 };
@@ -145,10 +145,15 @@ impl Way {
     /// The pipeline for a command line of `tracer`.
     pub(crate) fn new(words: &[&str]) -> Self {
         let config = config(words).capture;
-        let kernel = (&KernelInfo::default(), config.follows_timewait);
         let mut names = Script::default();
         let filters = config.filters.resolve(&mut names).unwrap_or_else(|error| panic!("{error}"));
-        let mut stages = Stages::new(config.view, filters, kernel, None);
+        let mut stages = Stages::new(StagesOptions {
+            view: config.view,
+            filters,
+            kernel: &KernelInfo::default(),
+            follows_timewait: config.follows_timewait,
+            limit: None,
+        });
         stages.clock(Anchor { monotonic_ns: BEGIN_NS, wall_ns: 1_700_001_000_000_000_000 });
         Self {
             merge: Merge::new(RINGS),

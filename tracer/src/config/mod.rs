@@ -49,8 +49,6 @@ use lines::use_colour;
 pub struct Config {
     /// The view that shows the events.
     pub view: Box<dyn View>,
-    /// A full-screen view uses the terminal. If false, it is drawn for 80 columns by 24 lines.
-    pub has_console: bool,
     /// The filters. The source resolves the names in them.
     pub filters: FilterSpec,
     /// Track timewait sockets until they end.
@@ -213,7 +211,6 @@ fn live(
             refreshes,
         }),
         capture: Config {
-            has_console: view.needs().screen,
             view,
             filters,
             follows_timewait,

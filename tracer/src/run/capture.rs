@@ -13,10 +13,10 @@ use crate::{
         stdout::Output,
     },
     run::{
-        console::Console,
+        console::{Console, IdleConsole},
         error::Error,
         receipt::{Comparison, Receipt},
-        stages::{ActContext, Stages},
+        stages::{ActContext, Stages, StagesOptions},
         stop::Stop,
     },
     source::{self, Demand, Source},
@@ -83,7 +83,8 @@ struct LossMessages {
     due_ns: Option<u64>,
 }
 
-/// Runs a capture from the first fact to the last.
+/// Runs a capture from the first fact to the last. Without a console a full-screen view is drawn for 80
+/// columns by 24 lines.
 ///
 /// # Errors
 /// The source does not know a name in the filters.
@@ -91,14 +92,16 @@ pub async fn capture(
     source: impl Source,
     config: Config,
     output: Output,
+    console: Option<IdleConsole>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let (needs_screen, has_console) = (config.view.needs().screen, config.has_console);
+    let needs_screen = config.view.needs().screen;
     let mut capture = Capture::new(source, config, output)?;
     let result = match capture.begin(stop).await {
         Ok(true) => {
             message("ready");
-            match capture.open_screen(needs_screen, has_console) {
+            let opened = if needs_screen { capture.open_screen(console) } else { Ok(()) };
+            match opened {
                 Ok(()) => capture.flow(stop).await,
                 error => error,
             }
@@ -118,7 +121,7 @@ impl<S: Source> Capture<S> {
         let follows_timewait = follows_timewait && kernel.has_cookies;
         Ok(Self {
             comparison: Comparison::new(&filters.constant),
-            stages: Stages::new(view, filters, (kernel, follows_timewait), count),
+            stages: Stages::new(StagesOptions { view, filters, kernel, follows_timewait, limit: count }),
             source,
             output,
             out: Vec::new(),
@@ -153,13 +156,10 @@ impl<S: Source> Capture<S> {
         }
     }
 
-    /// Takes over the terminal's screen and keyboard if the view needs them.
-    fn open_screen(&mut self, needs_screen: bool, has_console: bool) -> Result<(), Error> {
-        if needs_screen {
-            let screen =
-                if has_console { self.console.insert(Console::open()?).screen() } else { DEFAULT_SCREEN };
-            self.input(screen);
-        }
+    /// Takes over the terminal's screen and keyboard for a full-screen view.
+    fn open_screen(&mut self, console: Option<IdleConsole>) -> Result<(), Error> {
+        self.console = console.map(IdleConsole::open).transpose()?;
+        self.input(self.console.as_ref().map_or(DEFAULT_SCREEN, Console::screen));
         Ok(())
     }
 

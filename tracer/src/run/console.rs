@@ -52,6 +52,9 @@ pub enum Error {
     Terminal(#[from] io::Error),
 }
 
+/// A terminal with a keyboard, before it is taken over.
+pub struct IdleConsole(());
+
 /// A terminal whose screen belongs to this process until the value is dropped.
 pub struct Console {
     keys: Receiver<Input>,
@@ -61,9 +64,9 @@ pub struct Console {
     deadly: Vec<Signal>,
 }
 
-impl Console {
+impl IdleConsole {
     /// Checks that there is a terminal with a keyboard.
-    pub fn check() -> Result<(), Error> {
+    pub fn check() -> Result<Self, Error> {
         if !io::stdout().is_terminal() {
             return Err(Error::NoTerminal);
         }
@@ -73,11 +76,11 @@ impl Console {
         if !io::stdin().is_terminal() && File::open("/dev/tty").is_err() {
             return Err(Error::NoKeyboard);
         }
-        Ok(())
+        Ok(Self(()))
     }
 
     /// Takes over the screen and the keyboard. Must be called inside a tokio runtime.
-    pub fn open() -> Result<Self, Error> {
+    pub fn open(self) -> Result<Console, Error> {
         let stop = signal(SignalKind::from_raw(Kill::TSTP.as_raw()))?;
         let goes_on = signal(SignalKind::from_raw(Kill::CONT.as_raw()))?;
         let deadly = DEADLY.map(|kill| signal(SignalKind::from_raw(kill.as_raw())));
@@ -95,9 +98,11 @@ impl Console {
                 }
             }
         })?;
-        Ok(Self { keys, stop, goes_on, deadly })
+        Ok(Console { keys, stop, goes_on, deadly })
     }
+}
 
+impl Console {
     /// The size of the screen.
     #[must_use]
     pub fn screen(&self) -> Input {

@@ -30,7 +30,7 @@ use crate::{
     },
     run::{
         capture::{Outcome, capture},
-        console::Console,
+        console::IdleConsole,
         error::Error,
         receipt::Receipt,
         stop::{Signals, Stop},
@@ -48,9 +48,7 @@ const STUCK: u8 = 4;
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let RunConfig { capture: mut config, source, hooks } = config;
-    if config.view.needs().screen {
-        Console::check()?;
-    }
+    let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let source = {
         let _inside = runtime.enter();
@@ -62,7 +60,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let (receipt_file, strict) = (config.receipt.take(), config.strict);
     let Outcome { receipt, ending, result } = drive(runtime, async {
         let output = Output::new().map_err(Error::system("taking standard output"))?;
-        capture(source, config, output, &mut Stop::new(signals)).await
+        capture(source, config, output, console, &mut Stop::new(signals)).await
     })?;
     message(&receipt);
     stderr::finish();

@@ -61,15 +61,25 @@ pub struct ActContext<'a> {
     pub message: fn() -> Option<String>,
 }
 
+/// What [`Stages`] are made of.
+pub struct StagesOptions<'a> {
+    /// The view that shows the events.
+    pub view: Box<dyn View>,
+    /// The filters before it.
+    pub filters: Filters,
+    /// The kernel that the events come from.
+    pub kernel: &'a KernelInfo,
+    /// Whether timewait sockets are tracked until they end.
+    pub follows_timewait: bool,
+    /// The most lines to make (`--count`).
+    pub limit: Option<u64>,
+}
+
 impl Stages {
-    /// Creates the stages for a view and filters, and for events of this kernel.
+    /// Creates the stages.
     #[must_use]
-    pub fn new(
-        view: Box<dyn View>,
-        filters: Filters,
-        (kernel, follows_timewait): (&KernelInfo, bool),
-        limit: Option<u64>,
-    ) -> Self {
+    pub fn new(options: StagesOptions<'_>) -> Self {
+        let StagesOptions { view, filters, kernel, follows_timewait, limit } = options;
         Self {
             tracker: Tracker::new(follows_timewait).with_timewait_hook(kernel.hooks.has_timewait_hook()),
             select: Select::new(&filters.constant, filters.story),
