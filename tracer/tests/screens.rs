@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
     cli::words,
-    facts::snapshot::Snapshot,
+    facts::{names::FilterNames, snapshot::Snapshot},
     filter::Filter,
     select::{
         Select,
@@ -45,6 +45,7 @@ struct Stages {
     select: Select,
     model: Model,
     clock: Clock,
+    names: Script,
     lost: u64,
     message: Option<&'static str>,
 }
@@ -56,7 +57,8 @@ fn parse(line: &str) -> Result<FilterSpec, String> {
         states: args.story.state,
         ..StoryFilter::default()
     };
-    Ok(FilterSpec { filters: Filters { story, ..Filters::default() }, ..FilterSpec::default() })
+    let names = FilterNames { cgroups: args.story.cgroup, ..FilterNames::default() };
+    Ok(FilterSpec { filters: Filters { story, ..Filters::default() }, names })
 }
 
 impl Stages {
@@ -69,6 +71,7 @@ impl Stages {
                 TypedFilter { parse, is_prefix_of_option: words::is_prefix_of_option, typed: String::new() },
             ),
             clock: Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed()),
+            names: Script::default(),
             lost: 0,
             message: None,
         }
@@ -80,7 +83,7 @@ impl Stages {
 
     fn keys(&mut self, keys: &[Input]) {
         for key in keys {
-            self.model.input(*key, &self.tracker, &self.select, &mut Script::default());
+            self.model.input(*key, &self.tracker, &self.select, &mut self.names);
             self.model.count_all(&self.tracker, &self.select, NOW);
         }
     }
@@ -95,7 +98,7 @@ impl Stages {
                 zone: &TimeZone::UTC,
                 lost: Some(self.lost),
                 message: self.message,
-                names: &mut Script::default(),
+                names: &mut self.names,
                 colour: false,
             };
             terminal.draw(|frame| draw(frame, &mut self.model, &mut around)).unwrap();
@@ -223,6 +226,23 @@ fn a_filter_while_it_is_typed_and_a_wrong_one() {
     show.compare("filter-80x24.txt", 80, 24);
     show.keys(&[Input::Char('X')]);
     show.compare("filter-wrong-80x24.txt", 80, 24);
+}
+
+/// A name that is typed is one of the source, not of the host that runs this.
+#[test]
+fn a_typed_cgroup_is_looked_up_in_the_source() {
+    let mut show = scene();
+    show.draw(80, 24);
+    show.names = Script::default().cgroup(42, "/elsewhere.slice/web");
+    let mut begun = event(77, "web", 3, state::CLOSE, state::SYN_SENT);
+    begun.cgroup = 42;
+    show.event(&begun);
+    let typed = |text: &str| text.chars().map(Input::Char).chain([Input::Enter]).collect::<Vec<_>>();
+    show.keys(&typed("/cgroup=/elsewhere.slice"));
+    assert_eq!((show.model.line.error.as_deref(), show.model.list.total), (None, 1));
+    show.keys(&[Input::Escape]);
+    show.keys(&typed("/cgroup=/system.slice"));
+    assert_eq!(show.model.line.error.as_deref(), Some("/system.slice is not a cgroup of the script"));
 }
 
 #[test]

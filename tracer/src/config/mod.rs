@@ -189,7 +189,8 @@ fn live(
     }
     let Needs { stories, refreshes, stray_resets, mut hooks, .. } = view.needs();
     let filters = filters(filter, stories)?;
-    if filters.filters.story.states.contains(&State::from_kernel(state::NEW_SYN_RECV)) {
+    let Filters { constant, story } = &filters.filters;
+    if story.states.contains(&State::from_kernel(state::NEW_SYN_RECV)) {
         hooks.push(("--state NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
     let follows_timewait = stories && !capture.no_timewait;
@@ -198,7 +199,7 @@ fn live(
         source: SourceOptions::Kernel(live::LiveOptions {
             load: load::LoadOptions {
                 buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
-                filter: filters.filters.constant.clone(),
+                filter: constant.clone(),
                 asks_for_sockets: stories,
                 hooks: if stories { capture.hooks } else { Hooks::Minimal },
                 stray_resets,

@@ -8,7 +8,7 @@
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
-//! - [`names`]: names for kernel identifiers
+//! - [`names`]: names of cgroups and network namespaces
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from maps
 //!   and pass no `Source`: there are no events in them
 //!

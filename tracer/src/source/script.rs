@@ -180,7 +180,7 @@ impl Source for Script {
     }
 
     fn stop(&mut self) {
-        self.end_at(self.now_ns + self.stops_in_ns);
+        self.end_at(self.now_ns.saturating_add(self.stops_in_ns));
     }
 
     fn names(&mut self) -> &mut dyn Names {
