@@ -112,9 +112,14 @@ impl Place {
         })
     }
 
-    /// Waits until no TCP sockets are left in the namespace, except those in TIME_WAIT. On a busy host a last
-    /// ACK may come late.
+    /// Waits until all connections have ended: only sockets in TIME_WAIT are left. On a busy host a last ACK may
+    /// come late.
     pub fn settle(&self) {
+        self.settle_to(0);
+    }
+
+    /// The same, but so many sockets stay open.
+    pub fn settle_to(&self, open: usize) {
         let left = || {
             let tables = ["tcp", "tcp6"].map(|table| format!("/proc/thread-self/net/{table}"));
             let tables = self.run(|| tables.map(|table| fs::read_to_string(table).unwrap_or_default()));
@@ -122,7 +127,7 @@ impl Place {
             let others = sockets.filter(|line| line.split_whitespace().nth(3) != Some(TIME_WAIT));
             others.map(str::to_owned).collect::<Vec<_>>()
         };
-        until_or("the last sockets", || left().is_empty().then_some(()), || left().join("\n"));
+        until_or("the last sockets", || (left().len() <= open).then_some(()), || left().join("\n"));
     }
 
     /// Changes a setting of it, such as `net.ipv4.tcp_fin_timeout=3`.

@@ -181,7 +181,8 @@ fn a_crash_gives_the_terminal_back() {
     // The same selection of packages as for the unit tests, so that nothing is built twice.
     let example = ["build", "--quiet", "--locked", "--workspace", "--exclude", "tests", "--example", "crash"];
     run(Command::new(env!("CARGO")).current_dir(&root).args(example));
-    let crash = root.canonicalize().unwrap().join("target/debug/examples/crash");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let crash = target.canonicalize().unwrap().join("debug/examples/crash");
     let screen = Screen::run(
         80,
         24,
