@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -109,6 +110,40 @@ fn time_wait_ends_when_the_kernel_says_so() {
     let line = line(&tracer, "TIME_WAIT", "CLOSE");
     assert!(line["reason"].is_null(), "the reason belongs to the transition into TIME_WAIT: {line}");
     fits(&line, least, most);
+}
+
+/// A namespace without processes and without a name, which only a mount keeps, with one socket in TIME_WAIT.
+fn kept_by(mount: &mut Command) -> (u32, Program) {
+    let place = Place::new();
+    let inum = u32::try_from(place.inum()).unwrap();
+    place.run(|| {
+        let listener = listen(ADDRESS.into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        drop(client);
+        wait_for_end(&mut server);
+    });
+    place.settle();
+    let mut keeper = Program::with_input(mount.env("NETNS", place.name()), Stdio::piped());
+    keeper.wait_for_out("the mount", |out| out.contains("mounted"));
+    (inum, keeper)
+}
+
+/// Containers without root keep their namespaces by mounts in a mount namespace of their own.
+#[test]
+fn a_namespace_that_only_a_mount_keeps_is_looked_at() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let script = "mount --bind /run/netns/$NETNS $0 && echo mounted && cat";
+    for own_mounts in [&[][..], &["--mount", "--propagation", "private"]] {
+        let mut mount = Command::new("unshare");
+        let (inum, keeper) = kept_by(mount.args(own_mounts).args(["sh", "-c", script]).arg(file.path()));
+        let ended = tracer::start(&format!("--netns {inum}")).interrupt();
+        drop(keeper);
+        if own_mounts.is_empty() {
+            run(Command::new("umount").arg(file.path()));
+        }
+        assert!(ended.err.contains("still open 0, waiting 1"), "{own_mounts:?}: {}", ended.err);
+    }
 }
 
 /// A SYN ends a TIME_WAIT and begins a new connection with the same addresses and ports.

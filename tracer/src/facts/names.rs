@@ -45,6 +45,16 @@ pub struct FilterIds {
 }
 
 impl FilterNames {
+    /// Files that refer to network namespaces.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let path = |netns: &Netns| match netns {
+            Netns::Path(path) => Some(path.clone()),
+            Netns::Inum(_) | Netns::Pid(_) => None,
+        };
+        self.netns.iter().filter_map(path).collect()
+    }
+
     /// Looks all of them up.
     ///
     /// # Errors

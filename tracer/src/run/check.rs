@@ -17,6 +17,7 @@ use crate::{
     source::kernel::{
         HOOK,
         buffer::BufferSize,
+        clock::namespace_offset_ns,
         load::{self, LoadOptions},
         namespaces,
         optional::Hooks,
@@ -52,6 +53,7 @@ pub fn check(options: &CheckOptions) -> ExitCode {
         Check { name: "program and ring buffers", result: program },
         Check { name: "other hooks", result: Ok(hooks) },
         Check { name: "network namespaces", result: Ok(namespaces()) },
+        Check { name: "clock", result: Ok(clock()) },
     ]);
     let mut out = Vec::new();
     for Check { name, result } in &checks {
@@ -109,6 +111,16 @@ fn hook(path: Option<&Path>) -> Result<String, String> {
     })
 }
 
+fn clock() -> String {
+    match namespace_offset_ns() {
+        0 => "that of the kernel's events".to_owned(),
+        offset_ns => format!(
+            "in a time namespace, {} s from that of the kernel's events, which is taken into account",
+            offset_ns / 1_000_000_000
+        ),
+    }
+}
+
 fn privileges() -> Result<String, String> {
     preflight::privileges().map_err(|error| error.to_string())?;
     Ok("CAP_BPF and CAP_PERFMON".to_owned())
@@ -147,7 +159,7 @@ fn program(check: &CheckOptions) -> (Result<String, String>, String) {
 /// Namespaces that cannot be entered lose no transitions, only their timewait sockets and their kernel
 /// counters.
 fn namespaces() -> String {
-    let all = namespaces::all();
+    let all = namespaces::all(&[]);
     let seen = all.len();
     // Entering a namespace changes the thread, so a separate thread does it.
     let reach = thread::Builder::new()

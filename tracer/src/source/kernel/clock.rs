@@ -1,6 +1,6 @@
 //! The host's monotonic clock and wall clock.
 
-use std::time::Duration;
+use std::{fs, io::ErrorKind, sync::LazyLock, time::Duration};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::time::Instant;
@@ -14,6 +14,37 @@ const TOLERANCE_NS: i64 = 1_000_000;
 /// Three readings of clocks that take longer than this, in nanoseconds, were interrupted.
 const UNINTERRUPTED_NS: i64 = 20_000;
 const ATTEMPTS: u32 = 10;
+
+/// How far this process's `CLOCK_MONOTONIC` is ahead of that of the initial time namespace, in nanoseconds
+/// (time_namespaces(7), since Linux 5.6). `bpf_ktime_get_ns` knows no time namespaces.
+static NAMESPACE_OFFSET_NS: LazyLock<i64> = LazyLock::new(|| match fs::read_to_string(TIME_OFFSETS) {
+    Ok(offsets) => monotonic_offset_ns(&offsets).unwrap_or_else(|| {
+        log::warn!("{TIME_OFFSETS} cannot be understood; in a time namespace all times are wrong");
+        0
+    }),
+    // A kernel without time namespaces.
+    Err(error) if error.kind() == ErrorKind::NotFound => 0,
+    Err(error) => {
+        log::warn!("{TIME_OFFSETS} cannot be read ({error}); in a time namespace all times are wrong");
+        0
+    }
+});
+
+const TIME_OFFSETS: &str = "/proc/self/timens_offsets";
+
+/// The clock that the file calls `monotonic`, in seconds and nanoseconds.
+fn monotonic_offset_ns(offsets: &str) -> Option<i64> {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("monotonic"))?;
+    let mut numbers = line.split_whitespace().map(str::parse::<i64>);
+    let (seconds, nanoseconds) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
+}
+
+/// How far this process's `CLOCK_MONOTONIC` is ahead of that of the initial time namespace, in nanoseconds.
+#[must_use]
+pub fn namespace_offset_ns() -> i64 {
+    *NAMESPACE_OFFSET_NS
+}
 
 /// Detects that somebody has set the wall clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,10 +66,14 @@ impl WallClock {
     }
 }
 
-/// `CLOCK_MONOTONIC` in nanoseconds: the same as `bpf_ktime_get_ns`.
+/// `CLOCK_MONOTONIC` of the initial time namespace in nanoseconds: the same as `bpf_ktime_get_ns`.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::Monotonic)).cast_unsigned()
+    host_monotonic_ns().cast_unsigned()
+}
+
+fn host_monotonic_ns() -> i64 {
+    nanoseconds(clock_gettime(ClockId::Monotonic)) - namespace_offset_ns()
 }
 
 /// Waits until this time of the kernel's monotonic clock, in nanoseconds; for ever if `None`.
@@ -52,9 +87,9 @@ pub async fn until(due_ns: Option<u64>) {
 pub fn anchor() -> Anchor {
     let mut best = (i64::MAX, 0, 0);
     for _ in 0..ATTEMPTS {
-        let before = nanoseconds(clock_gettime(ClockId::Monotonic));
+        let before = host_monotonic_ns();
         let wall = nanoseconds(clock_gettime(ClockId::Realtime));
-        let after = nanoseconds(clock_gettime(ClockId::Monotonic));
+        let after = host_monotonic_ns();
         best = best.min((after - before, i64::midpoint(before, after), wall));
         if best.0 < UNINTERRUPTED_NS {
             break;
@@ -78,6 +113,17 @@ mod tests {
     fn the_anchor_is_the_present_time() {
         let apart = Clock::new(anchor()).wall(monotonic_ns()).duration_until(Timestamp::now());
         assert!(apart.as_millis().abs() < 1000, "{apart:?}");
+    }
+
+    #[test]
+    fn offsets_are_seconds_and_nanoseconds() {
+        let file = "monotonic     -500         5\nboottime       7         0\n";
+        assert_eq!(monotonic_offset_ns(file), Some(-499_999_999_995));
+        for damaged in
+            ["", "boottime 1 0\n", "monotonic\n", "monotonic x 0\n", "monotonic 9223372036854775807 0\n"]
+        {
+            assert_eq!(monotonic_offset_ns(damaged), None, "{damaged}");
+        }
     }
 
     #[test]

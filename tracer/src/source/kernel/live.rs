@@ -102,7 +102,10 @@ impl Live {
         let netns = options.names.resolve(&mut names)?.netns;
         let filter = Filter { netns, ..options.load.filter.clone() };
         let mut attached = load::load(&LoadOptions { filter, ..options.load.clone() })?;
-        let survey = attached.sockets.take().map(|sockets| Survey::start(sockets, FOR_NAMESPACES));
+        let survey = attached
+            .sockets
+            .take()
+            .map(|sockets| Survey::start(sockets, FOR_NAMESPACES, options.names.paths()));
         let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
         privileges::drop_after_loading()?;
         Self::new(attached, survey, names, options)

@@ -7,7 +7,7 @@
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
-//! - [`survey`], [`sockets`], [`namespaces`], `polling`: snapshots and samples of sockets
+//! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets
 //! - [`names`], [`cgroups`], [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
@@ -23,6 +23,7 @@ mod hook;
 pub mod layout;
 pub mod live;
 pub mod load;
+mod mounts;
 pub mod names;
 pub mod namespaces;
 pub mod optional;

@@ -1,7 +1,7 @@
 //! The host's network namespaces: finding them, entering them, and reading the kernel's counters in them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     ops::RangeInclusive,
@@ -16,13 +16,13 @@ use rustix::{
 
 use crate::{
     facts::{counts::TcpCounts, names::UnknownName},
-    source::kernel::clock::monotonic_ns,
+    source::kernel::{
+        clock::monotonic_ns,
+        mounts::{self, MountedNetns},
+    },
     tcp::netns::{Inum, Netns},
     text::escape::escaped,
 };
-
-/// Directories with bind mounts of namespaces, which may have no process.
-const BIND_MOUNTS: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
 /// File system type of namespace files, `NSFS_MAGIC` in `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -46,25 +46,40 @@ pub fn resolve(netns: &Netns) -> Result<Inum, UnknownName> {
     }
 }
 
-/// All namespaces that can be found, by inode number, each with the path of a file that refers to it. The
-/// files are not kept open, because that would keep the namespaces alive.
+/// All namespaces that can be found, by inode number, each with the path of a file that refers to it: those of
+/// processes, those that are mounted, and those `given` by the user. The files are not kept open, because that
+/// would keep the namespaces alive.
 #[must_use]
-pub fn all() -> HashMap<u32, PathBuf> {
+pub fn all(given: &[PathBuf]) -> HashMap<u32, PathBuf> {
     let mut found = HashMap::new();
+    let mut mount_namespaces = HashSet::new();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbered = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
-    let of_processes = numbered.map(|entry| entry.path().join("ns/net"));
-    let bind_mounts =
-        BIND_MOUNTS.into_iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path());
-    for path in of_processes.chain(bind_mounts) {
-        // A process may end during the search. The first of those in a namespace stands for it.
-        if let Ok(metadata) = fs::metadata(&path)
-            && let Ok(inum) = u32::try_from(metadata.ino())
-        {
-            found.entry(inum).or_insert(path);
+    // A process may end during the search.
+    for process in numbered.map(|entry| entry.path()) {
+        add(process.join("ns/net"), &mut found);
+        // All processes in a mount namespace see the same.
+        let mounts = fs::metadata(process.join("ns/mnt"));
+        if mounts.is_ok_and(|mounts| mount_namespaces.insert(mounts.ino())) {
+            for MountedNetns { inum, path } in mounts::of_process(&process) {
+                let below = path.strip_prefix("/").unwrap_or(&path);
+                found.entry(inum).or_insert_with(|| process.join("root").join(below));
+            }
         }
     }
+    for path in given {
+        add(path.clone(), &mut found);
+    }
     found
+}
+
+/// The first path of a namespace stands for it.
+fn add(path: PathBuf, found: &mut HashMap<u32, PathBuf>) {
+    if let Ok(metadata) = fs::metadata(&path)
+        && let Ok(inum) = u32::try_from(metadata.ino())
+    {
+        found.entry(inum).or_insert(path);
+    }
 }
 
 /// The inode number of this thread's network namespace.
@@ -127,7 +142,7 @@ mod tests {
     #[test]
     fn own_namespace_is_found() {
         let own = fs::metadata("/proc/self/ns/net").unwrap().ino();
-        assert!(all().contains_key(&u32::try_from(own).unwrap()));
+        assert!(all(&[]).contains_key(&u32::try_from(own).unwrap()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::Duration,
@@ -59,7 +59,7 @@ pub struct Survey {
 
 impl Survey {
     /// Starts the thread. It inherits the caller's capabilities, and gives up all but those in `kept`.
-    pub fn start(sockets: Sockets, kept: &'static [Capability]) -> io::Result<Self> {
+    pub fn start(sockets: Sockets, kept: &'static [Capability], given: Vec<PathBuf>) -> io::Result<Self> {
         let (questions, inbox) = channel();
         thread::Builder::new().name("tracer-survey".into()).spawn(move || {
             // The thread also works with more capabilities, so this is only a warning.
@@ -67,7 +67,7 @@ impl Survey {
                 log::warn!("{error}");
             }
             let home = namespaces::current();
-            Surveyor { sockets, home, current: home, paths: HashMap::new() }.answer(&inbox);
+            Surveyor { sockets, given, home, current: home, paths: HashMap::new() }.answer(&inbox);
         })?;
         Ok(Self { questions })
     }
@@ -109,11 +109,13 @@ impl Survey {
 
 struct Surveyor {
     sockets: Sockets,
+    /// Paths of namespaces that the user gave.
+    given: Vec<PathBuf>,
     /// The namespace that the tracer was started in, by inode number.
     home: Option<u32>,
     /// The namespace that this thread is in.
     current: Option<u32>,
-    paths: HashMap<u32, std::path::PathBuf>,
+    paths: HashMap<u32, PathBuf>,
 }
 
 impl Surveyor {
@@ -134,7 +136,7 @@ impl Surveyor {
     fn snapshot(&mut self) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::default();
         snapshot.during_ns.0 = monotonic_ns();
-        self.paths = namespaces::all();
+        self.paths = namespaces::all(&self.given);
         for (inum, path) in &self.paths {
             if !enter(&mut self.current, *inum, path) {
                 snapshot.unreached.insert(*inum);
@@ -151,7 +153,7 @@ impl Surveyor {
     fn refresh(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
         let mut sockets = Vec::new();
-        self.paths = namespaces::all();
+        self.paths = namespaces::all(&self.given);
         for (inum, path) in &self.paths {
             if enter(&mut self.current, *inum, path) {
                 sockets.append(&mut self.sockets.live()?);
@@ -163,7 +165,7 @@ impl Surveyor {
     fn timewait(&mut self, netns: HashSet<u32>) -> Result<TimewaitPoll, Error> {
         let begun = cpu_time();
         if netns.iter().any(|inum| !self.enter(*inum)) {
-            self.paths = namespaces::all();
+            self.paths = namespaces::all(&self.given);
         }
         let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
         for inum in netns {
@@ -195,7 +197,7 @@ impl Surveyor {
     }
 
     fn counters(&mut self) -> CountersByNetns {
-        self.paths = namespaces::all();
+        self.paths = namespaces::all(&self.given);
         let mut counters = CountersByNetns::new();
         for (inum, path) in &self.paths {
             if enter(&mut self.current, *inum, path)
