@@ -1,7 +1,12 @@
 //! The owners of sockets are right: they are compared with the processes that the test started. The task on
 //! the CPU, which `--raw` shows, is often another one.
 
-use std::{collections::HashMap, process::Command};
+use std::{
+    collections::HashMap,
+    net::TcpStream,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    process::Command,
+};
 
 use tests::{
     patience::until,
@@ -9,7 +14,7 @@ use tests::{
     program::Program,
     story::{self, Line, text},
     tracer,
-    traffic::actor,
+    traffic::{actor, connect, listen},
 };
 
 /// Starts the actor in this namespace.
@@ -195,6 +200,55 @@ fn a_filter_on_processes_keeps_beginnings() {
     assert_eq!(paths[4], ["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK"]);
     assert_eq!(paths[5], ["SYN_SENT>ESTABLISHED", "ESTABLISHED>CLOSE_WAIT"]);
     assert!(paths[6].is_empty() && paths[7].is_empty(), "{paths:?}");
+}
+
+/// `io_uring_register(2)`
+const IORING_REGISTER_FILES: u32 = 2;
+
+/// Gives a socket to an io_uring and closes the ring. The kernel takes it apart in a thread of its own, which closes
+/// the socket.
+fn abandon(socket: &TcpStream) {
+    // SAFETY: the parameters (`struct io_uring_params`) are 120 bytes, of which the kernel writes some.
+    let ring = unsafe {
+        let mut parameters = [0_u32; 30];
+        libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr())
+    };
+    assert!(ring >= 0, "io_uring_setup: {}", std::io::Error::last_os_error());
+    // SAFETY: a new descriptor that nothing else owns.
+    let ring = unsafe { OwnedFd::from_raw_fd(i32::try_from(ring).unwrap()) };
+    let descriptors = [socket.as_raw_fd()];
+    // SAFETY: one descriptor, which the kernel reads.
+    let registered = unsafe {
+        let (ring, files) = (ring.as_raw_fd(), descriptors.as_ptr());
+        libc::syscall(libc::SYS_io_uring_register, ring, IORING_REGISTER_FILES, files, descriptors.len())
+    };
+    assert_eq!(registered, 0, "io_uring_register: {}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_kernel_thread_is_no_owner() {
+    let place = Place::new();
+    let log = tracer::start(&format!("-o json --netns {}", place.name()));
+    let raw = tracer::start(&format!("--raw -o json --netns {}", place.name()));
+    let (client, server) = place.run(|| {
+        let listener = listen([127, 77, 10, 6].into(), 0);
+        let client = connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    });
+    abandon(&client);
+    drop(client);
+    let closed = "\"new_state\":\"FIN_WAIT1\"";
+    until("the kernel's close", || (log.out().contains(closed) && raw.out().contains(closed)).then_some(()));
+    drop(server);
+    until("the end", || log.out().contains("fin-local").then_some(()));
+    let raw = raw.interrupt().out;
+    let close = raw.lines().find(|line| line.contains(closed)).unwrap();
+    assert!(close.contains("\"comm\":\"kworker"), "not in a kernel thread, so this proves nothing: {close}");
+    let lines = story::lines(&log.interrupt().out);
+    for line in lines.iter().filter(|line| text(line, "role") == "client") {
+        assert_eq!(pid(line), Some(std::process::id().into()), "{line}");
+        assert_eq!(text(line, "owner"), "own", "{line}");
+    }
 }
 
 /// `--cgroup` with the path of a cgroup selects its sockets.

@@ -3,13 +3,15 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     process::Command,
     time::Duration,
 };
 
+use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tests::{
-    patience::until_or,
+    patience::{until, until_or},
     place::Place,
     program::{Program, run},
     story::{self, Line, text},
@@ -67,8 +69,24 @@ impl Scene {
         let ended = self.tracer.interrupt();
         assert_eq!(ended.code(), 0, "{}", ended.err);
         let lines = story::lines(&ended.out);
-        story::ended(&lines, role, reason).into_iter().cloned().collect()
+        let story: Vec<_> = story::ended(&lines, role, reason).into_iter().cloned().collect();
+        if let Some(side) = closed_by(reason) {
+            assert_eq!(story.last().unwrap()["closed_by"], side, "{story:#?}");
+        }
+        story
     }
+}
+
+/// Whose FIN or RST came first in a connection that ended so; `None` where the reason does not tell.
+fn closed_by(reason: &str) -> Option<Value> {
+    Some(match reason {
+        "fin-both" => "both".into(),
+        "fin-remote" | "reset-remote-after-fin" | "refused" => "remote".into(),
+        "cancelled" | "unanswered" | "no-free-port" | "timeout-connect" => Value::Null,
+        reason if reason == "fin-local" || reason.starts_with("reset-local") => "local".into(),
+        "aborted" | "never-accepted" | "timeout-keepalive" => "local".into(),
+        _ => return None,
+    })
 }
 
 /// The transitions of a connection. Panics unless exactly the last one has a reason.
@@ -261,6 +279,59 @@ fn cancelled() {
     assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
 }
 
+/// The application gives up after its own timeout.
+#[test]
+fn unanswered() {
+    let scene = Scene::new();
+    scene.cut(true);
+    scene.place.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
+        // Column 7 is the number of retransmissions.
+        let has_retransmitted =
+            |line: &str| line.split_whitespace().nth(6).is_some_and(|count| count != "00000000");
+        let sent_again = || {
+            let table = std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+            table.lines().skip(1).any(has_retransmitted).then_some(())
+        };
+        until("another SYN", sent_again);
+    });
+    assert_eq!(path(&scene.ended("client", "unanswered")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+}
+
+/// With TCP Fast Open the SYN waits for data, which never comes.
+#[test]
+fn cancelled_before_the_syn() {
+    let scene = Scene::new();
+    // Client, and no cookie is needed.
+    scene.place.set("net.ipv4.tcp_fastopen=5");
+    scene.place.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let (on, len) = (1_i32, 4);
+        // SAFETY: the option's value is an `int`.
+        let set = unsafe {
+            let value = (&raw const on).cast();
+            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, value, len)
+        };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+        socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap();
+    });
+    assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+}
+
+/// The peer has closed, its process is gone, and this side writes on.
+#[test]
+fn reset_remote_after_fin() {
+    let scene = Scene::new();
+    let (_listener, mut client, server) = scene.connected();
+    drop(server);
+    wait_for_end(&mut client);
+    client.write_all(b"late").unwrap();
+    let story = scene.ended("client", "reset-remote-after-fin");
+    follows(&story, CLIENT, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>CLOSE"]);
+}
+
 #[test]
 fn never_accepted() {
     let scene = Scene::new();
@@ -273,7 +344,7 @@ fn never_accepted() {
 }
 
 #[test]
-fn unknown_when_no_port_is_free() {
+fn no_free_port() {
     let scene = Scene::new();
     scene.place.set("net.ipv4.ip_local_port_range=40000 40001");
     scene.place.run(|| {
@@ -283,7 +354,7 @@ fn unknown_when_no_port_is_free() {
         connect(to).expect_err("both ports are taken");
         drop(held);
     });
-    let story = scene.ended("client", "unknown");
+    let story = scene.ended("client", "no-free-port");
     assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
     assert!(story[1]["local_port"].is_null());
 }

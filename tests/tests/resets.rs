@@ -131,7 +131,7 @@ fn data_after_the_close() {
     assert_eq!((text(sent, "old_state"), text(sent, "reset_reason")), ("FIN_WAIT2", "tcp-timewait-socket"));
     assert!(is_own(sent) && text(sent, "role") == "client", "{sent}");
     let end = end_of(&lines, here);
-    assert_eq!(reset(end), ("reset-local", "sent", "tcp-timewait-socket"));
+    assert_eq!(reset(end), ("reset-local-late-data", "sent", "tcp-timewait-socket"));
     assert_eq!((text(end, "old_state"), end["state_error_us"].as_f64()), ("FIN_WAIT2", Some(0.0)));
     assert_eq!((&end["time"], &end["cookie"]), (&sent["time"], &sent["cookie"]));
 }
@@ -159,7 +159,7 @@ fn data_with_the_last_ack() {
     let sent = only(&lines, "reset sent", here);
     assert_eq!((text(sent, "old_state"), text(sent, "reset_reason")), ("CLOSE", "tcp-abort-on-data"));
     let end = end_of(&lines, here);
-    assert_eq!(reset(end), ("reset-local", "sent", "tcp-abort-on-data"));
+    assert_eq!(reset(end), ("reset-local-late-data", "sent", "tcp-abort-on-data"));
     assert_eq!((text(end, "old_state"), text(end, "new_state")), ("FIN_WAIT2", "CLOSE"));
     assert!(end["state_error_us"].as_f64().unwrap() < 1e3, "{end}");
 }

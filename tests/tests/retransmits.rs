@@ -54,7 +54,7 @@ fn a_syn_to_a_silent_peer() {
     assert_eq!(again["cookie"], of(&lines, "transition")[0]["cookie"]);
     drop(socket);
     let end = scene.finish();
-    assert_eq!(text(end.last().unwrap(), "reason"), "cancelled");
+    assert_eq!(text(end.last().unwrap(), "reason"), "unanswered");
     assert_eq!(end.last().unwrap()["retransmitted"], again["time"]);
 }
 

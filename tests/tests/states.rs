@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
@@ -52,6 +52,12 @@ impl Scene {
         scene.remote.expect(ACK);
         socket.set_nonblocking(false).unwrap();
         (scene, socket.into())
+    }
+
+    /// Waits until the connection is in this state.
+    fn reaches(&self, state: &str) {
+        let entered = format!("\"new_state\":\"{state}\"");
+        until(state, || self.tracer.out().contains(&entered).then_some(()));
     }
 
     /// Waits for the line that ends the connection, and returns its lines.
@@ -206,6 +212,62 @@ fn reset_in_close_wait_and_last_ack() {
     scene.remote.send_acking(RST_ACK, before_fin);
     let path = after(&OPENED, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]);
     check(&scene.story(), &path, "reset-remote");
+}
+
+/// How a process ends a connection without waiting for the peer.
+#[derive(Clone, Copy, Debug)]
+enum Abort {
+    Unread,
+    Linger,
+    Disconnect,
+}
+
+impl Abort {
+    const ALL: [(Self, &str); 3] = [
+        (Self::Unread, "reset-local-unread"),
+        (Self::Linger, "reset-local-linger"),
+        (Self::Disconnect, "reset-local"),
+    ];
+
+    fn end(self, stream: TcpStream) {
+        match self {
+            Self::Unread => drop(stream),
+            Self::Linger => {
+                SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(stream);
+            }
+            // connect(AF_UNSPEC)
+            Self::Disconnect => rustix::net::connect_unspec(&stream).unwrap(),
+        }
+    }
+}
+
+/// The FIN is sent and never acknowledged, so none of these ends is in order.
+#[test]
+fn aborts_in_last_ack_and_closing() {
+    for (abort, reason) in Abort::ALL {
+        for closes_first in [false, true] {
+            let (mut scene, stream) = Scene::client();
+            if matches!(abort, Abort::Unread) {
+                scene.remote.send_data(b"unread");
+            }
+            let path = if closes_first {
+                stream.shutdown(Shutdown::Write).unwrap();
+                let before_fin = scene.remote.ack;
+                scene.remote.expect(FIN_ACK);
+                scene.remote.send_acking(FIN_ACK, before_fin);
+                ["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSING", "CLOSING>CLOSE"]
+            } else {
+                scene.remote.send(FIN_ACK);
+                scene.reaches("CLOSE_WAIT");
+                stream.shutdown(Shutdown::Write).unwrap();
+                ["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]
+            };
+            scene.reaches(path[1].split('>').nth(1).unwrap());
+            abort.end(stream);
+            check(&scene.story(), &after(&OPENED, &path), reason);
+        }
+    }
 }
 
 /// The peer never acknowledges our FIN.

@@ -11,8 +11,7 @@
 pub mod flag {
     /// A task was operating on this very socket (`sk_lock.owned`, set by `lock_sock`), so
     /// [`super::Event::pid`] is that of its owner. Clear in softirqs and timers, where the task on the CPU
-    /// has nothing to do with the socket. A kernel thread may own a socket, too (MPTCP, io_uring, delayed
-    /// `fput`).
+    /// has nothing to do with the socket.
     pub const OWNED: u16 = 1 << 0;
     /// The peer's FIN has arrived (`SOCK_DONE`, set by `tcp_fin`).
     pub const DONE: u16 = 1 << 1;
@@ -35,6 +34,10 @@ pub mod flag {
     /// No full socket: only the time, CPU, addresses, ports, network namespace and state are known, and the
     /// cookie if there is one. Everything else is 0.
     pub const BARE: u16 = 1 << 8;
+    /// With [`OWNED`]: that task is a kernel thread (`PF_KTHREAD`), which works for somebody else. It closes
+    /// the sockets of a killed process's io_uring and those that AF_UNIX's garbage collection finds (delayed
+    /// `fput`), and works for MPTCP and kTLS.
+    pub const KERNEL_THREAD: u16 = 1 << 9;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.

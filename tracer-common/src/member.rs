@@ -150,6 +150,8 @@ members! {
     TaskTgid = "task_struct" "tgid" 4 optional;
     /// First thread of the process.
     TaskLeader = "task_struct" "group_leader" 8 optional;
+    /// Flags of a task (`PF_*`).
+    TaskFlags = "task_struct" "flags" 4 optional;
     /// Name of a thread.
     TaskComm = "task_struct" "comm" 16 optional;
 }

@@ -10,22 +10,32 @@ use crate::{
 /// Whether a transition is really one into TIME_WAIT (RFC 9293, 3.6): both sides have closed, and there is no
 /// error.
 ///
-/// `error` and `flags` are those of an [`Event`](crate::Event); [`flag::DONE`] says that the peer's FIN has
-/// arrived.
+/// `error`, `flags` and `send_queue` are those of an [`Event`](crate::Event); [`flag::DONE`] says that the peer's
+/// FIN has arrived. This side's FIN takes up a sequence number, so while it is not acknowledged the send queue is
+/// not empty. `tcp_rcv_state_process` leaves CLOSING in order only when `snd_una == write_seq`, and does so at
+/// once: with something in the queue the owner has aborted the connection.
 ///
 /// ```
-/// use tracer_common::{event::flag, state::{CLOSE, FIN_WAIT2}, timewait::becomes_time_wait};
+/// use tracer_common::{event::flag, state::{CLOSE, CLOSING, FIN_WAIT2}, timewait::becomes_time_wait};
 ///
-/// assert!(becomes_time_wait(FIN_WAIT2, CLOSE, 0, flag::DONE));
+/// assert!(becomes_time_wait(FIN_WAIT2, CLOSE, 0, flag::DONE, 0));
 /// // Reset by the peer: ECONNRESET.
-/// assert!(!becomes_time_wait(FIN_WAIT2, CLOSE, 104, flag::DONE));
+/// assert!(!becomes_time_wait(FIN_WAIT2, CLOSE, 104, flag::DONE, 0));
+/// // Aborted by its owner: the FIN is not acknowledged.
+/// assert!(!becomes_time_wait(CLOSING, CLOSE, 0, flag::DONE, 1));
 /// ```
 #[inline(always)]
 #[must_use]
-pub const fn becomes_time_wait(old_state: u8, new_state: u8, error: u16, flags: u16) -> bool {
+pub const fn becomes_time_wait(
+    old_state: u8,
+    new_state: u8,
+    error: u16,
+    flags: u16,
+    send_queue: u32,
+) -> bool {
     let in_order = new_state == CLOSE && error == 0;
     match old_state {
-        CLOSING => in_order,
+        CLOSING => in_order && send_queue == 0,
         FIN_WAIT1 | FIN_WAIT2 => in_order && flags & flag::DONE != 0,
         _ => false,
     }
@@ -53,15 +63,16 @@ mod tests {
     #[test]
     fn the_peers_fin_makes_time_wait() {
         for old_state in [FIN_WAIT1, FIN_WAIT2] {
-            assert!(becomes_time_wait(old_state, CLOSE, 0, flag::DONE));
-            assert!(!becomes_time_wait(old_state, CLOSE, 0, flag::DEAD));
-            assert!(!becomes_time_wait(old_state, CLOSE, ECONNRESET, flag::DONE));
+            assert!(becomes_time_wait(old_state, CLOSE, 0, flag::DONE, 0));
+            assert!(!becomes_time_wait(old_state, CLOSE, 0, flag::DEAD, 0));
+            assert!(!becomes_time_wait(old_state, CLOSE, ECONNRESET, flag::DONE, 0));
         }
-        assert!(becomes_time_wait(CLOSING, CLOSE, 0, 0));
-        assert!(!becomes_time_wait(CLOSING, CLOSE, ECONNRESET, 0));
-        assert!(!becomes_time_wait(FIN_WAIT1, FIN_WAIT2, 0, flag::DONE));
-        assert!(!becomes_time_wait(ESTABLISHED, CLOSE, 0, flag::DONE));
-        assert!(!becomes_time_wait(LAST_ACK, CLOSE, 0, flag::DONE));
+        assert!(becomes_time_wait(CLOSING, CLOSE, 0, 0, 0));
+        assert!(!becomes_time_wait(CLOSING, CLOSE, ECONNRESET, 0, 0));
+        assert!(!becomes_time_wait(CLOSING, CLOSE, 0, flag::DONE, 1), "the FIN is not acknowledged");
+        assert!(!becomes_time_wait(FIN_WAIT1, FIN_WAIT2, 0, flag::DONE, 0));
+        assert!(!becomes_time_wait(ESTABLISHED, CLOSE, 0, flag::DONE, 0));
+        assert!(!becomes_time_wait(LAST_ACK, CLOSE, 0, flag::DONE, 0));
     }
 
     #[test]

@@ -86,6 +86,25 @@ impl Task {
         leader.and_then(|leader| copy(leader.wrapping_add(comm as usize))).unwrap_or_default()
     }
 
+    /// Whether the task on this CPU is a kernel thread.
+    #[inline(always)]
+    pub fn current_is_kernel_thread() -> bool {
+        let flags = if has(Helper::CurrentTask) {
+            // SAFETY: there always is a current task.
+            let task: *const u8 = unsafe { helpers::bpf_get_current_task_btf() }.cast_const().cast();
+            load!(task, TaskFlags as u32)
+        } else {
+            let flags = offset(Member::TaskFlags);
+            if flags == ABSENT {
+                return false;
+            }
+            // SAFETY: as above.
+            let task = unsafe { helpers::bpf_get_current_task() } as *const u8;
+            copy::<u32>(task.wrapping_add(flags as usize)).unwrap_or_default()
+        };
+        flags & PF_KTHREAD != 0
+    }
+
     #[inline(always)]
     fn pid(self) -> u32 {
         load!(self.0, TaskTgid as u32)
@@ -106,6 +125,9 @@ impl Task {
         }
     }
 }
+
+/// `PF_KTHREAD` (`include/linux/sched.h`), the same since 2.6.34. A macro, so the kernel's types do not have it.
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Address of the `sock` behind a file, for any kind of socket; `None` if it is no socket.
 #[inline(always)]

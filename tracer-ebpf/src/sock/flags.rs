@@ -8,6 +8,7 @@ use tracer_common::{
 use crate::{
     kernel::{flag_bit, load, offset},
     sock::Sock,
+    task::Task,
 };
 
 impl Sock {
@@ -21,6 +22,9 @@ impl Sock {
         let mut flags = 0;
         if owned != 0 {
             flags |= flag::OWNED;
+            if Task::current_is_kernel_thread() {
+                flags |= flag::KERNEL_THREAD;
+            }
         }
         if is_set(SockFlag::Done) != 0 {
             flags |= flag::DONE;

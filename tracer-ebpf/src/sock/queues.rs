@@ -9,7 +9,7 @@ impl Sock {
     /// queue and its limit. 0 when a connection begins: its sequence numbers are still those of the listener,
     /// or of the socket's previous connection.
     #[inline(always)]
-    pub(crate) fn queues(self, old_state: u8, new_state: u8) -> (u32, u32) {
+    pub fn queues(self, old_state: u8, new_state: u8) -> (u32, u32) {
         if is_listener(old_state, new_state) {
             return (load!(self.sock, AckBacklog as u32), load!(self.sock, MaxAckBacklog as u32));
         }

@@ -18,7 +18,7 @@ use tracer_common::{
     aggregate::STATES,
     event::Counter,
     helper::Helper,
-    state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT},
+    state::{CLOSE, CLOSING, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT},
     timewait::{becomes_time_wait, stays_in_fin_wait2},
 };
 use tracer_ebpf::{
@@ -135,7 +135,8 @@ fn actual_state(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
         return Some(new_state);
     }
     let (error, flags) = (sock.error(), sock.flags());
-    if becomes_time_wait(old_state, new_state, error, flags) {
+    let send_queue = if old_state == CLOSING { sock.queues(old_state, new_state).1 } else { 0 };
+    if becomes_time_wait(old_state, new_state, error, flags, send_queue) {
         Some(TIME_WAIT)
     } else if stays_in_fin_wait2(old_state, new_state, error, flags) {
         None

@@ -3,7 +3,7 @@
 
 use aya_ebpf::{Global, macros::fexit, programs::FExitContext};
 use tracer_common::event::kind;
-use tracer_ebpf::{kernel::argument, sock::Sock};
+use tracer_ebpf::{kernel::argument, sock::Sock, task::Task};
 
 use crate::incident;
 
@@ -22,6 +22,10 @@ fn inet_csk_accept(ctx: FExitContext) -> i32 {
         // Unknown, so the place of the return value is, too.
         _ => return 0,
     };
+    // It accepts for a server in the kernel, such as nfsd, and is nobody's process.
+    if Task::current_is_kernel_thread() {
+        return 0;
+    }
     // NULL, which a failed accept returns, is checked by the helper.
     if let Some(sock) = Sock::tcp(child) {
         incident::of_socket(sock, kind::ACCEPTED, 0);

@@ -84,13 +84,14 @@ pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
     let view: Box<dyn View> = if raw {
         Box::new(Raw::new(Lines::new(plan((DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA), true, &output)?)))
     } else {
-        let data = if incidents.any() {
-            DefaultIn::LOG_DATA.and(DefaultIn::INCIDENT_DATA)
+        let watch = watch(&stuck, only_stuck, exit_on_stuck);
+        let data = if incidents.any() || watch.is_some() {
+            DefaultIn::LOG_DATA.and(DefaultIn::EVENT_DATA)
         } else {
             DefaultIn::LOG_DATA
         };
         let lines = Lines::new(plan((DefaultIn::LOG_TEXT, data), false, &output)?);
-        Box::new(Log::new(lines, incidents, watch(&stuck, only_stuck, exit_on_stuck)))
+        Box::new(Log::new(lines, incidents, watch))
     };
     live(view, filter, capture, output.count)
 }

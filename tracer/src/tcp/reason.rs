@@ -45,16 +45,24 @@ reasons! {
     FinBoth = "fin-both";
     /// The peer sent an RST.
     ResetRemote = "reset-remote";
+    /// The peer closed in order, this side wrote on, and the peer sent an RST.
+    ResetRemoteAfterFin = "reset-remote-after-fin";
     /// Aborted by `close` with `SO_LINGER` 0.
     ResetLocalLinger = "reset-local-linger";
     /// Aborted by `close` with unread data (RFC 2525, 2.17).
     ResetLocalUnread = "reset-local-unread";
+    /// The peer's data came after this side had closed, and was answered with an RST.
+    ResetLocalLateData = "reset-local-late-data";
     /// Aborted by this side in another way, such as `connect(AF_UNSPEC)`.
     ResetLocal = "reset-local";
     /// The peer answered the SYN with an RST.
     Refused = "refused";
-    /// The SYN was not answered.
+    /// No SYN was answered until the kernel gave up.
     TimeoutConnect = "timeout-connect";
+    /// This side gave up after at least one SYN was sent again.
+    Unanswered = "unanswered";
+    /// No local port was free (EADDRNOTAVAIL).
+    NoFreePort = "no-free-port";
     /// Data was not acknowledged in time.
     TimeoutRetransmit = "timeout-retransmit";
     /// Keepalive probes were not answered.
@@ -65,7 +73,7 @@ reasons! {
     Unreachable = "unreachable";
     /// Aborted by an administrator, for example with `ss -K`.
     Aborted = "aborted";
-    /// Closed by this side while connecting.
+    /// Closed by this side while connecting, before a SYN was sent again.
     Cancelled = "cancelled";
     /// Ended before a process accepted it, for example because its listener closed.
     NeverAccepted = "never-accepted";

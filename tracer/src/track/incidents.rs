@@ -48,7 +48,13 @@ impl Tracker {
         // full socket sent the RST, there was no timewait socket, and the connection has just closed.
         if connection.is_timewait && connection.state == number::FIN_WAIT2 && event.kind == kind::RESET_SENT {
             let confirmed_ns = if is_bare { event.time_ns } else { confirmed_before_ns };
-            self.end_timewait(&connection, event.time_ns, confirmed_ns, Some(Reason::ResetLocal), out);
+            self.end_timewait(
+                &connection,
+                event.time_ns,
+                confirmed_ns,
+                Some(Reason::ResetLocalLateData),
+                out,
+            );
         }
     }
 

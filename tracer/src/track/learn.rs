@@ -19,11 +19,12 @@ pub(super) fn role_at_birth(event: &Event) -> Role {
 }
 
 /// Takes the task that works on a socket as its owner. If the socket is being aborted, the task is the
-/// administrator's (`ss -K`) and is not taken. An aborted listener has no error set yet, so one with a known
+/// administrator's (`ss -K`) and is not taken; nor is a kernel thread, which works for somebody else. An aborted listener has no error set yet, so one with a known
 /// owner keeps it.
 pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
-    if event.flags & flag::OWNED != 0 && event.error != reason::ECONNABORTED && !is_aborted_listener {
+    let is_at_work = event.flags & (flag::OWNED | flag::KERNEL_THREAD) == flag::OWNED;
+    if is_at_work && event.error != reason::ECONNABORTED && !is_aborted_listener {
         let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Own };
         connection.owner.learn(owner);
     }

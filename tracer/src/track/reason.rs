@@ -26,7 +26,7 @@ const UNREACHABLE: [u16; 9] = [1, 13, 71, 92, 95, 100, 101, 112, 113];
 /// Whether the kernel's `-> CLOSE` means that a timewait socket in TIME_WAIT replaces the full socket.
 #[must_use]
 pub fn becomes_time_wait(event: &Event) -> bool {
-    timewait::becomes_time_wait(event.old_state, event.new_state, event.error, event.flags)
+    timewait::becomes_time_wait(event.old_state, event.new_state, event.error, event.flags, event.send_queue)
 }
 
 /// Whether the kernel's `FIN_WAIT2 -> CLOSE` means that a timewait socket replaces an orphan (a full socket
@@ -45,6 +45,7 @@ pub fn reason(event: &Event, connection: &Connection) -> Reason {
     match event.error {
         0 => without_error(event, connection),
         ECONNREFUSED => Reason::Refused,
+        ECONNRESET | EPIPE if has_written_after_fin(event, connection) => Reason::ResetRemoteAfterFin,
         ECONNRESET | EPIPE => Reason::ResetRemote,
         ECONNABORTED => Reason::Aborted,
         ETIMEDOUT => timeout(event),
@@ -73,13 +74,39 @@ fn timeout(event: &Event) -> Reason {
     }
 }
 
+/// Whether the peer has closed in order, and this side has data on the way that the peer will not take. In
+/// LAST_ACK one sequence number is this side's FIN.
+fn has_written_after_fin(event: &Event, connection: &Connection) -> bool {
+    let fin = match event.old_state {
+        number::CLOSE_WAIT => 0,
+        number::LAST_ACK => 1,
+        _ => return false,
+    };
+    connection.first_fin == FirstFin::Remote && event.send_queue > fin
+}
+
+/// A client that leaves SYN_SENT without an error: its owner closed it, or `connect` failed in `tcp_v4_connect` before
+/// it could send a SYN.
+fn never_connected(event: &Event, is_owned: bool) -> Reason {
+    let is_unsent = event.flags & flag::UNSENT != 0;
+    let is_closed = event.shutdown == BOTH_SIDES;
+    match is_owned {
+        false => Reason::Unknown,
+        true if is_unsent && !is_closed => {
+            // `inet_hash_connect` found none. A port that was bound may be taken, or there is no route.
+            if event.local_port == 0 { Reason::NoFreePort } else { Reason::Unknown }
+        }
+        true if event.retransmits > 0 => Reason::Unanswered,
+        true => Reason::Cancelled,
+    }
+}
+
 fn without_error(event: &Event, connection: &Connection) -> Reason {
     let is_owned = event.flags & flag::OWNED != 0;
     match event.old_state {
-        number::LAST_ACK => return Reason::FinRemote,
-        number::SYN_SENT if is_owned && event.flags & flag::UNSENT == 0 => return Reason::Cancelled,
-        // No SYN was sent: no local port was free, or the chosen one was taken.
-        number::SYN_SENT => return Reason::Unknown,
+        // As in CLOSING: in order only if this side's FIN is acknowledged.
+        number::LAST_ACK if event.send_queue == 0 => return Reason::FinRemote,
+        number::SYN_SENT => return never_connected(event, is_owned),
         _ => {}
     }
     if !is_owned {
@@ -93,7 +120,8 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
             _ => Reason::Unknown,
         };
     }
-    // `__tcp_close` first sets `sk_shutdown` to both sides; `tcp_disconnect` does not.
+    // `__tcp_close` first sets `sk_shutdown` to both sides; `tcp_disconnect` does not, but in LAST_ACK and CLOSING
+    // they are shut down already.
     if event.shutdown != BOTH_SIDES {
         return Reason::ResetLocal;
     }

@@ -3,9 +3,13 @@
 use tracer_common::{
     Event,
     event::{flag, kind},
+    state as number,
 };
 
-use crate::{tcp::reason::Reason, track::connection::Connection};
+use crate::{
+    tcp::reason::Reason,
+    track::connection::{Connection, FirstFin},
+};
 
 /// A transition, an incident or a stuck connection. The states are the true ones: TIME_WAIT, or a lasting
 /// FIN_WAIT2, where the kernel reports CLOSE because a timewait socket replaces the full one.
@@ -95,6 +99,36 @@ impl Transition {
             is_reuse: false,
             is_silent: false,
         }
+    }
+
+    /// Whose FIN or RST came first, on the transition that ends the connection; [`FirstFin::Nobody`] if there was
+    /// neither. Where no FIN was seen, the reason tells who sent the RST.
+    #[must_use]
+    pub fn closed_by(&self) -> Option<FirstFin> {
+        let reason = self.reason?;
+        let is_new = matches!(self.old_state, number::SYN_SENT | number::NEW_SYN_RECV);
+        Some(match (self.connection.first_fin, reason) {
+            (FirstFin::Nobody, Reason::FinBoth) => FirstFin::Both,
+            (
+                FirstFin::Nobody,
+                Reason::FinRemote | Reason::ResetRemote | Reason::ResetRemoteAfterFin | Reason::Refused,
+            ) => FirstFin::Remote,
+            // A socket that has not sent its SYN-ACK or got one needs no RST (`tcp_need_reset`).
+            (FirstFin::Nobody, Reason::Aborted | Reason::NeverAccepted) if is_new => FirstFin::Nobody,
+            (
+                FirstFin::Nobody,
+                Reason::FinLocal
+                | Reason::ResetLocal
+                | Reason::ResetLocalLinger
+                | Reason::ResetLocalUnread
+                | Reason::ResetLocalLateData
+                | Reason::Aborted
+                | Reason::NeverAccepted
+                // `tcp_keepalive_timer` sends an RST.
+                | Reason::TimeoutKeepalive,
+            ) => FirstFin::Local,
+            (first_fin, _) => first_fin,
+        })
     }
 
     /// Whether this is a transition or a stuck connection, and not a reset or a retransmission.

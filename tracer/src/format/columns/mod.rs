@@ -43,8 +43,8 @@ impl DefaultIn {
     pub const LIFE_TEXT: Self = Self(1 << 4);
     /// In the JSON and CSV of `life`.
     pub const LIFE_DATA: Self = Self(1 << 5);
-    /// In the log's JSON and CSV, if they also have lines for resets and retransmissions.
-    pub const INCIDENT_DATA: Self = Self(1 << 6);
+    /// In the log's JSON and CSV, if not every line is a transition.
+    pub const EVENT_DATA: Self = Self(1 << 6);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
@@ -131,7 +131,7 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, default_in: LOG.and(RAW), needs: &[],
         help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.time_ns) },
-    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, default_in: S::INCIDENT_DATA, needs: &[],
+    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, default_in: S::EVENT_DATA, needs: &[],
         help: "what the line is about: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
         value: event },
     Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, default_in: S::LIFE_DATA, needs: &[],
@@ -271,6 +271,9 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "why the connection ended for its processes; only on the transition that ends it",
         value: |row| transition(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
+    Column { key: "closed_by", data_type: Utf8, title: "CLOSED", width: 6, align: Left, default_in: STORY_DATA, needs: &[],
+        help: "whose FIN or RST came first: local, remote or both; on the transition that ends the connection; none if there was neither",
+        value: |row| transition(row, |s| s.closed_by()?.name().map(Value::Word)) },
     Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
         help: "direction of the connection's last RST: sent or received; none if there was none so far, or the hook is missing",
         value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
@@ -344,7 +347,7 @@ mod tests {
         for output in [S::LOG_TEXT, S::RAW_TEXT] {
             let columns: Vec<_> =
                 COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect();
-            // The longest final state with its reason.
+            // The longest final state with its reason. Two longer reasons are rare, and may wrap.
             let width_of = |column: &Column| {
                 if column.key == "became" { "CLOSE reset-local-linger".len() } else { column.width }
             };

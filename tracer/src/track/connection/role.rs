@@ -42,3 +42,16 @@ pub enum FirstFin {
     /// Both at once: a simultaneous close.
     Both,
 }
+
+impl FirstFin {
+    /// The name in output; `None` for nobody.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::Local => Some("local"),
+            Self::Remote => Some("remote"),
+            Self::Both => Some("both"),
+        }
+    }
+}

@@ -24,8 +24,8 @@ const BAR: usize = 5;
 const OWNER: usize = 8;
 /// Width of an accept queue and its limit.
 const QUEUE: usize = 9;
-/// Widths of a reason, the longest being `reset-local-linger`, and of its count.
-const REASON: usize = 18;
+/// Widths of a reason, the longest being `reset-remote-after-fin`, and of its count.
+const REASON: usize = 22;
 const COUNT: usize = 6;
 
 /// The listeners with the fullest accept queues.
