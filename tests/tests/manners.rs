@@ -16,6 +16,33 @@ use tests::{
     traffic::{connect, listen},
 };
 
+/// The time of day in a zone.
+fn time_in(zone: &str) -> String {
+    run(Command::new("date").env("TZ", zone).arg("+%T.%3N")).trim().to_owned()
+}
+
+/// The system's database has all zones again in the folders `posix` and `right`.
+#[test]
+fn times_are_in_the_zone_of_tz() {
+    let place = Place::new();
+    for (zone, same) in
+        [("posix/Asia/Tokyo", "Asia/Tokyo"), (":right/Asia/Tokyo", "Asia/Tokyo"), ("No/Where", "UTC")]
+    {
+        let mut command = tracer::command(&format!("--columns time --count 1 --netns {}", place.name()));
+        let tracer = tracer::started(Program::collect(command.env("TZ", zone)));
+        let before = time_in(same);
+        drop(place.run(|| listen(IpAddr::from([127, 77, 1, 2]), 0)));
+        let ended = tracer.wait();
+        let (time, after) = (ended.out.lines().last().unwrap(), time_in(same));
+        // At midnight the first is the greater one.
+        assert!(
+            before > after || (&*before..=&*after).contains(&&time[..before.len()]),
+            "{zone}: {before} {time} {after}"
+        );
+        assert_eq!(ended.err.contains("time zone"), zone == "No/Where", "{}", ended.err);
+    }
+}
+
 #[test]
 fn text_is_aligned_and_fits() {
     let place = Place::new();

@@ -32,6 +32,7 @@ use crate::{
     },
     tcp::{limits::Limits, state::State},
     text::escape::escaped,
+    time::zone,
     view::{
         Needs, View,
         life::Life,
@@ -152,7 +153,7 @@ pub fn check(args: CheckArgs) -> CheckOptions {
 
 /// Builds the configuration of `tracer top`.
 pub fn top(args: TopArgs) -> Result<RunConfig, Error> {
-    top_in(args, TimeZone::system())
+    top_in(args, zone::local())
 }
 
 /// The same, with times of day in this zone.

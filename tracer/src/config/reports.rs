@@ -10,6 +10,7 @@ use crate::{
     aggregate::By,
     cli::{ReportArgs, ReportKind, Zone},
     config::use_colour,
+    time::zone,
     view::summary::{
         SummaryOptions,
         text::{ReportStyle, WITH_BARS},
@@ -23,7 +24,7 @@ fn is_narrow() -> bool {
 
 pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
     let zone = match args.time {
-        Zone::Local => TimeZone::system(),
+        Zone::Local => zone::local(),
         Zone::Utc => TimeZone::UTC,
     };
     let text = ReportStyle {

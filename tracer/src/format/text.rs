@@ -18,6 +18,7 @@ use crate::{
         second::Seconds,
         width::shorten,
     },
+    time::zone,
 };
 
 /// How times of day are written.
@@ -69,7 +70,7 @@ impl Text {
         let mut style = style.clone();
         style.precise |= is_chosen;
         let zone = match style.time {
-            TimeFormat::Local => TimeZone::system(),
+            TimeFormat::Local => zone::local(),
             _ => TimeZone::UTC,
         };
         Self {

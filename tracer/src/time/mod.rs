@@ -4,6 +4,7 @@
 //! - [`clock`]: converts the kernel's clock to the time of day
 //! - [`duration`]: durations in arguments
 //! - [`wait`]: waits for an optional deadline
+//! - [`zone`]: the user's time zone
 //!
 //! # Example
 //! ```
@@ -18,3 +19,4 @@
 pub mod clock;
 pub mod duration;
 pub mod wait;
+pub mod zone;
