@@ -13,6 +13,7 @@ use std::{
 
 use clap::Parser as _;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tracer::{
     cli::{Cli, Command},
     config::{self, RunConfig},
@@ -237,6 +238,30 @@ fn summary_as_text() {
 #[test]
 fn summary_as_json() {
     compare("summary.json", script(), "summary --interval 2s -o json --by cgroup");
+}
+
+/// However often reports are due, those of a batch stay within a write; what is missed is in the next one.
+#[test]
+fn reports_that_nobody_could_write_are_skipped() {
+    let (out, outcome) = played(script(), "summary --interval 1ns -o json --by cgroup");
+    assert!(outcome.result.is_ok());
+    assert!(out.len() < 10 << 20, "{} bytes of five batches", out.len());
+    let reports = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let (total, intervals) = reports.split_last().unwrap();
+    assert_eq!(total["kind"], "total");
+    assert!(intervals.windows(2).all(|pair| pair[0]["to"] == pair[1]["from"]));
+}
+
+/// Events between attaching and the beginning are in the first report, which begins with them.
+#[test]
+fn a_report_begins_with_its_first_event() {
+    let early = Event { time_ns: BEGIN - 400 * MS, ..conversation()[1] };
+    let script = Script::starting_at(BEGIN, WALL).events([early]).until(BEGIN + 5 * SECOND);
+    let (out, _) = played(script, "summary --interval 2s -o json");
+    let froms: Vec<_> =
+        out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["from"].clone()).collect();
+    assert_eq!(froms[0], "2025-12-31T23:59:59.600000000Z", "{out}");
+    assert_eq!(froms.last(), froms.first(), "the total, too");
 }
 
 /// Drawings of the screen, with what a live socket counts in between.

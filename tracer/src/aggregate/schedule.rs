@@ -53,6 +53,13 @@ impl Schedule {
         self.due_ns = at_ns.checked_add(self.interval_ns);
     }
 
+    /// Extends the first period back to an event from before it: one between attaching and the beginning.
+    pub fn reach_back(&mut self, time_ns: u64) {
+        if self.finished == 0 && time_ns < self.last_ns {
+            (self.begun_ns, self.last_ns) = (Some(time_ns), time_ns);
+        }
+    }
+
     /// When the next report is due.
     #[must_use]
     pub fn due(&self) -> Option<u64> {

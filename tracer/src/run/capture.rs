@@ -245,7 +245,8 @@ impl<S: Source> Capture<S> {
     fn events(&mut self, batch: Batch) {
         self.read += batch.events.len() as u64;
         let (is_busy, may_run_ahead) = (self.output.is_busy(), self.may_run_ahead());
-        let may_act = |out: &[u8]| !is_busy || (may_run_ahead && out.len() < WRITTEN_AT_ONCE);
+        // However often the view is due, what it has made is written before it makes more.
+        let may_act = |out: &[u8]| (!is_busy || may_run_ahead) && out.len() < WRITTEN_AT_ONCE;
         let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);

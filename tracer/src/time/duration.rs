@@ -16,10 +16,9 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
         Duration::try_from(duration).ok()
     };
-    seconds()
-        .or_else(friendly)
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "give a time greater than zero with its unit, such as 30s, 5m or 1h 30m".to_owned())
+    seconds().or_else(friendly).filter(|duration| !duration.is_zero()).ok_or_else(|| {
+        "give a time greater than zero with its unit, up to days, such as 30s, 5m or 1h 30m".to_owned()
+    })
 }
 
 #[cfg(test)]

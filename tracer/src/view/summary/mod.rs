@@ -116,6 +116,7 @@ impl View for Summary {
     }
 
     fn show(&mut self, transition: &Transition, _: &Clock, _: &mut Vec<u8>) {
+        self.schedule.reach_back(transition.time_ns);
         self.interval.add(transition);
     }
 
