@@ -34,7 +34,7 @@ pub mod flag {
     /// No full socket: only the time, CPU, addresses, ports, network namespace and state are known, and the
     /// cookie if there is one. Everything else is 0.
     pub const BARE: u16 = 1 << 8;
-    /// With [`OWNED`]: that task is a kernel thread (`PF_KTHREAD`), which works for somebody else. It closes
+    /// With [`OWNED`] and [`crate::filter::Active::story`]: that task is a kernel thread (`PF_KTHREAD`), which works for somebody else. It closes
     /// the sockets of a killed process's io_uring and those that AF_UNIX's garbage collection finds (delayed
     /// `fput`), and works for MPTCP and kTLS.
     pub const KERNEL_THREAD: u16 = 1 << 9;

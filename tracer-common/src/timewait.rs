@@ -10,10 +10,10 @@ use crate::{
 /// Whether a transition is really one into TIME_WAIT (RFC 9293, 3.6): both sides have closed, and there is no
 /// error.
 ///
-/// `error`, `flags` and `send_queue` are those of an [`Event`](crate::Event); [`flag::DONE`] says that the peer's
-/// FIN has arrived. This side's FIN takes up a sequence number, so while it is not acknowledged the send queue is
-/// not empty. `tcp_rcv_state_process` leaves CLOSING in order only when `snd_una == write_seq`, and does so at
-/// once: with something in the queue the owner has aborted the connection.
+/// `error`, `flags` and `send_queue` are those of an [`Event`](crate::Event); [`flag::DONE`] says that the
+/// peer's FIN has arrived. This side's FIN takes up a sequence number, so while it is not acknowledged the send
+/// queue is not empty. `tcp_rcv_state_process` leaves CLOSING in order only when `snd_una == write_seq`, and
+/// does so at once: with something in the queue the owner has aborted the connection.
 ///
 /// ```
 /// use tracer_common::{event::flag, state::{CLOSE, CLOSING, FIN_WAIT2}, timewait::becomes_time_wait};

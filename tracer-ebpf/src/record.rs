@@ -85,7 +85,7 @@ pub unsafe fn fill(
         set!(event.cpu = moment.cpu);
         set!(event.local_port = endpoints.local_port);
         set!(event.remote_port = endpoints.remote_port);
-        set!(event.flags = subject.fact(Sock::flags) | occurrence.flags);
+        set!(event.flags = subject.fact(|sock| sock.flags(task.names_owner())) | occurrence.flags);
         set!(event.family = endpoints.family);
         set!(event.old_state = occurrence.old_state);
         set!(event.new_state = occurrence.new_state);

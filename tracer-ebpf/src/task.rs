@@ -47,6 +47,12 @@ impl NamedTask {
         }
     }
 
+    /// Whether user space asks whose the socket is, and so wants the process's name.
+    #[inline(always)]
+    pub(crate) fn names_owner(self) -> bool {
+        matches!(self, Self::OnCpu { by_process: true })
+    }
+
     /// Process id (tgid) and thread id. A holder is the whole process, so both are the process's.
     #[inline(always)]
     pub(crate) fn ids(self) -> (u32, u32) {
@@ -126,7 +132,8 @@ impl Task {
     }
 }
 
-/// `PF_KTHREAD` (`include/linux/sched.h`), the same since 2.6.34. A macro, so the kernel's types do not have it.
+/// `PF_KTHREAD` (`include/linux/sched.h`), the same since 2.6.34. A macro, so the kernel's types do not have
+/// it.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Address of the `sock` behind a file, for any kind of socket; `None` if it is no socket.

@@ -12,9 +12,10 @@ use crate::{
 };
 
 impl Sock {
-    /// The bits of [`flag`] that the socket itself tells.
+    /// The bits of [`flag`] that the socket itself tells; and [`flag::KERNEL_THREAD`] if `names_owner`, for
+    /// user space that takes the task on this CPU for the owner.
     #[inline(always)]
-    pub fn flags(self) -> u16 {
+    pub fn flags(self, names_owner: bool) -> u16 {
         let kernel: u64 = load!(self.sock, Flags as u64);
         let is_set = |flag: SockFlag| (kernel >> flag_bit(flag)) & 1;
         let owned: u32 = load!(self.sock, LockOwned as u32);
@@ -22,7 +23,7 @@ impl Sock {
         let mut flags = 0;
         if owned != 0 {
             flags |= flag::OWNED;
-            if Task::current_is_kernel_thread() {
+            if names_owner && Task::current_is_kernel_thread() {
                 flags |= flag::KERNEL_THREAD;
             }
         }

@@ -134,7 +134,7 @@ fn actual_state(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
     if new_state != CLOSE {
         return Some(new_state);
     }
-    let (error, flags) = (sock.error(), sock.flags());
+    let (error, flags) = (sock.error(), sock.flags(false));
     let send_queue = if old_state == CLOSING { sock.queues(old_state, new_state).1 } else { 0 };
     if becomes_time_wait(old_state, new_state, error, flags, send_queue) {
         Some(TIME_WAIT)
