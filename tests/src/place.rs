@@ -112,8 +112,8 @@ impl Place {
         })
     }
 
-    /// Waits until all connections have ended: only sockets in TIME_WAIT are left. On a busy host a last ACK may
-    /// come late.
+    /// Waits until all connections have ended: only sockets in TIME_WAIT are left. On a busy host a last ACK
+    /// may come late.
     pub fn settle(&self) {
         self.settle_to(0);
     }

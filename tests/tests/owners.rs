@@ -205,8 +205,8 @@ fn a_filter_on_processes_keeps_beginnings() {
 /// `io_uring_register(2)`
 const IORING_REGISTER_FILES: u32 = 2;
 
-/// Gives a socket to an io_uring and closes the ring. The kernel takes it apart in a thread of its own, which closes
-/// the socket.
+/// Gives a socket to an io_uring and closes the ring. The kernel takes it apart in a thread of its own, which
+/// closes the socket.
 fn abandon(socket: &TcpStream) {
     // SAFETY: the parameters (`struct io_uring_params`) are 120 bytes, of which the kernel writes some.
     let ring = unsafe {

@@ -267,15 +267,19 @@ fn aborted() {
     assert_eq!(story[2]["pid"].as_u64(), Some(u64::from(std::process::id())));
 }
 
+/// A socket in SYN_SENT, if nobody answers.
+fn connecting() -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
+    socket
+}
+
 #[test]
 fn cancelled() {
     let scene = Scene::new();
     scene.cut(true);
-    scene.place.run(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
-    });
+    scene.place.run(|| drop(connecting()));
     assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
 }
 
@@ -285,9 +289,7 @@ fn unanswered() {
     let scene = Scene::new();
     scene.cut(true);
     scene.place.run(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap_err();
+        let _socket = connecting();
         // Column 7 is the number of retransmissions.
         let has_retransmitted =
             |line: &str| line.split_whitespace().nth(6).is_some_and(|count| count != "00000000");

@@ -189,7 +189,7 @@ fn reset_in_fin_wait1_and_fin_wait2() {
     stream.shutdown(Shutdown::Write).unwrap();
     scene.remote.expect(FIN_ACK);
     scene.remote.send(ACK);
-    until("FIN_WAIT2", || scene.tracer.out().contains("\"new_state\":\"FIN_WAIT2\"").then_some(()));
+    scene.reaches("FIN_WAIT2");
     scene.remote.send(RST_ACK);
     let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>CLOSE"]);
     check(&scene.story(), &path, "reset-remote");

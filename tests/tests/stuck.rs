@@ -26,8 +26,8 @@ fn stuck(out: &str) -> Vec<Line> {
     lines(out).into_iter().filter(|line| !line["stuck_us"].is_null()).collect()
 }
 
-/// The limit in microseconds. How soon after it the report comes depends on how busy the host is; that it is due
-/// at once is proved in event time (`tracer/tests/captures.rs`).
+/// The limit in microseconds. How soon after it the report comes depends on how busy the host is; that it is
+/// due at once is proved in event time (`tracer/tests/captures.rs`).
 const LIMIT_US: f64 = 1e6;
 
 #[test]

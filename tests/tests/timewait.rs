@@ -77,12 +77,8 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
     fits(&line, least, most);
 }
 
-/// TIME_WAIT ends when `ss` does not show the socket any more, within the reported error.
-#[test]
-fn time_wait_ends_when_the_kernel_says_so() {
-    let place = Place::new();
-    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
-    let before_close = Instant::now();
+/// Makes a connection whose client ends in TIME_WAIT.
+fn leave_time_wait(place: &Place) {
     place.run(|| {
         let listener = listen(ADDRESS.into(), 0);
         let client = connect(listener.local_addr().unwrap()).unwrap();
@@ -90,6 +86,15 @@ fn time_wait_ends_when_the_kernel_says_so() {
         drop(client);
         wait_for_end(&mut server);
     });
+}
+
+/// TIME_WAIT ends when `ss` does not show the socket any more, within the reported error.
+#[test]
+fn time_wait_ends_when_the_kernel_says_so() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    let before_close = Instant::now();
+    leave_time_wait(&place);
     line(&tracer, "FIN_WAIT2", "TIME_WAIT");
     let seen = Instant::now();
     let waits = || run(place.command("ss").args(["-Htan", "state", "time-wait"])).contains("127.77.11.1");
@@ -116,13 +121,7 @@ fn time_wait_ends_when_the_kernel_says_so() {
 fn kept_by(mount: &mut Command) -> (u32, Program) {
     let place = Place::new();
     let inum = u32::try_from(place.inum()).unwrap();
-    place.run(|| {
-        let listener = listen(ADDRESS.into(), 0);
-        let client = connect(listener.local_addr().unwrap()).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        drop(client);
-        wait_for_end(&mut server);
-    });
+    leave_time_wait(&place);
     place.settle();
     let mut keeper = Program::with_input(mount.env("NETNS", place.name()), Stdio::piped());
     keeper.wait_for_out("the mount", |out| out.contains("mounted"));
