@@ -9,8 +9,8 @@
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
 //! - [`names`]: names of cgroups and network namespaces
-//! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from maps
-//!   and pass no `Source`: there are no events in them
+//! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
+//!   maps and pass no `Source`: there are no events in them
 //!
 //! # Example
 //! The facts of a capture in which a second passes and nothing happens:

@@ -19,8 +19,8 @@ pub(super) fn role_at_birth(event: &Event) -> Role {
 }
 
 /// Takes the task that works on a socket as its owner. If the socket is being aborted, the task is the
-/// administrator's (`ss -K`) and is not taken; nor is a kernel thread, which works for somebody else. An aborted listener has no error set yet, so one with a known
-/// owner keeps it.
+/// administrator's (`ss -K`) and is not taken; nor is a kernel thread, which works for somebody else. An
+/// aborted listener has no error set yet, so one with a known owner keeps it.
 pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
     let is_at_work = event.flags & (flag::OWNED | flag::KERNEL_THREAD) == flag::OWNED;

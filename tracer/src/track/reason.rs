@@ -85,19 +85,18 @@ fn has_written_after_fin(event: &Event, connection: &Connection) -> bool {
     connection.first_fin == FirstFin::Remote && event.send_queue > fin
 }
 
-/// A client that leaves SYN_SENT without an error: its owner closed it, or `connect` failed in `tcp_v4_connect` before
-/// it could send a SYN.
+/// A client that leaves SYN_SENT without an error: its owner closed it, or `connect` failed in `tcp_v4_connect`
+/// before it could send a SYN.
 fn never_connected(event: &Event, is_owned: bool) -> Reason {
-    let is_unsent = event.flags & flag::UNSENT != 0;
-    let is_closed = event.shutdown == BOTH_SIDES;
-    match is_owned {
-        false => Reason::Unknown,
-        true if is_unsent && !is_closed => {
-            // `inet_hash_connect` found none. A port that was bound may be taken, or there is no route.
-            if event.local_port == 0 { Reason::NoFreePort } else { Reason::Unknown }
-        }
-        true if event.retransmits > 0 => Reason::Unanswered,
-        true => Reason::Cancelled,
+    if !is_owned {
+        Reason::Unknown
+    } else if event.flags & flag::UNSENT != 0 && event.shutdown != BOTH_SIDES {
+        // `inet_hash_connect` found none. A port that was bound may be taken, or there is no route.
+        if event.local_port == 0 { Reason::NoFreePort } else { Reason::Unknown }
+    } else if event.retransmits > 0 {
+        Reason::Unanswered
+    } else {
+        Reason::Cancelled
     }
 }
 

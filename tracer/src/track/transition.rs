@@ -106,28 +106,28 @@ impl Transition {
     #[must_use]
     pub fn closed_by(&self) -> Option<FirstFin> {
         let reason = self.reason?;
+        let first_fin = self.connection.first_fin;
+        if first_fin != FirstFin::Nobody {
+            return Some(first_fin);
+        }
+        // These need no RST yet (`tcp_need_reset`).
         let is_new = matches!(self.old_state, number::SYN_SENT | number::NEW_SYN_RECV);
-        Some(match (self.connection.first_fin, reason) {
-            (FirstFin::Nobody, Reason::FinBoth) => FirstFin::Both,
-            (
-                FirstFin::Nobody,
-                Reason::FinRemote | Reason::ResetRemote | Reason::ResetRemoteAfterFin | Reason::Refused,
-            ) => FirstFin::Remote,
-            // A socket that has not sent its SYN-ACK or got one needs no RST (`tcp_need_reset`).
-            (FirstFin::Nobody, Reason::Aborted | Reason::NeverAccepted) if is_new => FirstFin::Nobody,
-            (
-                FirstFin::Nobody,
-                Reason::FinLocal
-                | Reason::ResetLocal
-                | Reason::ResetLocalLinger
-                | Reason::ResetLocalUnread
-                | Reason::ResetLocalLateData
-                | Reason::Aborted
-                | Reason::NeverAccepted
-                // `tcp_keepalive_timer` sends an RST.
-                | Reason::TimeoutKeepalive,
-            ) => FirstFin::Local,
-            (first_fin, _) => first_fin,
+        Some(match reason {
+            Reason::FinBoth => FirstFin::Both,
+            Reason::FinRemote | Reason::ResetRemote | Reason::ResetRemoteAfterFin | Reason::Refused => {
+                FirstFin::Remote
+            }
+            Reason::Aborted | Reason::NeverAccepted if is_new => FirstFin::Nobody,
+            Reason::FinLocal
+            | Reason::ResetLocal
+            | Reason::ResetLocalLinger
+            | Reason::ResetLocalUnread
+            | Reason::ResetLocalLateData
+            | Reason::Aborted
+            | Reason::NeverAccepted
+            // `tcp_keepalive_timer` sends an RST.
+            | Reason::TimeoutKeepalive => FirstFin::Local,
+            _ => FirstFin::Nobody,
         })
     }
 

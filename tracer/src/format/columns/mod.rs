@@ -17,8 +17,8 @@ use tracer_common::{
 
 use crate::format::{
     columns::values::{
-        age, became, connected, connection, duration, error, event, known, lived, of_full_socket, port,
-        received, sent, shutdown, spent, time, time_in_state_ns, transition,
+        age, became, connected, connection, duration, error, event, known, lived, of_full_socket, port, sent,
+        shutdown, spent, time, time_in_state_ns, transition,
     },
     row::Row,
     value::{DataType, Value},
@@ -226,7 +226,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| connected(row, sent(row)) },
     Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
         help: "bytes of data received in order",
-        value: |row| connected(row, received(row)) },
+        value: |row| connected(row, row.counters().received) },
     Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
         help: "smoothed round-trip time in microseconds; none before the first measurement",
         value: |row| known(u64::from(row.counters().srtt_us)) },

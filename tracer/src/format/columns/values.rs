@@ -49,10 +49,6 @@ pub(super) fn sent(row: &Row<'_>) -> u64 {
     row.counters().sent(row.role(), row.old.number())
 }
 
-pub(super) fn received(row: &Row<'_>) -> u64 {
-    row.counters().received
-}
-
 pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
     transition(row, |transition| {
         if let (None, Some(stuck_ns)) = (transition.state_ns, transition.stuck_ns) {

@@ -22,7 +22,12 @@ use crate::{
     facts::losses::Losses,
     source::{
         decode::decode,
-        kernel::{Link, clock::monotonic_ns, counts::ProgramCounts, load::Attached},
+        kernel::{
+            Link,
+            clock::{monotonic_ns, until},
+            counts::ProgramCounts,
+            load::Attached,
+        },
         merge::Merge,
         order::{Order, SETTLE_NS},
     },
@@ -102,17 +107,13 @@ impl Rings {
 
     /// Waits until there may be events, or until events up to `due_ns` are complete.
     pub async fn ready(&mut self, due_ns: Option<u64>) -> io::Result<()> {
-        let due = due_ns.map(|due_ns| {
-            let pause_ns = (due_ns + SETTLE_NS).saturating_sub(monotonic_ns());
-            Instant::now() + Duration::from_nanos(pause_ns)
-        });
         tokio::select! {
             woken = poll_fn(|context| poll_wakeup(&self.buffers, context)) => {
                 woken?;
                 self.wakes_from = Instant::now() + TICK;
             }
             () = at(self.next_drain) => {}
-            () = at(due) => {}
+            () = until(due_ns.map(|due_ns| due_ns + SETTLE_NS)) => {}
         }
         Ok(())
     }
