@@ -6,6 +6,7 @@ struct event {
 	__u64 cgroup;
 	__u64 bytes_acked;
 	__u64 bytes_received;
+	__u64 netns_cookie;
 	__u32 local_addr[4];
 	__u32 remote_addr[4];
 	__u64 comm[2];
@@ -17,6 +18,10 @@ struct event {
 	__u32 retransmits;
 	__u32 recv_queue;
 	__u32 send_queue;
+	__u32 ifindex;
+	__u32 mptcp_token;
+	__u32 idle_jiffies;
+	__s32 linger2;
 	__u16 error;
 	__u16 cpu;
 	__u16 local_port;
@@ -29,7 +34,7 @@ struct event {
 	__u16 reserved;
 };
 
-_Static_assert(sizeof(struct event) == 136, "as long as tracer's");
+_Static_assert(sizeof(struct event) == 160, "as long as tracer's");
 
 enum {
 	FLAG_OWNED = 1 << 0,

@@ -113,6 +113,29 @@ static __always_inline __u16 flags(struct sock *sk, struct tcp_sock *tcp, int ne
 	return flags;
 }
 
+static __always_inline __u32 mptcp_token(struct tcp_sock *tcp)
+{
+	struct mptcp_subflow_context *context;
+	struct mptcp_sock *connection = NULL;
+	__u32 token = 0;
+
+	if (!tcp->is_mptcp)
+		return 0;
+	context = tcp->inet_conn.icsk_ulp_data;
+	bpf_probe_read_kernel(&connection, sizeof(connection), &context->conn);
+	bpf_probe_read_kernel(&token, sizeof(token), &connection->token);
+	return token;
+}
+
+static __always_inline __u32 idle_jiffies(struct tcp_sock *tcp)
+{
+	__u32 now = bpf_jiffies64();
+	__u32 since_sent = now - tcp->lsndtime;
+	__u32 since_received = now - tcp->inet_conn.icsk_ack.lrcvtime;
+
+	return since_sent < since_received ? since_sent : since_received;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 {
@@ -135,6 +158,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	event->cgroup = sk->sk_cgrp_data.cgroup->kn->id;
 	event->bytes_acked = tcp->bytes_acked;
 	event->bytes_received = tcp->bytes_received;
+	event->netns_cookie = sk->__sk_common.skc_net.net->net_cookie;
 	copy_ends(event, sk, tcp);
 	event->comm[0] = ((__u64 *)leader->comm)[0];
 	event->comm[1] = ((__u64 *)leader->comm)[1];
@@ -145,6 +169,10 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	event->srtt_us = tcp->srtt_us >> 3;
 	event->retransmits = tcp->total_retrans;
 	copy_queues(event, sk, tcp, old_state, new_state);
+	event->ifindex = sk->__sk_common.skc_bound_dev_if;
+	event->mptcp_token = mptcp_token(tcp);
+	event->idle_jiffies = new_state == TCP_CLOSE ? idle_jiffies(tcp) : 0;
+	event->linger2 = tcp->linger2;
 	event->error = sk->sk_err;
 	event->cpu = bpf_get_smp_processor_id();
 	event->flags = flags(sk, tcp, new_state);

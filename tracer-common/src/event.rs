@@ -127,6 +127,9 @@ pub struct Event {
     /// Bytes received in order (`tcp_sock.bytes_received`, `tcpEStatsAppHCThruOctetsReceived` of RFC 4898).
     /// The peer's FIN counts as one.
     pub bytes_received: u64,
+    /// Cookie of the socket's network namespace (`net_cookie`, since 5.12), which no other gets until the host
+    /// restarts; 0 if the kernel has none.
+    pub netns_cookie: u64,
     /// Local address as IPv6 in network byte order; IPv4 is v4-mapped (RFC 4291, 2.5.5.2).
     pub local_addr: [u8; 16],
     /// Remote address, in the form of [`Event::local_addr`]; unspecified (0) for a listener.
@@ -158,6 +161,18 @@ pub struct Event {
     /// Bytes written and not yet acknowledged (`write_seq - snd_una`); for a listener the limit of its accept
     /// queue. As [`Event::recv_queue`].
     pub send_queue: u32,
+    /// Index of the network device that the socket is bound to (`sk_bound_dev_if`): by `SO_BINDTODEVICE`, by its
+    /// VRF, or because its link-local address is only unique there (RFC 4007). 0 if it is not bound.
+    pub ifindex: u32,
+    /// With an MPTCP subflow the token of its connection (`mptcp_sock.token`, RFC 8684, 3.2), which
+    /// `ss -M` prints. Since 5.6. 0 for plain TCP, and as long as the kernel has chosen none.
+    pub mptcp_token: u32,
+    /// At a transition to CLOSE the jiffies since a segment with data was last sent or received (`lsndtime` and
+    /// `lrcvtime`), or since the handshake if there was none. Else 0.
+    pub idle_jiffies: u32,
+    /// `TCP_LINGER2` in jiffies: how long an orphan may stay in FIN_WAIT2; 0 for the namespace's
+    /// `tcp_fin_timeout`, negative for not at all.
+    pub linger2: i32,
     /// Pending error of the socket (`sk_err`): a positive errno, or 0.
     pub error: u16,
     /// The CPU that it happened on; 0 in a snapshot.
@@ -189,7 +204,7 @@ pub const REASON_UNKNOWN: u8 = u8::MAX;
 /// Bytes that an event takes in the ring buffer: the kernel's header (`BPF_RINGBUF_HDR_SZ`) and the event.
 pub const RECORD_SIZE: u64 = 8 + size_of::<Event>() as u64;
 
-const _: () = assert!(size_of::<Event>() == 136, "no padding, no surprise");
+const _: () = assert!(size_of::<Event>() == 160, "no padding, no surprise");
 const _: () = assert!(align_of::<Event>() == 8, "what the ring buffer guarantees");
 
 /// An existing timewait socket, in a snapshot of those alone.
@@ -204,6 +219,25 @@ pub struct TimewaitSocket {
     pub cookie: u64,
     /// TIME_WAIT or FIN_WAIT2 ([`crate::state`]).
     pub state: u64,
+}
+
+/// A process that holds a socket: it has a file descriptor of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Holder {
+    /// Cookie of the socket, as [`Event::cookie`]. For an MPTCP socket that of its first subflow, because a file
+    /// descriptor refers to the whole connection.
+    pub cookie: u64,
+    /// Name of the process, as [`Event::comm`].
+    pub comm: [u8; COMM_LEN],
+    /// Process id.
+    pub pid: u32,
+    /// Token of the MPTCP connection, as [`Event::mptcp_token`]; all its subflows have it.
+    pub mptcp_token: u32,
 }
 
 /// `AF_INET`: an IPv4 socket.

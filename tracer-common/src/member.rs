@@ -76,6 +76,8 @@ members! {
     /// Range of ephemeral ports of a network namespace (`net.ipv4.ip_local_port_range`): the last in the
     /// upper half, the first in the lower. Two numbers before 6.8, so absent.
     NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 faster;
+    /// Index of the device that a socket is bound to; timewait and request sockets have it, too.
+    BoundDevice = "sock" "__sk_common.skc_bound_dev_if" 4 required;
     /// `enum sock_flags` as bits.
     Flags = "sock" "__sk_common.skc_flags" 8 required;
     /// Whether a task is operating on the socket (`lock_sock`).
@@ -120,6 +122,24 @@ members! {
     WriteSeq = "tcp_sock" "write_seq" 4 optional;
     /// Oldest sequence number that the peer has not acknowledged: SND.UNA of RFC 9293, 3.3.1.
     SndUna = "tcp_sock" "snd_una" 4 optional;
+    /// When a segment with data was last sent, in jiffies.
+    LastSent = "tcp_sock" "lsndtime" 4 optional;
+    /// When one was last received, in jiffies.
+    LastReceived = "tcp_sock" "inet_conn.icsk_ack.lrcvtime" 4 optional;
+    /// `TCP_LINGER2` in jiffies.
+    Linger2 = "tcp_sock" "linger2" 4 optional;
+    /// Whether the socket is a subflow of MPTCP. Since 5.6, and only in kernels with MPTCP.
+    IsMptcp = "tcp_sock" "is_mptcp" 1 faster;
+    /// What a socket's upper layer protocol keeps: with MPTCP the `mptcp_subflow_context`.
+    UlpData = "tcp_sock" "inet_conn.icsk_ulp_data" 8 faster;
+    /// MPTCP connection of a subflow.
+    SubflowConnection = "mptcp_subflow_context" "conn" 8 faster;
+    /// Protocol of a socket; a bit field before 5.6, so absent.
+    Protocol = "sock" "sk_protocol" 2 faster;
+    /// First subflow of an MPTCP connection; of an MPTCP listener the one that listens.
+    MptcpFirst = "mptcp_sock" "first" 8 faster;
+    /// Token of an MPTCP connection.
+    MptcpToken = "mptcp_sock" "token" 4 faster;
     /// What a timewait socket waits in: TIME_WAIT or FIN_WAIT2.
     TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
     /// Listener of a request socket.

@@ -7,7 +7,7 @@ use tracer_common::{
 
 use crate::kernel::{load, offset};
 
-/// Local and remote address and port, and the address family. Ports are in host byte order; addresses in
+/// Local and remote address and port, bound device, and the address family. Ports are in host byte order; addresses in
 /// network byte order, IPv4 as v4-mapped IPv6.
 #[derive(Clone, Copy, Default)]
 pub struct Endpoints {
@@ -15,6 +15,8 @@ pub struct Endpoints {
     pub remote_addr: [u32; 4],
     pub local_port: u16,
     pub remote_port: u16,
+    /// Device that the socket is bound to; 0 for none.
+    pub ifindex: u32,
     pub family: u8,
 }
 
@@ -34,6 +36,7 @@ impl Endpoints {
             remote_addr,
             local_port: load!(socket, Num as u16),
             remote_port: u16::from_be(load!(socket, RemotePort as u16)),
+            ifindex: load!(socket, BoundDevice as u32),
             family,
         }
     }

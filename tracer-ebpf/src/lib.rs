@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! * [`kernel`]: loads from kernel memory, at offsets that user space found in the kernel's BTF.
-//! * [`sock`], [`request`], [`timewait`], [`segment`], [`task`]: readers of one kernel structure each;
+//! * [`sock`], [`request`], [`timewait`], [`mptcp`], [`segment`], [`netns`], [`task`]: readers of one kernel
+//!   structure each;
 //!   [`endpoints`]: what identifies a connection.
 //! * [`subject`], [`record`]: filling in an event, in one place for all programs.
 //! * [`hook`]: what programs on the tracepoint need: counters, filters, the second program behind the first.
@@ -20,6 +21,8 @@ pub mod endpoints;
 #[cfg(feature = "hook")]
 pub mod hook;
 pub mod kernel;
+pub mod mptcp;
+pub mod netns;
 pub mod record;
 pub mod request;
 pub mod segment;

@@ -1,8 +1,8 @@
 //! Filling in an [`Event`]: the one place where its fields are written, for the records of all programs.
 
-use tracer_common::{Event, event::kind};
+use tracer_common::{Event, event::kind, state};
 
-use crate::{sock::Sock, subject::Subject, task::NamedTask};
+use crate::{netns::Netns, sock::Sock, subject::Subject, task::NamedTask};
 
 /// When and where it happened.
 #[derive(Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Moment {
 
 /// What happened to the subject.
 pub struct Occurrence {
-    pub netns: u32,
+    pub netns: Netns,
     /// Flags beside those of the socket.
     pub flags: u16,
     pub old_state: u8,
@@ -31,6 +31,16 @@ impl Occurrence {
                 subject.fact(|sock| sock.queues(self.old_state, self.new_state))
             }
             _ => (0, 0),
+        }
+    }
+
+    /// Only at the end of a connection.
+    #[inline(always)]
+    fn idle_jiffies(&self, subject: Subject) -> u32 {
+        if self.new_state == state::CLOSE && self.kind == kind::TRANSITION {
+            subject.fact(Sock::idle_jiffies)
+        } else {
+            0
         }
     }
 }
@@ -67,6 +77,7 @@ pub unsafe fn fill(
         set!(event.cgroup = subject.fact(Sock::cgroup));
         set!(event.bytes_acked = subject.fact(Sock::bytes_acked));
         set!(event.bytes_received = subject.fact(Sock::bytes_received));
+        set!(event.netns_cookie = occurrence.netns.cookie);
         let endpoints = subject.endpoints();
         set!(event.local_addr = words endpoints.local_addr);
         set!(event.remote_addr = words endpoints.remote_addr);
@@ -74,13 +85,17 @@ pub unsafe fn fill(
         let (pid, tid) = task.ids();
         set!(event.pid = pid);
         set!(event.tid = tid);
-        set!(event.netns = occurrence.netns);
+        set!(event.netns = occurrence.netns.inum);
         set!(event.uid = subject.fact(Sock::uid));
         set!(event.srtt_us = subject.fact(Sock::srtt_us));
         set!(event.retransmits = subject.fact(Sock::retransmits));
         let (recv_queue, send_queue) = occurrence.queues(subject);
         set!(event.recv_queue = recv_queue);
         set!(event.send_queue = send_queue);
+        set!(event.ifindex = endpoints.ifindex);
+        set!(event.mptcp_token = subject.fact(Sock::mptcp_token));
+        set!(event.idle_jiffies = occurrence.idle_jiffies(subject));
+        set!(event.linger2 = subject.fact(Sock::linger2));
         set!(event.error = subject.fact(Sock::error));
         set!(event.cpu = moment.cpu);
         set!(event.local_port = endpoints.local_port);

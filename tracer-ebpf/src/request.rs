@@ -4,7 +4,8 @@ use tracer_common::{helper::Helper, member::Member, state};
 
 use crate::{
     endpoints::Endpoints,
-    kernel::{copy, follow, has, load, offset},
+    kernel::{copy, has, load, offset},
+    netns::Netns,
     sock::identity,
     subject::Bare,
 };
@@ -20,7 +21,7 @@ impl Request {
         Bare {
             cookie: identity(self.0),
             endpoints: Endpoints::of_common(self.0),
-            netns: follow!(self.0, Net, NetInum as u32),
+            netns: Netns::of_socket(self.0),
             state: state::NEW_SYN_RECV,
         }
     }

@@ -5,6 +5,7 @@ use tracer_common::event::{AF_INET, AF_INET6};
 use crate::{
     endpoints::{Endpoints, mapped},
     kernel::{copy, load},
+    netns::Netns,
 };
 
 /// Offsets of the source address in the IP header (RFC 791, 3.1; RFC 8200, 3). The destination follows it.
@@ -37,15 +38,14 @@ impl Segment {
             _ => return None,
         };
         let (local_port, remote_port) = (u16::from_be(local_port), u16::from_be(remote_port));
-        Some(Endpoints { local_addr, remote_addr, local_port, remote_port, family })
+        Some(Endpoints { local_addr, remote_addr, local_port, remote_port, ifindex: 0, family })
     }
 
-    /// The inode number of the network namespace that it arrived in. Only for a segment without a socket: for
+    /// The network namespace that it arrived in. Only for a segment without a socket: for
     /// others the kernel has already cleared the device.
     #[inline(always)]
-    pub fn netns(self) -> u32 {
+    pub fn netns(self) -> Netns {
         let device = load!(self.0, SegmentDevice as *const u8);
-        let net = load!(device, DeviceNet as *const u8);
-        load!(net, NetInum as u32)
+        Netns::of(load!(device, DeviceNet as *const u8))
     }
 }

@@ -17,6 +17,7 @@ use tracer_common::{
 use crate::{
     endpoints::{Endpoints, address, mapped},
     kernel::{copy, follow, has, load, offset},
+    netns::Netns,
 };
 
 /// The two bits of `sk_shutdown`, RCV_SHUTDOWN and SEND_SHUTDOWN. A newer kernel may use the bits above.
@@ -77,6 +78,7 @@ impl Sock {
             remote_addr,
             local_port: self.local_port(),
             remote_port: self.remote_port(),
+            ifindex: load!(self.sock, BoundDevice as u32),
             family,
         }
     }
@@ -102,10 +104,9 @@ impl Sock {
         identity(self.sock)
     }
 
-    /// Inode number of the network namespace, as in `/proc/PID/ns/net`.
     #[inline(always)]
-    pub fn netns(self) -> u32 {
-        follow!(self.sock, Net, NetInum as u32)
+    pub fn netns(self) -> Netns {
+        Netns::of_socket(self.sock)
     }
 
     /// Cookie of the network namespace (since 5.12); 0 if the kernel has none.
@@ -167,6 +168,35 @@ impl Sock {
     #[inline(always)]
     pub fn retransmits(self) -> u32 {
         load!(self.tcp, TotalRetrans as u32)
+    }
+
+    /// Jiffies since a segment with data was last sent or received, or since the handshake if there was none.
+    #[inline(always)]
+    pub fn idle_jiffies(self) -> u32 {
+        // SAFETY: returns a number, of which the kernel's stamps have the lower half.
+        let now = unsafe { helpers::bpf_jiffies64() } as u32;
+        let since_sent = now.wrapping_sub(load!(self.tcp, LastSent as u32));
+        let since_received = now.wrapping_sub(load!(self.tcp, LastReceived as u32));
+        since_sent.min(since_received)
+    }
+
+    /// `TCP_LINGER2` in jiffies.
+    #[inline(always)]
+    pub fn linger2(self) -> i32 {
+        load!(self.tcp, Linger2 as u32) as i32
+    }
+
+    /// Token of the MPTCP connection that this socket is a subflow of; 0 for plain TCP.
+    #[inline(always)]
+    pub fn mptcp_token(self) -> u32 {
+        let (connection, token) = (offset(Member::SubflowConnection), offset(Member::MptcpToken));
+        if load!(self.tcp, IsMptcp as u8) == 0 || connection == ABSENT || token == ABSENT {
+            return 0;
+        }
+        // A void pointer, which the verifier does not follow.
+        let context: u64 = load!(self.tcp, UlpData as u64);
+        let connection: Option<u64> = copy((context + u64::from(connection)) as *const u8);
+        connection.and_then(|connection| copy((connection + u64::from(token)) as *const u8)).unwrap_or_default()
     }
 
     /// Whether no local port is chosen yet.

@@ -1,6 +1,6 @@
 //! What a record is about.
 
-use crate::{endpoints::Endpoints, sock::Sock};
+use crate::{endpoints::Endpoints, netns::Netns, sock::Sock};
 
 /// The socket that a record is about. Which variant it is, is known at compile time, so no branch is left in
 /// the program.
@@ -18,7 +18,7 @@ pub struct Bare {
     /// 0 if it has none.
     pub cookie: u64,
     pub endpoints: Endpoints,
-    pub netns: u32,
+    pub netns: Netns,
     pub state: u8,
 }
 

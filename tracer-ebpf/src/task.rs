@@ -111,14 +111,15 @@ impl Task {
         flags & PF_KTHREAD != 0
     }
 
+    /// Process id.
     #[inline(always)]
-    fn pid(self) -> u32 {
+    pub fn pid(self) -> u32 {
         load!(self.0, TaskTgid as u32)
     }
 
     /// Name of the process, which is that of its first thread.
     #[inline(always)]
-    fn comm(self) -> Comm {
+    pub fn comm(self) -> Comm {
         let (leader, comm) = (offset(Member::TaskLeader), offset(Member::TaskComm));
         if leader == ABSENT || comm == ABSENT {
             return [0; 2];

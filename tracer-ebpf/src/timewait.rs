@@ -4,7 +4,8 @@ use aya_ebpf::helpers::generated as helpers;
 
 use crate::{
     endpoints::Endpoints,
-    kernel::{follow, load},
+    kernel::load,
+    netns::Netns,
     sock::identity,
     subject::Bare,
 };
@@ -48,7 +49,7 @@ impl Timewait {
         Bare {
             cookie: self.cookie(),
             endpoints: Endpoints::of_common(self.common),
-            netns: follow!(self.common, Net, NetInum as u32),
+            netns: Netns::of_socket(self.common),
             state: self.substate(),
         }
     }

@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tracer::{
+    facts::context::Context,
     format::{
         Kind, Plan,
         columns::DefaultIn,
@@ -90,7 +91,7 @@ fn transition(tracker: &mut Tracker, events: &[Event]) -> Vec<Transition> {
 
 fn formats(criterion: &mut Criterion) {
     let transition = transition(&mut Tracker::new(true), &events(CONNECTIONS));
-    let clock = Clock::fixed(0, 1_700_000_000_000_000_000);
+    let context = Context::new(Clock::fixed(0, 1_700_000_000_000_000_000));
     let mut group = criterion.benchmark_group("format");
     group.throughput(Throughput::Elements(transition.len() as u64));
     for (name, kind) in [("text", Kind::Text), ("json", Kind::Json), ("csv", Kind::Csv)] {
@@ -102,7 +103,7 @@ fn formats(criterion: &mut Criterion) {
             bencher.iter(|| {
                 out.clear();
                 for transition in &transition {
-                    format.line(&Row::transition(transition, &clock, &NO_REASONS), &mut out);
+                    format.line(&Row::transition(transition, &context, &NO_REASONS), &mut out);
                 }
                 out.len()
             });

@@ -8,6 +8,7 @@ mod counting;
 use std::{hint::black_box, slice::Chunks, time::Instant};
 
 use tracer::{
+    facts::context::Context,
     format::{
         Kind, Plan,
         columns::DefaultIn,
@@ -62,7 +63,7 @@ fn cost(tracker: &mut Tracker, live: u64) -> f64 {
     let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
     let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
     let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
-    let clock = Clock::fixed(0, 0);
+    let context = Context::new(Clock::fixed(0, 0));
     let mut random = fastrand::Rng::with_seed(7);
     // To and fro: each event finds its connection in the state that it leaves.
     let mut states = vec![(state::ESTABLISHED, state::CLOSE_WAIT); live as usize + 1];
@@ -86,7 +87,7 @@ fn cost(tracker: &mut Tracker, live: u64) -> f64 {
             tracker.prefetch(next, after);
             for event in group {
                 tracker.event(event, &mut |transition| {
-                    format.line(&Row::transition(transition, &clock, &NO_REASONS), &mut out);
+                    format.line(&Row::transition(transition, &context, &NO_REASONS), &mut out);
                     lines += 1;
                 });
             }

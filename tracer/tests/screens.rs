@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
     cli::words,
-    facts::{names::FilterNames, snapshot::Snapshot},
+    facts::{context::Context, names::FilterNames, snapshot::Snapshot},
     filter::Filter,
     select::{
         Select,
@@ -44,7 +44,7 @@ struct Stages {
     tracker: Tracker,
     select: Select,
     model: Model,
-    clock: Clock,
+    context: Context,
     names: Script,
     lost: u64,
     message: Option<&'static str>,
@@ -70,7 +70,7 @@ impl Stages {
                 Limits::defaults(),
                 TypedFilter { parse, is_prefix_of_option: words::is_prefix_of_option, typed: String::new() },
             ),
-            clock: Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed()),
+            context: Context::new(Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed())),
             names: Script::default(),
             lost: 0,
             message: None,
@@ -94,7 +94,7 @@ impl Stages {
         for _ in 0..2 {
             self.model.count_all(&self.tracker, &self.select, NOW);
             let mut around = DrawContext {
-                clock: &self.clock,
+                context: &self.context,
                 zone: &TimeZone::UTC,
                 lost: Some(self.lost),
                 message: self.message,

@@ -55,7 +55,7 @@ impl Filters {
     #[inline(always)]
     pub fn netns(&self, sock: Sock) -> bool {
         // SAFETY: user space fills the map before the program is attached and never changes it.
-        self.0.netns == 0 || unsafe { NETNS.get(netns(sock)) }.is_some()
+        self.0.netns == 0 || unsafe { NETNS.get(netns(sock).inum) }.is_some()
     }
 
     /// Whether the socket's address family and addresses pass.
@@ -99,7 +99,7 @@ impl Filters {
     /// The same for a bare subject.
     #[inline(always)]
     pub fn bare(&self, Bare { endpoints, netns, .. }: &Bare) -> bool {
-        self.listed(*netns) && self.addrs_of(endpoints) && (self.0.ports == 0 || self.ports_of(endpoints))
+        self.listed(netns.inum) && self.addrs_of(endpoints) && (self.0.ports == 0 || self.ports_of(endpoints))
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated as helpers;
+use tracer_ebpf::task::Task;
 
 /// `struct bpf_iter__task_file`
 #[repr(C)]
@@ -11,6 +12,16 @@ pub struct TaskFile {
     pub task: *const u8,
     pub fd: u32,
     pub file: *mut c_void,
+}
+
+impl TaskFile {
+    /// Where to write, the process, and the file; `None` at the end of the iteration.
+    #[inline(always)]
+    pub fn parts(context: *const Self) -> Option<(*const Meta, Task, *mut c_void)> {
+        // SAFETY: the kernel passes a valid context; the verifier knows its layout.
+        let (meta, task, file) = unsafe { ((*context).meta, (*context).task, (*context).file) };
+        if task.is_null() || file.is_null() { None } else { Some((meta, Task(task), file)) }
+    }
 }
 
 /// `struct bpf_iter__tcp`

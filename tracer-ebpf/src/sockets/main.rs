@@ -17,16 +17,18 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     Event,
-    event::{TimewaitSocket, flag, kind},
+    event::{Holder, TimewaitSocket, flag, kind},
     helper::Helper,
     member::{ABSENT, Member},
 };
 use tracer_ebpf::{
     kernel::{has, now_ns, offset},
+    mptcp::Mptcp,
+    netns::Netns,
     record::{Moment, Occurrence, fill},
     sock::Sock,
     subject::{Bare, Subject},
-    task::{NamedTask, Task, sock_of_file},
+    task::{Comm, NamedTask, sock_of_file},
     timewait::Timewait,
 };
 
@@ -36,47 +38,98 @@ use crate::context::{Meta, TaskFile, Tcp, write};
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 extern "C" fn holders(context: *const TaskFile) -> i32 {
-    // SAFETY: the kernel passes a valid context; the verifier knows its layout.
-    let (meta, task, file) = unsafe { ((*context).meta, (*context).task, (*context).file) };
-    if task.is_null() || file.is_null() {
+    let Some((meta, task, file)) = TaskFile::parts(context) else {
         return 0;
+    };
+    let holder = NamedTask::Holder(task);
+    match socket_of(file) {
+        FileSocket::Known(sk) => {
+            if let Some(sock) = Sock::tcp(sk) {
+                write_full(meta, sock, holder);
+            } else if let Some(Mptcp { first_cookie, .. }) = Mptcp::of(sk) {
+                holder_only(meta, holder, first_cookie);
+            }
+        }
+        FileSocket::Address(sk) => holder_only(meta, holder, sk.rotate_right(6)),
+        FileSocket::None => {}
     }
-    let holder = NamedTask::Holder(Task(task));
+    0
+}
+
+/// Only who holds the socket; what it is, the iterators over namespaces tell.
+#[inline(always)]
+fn holder_only(meta: *const Meta, holder: NamedTask, cookie: u64) {
+    let bare = Bare { cookie, ..Bare::default() };
+    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0));
+}
+
+/// The same, but only who it is. It takes a fraction of the time, and is asked again and again.
+#[unsafe(link_section = "iter/task_file")]
+#[unsafe(no_mangle)]
+extern "C" fn holding(context: *const TaskFile) -> i32 {
+    let Some((meta, task, file)) = TaskFile::parts(context) else {
+        return 0;
+    };
+    let (cookie, mptcp_token) = match socket_of(file) {
+        FileSocket::Known(sk) => {
+            if let Some(sock) = Sock::tcp(sk) {
+                (sock.cookie(), 0)
+            } else if let Some(Mptcp { token, first_cookie }) = Mptcp::of(sk) {
+                (first_cookie, token)
+            } else {
+                return 0;
+            }
+        }
+        FileSocket::Address(sk) => (sk.rotate_right(6), 0),
+        FileSocket::None => return 0,
+    };
+    let holder = HolderRecord { cookie, comm: task.comm(), pid: task.pid(), mptcp_token };
+    write(meta, &holder);
+    0
+}
+
+/// A [`tracer_common::event::Holder`], with the name as words.
+#[repr(C)]
+struct HolderRecord {
+    cookie: u64,
+    comm: Comm,
+    pid: u32,
+    mptcp_token: u32,
+}
+
+const _: () = assert!(size_of::<HolderRecord>() == size_of::<Holder>());
+
+/// The socket that a file descriptor refers to.
+enum FileSocket {
+    /// None.
+    None,
+    /// A `struct sock` of any protocol.
+    Known(*const c_void),
+    /// Only its address is known. Before 5.11 a program cannot ask for the socket of a file.
+    Address(u64),
+}
+
+#[inline(always)]
+fn socket_of(file: *mut c_void) -> FileSocket {
     if !has(Helper::SocketOfFile) {
-        return holder_only(meta, holder, file.cast());
+        return sock_of_file(file.cast_const().cast()).map_or(FileSocket::None, FileSocket::Address);
     }
     // SAFETY: a file of the kernel's; the helper returns NULL if it is no socket.
     let socket = unsafe { helpers::bpf_sock_from_file(file.cast()) };
     let at = offset(Member::SocketSock);
     if socket.is_null() || at == ABSENT {
-        return 0;
+        return FileSocket::None;
     }
     // SAFETY: the verifier checks the offset against the kernel's own type.
     let sk: *const c_void = unsafe { socket.cast::<u8>().add(at as usize).cast::<*const c_void>().read() };
-    if !sk.is_null()
-        && let Some(sock) = Sock::tcp(sk)
-    {
-        write_full(meta, sock, holder);
-    }
-    0
-}
-
-/// Before 5.11 a program cannot ask for the socket of a file: only who holds the socket at which address, of
-/// any kind of socket. What it is, the iterators over namespaces tell.
-#[inline(always)]
-fn holder_only(meta: *const Meta, holder: NamedTask, file: *const u8) -> i32 {
-    if let Some(sk) = sock_of_file(file) {
-        let bare = Bare { cookie: sk.rotate_right(6), ..Bare::default() };
-        write_event(meta, Subject::Bare(&bare), holder, &exists(0, 0, 0));
-    }
-    0
+    if sk.is_null() { FileSocket::None } else { FileSocket::Known(sk) }
 }
 
 /// A full or timewait socket of a network namespace.
 #[unsafe(link_section = "iter/tcp")]
 #[unsafe(no_mangle)]
 extern "C" fn sockets(context: *const Tcp) -> i32 {
-    // SAFETY: as in `holders`.
+    // SAFETY: the kernel passes a valid context; the verifier knows its layout.
     let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
     if socket.is_null() {
         return 0;
@@ -95,7 +148,7 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
 #[unsafe(link_section = "iter/tcp")]
 #[unsafe(no_mangle)]
 extern "C" fn live(context: *const Tcp) -> i32 {
-    // SAFETY: as in `holders`.
+    // SAFETY: as in `sockets`.
     let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
     if !socket.is_null()
         && let Some(sock) = Sock::tcp(socket)
@@ -109,7 +162,7 @@ extern "C" fn live(context: *const Tcp) -> i32 {
 #[unsafe(link_section = "iter/tcp")]
 #[unsafe(no_mangle)]
 extern "C" fn waiting(context: *const Tcp) -> i32 {
-    // SAFETY: as in `holders`.
+    // SAFETY: as in `sockets`.
     let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
     if !socket.is_null()
         && let Some(timewait) = Timewait::tcp(socket)
@@ -126,7 +179,7 @@ fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.
 #[inline(always)]
-fn exists(netns: u32, flags: u16, state: u8) -> Occurrence {
+fn exists(netns: Netns, flags: u16, state: u8) -> Occurrence {
     Occurrence { netns, flags, old_state: state, new_state: state, kind: kind::TRANSITION, detail: 0 }
 }
 

@@ -4,6 +4,7 @@
 use tracer_common::event::flag;
 use tracer_ebpf::{
     hook::{filters::Filters, netns::netns},
+    netns::Netns,
     record::Occurrence,
     sock::Sock,
     subject::{Bare, Subject},
@@ -17,7 +18,7 @@ use crate::report::report;
 pub fn of_socket(sock: Sock, kind: u8, detail: u8) {
     let filters = Filters::load();
     let netns = netns(sock);
-    if !filters.connection(sock, netns) {
+    if !filters.connection(sock, netns.inum) {
         return;
     }
     let state = sock.state();
@@ -35,6 +36,6 @@ pub fn of_bare(bare: &Bare, kind: u8, detail: u8) {
 }
 
 #[inline(always)]
-fn occurrence(netns: u32, flags: u16, kind: u8, detail: u8, state: u8) -> Occurrence {
+fn occurrence(netns: Netns, flags: u16, kind: u8, detail: u8, state: u8) -> Occurrence {
     Occurrence { netns, flags, old_state: state, new_state: state, kind, detail }
 }

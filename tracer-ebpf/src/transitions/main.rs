@@ -101,7 +101,7 @@ fn transition<const LOGS: bool>(ctx: &BtfTracePointContext) {
             new_state,
             sock.local_port(),
             sock.remote_port(),
-            occurrence.netns
+            occurrence.netns.inum
         );
     }
 }

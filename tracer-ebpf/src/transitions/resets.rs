@@ -7,6 +7,7 @@ use tracer_common::{
 };
 use tracer_ebpf::{
     hook::{count::count, netns::netns},
+    netns::Netns,
     segment::Segment,
     sock::Sock,
     subject::Bare,
@@ -62,7 +63,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 /// What an RST that belongs to no connection answers: a segment to a listener in the given namespace, or to
 /// nobody.
 #[inline(always)]
-fn answered(ctx: &BtfTracePointContext, listener: Option<u32>) -> Option<Bare> {
+fn answered(ctx: &BtfTracePointContext, listener: Option<Netns>) -> Option<Bare> {
     let skb: *const u8 = ctx.arg(1);
     if STRAY_RESETS.load() == 0 || skb.is_null() {
         return None;

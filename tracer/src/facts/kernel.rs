@@ -14,6 +14,10 @@ pub struct KernelInfo {
     pub has_cookies: bool,
     /// The kernel's names for the reasons of a sent RST (`enum sk_rst_reason`, since Linux 6.10).
     pub reset_reasons: ResetReasons,
+    /// Length of a jiffy in nanoseconds, which is the unit of many stamps in sockets; 0 if it is not known.
+    pub tick_ns: u64,
+    /// Whether the source can tell which processes hold which sockets ([`Fact::Holders`](crate::facts::Fact)).
+    pub has_holders: bool,
     /// The hooks besides the one on state transitions.
     pub hooks: HookReport,
 }

@@ -4,6 +4,8 @@
 //!
 //! # Layout
 //! - [`snapshot`]: the existing sockets; polls of timewait sockets
+//! - [`holders`]: which processes hold which sockets; [`interfaces`]: names of network devices
+//! - [`context`]: what they have told about the host
 //! - [`losses`]: lost events
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
@@ -30,9 +32,12 @@
 //! assert!(matches!(facts.last(), Some(Fact::End(totals)) if totals.losses == Losses::NONE));
 //! ```
 
+pub mod context;
 pub mod counts;
+pub mod holders;
 pub mod hooks;
 pub mod in_kernel;
+pub mod interfaces;
 pub mod kernel;
 pub mod losses;
 pub mod names;
@@ -43,6 +48,8 @@ use tracer_common::Event;
 use crate::{
     facts::{
         counts::CountersByNetns,
+        holders::Holders,
+        interfaces::Interfaces,
         losses::{Losses, SourceTotals},
         snapshot::{Snapshot, TimewaitSample},
     },
@@ -70,6 +77,10 @@ pub enum Fact {
     TimewaitSample(TimewaitSample),
     /// The current counters of full sockets, as events whose old and new state are the same.
     Refresh(Vec<Event>),
+    /// Which processes hold which sockets. All events up to the end of the search come before it.
+    Holders(Holders),
+    /// Names of network devices, in addition to those before.
+    Interfaces(Interfaces),
     /// It is this time now, in nanoseconds of the kernel's monotonic clock. Earlier events may still follow.
     /// A live source says so when the capture is to end, even if no events are taken then.
     Time(u64),
@@ -90,8 +101,9 @@ impl Fact {
             Self::Events(batch) => Some(batch.until_ns),
             Self::Ready(time_ns) | Self::Losses(_, time_ns) | Self::Time(time_ns) => Some(*time_ns),
             Self::TimewaitSample(sample) => Some(sample.from_ns),
+            Self::Holders(holders) => Some(holders.during_ns.1),
             Self::Refresh(sockets) => sockets.iter().map(|socket| socket.time_ns).max(),
-            Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::End(_) => None,
+            Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::Interfaces(_) | Self::End(_) => None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use tracer_common::{Event, event::TimewaitSocket};
 
+use crate::facts::interfaces::Interfaces;
+
 /// All sockets of all network namespaces that can be entered.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -13,6 +15,10 @@ pub struct Snapshot {
     pub sockets: Vec<Event>,
     /// Sockets that processes hold, in any namespace: one entry for each holder.
     pub holders: Vec<Event>,
+    /// Whether `holders` has those of all processes.
+    pub knows_all_holders: bool,
+    /// Names of the devices that sockets are bound to.
+    pub interfaces: Interfaces,
     /// The inode numbers of the namespaces that were entered.
     pub netns: HashSet<u32>,
     /// The inode numbers of the namespaces that could not be entered.

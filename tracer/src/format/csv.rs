@@ -4,7 +4,8 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     format::{
-        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state, row::Row, value::Value,
+        Format, ShownColumn, holder_list, push_device, push_endpoint, push_errno, push_reset, push_state,
+        row::Row, value::Value,
     },
     text::{
         escape::{escaped, name, plain_len},
@@ -64,7 +65,13 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             })
         }
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Name(comm) => push_name(line, comm),
+        Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
+        Value::Holders(holders) => {
+            let line = line.push(b'"');
+            push_text(line, &holder_list(holders).replace('"', "\"\"")).push(b'"')
+        }
+        Value::Hex(number) => push_text(line, &format!("{number:x}")),
+        Value::Device(device) => push_device(line, *device),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
         Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
@@ -72,6 +79,10 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Addr(addr) => push_addr(line, *addr),
         Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
     }
+}
+
+fn push_text<'a>(line: Line<'a>, text: &str) -> Line<'a> {
+    line.push_all(text.as_bytes())
 }
 
 /// Escapes text from outside, so that each record is one line even for tools that ignore quotes.

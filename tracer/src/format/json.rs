@@ -4,11 +4,13 @@ use std::io;
 
 use serde::Serialize as _;
 use serde_json::ser::{CompactFormatter, Formatter};
-use tracer_common::event::COMM_LEN;
+use tracer_common::event::{COMM_LEN, Holder};
 
 use crate::{
     format::{
-        Format, ShownColumn, push_endpoint, push_errno, push_reset, push_state, row::Row, value::Value,
+        Format, ShownColumn, push_device, push_endpoint, push_errno, push_reset, push_state,
+        row::Row,
+        value::{MOST_HOLDERS, Value},
     },
     text::{
         escape::{is_hostile, name, plain_len},
@@ -79,7 +81,8 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             });
             line.push(b'}')
         }
-        Value::Name(comm) => push_name(line, comm),
+        Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
+        Value::Holders(holders) => push_holders(line, holders),
         quoted => push_quoted(line.push(b'"'), quoted, seconds).push(b'"'),
     }
 }
@@ -92,11 +95,23 @@ fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> 
         Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
         Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Errno(errno) => push_errno(line, *errno),
+        Value::Hex(number) => line.push_all(format!("{number:x}").as_bytes()),
+        Value::Device(device) => push_device(line, *device),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
         Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
         Value::Addr(addr) => push_addr(line, *addr),
         _ => line,
     }
+}
+
+fn push_holders<'a>(line: Line<'a>, holders: &[Holder]) -> Line<'a> {
+    let line =
+        holders.iter().take(MOST_HOLDERS).enumerate().fold(line.push(b'['), |line, (index, holder)| {
+            let line = line.push_all(if index == 0 { b"{\"pid\":" } else { b",{\"pid\":" });
+            let line = push_uint(line, u64::from(holder.pid)).push_all(b",\"comm\":");
+            push_name(line, &holder.comm).push(b'}')
+        });
+    line.push(b']')
 }
 
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {

@@ -3,10 +3,9 @@
 use tracer_common::Event;
 
 use crate::{
-    facts::kernel::KernelInfo,
+    facts::{context::Context, kernel::KernelInfo},
     format::{Format, Plan, row::Row},
     tcp::reset::ResetReasons,
-    time::clock::Clock,
     track::Transition,
 };
 
@@ -32,13 +31,13 @@ impl Lines {
     }
 
     /// Appends a line for an event of a connection.
-    pub fn transition(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row::transition(transition, clock, &self.reset_reasons), out);
+    pub fn transition(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>) {
+        self.format.line(&Row::transition(transition, context, &self.reset_reasons), out);
     }
 
     /// Appends a line for an event of the tracepoint, with its values unchanged.
-    pub fn raw(&mut self, event: &Event, clock: &Clock, out: &mut Vec<u8>) {
-        self.format.line(&Row::raw(event, clock), out);
+    pub fn raw(&mut self, event: &Event, context: &Context, out: &mut Vec<u8>) {
+        self.format.line(&Row::raw(event, context), out);
     }
 
     /// Appends the end of the output.

@@ -9,6 +9,7 @@
 //! # Example
 //! ```
 //! use tracer::{
+//!     facts::context::Context,
 //!     format::{Kind, Plan, columns::{COLUMNS, DefaultIn}, row::Row, text::{TextStyle, TimeFormat}},
 //!     time::clock::Clock,
 //! };
@@ -27,7 +28,7 @@
 //!
 //! let mut out = Vec::new();
 //! let lacks_nothing = [];
-//! plan.format(&lacks_nothing).line(&Row::raw(&event, &Clock::fixed(0, 0)), &mut out);
+//! plan.format(&lacks_nothing).line(&Row::raw(&event, &Context::new(Clock::fixed(0, 0))), &mut out);
 //! assert_eq!(String::from_utf8(out).unwrap(), "{\"remote_port\":443,\"new_state\":\"SYN_SENT\"}\n");
 //! ```
 
@@ -41,7 +42,7 @@ pub mod value;
 
 use std::net::IpAddr;
 
-use tracer_common::member::Member;
+use tracer_common::{event::Holder, member::Member};
 
 use crate::{
     format::{
@@ -50,10 +51,11 @@ use crate::{
         json::Json,
         row::Row,
         text::{Text, TextStyle},
-        value::Value,
+        value::{MOST_HOLDERS, Value},
     },
-    tcp::{endpoint::Endpoint, state::State},
+    tcp::{device::Device, endpoint::Endpoint, state::State},
     text::{
+        escape::{escaped, name},
         line::Line,
         number::{push_uint, push_v4, push_v6},
     },
@@ -132,15 +134,40 @@ impl Plan {
     }
 }
 
-/// Address and port, as `ss` writes them: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for an unknown port.
+/// Address, device and port, as `ss` writes them: `10.0.0.1:443`, `[fe80::1]%eth0:443`, `*` for an unknown
+/// port.
 fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
     let line = match endpoint.addr {
-        IpAddr::V4(addr) => push_v4(line, addr).push(b':'),
-        IpAddr::V6(addr) => push_v6(line.push(b'['), addr).push_first(b"]:", 2),
+        IpAddr::V4(addr) => push_v4(line, addr),
+        IpAddr::V6(addr) => push_v6(line.push(b'['), addr).push(b']'),
     };
+    let line = match endpoint.device {
+        None => line,
+        Some(device) => push_device(line.push(b'%'), device),
+    }
+    .push(b':');
     match endpoint.port {
         Some(port) => push_uint(line, u64::from(port)),
         None => line.push(b'*'),
+    }
+}
+
+/// Behind the name of an owner that is not sure.
+const DOUBT: u8 = b'?';
+
+/// The holders of a socket, with names that cannot do harm: `nginx/12 nginx/13`.
+fn holder_list(holders: &[Holder]) -> String {
+    let shown = holders.iter().take(MOST_HOLDERS);
+    let names: Vec<_> =
+        shown.map(|holder| format!("{}/{}", escaped(name(&holder.comm)), holder.pid)).collect();
+    names.join(" ")
+}
+
+/// A device's name, or its index.
+fn push_device(line: Line<'_>, device: Device) -> Line<'_> {
+    match device {
+        Device::Named(name) => line.push_all(name.as_str().as_bytes()),
+        Device::Numbered(index) => push_uint(line, u64::from(index)),
     }
 }
 
@@ -180,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        facts::context::Context,
         format::text::TimeFormat,
         tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
@@ -217,7 +245,10 @@ mod tests {
             let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
             let mut out = Vec::new();
             let mut format = Plan { kind, columns, default_in, style }.format(&[]);
-            format.line(&Row::transition(&transition, &Clock::fixed(0, 0), &NO_REASONS), &mut out);
+            format.line(
+                &Row::transition(&transition, &Context::new(Clock::fixed(0, 0)), &NO_REASONS),
+                &mut out,
+            );
             let line = out.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
             assert!(line.len() < ROOM / 2, "{} bytes of {kind:?}", line.len());
             if kind == Kind::Json {
@@ -232,12 +263,12 @@ mod tests {
         let transition = longest();
         let stuck = Transition { stuck_ns: Some(1), state_ns: None, ..transition };
         let sampled = Transition { error_ns: 1, ..transition };
-        let clock = Clock::fixed(0, 0);
+        let context = Context::new(Clock::fixed(0, 0));
         let resets = [kind::RESET_SENT, kind::RETRANSMIT].map(|kind| Transition { kind, ..transition });
         let event = Event::read_from_bytes(&[1; size_of::<Event>()]).unwrap();
-        let of = |transition| Row::transition(transition, &clock, &NO_REASONS);
+        let of = |transition| Row::transition(transition, &context, &NO_REASONS);
         let mut rows = vec![of(&transition), of(&stuck), of(&sampled), of(&resets[0]), of(&resets[1])];
-        rows.extend([Row::of(&transition.connection, 1, &clock), Row::raw(&event, &clock)]);
+        rows.extend([Row::of(&transition.connection, 1, &context), Row::raw(&event, &context)]);
         for row in rows {
             for column in COLUMNS {
                 let value = (column.value)(&row);
@@ -250,8 +281,8 @@ mod tests {
     #[test]
     fn kinds_that_are_unknown_have_no_word() {
         let unknown = Transition { kind: kind::LAST + 1, ..longest() };
-        let clock = Clock::fixed(0, 0);
-        let row = Row::transition(&unknown, &clock, &NO_REASONS);
+        let context = Context::new(Clock::fixed(0, 0));
+        let row = Row::transition(&unknown, &context, &NO_REASONS);
         for key in ["event", "became"] {
             let column = COLUMNS.iter().find(|column| column.key == key).unwrap();
             assert!(matches!((column.value)(&row), Value::Null), "{key}");
@@ -274,7 +305,7 @@ mod tests {
             let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
             let mut out = Vec::new();
             let mut format = Plan { kind, columns: Some(columns.clone()), default_in, style }.format(&[]);
-            format.line(&Row::of(&connection, 5_000, &Clock::fixed(0, 0)), &mut out);
+            format.line(&Row::of(&connection, 5_000, &Context::new(Clock::fixed(0, 0))), &mut out);
             let out = String::from_utf8(out).unwrap();
             assert_eq!(out.split_inclusive('\n').next_back().unwrap(), expected, "{kind:?}");
         }
@@ -288,7 +319,7 @@ mod tests {
             v4: u32,
         ) {
             for addr in [Ipv6Addr::from(groups).into(), IpAddr::V4(v4.into())] {
-                let endpoint = Endpoint { addr, port };
+                let endpoint = Endpoint { addr, device: None, port };
                 let mut room = [0; ROOM];
                 let line = push_endpoint(Line::new(&mut room), endpoint);
                 prop_assert_eq!(String::from_utf8_lossy(line.as_bytes()), endpoint.to_string());

@@ -1,18 +1,20 @@
 //! The content of a line: an event, a transition or a connection, with the context that is needed to write
 //! it.
 
+use std::net::IpAddr;
+
 use tracer_common::{
     Event,
     event::{AF_INET, flag, kind},
 };
 
 use crate::{
+    facts::context::Context,
     tcp::{
         endpoint::{Endpoint, Family, Task, Tuple},
         reset::{NO_REASONS, ResetReasons},
         state::State,
     },
-    time::clock::Clock,
     track::{
         Transition,
         connection::{Connection, Counters, Role},
@@ -32,8 +34,8 @@ pub struct Row<'a> {
     facts: Facts<'a>,
     /// The transition; `None` for a connection's current state and with `--raw`.
     pub transition: Option<&'a Transition>,
-    /// Converts kernel times to times of day.
-    pub clock: &'a Clock,
+    /// What is known besides.
+    pub context: &'a Context,
     /// The names of reasons for a sent RST.
     pub reset_reasons: &'a ResetReasons,
     /// The time of the event or of the connection's state, in nanoseconds of the kernel's monotonic clock.
@@ -67,13 +69,13 @@ pub struct Row<'a> {
 impl<'a> Row<'a> {
     /// A row for an event of the tracepoint, with its values unchanged.
     #[must_use]
-    pub fn raw(event: &'a Event, clock: &'a Clock) -> Self {
+    pub fn raw(event: &'a Event, context: &'a Context) -> Self {
         let is_v4 = event.family == AF_INET;
         let endpoint = if is_v4 { Endpoint::of } else { Endpoint::raw };
         Self {
             facts: Facts::Event(event),
             transition: None,
-            clock,
+            context,
             reset_reasons: &NO_REASONS,
             time_ns: event.time_ns,
             cpu: Some(event.cpu),
@@ -94,7 +96,7 @@ impl<'a> Row<'a> {
     /// A row for an event of a connection, as users see it: a v4-mapped connection is IPv4, a listener has no
     /// peer, and the task is the owner.
     #[must_use]
-    pub fn transition(transition: &'a Transition, clock: &'a Clock, reasons: &'a ResetReasons) -> Self {
+    pub fn transition(transition: &'a Transition, context: &'a Context, reasons: &'a ResetReasons) -> Self {
         let mut row = Self {
             transition: Some(transition),
             reset_reasons: reasons,
@@ -106,7 +108,7 @@ impl<'a> Row<'a> {
             shutdown: transition.shutdown,
             old: State::from_kernel(transition.old_state),
             new: State::from_kernel(transition.new_state),
-            ..Self::of(&transition.connection, transition.time_ns, clock)
+            ..Self::of(&transition.connection, transition.time_ns, context)
         };
         if transition.flags & flag::UNBOUND != 0 {
             row.local.port = None;
@@ -116,11 +118,9 @@ impl<'a> Row<'a> {
 
     /// A row for the state of a connection at `now_ns`.
     #[must_use]
-    pub fn of(connection: &'a Connection, now_ns: u64, clock: &'a Clock) -> Self {
-        let Tuple { local_addr, local_port, remote_addr, remote_port, .. } = connection.tuple;
+    pub fn of(connection: &'a Connection, now_ns: u64, context: &'a Context) -> Self {
         let owner = &connection.owner;
-        let local = Endpoint::of(local_addr, local_port);
-        let remote = Endpoint::of(remote_addr, remote_port);
+        let (local, remote) = ends(&connection.tuple, context);
         // A dual-stack listener's own address is IPv6, even if its peers use IPv4.
         let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
         let timewait = if connection.is_timewait { flag::TIME_WAIT } else { 0 };
@@ -129,7 +129,7 @@ impl<'a> Row<'a> {
         Self {
             facts: Facts::Connection(connection),
             transition: None,
-            clock,
+            context,
             reset_reasons: &NO_REASONS,
             time_ns: now_ns,
             cpu: None,
@@ -174,6 +174,33 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The cookie of the network namespace; 0 if the kernel lacks it.
+    #[must_use]
+    pub fn netns_cookie(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => Tuple::of(event).netns_cookie,
+            Facts::Connection(connection) => connection.tuple.netns_cookie,
+        }
+    }
+
+    /// The index of the device that the socket is bound to; 0 if it is not bound.
+    #[must_use]
+    pub fn ifindex(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.ifindex,
+            Facts::Connection(connection) => connection.tuple.ifindex,
+        }
+    }
+
+    /// The token of the MPTCP connection; 0 for plain TCP.
+    #[must_use]
+    pub fn mptcp_token(&self) -> u32 {
+        match self.facts {
+            Facts::Event(event) => event.mptcp_token,
+            Facts::Connection(connection) => connection.mptcp_token,
+        }
+    }
+
     /// The user ID of the socket.
     #[must_use]
     pub fn uid(&self) -> u32 {
@@ -208,11 +235,23 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The two ends of a connection, with the device that it is bound to: on the local end, as `ss` does it, and on
+/// the other end if its address means something only on that device (RFC 4007).
+#[must_use]
+pub fn ends(tuple: &Tuple, context: &Context) -> (Endpoint, Endpoint) {
+    let mut local = Endpoint::of(tuple.local_addr, tuple.local_port);
+    let mut remote = Endpoint::of(tuple.remote_addr, tuple.remote_port);
+    local.device = context.interfaces.device(tuple.netns, tuple.ifindex);
+    if matches!(remote.addr, IpAddr::V6(addr) if addr.is_unicast_link_local()) {
+        remote.device = local.device;
+    }
+    (local, remote)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::Tracker;
-    use std::net::IpAddr;
+    use crate::{time::clock::Clock, track::Tracker};
     use tracer_common::{event::AF_INET6, state};
     use zerocopy::FromZeros as _;
 
@@ -240,10 +279,10 @@ mod tests {
         let mut event = event(AF_INET6, "10.0.0.1", "10.0.0.2");
         event.remote_port = 5000;
         event.new_state = state::ESTABLISHED;
-        let (clock, transition) = (Clock::fixed(0, 0), tracked(&event));
-        let row = Row::transition(&transition, &clock, &NO_REASONS);
+        let (context, transition) = (Context::new(Clock::fixed(0, 0)), tracked(&event));
+        let row = Row::transition(&transition, &context, &NO_REASONS);
         assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv4, "10.0.0.1".into()));
-        let row = Row::raw(&event, &clock);
+        let row = Row::raw(&event, &context);
         assert_eq!((row.family, row.local.addr.to_string()), (Family::Ipv6, "::ffff:10.0.0.1".into()));
     }
 
@@ -252,9 +291,9 @@ mod tests {
         let mut event = event(AF_INET, "10.0.0.1", "0.0.0.0");
         event.old_state = state::CLOSE;
         event.new_state = state::LISTEN;
-        let (clock, transition) = (Clock::fixed(0, 0), tracked(&event));
-        assert_eq!(Row::of(&transition.connection, 0, &clock).remote, None);
-        let remote = Row::raw(&event, &clock).remote.unwrap();
+        let (context, transition) = (Context::new(Clock::fixed(0, 0)), tracked(&event));
+        assert_eq!(Row::of(&transition.connection, 0, &context).remote, None);
+        let remote = Row::raw(&event, &context).remote.unwrap();
         assert_eq!((remote.addr.to_string(), remote.port), ("0.0.0.0".into(), None));
     }
 }

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     format::{
-        Format, ShownColumn, columns::Align, push_endpoint, push_errno, push_reset, push_state, row::Row,
-        value::Value,
+        DOUBT, Format, ShownColumn, columns::Align, holder_list, push_device, push_endpoint, push_errno,
+        push_reset, push_state, row::Row, value::Value,
     },
     tcp::{colour, limits::waits_for},
     text::{
@@ -114,7 +114,8 @@ impl Text {
             let len = line.len() - begin;
             let mut needed = if is_ascii { len } else { String::from_utf8_lossy(line.from(begin)).width() };
             if self.cuts && column.column.align == Align::Cut && needed > column.column.width {
-                (line, needed) = cut(line, begin, column.column.width);
+                let is_doubtful = matches!(value, Value::DoubtfulName(_));
+                (line, needed) = cut(line, begin, column.column.width, is_doubtful);
             }
             // Nothing follows the last column, so it needs no alignment.
             if needed > *width && index < last {
@@ -196,6 +197,13 @@ fn push_value<'a>(
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Word(word) => line.push_all(word.as_bytes()),
         Value::Name(comm) => return push_name(line, comm),
+        Value::DoubtfulName(comm) => {
+            let (line, is_ascii) = push_name(line, comm);
+            return (line.push(DOUBT), is_ascii);
+        }
+        Value::Holders(holders) => return (line.push_all(holder_list(holders).as_bytes()), false),
+        Value::Hex(number) => line.push_all(format!("{number:x}").as_bytes()),
+        Value::Device(device) => push_device(line, *device),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, since_start_ns) => push_time(line, *wall_ns, *since_start_ns, style, seconds),
         Value::Duration(ns) => push_duration(line, *ns),
@@ -251,10 +259,15 @@ fn push_seconds(line: Line<'_>, ns: i64) -> Line<'_> {
     push_six(push_uint(line, ns / 1_000_000_000).push(b'.'), ns / 1000)
 }
 
-/// Cuts the cell that starts at `begin`, and returns its new display width.
-fn cut(line: Line<'_>, begin: usize, width: usize) -> (Line<'_>, usize) {
+/// Cuts the cell that starts at `begin`, and returns its new display width. A mark of doubt stays.
+fn cut(line: Line<'_>, begin: usize, width: usize, is_doubtful: bool) -> (Line<'_>, usize) {
     let mut cell = String::from_utf8_lossy(line.from(begin)).into_owned();
-    shorten(&mut cell, width);
+    if is_doubtful {
+        shorten(&mut cell, width - 1);
+        cell.push(char::from(DOUBT));
+    } else {
+        shorten(&mut cell, width);
+    }
     (line.truncated(begin).push_all(cell.as_bytes()), cell.width())
 }
 
@@ -292,6 +305,7 @@ fn colour(value: &Value<'_>) -> anstyle::Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::context::Context;
     use crate::{
         format::{Kind, Plan, columns::DefaultIn},
         time::clock::Clock,
@@ -306,13 +320,13 @@ mod tests {
         let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
         let mut event = Event::new_zeroed();
         event.family = AF_INET;
-        let clock = Clock::fixed(0, 0);
+        let context = Context::new(Clock::fixed(0, 0));
         let mut out = Vec::new();
         format.begin(&mut out);
         for name in names {
             event.comm = [0; COMM_LEN];
             event.comm[..name.len()].copy_from_slice(name.as_bytes());
-            format.line(&Row::raw(&event, &clock), &mut out);
+            format.line(&Row::raw(&event, &context), &mut out);
         }
         String::from_utf8(out).unwrap().lines().map(ToOwned::to_owned).collect()
     }

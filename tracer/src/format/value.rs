@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 
-use tracer_common::event::COMM_LEN;
+use tracer_common::event::{COMM_LEN, Holder};
 
 use crate::{
-    tcp::{endpoint::Endpoint, reason::Reason, state::State},
+    tcp::{device::Device, endpoint::Endpoint, reason::Reason, state::State},
     track::connection::Connection,
 };
+
+/// How many holders of a socket are shown.
+pub const MOST_HOLDERS: usize = 32;
 
 /// The type of a column in data formats, with the names of Apache Arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum DataType {
     Timestamp,
     /// A map from names to numbers.
     Map,
+    /// A list of structures.
+    List,
 }
 
 /// The value of a column. Each format writes it in its own way.
@@ -39,6 +44,14 @@ pub enum Value<'a> {
     Word(&'a str),
     /// A process name, padded with zeros. It may contain any bytes.
     Name([u8; COMM_LEN]),
+    /// The name of a process that may not be the right one. Text puts a question mark behind it.
+    DoubtfulName([u8; COMM_LEN]),
+    /// A number in hex.
+    Hex(u32),
+    /// A network device.
+    Device(Device),
+    /// Processes that hold a socket. Formats show the first [`MOST_HOLDERS`].
+    Holders(&'a [Holder]),
     /// An error number without a known name.
     Errno(u16),
     /// A time of day: nanoseconds since 1970, and nanoseconds since the tracer's start.
@@ -69,7 +82,7 @@ impl Value<'_> {
     /// Whether a column of this type may hold the value.
     #[must_use]
     pub fn is_of(&self, data_type: DataType) -> bool {
-        use DataType::{Boolean, Float64, Map, Timestamp, UInt64, Utf8};
+        use DataType::{Boolean, Float64, List, Map, Timestamp, UInt64, Utf8};
         match self {
             Self::Null => true,
             Self::Uint(_) => data_type == UInt64,
@@ -77,8 +90,12 @@ impl Value<'_> {
             Self::Time(..) => data_type == Timestamp,
             Self::Duration(_) | Self::DurationAbout(..) | Self::DurationAtLeast(_) => data_type == Float64,
             Self::Lived(_) => data_type == Map,
+            Self::Holders(_) => data_type == List,
             Self::Word(_)
             | Self::Name(_)
+            | Self::DoubtfulName(_)
+            | Self::Hex(_)
+            | Self::Device(_)
             | Self::Errno(_)
             | Self::State(_)
             | Self::Addr(_)

@@ -178,6 +178,7 @@ impl<S: Source> Capture<S> {
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
                 end_ns: self.end_ns,
+                holders_ns: self.stages.wants_holders(),
                 timewait: self.stages.timewait_by_netns(),
             };
             tokio::select! {
@@ -235,6 +236,8 @@ impl<S: Source> Capture<S> {
                 self.losses.grow(losses.total(), self.stages.now_ns());
             }
             Fact::TimewaitSample(sample) => self.stages.sample(&sample, &mut self.out),
+            Fact::Holders(holders) => self.stages.holders(holders),
+            Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Refresh(sockets) => self.stages.refresh(&sockets),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),

@@ -1,11 +1,17 @@
 //! The stages from facts to bytes: `track -> select -> view`. They do no I/O, and their only time is that of
 //! the facts.
 
-use tracer_common::{Event, event::kind};
+use tracer_common::{
+    Event,
+    event::{flag, kind},
+};
 
 use crate::{
     facts::{
         Batch,
+        context::Context,
+        holders::Holders,
+        interfaces::Interfaces,
         kernel::KernelInfo,
         names::Names,
         snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
@@ -16,6 +22,9 @@ use crate::{
     view::{Ending, Scene, View, input::Input},
 };
 
+/// Time between two searches for holders that no line waits for, in nanoseconds.
+const HOLDERS_INTERVAL_NS: u64 = 1_000_000_000;
+
 /// The stages behind the source, and their shared state.
 pub struct Stages {
     tracker: Tracker,
@@ -24,11 +33,15 @@ pub struct Stages {
     /// Whether events become transitions with their connections' history. If not, the view gets the raw
     /// events (`--raw`).
     has_stories: bool,
-    clock: Clock,
+    context: Context,
     /// Whether the source has sent a clock anchor.
     has_clock: bool,
     /// The watermark in nanoseconds: all events up to this time have been processed.
     now_ns: u64,
+    /// When a transition was last processed.
+    last_event_ns: u64,
+    /// Whether the source tells who holds which sockets.
+    has_holders: bool,
     /// Transitions lost so far; `None` if the count cannot be read.
     lost: Option<u64>,
     /// Maximum number of lines (`--count`).
@@ -81,13 +94,18 @@ impl Stages {
     pub fn new(options: StagesOptions<'_>) -> Self {
         let StagesOptions { view, filters, kernel, follows_timewait, limit } = options;
         Self {
-            tracker: Tracker::new(follows_timewait).with_timewait_hook(kernel.hooks.has_timewait_hook()),
+            tracker: Tracker::new(follows_timewait)
+                .with_timewait_hook(kernel.hooks.has_timewait_hook())
+                .with_holders(kernel.has_holders)
+                .with_tick(kernel.tick_ns),
             select: Select::new(&filters.constant, filters.story),
             has_stories: view.needs().stories,
             view,
-            clock: Clock::fixed(0, 0),
+            context: Context::new(Clock::fixed(0, 0)),
             has_clock: false,
             now_ns: 0,
+            last_event_ns: 0,
+            has_holders: kernel.has_holders,
             lost: Some(0),
             limit,
             counts: Counts::default(),
@@ -104,9 +122,9 @@ impl Stages {
     /// Takes a clock anchor. The first one starts the run; later ones follow changes of the wall clock.
     pub fn clock(&mut self, anchor: Anchor) {
         if self.has_clock {
-            self.clock.set(anchor);
+            self.context.clock.set(anchor);
         } else {
-            (self.clock, self.has_clock) = (Clock::new(anchor), true);
+            (self.context.clock, self.has_clock) = (Clock::new(anchor), true);
         }
     }
 
@@ -136,6 +154,7 @@ impl Stages {
     }
 
     fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        self.last_event_ns = events.last().map_or(self.last_event_ns, |event| event.time_ns);
         let mut counter = LineCounter::new(&self.counts, self.limit);
         if self.has_stories {
             self.show_stories(events, &mut counter, out);
@@ -150,13 +169,13 @@ impl Stages {
             if event.kind != kind::TRANSITION {
                 self.counts.hook_events_seen += 1;
             } else if counter.next() {
-                self.view.event(event, &self.clock, out);
+                self.view.event(event, &self.context, out);
             }
         }
     }
 
     fn show_stories(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
-        let Self { tracker, select, view, clock, counts, .. } = self;
+        let Self { tracker, select, view, context, counts, .. } = self;
         for [group, next, after] in prefetch_groups(events) {
             tracker.prefetch(next, after);
             for event in group {
@@ -167,7 +186,7 @@ impl Stages {
                 }
                 let before = counter.shown;
                 {
-                    let mut show = showing(&mut **view, counter, clock, out);
+                    let mut show = showing(&mut **view, counter, context, out);
                     tracker.event(event, &mut |transition| select.pass(transition, &mut show));
                 }
                 // Other hooks report these transitions, not the tracepoint.
@@ -184,9 +203,9 @@ impl Stages {
             return;
         }
         let mut counter = LineCounter::new(&self.counts, self.limit);
-        let Self { tracker, select, view, clock, now_ns, .. } = self;
+        let Self { tracker, select, view, context, now_ns, .. } = self;
         {
-            let mut show = showing(&mut **view, &mut counter, clock, out);
+            let mut show = showing(&mut **view, &mut counter, context, out);
             tracker.sample(sample, *now_ns, &mut |transition| select.pass(transition, &mut show));
         }
         self.counts.sampled += counter.shown - self.counts.shown;
@@ -200,12 +219,39 @@ impl Stages {
             return 0;
         }
         let retired = if self.tracker.is_empty() { 0 } else { self.tracker.retire(&snapshot) };
+        let holders = Holders::in_snapshot(&snapshot);
         // Listeners need their owners first, because their connections inherit them.
         for sockets in [&mut snapshot.holders, &mut snapshot.sockets] {
-            sockets.retain(|socket| self.select.wants(socket));
+            sockets.retain(|socket| socket.flags & flag::BARE == 0 && self.select.wants(socket));
             self.tracker.merge_snapshot(sockets);
         }
+        self.tracker.count_holders(&holders);
+        self.context.holders = holders;
+        self.context.interfaces.extend(snapshot.interfaces);
         retired as u64
+    }
+
+    /// Corrects the owners of sockets by those who hold them now.
+    pub fn holders(&mut self, holders: Holders) {
+        self.tracker.merge_holders(&holders);
+        self.context.holders = holders;
+    }
+
+    /// Takes names of network devices.
+    pub fn interfaces(&mut self, interfaces: Interfaces) {
+        self.context.interfaces.extend(interfaces);
+    }
+
+    /// The time for which the holders of sockets are wanted, if they are: at once for a line that waits for them;
+    /// else now and then, if something has happened since the last search or the view shows what is there now.
+    #[must_use]
+    pub fn wants_holders(&self) -> Option<u64> {
+        if !self.has_stories || !self.has_holders {
+            return None;
+        }
+        let shown_ns = if self.view.needs().refreshes { self.now_ns } else { self.last_event_ns };
+        let is_due = self.now_ns >= self.tracker.holders_ns().saturating_add(HOLDERS_INTERVAL_NS);
+        self.tracker.wants_holders().or(is_due.then_some(shown_ns))
     }
 
     /// Updates connections from the current counters of full sockets, such as queues and bytes.
@@ -264,7 +310,7 @@ impl Stages {
         let scene = Scene {
             tracker: &mut self.tracker,
             select: &self.select,
-            clock: &self.clock,
+            context: &self.context,
             now_ns: self.now_ns,
             lost: self.lost,
             room,
@@ -344,13 +390,13 @@ impl Stages {
 fn showing<'a>(
     view: &'a mut dyn View,
     counter: &'a mut LineCounter,
-    clock: &'a Clock,
+    context: &'a Context,
     out: &'a mut Vec<u8>,
 ) -> impl FnMut(&Transition) + 'a {
     move |transition| {
         if view.shows(transition) && counter.next() {
             counter.incidents += u64::from(!transition.is_transition());
-            view.show(transition, clock, out);
+            view.show(transition, context, out);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tracer_common::{Event, event::COMM_LEN};
 
-use crate::text::escape::name;
+use crate::{tcp::device::Device, text::escape::name};
 
 /// An address family, as shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ impl Family {
 pub struct Endpoint {
     /// Address.
     pub addr: IpAddr,
+    /// The device that the address belongs to, or that its socket is bound to.
+    pub device: Option<Device>,
     /// Port; `None` if it is not known yet, or if there is no peer (of a listener).
     pub port: Option<u16>,
 }
@@ -62,20 +64,23 @@ impl Endpoint {
     }
 
     fn with(show: fn(Ipv6Addr) -> IpAddr, addr: [u8; 16], port: u16) -> Self {
-        Self { addr: show(Ipv6Addr::from(addr)), port: (port != 0).then_some(port) }
+        Self { addr: show(Ipv6Addr::from(addr)), device: None, port: (port != 0).then_some(port) }
     }
 }
 
 impl fmt::Display for Endpoint {
-    /// As `ss` writes it: `10.0.0.1:443`, `[2001:db8::1]:443`, `*` for an unknown port.
+    /// As `ss` writes it: `10.0.0.1:443`, `[fe80::1]%eth0:443`, `*` for an unknown port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addr {
-            IpAddr::V4(addr) => write!(f, "{addr}:")?,
-            IpAddr::V6(addr) => write!(f, "[{addr}]:")?,
+            IpAddr::V4(addr) => write!(f, "{addr}")?,
+            IpAddr::V6(addr) => write!(f, "[{addr}]")?,
+        }
+        if let Some(device) = self.device {
+            write!(f, "%{device}")?;
         }
         match self.port {
-            Some(port) => write!(f, "{port}"),
-            None => f.write_str("*"),
+            Some(port) => write!(f, ":{port}"),
+            None => f.write_str(":*"),
         }
     }
 }
@@ -92,7 +97,8 @@ pub fn canonical(addr: Ipv6Addr) -> IpAddr {
     }
 }
 
-/// Addresses, ports and network namespace of a connection.
+/// What distinguishes a connection from all others at a time: addresses, ports, network namespace, and the
+/// device that it is bound to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuple {
     /// Local address in network byte order, v4-mapped for IPv4.
@@ -101,6 +107,10 @@ pub struct Tuple {
     pub remote_addr: [u8; 16],
     /// Inode number of the network namespace.
     pub netns: u32,
+    /// Cookie of the network namespace, which no other gets. 0 if the kernel has none, or one above 2^32.
+    pub netns_cookie: u32,
+    /// Index of the device that the socket is bound to; 0 if it is not bound.
+    pub ifindex: u32,
     /// Local port.
     pub local_port: u16,
     /// Remote port.
@@ -114,6 +124,7 @@ impl Hash for Tuple {
         hasher.write_u128(u128::from_ne_bytes(self.remote_addr));
         let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
         hasher.write_u64(u64::from(self.netns) << 32 | ports);
+        hasher.write_u64(u64::from(self.netns_cookie) << 32 | u64::from(self.ifindex));
     }
 }
 
@@ -125,6 +136,8 @@ impl Tuple {
             local_addr: event.local_addr,
             remote_addr: event.remote_addr,
             netns: event.netns,
+            netns_cookie: u32::try_from(event.netns_cookie).unwrap_or_default(),
+            ifindex: event.ifindex,
             local_port: event.local_port,
             remote_port: event.remote_port,
         }

@@ -4,7 +4,7 @@
 //! - [`state`]: TCP states and their names
 //! - [`reason`]: why connections end
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
-//! - [`endpoint`]: addresses, ports, tuples, tasks
+//! - [`endpoint`]: addresses, ports, tuples, tasks; [`device`]: network devices
 //! - [`netns`]: network namespaces, and how users name them
 //! - [`limits`]: how long a connection may stay in a state before it counts as stuck
 //! - [`colour`]: the colours of states
@@ -25,6 +25,7 @@
 //! ```
 
 pub mod colour;
+pub mod device;
 pub mod endpoint;
 pub mod limits;
 pub mod netns;

@@ -42,21 +42,30 @@ impl Tracker {
             transition.new_state = number::FIN_WAIT2;
             self.follow_timewait_or_end(&mut transition.connection);
             if !self.follows_timewait {
-                transition.reason = Some(Reason::Unknown);
+                self.give_reason(transition, Reason::Unknown);
                 out(transition);
             }
         } else if becomes_time_wait(event) {
-            transition.reason = Some(reason(event, connection));
+            let reason = reason(event, connection);
             connection.state = number::TIME_WAIT;
             connection.is_ended = true;
             transition.new_state = number::TIME_WAIT;
+            self.give_reason(transition, reason);
             self.follow_timewait_or_end(&mut transition.connection);
             out(transition);
         } else {
-            transition.reason = Some(reason(event, connection));
+            let reason = reason(event, connection);
             self.end(connection.cookie);
+            self.give_reason(transition, reason);
             out(transition);
         }
+    }
+
+    /// The transition ends its connection for the processes.
+    pub(super) fn give_reason(&self, transition: &mut Transition, reason: Reason) {
+        let idle_ns = transition.connection.idle_ns(transition.time_ns, self.tick_ns);
+        transition.idle_ns = idle_ns.map(|(idle_ns, error_ns)| (idle_ns, error_ns + transition.error_ns));
+        transition.reason = Some(reason);
     }
 
     fn follow_timewait_or_end(&mut self, connection: &mut Connection) {

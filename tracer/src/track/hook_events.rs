@@ -36,9 +36,7 @@ impl Tracker {
 
     fn accepted(&mut self, event: &Event) {
         if let Some(connection) = self.table.get_mut(event.cookie) {
-            let owner =
-                Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Accept };
-            connection.owner.learn(owner);
+            connection.owner.learn(Owner::of(event, Evidence::Accept));
         }
     }
 

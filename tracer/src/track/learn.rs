@@ -25,8 +25,7 @@ pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
     let is_at_work = event.flags & (flag::OWNED | flag::KERNEL_THREAD) == flag::OWNED;
     if is_at_work && event.error != reason::ECONNABORTED && !is_aborted_listener {
-        let owner = Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Own };
-        connection.owner.learn(owner);
+        connection.owner.learn(Owner::of(event, Evidence::Own));
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `conclude`: whether the connection goes on, becomes a timewait socket or ends
 //! - `snapshots`, `timewait`: merge snapshots, and samples of timewait sockets
 //! - `hook_events`, `incidents`: events that are not transitions
+//! - `holders`: corrects owners by who holds the sockets now
 //! - `stuck`: connections that stay in a state too long
 //! - `groups`: events in groups, for prefetching
 //! - [`tally`]: counts the way the kernel does
@@ -39,6 +40,7 @@ mod conclude;
 pub mod connection;
 
 mod groups;
+mod holders;
 mod hook_events;
 mod identify;
 mod incidents;
@@ -84,6 +86,16 @@ pub struct Tracker {
     has_timewait_hooks: bool,
     /// When the last sample of timewait sockets began.
     last_sample_ns: u64,
+    /// Whether the source tells who holds which sockets.
+    expects_holders: bool,
+    /// When the last search for holders began.
+    holders_ns: u64,
+    /// Since when a line waits for another one.
+    wants_holders_ns: Option<u64>,
+    /// The number of the last search.
+    search: u8,
+    /// Length of a jiffy in nanoseconds; 0 if it is not known.
+    tick_ns: u64,
 }
 
 impl Tracker {
@@ -98,6 +110,12 @@ impl Tracker {
     #[must_use]
     pub fn with_timewait_hook(self, has_timewait_hooks: bool) -> Self {
         Self { has_timewait_hooks, ..self }
+    }
+
+    /// Sets the length of a jiffy.
+    #[must_use]
+    pub fn with_tick(self, tick_ns: u64) -> Self {
+        Self { tick_ns, ..self }
     }
 
     /// Takes an event. Emits its transition, and transitions of other connections that it proves. Resets and
@@ -128,6 +146,7 @@ impl Tracker {
         let state_ns = connection.leave(event.time_ns);
         note_fin(event, &mut connection);
         note_handshake(event, state_ns, &mut connection);
+        connection.note_idle(event, self.tick_ns);
         connection.set_since(event.time_ns);
         connection.last_ns = event.time_ns;
         connection.state = event.new_state;

@@ -62,9 +62,7 @@ impl Tracker {
             connection.first_fin = first_fin_of(event.new_state);
         }
         if event.pid != 0 {
-            let owner =
-                Owner { comm: event.comm, pid: event.pid, tid: event.tid, evidence: Evidence::Snapshot };
-            connection.owner.learn(owner);
+            connection.owner.learn(Owner::of(event, Evidence::Snapshot));
         } else if !connection.owner.is_known() && connection.role == Role::Server && !is_timewait {
             let owner = self.listeners.owner_of(&connection.tuple);
             connection.owner = owner.map(Owner::inherited).unwrap_or_default();

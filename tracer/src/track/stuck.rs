@@ -2,7 +2,7 @@
 
 use crate::{
     tcp::limits::Limits,
-    track::{Tracker, Transition, connection::Connection},
+    track::{Tracker, Transition, connection::Connection, holders::PATIENCE_NS},
 };
 
 /// When to check a connection again whose state is in doubt after lost events, in nanoseconds.
@@ -32,6 +32,8 @@ impl Tracker {
     ) -> Option<u64> {
         let mut next_ns = now_ns.saturating_add(limits.shortest()?);
         let loss_gap_ns = self.loss_gap_ns;
+        let (expects_holders, holders_ns) = (self.expects_holders, self.holders_ns);
+        self.wants_holders_ns = None;
         for connection in self.table.iter_mut() {
             let Some(limit_ns) = limits.of(connection.state) else {
                 continue;
@@ -40,7 +42,13 @@ impl Tracker {
                 continue;
             }
             if let Some(stuck_ns) = connection.stuck_ns(limits, now_ns, loss_gap_ns) {
-                if out(&stay(connection, now_ns, stuck_ns)) {
+                // Its line says who holds it now.
+                let due_ns = connection.in_state_from_ns().saturating_add(limit_ns);
+                let is_asked = expects_holders && connection.may_have_holders() && holders_ns < due_ns;
+                if is_asked && now_ns < due_ns.saturating_add(PATIENCE_NS) {
+                    self.wants_holders_ns = Some(now_ns);
+                    next_ns = next_ns.min(now_ns + RECHECK_NS);
+                } else if out(&stay(connection, now_ns, stuck_ns)) {
                     connection.stuck_reported_in = connection.state;
                 }
             } else {

@@ -54,7 +54,7 @@ impl Tracker {
     fn end_with_netns(&mut self, connection: &Connection, now_ns: u64, out: &mut impl FnMut(&Transition)) {
         if connection.state == number::FIN_WAIT2 {
             let mut transition = self.sampled(connection, number::FIN_WAIT2, now_ns, connection.last_ns);
-            transition.reason = Some(Reason::Unknown);
+            self.give_reason(&mut transition, Reason::Unknown);
             transition.is_silent = true;
             out(&transition);
         }
@@ -72,7 +72,7 @@ impl Tracker {
         out: &mut impl FnMut(&Transition),
     ) {
         let mut transition = self.sampled(connection, number::TIME_WAIT, now_ns, confirmed_ns);
-        transition.reason = Some(reason::orderly_reason(connection, number::FIN_WAIT2));
+        self.give_reason(&mut transition, reason::orderly_reason(connection, number::FIN_WAIT2));
         transition.connection.set_since(now_ns);
         transition.connection.is_ended = true;
         self.table.insert(transition.connection);
@@ -90,7 +90,9 @@ impl Tracker {
         out: &mut impl FnMut(&Transition),
     ) {
         let mut transition = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
-        transition.reason = reason;
+        if let Some(reason) = reason {
+            self.give_reason(&mut transition, reason);
+        }
         self.timewaits.remove(connection.cookie);
         self.end(connection.cookie);
         out(&transition);

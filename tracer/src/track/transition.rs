@@ -41,6 +41,9 @@ pub struct Transition {
     pub new_state: u8,
     /// The sides that are shut down (`sk_shutdown`): 1 to receive, 2 to send.
     pub shutdown: u8,
+    /// On a transition that ends a connection: the time since data was last sent or received, and how far it may
+    /// be off, in nanoseconds.
+    pub idle_ns: Option<(u64, u64)>,
     /// Why the connection ended, on the transition that ends it for its processes.
     pub reason: Option<Reason>,
     /// This connection has the addresses and ports of one that was in TIME_WAIT; or it is that one, which
@@ -69,6 +72,7 @@ impl Transition {
             old_state: event.old_state,
             new_state: event.new_state,
             shutdown: event.shutdown,
+            idle_ns: None,
             reason: None,
             is_reuse: false,
             is_silent: false,
@@ -95,6 +99,7 @@ impl Transition {
             old_state,
             new_state,
             shutdown,
+            idle_ns: None,
             reason: None,
             is_reuse: false,
             is_silent: false,

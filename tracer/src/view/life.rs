@@ -1,9 +1,8 @@
 //! The `life` view: a line for each connection when it has ended for its processes.
 
 use crate::{
-    facts::kernel::KernelInfo,
+    facts::{context::Context, kernel::KernelInfo},
     format::lines::Lines,
-    time::clock::Clock,
     track::Transition,
     view::{Needs, Scene, View},
 };
@@ -34,8 +33,8 @@ impl View for Life {
         transition.reason.is_some()
     }
 
-    fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
-        self.lines.transition(transition, clock, out);
+    fn show(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>) {
+        self.lines.transition(transition, context, out);
     }
 
     fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {

@@ -4,10 +4,9 @@
 use tracer_common::{event::kind, state};
 
 use crate::{
-    facts::{hooks::REQUEST_HOOK, kernel::KernelInfo},
+    facts::{context::Context, hooks::REQUEST_HOOK, kernel::KernelInfo},
     format::lines::Lines,
     tcp::limits::Limits,
-    time::clock::Clock,
     track::Transition,
     view::{Ending, Needs, Scene, View},
 };
@@ -95,8 +94,8 @@ impl View for Log {
         !transition.is_silent && !self.watch.as_ref().is_some_and(|watch| watch.is_all)
     }
 
-    fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>) {
-        self.lines.transition(transition, clock, out);
+    fn show(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>) {
+        self.lines.transition(transition, context, out);
     }
 
     fn due(&self) -> Option<u64> {
@@ -112,7 +111,7 @@ impl View for Log {
             let is_shown = shown < scene.room && scene.select.holds(&stuck.connection);
             if is_shown {
                 shown += 1;
-                self.lines.transition(stuck, scene.clock, out);
+                self.lines.transition(stuck, scene.context, out);
             }
             is_shown
         };

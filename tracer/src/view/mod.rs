@@ -12,7 +12,7 @@
 //! # Example
 //! ```
 //! use tracer::{
-//!     facts::kernel::KernelInfo,
+//!     facts::{context::Context, kernel::KernelInfo},
 //!     format::{Kind, Plan, columns::{COLUMNS, DefaultIn}, lines::Lines, text::{TextStyle, TimeFormat}},
 //!     time::clock::Clock,
 //!     track::Tracker,
@@ -31,12 +31,12 @@
 //! view.begin(&KernelInfo::default(), 0, &mut out);
 //!
 //! let mut tracker = Tracker::new(false);
-//! let clock = Clock::fixed(0, 0);
+//! let context = Context::new(Clock::fixed(0, 0));
 //! for (old_state, new_state) in [(state::CLOSE, state::SYN_SENT), (state::SYN_SENT, state::CLOSE)] {
 //!     let event = Event { cookie: 1, error: 111, old_state, new_state, ..Event::new_zeroed() };
 //!     tracker.event(&event, &mut |transition| {
 //!         if view.shows(transition) {
-//!             view.show(transition, &clock, &mut out);
+//!             view.show(transition, &context, &mut out);
 //!         }
 //!     });
 //! }
@@ -53,9 +53,8 @@ pub mod top;
 use tracer_common::Event;
 
 use crate::{
-    facts::{kernel::KernelInfo, names::Names},
+    facts::{context::Context, kernel::KernelInfo, names::Names},
     select::Select,
-    time::clock::Clock,
     track::{Tracker, Transition},
     view::input::Input,
 };
@@ -66,8 +65,8 @@ pub struct Scene<'a> {
     pub tracker: &'a mut Tracker,
     /// The filters.
     pub select: &'a Select,
-    /// Converts kernel times to times of day.
-    pub clock: &'a Clock,
+    /// What is known about the host.
+    pub context: &'a Context,
     /// The time of the action, in nanoseconds of the kernel's monotonic clock. The view has received all
     /// events up to this time, and no later ones.
     pub now_ns: u64,
@@ -117,9 +116,9 @@ pub trait View {
     /// Whether this view shows the transition.
     fn shows(&self, transition: &Transition) -> bool;
     /// Takes a transition.
-    fn show(&mut self, transition: &Transition, clock: &Clock, out: &mut Vec<u8>);
+    fn show(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>);
     /// Takes a raw event. Used only if the view does not need stories.
-    fn event(&mut self, _: &Event, _: &Clock, _: &mut Vec<u8>) {}
+    fn event(&mut self, _: &Event, _: &Context, _: &mut Vec<u8>) {}
     /// Whether each transition that it shows is a line of output.
     fn has_lines(&self) -> bool {
         true
@@ -145,6 +144,7 @@ pub trait View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::clock::Clock;
     use crate::{
         filter::Filter,
         format::{Format, lines::Lines, row::Row},
@@ -177,14 +177,14 @@ mod tests {
             Box::new(Life::new(lines())),
             Box::new(Raw::new(lines())),
         ];
-        let (mut tracker, clock) = (Tracker::new(false), Clock::fixed(0, 0));
+        let (mut tracker, context) = (Tracker::new(false), Context::new(Clock::fixed(0, 0)));
         let select = Select::new(&Filter::default(), StoryFilter::default());
         for mut view in views {
             let mut out = Vec::new();
             let scene = Scene {
                 tracker: &mut tracker,
                 select: &select,
-                clock: &clock,
+                context: &context,
                 now_ns: 0,
                 lost: None,
                 room: 1,

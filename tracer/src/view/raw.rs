@@ -3,9 +3,8 @@
 use tracer_common::Event;
 
 use crate::{
-    facts::kernel::KernelInfo,
+    facts::{context::Context, kernel::KernelInfo},
     format::lines::Lines,
-    time::clock::Clock,
     track::Transition,
     view::{Needs, Scene, View},
 };
@@ -36,10 +35,10 @@ impl View for Raw {
         false
     }
 
-    fn show(&mut self, _: &Transition, _: &Clock, _: &mut Vec<u8>) {}
+    fn show(&mut self, _: &Transition, _: &Context, _: &mut Vec<u8>) {}
 
-    fn event(&mut self, event: &Event, clock: &Clock, out: &mut Vec<u8>) {
-        self.lines.raw(event, clock, out);
+    fn event(&mut self, event: &Event, context: &Context, out: &mut Vec<u8>) {
+        self.lines.raw(event, context, out);
     }
 
     fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {

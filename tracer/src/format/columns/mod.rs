@@ -9,16 +9,17 @@ mod values;
 use tracer_common::{
     event::flag,
     member::Member::{
-        self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, MaxAckBacklog, Net,
-        NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans, WriteSeq,
+        self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, LastReceived, LastSent,
+        MaxAckBacklog, Net, NetCookie, NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans,
+        WriteSeq,
     },
     state as number,
 };
 
 use crate::format::{
     columns::values::{
-        age, became, connected, connection, duration, error, event, known, lived, of_full_socket, port, sent,
-        shutdown, spent, time, time_in_state_ns, transition,
+        age, became, comm, connected, connection, duration, error, event, holder_list, idle, known, lived,
+        of_full_socket, port, sent, shutdown, spent, time, time_in_state_ns, transition,
     },
     row::Row,
     value::{DataType, Value},
@@ -101,7 +102,7 @@ pub struct Column {
 }
 
 use Align::{Address, Clock, Cut, Left, Right};
-use DataType::{Boolean, Float64, Map, Timestamp, UInt64, Utf8};
+use DataType::{Boolean, Float64, List, Map, Timestamp, UInt64, Utf8};
 use DefaultIn as S;
 
 const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
@@ -146,6 +147,9 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, default_in: STORY_DATA, needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace",
         value: |row| known(u64::from(row.netns())) },
+    Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_ID", width: 8, align: Right, default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
+        help: "cookie of that namespace, which no other gets until the host restarts (since Linux 5.12)",
+        value: |row| known(u64::from(row.netns_cookie())) },
     Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, default_in: RAW, needs: &[],
         help: "CPU that the event happened on",
         value: |row| row.cpu.map_or(Value::Null, |cpu| Value::Uint(u64::from(cpu))) },
@@ -156,11 +160,17 @@ pub static COLUMNS: &[Column] = &[
         help: "its thread that last worked on the socket (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
     Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, default_in: S::EVERYWHERE, needs: &[],
-        help: "name of that process; text cuts it to 10 columns",
-        value: |row| row.task.map_or(Value::Null, |task| Value::Name(task.comm)) },
+        help: "name of that process; text cuts it to 10 columns, and puts a question mark behind one that is not sure",
+        value: comm },
     Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
-        help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), listener (the socket came out of its listener), snapshot (it was found holding the socket)",
+        help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), holder (it was found holding the socket), snapshot (the same, at the start), listener (the socket came out of its listener; in text with a question mark)",
         value: |row| connection(row, |c| c.owner.evidence.name().map(Value::Word)) },
+    Column { key: "holders", data_type: UInt64, title: "HOLDERS", width: 7, align: Right, default_in: STORY_DATA, needs: &[],
+        help: "how many processes held the socket when that was last searched; none if it was not",
+        value: |row| connection(row, |c| c.owner.holders().map(|count| Value::Uint(u64::from(count)))) },
+    Column { key: "holder_list", data_type: List, title: "HOLDER LIST", width: 20, align: Left, default_in: S::NOWHERE, needs: &[],
+        help: "those processes, at most 32 of them: name and process id",
+        value: holder_list },
     Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, default_in: STORY_DATA, needs: &[],
         help: "user id of the socket",
         value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
@@ -191,6 +201,15 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, default_in: S::DATA, needs: &[],
         help: "remote port; none for a listener",
         value: |row| port(row.remote.and_then(|end| end.port)) },
+    Column { key: "ifindex", data_type: UInt64, title: "IFINDEX", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
+        help: "index of the network device that the socket is bound to",
+        value: |row| known(u64::from(row.ifindex())) },
+    Column { key: "interface", data_type: Utf8, title: "INTERFACE", width: 9, align: Left, default_in: STORY_DATA, needs: &[],
+        help: "name of the network device that the socket is bound to: by SO_BINDTODEVICE, by its VRF, or for its link-local address; the index if the name is not known",
+        value: |row| row.local.device.map_or(Value::Null, Value::Device) },
+    Column { key: "mptcp", data_type: Utf8, title: "MPTCP", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
+        help: "token of the MPTCP connection that this connection is a subflow of, in hex as `ss -M` and `ss -ti` print it (since Linux 5.6)",
+        value: |row| match row.mptcp_token() { 0 => Value::Null, token => Value::Hex(token) } },
     Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, default_in: S::LOG_TEXT, needs: &[],
         help: "time spent in the old state; none if its start was not seen",
         value: duration },
@@ -274,6 +293,12 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "closed_by", data_type: Utf8, title: "CLOSED", width: 6, align: Left, default_in: STORY_DATA, needs: &[],
         help: "whose FIN or RST came first: local, remote or both; on the transition that ends the connection; none if there was neither",
         value: |row| transition(row, |s| s.closed_by()?.name().map(Value::Word)) },
+    Column { key: "idle_us", data_type: Float64, title: "IDLE_US", width: 10, align: Right, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
+        help: "microseconds from the last data in either direction to the end; on the transition that ends the connection; none if there was no data",
+        value: |row| idle(row, |(idle_ns, _)| idle_ns) },
+    Column { key: "idle_error_us", data_type: Float64, title: "IDLE_ERR", width: 8, align: Right, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
+        help: "how far that may be off: the kernel's stamps are jiffies, 1 to 10 ms",
+        value: |row| idle(row, |(_, error_ns)| error_ns) },
     Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
         help: "direction of the connection's last RST: sent or received; none if there was none so far, or the hook is missing",
         value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn time<'a>(row: &Row<'_>, monotonic_ns: u64) -> Value<'a> {
-    Value::Time(row.clock.wall_ns(monotonic_ns), row.clock.since_start_ns(monotonic_ns))
+    Value::Time(row.context.clock.wall_ns(monotonic_ns), row.context.clock.since_start_ns(monotonic_ns))
 }
 
 pub(super) fn transition<'a>(
@@ -107,6 +107,27 @@ pub(super) fn spent<'a>(row: &Row<'a>, state: u8) -> Value<'a> {
         let index = LIVED_STATES.iter().position(|lived| *lived == state)?;
         connection.spent_ns(index).map(Value::Duration)
     })
+}
+
+/// A name that may be another's is marked.
+pub(super) fn comm<'a>(row: &Row<'a>) -> Value<'a> {
+    let Some(task) = row.task else {
+        return Value::Null;
+    };
+    let is_doubtful = row.connection().is_some_and(Connection::has_doubtful_owner);
+    if is_doubtful { Value::DoubtfulName(task.comm) } else { Value::Name(task.comm) }
+}
+
+pub(super) fn holder_list<'a>(row: &Row<'a>) -> Value<'a> {
+    connection(row, |connection| {
+        connection.owner.holders()?;
+        Some(Value::Holders(row.context.holders.of(connection.cookie, connection.mptcp_token)))
+    })
+}
+
+/// The time without data before the end, or how far it may be off.
+pub(super) fn idle<'a>(row: &Row<'a>, which: impl FnOnce((u64, u64)) -> u64) -> Value<'a> {
+    transition(row, |transition| transition.idle_ns.map(|idle| Value::Duration(which(idle))))
 }
 
 pub(super) fn lived<'a>(row: &Row<'a>) -> Value<'a> {

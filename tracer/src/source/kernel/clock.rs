@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind, sync::LazyLock, time::Duration};
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 use tokio::time::Instant;
 
 use crate::time::{clock::Anchor, wait::at};
@@ -44,6 +44,14 @@ fn monotonic_offset_ns(offsets: &str) -> Option<i64> {
 #[must_use]
 pub fn namespace_offset_ns() -> i64 {
     *NAMESPACE_OFFSET_NS
+}
+
+/// Length of a jiffy in nanoseconds, which is the resolution of the coarse clocks (`KTIME_LOW_RES` in
+/// `kernel/time/posix-timers.c`).
+#[must_use]
+pub fn tick_ns() -> u64 {
+    let resolution = clock_getres(ClockId::MonotonicCoarse);
+    u64::try_from(resolution.tv_nsec).unwrap_or_default()
 }
 
 /// Detects that somebody has set the wall clock.

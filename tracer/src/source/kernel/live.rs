@@ -10,6 +10,7 @@ use crate::{
     facts::{
         Batch, Fact,
         counts::CountersByNetns,
+        holders::Holders,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{FilterNames, Names},
@@ -21,6 +22,7 @@ use crate::{
         kernel::{
             self,
             clock::{self, WallClock, monotonic_ns},
+            devices::{Devices, Lookup},
             load::{self, Attached, LoadOptions},
             names::HostNames,
             polling::{Answer, Polling},
@@ -69,10 +71,40 @@ pub struct Live {
     stage: Stage,
     /// Facts that are known and not taken yet.
     queue: VecDeque<Fact>,
-    /// A snapshot that is held back until all events from before its end have been read.
-    held: Option<Snapshot>,
+    /// Facts that are held back until all events from before their end have been read.
+    held: Vec<HeldFact>,
+    /// Network devices whose names were asked for.
+    devices: Devices,
     /// Memory of a batch, to be used again.
     spare: Vec<Event>,
+}
+
+/// A fact that is held back.
+enum HeldFact {
+    Snapshot(Snapshot),
+    Holders(Holders),
+}
+
+impl HeldFact {
+    fn end_ns(&self) -> u64 {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.during_ns.1,
+            Self::Holders(holders) => holders.during_ns.1,
+        }
+    }
+
+    fn complete(self, older: &mut Older) -> Fact {
+        match self {
+            Self::Snapshot(mut snapshot) => {
+                older.snapshot(&mut snapshot);
+                Fact::Snapshot(snapshot)
+            }
+            Self::Holders(mut holders) => {
+                older.holders(&mut holders);
+                Fact::Holders(holders)
+            }
+        }
+    }
 }
 
 /// The stages of a capture.
@@ -121,6 +153,8 @@ impl Live {
         let kernel = KernelInfo {
             absent: attached.layout.absent(),
             has_cookies,
+            tick_ns: clock::tick_ns(),
+            has_holders: survey.is_some(),
             reset_reasons: std::mem::take(&mut attached.reset_reasons),
             hooks: std::mem::take(&mut attached.hooks),
         };
@@ -140,7 +174,8 @@ impl Live {
             takes_snapshot: options.takes_snapshot,
             names,
             losses: Losses::NONE,
-            held: None,
+            held: Vec::new(),
+            devices: Devices::default(),
             spare: Vec::new(),
         })
     }
@@ -183,13 +218,13 @@ impl Live {
 
     /// Waits for events or an answer of the survey thread, or until something is due.
     async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
-        let held_ns = self.held.as_ref().map(|snapshot| snapshot.during_ns.1);
+        let held_ns = self.held.iter().map(HeldFact::end_ns).min();
         let due_ns = [demand.due_ns, held_ns].into_iter().flatten().min();
         tokio::select! {
             biased;
             // Before the events: they may come without end, or not be wanted because output is blocked.
             () = clock::until(demand.end_ns) => self.queue.extend(demand.end_ns.map(Fact::Time)),
-            answer = Polling::next(&mut self.polling, demand.timewait) => self.queue_answer(answer),
+            answer = Polling::next(&mut self.polling, demand) => self.queue_answer(answer),
             ready = self.rings.ready(due_ns), if demand.events => {
                 ready.map_err(Error::system("waiting for events"))?;
                 let mut events = std::mem::take(&mut self.spare);
@@ -202,7 +237,9 @@ impl Live {
 
     fn queue_answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Snapshot(snapshot) => self.held = Some(snapshot),
+            Answer::Snapshot(snapshot) => self.held.push(HeldFact::Snapshot(snapshot)),
+            Answer::Holders(holders) => self.held.push(HeldFact::Holders(holders)),
+            Answer::Interfaces(interfaces) => self.queue.push_back(Fact::Interfaces(interfaces)),
             Answer::Timewait(poll) => self.queue.push_back(Fact::TimewaitSample(poll.sample)),
             Answer::Refresh(mut refresh) => {
                 self.older.refresh(&mut refresh.sockets);
@@ -225,10 +262,27 @@ impl Live {
         self.losses = losses;
         self.queue.extend(self.clock.if_changed().map(Fact::Clock));
         self.older.events(&mut events);
+        self.name_devices(&events);
         self.queue.push_back(Fact::Events(Batch { events, until_ns }));
-        if let Some(mut snapshot) = self.held.take_if(|snapshot| snapshot.during_ns.1 <= until_ns) {
-            self.older.snapshot(&mut snapshot);
-            self.queue.push_back(Fact::Snapshot(snapshot));
+        for held in self.held.extract_if(.., |held| held.end_ns() <= until_ns) {
+            self.queue.push_back(held.complete(&mut self.older));
+        }
+    }
+
+    /// Looks for the names of devices that sockets are bound to. Where this thread can see them they come before
+    /// the events, else later.
+    fn name_devices(&mut self, events: &[Event]) {
+        let bound = events.iter().filter(|event| event.ifindex != 0);
+        for (netns, ifindex) in bound.map(|event| (event.netns, event.ifindex)) {
+            match self.devices.find(netns, ifindex) {
+                Lookup::Known => {}
+                Lookup::Found(name) => self.queue.push_back(Fact::Interfaces(name)),
+                Lookup::Elsewhere => {
+                    if let Some(polling) = &mut self.polling {
+                        polling.ask_for_device(netns, ifindex);
+                    }
+                }
+            }
         }
     }
 

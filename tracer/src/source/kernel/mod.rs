@@ -8,7 +8,7 @@
 //! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets
-//! - [`names`], [`cgroups`], [`clock`]: names on this host; its clocks
+//! - [`names`], [`cgroups`], `devices`, [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
 mod attach_point;
@@ -18,6 +18,7 @@ pub mod buffer;
 pub mod cgroups;
 pub mod clock;
 mod counts;
+mod devices;
 pub mod error;
 mod hook;
 pub mod layout;

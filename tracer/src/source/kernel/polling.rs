@@ -1,15 +1,26 @@
 //! Polling for facts that no event reports: when to ask the survey thread for snapshots and samples, and how
 //! often.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
 use crate::{
-    facts::snapshot::{Snapshot, TimewaitByNetns},
-    source::kernel::{
-        sockets::Error,
-        survey::{Refresh, Survey, TimewaitPoll},
+    facts::{
+        holders::Holders,
+        interfaces::Interfaces,
+        snapshot::{Snapshot, TimewaitByNetns},
+    },
+    source::{
+        Demand,
+        kernel::{
+            clock::monotonic_ns,
+            sockets::Error,
+            survey::{HolderSearch, Refresh, Survey, TimewaitPoll},
+        },
     },
     time::wait::at,
 };
@@ -22,6 +33,9 @@ const REFRESHES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_f
 
 /// The same for snapshots after losses.
 const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_factor: 20 };
+
+/// The same for searches for holders. Lines wait for some of them.
+const HOLDERS: PollRate = PollRate { min_pause: Duration::from_millis(100), cost_factor: 150 };
 
 /// How long to pause after a poll.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +104,10 @@ pub(super) enum Answer {
     Timewait(TimewaitPoll),
     /// The counters of full sockets.
     Refresh(Refresh),
+    /// Who holds which sockets.
+    Holders(Holders),
+    /// Names of devices.
+    Interfaces(Interfaces),
 }
 
 /// Polls the survey thread.
@@ -103,6 +121,14 @@ pub(super) struct Polling {
     timewait: Poll<TimewaitPoll>,
     timewait_pause: Duration,
     refreshes: Poll<Refresh>,
+    holders: Poll<HolderSearch>,
+    /// When the next search is allowed.
+    next_holders: Instant,
+    /// When the last search was asked for, in nanoseconds of the kernel's monotonic clock.
+    holders_asked_ns: u64,
+    interfaces: Poll<Interfaces>,
+    /// Devices whose names are wanted, by namespace and index.
+    devices: HashSet<(u32, u32)>,
 }
 
 impl Polling {
@@ -118,6 +144,11 @@ impl Polling {
             timewait: Poll::default(),
             timewait_pause: SAMPLES.min_pause,
             refreshes: Poll::default(),
+            holders: Poll::default(),
+            next_holders: Instant::now(),
+            holders_asked_ns: 0,
+            interfaces: Poll::default(),
+            devices: HashSet::new(),
         };
         polling.refreshes.due = refreshes.then(Instant::now);
         polling
@@ -137,6 +168,20 @@ impl Polling {
         }
     }
 
+    /// Schedules a question for the name of a device.
+    pub(super) fn ask_for_device(&mut self, netns: u32, ifindex: u32) {
+        if self.devices.insert((netns, ifindex)) {
+            self.interfaces.due.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Schedules a search for the holders that somebody wants to know at this time.
+    fn schedule_holders(&mut self, wanted_ns: Option<u64>) {
+        if self.holders.is_idle() && wanted_ns.is_some_and(|wanted_ns| wanted_ns > self.holders_asked_ns) {
+            self.holders.due = Some(self.next_holders);
+        }
+    }
+
     /// Schedules a sample of timewait sockets, as long as some are followed.
     fn schedule_samples(&mut self, timewait: &TimewaitByNetns) {
         if timewait.is_empty() {
@@ -147,17 +192,20 @@ impl Polling {
     }
 
     /// Waits for the next answer; for ever if `polling` is `None`. Dropping the future loses nothing.
-    pub(super) async fn next(polling: &mut Option<Self>, timewait: &TimewaitByNetns) -> Answer {
+    pub(super) async fn next(polling: &mut Option<Self>, demand: Demand<'_>) -> Answer {
         match polling {
-            Some(polling) => polling.answer(timewait).await,
+            Some(polling) => polling.answer(demand).await,
             None => std::future::pending().await,
         }
     }
 
-    async fn answer(&mut self, timewait: &TimewaitByNetns) -> Answer {
+    async fn answer(&mut self, demand: Demand<'_>) -> Answer {
+        let timewait = demand.timewait;
         loop {
             self.schedule_samples(timewait);
-            let Self { survey, snapshots, timewait: samples, refreshes, snapshot_asked, .. } = self;
+            self.schedule_holders(demand.holders_ns);
+            let Self { survey, snapshots, timewait: samples, refreshes, holders, interfaces, .. } = self;
+            let Self { snapshot_asked, holders_asked_ns, devices, .. } = self;
             let ask_for_snapshot = || {
                 *snapshot_asked = Some(Instant::now());
                 survey.snapshot()
@@ -175,6 +223,21 @@ impl Polling {
                     if let Some(poll) = answer {
                         self.timewait_pause = SAMPLES.pause_after(poll.cost);
                         return Answer::Timewait(poll);
+                    }
+                }
+                answer = holders.next(|| {
+                    *holders_asked_ns = monotonic_ns();
+                    survey.holders()
+                }) => {
+                    let cost = answer.as_ref().map_or(Duration::ZERO, |search| search.cost);
+                    self.next_holders = Instant::now() + HOLDERS.pause_after(cost);
+                    if let Some(search) = answer {
+                        return Answer::Holders(search.holders);
+                    }
+                }
+                answer = interfaces.next(|| survey.interfaces(std::mem::take(devices))) => {
+                    if let Some(interfaces) = answer {
+                        return Answer::Interfaces(interfaces);
                     }
                 }
                 answer = refreshes.next(|| survey.refresh()) => {

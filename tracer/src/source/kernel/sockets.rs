@@ -11,7 +11,11 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{Iter, ProgramError, links::LinkError},
 };
-use tracer_common::{Event, event::TimewaitSocket, helper::Helper};
+use tracer_common::{
+    Event,
+    event::{Holder, TimewaitSocket},
+    helper::Helper,
+};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::source::kernel::{layout::Layout, verdict::verdict};
@@ -21,6 +25,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o")
 
 /// Iterates over all file descriptors of all processes, in all namespaces.
 const HOLDERS: &str = "holders";
+/// The same, but only who holds what.
+const HOLDING: &str = "holding";
 /// Iterates over all sockets of the thread's network namespace.
 const SOCKETS: &str = "sockets";
 /// The same, for full sockets only.
@@ -71,7 +77,14 @@ impl Sockets {
             .override_global("FLAG_BITS", &layout.flag_bits[..], true)
             .override_global("HELPERS", &layout.helpers[..], true)
             .load(OBJECT)?;
-        for (name, kind) in [(HOLDERS, "task_file"), (SOCKETS, "tcp"), (LIVE, "tcp"), (TIMEWAIT, "tcp")] {
+        let iterators = [
+            (HOLDERS, "task_file"),
+            (HOLDING, "task_file"),
+            (SOCKETS, "tcp"),
+            (LIVE, "tcp"),
+            (TIMEWAIT, "tcp"),
+        ];
+        for (name, kind) in iterators {
             program(&mut ebpf, name)?.load(kind, types)?;
         }
         Ok(Self { ebpf, holders_lack_facts: !layout.has(Helper::SocketOfFile) })
@@ -82,6 +95,11 @@ impl Sockets {
     pub fn holders(&mut self, sockets: &[Event]) -> Result<Vec<Event>, Error> {
         let holders = self.run(HOLDERS)?;
         Ok(if self.holders_lack_facts { join_holders(&holders, sockets) } else { holders })
+    }
+
+    /// Who holds which sockets, once for each file descriptor. Before 5.11 sockets of any kind are among them.
+    pub fn holding(&mut self) -> Result<Vec<Holder>, Error> {
+        self.run(HOLDING)
     }
 
     /// All TCP sockets of this thread's network namespace, without holders.

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -18,11 +19,13 @@ use tracer_common::Event;
 use crate::{
     facts::{
         counts::CountersByNetns,
+        holders::Holders,
+        interfaces::Interfaces,
         snapshot::{Snapshot, TimewaitSample},
     },
     source::kernel::{
         clock::monotonic_ns,
-        namespaces, privileges,
+        devices, namespaces, privileges,
         sockets::{Error, Sockets},
     },
 };
@@ -45,10 +48,21 @@ pub struct Refresh {
     pub cost: Duration,
 }
 
+/// Who holds which sockets, and what the search cost.
+#[derive(Debug)]
+pub struct HolderSearch {
+    /// The holders.
+    pub holders: Holders,
+    /// The CPU time that it took.
+    pub cost: Duration,
+}
+
 enum Question {
     Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
     Timewait(HashSet<u32>, oneshot::Sender<Result<TimewaitPoll, Error>>),
     Counters(oneshot::Sender<CountersByNetns>),
+    Holders(oneshot::Sender<Result<HolderSearch, Error>>),
+    Interfaces(HashSet<(u32, u32)>, oneshot::Sender<Result<Interfaces, Error>>),
     Refresh(oneshot::Sender<Result<Refresh, Error>>),
 }
 
@@ -93,6 +107,20 @@ impl Survey {
         self.ask(Question::Counters(answer), receiver)
     }
 
+    /// Asks who holds which sockets.
+    #[must_use]
+    pub fn holders(&self) -> oneshot::Receiver<Result<HolderSearch, Error>> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Question::Holders(answer), receiver)
+    }
+
+    /// Asks for the names of devices, which are given by namespace and index.
+    #[must_use]
+    pub fn interfaces(&self, devices: HashSet<(u32, u32)>) -> oneshot::Receiver<Result<Interfaces, Error>> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Question::Interfaces(devices, answer), receiver)
+    }
+
     /// Asks for all full sockets, without their holders.
     #[must_use]
     pub fn refresh(&self) -> oneshot::Receiver<Result<Refresh, Error>> {
@@ -126,6 +154,8 @@ impl Surveyor {
                 Question::Snapshot(answer) => _ = answer.send(self.snapshot()),
                 Question::Timewait(netns, answer) => _ = answer.send(self.timewait(netns)),
                 Question::Counters(answer) => _ = answer.send(self.counters()),
+                Question::Holders(answer) => _ = answer.send(self.holders()),
+                Question::Interfaces(devices, answer) => _ = answer.send(Ok(self.interfaces(&devices))),
                 Question::Refresh(answer) => _ = answer.send(self.refresh()),
             }
             // While a thread is in a namespace, the kernel does not free it.
@@ -142,12 +172,42 @@ impl Surveyor {
                 snapshot.unreached.insert(*inum);
                 continue;
             }
-            snapshot.sockets.append(&mut self.sockets.sockets()?);
+            let mut sockets = self.sockets.sockets()?;
+            let devices: HashSet<_> =
+                sockets.iter().map(|socket| socket.ifindex).filter(|index| *index != 0).collect();
+            for (index, name) in devices.into_iter().filter_map(|index| Some((index, devices::name(index)?)))
+            {
+                snapshot.interfaces.insert(*inum, index, name);
+            }
+            snapshot.sockets.append(&mut sockets);
             snapshot.netns.insert(*inum);
         }
         snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
+        snapshot.knows_all_holders = sees_all_processes();
         snapshot.during_ns.1 = monotonic_ns();
         Ok(snapshot)
+    }
+
+    fn holders(&mut self) -> Result<HolderSearch, Error> {
+        let (begun, begun_ns) = (cpu_time(), monotonic_ns());
+        let found = self.sockets.holding()?;
+        let holders = Holders::new((begun_ns, monotonic_ns()), found, sees_all_processes());
+        Ok(HolderSearch { holders, cost: cpu_time().saturating_sub(begun) })
+    }
+
+    fn interfaces(&mut self, wanted: &HashSet<(u32, u32)>) -> Interfaces {
+        if wanted.iter().any(|(inum, _)| !self.enter(*inum)) {
+            self.paths = namespaces::all(&self.given);
+        }
+        let mut interfaces = Interfaces::default();
+        for (inum, index) in wanted {
+            if self.enter(*inum)
+                && let Some(name) = devices::name(*index)
+            {
+                interfaces.insert(*inum, *index, name);
+            }
+        }
+        interfaces
     }
 
     fn refresh(&mut self) -> Result<Refresh, Error> {
@@ -220,6 +280,15 @@ fn enter(current: &mut Option<u32>, inum: u32, path: &Path) -> bool {
     }
     true
 }
+
+/// Whether this process sees all processes of the host. In a pid namespace it sees only those in it.
+fn sees_all_processes() -> bool {
+    let namespace = fs::metadata("/proc/self/ns/pid");
+    namespace.is_ok_and(|namespace| namespace.ino() == INITIAL_PID_NAMESPACE)
+}
+
+/// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`), since 3.8.
+const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 
 /// The CPU time of this thread.
 fn cpu_time() -> Duration {

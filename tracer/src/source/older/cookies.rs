@@ -83,7 +83,9 @@ impl Cookies {
         }
     }
 
-    fn known_number(&self, address: u64) -> u64 {
+    /// The number of the socket at this address; 0 if it is not known.
+    #[must_use]
+    pub fn known_number(&self, address: u64) -> u64 {
         self.by_address.get(&address).map_or(0, |known| known.number)
     }
 

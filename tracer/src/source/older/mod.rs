@@ -10,7 +10,7 @@ pub mod unfilled;
 use tracer_common::Event;
 
 use crate::{
-    facts::snapshot::Snapshot,
+    facts::{holders::Holders, snapshot::Snapshot},
     source::older::{cookies::Cookies, unfilled::EarlyBirths},
 };
 
@@ -55,6 +55,13 @@ impl Older {
     pub fn refresh(&self, sockets: &mut [Event]) {
         if let Some(cookies) = &self.cookies {
             cookies.known(sockets);
+        }
+    }
+
+    /// Completes a search for holders.
+    pub fn holders(&self, holders: &mut Holders) {
+        if let Some(cookies) = &self.cookies {
+            holders.renumber(|address| cookies.known_number(address));
         }
     }
 

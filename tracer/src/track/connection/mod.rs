@@ -2,11 +2,13 @@
 //!
 //! # Layout
 //! - [`Connection`]: the record
-//! - `times`: time in states
-//! - `counters`, `role`: parts of it
+//! - `times`, `spent`: time in its state, and in those that it has left
+//! - `counters`, `role`, `idle`: parts of it
 
 mod counters;
+mod idle;
 mod role;
+mod spent;
 mod times;
 
 use tracer_common::{
@@ -19,8 +21,8 @@ pub use counters::Counters;
 pub use role::{FirstFin, Role};
 
 use crate::{
-    tcp::{endpoint::Tuple, reset::Reset, state::LIVED_STATES},
-    track::owner::Owner,
+    tcp::{endpoint::Tuple, reset::Reset},
+    track::{connection::spent::Spent, owner::Owner},
 };
 
 /// Its birth was seen.
@@ -47,14 +49,19 @@ pub struct Connection {
     pub cgroup: u64,
     /// Its counters at the last event or snapshot.
     pub counters: Counters,
-    /// Nanoseconds spent in each of [`LIVED_STATES`] that it has left.
-    spent_ns: [u64; LIVED_STATES.len()],
+    /// Time in the states that it has left.
+    spent: Spent,
     /// Addresses, ports and network namespace.
     pub tuple: Tuple,
     /// User id of the socket.
     pub uid: u32,
     /// The process that owns it.
     pub owner: Owner,
+    /// When data was last sent or received, in milliseconds of the kernel's monotonic clock without the upper
+    /// half; 0 if it is not known.
+    last_data_ms: u32,
+    /// Token of the MPTCP connection that it is a subflow of; 0 for plain TCP.
+    pub mptcp_token: u32,
     /// Duration of the handshake in microseconds; 0 if it was not measured.
     pub handshake_us: u32,
     /// Its state, as the kernel numbers it.
@@ -67,8 +74,6 @@ pub struct Connection {
     pub first_fin: FirstFin,
     /// [`BORN`], [`SINCE_KNOWN`], [`BARE`].
     marks: u8,
-    /// Bit `i`: it was in `LIVED_STATES[i]` for an unknown time.
-    unknown_spent: u8,
     /// The kernel has replaced the full socket by a timewait socket.
     pub is_timewait: bool,
     /// Its end for the processes has been emitted; only a timewait socket is left.
@@ -97,16 +102,17 @@ impl Default for Connection {
             retransmitted_ns: 0,
             cgroup: 0,
             counters: Counters::default(),
-            spent_ns: [0; LIVED_STATES.len()],
+            spent: Spent::default(),
             tuple: Tuple::default(),
             uid: 0,
             owner: Owner::default(),
+            last_data_ms: 0,
+            mptcp_token: 0,
             handshake_us: 0,
             state: number::CLOSE,
             family: 0,
             role: Role::Unknown,
             first_fin: FirstFin::Nobody,
-            unknown_spent: 0,
             is_timewait: false,
             is_ended: false,
             stuck_reported_in: 0,
@@ -149,6 +155,10 @@ impl Connection {
         self.uid = event.uid;
         self.cgroup = event.cgroup;
         self.counters = Counters::of(event);
+        // The kernel forgets it before the last transitions.
+        if event.mptcp_token != 0 {
+            self.mptcp_token = event.mptcp_token;
+        }
         self.mark(BARE, event.flags & flag::BARE != 0);
     }
 

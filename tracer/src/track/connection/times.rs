@@ -44,26 +44,18 @@ impl Connection {
 
     /// Adds a duration to the time spent in `state`; `None` makes that time unknown.
     pub fn add_spent(&mut self, state: u8, spent_ns: Option<u64>) {
-        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
-            match spent_ns {
-                Some(ns) => self.spent_ns[index] = self.spent_ns[index].saturating_add(ns),
-                None => self.unknown_spent |= 1 << index,
-            }
-        }
+        self.spent.add(state, spent_ns);
     }
 
     /// Undoes the last [`Connection::leave`] of `state`, which goes on.
     pub fn undo_leave(&mut self, state: u8, spent_ns: Option<u64>) {
-        if let Some(index) = LIVED_STATES.iter().position(|lived| *lived == state) {
-            self.spent_ns[index] = self.spent_ns[index].saturating_sub(spent_ns.unwrap_or_default());
-        }
+        self.spent.take_back(state, spent_ns);
     }
 
     /// Nanoseconds spent in `LIVED_STATES[index]`; `None` if that is unknown, or if it never left that state.
     #[must_use]
     pub fn spent_ns(&self, index: usize) -> Option<u64> {
-        let is_known = self.unknown_spent & (1 << index) == 0;
-        (is_known && self.spent_ns[index] > 0).then(|| self.spent_ns[index])
+        self.spent.ns(index)
     }
 
     /// Names of the [`LIVED_STATES`] that it has left after a known time, with that time in nanoseconds.
@@ -76,7 +68,7 @@ impl Connection {
     /// after an unknown time, `None` if it never left.
     #[must_use]
     pub fn stay_in(&self, index: usize) -> Option<Option<u64>> {
-        let has_left = self.unknown_spent & (1 << index) != 0 || self.spent_ns[index] > 0;
-        has_left.then(|| self.spent_ns(index))
+        let spent_ns = self.spent_ns(index);
+        (self.spent.is_unknown(index) || spent_ns.is_some()).then_some(spent_ns)
     }
 }

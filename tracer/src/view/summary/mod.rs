@@ -16,8 +16,7 @@ use crate::{
         schedule::Schedule,
         totals::{STATES, Totals, state_index},
     },
-    facts::kernel::KernelInfo,
-    time::clock::Clock,
+    facts::{context::Context, kernel::KernelInfo},
     track::Transition,
     view::{Ending, Needs, Scene, View, summary::text::ReportStyle},
 };
@@ -88,7 +87,7 @@ impl Summary {
     }
 
     fn end_interval(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
-        let period = self.schedule.next(scene.now_ns, scene.clock);
+        let period = self.schedule.next(scene.now_ns, &scene.context.clock);
         if self.schedule.tells_intervals() {
             let lost = scene.lost.zip(self.lost).map(|(now, before)| now.saturating_sub(before));
             let now = sockets_now(scene);
@@ -115,7 +114,7 @@ impl View for Summary {
         transition.is_transition()
     }
 
-    fn show(&mut self, transition: &Transition, _: &Clock, _: &mut Vec<u8>) {
+    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
         self.schedule.reach_back(transition.time_ns);
         self.interval.add(transition);
     }
@@ -138,7 +137,7 @@ impl View for Summary {
             self.end_interval(&mut scene, out);
         }
         self.all.absorb(&self.interval);
-        let period = self.schedule.all(scene.now_ns, scene.clock);
+        let period = self.schedule.all(scene.now_ns, &scene.context.clock);
         let now = sockets_now(&scene);
         let report = Report::new(period, &self.all, &now, scene.lost, self.rows, scene.names);
         self.reporter.write(&report, out);

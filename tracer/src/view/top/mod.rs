@@ -26,9 +26,8 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
 use crate::{
-    facts::kernel::KernelInfo,
+    facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
-    time::clock::Clock,
     track::Transition,
     view::{
         Ending, Needs, Scene, View,
@@ -149,7 +148,7 @@ impl View for Top {
         transition.is_transition()
     }
 
-    fn show(&mut self, transition: &Transition, _: &Clock, _: &mut Vec<u8>) {
+    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
         self.model.note(transition);
     }
 
@@ -174,7 +173,7 @@ impl View for Top {
         let height = self.model.list.height;
         if let Some(screen) = &mut self.screen {
             let mut around = DrawContext {
-                clock: scene.clock,
+                context: scene.context,
                 zone: &self.zone,
                 lost: scene.lost,
                 message: scene.message,

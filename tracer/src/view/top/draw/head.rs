@@ -31,8 +31,8 @@ const CELLS: [[u8; 4]; STRIP as usize] = [
 
 /// The title line: time, rate, connections and losses.
 pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
-    let now = around.clock.wall(model.now_ns).to_zoned(around.zone.clone());
-    let since = around.clock.since_start_ns(model.now_ns);
+    let now = around.context.clock.wall(model.now_ns).to_zoned(around.zone.clone());
+    let since = around.context.clock.since_start_ns(model.now_ns);
     let mut spans = vec![
         bold("tracer"),
         plain(format!(" {} ", now.strftime("%H:%M:%S"))),

@@ -7,14 +7,19 @@ use ratatui::{
 
 use super::style_of;
 use crate::{
-    format::{columns, row::Row, text::cell, value::Value},
-    tcp::{colour, endpoint::Endpoint},
+    facts::context::Context,
+    format::{
+        columns,
+        row::{self, Row},
+        text::cell,
+        value::Value,
+    },
+    tcp::colour,
     text::{
         duration::duration,
         escape::escaped,
         width::{left, right, short, shorten_front},
     },
-    time::clock::Clock,
     track::connection::Connection,
     view::top::{model::Model, sort::Sort},
 };
@@ -87,10 +92,10 @@ const IPV4: usize = 21;
 const IPV6: usize = 47;
 
 /// The title line and the rows.
-pub(super) fn lines<'a>(model: &Model, clock: &Clock, width: u16) -> Vec<Line<'a>> {
+pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Line<'a>> {
     let connections = &model.list.rows;
     let rows: Vec<_> =
-        connections.iter().map(|connection| Row::of(connection, model.now_ns, clock)).collect();
+        connections.iter().map(|connection| Row::of(connection, model.now_ns, context)).collect();
     let widths = widths(usize::from(width), &rows);
     let mut lines = vec![titles(model, &widths)];
     for (index, (row, connection)) in rows.iter().zip(connections).enumerate() {
@@ -214,14 +219,10 @@ pub(super) fn comm(connection: &Connection) -> String {
     if owner.is_known() { escaped(owner.comm()) } else { "-".to_owned() }
 }
 
-/// The local endpoint.
-pub(super) fn local(connection: &Connection) -> String {
-    Endpoint::of(connection.tuple.local_addr, connection.tuple.local_port).to_string()
-}
-
-/// The remote endpoint.
-pub(super) fn remote(connection: &Connection) -> String {
-    Endpoint::of(connection.tuple.remote_addr, connection.tuple.remote_port).to_string()
+/// The local and the remote end.
+pub(super) fn ends(connection: &Connection, context: &Context) -> (String, String) {
+    let (local, remote) = row::ends(&connection.tuple, context);
+    (local.to_string(), remote.to_string())
 }
 
 #[cfg(test)]

@@ -20,15 +20,14 @@ use ratatui::{
 };
 
 use crate::{
-    facts::names::Names,
-    time::clock::Clock,
+    facts::{context::Context, names::Names},
     view::top::model::{Middle, Model},
 };
 
 /// What drawing needs besides the model.
 pub struct DrawContext<'a> {
-    /// Converts kernel times to times of day.
-    pub clock: &'a Clock,
+    /// What is known about the host.
+    pub context: &'a Context,
     /// The time zone of times of day.
     pub zone: &'a jiff::tz::TimeZone,
     /// Events lost so far; `None` if that cannot be read.
@@ -66,13 +65,13 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
             let [rows, below] =
                 Layout::vertical([Constraint::Min(0), Constraint::Length(panels)]).areas(middle);
             model.list.height = usize::from(rows.height.saturating_sub(1));
-            put(frame, rows, list::lines(model, around.clock, rows.width));
+            put(frame, rows, list::lines(model, around.context, rows.width));
             let [listeners, ends] =
                 Layout::horizontal([Constraint::Percentage(48), Constraint::Percentage(52)])
                     .spacing(1)
                     .areas(below);
-            put(frame, listeners, panels::listeners(model, listeners));
-            put(frame, ends, panels::ends(model, ends));
+            put(frame, listeners, panels::listeners(model, around.context, listeners));
+            put(frame, ends, panels::reasons(model, around.context, ends));
         }
         Middle::Story(detail) => put(frame, middle, story::lines(detail, model, around, middle.width)),
         Middle::Help => put(frame, middle, help::lines(model)),

@@ -8,12 +8,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{dim, heading, plain, style_of};
 use crate::{
+    facts::context::Context,
     tcp::colour,
     text::width::{left, right, short, shorten_front},
     track::connection::Connection,
     view::top::{
         counts::fullness,
-        draw::list::{comm, local, remote},
+        draw::list::{comm, ends},
         model::Model,
     },
 };
@@ -29,7 +30,7 @@ const REASON: usize = 22;
 const COUNT: usize = 6;
 
 /// The listeners with the fullest accept queues.
-pub(super) fn listeners<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
+pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
     let mut lines = vec![heading(format!("LISTENERS {}", model.listening), area.width)];
@@ -41,7 +42,7 @@ pub(super) fn listeners<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
             short(u64::from(listener.counters.recv_queue)),
             short(u64::from(listener.counters.send_queue))
         );
-        let mut end = anywhere(local(listener));
+        let mut end = anywhere(ends(listener, context).0);
         shorten_front(&mut end, address);
         lines.push(Line::from(vec![
             plain(left(&end, address)),
@@ -70,7 +71,7 @@ fn bar<'a>(listener: &Connection) -> Span<'a> {
 }
 
 /// Ends of connections in the last minute by reason, each with the latest as an example.
-pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
+pub(super) fn reasons<'a>(model: &Model, context: &Context, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
     let mut lines =
@@ -80,7 +81,7 @@ pub(super) fn ends<'a>(model: &Model, area: Rect) -> Vec<Line<'a>> {
         let owner = comm(&end.connection);
         let style = style_of(colour::end(reason.is_orderly()));
         // If a peer is too long, its end is more useful than its beginning.
-        let mut peer = remote(&end.connection);
+        let mut peer = ends(&end.connection, context).1;
         shorten_front(&mut peer, width.saturating_sub(REASON + COUNT + 2 + owner.width()));
         let example = format!(" {owner} {peer}");
         lines.push(Line::from(vec![

@@ -13,7 +13,7 @@ use crate::{
     track::connection::Role,
     view::top::{
         detail::{Detail, Stay},
-        draw::list::{local, remote},
+        draw::list::ends,
         model::Model,
     },
 };
@@ -35,8 +35,8 @@ pub(super) fn lines<'a>(
         _ => "--",
     };
     let role = connection.role.name().unwrap_or("part not known");
-    let mut lines =
-        vec![heading(format!("{} {arrow} {}  ({role})", local(connection), remote(connection)), width)];
+    let (local, remote) = ends(connection, around.context);
+    let mut lines = vec![heading(format!("{local} {arrow} {remote}  ({role})"), width)];
     let owner = &connection.owner;
     let (who, how) = match owner.evidence.name() {
         Some(how) => (format!("{} ({})", escaped(owner.comm()), owner.pid), format!("  known from: {how}")),
@@ -140,6 +140,6 @@ fn stay_line<'a>(stay: &Stay, detail: &Detail, model: &Model, around: &DrawConte
 fn time_of_day(ns: Option<u64>, around: &DrawContext<'_>) -> String {
     ns.map_or_else(
         || "-".to_owned(),
-        |ns| around.clock.wall(ns).to_zoned(around.zone.clone()).strftime("%H:%M:%S.%3f").to_string(),
+        |ns| around.context.clock.wall(ns).to_zoned(around.zone.clone()).strftime("%H:%M:%S.%3f").to_string(),
     )
 }

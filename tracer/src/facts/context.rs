@@ -1,0 +1,25 @@
+//! What facts have told about the host.
+
+use crate::{
+    facts::{holders::Holders, interfaces::Interfaces},
+    time::clock::Clock,
+};
+
+/// What lines need besides the connection that they tell of.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Converts kernel times to times of day.
+    pub clock: Clock,
+    /// Names of network devices.
+    pub interfaces: Interfaces,
+    /// Which processes hold which sockets, when they were last searched.
+    pub holders: Holders,
+}
+
+impl Context {
+    /// Nothing is known but the time.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, interfaces: Interfaces::default(), holders: Holders::default() }
+    }
+}

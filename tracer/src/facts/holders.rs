@@ -1,0 +1,98 @@
+//! Which processes hold which sockets.
+
+use tracer_common::event::Holder;
+
+use crate::facts::snapshot::Snapshot;
+
+/// All TCP sockets that processes hold.
+#[derive(Clone, Debug, Default)]
+pub struct Holders {
+    /// Start and end of the search, in nanoseconds of the kernel's monotonic clock.
+    pub during_ns: (u64, u64),
+    /// Sorted by cookie and process, each pair once.
+    sorted: Vec<Holder>,
+    /// Whether all processes of the host were searched. If not, a socket without a holder may have one.
+    pub is_complete: bool,
+}
+
+impl Holders {
+    /// From what the kernel lists: a process that has several file descriptors of a socket is listed for each.
+    #[must_use]
+    pub fn new(during_ns: (u64, u64), mut found: Vec<Holder>, is_complete: bool) -> Self {
+        found.sort_unstable_by_key(|holder| (holder.cookie, holder.pid));
+        found.dedup_by_key(|holder| (holder.cookie, holder.pid));
+        Self { during_ns, sorted: found, is_complete }
+    }
+
+    /// Those in a snapshot.
+    #[must_use]
+    pub fn in_snapshot(snapshot: &Snapshot) -> Self {
+        let holders = snapshot.holders.iter().map(|event| Holder {
+            cookie: event.cookie,
+            comm: event.comm,
+            pid: event.pid,
+            mptcp_token: event.mptcp_token,
+        });
+        Self::new(snapshot.during_ns, holders.collect(), snapshot.knows_all_holders)
+    }
+
+    /// Replaces each cookie by another one; a socket that gets 0 is left out.
+    pub fn renumber(&mut self, number: impl Fn(u64) -> u64) {
+        let mut holders = std::mem::take(&mut self.sorted);
+        for holder in &mut holders {
+            holder.cookie = number(holder.cookie);
+        }
+        holders.retain(|holder| holder.cookie != 0);
+        *self = Self::new(self.during_ns, holders, self.is_complete);
+    }
+
+    /// The sockets, each with its holders.
+    pub fn by_socket(&self) -> impl Iterator<Item = &[Holder]> {
+        self.sorted.chunk_by(|one, next| one.cookie == next.cookie)
+    }
+
+    /// The holders of a socket; for a subflow of MPTCP (`token` is not 0) those of its connection.
+    ///
+    /// ```
+    /// use tracer::facts::holders::Holders;
+    /// use tracer_common::event::Holder;
+    ///
+    /// let holder = |cookie, pid| Holder { cookie, pid, ..Holder::default() };
+    /// let holders = Holders::new((0, 0), vec![holder(7, 2), holder(7, 1), holder(8, 1), holder(7, 2)], true);
+    /// let pids: Vec<_> = holders.of(7, 0).iter().map(|holder| holder.pid).collect();
+    /// assert_eq!(pids, [1, 2]);
+    /// ```
+    #[must_use]
+    pub fn of(&self, cookie: u64, token: u32) -> &[Holder] {
+        let of_cookie = |cookie: u64| {
+            let begin = self.sorted.partition_point(|holder| holder.cookie < cookie);
+            let end = self.sorted.partition_point(|holder| holder.cookie <= cookie);
+            self.sorted.get(begin..end).unwrap_or_default()
+        };
+        let found = of_cookie(cookie);
+        if token == 0 || !found.is_empty() {
+            return found;
+        }
+        // Another subflow is the one that stands for the connection.
+        let first = self.sorted.iter().find(|holder| holder.mptcp_token == token);
+        first.map_or(&[], |first| of_cookie(first.cookie))
+    }
+
+    /// Whether any holder has MPTCP connections.
+    #[must_use]
+    pub fn has_mptcp(&self) -> bool {
+        self.sorted.iter().any(|holder| holder.mptcp_token != 0)
+    }
+
+    /// How many pairs of a socket and a process there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+}
