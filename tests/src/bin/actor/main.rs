@@ -1,6 +1,8 @@
 //! A process other than the test's own, which acts as a client or server. The servers print their port when
 //! they listen; `ask` prints a line at its end.
 
+mod handing;
+
 use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener},
@@ -24,10 +26,13 @@ fn main() {
             ask(address, port, count.parse().expect("a count"));
         }
         ["prefork", address] => prefork(address),
+        ["hand", way, address] => handing::connection(way, address),
+        ["hand-listener", way, address] => handing::listener(way, address),
+        ["serve-inherited"] => handing::serve_inherited(),
+        ["keep"] => handing::keep(),
+        ["receive"] => handing::receive(),
         ["worker"] => {
-            // A test that fails kills only the parent.
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-                .expect("a death signal");
+            die_with_parent();
             call_yourself("worker");
             answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
         }
@@ -37,6 +42,12 @@ fn main() {
         }
         _ => panic!("unknown words: {words:?}"),
     }
+}
+
+/// A test that fails kills only the parent.
+fn die_with_parent() {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .expect("a death signal");
 }
 
 fn call_yourself(name: &str) {
