@@ -6,7 +6,7 @@
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
 //! - [`event`], [`story`]: parse tracer's JSON output
 //! - [`place`], [`processors`]: network namespaces to test in, CPU affinity
-//! - [`traffic`], [`remote`]: make connections, with the kernel's own TCP or with hand-made segments
+//! - [`nginx`]: a web server; [`traffic`], [`remote`]: make connections, with the kernel's own TCP or with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`types`]: changed type information (BTF), to imitate other kernels
@@ -16,6 +16,7 @@ pub mod bpftrace;
 pub mod event;
 pub mod facts;
 pub mod incidents;
+pub mod nginx;
 pub mod patience;
 pub mod place;
 pub mod processors;

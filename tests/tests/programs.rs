@@ -1,13 +1,13 @@
 //! Connections of real programs (curl, nginx, redis) have the usual transitions.
 
 use std::{
-    fs,
     io::{Read as _, Write as _},
     process::Command,
 };
 
 use tests::{
     event::{Event, transition},
+    nginx::Nginx,
     patience::until,
     place::Place,
     program::{Program, run},
@@ -48,28 +48,10 @@ fn seen(tracer: Program, ends: usize) -> Vec<Vec<String>> {
     stories(&tracer::finish(tracer))
 }
 
-fn nginx(place: &Place) -> (tempfile::TempDir, Program) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().display();
-    let config = format!(
-        "daemon off; master_process off; user root; error_log stderr; pid {path}/pid; events {{}} http {{ access_log off;
-         client_body_temp_path {path}/a; proxy_temp_path {path}/b; fastcgi_temp_path {path}/c;
-         uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;
-         server {{ listen 127.77.5.1:8080; location / {{ return 200 hello; }} }} }}"
-    );
-    fs::write(folder.path().join("nginx.conf"), config).unwrap();
-    let mut command = place.command("nginx");
-    let nginx = Program::collect(command.args(["-e", "stderr", "-c"]).arg(folder.path().join("nginx.conf")));
-    until("nginx to listen", || {
-        run(place.command("ss").arg("-ltn")).contains("127.77.5.1:8080").then_some(())
-    });
-    (folder, nginx)
-}
-
 #[test]
 fn curl_and_nginx() {
     let place = Place::new();
-    let (_folder, _nginx) = nginx(&place);
+    let _nginx = Nginx::start(&place, "127.77.5.1:8080", None);
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     let answer = run(place.command("curl").args(["-s", "http://127.77.5.1:8080/"]));
     assert_eq!(answer, "hello");
@@ -79,7 +61,7 @@ fn curl_and_nginx() {
 #[test]
 fn a_keep_alive_client_makes_one_connection() {
     let place = Place::new();
-    let (_folder, _nginx) = nginx(&place);
+    let _nginx = Nginx::start(&place, "127.77.5.1:8080", None);
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     place.run(|| {
         let mut client = connect("127.77.5.1:8080".parse().unwrap()).unwrap();

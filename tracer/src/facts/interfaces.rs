@@ -34,7 +34,10 @@ impl Interfaces {
     /// A device, with its name if that is known; `None` for index 0, which is no device.
     #[must_use]
     pub fn device(&self, netns: u32, ifindex: u32) -> Option<Device> {
+        if ifindex == 0 {
+            return None;
+        }
         let name = self.0.get(&(netns, ifindex));
-        (ifindex != 0).then(|| name.map_or(Device::Numbered(ifindex), |name| Device::Named(*name)))
+        Some(name.map_or(Device::Numbered(ifindex), |name| Device::Named(*name)))
     }
 }

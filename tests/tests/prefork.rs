@@ -1,0 +1,108 @@
+//! Owners of prefork servers. Their workers inherit a listener, so what a connection inherits from it is the
+//! master's name. Four figures: lines with a wrong owner that is not marked, with none, with one that is sure, with
+//! one that is marked. And of the connections that live on: whether `ss` names the same process.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use tests::{
+    nginx::Nginx,
+    patience::until,
+    place::Place,
+    program::run,
+    story::{self, Line, lines, text, whole},
+    tracer,
+    traffic::{actor, connect},
+};
+
+const AT: &str = "127.77.73.1:8080";
+
+/// So many connections stay open.
+const KEPT: usize = 24;
+
+/// One that nginx has answered on, and keeps.
+fn keep(place: &Place) -> TcpStream {
+    let mut client = place.run(|| connect(AT.parse().unwrap()).unwrap());
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"hello") {
+        let mut part = [0; 512];
+        let read = client.read(&mut part).unwrap();
+        answer.extend_from_slice(&part[..read]);
+    }
+    client
+}
+
+/// The process that `ss` names, by the client's port.
+fn workers_by_ss(place: &Place) -> HashMap<u64, u64> {
+    let out = run(place.command("ss").args(["-tnpH", "sport = :8080"]));
+    let entry = |line: &str| {
+        let peer = line.split_whitespace().nth(4)?;
+        let pid = line.split("pid=").nth(1)?.split(',').next()?;
+        Some((peer.rsplit(':').next()?.parse().ok()?, pid.parse().ok()?))
+    };
+    out.lines().filter_map(entry).collect()
+}
+
+#[test]
+fn workers_are_named_and_never_their_master_as_if_it_were_sure() {
+    let place = Place::new();
+    let nginx = Nginx::start(&place, AT, Some(4));
+    let master = u64::from(nginx.process.pid());
+    let options = format!("-o json --netns {} --stuck ESTABLISHED=2s", place.name());
+    let tracer = tracer::start(&options);
+    let kept: Vec<_> = (0..KEPT).map(|_| keep(&place)).collect();
+    // What it asks is no HTTP, so nginx closes each connection.
+    assert_eq!(run(place.command(actor()).args(["ask", "client", "127.77.73.1", "8080", "400"])), "done\n");
+
+    let is_kept = |line: &Line| !line["stuck_us"].is_null() && line["local_port"] == 8080;
+    let told = until("all that stay open", || {
+        let told: Vec<_> = lines(whole(&tracer.out())).into_iter().filter(is_kept).collect();
+        (told.len() >= KEPT).then_some(told)
+    });
+    let by_ss = workers_by_ss(&place);
+    let workers: HashSet<_> = by_ss.values().copied().collect();
+    let wrong: Vec<_> = told
+        .iter()
+        .filter(|line| line["pid"].as_u64() != by_ss.get(&line["remote_port"].as_u64().unwrap()).copied())
+        .collect();
+    println!("{} live connections: {} wrong; {} workers", told.len(), wrong.len(), workers.len());
+    assert!(!workers.is_empty() && !workers.contains(&master), "{workers:?}");
+    assert_eq!(wrong, Vec::<&Line>::new());
+    drop(kept);
+
+    let ended = tracer.interrupt();
+    assert_eq!(tracer::lost(&ended), 0, "{}", ended.err);
+    let lines = lines(&ended.out);
+    let sockets = story::by_socket(&lines);
+    let (mut all, mut wrong, mut unknown, mut sure, mut marked) = (0, 0, 0, 0, 0);
+    for story in sockets.values().filter(|story| text(story[0], "role") == "server") {
+        // Who closed it knows best.
+        let last = story.last().unwrap();
+        if last["owner"] != "own" {
+            continue;
+        }
+        for line in story {
+            all += 1;
+            match line["owner"].as_str() {
+                None => unknown += 1,
+                Some("listener") => marked += 1,
+                Some(_) if line["pid"] == last["pid"] => sure += 1,
+                Some(_) => wrong += 1,
+            }
+        }
+    }
+    let percent = |count: u32| f64::from(count) * 100.0 / f64::from(all);
+    println!(
+        "{all} lines of nginx: wrong {:.3} %, unknown {:.3} %, sure {:.1} %, marked {:.1} %",
+        percent(wrong),
+        percent(unknown),
+        percent(sure),
+        percent(marked)
+    );
+    assert!(all > 1000, "{all}");
+    assert_eq!((wrong, unknown), (0, 0));
+}
