@@ -164,3 +164,52 @@ fn top_names_who_holds_the_connection_now() {
     screen.wait_for("the holder", |shown| shown.contains(&keeper) && shown.contains("keeper"));
     screen.keys(&["q"]);
 }
+
+/// Measures CPU time, so no other test may run beside it.
+mod alone {
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use tests::{program::cpu_ticks, traffic::listen};
+
+    use super::*;
+
+    const ROUND: Duration = Duration::from_secs(6);
+
+    /// 10,000 connections, and now and then a new one, so that the holders are searched all the time.
+    #[test]
+    fn searching_for_holders_costs_little() {
+        let place = Place::new();
+        let (listener, held) = place.run(|| {
+            let listener = listen([127, 77, 70, 2].into(), 0);
+            let mut held = Vec::new();
+            for _ in 0..5000 {
+                held.push(connect(listener.local_addr().unwrap()).unwrap());
+                held.push(listener.accept().unwrap().0);
+            }
+            (listener, held)
+        });
+        // Without samples of timewait sockets, which have a budget of their own.
+        let tracer = tracer::start(&format!("-o json --no-timewait --netns {}", place.name()));
+        let to = listener.local_addr().unwrap();
+        let mut percents: Vec<_> = (0..3)
+            .map(|_| {
+                let (begun, before) = (Instant::now(), cpu_ticks(tracer.pid()));
+                while begun.elapsed() < ROUND {
+                    let client = place.run(|| connect(to).unwrap());
+                    drop(listener.accept().unwrap());
+                    drop(client);
+                    thread::sleep(Duration::from_millis(100));
+                }
+                let ticks = u32::try_from(cpu_ticks(tracer.pid()) - before).unwrap();
+                f64::from(ticks) / begun.elapsed().as_secs_f64()
+            })
+            .collect();
+        percents.sort_by(f64::total_cmp);
+        println!("10,000 connections: {percents:.2?} % of a core");
+        assert!(percents[1] <= 1.0, "{percents:.2?} % of a core");
+        drop((held, tracer.interrupt()));
+    }
+}
