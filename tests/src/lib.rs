@@ -4,23 +4,26 @@
 //!
 //! # Layout
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
-//! - [`event`], [`story`]: parse tracer's JSON output
+//! - [`event`], [`story`], [`receipt`]: parse tracer's JSON output and its receipt
 //! - [`place`], [`processors`]: network namespaces to test in, CPU affinity
 //! - [`nginx`]: a web server; [`traffic`], [`remote`]: make connections, with the kernel's own TCP or with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
+//! - [`option`]: socket options
 
 pub mod bpftrace;
 pub mod event;
 pub mod facts;
 pub mod incidents;
 pub mod nginx;
+pub mod option;
 pub mod patience;
 pub mod place;
 pub mod processors;
 pub mod program;
+pub mod receipt;
 pub mod remote;
 pub mod screen;
 pub mod story;

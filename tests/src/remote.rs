@@ -133,6 +133,12 @@ impl Remote {
         self.send_segment(ACK, self.ack, data);
     }
 
+    /// Sends a SYN with data, which a server may take without waiting for the handshake (TCP Fast Open, RFC
+    /// 7413).
+    pub fn send_syn_data(&mut self, data: &[u8]) {
+        self.send_segment(SYN, 0, data);
+    }
+
     /// Sends a segment that acknowledges up to `ack`.
     pub fn send_acking(&mut self, flags: Flags, ack: u32) {
         self.send_segment(flags, ack, &[]);

@@ -3,7 +3,6 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
     process::Command,
     time::Duration,
 };
@@ -11,6 +10,7 @@ use std::{
 use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tests::{
+    option::set_tcp,
     patience::{until, until_or},
     place::Place,
     program::{Program, run},
@@ -310,13 +310,7 @@ fn cancelled_before_the_syn() {
     scene.place.set("net.ipv4.tcp_fastopen=5");
     scene.place.run(|| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let (on, len) = (1_i32, 4);
-        // SAFETY: the option's value is an `int`.
-        let set = unsafe {
-            let value = (&raw const on).cast();
-            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, value, len)
-        };
-        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+        set_tcp(&socket, libc::TCP_FASTOPEN_CONNECT, 1);
         socket.connect(&SocketAddr::from((ADDRESS, 9)).into()).unwrap();
     });
     assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);

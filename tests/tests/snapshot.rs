@@ -5,7 +5,6 @@ use std::{
     collections::HashSet,
     io::Write as _,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -17,6 +16,7 @@ use tests::{
     place::Place,
     processors,
     program::Program,
+    receipt::{Unfiltered, dispute, notes},
     story::{self, number, text},
     tracer,
     traffic::{connect, listen, wait_for_end},
@@ -204,46 +204,6 @@ fn across_a_loss_nothing_is_invented() {
     assert!(ended.err.contains("still open 0"), "{}", ended.err);
     let survivor = lines.iter().rfind(|line| text(line, "old_state") == "ESTABLISHED").unwrap();
     assert!(survivor["state_us"].is_null(), "duration across the loss gap: {survivor}");
-}
-
-/// A tracer of the whole host. Its lines are discarded; it writes a receipt to a file.
-struct Unfiltered {
-    tracer: Program,
-    receipt: tempfile::NamedTempFile,
-}
-
-impl Unfiltered {
-    fn start(options: &str) -> Self {
-        let receipt = tempfile::NamedTempFile::new().unwrap();
-        let arguments = format!("-o json --strict {options} --receipt {}", receipt.path().display());
-        let mut command = tracer::command(&arguments);
-        Self { tracer: tracer::started(Program::start(command.stdout(Stdio::null()))), receipt }
-    }
-
-    /// Ends the tracer and returns its receipt. Its exit status has to agree with the receipt, which may be
-    /// incomplete because of other programs on the host.
-    fn finish(self) -> Value {
-        let ended = self.tracer.interrupt();
-        let receipt: Value = serde_json::from_reader(self.receipt).unwrap();
-        let kernel = &receipt["kernel"];
-        let lost_beside = tracer::remark(&ended, "records of other hooks were lost");
-        let is_complete = kernel["agrees"] == true && receipt["lost"] == 0 && lost_beside == 0;
-        assert_eq!(ended.code(), if is_complete { 0 } else { 3 }, "{receipt:#} {}", ended.err);
-        let says = if kernel["agrees"] == true { ": agrees" } else { ": DISAGREES" };
-        assert!(ended.err.contains(says), "{receipt:#} {}", ended.err);
-        receipt
-    }
-}
-
-fn notes(receipt: &Value) -> impl Iterator<Item = &str> {
-    receipt["kernel"]["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap())
-}
-
-/// The receipt's note if the kernel's counters of a namespace disagree with the tracer. The namespace has to
-/// be older than the tracer, otherwise another one may have had its inode number before.
-fn dispute<'a>(receipt: &'a Value, place: &Place) -> Option<&'a str> {
-    let about = format!("in namespace {} ", place.inum());
-    notes(receipt).find(|note| note.starts_with(&about))
 }
 
 /// The receipt compares the counts with the kernel's own counters, namespace by namespace.

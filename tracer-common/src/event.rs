@@ -38,6 +38,12 @@ pub mod flag {
     /// the sockets of a killed process's io_uring and those that AF_UNIX's garbage collection finds (delayed
     /// `fput`), and works for MPTCP and kTLS.
     pub const KERNEL_THREAD: u16 = 1 << 9;
+    /// Only into and out of SYN_SENT, and in snapshots: `TCP_FASTOPEN_CONNECT` is set, so the SYN may have
+    /// waited for the first data (`tcp_fastopen_defer_connect`).
+    pub const FASTOPEN_CONNECT: u16 = 1 << 10;
+    /// Only at `SYN_RECV -> ESTABLISHED`: the peer has sent data (`data_segs_in`). If no Fast Open took it with
+    /// the SYN, it came with the ACK that ends the handshake.
+    pub const DATA_BEFORE: u16 = 1 << 11;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.

@@ -13,7 +13,7 @@ pub struct Spec {
     pub container: &'static str,
     /// Names of the members on the way to it, through embedded structures only, not through pointers.
     pub path: &'static str,
-    /// Number of bytes that the kernel programs read.
+    /// Number of bytes that the kernel programs read; 0 for a bit field of one bit, whose offset is in bits.
     pub size: u32,
     /// Whether the tracer refuses kernels without it.
     pub required: bool,
@@ -114,6 +114,10 @@ members! {
     TotalRetrans = "tcp_sock" "total_retrans" 4 optional;
     /// Segments sent (RFC 4898).
     SegsOut = "tcp_sock" "segs_out" 4 optional;
+    /// Segments with data received, the one that is being processed included.
+    DataSegsIn = "tcp_sock" "data_segs_in" 4 optional;
+    /// `TCP_FASTOPEN_CONNECT`: the SYN may wait for the first data.
+    FastopenConnect = "tcp_sock" "fastopen_connect" 0 optional;
     /// Next sequence number expected from the peer: RCV.NXT of RFC 9293, 3.3.1.
     RcvNxt = "tcp_sock" "rcv_nxt" 4 optional;
     /// Sequence number of the first byte that the process has not read.

@@ -55,6 +55,21 @@ macro_rules! follow {
 
 pub(crate) use follow;
 
+/// Loads a bit field of one bit; 0 if the kernel does not have it.
+macro_rules! load_bit {
+    ($base:expr, $member:ident) => {{
+        let bit = $crate::kernel::offset(tracer_common::member::Member::$member);
+        if bit == tracer_common::member::ABSENT {
+            $crate::kernel::absent() as u8
+        } else {
+            // SAFETY: as in `load`.
+            (unsafe { $base.add((bit / 8) as usize).read() } >> (bit % 8)) & 1
+        }
+    }};
+}
+
+pub(crate) use load_bit;
+
 /// Zero, without the compiler knowing that. It would otherwise merge the branches of absent members; with a
 /// branch of its own for each member, the verifier can remove those that are never taken.
 #[inline(always)]

@@ -19,7 +19,7 @@ use tracer::{
     config::{self, RunConfig},
     facts::{
         Batch, Fact,
-        counts::{CountersByNetns, TcpCounts},
+        counts::{CountersByNetns, KernelCounts, TcpCounts},
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         snapshot::{Snapshot, TimewaitSample},
@@ -137,7 +137,9 @@ fn conversation() -> Vec<Event> {
 }
 
 fn counters(opened: u64, accepted: u64, failed: u64, at_ns: u64) -> CountersByNetns {
-    [(NETNS, (TcpCounts::of_kernel(opened, accepted, failed, 0), at_ns..=at_ns))].into()
+    let tcp = TcpCounts { opened, accepted, failed, reset: 0 };
+    let counts = KernelCounts { tcp, ..KernelCounts::default() };
+    [(NETNS, (counts, at_ns..=at_ns))].into()
 }
 
 /// The conversation, in batches of which none ends when something is due.

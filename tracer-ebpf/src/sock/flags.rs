@@ -3,10 +3,11 @@
 use tracer_common::{
     event::flag,
     member::{ABSENT, Member, SockFlag},
+    state::{ESTABLISHED, SYN_RECV, SYN_SENT},
 };
 
 use crate::{
-    kernel::{flag_bit, load, offset},
+    kernel::{flag_bit, load, load_bit, offset},
     sock::Sock,
     task::Task,
 };
@@ -44,5 +45,17 @@ impl Sock {
             flags |= flag::KEEPALIVE;
         }
         flags
+    }
+
+    /// The bits of [`flag`] that tell what a handshake was like. They are loaded only where they have a meaning.
+    #[inline(always)]
+    pub fn handshake_flags(self, old_state: u8, new_state: u8) -> u16 {
+        if old_state == SYN_SENT || new_state == SYN_SENT {
+            if load_bit!(self.tcp, FastopenConnect) != 0 { flag::FASTOPEN_CONNECT } else { 0 }
+        } else if old_state == SYN_RECV && new_state == ESTABLISHED {
+            if load!(self.tcp, DataSegsIn as u32) != 0 { flag::DATA_BEFORE } else { 0 }
+        } else {
+            0
+        }
     }
 }

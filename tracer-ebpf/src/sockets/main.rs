@@ -174,7 +174,9 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
 
 #[inline(always)]
 fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
-    write_event(meta, Subject::Full(sock), holder, &exists(sock.netns(), 0, sock.state()));
+    let state = sock.state();
+    let flags = sock.handshake_flags(state, state);
+    write_event(meta, Subject::Full(sock), holder, &exists(sock.netns(), flags, state));
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.

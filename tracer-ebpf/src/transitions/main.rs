@@ -78,7 +78,8 @@ fn transition<const LOGS: bool>(ctx: &BtfTracePointContext) {
     }
     let occurrence = Occurrence {
         netns: netns(sock),
-        flags: if is_unbound { flag::UNBOUND } else { 0 },
+        flags: if is_unbound { flag::UNBOUND } else { 0 }
+            | sock.handshake_flags(old_state as u8, new_state as u8),
         old_state: old_state as u8,
         new_state: new_state as u8,
         kind: kind::TRANSITION,

@@ -65,6 +65,8 @@ pub struct Kernel {
     /// Connections opened, accepted, failed and reset; `None` if the counters cannot be read.
     #[serde(flatten)]
     pub counts: Option<TcpCounts>,
+    /// What the events give for the same namespaces and the same time; `None` if that is not compared.
+    pub compared: Option<TcpCounts>,
     /// Whether they agree with the events; `None` if they cannot be compared.
     pub agrees: Option<bool>,
     /// Why they cannot be compared, and other facts that matter for the comparison.
@@ -122,15 +124,28 @@ impl fmt::Display for Receipt {
                 write!(f, "; {ended_unseen} ended unseen")?;
             }
         }
-        if let Some(Kernel { counts, agrees, notes }) = &self.kernel {
-            match (counts, agrees) {
-                (Some(counts), Some(true)) => write!(f, "\ntracer: the kernel counted {counts}: agrees")?,
-                (Some(counts), Some(false)) => write!(f, "\ntracer: the kernel counted {counts}: DISAGREES")?,
-                _ => write!(f, "\ntracer: not compared with the kernel's own counters")?,
+        if let Some(kernel) = &self.kernel {
+            self.write_kernel(kernel, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Receipt {
+    fn write_kernel(&self, kernel: &Kernel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Kernel { counts, compared, agrees, notes } = kernel;
+        if let (Some(counts), Some(agrees)) = (counts, agrees) {
+            write!(f, "\ntracer: the kernel counted {counts}")?;
+            let of_all = self.connections.map(|connections| connections.counts);
+            if let Some(compared) = compared.filter(|compared| of_all != Some(*compared)) {
+                write!(f, ", and the events of the same namespaces and time give {compared}")?;
             }
-            for note in notes {
-                write!(f, "; {note}")?;
-            }
+            write!(f, ": {}", if *agrees { "agrees" } else { "DISAGREES" })?;
+        } else {
+            write!(f, "\ntracer: not compared with the kernel's own counters")?;
+        }
+        for note in notes {
+            write!(f, "; {note}")?;
         }
         Ok(())
     }
@@ -198,7 +213,7 @@ impl Comparison {
     }
 
     fn kernel(&self, tally: &Tally, lost: Option<u64>) -> Kernel {
-        let mut counts = TcpCounts::default();
+        let (mut counts, mut here) = (TcpCounts::default(), TcpCounts::default());
         let mut notes = Vec::new();
         let mut agrees = true;
         let mut renewed = 0;
@@ -210,17 +225,21 @@ impl Comparison {
                 .and_then(|(start, _)| end.since(start));
             // The counters of a namespace that was created during the capture started at zero.
             let counted = since.unwrap_or(*end);
-            let (least, most) = tally.bounds(*netns);
-            if since.is_none() && counted != least && counted.is_at_most(&least) {
+            let bounds = tally.bounds(*netns);
+            let possible = counted.bounds();
+            let counted = possible.nearest(&bounds.least);
+            if since.is_none() && counted != bounds.least && possible.is_at_most(&bounds.least) {
                 // The namespace has the inode number of an earlier one, and only part of the events belong to
                 // it.
                 renewed += 1;
                 continue;
             }
+            let seen = bounds.nearest(&counted);
             counts += counted;
-            if !counted.is_between(&least, &most) {
+            here += seen;
+            if counted != seen {
                 agrees = false;
-                notes.push(format!("in namespace {netns} {counted} there, {least} here"));
+                notes.push(format!("in namespace {netns} {counted} there, {seen} here"));
             }
         }
         let obstacle = match (self.is_filtered, self.is_cut_short) {
@@ -238,6 +257,7 @@ impl Comparison {
         if let Some(obstacle) = obstacle {
             return Kernel {
                 counts: (!self.end.is_empty()).then_some(counts),
+                compared: None,
                 agrees: None,
                 notes: vec![obstacle.to_owned()],
             };
@@ -248,7 +268,7 @@ impl Comparison {
             ));
         }
         self.explain(tally, lost, &mut notes);
-        Kernel { counts: Some(counts), agrees: Some(agrees), notes }
+        Kernel { counts: Some(counts), compared: Some(here), agrees: Some(agrees), notes }
     }
 
     fn explain(&self, tally: &Tally, lost: Option<u64>, notes: &mut Vec<String>) {

@@ -176,7 +176,7 @@ impl Tracker {
     /// Drops a connection once filters turn out not to select it.
     pub fn drop_filtered(&mut self, cookie: u64) {
         if self.table.remove(cookie).is_some() {
-            self.tally.drop_filtered();
+            self.tally.drop_filtered(cookie);
         }
     }
 

@@ -55,6 +55,9 @@ impl Tracker {
             // Its state is the known one, so events that were lost in between were not its own.
             connection.last_ns = connection.last_ns.max(event.time_ns);
         }
+        if has_changed {
+            self.tally.found(event);
+        }
         if connection.role == Role::Unknown {
             connection.role = self.role_of(event);
         }
@@ -113,6 +116,7 @@ impl Tracker {
         for connection in &lost {
             self.listeners.remove(connection);
             self.timewaits.remove(connection.cookie);
+            self.tally.forget(connection.cookie);
             self.end(connection.cookie);
         }
         lost.len()

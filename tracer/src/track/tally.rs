@@ -1,27 +1,65 @@
-//! Counts of events, made the way the kernel counts in `/proc/net/snmp`, to be compared with those.
+//! Counts of events, made the way the kernel counts in `/proc/net/snmp`, to be compared with those. What is
+//! counted where: `docs/counters.md`.
 
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
 use tracer_common::{Event, event::flag, state as number};
 
-use crate::facts::counts::TcpCounts;
+use crate::{
+    facts::counts::{Bounds, TcpCounts},
+    track::table::cookie::CookieMap,
+};
 
-/// What one event adds to the kernel's counters.
-fn counts_of(event: &Event) -> TcpCounts {
-    let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
-    // `tcp_done` counts failed attempts. `tcp_close` and `tcp_disconnect` set the state without it; both run
-    // in a call of the owner and leave no error.
-    let is_own_doing = event.flags & flag::OWNED != 0 && event.error == 0;
-    let is_end = event.new_state == number::CLOSE;
-    let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
-    let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
-    TcpCounts {
-        opened: u64::from(is(number::CLOSE, number::SYN_SENT)),
-        accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
-        failed: u64::from(is_end && was_new && !is_own_doing),
-        reset: u64::from(is_end && has_lived),
-        unopened: u64::from(is(number::SYN_SENT, number::CLOSE) && event.flags & flag::UNSENT != 0),
+/// `sk_shutdown` of a socket that its process has closed.
+const BOTH_SIDES: u8 = 3;
+
+/// What events add to the kernel's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Added {
+    counts: TcpCounts,
+    /// Of the opened ones, those that never sent a SYN, which the kernel does not count.
+    unsent: u64,
+    /// Of the opened ones, those whose SYN may have been refused on this host, which it does not count either.
+    doubtful: u64,
+}
+
+impl Added {
+    fn of(event: &Event) -> Self {
+        let is = |old: u8, new: u8| event.old_state == old && event.new_state == new;
+        let has = |bit: u16| event.flags & bit != 0;
+        let is_end = event.new_state == number::CLOSE;
+        let was_new = matches!(event.old_state, number::SYN_SENT | number::SYN_RECV);
+        let has_lived = matches!(event.old_state, number::ESTABLISHED | number::CLOSE_WAIT);
+        // `tcp_done` counts failed attempts. It leaves an error, or the socket is an orphan already.
+        // `tcp_close`, `tcp_disconnect` (also of a listener's children) and `inet_ehash_nolisten` set the state
+        // without it.
+        let is_done = event.error != 0 || has(flag::DEAD) && !has(flag::OWNED);
+        // A repaired socket is established without a SYN (TCP_REPAIR).
+        let is_answered = is(number::SYN_SENT, number::CLOSE) || is(number::SYN_SENT, number::ESTABLISHED);
+        // `tcp_connect` does not count a SYN that the host's own rules refuse; `connect(AF_UNSPEC)` looks the
+        // same.
+        let may_be_refused = is(number::SYN_SENT, number::CLOSE)
+            && has(flag::OWNED)
+            && event.error == 0
+            && event.shutdown != BOTH_SIDES
+            && !has(flag::UNSENT);
+        Self {
+            counts: TcpCounts {
+                opened: u64::from(is(number::CLOSE, number::SYN_SENT)),
+                accepted: u64::from(is(number::LISTEN, number::SYN_RECV)),
+                failed: u64::from(is_end && was_new && is_done),
+                reset: u64::from(is_end && has_lived),
+            },
+            unsent: u64::from(is_answered && has(flag::UNSENT)),
+            doubtful: u64::from(may_be_refused),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.counts += other.counts;
+        self.unsent += other.unsent;
+        self.doubtful += other.doubtful;
     }
 }
 
@@ -29,18 +67,31 @@ fn counts_of(event: &Event) -> TcpCounts {
 #[derive(Clone, Debug, Default)]
 struct NetnsCounts {
     /// Events between the two readings of the kernel's counters.
-    between: TcpCounts,
+    between: Added,
     /// Events during the reading at the start: the kernel may have counted them before or after it.
-    at_start: TcpCounts,
+    at_start: Added,
     /// Events during the reading at the end.
-    at_end: TcpCounts,
+    at_end: Added,
+    /// Sockets whose SYN may have waited for the first data at the first reading.
+    waiting_at_start: u64,
+}
+
+/// A socket whose SYN may not have been sent.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    netns: u32,
+    /// A snapshot has found it, so it is not counted as opened yet.
+    is_older: bool,
 }
 
 /// Counts by network namespace, over the time for which the kernel's counters are compared.
 #[derive(Debug, Default)]
 pub struct Tally {
     by_netns: HashMap<u32, NetnsCounts>,
-    total: TcpCounts,
+    total: Added,
+    /// Sockets whose SYN may wait for the first data (`TCP_FASTOPEN_CONNECT`), by cookie. The kernel counts
+    /// them when it sends the SYN, of which no event tells.
+    waiting: CookieMap<Waiting>,
     /// When the kernel's counters were read at the start, by namespace, in nanoseconds.
     start: HashMap<u32, RangeInclusive<u64>>,
     /// The same at the end.
@@ -50,11 +101,12 @@ pub struct Tally {
 impl Tally {
     /// Counts an event.
     pub fn count(&mut self, event: &Event) {
-        let counts = counts_of(event);
-        if counts == TcpCounts::default() {
+        let added = Added::of(event);
+        self.note_waiting(event);
+        if added == Added::default() {
             return;
         }
-        self.total += counts;
+        self.total.add(added);
         let of_netns = self.by_netns.entry(event.netns).or_default();
         let start = self.start.get(&event.netns);
         let end = self.end.get(&event.netns);
@@ -64,17 +116,54 @@ impl Tally {
             return;
         }
         if start.is_some_and(|read| read.contains(&event.time_ns)) {
-            of_netns.at_start += counts;
+            of_netns.at_start.add(added);
         } else if end.is_some_and(|read| read.contains(&event.time_ns)) {
-            of_netns.at_end += counts;
+            of_netns.at_end.add(added);
         } else {
-            of_netns.between += counts;
+            of_netns.between.add(added);
+        }
+    }
+
+    /// Notes that a socket of a snapshot may not have sent its SYN yet.
+    pub fn found(&mut self, socket: &Event) {
+        if socket.new_state == number::SYN_SENT && socket.flags & flag::UNSENT != 0 {
+            self.begins_waiting(socket, true);
+        }
+    }
+
+    fn note_waiting(&mut self, event: &Event) {
+        if event.new_state == number::SYN_SENT {
+            self.begins_waiting(event, false);
+        } else if event.old_state == number::SYN_SENT && !self.waiting.is_empty() {
+            let end = self.end.get(&event.netns);
+            // One that leaves the state later was still waiting when the counters were read at the end.
+            if end.is_none_or(|read| event.time_ns < *read.start())
+                && let Some(Waiting { is_older: true, .. }) = self.waiting.remove(&event.cookie)
+            {
+                self.total.counts.opened += 1;
+            }
+        }
+    }
+
+    fn begins_waiting(&mut self, event: &Event, is_older: bool) {
+        let may_wait = event.flags & flag::FASTOPEN_CONNECT != 0;
+        if !may_wait || self.waiting.contains_key(&event.cookie) {
+            return;
+        }
+        self.waiting.insert(event.cookie, Waiting { netns: event.netns, is_older });
+        let start = self.start.get(&event.netns);
+        if start.is_some_and(|read| is_older || event.time_ns <= *read.end()) {
+            self.by_netns.entry(event.netns).or_default().waiting_at_start += 1;
         }
     }
 
     /// Notes when the kernel's counters of a namespace were read at the start of the capture.
     pub fn read_at_start(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
         self.start.insert(netns, with_lead(during_ns));
+        let waiting = self.waiting_in(netns);
+        if waiting > 0 {
+            self.by_netns.entry(netns).or_default().waiting_at_start = waiting;
+        }
     }
 
     /// The same at the end.
@@ -83,14 +172,23 @@ impl Tally {
     }
 
     /// Takes back a connection that was counted as opened, because filters turn out not to select it.
-    pub fn drop_filtered(&mut self) {
-        self.total.unopened += 1;
+    pub fn drop_filtered(&mut self, cookie: u64) {
+        self.total.unsent += 1;
+        self.forget(cookie);
+    }
+
+    /// Notes that a connection is gone, and that its end was lost.
+    pub fn forget(&mut self, cookie: u64) {
+        self.waiting.remove(&cookie);
     }
 
     /// The counts of all namespaces.
     #[must_use]
     pub fn total(&self) -> TcpCounts {
-        self.total.settled()
+        let Added { counts, unsent, .. } = self.total;
+        let waiting = self.waiting.values().filter(|waiting| !waiting.is_older).count();
+        let uncounted = unsent + waiting as u64;
+        TcpCounts { opened: counts.opened.saturating_sub(uncounted), ..counts }
     }
 
     /// The namespaces in which anything was counted.
@@ -98,14 +196,28 @@ impl Tally {
         self.by_netns.keys().copied()
     }
 
-    /// The least and the most that the kernel may have counted in a namespace.
+    fn waiting_in(&self, netns: u32) -> u64 {
+        self.waiting.values().filter(|waiting| waiting.netns == netns).count() as u64
+    }
+
+    /// What the kernel may have counted in a namespace.
     #[must_use]
-    pub fn bounds(&self, netns: u32) -> (TcpCounts, TcpCounts) {
-        let of_netns = self.by_netns.get(&netns).cloned().unwrap_or_default();
-        let mut most = of_netns.between;
-        most += of_netns.at_start;
-        most += of_netns.at_end;
-        (of_netns.between.settled(), most.settled())
+    pub fn bounds(&self, netns: u32) -> Bounds {
+        let Some(NetnsCounts { between, at_start, at_end, waiting_at_start }) = self.by_netns.get(&netns)
+        else {
+            return Bounds::default();
+        };
+        let mut all = *between;
+        all.add(*at_start);
+        all.add(*at_end);
+        // What was opened before the first reading may have turned out unsent after it, and the like.
+        let uncounted = all.unsent + all.doubtful + self.waiting_in(netns);
+        let opened_least = between.counts.opened.saturating_sub(uncounted);
+        let opened_most = (all.counts.opened + waiting_at_start).saturating_sub(between.unsent);
+        Bounds {
+            least: TcpCounts { opened: opened_least, ..between.counts },
+            most: TcpCounts { opened: opened_most.max(opened_least), ..all.counts },
+        }
     }
 }
 

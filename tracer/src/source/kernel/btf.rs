@@ -27,6 +27,8 @@ const HEADER: usize = 24;
 const MAX_DEPTH: u32 = 16;
 /// The longest name: the kernel's names are shorter (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 512;
+/// A member's offset, if the upper byte is the size of a bit field.
+const OFFSET_BITS: u32 = 0x00ff_ffff;
 /// The most nested anonymous structures that are searched for a member; more means damaged data.
 const MAX_STEPS: u32 = 1000;
 
@@ -101,6 +103,18 @@ impl Btf {
             id = self.resolve(ty)?;
         }
         Some(MemberPlace { offset, size: self.size(id, 0)? })
+    }
+
+    /// The offset of a structure's bit field of one bit, in bits.
+    #[must_use]
+    pub fn bit(&self, container: &str, name: &str) -> Option<u32> {
+        let ty = self.types.get(*self.composites.get(container.as_bytes())?)?;
+        let mut members = (0..ty.count()).map(|index| ty.data + index * 12);
+        let at = members.find(|at| {
+            word_at(&self.bytes, *at).is_ok_and(|member| self.string(member) == name.as_bytes())
+        })?;
+        let bits = word_at(&self.bytes, at + 8).ok()?;
+        Some(if ty.has_bit_fields() { bits & OFFSET_BITS } else { bits })
     }
 
     /// The value of an enumerator of a named enum.
@@ -184,7 +198,7 @@ impl Btf {
             let member_type = word_at(&self.bytes, at + 4).ok()?;
             let bits = word_at(&self.bytes, at + 8).ok()?;
             let (bits, field_size) =
-                if ty.has_bit_fields() { (bits & 0x00ff_ffff, bits >> 24) } else { (bits, 0) };
+                if ty.has_bit_fields() { (bits & OFFSET_BITS, bits >> 24) } else { (bits, 0) };
             if member_name == name {
                 // Bit fields are not supported: they have no address.
                 return (bits % 8 == 0 && field_size == 0).then_some((bits / 8, member_type));
@@ -268,6 +282,7 @@ mod tests {
         assert_eq!(place("no_such_member"), None);
         assert_eq!(place("other"), None, "the first structure of a name counts");
         assert_eq!(btf.member("no_such_struct", "member"), None);
+        assert_eq!([btf.bit("sock", "__sk_common"), btf.bit("sock", "no_such_bit")], [Some(32), None]);
     }
 
     #[test]

@@ -119,6 +119,9 @@ fn check_states(btf: &Btf) -> Result<(), Error> {
 }
 
 fn find_member(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
+    if spec.size == 0 {
+        return Ok(btf.bit(spec.container, spec.path).unwrap_or(ABSENT));
+    }
     match btf.member(spec.container, spec.path) {
         Some(place) if place.size == spec.size => Ok(place.offset),
         _ if spec.required => {
@@ -143,7 +146,7 @@ mod tests {
         let mut made = MadeBtf::new();
         let mut structures = BTreeMap::<_, Vec<_>>::new();
         for spec in SPECS.iter().filter(|spec| members(spec)) {
-            structures.entry(spec.container).or_default().push((spec.path, spec.size));
+            structures.entry(spec.container).or_default().push((spec.path, spec.size.max(1)));
         }
         for (name, members) in structures {
             structure(&mut made, name, &members);
@@ -182,8 +185,9 @@ mod tests {
         assert_eq!(layout.flag_bits, [7; SOCK_FLAGS.len()]);
         assert_eq!(layout.helpers, [1, 0, 0]);
         assert!(layout.has(Helper::SocketCookie) && !layout.has(Helper::CurrentTask));
+        let bits = |at, spec: &Spec| if spec.size == 0 { at } else { at * 8 };
         let places: BTreeSet<_> =
-            layout.offsets.iter().zip(SPECS).map(|(at, spec)| (spec.container, at)).collect();
+            layout.offsets.iter().zip(SPECS).map(|(at, spec)| (spec.container, bits(*at, spec))).collect();
         assert_eq!(places.len(), COUNT, "two members at one place");
     }
 

@@ -15,7 +15,10 @@ use rustix::{
 };
 
 use crate::{
-    facts::{counts::TcpCounts, names::UnknownName},
+    facts::{
+        counts::{KernelCounts, TcpCounts},
+        names::UnknownName,
+    },
     source::kernel::{
         clock::monotonic_ns,
         mounts::{self, MountedNetns},
@@ -100,10 +103,7 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 
 /// Reads the kernel's counters of this thread's network namespace. Also returns the time of the reading, in
 /// nanoseconds.
-///
-/// AttemptFails includes half-open connections that were reset, which have no transition. EmbryonicRsts
-/// counts only those, so it is subtracted.
-pub fn counters() -> io::Result<(TcpCounts, RangeInclusive<u64>)> {
+pub fn counters() -> io::Result<(KernelCounts, RangeInclusive<u64>)> {
     let from_ns = monotonic_ns();
     let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
     let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
@@ -119,11 +119,22 @@ pub fn fin_timeout_ns() -> Option<u64> {
     seconds.checked_mul(1_000_000_000)
 }
 
-fn parse(snmp: &str, netstat: &str) -> Option<TcpCounts> {
+fn parse(snmp: &str, netstat: &str) -> Option<KernelCounts> {
     let tcp = |name: &str| count(snmp, "Tcp:", name);
-    let half_open = count(netstat, "TcpExt:", "EmbryonicRsts")?;
-    let failed = tcp("AttemptFails")?.saturating_sub(half_open);
-    Some(TcpCounts::of_kernel(tcp("ActiveOpens")?, tcp("PassiveOpens")?, failed, tcp("EstabResets")?))
+    let extended = |name: &str| count(netstat, "TcpExt:", name);
+    // The second kind of children is counted apart since 5.5.
+    let by_other_key = extended("TCPFastOpenPassiveAltKey").unwrap_or_default();
+    Some(KernelCounts {
+        tcp: TcpCounts {
+            opened: tcp("ActiveOpens")?,
+            accepted: tcp("PassiveOpens")?,
+            failed: tcp("AttemptFails")?,
+            reset: tcp("EstabResets")?,
+        },
+        embryonic_resets: extended("EmbryonicRsts")?,
+        listen_drops: extended("ListenDrops")?,
+        fastopen_children: extended("TCPFastOpenPassive")?.saturating_add(by_other_key),
+    })
 }
 
 /// A counter from `/proc/net/snmp` or `netstat`. There a line with names and a line with numbers begin with
@@ -161,8 +172,14 @@ mod tests {
     #[test]
     fn counters_are_found_by_name() {
         let snmp = "Ip: A B\nIp: 1 2\nTcp: X ActiveOpens PassiveOpens AttemptFails EstabResets Y\nTcp: -1 2 3 4 5 6\n";
-        let netstat = "TcpExt: A EmbryonicRsts\nTcpExt: 7 1\n";
-        assert_eq!(parse(snmp, netstat), Some(TcpCounts::of_kernel(2, 3, 3, 5)));
+        let netstat = "TcpExt: A EmbryonicRsts ListenDrops TCPFastOpenPassive\nTcpExt: 7 1 6 8\n";
+        let expected = KernelCounts {
+            tcp: TcpCounts { opened: 2, accepted: 3, failed: 4, reset: 5 },
+            embryonic_resets: 1,
+            listen_drops: 6,
+            fastopen_children: 8,
+        };
+        assert_eq!(parse(snmp, netstat), Some(expected));
         assert_eq!(parse("Tcp: ActiveOpens\nTcp: x", netstat), None);
         assert_eq!(parse("", ""), None);
         assert!(counters().is_ok());
