@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -222,6 +222,19 @@ pub fn storm(places: &[&Place], count: usize, seed: u64) {
             across(left, right, address.parse().unwrap());
         }
     }
+}
+
+/// Makes connections in a namespace, one after the other. The server closes first.
+pub fn churn(place: &Place, connections: usize) {
+    place.run(|| {
+        let listener = listen(Ipv4Addr::LOCALHOST.into(), 0);
+        let to = listener.local_addr().unwrap();
+        for _ in 0..connections {
+            let mut client = connect(to).unwrap();
+            drop(listener.accept().unwrap());
+            wait_for_end(&mut client);
+        }
+    });
 }
 
 /// Makes a connection from one namespace to another one.

@@ -2,7 +2,6 @@
 //! comparison with the kernel's counters.
 
 use std::{
-    collections::HashSet,
     io::Write as _,
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
@@ -15,11 +14,9 @@ use tests::{
     patience::{until, until_or},
     place::Place,
     processors,
-    program::Program,
-    receipt::{Unfiltered, dispute, notes},
     story::{self, number, text},
     tracer,
-    traffic::{connect, listen, wait_for_end},
+    traffic::{churn, connect, listen, wait_for_end},
 };
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 12, 1);
@@ -135,18 +132,6 @@ fn nothing_falls_between_snapshot_and_events() {
     }
 }
 
-fn storm(place: &Place, connections: usize) {
-    place.run(|| {
-        let listener = listen(ADDRESS.into(), 0);
-        let to = listener.local_addr().unwrap();
-        for _ in 0..connections {
-            let mut client = connect(to).unwrap();
-            drop(listener.accept().unwrap());
-            wait_for_end(&mut client);
-        }
-    });
-}
-
 /// Connections that end while events are lost.
 const DOOMED: usize = 20;
 
@@ -165,7 +150,7 @@ fn across_a_loss_nothing_is_invented() {
     // Fill the buffer, and then let the doomed connections end unseen. All on one CPU, because each has its
     // own buffer.
     processors::stay_on_one();
-    storm(&place, 500);
+    churn(&place, 500);
     drop(doomed);
     // The last ACKs may wait for a busy processor. The first connection and its listener stay.
     place.settle_to(3);
@@ -204,79 +189,4 @@ fn across_a_loss_nothing_is_invented() {
     assert!(ended.err.contains("still open 0"), "{}", ended.err);
     let survivor = lines.iter().rfind(|line| text(line, "old_state") == "ESTABLISHED").unwrap();
     assert!(survivor["state_us"].is_null(), "duration across the loss gap: {survivor}");
-}
-
-/// The receipt compares the counts with the kernel's own counters, namespace by namespace.
-#[test]
-fn the_receipt_is_checked_against_the_kernel() {
-    let place = Place::new();
-    let tracer = Unfiltered::start("");
-    storm(&place, 50);
-    place.run(|| connect("127.77.12.1:9".parse().unwrap()).unwrap_err());
-    let receipt = tracer.finish();
-    assert_eq!(dispute(&receipt, &place), None, "{receipt:#}");
-    for side in ["connections", "kernel"] {
-        assert!(receipt[side]["opened"].as_u64().unwrap() >= 51, "{receipt:#}");
-        assert!(receipt[side]["failed"].as_u64().unwrap() >= 1, "{receipt:#}");
-    }
-}
-
-/// The kernel reuses the inode numbers of namespaces, for example of containers that come and go.
-#[test]
-fn a_namespace_with_the_number_of_one_before_is_no_disagreement() {
-    // A namespace of another program may have had the number meanwhile. Then the attempt proves nothing.
-    assert!((0..5).any(|_| two_with_the_same_number()), "others make so many that it cannot be tested");
-}
-
-/// Makes namespaces until two have the same number, and checks the receipt. Returns whether only namespaces
-/// of the test had the number.
-fn two_with_the_same_number() -> bool {
-    let refused = |place: &Place| place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
-    let steady = Place::new();
-    let tracer = Unfiltered::start("");
-    // One namespace that can be compared.
-    refused(&steady);
-    let mut numbers = HashSet::new();
-    let last = until("a number that was there before", || {
-        let place = Place::new();
-        refused(&place);
-        (!numbers.insert(place.inum())).then_some(place)
-    });
-    let receipt = tracer.finish();
-    assert_eq!(dispute(&receipt, &steady), None, "{receipt:#}");
-    if let Some(note) = dispute(&receipt, &last) {
-        // A refused connection in each of the test's two.
-        let are_both_ours = note.ends_with("opened 2, accepted 0, failed 2, reset 0 here");
-        assert!(!are_both_ours, "{receipt:#}");
-        return false;
-    }
-    let is_said = |note: &str| note.contains("have the number of one before, and are not compared");
-    assert!(notes(&receipt).any(is_said), "{receipt:#}");
-    true
-}
-
-/// Lost events make the comparison disagree, which is a failure with `--strict`.
-#[test]
-fn a_disagreement_is_a_failure_if_asked_for() {
-    let place = Place::new();
-    let tracer = Unfiltered::start("--buffer 4KiB");
-    tracer.tracer.signal(Signal::STOP);
-    storm(&place, 100);
-    tracer.tracer.signal(Signal::CONT);
-    let receipt = tracer.finish();
-    assert!(dispute(&receipt, &place).is_some(), "{receipt:#}");
-    assert_eq!(receipt["kernel"]["agrees"], false, "{receipt:#}");
-    assert!(notes(&receipt).any(|note| note == "events were lost"), "{receipt:#}");
-}
-
-/// With filters the counts cannot be compared, and the receipt says so.
-#[test]
-fn with_filters_nothing_is_compared() {
-    let ended = Program::collect(&mut tracer::command("--duration 100ms --port 1 --strict")).wait();
-    assert_eq!(ended.code(), 0, "{}", ended.err);
-    assert!(
-        ended.err.contains("not compared with the kernel's own counters; filters are in use"),
-        "{}",
-        ended.err
-    );
 }

@@ -19,7 +19,7 @@ use tracer::{
     config::{self, RunConfig},
     facts::{
         Batch, Fact,
-        counts::{CountersByNetns, KernelCounts, TcpCounts},
+        counts::{CountersByNetns, KernelCounts, Reading, TcpCounts},
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         snapshot::{Snapshot, TimewaitSample},
@@ -139,7 +139,7 @@ fn conversation() -> Vec<Event> {
 fn counters(opened: u64, accepted: u64, failed: u64, at_ns: u64) -> CountersByNetns {
     let tcp = TcpCounts { opened, accepted, failed, reset: 0 };
     let counts = KernelCounts { tcp, ..KernelCounts::default() };
-    [(NETNS, (counts, at_ns..=at_ns))].into()
+    [(NETNS, Reading { counts, during_ns: at_ns..=at_ns, netns_cookie: 0 })].into()
 }
 
 /// The conversation, in batches of which none ends when something is due.

@@ -6,9 +6,19 @@ use std::{
     ops::{AddAssign, RangeInclusive},
 };
 
-/// The kernel's counters of each network namespace, and the time range in which they were read, in
-/// nanoseconds of the monotonic clock.
-pub type CountersByNetns = HashMap<u32, (KernelCounts, RangeInclusive<u64>)>;
+/// The kernel's counters of each network namespace, by its inode number.
+pub type CountersByNetns = HashMap<u32, Reading>;
+
+/// The counters of a network namespace, and when they were read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The counters.
+    pub counts: KernelCounts,
+    /// The time range, in nanoseconds of the monotonic clock.
+    pub during_ns: RangeInclusive<u64>,
+    /// The namespace's cookie, which no other gets; 0 if the kernel does not tell (before 5.14).
+    pub netns_cookie: u64,
+}
 
 /// Counts of connections, with the names of RFC 4022.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -115,6 +115,14 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether everything passes in the namespaces that pass.
+    #[must_use]
+    pub fn is_open_but_for_netns(&self) -> bool {
+        Active { story: 0, netns: 0, ..self.active() } == Self::default().active()
+    }
+}
+
 /// The result of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

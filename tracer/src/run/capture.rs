@@ -219,7 +219,7 @@ impl<S: Source> Capture<S> {
                     snapshot.netns.len(),
                     snapshot.unreached.len()
                 );
-                self.comparison.found_unreached(snapshot.unreached.len());
+                self.comparison.found_unreached(&snapshot.unreached);
                 let retired = self.stages.snapshot(snapshot);
                 if retired > 0 {
                     log::info!("after a loss: {retired} connections had ended unseen");

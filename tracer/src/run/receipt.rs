@@ -1,13 +1,13 @@
 //! The receipt: the counts of a capture, compared with the kernel's own counters.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{Serialize, Serializer};
 use tracer_common::state as number;
 
 use crate::{
     facts::{
-        counts::{CountersByNetns, TcpCounts},
+        counts::{CountersByNetns, Reading, TcpCounts},
         losses::Losses,
     },
     filter::Filter,
@@ -154,7 +154,11 @@ impl Receipt {
 /// The kernel's counters at the start and at the end of the capture.
 #[derive(Debug, Default)]
 pub struct Comparison {
+    /// Filters other than on namespaces are in use. The kernel counts all connections, so nothing can be
+    /// compared.
     is_filtered: bool,
+    /// The namespaces to compare; empty for all.
+    only: HashSet<u32>,
     /// `None` if the capture ended before the counters were read.
     start: Option<CountersByNetns>,
     end: CountersByNetns,
@@ -167,35 +171,43 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// With filters no comparison is possible, because the kernel counts all connections.
+    /// A comparison of what these filters select.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
-        Self { is_filtered: !filter.is_open(), ..Self::default() }
+        let is_filtered = !filter.is_open_but_for_netns();
+        Self { is_filtered, only: filter.netns.clone(), ..Self::default() }
+    }
+
+    fn is_asked_for(&self, netns: u32) -> bool {
+        self.only.is_empty() || self.only.contains(&netns)
     }
 
     /// Takes the counters at the start.
-    pub fn at_start(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+    pub fn at_start(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+        counters.retain(|netns, _| self.is_asked_for(*netns));
         if let Some(tracker) = tracker {
-            for (netns, (_, during_ns)) in &counters {
-                tracker.tally_mut().read_at_start(*netns, during_ns);
+            for (netns, reading) in &counters {
+                tracker.tally_mut().read_at_start(*netns, reading);
             }
         }
         self.start = Some(counters);
     }
 
     /// Takes the counters at the end.
-    pub fn at_end(&mut self, counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+    pub fn at_end(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
+        counters.retain(|netns, _| self.is_asked_for(*netns));
         if let Some(tracker) = tracker {
-            for (netns, (_, during_ns)) in &counters {
-                tracker.tally_mut().read_at_end(*netns, during_ns);
+            for (netns, reading) in &counters {
+                tracker.tally_mut().read_at_end(*netns, reading);
             }
         }
         self.end = counters;
     }
 
-    /// Takes the number of namespaces that could not be entered; only the first snapshot's number counts.
-    pub fn found_unreached(&mut self, unreached: usize) {
-        self.unreached.get_or_insert(unreached);
+    /// Takes the namespaces that could not be entered; only those of the first snapshot count.
+    pub fn found_unreached(&mut self, unreached: &HashSet<u32>) {
+        let asked_for = unreached.iter().filter(|netns| self.is_asked_for(**netns)).count();
+        self.unreached.get_or_insert(asked_for);
     }
 
     /// Adds the connections and the comparison to the receipt.
@@ -212,25 +224,29 @@ impl Comparison {
         receipt.kernel = Some(self.kernel(tracker.tally(), receipt.losses.total()));
     }
 
+    /// The counters of a namespace at the start, unless another one had its number then.
+    fn started(&self, netns: u32, end: &Reading) -> Option<&Reading> {
+        let start = self.start.as_ref()?.get(&netns)?;
+        let has_cookies = start.netns_cookie != 0 && end.netns_cookie != 0;
+        (!has_cookies || start.netns_cookie == end.netns_cookie).then_some(start)
+    }
+
     fn kernel(&self, tally: &Tally, lost: Option<u64>) -> Kernel {
         let (mut counts, mut here) = (TcpCounts::default(), TcpCounts::default());
         let mut notes = Vec::new();
         let mut agrees = true;
         let mut renewed = 0;
-        for (netns, (end, _)) in &self.end {
-            let since = self
-                .start
-                .as_ref()
-                .and_then(|start| start.get(netns))
-                .and_then(|(start, _)| end.since(start));
+        for (netns, end) in &self.end {
+            let since = self.started(*netns, end).and_then(|start| end.counts.since(&start.counts));
             // The counters of a namespace that was created during the capture started at zero.
-            let counted = since.unwrap_or(*end);
-            let bounds = tally.bounds(*netns);
+            let counted = since.unwrap_or(end.counts);
+            let bounds = tally.bounds(*netns, end.netns_cookie);
             let possible = counted.bounds();
             let counted = possible.nearest(&bounds.least);
-            if since.is_none() && counted != bounds.least && possible.is_at_most(&bounds.least) {
-                // The namespace has the inode number of an earlier one, and only part of the events belong to
-                // it.
+            let is_sure = end.netns_cookie != 0 && tally.is_sure_of(*netns);
+            if !is_sure && counted != bounds.least && possible.is_at_most(&bounds.least) {
+                // Nothing is missing. The namespace has the inode number of an earlier one, and only part of
+                // the events belong to it.
                 renewed += 1;
                 continue;
             }
@@ -288,6 +304,6 @@ impl Comparison {
 
     /// The number of namespaces that have connections in the events, but no counters at the end.
     fn gone(&self, tally: &Tally) -> usize {
-        tally.netns().filter(|netns| !self.end.contains_key(netns)).count()
+        tally.replaced() + tally.netns().filter(|netns| !self.end.contains_key(netns)).count()
     }
 }

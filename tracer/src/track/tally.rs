@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use tracer_common::{Event, event::flag, state as number};
 
 use crate::{
-    facts::counts::{Bounds, TcpCounts},
+    facts::counts::{Bounds, Reading, TcpCounts},
     track::table::cookie::CookieMap,
 };
 
@@ -66,6 +66,8 @@ impl Added {
 /// Counts of one network namespace.
 #[derive(Clone, Debug, Default)]
 struct NetnsCounts {
+    /// Its cookie; 0 if the events have none.
+    cookie: u64,
     /// Events between the two readings of the kernel's counters.
     between: Added,
     /// Events during the reading at the start: the kernel may have counted them before or after it.
@@ -79,23 +81,82 @@ struct NetnsCounts {
 /// A socket whose SYN may not have been sent.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    netns: u32,
+    /// Inode number and cookie of its namespace.
+    netns: (u32, u64),
     /// A snapshot has found it, so it is not counted as opened yet.
     is_older: bool,
+}
+
+impl Waiting {
+    fn is_in(&self, netns: u32, cookie: u64) -> bool {
+        self.netns.0 == netns && is_same(self.netns.1, cookie)
+    }
+}
+
+/// The last two namespaces that had an inode number.
+#[derive(Debug, Default)]
+struct Tenants {
+    last: NetnsCounts,
+    before: Option<Box<NetnsCounts>>,
+    /// How many there were before the last.
+    gone: usize,
+}
+
+impl Tenants {
+    /// The counts for the namespace of an event. Another cookie is another namespace: the one before is gone.
+    fn of(&mut self, cookie: u64) -> &mut NetnsCounts {
+        if self.last.cookie == cookie {
+            return &mut self.last;
+        }
+        if self.before.as_ref().is_none_or(|before| before.cookie != cookie) {
+            let last = std::mem::replace(&mut self.last, NetnsCounts { cookie, ..NetnsCounts::default() });
+            self.before = Some(Box::new(last)).filter(|last| last.cookie != 0);
+            self.gone += usize::from(self.before.is_some());
+            return &mut self.last;
+        }
+        match &mut self.before {
+            Some(before) => before,
+            None => &mut self.last,
+        }
+    }
+
+    /// The counts for the namespace with this cookie; with 0, all.
+    fn get(&self, cookie: u64) -> impl Iterator<Item = &NetnsCounts> {
+        let all = self.before.as_deref().into_iter().chain([&self.last]);
+        all.filter(move |counts| is_same(counts.cookie, cookie))
+    }
+}
+
+/// Whether two cookies may be of the same namespace.
+fn is_same(cookie: u64, other: u64) -> bool {
+    cookie == 0 || other == 0 || cookie == other
+}
+
+/// When the kernel's counters of a namespace were read.
+#[derive(Debug)]
+struct ReadAt {
+    cookie: u64,
+    during_ns: RangeInclusive<u64>,
+}
+
+impl ReadAt {
+    fn of(reading: &Reading) -> Self {
+        Self { cookie: reading.netns_cookie, during_ns: with_lead(&reading.during_ns) }
+    }
 }
 
 /// Counts by network namespace, over the time for which the kernel's counters are compared.
 #[derive(Debug, Default)]
 pub struct Tally {
-    by_netns: HashMap<u32, NetnsCounts>,
+    by_netns: HashMap<u32, Tenants>,
     total: Added,
     /// Sockets whose SYN may wait for the first data (`TCP_FASTOPEN_CONNECT`), by cookie. The kernel counts
     /// them when it sends the SYN, of which no event tells.
     waiting: CookieMap<Waiting>,
     /// When the kernel's counters were read at the start, by namespace, in nanoseconds.
-    start: HashMap<u32, RangeInclusive<u64>>,
+    start: HashMap<u32, ReadAt>,
     /// The same at the end.
-    end: HashMap<u32, RangeInclusive<u64>>,
+    end: HashMap<u32, ReadAt>,
 }
 
 impl Tally {
@@ -107,9 +168,9 @@ impl Tally {
             return;
         }
         self.total.add(added);
-        let of_netns = self.by_netns.entry(event.netns).or_default();
-        let start = self.start.get(&event.netns);
-        let end = self.end.get(&event.netns);
+        let of_netns = self.by_netns.entry(event.netns).or_default().of(event.netns_cookie);
+        let start = read_at(&self.start, event);
+        let end = read_at(&self.end, event);
         let is_before = start.is_some_and(|read| event.time_ns < *read.start());
         let is_after = end.is_some_and(|read| event.time_ns > *read.end());
         if is_before || is_after {
@@ -135,7 +196,7 @@ impl Tally {
         if event.new_state == number::SYN_SENT {
             self.begins_waiting(event, false);
         } else if event.old_state == number::SYN_SENT && !self.waiting.is_empty() {
-            let end = self.end.get(&event.netns);
+            let end = read_at(&self.end, event);
             // One that leaves the state later was still waiting when the counters were read at the end.
             if end.is_none_or(|read| event.time_ns < *read.start())
                 && let Some(Waiting { is_older: true, .. }) = self.waiting.remove(&event.cookie)
@@ -150,25 +211,25 @@ impl Tally {
         if !may_wait || self.waiting.contains_key(&event.cookie) {
             return;
         }
-        self.waiting.insert(event.cookie, Waiting { netns: event.netns, is_older });
-        let start = self.start.get(&event.netns);
+        let netns = (event.netns, event.netns_cookie);
+        self.waiting.insert(event.cookie, Waiting { netns, is_older });
+        let start = read_at(&self.start, event);
         if start.is_some_and(|read| is_older || event.time_ns <= *read.end()) {
-            self.by_netns.entry(event.netns).or_default().waiting_at_start += 1;
+            self.by_netns.entry(event.netns).or_default().of(event.netns_cookie).waiting_at_start += 1;
         }
     }
 
     /// Notes when the kernel's counters of a namespace were read at the start of the capture.
-    pub fn read_at_start(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
-        self.start.insert(netns, with_lead(during_ns));
-        let waiting = self.waiting_in(netns);
-        if waiting > 0 {
-            self.by_netns.entry(netns).or_default().waiting_at_start = waiting;
+    pub fn read_at_start(&mut self, netns: u32, reading: &Reading) {
+        self.start.insert(netns, ReadAt::of(reading));
+        for waiting in self.waiting.values().filter(|waiting| waiting.is_in(netns, reading.netns_cookie)) {
+            self.by_netns.entry(netns).or_default().of(waiting.netns.1).waiting_at_start += 1;
         }
     }
 
     /// The same at the end.
-    pub fn read_at_end(&mut self, netns: u32, during_ns: &RangeInclusive<u64>) {
-        self.end.insert(netns, with_lead(during_ns));
+    pub fn read_at_end(&mut self, netns: u32, reading: &Reading) {
+        self.end.insert(netns, ReadAt::of(reading));
     }
 
     /// Takes back a connection that was counted as opened, because filters turn out not to select it.
@@ -196,22 +257,33 @@ impl Tally {
         self.by_netns.keys().copied()
     }
 
-    fn waiting_in(&self, netns: u32) -> u64 {
-        self.waiting.values().filter(|waiting| waiting.netns == netns).count() as u64
+    /// How many namespaces with counts are gone, because another one has their inode number now.
+    #[must_use]
+    pub fn replaced(&self) -> usize {
+        self.by_netns.values().map(|tenants| tenants.gone).sum()
     }
 
-    /// What the kernel may have counted in a namespace.
+    /// Whether all events of a namespace have its cookie, so that they are of no other.
     #[must_use]
-    pub fn bounds(&self, netns: u32) -> Bounds {
-        let Some(NetnsCounts { between, at_start, at_end, waiting_at_start }) = self.by_netns.get(&netns)
-        else {
-            return Bounds::default();
-        };
-        let mut all = *between;
-        all.add(*at_start);
-        all.add(*at_end);
+    pub fn is_sure_of(&self, netns: u32) -> bool {
+        self.by_netns.get(&netns).is_none_or(|tenants| tenants.get(0).all(|counts| counts.cookie != 0))
+    }
+
+    /// What the kernel may have counted in the namespace with this inode number and this cookie, 0 if it is
+    /// not known.
+    #[must_use]
+    pub fn bounds(&self, netns: u32, cookie: u64) -> Bounds {
+        let (mut between, mut all, mut waiting_at_start) = (Added::default(), Added::default(), 0);
+        for counts in self.by_netns.get(&netns).into_iter().flat_map(|tenants| tenants.get(cookie)) {
+            between.add(counts.between);
+            for part in [counts.between, counts.at_start, counts.at_end] {
+                all.add(part);
+            }
+            waiting_at_start += counts.waiting_at_start;
+        }
+        let waiting = self.waiting.values().filter(|waiting| waiting.is_in(netns, cookie)).count() as u64;
         // What was opened before the first reading may have turned out unsent after it, and the like.
-        let uncounted = all.unsent + all.doubtful + self.waiting_in(netns);
+        let uncounted = all.unsent + all.doubtful + waiting;
         let opened_least = between.counts.opened.saturating_sub(uncounted);
         let opened_most = (all.counts.opened + waiting_at_start).saturating_sub(between.unsent);
         Bounds {
@@ -219,6 +291,12 @@ impl Tally {
             most: TcpCounts { opened: opened_most.max(opened_least), ..all.counts },
         }
     }
+}
+
+/// When the counters of an event's namespace were read.
+fn read_at<'a>(readings: &'a HashMap<u32, ReadAt>, event: &Event) -> Option<&'a RangeInclusive<u64>> {
+    let read = readings.get(&event.netns)?;
+    is_same(read.cookie, event.netns_cookie).then_some(&read.during_ns)
 }
 
 /// The kernel counts a moment after the event (a client's only when its SYN is sent), so events shortly

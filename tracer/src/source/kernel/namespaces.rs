@@ -4,19 +4,22 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io,
-    ops::RangeInclusive,
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
 };
 
 use rustix::{
     fs::{stat, statfs},
+    net::{AddressFamily, SocketType},
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
 use crate::{
     facts::{
-        counts::{KernelCounts, TcpCounts},
+        counts::{KernelCounts, Reading, TcpCounts},
         names::UnknownName,
     },
     source::kernel::{
@@ -101,14 +104,27 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
     Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
-/// Reads the kernel's counters of this thread's network namespace. Also returns the time of the reading, in
-/// nanoseconds.
-pub fn counters() -> io::Result<(KernelCounts, RangeInclusive<u64>)> {
+/// Reads the kernel's counters of this thread's network namespace.
+pub fn counters() -> io::Result<Reading> {
     let from_ns = monotonic_ns();
     let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
     let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
     let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
-    Ok((counts, from_ns..=monotonic_ns()))
+    let during_ns = from_ns..=monotonic_ns();
+    Ok(Reading { counts, during_ns, netns_cookie: cookie().unwrap_or_default() })
+}
+
+/// The cookie of this thread's network namespace, since 5.14.
+fn cookie() -> io::Result<u64> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
+    let mut cookie = 0_u64;
+    let mut size = libc::socklen_t::try_from(size_of_val(&cookie)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes a number of the size that is given.
+    let result = unsafe {
+        let value = (&raw mut cookie).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, value, &raw mut size)
+    };
+    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
 /// How long this thread's network namespace keeps an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`), in
