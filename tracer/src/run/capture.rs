@@ -179,6 +179,7 @@ impl<S: Source> Capture<S> {
                 due_ns: due.into_iter().flatten().min(),
                 end_ns: self.end_ns,
                 holders_ns: self.stages.wants_holders(),
+                look_ns: self.stages.wants_look(),
                 timewait: self.stages.timewait_by_netns(),
             };
             tokio::select! {

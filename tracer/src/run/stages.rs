@@ -254,6 +254,12 @@ impl Stages {
         self.tracker.wants_holders().or(is_due.then_some(shown_ns))
     }
 
+    /// The time for which the present facts of full sockets are wanted, if a line waits for them.
+    #[must_use]
+    pub fn wants_look(&self) -> Option<u64> {
+        self.tracker.wants_look()
+    }
+
     /// Updates connections from the current counters of full sockets, such as queues and bytes.
     pub fn refresh(&mut self, sockets: &[Event]) {
         self.tracker.refresh(sockets);
@@ -275,12 +281,29 @@ impl Stages {
     }
 
     fn act(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
+        self.show_beginnings(out);
         let message = (around.message)();
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
         self.counts.shown += lines;
         self.counts.sampled += lines;
         self.lines += lines;
+    }
+
+    /// Shows the beginnings that were held back, of connections about which enough is known by now: a line that
+    /// the view makes by itself comes after them.
+    fn show_beginnings(&mut self, out: &mut Vec<u8>) {
+        let mut counter = LineCounter::new(&self.counts, self.limit);
+        let Self { tracker, select, view, context, .. } = self;
+        {
+            let mut show = showing(&mut **view, &mut counter, context, out);
+            for cookie in select.undecided() {
+                if let Some(connection) = tracker.get(cookie) {
+                    select.release(connection, &mut show);
+                }
+            }
+        }
+        self.count(&counter);
     }
 
     /// Passes a key or a change of screen size to the view.

@@ -108,6 +108,7 @@ impl Select {
             // Incidents are never held back, and filters on states, transitions and reasons do not apply to
             // them.
             if self.holds(&transition.connection) {
+                self.release(&transition.connection, show);
                 show(transition);
             }
             return;
@@ -121,11 +122,8 @@ impl Select {
             || (transition.reason.is_some() && !transition.connection.is_timewait);
         if has_ended {
             self.passed.remove(&cookie);
-        } else if verdict == Verdict::Pass
-            && self.filter.story.depends_on_changing_facts()
-            && self.passed.len() < MAX_PASSED
-        {
-            self.passed.insert(cookie);
+        } else if verdict == Verdict::Pass {
+            self.remember(cookie);
         }
         let beginning = if self.undecided.is_empty() { None } else { self.undecided.remove(&cookie) };
         for transition in beginning.iter().flatten().chain([transition]) {
@@ -134,6 +132,32 @@ impl Select {
             } else if !transition.is_silent {
                 self.filtered += 1;
             }
+        }
+    }
+
+    /// Passes on the beginning of a connection, if it was held back and what is known by now selects it. It
+    /// goes before lines about the connection that are no transitions.
+    pub fn release(&mut self, connection: &Connection, show: &mut impl FnMut(&Transition)) {
+        if self.undecided.is_empty() || !self.holds(connection) {
+            return;
+        }
+        let Some(beginning) = self.undecided.remove(&connection.cookie) else {
+            return;
+        };
+        self.remember(connection.cookie);
+        for transition in &beginning {
+            if self.filter.story.selects_line(transition) {
+                show(transition);
+            } else if !transition.is_silent {
+                self.filtered += 1;
+            }
+        }
+    }
+
+    /// Remembers that a connection has passed, if it would not for ever.
+    fn remember(&mut self, cookie: u64) {
+        if self.filter.story.depends_on_changing_facts() && self.passed.len() < MAX_PASSED {
+            self.passed.insert(cookie);
         }
     }
 
@@ -214,6 +238,13 @@ impl Select {
             self.filtered += dropped;
             self.given_up += dropped;
         }
+    }
+
+    /// The connections whose beginnings are held back, the oldest first.
+    #[must_use]
+    pub fn undecided(&self) -> Vec<u64> {
+        let are_undecided = |cookie: &&u64| self.undecided.contains_key(cookie);
+        self.arrivals.iter().filter(are_undecided).copied().collect()
     }
 
     /// How many transitions were filtered. Those that are held back now are included.

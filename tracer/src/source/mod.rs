@@ -101,6 +101,8 @@ pub struct Demand<'a> {
     /// Asks for the holders of sockets at this time or later, in nanoseconds of the kernel's monotonic clock. A
     /// source that can tell them does so when its budget allows it.
     pub holders_ns: Option<u64>,
+    /// Asks for the present facts of full sockets ([`Fact::Refresh`]) at this time or later, in the same way.
+    pub look_ns: Option<u64>,
     /// How many timewait sockets are followed in each network namespace. Samples of other namespaces are of
     /// no use.
     pub timewait: &'a TimewaitByNetns,
@@ -110,7 +112,7 @@ impl<'a> Demand<'a> {
     /// Whatever comes next.
     #[must_use]
     pub fn all(timewait: &'a TimewaitByNetns) -> Self {
-        Self { events: true, due_ns: None, end_ns: None, holders_ns: None, timewait }
+        Self { events: true, due_ns: None, end_ns: None, holders_ns: None, look_ns: None, timewait }
     }
 }
 

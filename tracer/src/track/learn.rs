@@ -56,11 +56,12 @@ pub(super) fn note_handshake(event: &Event, state_ns: Option<u64>, connection: &
     if event.new_state != number::ESTABLISHED {
         return;
     }
-    connection.handshake_us = match (connection.role, event.old_state) {
+    let handshake_us = match (connection.role, event.old_state) {
         (Role::Server, number::SYN_RECV) => event.srtt_us,
         (Role::Client, number::SYN_SENT) => {
             state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
         }
-        _ => connection.handshake_us,
+        _ => connection.handshake_us(),
     };
+    connection.set_handshake_us(handshake_us);
 }

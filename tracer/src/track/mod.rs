@@ -92,6 +92,8 @@ pub struct Tracker {
     holders_ns: u64,
     /// Since when a line waits for another one.
     wants_holders_ns: Option<u64>,
+    /// See [`Tracker::wants_look`].
+    wants_look_ns: Option<u64>,
     /// The number of the last search.
     search: u8,
     /// Length of a jiffy in nanoseconds; 0 if it is not known.

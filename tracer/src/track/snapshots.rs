@@ -7,7 +7,7 @@ use crate::{
     tcp::endpoint::Tuple,
     track::{
         Tracker,
-        connection::{Connection, Counters, FirstFin, Role},
+        connection::{Connection, FirstFin, Role},
         learn::first_fin_of,
         owner::{Evidence, Owner},
         table::cookie::CookieSet,
@@ -85,11 +85,7 @@ impl Tracker {
                 && connection.last_ns <= event.time_ns
                 && !connection.is_timewait
             {
-                connection.counters = Counters::of(event);
-                // The kernel chooses a client's port after `CLOSE -> SYN_SENT`.
-                if connection.tuple.local_port == 0 {
-                    connection.tuple = Tuple::of(event);
-                }
+                connection.refresh(event);
             }
         }
     }

@@ -15,7 +15,7 @@ impl Connection {
     pub fn stuck_ns(&self, limits: &Limits, now_ns: u64, loss_gap_ns: u64) -> Option<u64> {
         let limit_ns = limits.of(self.state)?;
         let known_ns = if self.last_ns > loss_gap_ns { now_ns } else { self.last_ns };
-        let stay_ns = known_ns.saturating_sub(self.in_state_from_ns());
+        let stay_ns = known_ns.saturating_sub(self.waits_from_ns());
         (stay_ns >= limit_ns).then_some(stay_ns)
     }
 }
@@ -33,7 +33,7 @@ impl Tracker {
         let mut next_ns = now_ns.saturating_add(limits.shortest()?);
         let loss_gap_ns = self.loss_gap_ns;
         let (expects_holders, holders_ns) = (self.expects_holders, self.holders_ns);
-        self.wants_holders_ns = None;
+        (self.wants_holders_ns, self.wants_look_ns) = (None, None);
         for connection in self.table.iter_mut() {
             let Some(limit_ns) = limits.of(connection.state) else {
                 continue;
@@ -43,21 +43,29 @@ impl Tracker {
             }
             if let Some(stuck_ns) = connection.stuck_ns(limits, now_ns, loss_gap_ns) {
                 // Its line says who holds it now.
-                let due_ns = connection.in_state_from_ns().saturating_add(limit_ns);
+                let due_ns = connection.waits_from_ns().saturating_add(limit_ns);
                 let is_asked = expects_holders && connection.may_have_holders() && holders_ns < due_ns;
-                if is_asked && now_ns < due_ns.saturating_add(PATIENCE_NS) {
-                    self.wants_holders_ns = Some(now_ns);
+                let is_looked_at = expects_holders && connection.needs_a_look();
+                if (is_asked || is_looked_at) && now_ns < due_ns.saturating_add(PATIENCE_NS) {
+                    self.wants_holders_ns = is_asked.then_some(now_ns).or(self.wants_holders_ns);
+                    self.wants_look_ns = is_looked_at.then_some(now_ns).or(self.wants_look_ns);
                     next_ns = next_ns.min(now_ns + RECHECK_NS);
                 } else if out(&stay(connection, now_ns, stuck_ns)) {
                     connection.stuck_reported_in = connection.state;
                 }
             } else {
                 // After a loss it may be due already, but in doubt: it is checked again soon.
-                let due_ns = connection.in_state_from_ns().saturating_add(limit_ns);
+                let due_ns = connection.waits_from_ns().saturating_add(limit_ns);
                 next_ns = next_ns.min(due_ns.max(now_ns + RECHECK_NS));
             }
         }
         Some(next_ns)
+    }
+
+    /// When a line about a stuck connection began to wait for a look at its socket, in nanoseconds.
+    #[must_use]
+    pub fn wants_look(&self) -> Option<u64> {
+        self.wants_look_ns
     }
 }
 
@@ -65,7 +73,7 @@ impl Tracker {
 fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64) -> Transition {
     let state = connection.state;
     Transition {
-        state_ns: connection.since_ns().map(|_| stuck_ns),
+        state_ns: connection.since_ns().map(|since_ns| stuck_ns + (connection.waits_from_ns() - since_ns)),
         stuck_ns: Some(stuck_ns),
         ..Transition::without_event(*connection, now_ns, state, state)
     }

@@ -122,6 +122,12 @@ pub(super) struct Polling {
     timewait: Poll<TimewaitPoll>,
     timewait_pause: Duration,
     refreshes: Poll<Refresh>,
+    /// Whether the counters of full sockets are polled, not only looked at when somebody asks.
+    are_polled: bool,
+    /// When the next look is allowed.
+    next_refresh: Instant,
+    /// When the last look was asked for, in nanoseconds of the kernel's monotonic clock.
+    refresh_asked_ns: u64,
     holders: Poll<HolderSearch>,
     /// When the next search is allowed.
     next_holders: Instant,
@@ -145,6 +151,9 @@ impl Polling {
             timewait: Poll::default(),
             timewait_pause: SAMPLES.min_pause,
             refreshes: Poll::default(),
+            are_polled: refreshes,
+            next_refresh: Instant::now(),
+            refresh_asked_ns: 0,
             holders: Poll::default(),
             next_holders: Instant::now(),
             holders_asked_ns: 0,
@@ -183,6 +192,13 @@ impl Polling {
         }
     }
 
+    /// Schedules a look at full sockets that somebody wants at this time.
+    fn schedule_look(&mut self, wanted_ns: Option<u64>) {
+        if self.refreshes.is_idle() && wanted_ns.is_some_and(|wanted_ns| wanted_ns > self.refresh_asked_ns) {
+            self.refreshes.due = Some(self.next_refresh);
+        }
+    }
+
     /// Schedules a sample of timewait sockets, as long as some are followed.
     fn schedule_samples(&mut self, timewait: &TimewaitByNetns) {
         if timewait.is_empty() {
@@ -205,8 +221,9 @@ impl Polling {
         loop {
             self.schedule_samples(timewait);
             self.schedule_holders(demand.holders_ns);
+            self.schedule_look(demand.look_ns);
             let Self { survey, snapshots, timewait: samples, refreshes, holders, interfaces, .. } = self;
-            let Self { snapshot_asked, holders_asked_ns, devices, .. } = self;
+            let Self { snapshot_asked, holders_asked_ns, refresh_asked_ns, devices, .. } = self;
             let ask_for_snapshot = || {
                 *snapshot_asked = Some(Instant::now());
                 survey.snapshot()
@@ -241,9 +258,13 @@ impl Polling {
                         return Answer::Interfaces(interfaces);
                     }
                 }
-                answer = refreshes.next(|| survey.refresh()) => {
+                answer = refreshes.next(|| {
+                    *refresh_asked_ns = monotonic_ns();
+                    survey.refresh()
+                }) => {
                     let cost = answer.as_ref().map_or(Duration::ZERO, |refresh| refresh.cost);
-                    refreshes.due = Some(Instant::now() + REFRESHES.pause_after(cost));
+                    self.next_refresh = Instant::now() + REFRESHES.pause_after(cost);
+                    refreshes.due = self.are_polled.then_some(self.next_refresh);
                     if let Some(refresh) = answer {
                         return Answer::Refresh(refresh);
                     }

@@ -31,6 +31,10 @@ const BORN: u8 = 1;
 const SINCE_KNOWN: u8 = 2;
 /// See [`Connection::is_bare`].
 const BARE: u8 = 4;
+/// Its SYN may be waiting for the first data.
+const MAY_WAIT: u8 = 8;
+/// What an event shows then.
+const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
 /// What is known of a socket. The table may hold a million of these records, so their size matters.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +66,9 @@ pub struct Connection {
     last_data_ms: u32,
     /// Token of the MPTCP connection that it is a subflow of; 0 for plain TCP.
     pub mptcp_token: u32,
-    /// Duration of the handshake in microseconds; 0 if it was not measured.
-    pub handshake_us: u32,
+    /// In SYN_SENT: how long after it entered it the socket was last seen not to have sent its SYN, in
+    /// milliseconds. Later: duration of the handshake in microseconds; 0 if it was not measured.
+    opening: u32,
     /// Its state, as the kernel numbers it.
     pub state: u8,
     /// Address family of the socket: `AF_INET` or `AF_INET6`.
@@ -72,7 +77,7 @@ pub struct Connection {
     pub role: Role,
     /// Which side closed first.
     pub first_fin: FirstFin,
-    /// [`BORN`], [`SINCE_KNOWN`], [`BARE`].
+    /// [`BORN`], [`SINCE_KNOWN`], [`BARE`], [`MAY_WAIT`].
     marks: u8,
     /// The kernel has replaced the full socket by a timewait socket.
     pub is_timewait: bool,
@@ -108,7 +113,7 @@ impl Default for Connection {
             owner: Owner::default(),
             last_data_ms: 0,
             mptcp_token: 0,
-            handshake_us: 0,
+            opening: 0,
             state: number::CLOSE,
             family: 0,
             role: Role::Unknown,
@@ -160,6 +165,7 @@ impl Connection {
             self.mptcp_token = event.mptcp_token;
         }
         self.mark(BARE, event.flags & flag::BARE != 0);
+        self.mark(MAY_WAIT, event.new_state == number::SYN_SENT && event.flags & WAITS == WAITS);
     }
 
     fn mark(&mut self, mark: u8, is_set: bool) {
@@ -168,6 +174,28 @@ impl Connection {
 
     fn has(&self, mark: u8) -> bool {
         self.marks & mark != 0
+    }
+
+    /// Takes over what a look at the socket shows while it stays in its state.
+    pub fn refresh(&mut self, socket: &Event) {
+        self.counters = Counters::of(socket);
+        // The kernel chooses a client's port after `CLOSE -> SYN_SENT`.
+        if self.tuple.local_port == 0 {
+            self.tuple = Tuple::of(socket);
+        }
+        if self.has(MAY_WAIT) && socket.flags & flag::UNSENT == 0 {
+            self.mark(MAY_WAIT, false);
+        } else if self.has(MAY_WAIT) {
+            let unsent_for_ns = socket.time_ns.saturating_sub(self.since_ns);
+            self.opening = u32::try_from(unsent_for_ns / 1_000_000).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Whether a look at the socket is needed before it can be called stuck: its port is not known yet, or
+    /// nothing may have been sent.
+    #[must_use]
+    pub fn needs_a_look(&self) -> bool {
+        self.state == number::SYN_SENT && (self.tuple.local_port == 0 || self.has(MAY_WAIT))
     }
 
     /// Whether only its addresses, ports and state are known, because the kernel had no full socket to read:

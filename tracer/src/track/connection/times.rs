@@ -1,5 +1,7 @@
 //! How long a connection has been in its state, and in those that it has left.
 
+use tracer_common::state as number;
+
 use crate::{
     tcp::state::{LIVED_STATES, State},
     track::connection::{Connection, SINCE_KNOWN},
@@ -16,6 +18,25 @@ impl Connection {
     #[must_use]
     pub fn in_state_from_ns(&self) -> u64 {
         self.since_ns
+    }
+
+    /// From when on it may have been waiting for the peer: since then, or since its SYN was last seen not to be
+    /// sent.
+    #[must_use]
+    pub fn waits_from_ns(&self) -> u64 {
+        let unsent_for_ms = if self.state == number::SYN_SENT { self.opening } else { 0 };
+        self.since_ns.saturating_add(u64::from(unsent_for_ms) * 1_000_000)
+    }
+
+    /// Duration of the handshake in microseconds; 0 if it was not measured.
+    #[must_use]
+    pub fn handshake_us(&self) -> u32 {
+        if self.state == number::SYN_SENT { 0 } else { self.opening }
+    }
+
+    /// Sets the duration of the handshake in microseconds, once it has left SYN_SENT.
+    pub fn set_handshake_us(&mut self, handshake_us: u32) {
+        self.opening = handshake_us;
     }
 
     /// Sets when it entered its state.
@@ -39,6 +60,9 @@ impl Connection {
     pub fn leave(&mut self, now_ns: u64) -> Option<u64> {
         let spent_ns = self.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
         self.add_spent(self.state, spent_ns);
+        if matches!(self.state, number::CLOSE | number::SYN_SENT) {
+            self.opening = 0;
+        }
         spent_ns
     }
 

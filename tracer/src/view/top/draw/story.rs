@@ -68,7 +68,7 @@ pub(super) fn lines<'a>(
         vec![plain(format!(
             "round trip {}, handshake {}, {} retransmitted",
             time(counters.srtt_us),
-            time(connection.handshake_us),
+            time(connection.handshake_us()),
             counters.retransmits
         ))],
     ));
