@@ -50,18 +50,38 @@ pub(super) fn first_fin_of(state: u8) -> FirstFin {
     }
 }
 
-/// Sets the duration of the handshake. A server's is the kernel's measurement from SYN-ACK to ACK (`srtt_us`),
-/// because since Linux 4.4 its SYN_RECV lasts only microseconds. A client's is its time in SYN_SENT.
+/// Sets the duration of the handshake, which ends with this event after `state_ns` in the old state.
 pub(super) fn note_handshake(event: &Event, state_ns: Option<u64>, connection: &mut Connection) {
     if event.new_state != number::ESTABLISHED {
         return;
     }
-    let handshake_us = match (connection.role, event.old_state) {
-        (Role::Server, number::SYN_RECV) => event.srtt_us,
+    match (connection.role, event.old_state) {
+        (Role::Server, number::SYN_RECV) => connection.set_handshake_us(server_handshake_us(event)),
         (Role::Client, number::SYN_SENT) => {
-            state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
+            connection.set_handshake_us(client_handshake_us(event, state_ns));
         }
-        _ => connection.handshake_us(),
-    };
-    connection.set_handshake_us(handshake_us);
+        _ => {}
+    }
+}
+
+/// A server's is the kernel's measurement from SYN-ACK to ACK (`srtt_us`), because since Linux 4.4 its SYN_RECV
+/// lasts only microseconds. With TCP_DEFER_ACCEPT that runs to the first data, which comes instead of the ACK.
+/// With a SYN cookie, or after a second SYN-ACK, the kernel takes it from the timestamps: a multiple of a
+/// millisecond, in whose last bits a cookie hides other facts.
+fn server_handshake_us(event: &Event) -> u32 {
+    let is_to_data = event.flags & flag::DATA_BEFORE != 0 && event.bytes_received == 0;
+    if is_to_data || event.srtt_us.is_multiple_of(1000) { 0 } else { event.srtt_us }
+}
+
+/// A client's is its time in SYN_SENT; where the SYN may have waited for data, the kernel's measurement, which
+/// begins with the SYN. A repaired socket (TCP_REPAIR) sends none.
+fn client_handshake_us(event: &Event, state_ns: Option<u64>) -> u32 {
+    if event.flags & flag::UNSENT != 0 {
+        0
+    } else if event.flags & flag::FASTOPEN_CONNECT != 0 {
+        // After another SYN it begins with that one.
+        if event.retransmits == 0 { event.srtt_us } else { 0 }
+    } else {
+        state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
+    }
 }

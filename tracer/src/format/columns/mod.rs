@@ -256,7 +256,7 @@ pub static COLUMNS: &[Column] = &[
         help: "when a segment was last retransmitted; none if that was not seen, or the hook is missing",
         value: |row| connection(row, |c| (c.retransmitted_ns > 0).then(|| time(row, c.retransmitted_ns))) },
     Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
-        help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK",
+        help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK; none where the kernel measured something else",
         value: |row| connection(row, |c| (c.handshake_us() > 0).then(|| Value::Uint(u64::from(c.handshake_us())))) },
     Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, default_in: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
         help: "bytes received and not read yet; for a listener its accept queue",
