@@ -15,7 +15,7 @@ use tests::{
     patience::until_or,
     place::Place,
     program::run,
-    remote::{ACK, FIN_ACK, Remote, SYN, SYN_ACK, THERE},
+    remote::{ACK, FIN_ACK, RST_ACK, Remote, SYN, SYN_ACK, THERE},
     story::{self, Line, text},
     tracefs::{Told, Trace},
     tracer,
@@ -162,6 +162,73 @@ fn data_with_the_last_ack() {
     assert_eq!(reset(end), ("reset-local-late-data", "sent", "tcp-abort-on-data"));
     assert_eq!((text(end, "old_state"), text(end, "new_state")), ("FIN_WAIT2", "CLOSE"));
     assert!(end["state_error_us"].as_f64().unwrap() < 1e3, "{end}");
+}
+
+/// A connection that this process has closed, and whose FIN the peer has not acknowledged yet.
+fn unacknowledged(options: &str) -> (Scene, Remote, SocketAddr) {
+    let place = Place::new();
+    let mut far = Remote::new(&place, 7000);
+    let scene = Scene::at(place, options);
+    let to = far.address();
+    let client = thread::scope(|scope| {
+        let client = scope.spawn(|| scene.place.run(|| connect(to).unwrap()));
+        far.expect(SYN);
+        far.send(SYN_ACK);
+        client.join().unwrap()
+    });
+    let here = client.local_addr().unwrap();
+    drop(client);
+    let before_fin = far.ack;
+    far.expect(FIN_ACK);
+    far.ack = before_fin;
+    (scene, far, here)
+}
+
+/// Data arrives in FIN_WAIT1, and no process can read it any more. The kernel calls `tcp_receive_reset` and
+/// leaves ECONNRESET, as for an RST that arrives; but this side sends the RST.
+#[test]
+fn data_before_the_last_ack() {
+    let (scene, mut far, here) = unacknowledged("--resets --retransmits");
+    far.send_data(b"late");
+    scene.wait_for("reset", 1);
+    let lines = scene.finish();
+    let end = end_of(&lines, here);
+    assert_eq!((text(end, "old_state"), text(end, "new_state")), ("FIN_WAIT1", "CLOSE"));
+    assert_eq!(reset(end), ("reset-local-late-data", "sent", "tcp-abort-on-data"));
+    assert_eq!(text(end, "closed_by"), "local");
+    let sent = only(&lines, "reset sent", here);
+    assert!(is_own(sent) && text(sent, "role") == "client", "{sent}");
+    assert_eq!((text(sent, "old_state"), text(sent, "reset_reason")), ("FIN_WAIT1", "tcp-abort-on-data"));
+    assert_eq!(of(&lines, "reset").len(), 1, "none was received: {lines:#?}");
+}
+
+/// The peer's RST at the same moment is told as such.
+#[test]
+fn an_rst_before_the_last_ack() {
+    let (scene, mut far, here) = unacknowledged("--resets --retransmits");
+    far.send(RST_ACK);
+    scene.wait_for("reset", 1);
+    let lines = scene.finish();
+    let end = end_of(&lines, here);
+    assert_eq!((text(end, "old_state"), reset(end)), ("FIN_WAIT1", ("reset-remote", "received", "")));
+    assert_eq!(text(only(&lines, "reset received", here), "old_state"), "FIN_WAIT1");
+}
+
+/// Without the hooks for resets nobody can tell one from the other.
+#[test]
+fn without_hooks_both_are_unknown() {
+    for is_data in [true, false] {
+        let (scene, mut far, here) = unacknowledged("--hooks minimal");
+        if is_data {
+            far.send_data(b"late");
+        } else {
+            far.send(RST_ACK);
+        }
+        let has_ended = || scene.lines().iter().any(|line| text(line, "new_state") == "CLOSE").then_some(());
+        until_or("the end", has_ended, || scene.tracer.out());
+        let end = end_of(&scene.lines(), here).clone();
+        assert_eq!((text(&end, "reason"), text(&end, "error")), ("unknown", "ECONNRESET"), "{end}");
+    }
 }
 
 /// A segment arrives at a listener, but belongs to no connection.

@@ -5,6 +5,7 @@
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
 //! - [`older`]: completes what kernels before 6.16 report
+//! - [`late_data`]: tells RSTs of this side from those of the peer
 //! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
 //!   order
 //!
@@ -38,6 +39,7 @@
 
 pub mod decode;
 pub mod kernel;
+pub mod late_data;
 pub mod merge;
 pub mod older;
 pub mod open;

@@ -3,7 +3,7 @@
 use tracer_common::{Event, event::flag, state as number, timewait};
 
 use crate::{
-    tcp::reason::Reason,
+    tcp::{reason::Reason, reset::Reset},
     track::{
         connection::{Connection, FirstFin, Role},
         owner::Evidence,
@@ -45,8 +45,7 @@ pub fn reason(event: &Event, connection: &Connection) -> Reason {
     match event.error {
         0 => without_error(event, connection),
         ECONNREFUSED => Reason::Refused,
-        ECONNRESET | EPIPE if has_written_after_fin(event, connection) => Reason::ResetRemoteAfterFin,
-        ECONNRESET | EPIPE => Reason::ResetRemote,
+        ECONNRESET | EPIPE => reset(event, connection),
         ECONNABORTED => Reason::Aborted,
         ETIMEDOUT => timeout(event),
         errno if UNREACHABLE.contains(&errno) => Reason::Unreachable,
@@ -71,6 +70,20 @@ fn timeout(event: &Event) -> Reason {
         // Keepalive probes are sent only while no data is unacknowledged.
         _ if event.flags & flag::KEEPALIVE != 0 && event.send_queue == 0 => Reason::TimeoutKeepalive,
         _ => Reason::TimeoutRetransmit,
+    }
+}
+
+/// The kernel leaves the same error if it answers data with an RST: data that nobody can read any more. The RST's
+/// own record, which comes before, tells who sent it.
+fn reset(event: &Event, connection: &Connection) -> Reason {
+    let rst = if connection.reset_in == event.old_state { connection.reset } else { Reset::None };
+    match (rst, event.old_state) {
+        (Reset::Sent, _) => Reason::ResetLocalLateData,
+        (Reset::None, number::FIN_WAIT1 | number::FIN_WAIT2) if event.shutdown == BOTH_SIDES => {
+            Reason::Unknown
+        }
+        _ if has_written_after_fin(event, connection) => Reason::ResetRemoteAfterFin,
+        _ => Reason::ResetRemote,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
             sockets,
             survey::Survey,
         },
+        late_data::LateData,
         older::Older,
     },
 };
@@ -64,6 +65,8 @@ pub struct Live {
     rings: Rings,
     polling: Option<Polling>,
     older: Older,
+    /// `None` with `--raw`, which shows what the tracepoints report.
+    late_data: Option<LateData>,
     names: HostNames,
     clock: WallClock,
     losses: Losses,
@@ -167,6 +170,7 @@ impl Live {
             queue: clock.if_changed().map(Fact::Clock).into_iter().collect(),
             clock,
             older: Older::new(options.load.asks_for_sockets, has_cookies),
+            late_data: options.load.asks_for_sockets.then(LateData::default),
             rings: Rings::new(attached).map_err(kernel::error::Error::reading)?,
             kernel,
             stage: counters.map_or(Stage::Ready, Stage::Counters),
@@ -219,7 +223,8 @@ impl Live {
     /// Waits for events or an answer of the survey thread, or until something is due.
     async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
         let held_ns = self.held.iter().map(HeldFact::end_ns).min();
-        let due_ns = [demand.due_ns, held_ns].into_iter().flatten().min();
+        let undecided_ns = self.late_data.as_ref().and_then(LateData::due_ns);
+        let due_ns = [demand.due_ns, held_ns, undecided_ns].into_iter().flatten().min();
         tokio::select! {
             biased;
             // Before the events: they may come without end, or not be wanted because output is blocked.
@@ -229,7 +234,7 @@ impl Live {
                 ready.map_err(Error::system("waiting for events"))?;
                 let mut events = std::mem::take(&mut self.spare);
                 self.rings.take(&mut events);
-                self.queue_events(events, self.rings.complete_ns());
+                self.queue_events(events, self.rings.complete_ns(), false);
             }
         }
         Ok(())
@@ -250,8 +255,9 @@ impl Live {
 
     /// Queues events that are complete up to `until_ns`. Losses and clock changes go before them; a snapshot
     /// that was held back for them goes after them.
-    fn queue_events(&mut self, mut events: Vec<Event>, until_ns: u64) {
+    fn queue_events(&mut self, mut events: Vec<Event>, until_ns: u64, is_last: bool) {
         let losses = self.rings.losses();
+        let has_lost_incidents = losses.incidents != self.losses.incidents;
         if losses.total() != self.losses.total() {
             self.queue.push_back(Fact::Losses(losses, until_ns));
             // Connections that ended in the loss gap are missing in the next snapshot.
@@ -260,6 +266,14 @@ impl Live {
             }
         }
         self.losses = losses;
+        let until_ns = match &mut self.late_data {
+            // The last events cannot be held back.
+            Some(late_data) if is_last => {
+                late_data.decide(&mut events, u64::MAX, has_lost_incidents).min(until_ns)
+            }
+            Some(late_data) => late_data.decide(&mut events, until_ns, has_lost_incidents),
+            None => until_ns,
+        };
         self.queue.extend(self.clock.if_changed().map(Fact::Clock));
         self.older.events(&mut events);
         self.name_devices(&events);
@@ -295,7 +309,7 @@ impl Live {
         let mut events = std::mem::take(&mut self.spare);
         let has_more = self.rings.take_rest(&mut events);
         let until_ns = if has_more { self.rings.complete_ns() } else { monotonic_ns() };
-        self.queue_events(events, until_ns);
+        self.queue_events(events, until_ns, !has_more);
         if !has_more {
             self.stage = Stage::End;
         }
