@@ -2,7 +2,8 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     process::Command,
     time::Duration,
 };
@@ -255,6 +256,33 @@ fn unreachable() {
     assert_eq!(text(&story[1], "error"), "EHOSTUNREACH");
 }
 
+/// The ICMP message comes while `connect` works on the socket, so it ends nothing. `SO_ERROR` gives its error to
+/// the process, and clears it.
+#[test]
+fn unreachable_without_waiting() {
+    for (reject, errno, reason) in [
+        ("icmp type host-unreachable", "EHOSTUNREACH", "unreachable"),
+        ("icmp type port-unreachable", "ECONNREFUSED", "refused"),
+    ] {
+        for asks in [true, false] {
+            let scene = Scene::new();
+            let rules = format!(
+                "table ip no {{ chain input {{ type filter hook input priority 0; tcp dport 9 reject with {reject}; }}; }}"
+            );
+            run(scene.place.command("nft").arg(rules));
+            scene.place.run(|| {
+                let socket = connecting();
+                if asks {
+                    until("SO_ERROR", || socket.take_error().unwrap());
+                }
+            });
+            let story = scene.ended("client", reason);
+            assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+            assert_eq!(text(&story[1], "error"), errno);
+        }
+    }
+}
+
 #[test]
 fn aborted() {
     let scene = Scene::new();
@@ -353,6 +381,32 @@ fn no_free_port() {
     let story = scene.ended("client", "no-free-port");
     assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
     assert!(story[1]["local_port"].is_null());
+}
+
+/// The port that the client has bound is taken by another connection to the same peer.
+#[test]
+fn a_bound_port_that_is_taken() {
+    for address in [IpAddr::from(ADDRESS), "fd77::1".parse().unwrap()] {
+        let scene = Scene::new();
+        scene.place.run(|| {
+            let listener = listen(address, 0);
+            let to = listener.local_addr().unwrap();
+            let from = |port| {
+                let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+                socket.set_reuse_address(true).unwrap();
+                socket.bind(&SocketAddr::new(address, port).into()).unwrap();
+                (socket.connect(&to.into()), socket)
+            };
+            let (connected, first) = from(0);
+            connected.unwrap();
+            let port = first.local_addr().unwrap().as_socket().unwrap().port();
+            let failed = from(port).0.unwrap_err();
+            assert_eq!(failed.raw_os_error(), Some(libc::EADDRNOTAVAIL));
+        });
+        let story = scene.ended("client", "no-free-port");
+        assert_eq!(path(&story), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
+        assert!(story[1]["local_port"].is_u64());
+    }
 }
 
 /// After `kill -9` the kernel closes as `close` does, and the owner is still the killed process.

@@ -44,6 +44,9 @@ pub mod flag {
     /// Only at `SYN_RECV -> ESTABLISHED`: the peer has sent data (`data_segs_in`). If no Fast Open took it with
     /// the SYN, it came with the ACK that ends the handshake.
     pub const DATA_BEFORE: u16 = 1 << 11;
+    /// Only at `SYN_SENT -> CLOSE`: the socket has never had a connection with a local port, so `connect` has found
+    /// none, or the one that it was bound to is taken (`inet_hash_connect`).
+    pub const NO_PORT: u16 = 1 << 12;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.
@@ -200,7 +203,8 @@ pub struct Event {
     /// One of [`kind`].
     pub kind: u8,
     /// For [`kind::RESET_SENT`] the reason (`enum sk_rst_reason`, since 6.10), or [`REASON_UNKNOWN`]. For
-    /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. Else without a meaning.
+    /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. At `SYN_SENT -> CLOSE` the errno of an
+    /// ICMP message that did not end the connection, or 0. Else without a meaning.
     pub detail: u8,
 }
 

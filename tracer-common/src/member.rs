@@ -84,6 +84,20 @@ members! {
     LockOwned = "sock" "sk_lock.owned" 4 required;
     /// Pending error: a positive errno, or 0.
     Err = "sock" "sk_err" 4 required;
+    /// Error of an ICMP message that did not end the connection.
+    ErrSoft = "sock" "sk_err_soft" 4 faster;
+    /// Length of the error queue.
+    ErrorQueueLen = "sock" "sk_error_queue.qlen" 4 faster;
+    /// First segment in it.
+    ErrorQueueFirst = "sock" "sk_error_queue.next" 8 faster;
+    /// What a segment's holder keeps in it; in the error queue a `sock_exterr_skb`.
+    SegmentCb = "sk_buff" "cb" 48 faster;
+    /// Where an error in the queue comes from.
+    ErrorOrigin = "sock_exterr_skb" "ee.ee_origin" 1 faster;
+    /// Its errno.
+    ErrorNumber = "sock_exterr_skb" "ee.ee_errno" 4 faster;
+    /// Hash of a connection; 0 before its port is chosen for the first time.
+    TxHash = "sock" "sk_txhash" 4 faster;
     /// User id.
     Uid = "sock" "sk_uid" 4 required;
     /// Directions that are shut down. A bit field before 5.6, so absent.

@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //!
-//! * `flags` and `queues`: the facts that are computed. All others are here.
+//! * `connect`, `flags`, `queues`: the facts that are computed. All others are here.
 
+mod connect;
 mod flags;
 pub mod queues;
 

@@ -61,7 +61,7 @@ reasons! {
     TimeoutConnect = "timeout-connect";
     /// This side gave up after at least one SYN was sent again.
     Unanswered = "unanswered";
-    /// No local port was free (EADDRNOTAVAIL).
+    /// No local port was free, or the bound one is taken (EADDRNOTAVAIL).
     NoFreePort = "no-free-port";
     /// Data was not acknowledged in time.
     TimeoutRetransmit = "timeout-retransmit";

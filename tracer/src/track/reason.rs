@@ -98,18 +98,20 @@ fn has_written_after_fin(event: &Event, connection: &Connection) -> bool {
     connection.first_fin == FirstFin::Remote && event.send_queue > fin
 }
 
-/// A client that leaves SYN_SENT without an error: its owner closed it, or `connect` failed in `tcp_v4_connect`
-/// before it could send a SYN.
+/// A client that leaves SYN_SENT without a pending error: its owner closed it, perhaps after an ICMP message whose
+/// error did not end it; or `connect` failed in `tcp_v4_connect` before it could send a SYN.
 fn never_connected(event: &Event, is_owned: bool) -> Reason {
-    if !is_owned {
-        Reason::Unknown
-    } else if event.flags & flag::UNSENT != 0 && event.shutdown != BOTH_SIDES {
-        // `inet_hash_connect` found none. A port that was bound may be taken, or there is no route.
-        if event.local_port == 0 { Reason::NoFreePort } else { Reason::Unknown }
-    } else if event.retransmits > 0 {
-        Reason::Unanswered
-    } else {
-        Reason::Cancelled
+    let is_failed_call = event.flags & flag::UNSENT != 0 && event.shutdown != BOTH_SIDES;
+    let has_no_port = event.flags & flag::NO_PORT != 0 || event.local_port == 0;
+    match u16::from(event.detail) {
+        _ if !is_owned => Reason::Unknown,
+        _ if is_failed_call && has_no_port => Reason::NoFreePort,
+        // No route to the peer from this port, or no memory.
+        _ if is_failed_call => Reason::Unknown,
+        ECONNREFUSED => Reason::Refused,
+        errno if UNREACHABLE.contains(&errno) => Reason::Unreachable,
+        _ if event.retransmits > 0 => Reason::Unanswered,
+        _ => Reason::Cancelled,
     }
 }
 

@@ -27,7 +27,8 @@ pub struct Transition {
     pub stuck_ns: Option<u64>,
     /// The CPU of the event; `None` without an event.
     pub cpu: Option<u16>,
-    /// The error pending on the socket, an errno; 0 if there is none.
+    /// The error pending on the socket, an errno; 0 if there is none. For a client that was not connected also that
+    /// of an ICMP message that did not end it.
     pub error: u16,
     /// Further facts from the socket: bits of [`tracer_common::event::flag`].
     pub flags: u16,
@@ -57,6 +58,8 @@ pub struct Transition {
 impl Transition {
     /// The transition that an event reports.
     pub(super) fn of(event: &Event, connection: Connection) -> Self {
+        // What an ICMP message has left on a client: `SO_ERROR` gives it.
+        let soft_error = if event.kind == kind::TRANSITION { u16::from(event.detail) } else { 0 };
         let has_cpu = event.flags & (flag::TIME_WAIT | flag::BARE) == 0;
         Self {
             time_ns: event.time_ns,
@@ -65,7 +68,7 @@ impl Transition {
             error_ns: 0,
             stuck_ns: None,
             cpu: has_cpu.then_some(event.cpu),
-            error: event.error,
+            error: if event.error == 0 { soft_error } else { event.error },
             flags: event.flags,
             kind: event.kind,
             detail: event.detail,

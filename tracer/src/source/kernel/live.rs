@@ -223,8 +223,9 @@ impl Live {
     /// Waits for events or an answer of the survey thread, or until something is due.
     async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
         let held_ns = self.held.iter().map(HeldFact::end_ns).min();
+        // Nothing else is due before events that are held back.
         let undecided_ns = self.late_data.as_ref().and_then(LateData::due_ns);
-        let due_ns = [demand.due_ns, held_ns, undecided_ns].into_iter().flatten().min();
+        let due_ns = undecided_ns.or_else(|| [demand.due_ns, held_ns].into_iter().flatten().min());
         tokio::select! {
             biased;
             // Before the events: they may come without end, or not be wanted because output is blocked.
