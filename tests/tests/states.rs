@@ -2,6 +2,7 @@
 
 use std::{
     net::{Shutdown, TcpStream},
+    os::fd::AsRawFd as _,
     thread,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::Program,
+    program::{Program, run},
     remote::{ACK, FIN_ACK, HERE, RST_ACK, Remote, SYN, SYN_ACK},
     story::{self, Line, number, text},
     tracer,
@@ -25,9 +26,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With further options.
+    fn with(options: &str) -> Self {
         let place = Place::new();
         let remote = Remote::new(&place, 7000);
-        let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+        let tracer = tracer::start(&format!("-o json {options} --netns {}", place.name()));
         Self { place, tracer, remote }
     }
 
@@ -46,7 +52,12 @@ impl Scene {
 
     /// Makes a connection that this side opens.
     fn client() -> (Self, TcpStream) {
-        let mut scene = Self::new();
+        Self::client_of("")
+    }
+
+    /// The same, with further options.
+    fn client_of(options: &str) -> (Self, TcpStream) {
+        let mut scene = Self::with(options);
         let socket = scene.connect();
         scene.remote.send(SYN_ACK);
         scene.remote.expect(ACK);
@@ -296,6 +307,105 @@ fn an_orphan_in_fin_wait2_runs_out_of_time() {
     let last = story.last().unwrap();
     let (told_us, error_us) = (number(last, "state_us").unwrap(), number(last, "state_error_us").unwrap());
     assert!(told_us >= 3e6 && told_us - error_us < 4.5e6, "{last}");
+}
+
+/// Sets `TCP_LINGER2`, in seconds.
+fn set_linger2(stream: &TcpStream, seconds: i32) {
+    // SAFETY: the option's value is an `int`.
+    let set = unsafe {
+        let value = (&raw const seconds).cast();
+        libc::setsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_LINGER2, value, 4)
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+const ORPHAN: [&str; 3] = ["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>CLOSE"];
+
+/// The process has said how long its orphan may wait, or the namespace says more than a minute. Then the full
+/// socket waits for what is above a minute, and the timewait socket as long again.
+#[test]
+fn an_orphan_has_a_time_of_its_own() {
+    for (linger2, fin_timeout, least_us, most_us) in [(Some(2), 60, 2e6, 3.5e6), (None, 62, 4e6, 5.5e6)] {
+        let (mut scene, stream) = Scene::client();
+        scene.place.set(&format!("net.ipv4.tcp_fin_timeout={fin_timeout}"));
+        if let Some(seconds) = linger2 {
+            set_linger2(&stream, seconds);
+        }
+        drop(stream);
+        scene.remote.expect(FIN_ACK);
+        scene.remote.send(ACK);
+        let story = scene.story();
+        check(&story, &after(&OPENED, &ORPHAN), "timeout-close");
+        let last = story.last().unwrap();
+        let (told_us, error_us) =
+            (number(last, "state_us").unwrap(), number(last, "state_error_us").unwrap());
+        assert!(told_us >= least_us && told_us - error_us < most_us, "{last}");
+    }
+}
+
+/// With a negative TCP_LINGER2 an orphan does not wait in FIN_WAIT2 at all.
+#[test]
+fn an_orphan_that_may_not_wait() {
+    for hooks in ["auto", "minimal"] {
+        for is_acknowledged in [false, true] {
+            let (mut scene, stream) = Scene::client_of(&format!("--hooks {hooks}"));
+            set_linger2(&stream, -1);
+            stream.shutdown(Shutdown::Write).unwrap();
+            scene.remote.expect(FIN_ACK);
+            if is_acknowledged {
+                scene.remote.send(ACK);
+                scene.reaches("FIN_WAIT2");
+                drop(stream);
+            } else {
+                drop(stream);
+                scene.remote.send(ACK);
+            }
+            let story = scene.story();
+            check(&story, &after(&OPENED, &ORPHAN), "timeout-close");
+            let last = story.last().unwrap();
+            assert_eq!(number(last, "state_error_us"), Some(0.0), "{last}");
+            assert!(number(last, "state_us").unwrap() < 1e5, "at once: {last}");
+        }
+    }
+}
+
+/// An orphan in FIN_WAIT2 that is older than the tracer: its timer says when it is due.
+#[test]
+fn an_older_orphan_runs_out_of_time() {
+    for (is_reset, reason) in [(false, "timeout-close"), (true, "unknown")] {
+        let place = Place::new();
+        place.set("net.ipv4.tcp_fin_timeout=4");
+        let mut remote = Remote::new(&place, 7000);
+        let socket = place.run(|| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(&remote.address().into()).unwrap_err();
+            socket
+        });
+        remote.expect(SYN);
+        remote.send(SYN_ACK);
+        remote.expect(ACK);
+        drop(socket);
+        remote.expect(FIN_ACK);
+        remote.send(ACK);
+        let is_orphan = || run(place.command("ss").args(["-Htan", "state", "fin-wait-2"])).contains("7000");
+        until("FIN_WAIT2", || is_orphan().then_some(()));
+        // Half of its time is over.
+        thread::sleep(Duration::from_secs(2));
+        let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+        if is_reset {
+            remote.send(RST_ACK);
+            until("the RST", || (!is_orphan()).then_some(()));
+        }
+        until("the end", || tracer.out().contains("\"reason\":\"").then_some(()));
+        let lines = story::lines(&tracer.interrupt().out);
+        assert_eq!(
+            (text(&lines[0], "old_state"), text(&lines[0], "reason")),
+            ("FIN_WAIT2", reason),
+            "{lines:#?}"
+        );
+        assert!(lines[0]["state_us"].is_null(), "its beginning was not seen: {lines:#?}");
+    }
 }
 
 const DELAY: Duration = Duration::from_millis(150);

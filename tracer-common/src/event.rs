@@ -228,8 +228,13 @@ pub struct TimewaitSocket {
     /// Cookie of the full socket that it replaced.
     pub cookie: u64,
     /// TIME_WAIT or FIN_WAIT2 ([`crate::state`]).
-    pub state: u64,
+    pub state: u32,
+    /// Jiffies until its timer ends it; [`REST_UNKNOWN`] if that cannot be read.
+    pub rest_jiffies: u32,
 }
+
+/// [`TimewaitSocket::rest_jiffies`] if the kernel does not tell.
+pub const REST_UNKNOWN: u32 = u32::MAX;
 
 /// A process that holds a socket: it has a file descriptor of it.
 #[repr(C)]

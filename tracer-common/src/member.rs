@@ -160,6 +160,8 @@ members! {
     MptcpToken = "mptcp_sock" "token" 4 faster;
     /// What a timewait socket waits in: TIME_WAIT or FIN_WAIT2.
     TimeWaitSubstate = "tcp_timewait_sock" "tw_sk.tw_substate" 1 optional;
+    /// When a timewait socket's timer is due, in jiffies.
+    TimeWaitExpires = "tcp_timewait_sock" "tw_sk.tw_timer.expires" 8 optional;
     /// Listener of a request socket.
     Listener = "sock" "__sk_common.skc_listener" 8 optional;
     /// Socket cookie; 0 until somebody has asked for it.

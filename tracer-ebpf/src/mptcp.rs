@@ -25,7 +25,11 @@ impl Mptcp {
         let sk: *const u8 = sk.cast();
         let (token, first) = (offset(Member::MptcpToken), offset(Member::MptcpFirst));
         let cookie = offset(Member::Cookie);
-        if load!(sk, Protocol as u16) != IPPROTO_MPTCP || token == ABSENT || first == ABSENT || cookie == ABSENT {
+        if load!(sk, Protocol as u16) != IPPROTO_MPTCP
+            || token == ABSENT
+            || first == ABSENT
+            || cookie == ABSENT
+        {
             return None;
         }
         // The verifier takes the pointer for one to a `sock`, which is shorter.

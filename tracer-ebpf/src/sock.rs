@@ -197,7 +197,9 @@ impl Sock {
         // A void pointer, which the verifier does not follow.
         let context: u64 = load!(self.tcp, UlpData as u64);
         let connection: Option<u64> = copy((context + u64::from(connection)) as *const u8);
-        connection.and_then(|connection| copy((connection + u64::from(token)) as *const u8)).unwrap_or_default()
+        connection
+            .and_then(|connection| copy((connection + u64::from(token)) as *const u8))
+            .unwrap_or_default()
     }
 
     /// Whether no local port is chosen yet.

@@ -1,10 +1,14 @@
 //! Timewait sockets (`struct tcp_timewait_sock`).
 
 use aya_ebpf::helpers::generated as helpers;
+use tracer_common::{
+    event::REST_UNKNOWN,
+    member::{ABSENT, Member},
+};
 
 use crate::{
     endpoints::Endpoints,
-    kernel::load,
+    kernel::{load, offset},
     netns::Netns,
     sock::identity,
     subject::Bare,
@@ -36,6 +40,19 @@ impl Timewait {
     #[inline(always)]
     pub fn substate(self) -> u8 {
         load!(self.timewait, TimeWaitSubstate as u8)
+    }
+
+    /// Jiffies until its timer ends it.
+    #[inline(always)]
+    pub fn rest_jiffies(self) -> u32 {
+        if offset(Member::TimeWaitExpires) == ABSENT {
+            return REST_UNKNOWN;
+        }
+        let expires: u64 = load!(self.timewait, TimeWaitExpires as u64);
+        // SAFETY: reads the kernel's counter of jiffies.
+        let rest = expires.wrapping_sub(unsafe { helpers::bpf_jiffies64() });
+        // Its timer may be late.
+        if rest > u64::from(u32::MAX >> 1) { 0 } else { rest as u32 }
     }
 
     /// The cookie of the full socket that it replaced.

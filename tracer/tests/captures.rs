@@ -35,7 +35,7 @@ use tracer::{
 };
 use tracer_common::{
     Event,
-    event::{AF_INET, TimewaitSocket, flag, kind},
+    event::{AF_INET, REST_UNKNOWN, TimewaitSocket, flag, kind},
     member::Member,
     state::{
         CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT,
@@ -379,7 +379,7 @@ fn samples_tell_when_time_wait_is_over() {
         netns: [NETNS].into(),
         ..TimewaitSample::default()
     };
-    let there = TimewaitSocket { cookie: CLIENT, state: u64::from(TIME_WAIT) };
+    let there = TimewaitSocket { cookie: CLIENT, state: u32::from(TIME_WAIT), rest_jiffies: REST_UNKNOWN };
     let mut script = script();
     for (at_s, sockets) in [(62, vec![there]), (63, vec![there]), (64, vec![])] {
         script = script.until(BEGIN + at_s * SECOND).fact(Fact::TimewaitSample(sample(at_s, sockets)));
@@ -475,7 +475,7 @@ fn every_fact() -> Vec<Fact> {
             ..TimewaitSample::default()
         })
     };
-    let there = TimewaitSocket { cookie: CLIENT, state: u64::from(TIME_WAIT) };
+    let there = TimewaitSocket { cookie: CLIENT, state: u32::from(TIME_WAIT), rest_jiffies: REST_UNKNOWN };
     let losses = Losses { no_room: Some(3), ..Losses::NONE };
     vec![
         batch(&events[..8], 1400 * MS),

@@ -11,7 +11,7 @@ use tracer::{
 };
 use tracer_common::{
     Event,
-    event::{AF_INET, TimewaitSocket, flag, kind},
+    event::{AF_INET, REST_UNKNOWN, TimewaitSocket, flag, kind},
     state,
 };
 use zerocopy::FromZeros as _;
@@ -180,7 +180,7 @@ proptest! {
                     let netns = HashSet::from([0]);
                     let gone = if is_gone { HashSet::from([1]) } else { HashSet::new() };
                     let sockets =
-                        found.into_iter().map(|(cookie, state)| TimewaitSocket { cookie, state: state.into() }).collect();
+                        found.into_iter().map(|(cookie, state)| TimewaitSocket { cookie, state: state.into(), rest_jiffies: REST_UNKNOWN }).collect();
                     let sample = TimewaitSample { from_ns, sockets, netns, gone, ..TimewaitSample::default() };
                     tracker.sample(&sample, from_ns, &mut tell);
                 }

@@ -167,7 +167,8 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
     if !socket.is_null()
         && let Some(timewait) = Timewait::tcp(socket)
     {
-        write(meta, &TimewaitSocket { cookie: timewait.cookie(), state: u64::from(timewait.substate()) });
+        let (state, rest_jiffies) = (u32::from(timewait.substate()), timewait.rest_jiffies());
+        write(meta, &TimewaitSocket { cookie: timewait.cookie(), state, rest_jiffies });
     }
     0
 }

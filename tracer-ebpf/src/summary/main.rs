@@ -138,7 +138,7 @@ fn actual_state(sock: Sock, old_state: u8, new_state: u8) -> Option<u8> {
     let send_queue = if old_state == CLOSING { sock.queues(old_state, new_state).1 } else { 0 };
     if becomes_time_wait(old_state, new_state, error, flags, send_queue) {
         Some(TIME_WAIT)
-    } else if stays_in_fin_wait2(old_state, new_state, error, flags) {
+    } else if stays_in_fin_wait2(old_state, new_state, error, flags, sock.linger2()) {
         None
     } else {
         Some(new_state)

@@ -41,6 +41,7 @@ impl Tracker {
             transition.is_silent = true;
             transition.new_state = number::FIN_WAIT2;
             self.follow_timewait_or_end(&mut transition.connection);
+            self.timewaits.set_due(event.cookie, self.orphan_due_ns(event));
             if !self.follows_timewait {
                 self.give_reason(transition, Reason::Unknown);
                 out(transition);

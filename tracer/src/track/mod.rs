@@ -8,6 +8,7 @@
 //! - `identify`: finds the connection that an event belongs to
 //! - `learn`: owner, first FIN and handshake from an event
 //! - `conclude`: whether the connection goes on, becomes a timewait socket or ends
+//! - `orphan`: how long an orphan may stay in FIN_WAIT2
 //! - `snapshots`, `timewait`: merge snapshots, and samples of timewait sockets
 //! - `hook_events`, `incidents`: events that are not transitions
 //! - `holders`: corrects owners by who holds the sockets now
@@ -45,6 +46,7 @@ mod hook_events;
 mod identify;
 mod incidents;
 mod learn;
+mod orphan;
 pub mod owner;
 pub mod reason;
 mod snapshots;

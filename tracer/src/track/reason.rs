@@ -33,7 +33,7 @@ pub fn becomes_time_wait(event: &Event) -> bool {
 /// that its process has closed). The timewait socket stays in FIN_WAIT2 until the peer's FIN comes.
 #[must_use]
 pub fn stays_in_fin_wait2(event: &Event) -> bool {
-    timewait::stays_in_fin_wait2(event.old_state, event.new_state, event.error, event.flags)
+    timewait::stays_in_fin_wait2(event.old_state, event.new_state, event.error, event.flags, event.linger2)
 }
 
 /// Why the connection ends with `event`, a transition into CLOSE or TIME_WAIT.
@@ -117,6 +117,9 @@ fn never_connected(event: &Event, is_owned: bool) -> Reason {
 
 fn without_error(event: &Event, connection: &Connection) -> Reason {
     let is_owned = event.flags & flag::OWNED != 0;
+    if timewait::may_not_wait(event.old_state, event.new_state, event.error, event.flags, event.linger2) {
+        return Reason::TimeoutClose;
+    }
     match event.old_state {
         // As in CLOSING: in order only if this side's FIN is acknowledged.
         number::LAST_ACK if event.send_queue == 0 => return Reason::FinRemote,
@@ -150,16 +153,13 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     }
 }
 
-/// Why an orphan in FIN_WAIT2 ended without TIME_WAIT: a timeout if it was there for `timeout_ns`, else
-/// unknown (an RST may have ended it). `None` in other states: a connection in TIME_WAIT already has its
-/// reason.
+/// Why an orphan in FIN_WAIT2 ended without TIME_WAIT: a timeout if its time was over at `due_ns`, else unknown (an
+/// RST may have ended it). `None` in other states: a connection in TIME_WAIT already has its reason.
 #[must_use]
-pub fn orphan_reason(connection: &Connection, now_ns: u64, timeout_ns: Option<u64>) -> Option<Reason> {
+pub fn orphan_reason(connection: &Connection, now_ns: u64, due_ns: Option<u64>) -> Option<Reason> {
     if connection.state != number::FIN_WAIT2 {
         return None;
     }
-    // The timewait socket's timer starts when it is made, which was the connection's last event.
-    let timewait_ns = now_ns.saturating_sub(connection.last_ns);
-    let is_timeout = timeout_ns.is_some_and(|timeout_ns| timewait_ns >= timeout_ns);
+    let is_timeout = due_ns.is_some_and(|due_ns| now_ns >= due_ns);
     Some(if is_timeout { Reason::TimeoutClose } else { Reason::Unknown })
 }

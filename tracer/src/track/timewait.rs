@@ -14,7 +14,9 @@ impl Tracker {
     /// transitions get that time, so that lines stay in order.
     pub fn sample(&mut self, sample: &TimewaitSample, watermark_ns: u64, out: &mut impl FnMut(&Transition)) {
         let now_ns = watermark_ns.max(sample.from_ns);
-        for (cookie, confirmed_ns) in self.timewaits.confirm_sampled(&sample.sockets, sample.from_ns) {
+        for (cookie, confirmed_ns) in
+            self.timewaits.confirm_sampled(&sample.sockets, sample.from_ns, self.tick_ns)
+        {
             // A sample may contain a socket twice.
             let orphan = self.table.get(cookie).filter(|known| known.state == number::FIN_WAIT2);
             if let Some(connection) = orphan.copied() {
@@ -43,7 +45,8 @@ impl Tracker {
                 }
                 Some(connection) => {
                     let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
-                    let reason = reason::orphan_reason(&connection, now_ns, timeout_ns);
+                    let due_ns = self.due_ns(&connection, timeout_ns);
+                    let reason = reason::orphan_reason(&connection, now_ns, due_ns);
                     self.end_timewait(&connection, now_ns, confirmed_ns, reason, out);
                 }
             }

@@ -149,7 +149,8 @@ impl Polling {
             snapshot_pause: SNAPSHOTS.min_pause,
             snapshot_asked: None,
             timewait: Poll::default(),
-            timewait_pause: SAMPLES.min_pause,
+            // The first one at once: sockets that were there before may be due soon.
+            timewait_pause: Duration::ZERO,
             refreshes: Poll::default(),
             are_polled: refreshes,
             next_refresh: Instant::now(),

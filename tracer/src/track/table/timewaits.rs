@@ -4,7 +4,10 @@
 use std::{collections::HashSet, hash::BuildHasher as _};
 
 use hashbrown::DefaultHashBuilder;
-use tracer_common::{event::TimewaitSocket, state as number};
+use tracer_common::{
+    event::{REST_UNKNOWN, TimewaitSocket},
+    state as number,
+};
 
 use crate::{
     facts::snapshot::TimewaitByNetns,
@@ -27,6 +30,8 @@ struct Timewait {
     confirmed_ns: u64,
     /// How much earlier than emitted it may have entered its present state.
     uncertainty_ns: u64,
+    /// When an orphan's time is over; [`NEVER`] if that is not known.
+    due_ns: u64,
     /// Hash of its tuple.
     hash: u64,
     netns: u32,
@@ -35,6 +40,7 @@ struct Timewait {
 }
 
 const NO_COOKIE: u64 = 0;
+const NEVER: u64 = u64::MAX;
 
 /// All timewait sockets that are followed. An entry's slot is its position in `entries`.
 #[derive(Debug, Default)]
@@ -65,8 +71,9 @@ impl Timewaits {
         let (cookie, netns) = (connection.cookie, connection.tuple.netns);
         let hash = self.secret.hash_one(connection.tuple);
         let is_orphan = connection.state == number::FIN_WAIT2;
+        let confirmed_ns = connection.last_ns;
         let timewait =
-            Timewait { cookie, confirmed_ns: connection.last_ns, uncertainty_ns: 0, hash, netns, is_orphan };
+            Timewait { cookie, confirmed_ns, uncertainty_ns: 0, due_ns: NEVER, hash, netns, is_orphan };
         if self.by_cookie.is_full() {
             self.by_cookie.grow(occupied(&self.entries).map(|(timewait, slot)| (timewait.cookie, slot)));
         }
@@ -122,9 +129,15 @@ impl Timewaits {
 
     /// Confirms the sockets of a sample that began at `from_ns`. Returns the cookies of those that have gone
     /// from FIN_WAIT2 to TIME_WAIT, each with the time at which it was last known to be in FIN_WAIT2.
-    pub fn confirm_sampled(&mut self, sockets: &[TimewaitSocket], from_ns: u64) -> Vec<(u64, u64)> {
+    /// Takes over when orphans are due, by jiffies of `tick_ns`.
+    pub fn confirm_sampled(
+        &mut self,
+        sockets: &[TimewaitSocket],
+        from_ns: u64,
+        tick_ns: u64,
+    ) -> Vec<(u64, u64)> {
         let mut turned = Vec::new();
-        for (index, TimewaitSocket { cookie, state }) in sockets.iter().enumerate() {
+        for (index, TimewaitSocket { cookie, state, rest_jiffies }) in sockets.iter().enumerate() {
             prefetch_ahead(
                 sockets,
                 index,
@@ -139,10 +152,15 @@ impl Timewaits {
                 // Not followed, or confirmed since the sample began.
                 None => {}
                 Some(timewait) if timewait.confirmed_ns >= from_ns => {}
-                Some(timewait) if timewait.is_orphan && *state == u64::from(number::TIME_WAIT) => {
+                Some(timewait) if timewait.is_orphan && *state == u32::from(number::TIME_WAIT) => {
                     turned.push((*cookie, timewait.confirmed_ns));
                 }
-                Some(timewait) => timewait.confirmed_ns = from_ns,
+                Some(timewait) => {
+                    timewait.confirmed_ns = from_ns;
+                    if timewait.is_orphan && *rest_jiffies != REST_UNKNOWN && tick_ns != 0 {
+                        timewait.due_ns = from_ns + u64::from(*rest_jiffies) * tick_ns;
+                    }
+                }
             }
         }
         turned
@@ -166,6 +184,21 @@ impl Timewaits {
         if let Some(timewait) = self.get_mut(cookie) {
             *timewait = Timewait { confirmed_ns: at_ns, uncertainty_ns, is_orphan: false, ..*timewait };
         }
+    }
+
+    /// Notes when an orphan is due, if that is known.
+    pub fn set_due(&mut self, cookie: u64, due_ns: Option<u64>) {
+        if let Some(due_ns) = due_ns
+            && let Some(timewait) = self.get_mut(cookie)
+        {
+            timewait.due_ns = due_ns;
+        }
+    }
+
+    /// When an orphan is due.
+    #[must_use]
+    pub fn due_ns(&self, cookie: u64) -> Option<u64> {
+        self.get(cookie).map(|timewait| timewait.due_ns).filter(|due_ns| *due_ns != NEVER)
     }
 
     /// Notes that a socket existed at this time.
