@@ -3,18 +3,20 @@
 
 use std::{
     collections::HashMap,
+    io::{Read as _, Write as _},
     net::TcpStream,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     process::Command,
 };
 
+use rustix::process::Signal;
 use tests::{
-    patience::until,
+    patience::{until, until_or},
     place::Place,
     program::Program,
     story::{self, Line, text},
     tracer,
-    traffic::{actor, connect, listen},
+    traffic::{actor, connect, listen, wait_for_end},
 };
 
 /// Starts the actor in this namespace.
@@ -139,6 +141,41 @@ fn a_worker_is_known_when_it_touches_the_connection() {
     assert_eq!(owners[0], ("listener", u64::from(parent.pid())), "{owners:?}");
     assert_eq!(*owners.last().unwrap(), ("own", worker), "{owners:?}");
     assert_eq!(text(story.last().unwrap(), "comm"), "worker");
+}
+
+/// A worker that dies with unread data sends an RST, when its socket is already in CLOSE. The RST's own line names
+/// the worker, too.
+#[test]
+fn the_rst_after_the_end_is_the_workers() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --resets --netns {}", place.name()));
+    let mut parent = act(&place, &["prefork", "127.77.10.5"]);
+    parent.wait_for_out("the worker's pid", |out| out.matches('\n').count() == 2);
+    let port = port(&mut parent);
+    let worker: u64 = parent.out().lines().nth(1).unwrap().parse().unwrap();
+    let mut client = place.run(|| connect(format!("127.77.10.5:{port}").parse().unwrap()).unwrap());
+    client.write_all(b"question").unwrap();
+    client.read_exact(&mut [0; 6]).unwrap();
+    let signal = |signal| {
+        let pid = rustix::process::Pid::from_raw(worker.try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    };
+    // It cannot read any more.
+    signal(Signal::STOP);
+    until("it to stop", || {
+        let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+        status.contains("State:\tT").then_some(())
+    });
+    client.write_all(b"unread").unwrap();
+    signal(Signal::KILL);
+    wait_for_end(&mut client);
+    let is_told = || tracer.out().contains("\"reset\":\"sent\"").then_some(());
+    until_or("the RST", is_told, || tracer.out() + &tracer.err());
+    let lines = story::lines(&tracer.interrupt().out);
+    let sent =
+        lines.iter().find(|line| text(line, "event") == "reset" && text(line, "reset") == "sent").unwrap();
+    assert_eq!((text(sent, "old_state"), text(sent, "role")), ("CLOSE", "server"), "{sent}");
+    assert_eq!((text(sent, "owner"), pid(sent)), ("own", Some(worker)), "{sent}");
 }
 
 /// A filter on processes shows whole connections, including the lines from before the owner was known.

@@ -56,6 +56,9 @@ impl Tracker {
             out(transition);
         } else {
             let reason = reason(event, connection);
+            if !reason.is_orderly() {
+                self.last_ended.insert(connection);
+            }
             self.end(connection.cookie);
             self.give_reason(transition, reason);
             out(transition);

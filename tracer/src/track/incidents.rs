@@ -23,7 +23,8 @@ impl Tracker {
             Some(event.cookie).filter(|cookie| *cookie != 0).and_then(|cookie| self.table.get(cookie));
         let known = known.copied();
         let is_bare = event.flags & flag::BARE != 0;
-        let mut connection = known.unwrap_or_else(|| self.unknown_connection(event));
+        let ended = || self.last_ended.find(event.cookie).filter(|_| event.cookie != 0).copied();
+        let mut connection = known.or_else(ended).unwrap_or_else(|| self.unknown_connection(event));
         if !is_bare && !connection.is_timewait {
             connection.renew(event);
         }
@@ -66,13 +67,13 @@ impl Tracker {
         } else if event.flags & flag::BARE == 0 {
             connection.role = self.role_of(event);
         }
+        if connection.role == Role::Server {
+            self.inherit_owner(&mut connection);
+        }
         // In CLOSE the current task is the owner, which closed its own socket: `ss -K` sends its RST before
         // the socket is in CLOSE.
         if event.old_state == number::CLOSE {
             learn_owner(event, &mut connection);
-        }
-        if connection.role == Role::Server {
-            self.inherit_owner(&mut connection);
         }
         connection
     }

@@ -66,7 +66,7 @@ use crate::{
     track::{
         connection::Connection,
         learn::{learn_owner, note_fin, note_handshake},
-        table::{Table, listeners::Listeners, recent::RecentCookies, timewaits::Timewaits},
+        table::{Table, ended::LastEnded, listeners::Listeners, recent::RecentCookies, timewaits::Timewaits},
         tally::Tally,
     },
 };
@@ -78,6 +78,7 @@ pub struct Tracker {
     listeners: Listeners,
     timewaits: Timewaits,
     recently_ended: RecentCookies,
+    last_ended: LastEnded,
     tally: Tally,
     /// The end of the last loss gap: events were lost at or before this time, so a state that was entered
     /// before it has no known duration.

@@ -7,12 +7,13 @@
 //! # Layout
 //! - [`Table`]: records of connections
 //! - [`timewaits`], [`listeners`]: further facts about timewait sockets and listeners
-//! - [`recent`]: cookies of sockets that ended recently
+//! - [`recent`]: cookies of sockets that ended recently; [`ended`]: the records of some
 //! - [`index`], `cache_line`, `prefetch`: a hash index that can be prefetched
 //! - [`cookie`]: hashing of cookies
 
 mod cache_line;
 pub mod cookie;
+pub mod ended;
 pub mod index;
 pub mod listeners;
 pub(super) mod prefetch;
