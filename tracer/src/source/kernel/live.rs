@@ -14,7 +14,7 @@ use crate::{
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{FilterNames, Names},
-        snapshot::Snapshot,
+        snapshot::{Snapshot, TimewaitSample},
     },
     filter::Filter,
     source::{
@@ -86,6 +86,8 @@ pub struct Live {
 enum HeldFact {
     Snapshot(Snapshot),
     Holders(Holders),
+    /// A poll of timewait sockets that had ended at this time. An event may tell how one that it lacks has ended.
+    Timewait(TimewaitSample, u64),
 }
 
 impl HeldFact {
@@ -93,6 +95,7 @@ impl HeldFact {
         match self {
             Self::Snapshot(snapshot) => snapshot.during_ns.1,
             Self::Holders(holders) => holders.during_ns.1,
+            Self::Timewait(_, end_ns) => *end_ns,
         }
     }
 
@@ -102,6 +105,7 @@ impl HeldFact {
                 older.snapshot(&mut snapshot);
                 Fact::Snapshot(snapshot)
             }
+            Self::Timewait(sample, _) => Fact::TimewaitSample(sample),
             Self::Holders(mut holders) => {
                 older.holders(&mut holders);
                 Fact::Holders(holders)
@@ -246,7 +250,7 @@ impl Live {
             Answer::Snapshot(snapshot) => self.held.push(HeldFact::Snapshot(snapshot)),
             Answer::Holders(holders) => self.held.push(HeldFact::Holders(holders)),
             Answer::Interfaces(interfaces) => self.queue.push_back(Fact::Interfaces(interfaces)),
-            Answer::Timewait(poll) => self.queue.push_back(Fact::TimewaitSample(poll.sample)),
+            Answer::Timewait(poll) => self.held.push(HeldFact::Timewait(poll.sample, monotonic_ns())),
             Answer::Refresh(mut refresh) => {
                 self.older.refresh(&mut refresh.sockets);
                 self.queue.push_back(Fact::Refresh(refresh.sockets));
