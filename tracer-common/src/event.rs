@@ -4,6 +4,8 @@
 //! Kernel functions and members are those of Linux 6.18, below `net/ipv4/` and `include/net/` if nothing else
 //! is said.
 
+use crate::state;
+
 /// Flag bits of [`Event::flags`].
 ///
 /// The kernel program translates the running kernel's `enum sock_flags` into these, so that a kernel that
@@ -47,6 +49,16 @@ pub mod flag {
     /// Only at `SYN_SENT -> CLOSE`: the socket has never had a connection with a local port, so `connect` has found
     /// none, or the one that it was bound to is taken (`inet_hash_connect`).
     pub const NO_PORT: u16 = 1 << 12;
+    /// Only in transitions of listeners, at the births of their connections, and in snapshots: `IP_TRANSPARENT` is set. Such
+    /// a listener may get connections to other ports than its own (TPROXY), which have the mark, too.
+    pub const TRANSPARENT: u16 = 1 << 13;
+    /// In the same places: a BPF program chooses listeners in this namespace
+    /// (`BPF_SK_LOOKUP`, since 5.9).
+    pub const LOOKUP: u16 = 1 << 14;
+    /// Only in snapshots: it has a port of its own, from `bind` or `connect`, and so comes out of no listener.
+    pub const CONNECTED: u16 = 1 << 11;
+    /// Only in snapshots: it comes out of a listener.
+    pub const ACCEPTED: u16 = 1 << 12;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.
@@ -134,7 +146,7 @@ pub struct Event {
     /// 4898). SYN and FIN count as one each; the SYN of an accepted connection does not.
     pub bytes_acked: u64,
     /// Bytes received in order (`tcp_sock.bytes_received`, `tcpEStatsAppHCThruOctetsReceived` of RFC 4898).
-    /// The peer's FIN counts as one.
+    /// The peer's FIN counts as one. A birth has none yet: see [`Event::listener_cookie`].
     pub bytes_received: u64,
     /// Cookie of the socket's network namespace (`net_cookie`, since 5.12), which no other gets until the host
     /// restarts; 0 if the kernel has none.
@@ -206,6 +218,17 @@ pub struct Event {
     /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. At `SYN_SENT -> CLOSE` the errno of an
     /// ICMP message that did not end the connection, or 0. Else without a meaning.
     pub detail: u8,
+}
+
+impl Event {
+    /// At the birth of a server's connection, and where there is no full socket, the cookie of the listener that it
+    /// comes from, whose port may be another one; 0 if the kernel does not tell. It is in the place of
+    /// [`Event::bytes_received`].
+    #[must_use]
+    pub const fn listener_cookie(&self) -> u64 {
+        let is_birth = self.old_state == state::LISTEN && self.new_state == state::SYN_RECV;
+        if is_birth || self.flags & flag::BARE != 0 { self.bytes_received } else { 0 }
+    }
 }
 
 /// [`Event::detail`] if the kernel gives no reason (before 6.10), or a number that does not fit.

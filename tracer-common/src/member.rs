@@ -73,6 +73,8 @@ members! {
     NetInum = "net" "ns.inum" 4 optional;
     /// Cookie of a network namespace, which no other gets until the host restarts (since 5.12).
     NetCookie = "net" "net_cookie" 8 faster;
+    /// BPF programs of a network namespace: one that dissects flows, and one that chooses listeners (since 5.9).
+    NetPrograms = "net" "bpf.run_array" 16 faster;
     /// Range of ephemeral ports of a network namespace (`net.ipv4.ip_local_port_range`): the last in the
     /// upper half, the first in the lower. Two numbers before 6.8, so absent.
     NetLocalPorts = "net" "ipv4.ip_local_ports.range" 4 faster;
@@ -100,6 +102,10 @@ members! {
     TxHash = "sock" "sk_txhash" 4 faster;
     /// User id.
     Uid = "sock" "sk_uid" 4 required;
+    /// What the process has set itself (`SOCK_BINDPORT_LOCK` and others). A bit field in older kernels, so absent.
+    UserLocks = "sock" "sk_userlocks" 1 faster;
+    /// `IP_TRANSPARENT`: a bit of `inet_flags`, or before 6.6 a bit field.
+    Transparent = "inet_sock" "transparent" 0 faster;
     /// Directions that are shut down. A bit field before 5.6, so absent.
     Shutdown = "sock" "sk_shutdown" 1 optional;
     /// Time of `SO_LINGER`, in jiffies.

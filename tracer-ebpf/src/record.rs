@@ -76,7 +76,7 @@ pub unsafe fn fill(
         set!(event.cookie = subject.cookie());
         set!(event.cgroup = subject.fact(Sock::cgroup));
         set!(event.bytes_acked = subject.fact(Sock::bytes_acked));
-        set!(event.bytes_received = subject.fact(Sock::bytes_received));
+        set!(event.bytes_received = subject.bytes_received());
         set!(event.netns_cookie = occurrence.netns.cookie);
         let endpoints = subject.endpoints();
         set!(event.local_addr = words endpoints.local_addr);

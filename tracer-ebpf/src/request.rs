@@ -1,6 +1,10 @@
 //! Request sockets (`struct request_sock`): what the kernel keeps of a half-open connection.
 
-use tracer_common::{helper::Helper, member::Member, state};
+use tracer_common::{
+    helper::Helper,
+    member::{ABSENT, Member},
+    state,
+};
 
 use crate::{
     endpoints::Endpoints,
@@ -23,6 +27,7 @@ impl Request {
             endpoints: Endpoints::of_common(self.0),
             netns: Netns::of_socket(self.0),
             state: state::NEW_SYN_RECV,
+            listener_cookie: self.listener_cookie(),
         }
     }
 
@@ -37,6 +42,17 @@ impl Request {
     #[inline(always)]
     pub fn has_socket(self) -> bool {
         load!(self.0, RequestSocket as u64) != 0
+    }
+
+    /// The cookie of its listener; 0 if that has none, or the kernel has no cookies.
+    #[inline(always)]
+    fn listener_cookie(self) -> u64 {
+        let cookie = offset(Member::Cookie);
+        if cookie == ABSENT || !has(Helper::SocketCookie) {
+            return 0;
+        }
+        let listener: u64 = load!(self.0, Listener as u64);
+        copy((listener + u64::from(cookie)) as *const u8).unwrap_or_default()
     }
 
     /// The state of its listener; `None` if that cannot be read.

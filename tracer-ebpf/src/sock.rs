@@ -2,10 +2,11 @@
 //!
 //! # Layout
 //!
-//! * `connect`, `flags`, `queues`: the facts that are computed. All others are here.
+//! * `connect`, `flags`, `origin`, `queues`: the facts that are computed. All others are here.
 
 mod connect;
 mod flags;
+mod origin;
 pub mod queues;
 
 use aya_ebpf::helpers::generated as helpers;

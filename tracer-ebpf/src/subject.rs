@@ -20,6 +20,8 @@ pub struct Bare {
     pub endpoints: Endpoints,
     pub netns: Netns,
     pub state: u8,
+    /// Cookie of the listener that it belongs to; 0 if it is not known, or if there is none.
+    pub listener_cookie: u64,
 }
 
 impl Subject<'_> {
@@ -37,6 +39,15 @@ impl Subject<'_> {
         match self {
             Self::Full(sock) => sock.cookie(),
             Self::Bare(bare) => bare.cookie,
+        }
+    }
+
+    /// [`tracer_common::Event::bytes_received`], or what is in its place.
+    #[inline(always)]
+    pub(crate) fn bytes_received(self) -> u64 {
+        match self {
+            Self::Full(sock) => sock.bytes_received(),
+            Self::Bare(bare) => bare.listener_cookie,
         }
     }
 

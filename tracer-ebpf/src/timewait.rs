@@ -68,6 +68,7 @@ impl Timewait {
             endpoints: Endpoints::of_common(self.common),
             netns: Netns::of_socket(self.common),
             state: self.substate(),
+            listener_cookie: 0,
         }
     }
 }

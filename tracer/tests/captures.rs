@@ -131,7 +131,9 @@ fn conversation() -> Vec<Event> {
         if (event.cookie, event.old_state) == (SERVER, ESTABLISHED) {
             event.recv_queue = 17;
         }
-        (event.bytes_received, event.srtt_us) = (1234, 950);
+        event.srtt_us = 950;
+        // A birth has received nothing.
+        event.bytes_received = if step.states.0 == LISTEN { 0 } else { 1234 };
     }
     events
 }

@@ -81,6 +81,7 @@ fn transition<const LOGS: bool>(ctx: &BtfTracePointContext) {
         (flags, detail) = (sock.no_port(), sock.soft_error());
     }
     flags |= sock.handshake_flags(old_state as u8, new_state as u8);
+    flags |= sock.listener_flags(old_state as u8, new_state as u8);
     let occurrence = Occurrence {
         netns: netns(sock),
         flags,

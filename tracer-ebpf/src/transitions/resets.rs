@@ -49,7 +49,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
                 return 0;
             }
             // The RST is for a half-open connection, or for none.
-            listener = Some(netns(sock));
+            listener = Some((netns(sock), sock.cookie()));
         } else {
             timewait = Timewait::tcp(sk).map(Timewait::bare);
         }
@@ -63,7 +63,7 @@ fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 /// What an RST that belongs to no connection answers: a segment to a listener in the given namespace, or to
 /// nobody.
 #[inline(always)]
-fn answered(ctx: &BtfTracePointContext, listener: Option<Netns>) -> Option<Bare> {
+fn answered(ctx: &BtfTracePointContext, listener: Option<(Netns, u64)>) -> Option<Bare> {
     let skb: *const u8 = ctx.arg(1);
     if STRAY_RESETS.load() == 0 || skb.is_null() {
         return None;
@@ -73,11 +73,11 @@ fn answered(ctx: &BtfTracePointContext, listener: Option<Netns>) -> Option<Bare>
         count(Counter::LostIncidents);
         return None;
     };
-    let (netns, state) = match listener {
-        Some(netns) => (netns, state::LISTEN),
-        None => (segment.netns(), state::CLOSE),
+    let (netns, state, listener_cookie) = match listener {
+        Some((netns, cookie)) => (netns, state::LISTEN, cookie),
+        None => (segment.netns(), state::CLOSE, 0),
     };
-    Some(Bare { cookie: 0, endpoints, netns, state })
+    Some(Bare { cookie: 0, endpoints, netns, state, listener_cookie })
 }
 
 /// An RST was received, and the connection will end: `(struct sock *sk)`.

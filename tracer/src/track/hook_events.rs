@@ -77,7 +77,7 @@ impl Tracker {
         let mut connection = Connection::born(event, Role::Server);
         connection.state = number::NEW_SYN_RECV;
         connection.set_since(event.time_ns);
-        self.inherit_owner(&mut connection);
+        self.inherit_owner(event, &mut connection);
         self.table.insert(connection);
     }
 
@@ -106,6 +106,8 @@ impl Tracker {
         if let Some(mut request) = request.filter(|request| request.state == number::NEW_SYN_RECV) {
             self.forget_across_loss_gap(&mut request);
             connection.inherit_birth(&request);
+            // The request knew the listener that it came from.
+            connection.owner = request.owner;
             // RFC 9293 has one state, SYN-RECEIVED, for the kernel's NEW_SYN_RECV and SYN_RECV.
             let spent_ns = request.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
             connection.add_spent(number::SYN_RECV, spent_ns);

@@ -1,13 +1,13 @@
 //! Finding the connection that an event belongs to, and the TIME_WAIT connection that it replaces.
 
-use tracer_common::{Event, state as number};
+use tracer_common::{Event, event::flag, state as number};
 
 use crate::{
     tcp::{reason::Reason, state::is_birth},
     track::{
         Tracker, Transition,
         connection::{Connection, Role},
-        learn::role_at_birth,
+        learn::{role_at_birth, role_of},
         owner::Owner,
     },
 };
@@ -20,7 +20,7 @@ impl Tracker {
             let role = role_at_birth(event);
             let mut connection = Connection::born(event, role);
             if role == Role::Server {
-                self.inherit_owner(&mut connection);
+                self.inherit_owner(event, &mut connection);
                 self.take_over_half_open(&mut connection, event.time_ns);
             }
             // A socket that connects again; or one that a sample found before its birth was reported.
@@ -41,26 +41,20 @@ impl Tracker {
             }
             Some(connection) => *connection,
             None if self.recently_ended.contains(event.cookie) => return None,
-            None => self.seen_late(event),
+            None => seen_late(event),
         };
         connection.renew(event);
         Some(connection)
     }
 
-    /// A socket that is older than the tracer and was in no snapshot.
-    fn seen_late(&self, event: &Event) -> Connection {
-        let mut connection = Connection::first_seen(event);
-        connection.role =
-            if event.old_state == number::LISTEN { Role::Listener } else { self.role_of(event) };
-        if connection.role == Role::Server {
-            self.inherit_owner(&mut connection);
-        }
-        connection
-    }
-
-    /// Gives a server's connection the owner of its listener, until its own process is known.
-    pub(super) fn inherit_owner(&self, connection: &mut Connection) {
-        let owner = self.listeners.owner_of(&connection.tuple);
+    /// Gives a connection that begins with `event` the owner of its listener, until its own process is known.
+    pub(super) fn inherit_owner(&self, event: &Event, connection: &mut Connection) {
+        let owner = match event.listener_cookie() {
+            // Another listener may have been chosen than the one at this address.
+            0 if event.flags & flag::LOOKUP != 0 => None,
+            0 => self.listeners.owner_of(connection),
+            listener => self.table.get(listener).map(|listener| listener.owner),
+        };
         connection.owner = owner.map(Owner::inherited).unwrap_or_default();
     }
 
@@ -88,6 +82,13 @@ impl Tracker {
         self.end_timewait(&old, event.time_ns, confirmed_ns, reason, &mut out);
         true
     }
+}
+
+/// A socket that is older than the tracer and was in no snapshot.
+fn seen_late(event: &Event) -> Connection {
+    let mut connection = Connection::first_seen(event);
+    connection.role = if event.old_state == number::LISTEN { Role::Listener } else { role_of(event) };
+    connection
 }
 
 /// Whether the event is from a connection that has just got its addresses and ports, which a connection in

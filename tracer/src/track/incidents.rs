@@ -11,7 +11,7 @@ use crate::{
     track::{
         Tracker, Transition,
         connection::{Connection, Role},
-        learn::learn_owner,
+        learn::{learn_owner, role_of},
     },
 };
 
@@ -65,10 +65,10 @@ impl Tracker {
         if matches!(event.old_state, number::NEW_SYN_RECV | number::LISTEN) {
             connection.role = Role::Server;
         } else if event.flags & flag::BARE == 0 {
-            connection.role = self.role_of(event);
+            connection.role = role_of(event);
         }
         if connection.role == Role::Server {
-            self.inherit_owner(&mut connection);
+            self.inherit_owner(event, &mut connection);
         }
         // In CLOSE the current task is the owner, which closed its own socket: `ss -K` sends its RST before
         // the socket is in CLOSE.

@@ -1,6 +1,10 @@
 //! Facts about a connection that follow from an event: role, owner, first FIN, handshake.
 
-use tracer_common::{Event, event::flag, state as number};
+use tracer_common::{
+    Event,
+    event::{flag, kind},
+    state as number,
+};
 
 use crate::track::{
     connection::{Connection, FirstFin, Role},
@@ -14,6 +18,18 @@ pub(super) fn role_at_birth(event: &Event) -> Role {
         (number::CLOSE, number::SYN_SENT) => Role::Client,
         (number::CLOSE, number::LISTEN) => Role::Listener,
         (number::LISTEN, number::SYN_RECV) => Role::Server,
+        _ => Role::Unknown,
+    }
+}
+
+/// The role of a socket that is older than the tracer, from its state or from what a snapshot shows.
+pub(super) fn role_of(event: &Event) -> Role {
+    let is_found = event.old_state == event.new_state && event.kind == kind::TRANSITION;
+    match (event.old_state, event.new_state) {
+        (_, number::LISTEN) => Role::Listener,
+        (number::SYN_SENT, _) | (_, number::SYN_SENT) => Role::Client,
+        _ if is_found && event.flags & flag::CONNECTED != 0 => Role::Client,
+        _ if is_found && event.flags & flag::ACCEPTED != 0 => Role::Server,
         _ => Role::Unknown,
     }
 }

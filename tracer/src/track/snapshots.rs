@@ -4,11 +4,10 @@ use tracer_common::{Event, event::flag, state as number};
 
 use crate::{
     facts::snapshot::Snapshot,
-    tcp::endpoint::Tuple,
     track::{
         Tracker,
         connection::{Connection, FirstFin, Role},
-        learn::first_fin_of,
+        learn::{first_fin_of, role_of},
         owner::{Evidence, Owner},
         table::cookie::CookieSet,
     },
@@ -59,7 +58,7 @@ impl Tracker {
             self.tally.found(event);
         }
         if connection.role == Role::Unknown {
-            connection.role = self.role_of(event);
+            connection.role = role_of(event);
         }
         if connection.first_fin == FirstFin::Nobody {
             connection.first_fin = first_fin_of(event.new_state);
@@ -67,8 +66,7 @@ impl Tracker {
         if event.pid != 0 {
             connection.owner.learn(Owner::of(event, Evidence::Snapshot));
         } else if !connection.owner.is_known() && connection.role == Role::Server && !is_timewait {
-            let owner = self.listeners.owner_of(&connection.tuple);
-            connection.owner = owner.map(Owner::inherited).unwrap_or_default();
+            self.inherit_owner(event, &mut connection);
         }
         if event.new_state == number::LISTEN {
             self.listeners.add(&connection);
@@ -87,15 +85,6 @@ impl Tracker {
             {
                 connection.refresh(event);
             }
-        }
-    }
-
-    pub(super) fn role_of(&self, event: &Event) -> Role {
-        match (event.old_state, event.new_state) {
-            (_, number::LISTEN) => Role::Listener,
-            (number::SYN_SENT, _) | (_, number::SYN_SENT) => Role::Client,
-            _ if self.listeners.owner_of(&Tuple::of(event)).is_some() => Role::Server,
-            _ => Role::Unknown,
         }
     }
 

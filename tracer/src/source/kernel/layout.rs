@@ -83,6 +83,7 @@ impl Layout {
         for (bit, name) in flag_bits.iter_mut().zip(SOCK_FLAGS) {
             *bit = btf.enumerator("sock_flags", name).filter(|bit| *bit < 64).ok_or(Error::Flag(name))?;
         }
+        find_transparent(btf, &mut offsets);
         check_states(btf)?;
         let helpers = HELPERS.map(|name| u32::from(btf.has_function(name)));
         Ok(Self { offsets, flag_bits, helpers })
@@ -117,6 +118,20 @@ fn check_states(btf: &Btf) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Since 6.6 `IP_TRANSPARENT` is a bit of `inet_flags`.
+fn find_transparent(btf: &Btf, offsets: &mut [u32; COUNT]) {
+    let transparent = &mut offsets[Member::Transparent as usize];
+    let bit = btf.enumerator_beside(TRANSPARENT, TRANSPARENT);
+    if let (ABSENT, Some(bit @ ..64), Some(flags)) =
+        (*transparent, bit, btf.member("inet_sock", "inet_flags"))
+    {
+        *transparent = flags.offset * 8 + bit;
+    }
+}
+
+/// Its place in the kernel's enum, which has no name.
+const TRANSPARENT: &str = "INET_FLAGS_TRANSPARENT";
 
 fn find_member(btf: &Btf, spec: &Spec) -> Result<u32, Error> {
     if spec.size == 0 {

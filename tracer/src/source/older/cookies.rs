@@ -61,6 +61,9 @@ impl Cookies {
                 event.cookie = self.known_number(event.cookie);
                 continue;
             }
+            if event.listener_cookie() != 0 {
+                event.bytes_received = self.known_number(event.bytes_received);
+            }
             let address = event.cookie;
             event.cookie = self.number(event);
             if event.new_state == state::CLOSE {

@@ -63,13 +63,29 @@ fn is_early_birth(event: &Event) -> bool {
 
 /// Whether `event` is the transition that follows `birth`.
 fn is_next_of(event: &Event, birth: &Event) -> bool {
+    // A transparent listener's connection may have another port.
+    let is_same_port = event.local_port == birth.local_port;
+    let is_same_owner = (event.uid, event.cgroup) == (birth.uid, birth.cgroup);
     event.old_state == SYN_RECV
-        && (event.netns, event.local_port, event.family) == (birth.netns, birth.local_port, birth.family)
+        && (is_same_port || is_same_owner)
+        && (event.netns, event.family) == (birth.netns, birth.family)
 }
 
 fn fill(birth: &mut Event, next: &Event) {
-    let Event { cookie, cgroup, uid, local_addr, remote_addr, remote_port, .. } = *next;
-    *birth = Event { cookie, cgroup, uid, local_addr, remote_addr, remote_port, ..*birth };
+    let Event { cookie, cgroup, uid, ifindex, local_addr, local_port, remote_addr, remote_port, .. } = *next;
+    *birth = Event {
+        // See `Event::listener_cookie`.
+        bytes_received: birth.cookie,
+        cookie,
+        cgroup,
+        uid,
+        ifindex,
+        local_addr,
+        local_port,
+        remote_addr,
+        remote_port,
+        ..*birth
+    };
 }
 
 #[cfg(test)]

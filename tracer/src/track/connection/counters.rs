@@ -25,9 +25,10 @@ impl Counters {
     /// The counters in an event or a snapshot's record.
     #[must_use]
     pub fn of(event: &Event) -> Self {
+        let received = if event.listener_cookie() == 0 { event.bytes_received } else { 0 };
         Self {
             bytes_acked: event.bytes_acked,
-            received: event.bytes_received.saturating_sub(u64::from(event.flags & flag::DONE != 0)),
+            received: received.saturating_sub(u64::from(event.flags & flag::DONE != 0)),
             srtt_us: event.srtt_us,
             retransmits: event.retransmits,
             recv_queue: event.recv_queue,

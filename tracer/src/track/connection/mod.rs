@@ -33,7 +33,9 @@ const SINCE_KNOWN: u8 = 2;
 const BARE: u8 = 4;
 /// Its SYN may be waiting for the first data.
 const MAY_WAIT: u8 = 8;
-/// What an event shows then.
+/// `IP_TRANSPARENT` is set.
+const TRANSPARENT: u8 = 16;
+/// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
 /// What is known of a socket. The table may hold a million of these records, so their size matters.
@@ -143,6 +145,7 @@ impl Connection {
             ..Self::default()
         };
         connection.renew(event);
+        connection.mark(TRANSPARENT, event.flags & flag::TRANSPARENT != 0);
         connection
     }
 
@@ -196,6 +199,12 @@ impl Connection {
     #[must_use]
     pub fn needs_a_look(&self) -> bool {
         self.state == number::SYN_SENT && (self.tuple.local_port == 0 || self.has(MAY_WAIT))
+    }
+
+    /// Whether it is a transparent listener, or comes out of one.
+    #[must_use]
+    pub fn is_transparent(&self) -> bool {
+        self.has(TRANSPARENT)
     }
 
     /// Whether only its addresses, ports and state are known, because the kernel had no full socket to read:

@@ -1,4 +1,4 @@
-//! Listeners by address and port: the first owner of an accepted connection is that of its listener.
+//! Listeners by port: the first owner of an accepted connection is that of its listener.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,36 @@ use crate::{
     track::{connection::Connection, owner::Owner},
 };
 
-/// All listeners, by network namespace and port. A port can have one per address, or several that share it
-/// with `SO_REUSEPORT`.
+/// All listeners, by network namespace and port. A port can have one per address and device, or several that
+/// share it with `SO_REUSEPORT`.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    by_port: HashMap<(u32, u16), Vec<Listener>>,
+    by_port: HashMap<Port, Vec<Listener>>,
 }
+
+/// A port of a network namespace, by its inode number and cookie.
+type Port = (u32, u32, u16);
 
 #[derive(Debug)]
 struct Listener {
     cookie: u64,
     addr: [u8; 16],
+    traits: Traits,
     owner: Owner,
+}
+
+/// What a connection has from its listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Traits {
+    uid: u32,
+    cgroup: u64,
+    is_transparent: bool,
+}
+
+impl Traits {
+    fn of(connection: &Connection) -> Self {
+        Self { uid: connection.uid, cgroup: connection.cgroup, is_transparent: connection.is_transparent() }
+    }
 }
 
 /// `0.0.0.0`, v4-mapped.
@@ -26,13 +44,21 @@ const ANY_V4: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
 /// `::`
 const ANY_V6: [u8; 16] = [0; 16];
 
+fn port(tuple: &Tuple) -> Port {
+    (tuple.netns, tuple.netns_cookie, tuple.local_port)
+}
+
 impl Listeners {
     /// Adds a listener, or updates it.
     pub fn add(&mut self, listener: &Connection) {
         self.remove(listener);
-        let Tuple { netns, local_port, local_addr: addr, .. } = listener.tuple;
-        let listeners = self.by_port.entry((netns, local_port)).or_default();
-        listeners.push(Listener { cookie: listener.cookie, addr, owner: listener.owner });
+        let listeners = self.by_port.entry(port(&listener.tuple)).or_default();
+        listeners.push(Listener {
+            cookie: listener.cookie,
+            addr: listener.tuple.local_addr,
+            traits: Traits::of(listener),
+            owner: listener.owner,
+        });
     }
 
     /// How many listeners there are.
@@ -49,7 +75,7 @@ impl Listeners {
 
     /// Removes a listener.
     pub fn remove(&mut self, listener: &Connection) {
-        let port = (listener.tuple.netns, listener.tuple.local_port);
+        let port = port(&listener.tuple);
         if let Some(listeners) = self.by_port.get_mut(&port) {
             listeners.retain(|other| other.cookie != listener.cookie);
             if listeners.is_empty() {
@@ -58,17 +84,22 @@ impl Listeners {
         }
     }
 
-    /// The owner of the listener that a connection with this tuple comes from. That is the listener on
-    /// exactly its address, else on the wildcard of its family, else on the IPv6 wildcard, which can accept
-    /// IPv4, too. If several processes listen there, the owner is unknown.
+    /// The owner of the listener that a connection most likely comes from: the one on exactly its address, else on
+    /// the wildcard of its family, else on the IPv6 wildcard, which can accept IPv4, too. If several processes
+    /// listen there, the owner is unknown. A listener that differs in what its connections have from it
+    /// (`sk_clone_lock`) is not the one: this one was redirected (TPROXY).
     #[must_use]
-    pub fn owner_of(&self, tuple: &Tuple) -> Option<Owner> {
-        let listeners = self.by_port.get(&(tuple.netns, tuple.local_port))?;
+    pub fn owner_of(&self, connection: &Connection) -> Option<Owner> {
+        let tuple = &connection.tuple;
+        let listeners = self.by_port.get(&port(tuple))?;
         let is_v4 = tuple.local_addr.starts_with(&ANY_V4[..12]);
         let wildcards: &[[u8; 16]] = if is_v4 { &[ANY_V4, ANY_V6] } else { &[ANY_V6] };
+        let traits = Traits::of(connection);
         std::iter::once(&tuple.local_addr).chain(wildcards).find_map(|addr| {
-            let mut owners =
-                listeners.iter().filter(|listener| listener.addr == *addr).map(|listener| listener.owner);
+            let at_addr = listeners.iter().filter(|listener| listener.addr == *addr);
+            let mut owners = at_addr
+                .filter(|listener| connection.is_bare() || listener.traits == traits)
+                .map(|listener| listener.owner);
             let first = owners.next()?;
             Some(if owners.all(|owner| owner.pid == first.pid) { first } else { Owner::default() })
         })
