@@ -19,6 +19,8 @@ pub fn binary() -> PathBuf {
 /// A tracer command. The arguments are split at white space.
 pub fn command(arguments: &str) -> Command {
     let mut command = Command::new(binary());
+    // Not the locale of whoever runs the tests.
+    command.env("LC_ALL", "C.UTF-8");
     command.args(arguments.split_whitespace());
     command
 }

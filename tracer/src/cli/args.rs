@@ -53,7 +53,7 @@ pub struct FilterArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
 pub struct StoryFilterArgs {
-    /// Processes that own the socket
+    /// Processes that own the socket, by their pids on the host
     #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
     /// Names of these processes; * and ? are wildcards

@@ -23,7 +23,7 @@ use crate::{
     cli::{CaptureArgs, CheckArgs, FilterArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs, words},
     config::{filters::filters, lines::plan, reports::reports},
     facts::hooks::REQUEST_HOOK,
-    format::{columns::DefaultIn, lines::Lines},
+    format::{Kind, columns::DefaultIn, lines::Lines},
     output::stderr::message,
     select::spec::{FilterSpec, Filters},
     source::{
@@ -31,7 +31,10 @@ use crate::{
         open::SourceOptions,
     },
     tcp::{limits::Limits, state::State},
-    text::escape::escaped,
+    text::{
+        charset::{self, Recoding},
+        escape::escaped,
+    },
     time::zone,
     view::{
         Needs, View,
@@ -72,6 +75,8 @@ pub struct RunConfig {
     pub source: SourceOptions,
     /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
+    /// How text is changed for the user's locale.
+    pub recoding: Option<Recoding>,
 }
 
 /// Builds the configuration of `tracer log`.
@@ -94,20 +99,21 @@ pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
         let lines = Lines::new(plan((DefaultIn::LOG_TEXT, data), false, &output)?);
         Box::new(Log::new(lines, incidents, watch))
     };
-    live(view, filter, capture, output.count)
+    live(view, filter, capture, output.count, output.output == Kind::Text)
 }
 
 /// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
     let LifeArgs { filter, output, capture } = args;
     let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
-    live(Box::new(Life::new(lines)), filter, capture, output.count)
+    live(Box::new(Life::new(lines)), filter, capture, output.count, output.output == Kind::Text)
 }
 
 /// Builds the configuration of `tracer summary`.
 pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
     let SummaryArgs { filter, report, capture } = args;
-    live(Box::new(Summary::new(&reports(&report))), filter, capture, None)
+    let reports = reports(&report);
+    live(Box::new(Summary::new(&reports)), filter, capture, None, reports.text.is_some())
 }
 
 /// The configuration of `tracer summary --in-kernel`.
@@ -167,7 +173,7 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
     }
     let words = TypedFilter { parse: typed, is_prefix_of_option: words::is_prefix_of_option, typed: words };
     let options = TopOptions { limits, refresh, colour: use_colour(color), zone, words };
-    live(Box::new(Top::new(options)), filter, capture, None)
+    live(Box::new(Top::new(options)), filter, capture, None, true)
 }
 
 /// Parses a filter that the user types.
@@ -184,6 +190,7 @@ fn live(
     filter: FilterArgs,
     capture: CaptureArgs,
     count: Option<u64>,
+    is_text: bool,
 ) -> Result<RunConfig, Error> {
     if let Some(buffer) = capture.buffer.as_ref().filter(|buffer| buffer.is_rounded) {
         let (size, events) = (buffer.size, buffer.size.events());
@@ -198,6 +205,7 @@ fn live(
     let follows_timewait = stories && !capture.no_timewait;
     Ok(RunConfig {
         hooks,
+        recoding: if is_text { charset::recoding() } else { None },
         source: SourceOptions::Kernel(live::LiveOptions {
             load: load::LoadOptions {
                 buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),

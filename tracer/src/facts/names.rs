@@ -19,6 +19,9 @@ pub trait Names {
 
     /// The inode number of a network namespace.
     fn netns(&mut self, netns: &Netns) -> Result<Inum, UnknownName>;
+
+    /// Checks that process ids mean the same to the user as in the events.
+    fn check_pids(&self) -> Result<(), UnknownName>;
 }
 
 /// A name that the source does not know. The text says which one, and what to give instead.

@@ -52,6 +52,7 @@ pub struct Output {
     lines: u64,
     written: u64,
     unwritten: u64,
+    recode: Option<fn(&mut Vec<u8>)>,
 }
 
 /// The result of a write: its buffer, the number of lines that were not written, and the error if any.
@@ -78,7 +79,14 @@ impl Output {
             lines: 0,
             written: 0,
             unwritten: 0,
+            recode: None,
         })
+    }
+
+    /// Changes bytes in this way before they are written.
+    #[must_use]
+    pub fn recoding(self, recode: Option<fn(&mut Vec<u8>)>) -> Self {
+        Self { recode, ..self }
     }
 
     /// Starts to write `bytes`, which contain this number of lines, and leaves the buffer empty. No write may
@@ -89,6 +97,9 @@ impl Output {
         }
         debug_assert!(self.write.is_none(), "one write at a time");
         let mut bytes = std::mem::replace(bytes, std::mem::take(&mut self.spare));
+        if let Some(recode) = self.recode {
+            recode(&mut bytes);
+        }
         let (stdout, progress) = (Arc::clone(&self.stdout), Arc::clone(&self.progress));
         self.lines = lines;
         self.write = Some(tokio::task::spawn_blocking(move || {

@@ -24,7 +24,7 @@ use crate::{
         preflight,
         rings::Rings,
     },
-    text::escape::escaped,
+    text::{charset, escape::escaped},
 };
 
 /// One line of the checklist.
@@ -68,6 +68,9 @@ pub fn check(options: &CheckOptions) -> ExitCode {
     }
     let can_run = checks.iter().all(|check| check.result.is_ok());
     let _ = writeln!(out, "{}", if can_run { "tracer can run here" } else { "tracer cannot run here" });
+    if let Some(recode) = charset::recoding() {
+        recode(&mut out);
+    }
     match write_whole(&out) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             message(format_args!("writing to standard output: {error}"));

@@ -21,6 +21,7 @@ use crate::{
         self,
         kernel::{aggregate::AggregateProgram, privileges},
     },
+    text::charset,
     time::{clock::Clock, duration::after},
     view::summary::Reporter,
 };
@@ -70,7 +71,9 @@ impl InKernelSummary {
             by_port: config.kernel.by_port,
             rows: config.reports.rows,
             before: Box::new(KernelAggregate::nothing()),
-            output: Output::new().map_err(Error::system("taking standard output"))?,
+            output: Output::new()
+                .map_err(Error::system("taking standard output"))?
+                .recoding(config.reports.text.as_ref().and_then(|_| charset::recoding())),
             out: Vec::new(),
         })
     }

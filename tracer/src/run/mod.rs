@@ -47,7 +47,7 @@ const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
-    let RunConfig { capture: mut config, source, hooks } = config;
+    let RunConfig { capture: mut config, source, hooks, recoding } = config;
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let source = {
@@ -59,7 +59,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     stderr::start();
     let (receipt_file, strict) = (config.receipt.take(), config.strict);
     let Outcome { receipt, ending, result } = drive(runtime, async {
-        let output = Output::new().map_err(Error::system("taking standard output"))?;
+        let output = Output::new().map_err(Error::system("taking standard output"))?.recoding(recoding);
         capture(source, config, output, console, &mut Stop::new(signals)).await
     })?;
     message(&receipt);

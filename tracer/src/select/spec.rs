@@ -28,10 +28,13 @@ impl FilterSpec {
     /// The filters for the host that a source's events come from.
     ///
     /// # Errors
-    /// That host has no namespace or cgroup of this name.
+    /// That host has no namespace or cgroup of this name, or other process ids.
     pub fn resolve(self, names: &mut dyn Names) -> Result<Filters, UnknownName> {
         let ids = self.names.resolve(names)?;
         let Filters { constant, story } = self.filters;
+        if !story.pids.is_empty() {
+            names.check_pids()?;
+        }
         Ok(Filters {
             constant: Filter { netns: ids.netns, ..constant },
             story: StoryFilter { cgroups: ids.cgroups, ..story },

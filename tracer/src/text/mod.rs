@@ -4,6 +4,7 @@
 //! - [`mod@line`]: a line of fixed capacity, which the other tools append to
 //! - [`number`], [`duration`], [`second`]: digits, durations, times of day
 //! - [`escape`]: escaping of text from outside
+//! - [`charset`]: what the terminal can show
 //! - [`width`]: text cut and padded to a display width
 //!
 //! # Example
@@ -15,6 +16,7 @@
 //! assert_eq!(short(1_250_000), "1.2M");
 //! ```
 
+pub mod charset;
 pub mod duration;
 pub mod escape;
 pub mod line;

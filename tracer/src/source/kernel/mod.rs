@@ -31,6 +31,7 @@ pub mod optional;
 mod polling;
 pub mod preflight;
 pub mod privileges;
+mod processes;
 pub mod rings;
 pub mod sockets;
 pub mod survey;

@@ -9,7 +9,7 @@ use crate::{
     facts::names::{Names, UnknownName},
     source::kernel::{
         cgroups::{self, Cgroups},
-        namespaces,
+        namespaces, processes,
     },
     tcp::netns::{Inum, Netns},
 };
@@ -38,5 +38,9 @@ impl Names for HostNames {
         let inum = namespaces::resolve(netns)?;
         self.netns.insert(netns.clone(), inum);
         Ok(inum)
+    }
+
+    fn check_pids(&self) -> Result<(), UnknownName> {
+        processes::check_ids()
     }
 }

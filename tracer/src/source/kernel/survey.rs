@@ -3,8 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
-    os::unix::fs::MetadataExt as _,
+    io,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -25,7 +24,7 @@ use crate::{
     },
     source::kernel::{
         clock::monotonic_ns,
-        devices, namespaces, privileges,
+        devices, namespaces, privileges, processes,
         sockets::{Error, Sockets},
     },
 };
@@ -183,7 +182,7 @@ impl Surveyor {
             snapshot.netns.insert(*inum);
         }
         snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
-        snapshot.knows_all_holders = sees_all_processes();
+        snapshot.knows_all_holders = processes::sees_all();
         snapshot.during_ns.1 = monotonic_ns();
         Ok(snapshot)
     }
@@ -191,7 +190,7 @@ impl Surveyor {
     fn holders(&mut self) -> Result<HolderSearch, Error> {
         let (begun, begun_ns) = (cpu_time(), monotonic_ns());
         let found = self.sockets.holding()?;
-        let holders = Holders::new((begun_ns, monotonic_ns()), found, sees_all_processes());
+        let holders = Holders::new((begun_ns, monotonic_ns()), found, processes::sees_all());
         Ok(HolderSearch { holders, cost: cpu_time().saturating_sub(begun) })
     }
 
@@ -280,15 +279,6 @@ fn enter(current: &mut Option<u32>, inum: u32, path: &Path) -> bool {
     }
     true
 }
-
-/// Whether this process sees all processes of the host. In a pid namespace it sees only those in it.
-fn sees_all_processes() -> bool {
-    let namespace = fs::metadata("/proc/self/ns/pid");
-    namespace.is_ok_and(|namespace| namespace.ino() == INITIAL_PID_NAMESPACE)
-}
-
-/// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`), since 3.8.
-const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 
 /// The CPU time of this thread.
 fn cpu_time() -> Duration {
