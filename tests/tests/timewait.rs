@@ -117,6 +117,28 @@ fn time_wait_ends_when_the_kernel_says_so() {
     fits(&line, least, most);
 }
 
+/// The kernel makes no timewait sockets: there are too many already (`tcp_max_tw_buckets`). Without a hook only the
+/// next poll shows that, so the line says that TIME_WAIT may have taken no time at all.
+#[test]
+fn a_time_wait_that_never_was_is_ended_by_the_next_poll() {
+    let place = Place::new();
+    place.set("net.ipv4.tcp_max_tw_buckets=0");
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    leave_time_wait(&place);
+    let is_end = |line: &Line| text(line, "role") == "client" && text(line, "new_state") == "CLOSE";
+    let last = &until("the client's end", || lines(&tracer).into_iter().find(is_end));
+    let has_reason = |line: &Line| text(line, "role") == "client" && text(line, "reason") == "fin-local";
+    assert!(lines(&tracer).iter().any(has_reason), "{:#?}", lines(&tracer));
+    if text(last, "old_state") == "TIME_WAIT" {
+        let (told_us, error_us) =
+            (number(last, "state_us").unwrap(), number(last, "state_error_us").unwrap());
+        assert!(error_us >= told_us && told_us < 3e6, "{last}");
+    } else {
+        // A hook has told.
+        assert_eq!((text(last, "old_state"), text(last, "reason")), ("FIN_WAIT2", "fin-local"), "{last}");
+    }
+}
+
 /// A namespace without processes and without a name, which only a mount keeps, with one socket in TIME_WAIT.
 fn kept_by(mount: &mut Command) -> (u32, Program) {
     let place = Place::new();

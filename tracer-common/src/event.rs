@@ -85,8 +85,11 @@ pub mod kind {
     /// A half-open connection ended without an ESTABLISHED one (`tcp_v4_reqsk_destructor`,
     /// `tcp_v6_reqsk_destructor`); [`super::Event::detail`] is one of [`super::gone`].
     pub const REQUEST_GONE: u8 = 9;
+    /// No timewait socket could be made (`inet_twsk_alloc`): there are too many, or there is no memory. The next
+    /// transition of that socket, to CLOSE, is its end.
+    pub const NO_TIME_WAIT: u8 = 10;
     /// The largest of them.
-    pub const LAST: u8 = REQUEST_GONE;
+    pub const LAST: u8 = NO_TIME_WAIT;
 
     /// Whether it tells of an RST.
     #[must_use]
@@ -103,7 +106,7 @@ pub mod kind {
     /// Whether transitions can follow from it although the tracepoint reports none.
     #[must_use]
     pub const fn implies_transition(kind: u8) -> bool {
-        matches!(kind, ACCEPTED | TIME_WAIT | TIME_WAIT_GONE | REQUEST | REQUEST_GONE)
+        matches!(kind, ACCEPTED | TIME_WAIT | TIME_WAIT_GONE | REQUEST | REQUEST_GONE | NO_TIME_WAIT)
     }
 }
 

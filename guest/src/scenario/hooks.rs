@@ -6,7 +6,7 @@ mod half_open;
 
 use std::{
     fs,
-    net::IpAddr,
+    net::{IpAddr, Shutdown},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use tests::{
     program::{Program, run},
     story::{self, Line, number, text},
     tracer,
-    traffic::{Scenario, actor, connect, listen, play as go},
+    traffic::{Scenario, actor, connect, listen, play as go, wait_for_end},
 };
 
 use crate::scenario::check::checked;
@@ -71,6 +71,7 @@ fn attempt() -> Option<Found> {
         scene.accept();
         scene.resets();
         scene.orphan();
+        scene.no_timewait_socket();
         scene.flood();
         scene.delay_and_loss();
     }));
@@ -192,6 +193,35 @@ impl Scene {
             }
             no_tc(&self.there);
         }
+    }
+
+    /// There are too many timewait sockets, so the kernel makes none: the connection is never in TIME_WAIT.
+    fn no_timewait_socket(&self) {
+        if !self.has("inet_twsk_alloc") {
+            return;
+        }
+        let setting = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
+        let (default, end) = self.there.run(|| {
+            let default = fs::read_to_string(setting).expect("a setting");
+            fs::write(setting, "0").expect("a setting");
+            let listener = listen("127.77.62.2".parse().expect("an address"), 0);
+            let to = listener.local_addr().expect("an address");
+            let client = connect(to).expect("a listener");
+            let (mut server, _) = listener.accept().expect("a client");
+            // The client is no orphan yet when the server's FIN comes.
+            client.shutdown(Shutdown::Write).expect("connected");
+            wait_for_end(&mut server);
+            drop(server);
+            wait_for_end(&mut { client });
+            (default, to.port())
+        });
+        let is_its = |line: &Line| {
+            line["remote_port"].as_u64() == Some(u64::from(end)) && text(line, "role") == "client"
+        };
+        let line = self.line("its end", |line| is_its(line) && !line["reason"].is_null());
+        let told = ["old_state", "new_state", "reason"].map(|key| text(&line, key));
+        assert_eq!(told, ["FIN_WAIT2", "CLOSE", "fin-local"], "{line}");
+        self.there.run(|| fs::write(setting, default.trim()).expect("a setting"));
     }
 
     /// A handshake takes as long as its segments do, and lost data is retransmitted.

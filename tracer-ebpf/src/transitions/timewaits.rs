@@ -8,9 +8,23 @@ use tracer_common::{
     event::{gone, kind},
     state,
 };
-use tracer_ebpf::timewait::Timewait;
+use tracer_ebpf::{sock::Sock, timewait::Timewait};
 
 use crate::{incident, timer::Timer};
+
+/// One should be made for a full socket: `(const struct sock *sk, struct inet_timewait_death_row *dr, int state)`,
+/// which returns NULL if there are too many already.
+#[fexit(function = "inet_twsk_alloc")]
+#[inline(always)]
+fn inet_twsk_alloc(ctx: FExitContext) -> i32 {
+    let made: u64 = ctx.arg(3);
+    if made == 0
+        && let Some(sock) = Sock::of_hook(ctx.arg(0))
+    {
+        incident::of_socket(sock, kind::NO_TIME_WAIT, 0);
+    }
+    0
+}
 
 /// Its timer starts again: `(struct inet_timewait_sock *tw, int timeo, bool rearm)`. In TIME_WAIT that means
 /// that the peer's FIN has come: the first one, to a socket that waited in FIN_WAIT2, or another one.

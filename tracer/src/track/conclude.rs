@@ -30,7 +30,10 @@ impl Tracker {
             self.listeners.remove(connection);
             self.end(connection.cookie);
             out(transition);
-        } else if stays_in_fin_wait2(event) && !connection.has_reset_in_fin_wait2() {
+        } else if stays_in_fin_wait2(event)
+            && !connection.has_reset_in_fin_wait2()
+            && !connection.lacks_timewait()
+        {
             connection.state = number::FIN_WAIT2;
             // The kernel reports CLOSE, but the connection stays in FIN_WAIT2: its time there goes on.
             match transition.state_ns {
@@ -46,7 +49,7 @@ impl Tracker {
                 self.give_reason(transition, Reason::Unknown);
                 out(transition);
             }
-        } else if becomes_time_wait(event) {
+        } else if becomes_time_wait(event) && !connection.lacks_timewait() {
             let reason = reason(event, connection);
             connection.state = number::TIME_WAIT;
             connection.is_ended = true;

@@ -24,6 +24,7 @@ impl Tracker {
             kind::ACCEPTED => self.accepted(event),
             kind::TIME_WAIT => self.entered_time_wait(event, out),
             kind::TIME_WAIT_GONE => self.timewait_ended(event, out),
+            kind::NO_TIME_WAIT => self.no_timewait_socket(event),
             kind::REQUEST => self.half_open(event),
             kind::REQUEST_GONE => self.half_open_ended(event, out),
             kind::RESET_SENT | kind::RESET_RECEIVED | kind::RETRANSMIT | kind::RETRANSMIT_SYNACK => {
@@ -47,6 +48,12 @@ impl Tracker {
             }
             Some(_) => self.timewaits.confirm(event.cookie, event.time_ns),
             None => {}
+        }
+    }
+
+    fn no_timewait_socket(&mut self, event: &Event) {
+        if let Some(connection) = self.table.get_mut(event.cookie) {
+            connection.set_lacks_timewait();
         }
     }
 
@@ -153,6 +160,22 @@ mod tests {
             assert_eq!(emitted[0].state_ns, Some(10));
             assert_eq!(emitted[0].connection.spent_ns(index), spent_ns);
             assert_eq!(emitted[0].connection.born_ns(), Some(10));
+        }
+    }
+
+    /// `tcp_max_tw_buckets` is reached: the connection ends with the transition that looks like one into TIME_WAIT.
+    #[test]
+    fn without_a_timewait_socket_there_is_no_time_wait() {
+        for (flags, reason) in [(flag::DONE, Reason::FinLocal), (flag::DEAD, Reason::Unknown)] {
+            let mut tracker = Tracker::new(true);
+            feed(&mut tracker, &event(10, kind::TRANSITION, number::ESTABLISHED, number::FIN_WAIT1));
+            feed(&mut tracker, &event(20, kind::TRANSITION, number::FIN_WAIT1, number::FIN_WAIT2));
+            let none = event(30, kind::NO_TIME_WAIT, number::FIN_WAIT2, number::FIN_WAIT2);
+            feed(&mut tracker, &Event { flags, ..none });
+            let end = Event { flags, ..event(31, kind::TRANSITION, number::FIN_WAIT2, number::CLOSE) };
+            let emitted = feed(&mut tracker, &end);
+            assert_eq!((emitted[0].new_state, emitted[0].reason), (number::CLOSE, Some(reason)));
+            assert!(tracker.is_empty() && !tracker.has_timewait());
         }
     }
 

@@ -120,6 +120,10 @@ fn without_error(event: &Event, connection: &Connection) -> Reason {
     if timewait::may_not_wait(event.old_state, event.new_state, event.error, event.flags, event.linger2) {
         return Reason::TimeoutClose;
     }
+    if stays_in_fin_wait2(event) && connection.lacks_timewait() {
+        // The kernel forgets it, and the peer is still open.
+        return Reason::Unknown;
+    }
     match event.old_state {
         // As in CLOSING: in order only if this side's FIN is acknowledged.
         number::LAST_ACK if event.send_queue == 0 => return Reason::FinRemote,

@@ -112,6 +112,14 @@ const HOOKS: &[OptionalHook] = &[
         needs_cookies: true,
     },
     OptionalHook {
+        name: "inet_twsk_alloc",
+        programs: &[exit("inet_twsk_alloc")],
+        args_global: None,
+        known_arg_counts: &[3],
+        needs_members: &[],
+        needs_cookies: true,
+    },
+    OptionalHook {
         name: REQUEST_HOOK,
         programs: &[
             // The ends come first: otherwise a half-open connection could begin whose end is not seen.

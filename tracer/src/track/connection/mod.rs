@@ -35,6 +35,8 @@ const BARE: u8 = 4;
 const MAY_WAIT: u8 = 8;
 /// `IP_TRANSPARENT` is set.
 const TRANSPARENT: u8 = 16;
+/// See [`Connection::lacks_timewait`].
+const LACKS_TIMEWAIT: u8 = 32;
 /// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
@@ -212,6 +214,17 @@ impl Connection {
     #[must_use]
     pub fn is_bare(&self) -> bool {
         self.has(BARE)
+    }
+
+    /// Whether the kernel could make no timewait socket for it.
+    #[must_use]
+    pub fn lacks_timewait(&self) -> bool {
+        self.has(LACKS_TIMEWAIT)
+    }
+
+    /// Notes that the kernel could make no timewait socket for it.
+    pub(super) fn set_lacks_timewait(&mut self) {
+        self.mark(LACKS_TIMEWAIT, true);
     }
 
     /// Takes over the birth of `before`, the half-open connection that it was.
