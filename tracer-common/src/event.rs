@@ -36,9 +36,10 @@ pub mod flag {
     /// No full socket: only the time, CPU, addresses, ports, network namespace and state are known, and the
     /// cookie if there is one. Everything else is 0.
     pub const BARE: u16 = 1 << 8;
-    /// With [`OWNED`] and [`crate::filter::Active::story`]: that task is a kernel thread (`PF_KTHREAD`), which works for somebody else. It closes
-    /// the sockets of a killed process's io_uring and those that AF_UNIX's garbage collection finds (delayed
-    /// `fput`), and works for MPTCP and kTLS.
+    /// With [`OWNED`] and [`crate::filter::Active::story`]: that task works for somebody else. It is a kernel thread
+    /// (`PF_KTHREAD`), which closes the sockets of a killed process's io_uring and those that AF_UNIX's garbage
+    /// collection finds (delayed `fput`), and works for MPTCP and kTLS; or it is the tracer itself, whose iterator
+    /// has looked at the file while its process closed it.
     pub const KERNEL_THREAD: u16 = 1 << 9;
     /// Only into and out of SYN_SENT, and in snapshots: `TCP_FASTOPEN_CONNECT` is set, so the SYN may have
     /// waited for the first data (`tcp_fastopen_defer_connect`).

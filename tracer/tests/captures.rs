@@ -133,7 +133,7 @@ fn conversation() -> Vec<Event> {
         }
         event.srtt_us = 950;
         // A birth has received nothing.
-        event.bytes_received = if step.states.0 == LISTEN { 0 } else { 1234 };
+        event.bytes_received = if event.old_state == LISTEN { 0 } else { 1234 };
     }
     events
 }

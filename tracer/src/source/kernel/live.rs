@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use caps::Capability;
 use tokio::{sync::oneshot, time::timeout};
-use tracer_common::{Event, helper::Helper};
+use tracer_common::{Event, event::flag, helper::Helper};
 
 use crate::{
     facts::{
@@ -26,7 +26,7 @@ use crate::{
             load::{self, Attached, LoadOptions},
             names::HostNames,
             polling::{Answer, Polling},
-            privileges,
+            privileges, processes,
             rings::Rings,
             sockets,
             survey::Survey,
@@ -76,6 +76,8 @@ pub struct Live {
     queue: VecDeque<Fact>,
     /// Facts that are held back until all events from before their end have been read.
     held: Vec<HeldFact>,
+    /// This process, by the number that events have; `None` if that is not known.
+    own_pid: Option<u32>,
     /// Network devices whose names were asked for.
     devices: Devices,
     /// Memory of a batch, to be used again.
@@ -183,6 +185,7 @@ impl Live {
             names,
             losses: Losses::NONE,
             held: Vec::new(),
+            own_pid: processes::sees_all().then(std::process::id),
             devices: Devices::default(),
             spare: Vec::new(),
         })
@@ -281,10 +284,19 @@ impl Live {
         };
         self.queue.extend(self.clock.if_changed().map(Fact::Clock));
         self.older.events(&mut events);
+        self.disown(&mut events);
         self.name_devices(&events);
         self.queue.push_back(Fact::Events(Batch { events, until_ns }));
         for held in self.held.extract_if(.., |held| held.end_ns() <= until_ns) {
             self.queue.push_back(held.complete(&mut self.older));
+        }
+    }
+
+    /// Marks what this process does as done for somebody else. While an iterator looks at a file, it holds a
+    /// reference to it. If its process closes it meanwhile, this one does the rest of the work (`__fput`).
+    fn disown(&self, events: &mut [Event]) {
+        for event in events.iter_mut().filter(|event| Some(event.pid) == self.own_pid) {
+            event.flags |= flag::KERNEL_THREAD;
         }
     }
 
