@@ -26,12 +26,12 @@ struct event {
 	__u16 cpu;
 	__u16 local_port;
 	__u16 remote_port;
-	__u16 flags;
 	__u8 family;
 	__u8 old_state;
 	__u8 new_state;
 	__u8 shutdown;
 	__u16 reserved;
+	__u16 flags;
 };
 
 _Static_assert(sizeof(struct event) == 160, "as long as tracer's");

@@ -206,8 +206,6 @@ pub struct Event {
     pub local_port: u16,
     /// Remote port; 0 for a listener.
     pub remote_port: u16,
-    /// Bits of [`flag`].
-    pub flags: u16,
     /// [`AF_INET`] or [`AF_INET6`]; the latter also for v4-mapped connections.
     pub family: u8,
     /// State before; see [`crate::state`].
@@ -222,6 +220,8 @@ pub struct Event {
     /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. At `SYN_SENT -> CLOSE` the errno of an
     /// ICMP message that did not end the connection, or 0. Else without a meaning.
     pub detail: u8,
+    /// Bits of [`flag`].
+    pub flags: u16,
 }
 
 impl Event {

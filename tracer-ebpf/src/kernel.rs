@@ -80,6 +80,25 @@ pub(crate) fn absent() -> u64 {
     zero
 }
 
+/// 1 if the value is not 0, without a branch: older verifiers look at all that follows a branch twice. In assembly,
+/// because the compiler knows what the arithmetic means, and would make a branch of it.
+#[inline(always)]
+pub(crate) fn is_nonzero(value: u64) -> u16 {
+    let mut bits = value;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!(
+            "{bits} = -{bits}",
+            "{bits} |= {value}",
+            "{bits} >>= 63",
+            bits = inout(reg) bits,
+            value = in(reg) value,
+            options(pure, nomem, nostack)
+        );
+    }
+    bits as u16
+}
+
 /// Offset of a member, which the verifier takes for a constant.
 #[inline(always)]
 pub fn offset(member: Member) -> u32 {

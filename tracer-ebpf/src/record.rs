@@ -2,7 +2,12 @@
 
 use tracer_common::{Event, event::kind, state};
 
-use crate::{netns::Netns, sock::Sock, subject::Subject, task::NamedTask};
+use crate::{
+    netns::Netns,
+    sock::{Sock, flags::has_failed_to_connect},
+    subject::Subject,
+    task::NamedTask,
+};
 
 /// When and where it happened.
 #[derive(Clone, Copy)]
@@ -31,6 +36,26 @@ impl Occurrence {
                 subject.fact(|sock| sock.queues(self.old_state, self.new_state))
             }
             _ => (0, 0),
+        }
+    }
+
+    /// Flags that have a meaning only in some transitions. They are composed late: before the record is reserved,
+    /// older verifiers would look at all that follows once for each combination.
+    #[inline(always)]
+    fn stage_flags(&self, sock: Sock) -> u16 {
+        match self.kind {
+            kind::TRANSITION => sock.stage_flags(self.old_state, self.new_state),
+            _ => 0,
+        }
+    }
+
+    /// For a connect that has failed the errno that ICMP has left.
+    #[inline(always)]
+    fn detail(&self, subject: Subject) -> u8 {
+        if self.kind == kind::TRANSITION && has_failed_to_connect(self.old_state, self.new_state) {
+            subject.fact(Sock::soft_error)
+        } else {
+            self.detail
         }
     }
 
@@ -100,13 +125,14 @@ pub unsafe fn fill(
         set!(event.cpu = moment.cpu);
         set!(event.local_port = endpoints.local_port);
         set!(event.remote_port = endpoints.remote_port);
-        set!(event.flags = subject.fact(|sock| sock.flags(task.names_owner())) | occurrence.flags);
         set!(event.family = endpoints.family);
         set!(event.old_state = occurrence.old_state);
         set!(event.new_state = occurrence.new_state);
         set!(event.shutdown = subject.fact(Sock::shutdown));
         set!(event.kind = occurrence.kind);
-        set!(event.detail = occurrence.detail);
+        set!(event.detail = occurrence.detail(subject));
+        let flags = subject.fact(|sock| sock.flags(task.names_owner()) | occurrence.stage_flags(sock));
+        set!(event.flags = flags | occurrence.flags);
     }
 }
 

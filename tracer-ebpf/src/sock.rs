@@ -5,7 +5,7 @@
 //! * `connect`, `flags`, `origin`, `queues`: the facts that are computed. All others are here.
 
 mod connect;
-mod flags;
+pub(crate) mod flags;
 mod origin;
 pub mod queues;
 

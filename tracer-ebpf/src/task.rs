@@ -92,9 +92,9 @@ impl Task {
         leader.and_then(|leader| copy(leader.wrapping_add(comm as usize))).unwrap_or_default()
     }
 
-    /// Whether the task on this CPU is a kernel thread.
+    /// 1 if the task on this CPU is a kernel thread.
     #[inline(always)]
-    pub fn current_is_kernel_thread() -> bool {
+    pub fn current_is_kernel_thread() -> u16 {
         let flags = if has(Helper::CurrentTask) {
             // SAFETY: there always is a current task.
             let task: *const u8 = unsafe { helpers::bpf_get_current_task_btf() }.cast_const().cast();
@@ -102,13 +102,13 @@ impl Task {
         } else {
             let flags = offset(Member::TaskFlags);
             if flags == ABSENT {
-                return false;
+                return 0;
             }
             // SAFETY: as above.
             let task = unsafe { helpers::bpf_get_current_task() } as *const u8;
             copy::<u32>(task.wrapping_add(flags as usize)).unwrap_or_default()
         };
-        flags & PF_KTHREAD != 0
+        (flags / PF_KTHREAD) as u16 & 1
     }
 
     /// Process id.

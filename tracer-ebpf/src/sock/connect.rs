@@ -6,7 +6,7 @@ use tracer_common::{
 };
 
 use crate::{
-    kernel::{copy, load, offset},
+    kernel::{copy, is_nonzero, load, offset},
     sock::Sock,
 };
 
@@ -28,8 +28,8 @@ impl Sock {
     #[inline(always)]
     pub fn no_port(self) -> u16 {
         let is_known = offset(Member::TxHash) != ABSENT && offset(Member::SegsOut) != ABSENT;
-        let has_none = load!(self.sock, TxHash as u32) | load!(self.tcp, SegsOut as u32) == 0;
-        if is_known && has_none { flag::NO_PORT } else { 0 }
+        let has = is_nonzero((load!(self.sock, TxHash as u32) | load!(self.tcp, SegsOut as u32)).into());
+        if is_known { (1 - has) * flag::NO_PORT } else { 0 }
     }
 
     /// The errno that an ICMP message has left for `SO_ERROR`, or 0. While a task works on the socket, as in

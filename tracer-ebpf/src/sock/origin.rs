@@ -3,11 +3,10 @@
 use tracer_common::{
     event::flag,
     member::{ABSENT, Member},
-    state::LISTEN,
 };
 
 use crate::{
-    kernel::{load, load_bit, offset},
+    kernel::{copy, is_nonzero, load, load_bit, offset},
     sock::Sock,
 };
 
@@ -33,35 +32,26 @@ impl Sock {
         } else {
             0
         };
-        role | self.listener_marks()
+        role | self.listener_flags()
     }
 
-    /// The bits of [`flag`] about listeners, for a listener's transition or the birth of its connection.
+    /// The bits of [`flag`] about listeners, of a listener or of a connection that has just come out of one.
     #[inline(always)]
-    pub fn listener_flags(self, old_state: u8, new_state: u8) -> u16 {
-        if old_state == LISTEN || new_state == LISTEN { self.listener_marks() } else { 0 }
+    pub(super) fn listener_flags(self) -> u16 {
+        u16::from(load_bit!(self.tcp, Transparent)) * flag::TRANSPARENT
+            | is_nonzero(self.lookup_programs()) * flag::LOOKUP
     }
 
+    /// The address of the BPF programs that choose the listeners of its namespace (`BPF_SK_LOOKUP`); 0 for none.
     #[inline(always)]
-    fn listener_marks(self) -> u16 {
-        let mut flags = if load_bit!(self.tcp, Transparent) != 0 { flag::TRANSPARENT } else { 0 };
-        if self.has_lookup_program() {
-            flags |= flag::LOOKUP;
-        }
-        flags
-    }
-
-    /// Whether a BPF program chooses the listeners of its namespace (`BPF_SK_LOOKUP`).
-    #[inline(always)]
-    fn has_lookup_program(self) -> bool {
+    fn lookup_programs(self) -> u64 {
         let (net, programs) = (offset(Member::Net), offset(Member::NetPrograms));
         if net == ABSENT || programs == ABSENT {
-            return false;
+            return 0;
         }
-        // SAFETY: as in `load`; an array of two pointers.
-        unsafe {
-            let net: *const u8 = self.sock.add(net as usize).cast::<*const u8>().read();
-            net.add(programs as usize).cast::<u64>().add(SK_LOOKUP).read() != 0
-        }
+        // SAFETY: as in `load`.
+        let net: *const u8 = unsafe { self.sock.add(net as usize).cast::<*const u8>().read() };
+        // Copied: the verifier allows no arithmetic on a pointer.
+        copy(net.wrapping_add(programs as usize + SK_LOOKUP * size_of::<u64>())).unwrap_or_default()
     }
 }

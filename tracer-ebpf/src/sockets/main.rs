@@ -176,8 +176,7 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
 #[inline(always)]
 fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
     let state = sock.state();
-    let flags = sock.handshake_flags(state, state) | sock.role_flags();
-    write_event(meta, Subject::Full(sock), holder, &exists(sock.netns(), flags, state));
+    write_event(meta, Subject::Full(sock), holder, &exists(sock.netns(), sock.role_flags(), state));
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.

@@ -23,7 +23,7 @@ fn inet_csk_accept(ctx: FExitContext) -> i32 {
         _ => return 0,
     };
     // It accepts for a server in the kernel, such as nfsd, and is nobody's process.
-    if Task::current_is_kernel_thread() {
+    if Task::current_is_kernel_thread() != 0 {
         return 0;
     }
     // NULL, which a failed accept returns, is checked by the helper.

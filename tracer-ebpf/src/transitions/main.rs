@@ -76,19 +76,13 @@ fn transition<const LOGS: bool>(ctx: &BtfTracePointContext) {
         count(Counter::Filtered);
         return;
     }
-    let (mut flags, mut detail) = (if is_unbound { flag::UNBOUND } else { 0 }, 0);
-    if stage.leaves_syn_sent && new_state == i32::from(state::CLOSE) {
-        (flags, detail) = (sock.no_port(), sock.soft_error());
-    }
-    flags |= sock.handshake_flags(old_state as u8, new_state as u8);
-    flags |= sock.listener_flags(old_state as u8, new_state as u8);
     let occurrence = Occurrence {
         netns: netns(sock),
-        flags,
+        flags: if is_unbound { flag::UNBOUND } else { 0 },
         old_state: old_state as u8,
         new_state: new_state as u8,
         kind: kind::TRANSITION,
-        detail,
+        detail: 0,
     };
     let task = NamedTask::OnCpu { by_process: filters.for_stories() };
     if !report::report(Subject::Full(sock), task, &occurrence) {
