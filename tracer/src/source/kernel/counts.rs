@@ -1,11 +1,14 @@
 //! Counters of the kernel programs, and the kernel's own counters about them.
 
 use std::{
+    cell::Cell,
     fs::File,
     os::{
         fd::{AsFd as _, AsRawFd as _},
         unix::fs::FileExt as _,
     },
+    thread,
+    time::Duration,
 };
 
 use aya::{
@@ -27,6 +30,8 @@ pub(super) struct ProgramCounts {
     first_program: Option<File>,
     /// `fdinfo` of the optional hooks' programs.
     optional_programs: Vec<File>,
+    /// The last [`Self::missed`].
+    missed: Cell<u64>,
 }
 
 impl ProgramCounts {
@@ -39,6 +44,7 @@ impl ProgramCounts {
             per_cpu: PerCpuArray::try_from(take_map(ebpf, "COUNTS")?)?,
             first_program,
             optional_programs,
+            missed: Cell::new(0),
         })
     }
 
@@ -59,8 +65,13 @@ impl ProgramCounts {
     /// How many events neither of the two programs has seen: the kernel skipped the first because it was
     /// already running on that CPU, and the second did not report the event either.
     pub(super) fn missed(&self) -> Option<u64> {
-        let skipped = self.skipped_by_kernel()?;
-        Some(skipped.saturating_sub(self.of(Counter::Nested)?))
+        let read = || {
+            let skipped = self.skipped_by_kernel()?;
+            Some(skipped.saturating_sub(self.of(Counter::Nested)?))
+        };
+        let missed = settled(self.missed.get(), read, || thread::sleep(SECOND_READING))?;
+        self.missed.set(missed);
+        Some(missed)
     }
 
     /// How many events of optional hooks may be lost: the ring buffer was full, or the kernel skipped the
@@ -74,6 +85,21 @@ impl ProgramCounts {
         self.first_program.as_ref().and_then(recursion_misses)
     }
 }
+
+/// A count that only grows, of which a reading may be too high for a moment: the kernel has counted that it skipped the
+/// first program, and the second has not yet counted that it did the work. A loss that is none would make
+/// durations unknown.
+fn settled(known: u64, read: impl Fn() -> Option<u64>, pause: impl FnOnce()) -> Option<u64> {
+    let mut count = read()?;
+    if count > known {
+        pause();
+        count = count.min(read()?);
+    }
+    Some(count.max(known))
+}
+
+/// How long the second program takes at most.
+const SECOND_READING: Duration = Duration::from_millis(1);
 
 /// How often the kernel skipped a program because it would have interrupted itself on a CPU: a softirq in
 /// the middle of a task's event. Linux counts that since 5.12, and skips programs on tracepoints since 6.2.
@@ -89,4 +115,27 @@ fn recursion_misses(info_of: &File) -> Option<u64> {
 fn fdinfo(program: &Program) -> Option<File> {
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
     File::open(format!("/proc/self/fdinfo/{fd}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle(known: u64, readings: &[u64]) -> (u64, usize) {
+        let at = Cell::new(0);
+        let read = || {
+            let reading = readings.get(at.get()).copied();
+            at.set(at.get() + 1);
+            reading
+        };
+        (settled(known, read, || {}).unwrap(), at.get())
+    }
+
+    #[test]
+    fn a_loss_is_believed_when_it_stays() {
+        assert_eq!(settle(0, &[1, 0]), (0, 2), "the second program had not counted yet");
+        assert_eq!(settle(0, &[1, 1]), (1, 2));
+        assert_eq!(settle(1, &[1]), (1, 1), "what is known is not read again");
+        assert_eq!(settle(1, &[0]), (1, 1), "it does not shrink");
+    }
 }

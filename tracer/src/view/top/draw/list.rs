@@ -18,7 +18,7 @@ use crate::{
     text::{
         duration::duration,
         escape::escaped,
-        width::{left, right, short, shorten_front},
+        width::{left, right, short, shorten, shorten_front},
     },
     track::connection::Connection,
     view::top::{model::Model, sort::Sort},
@@ -148,7 +148,11 @@ impl ListColumn {
                 Value::Null => "*".to_owned(),
                 known => (self.text)(&known),
             },
-            _ => (self.text)(&value(self.key)),
+            _ => match value(self.key) {
+                // The mark of doubt stays.
+                Value::DoubtfulName(name) => doubtful(&cell(&Value::Name(name)), width),
+                value => (self.text)(&value),
+            },
         };
         if self.keeps_end {
             shorten_front(&mut text, width);
@@ -213,10 +217,21 @@ fn spans<'a>(
     Line::from(spans)
 }
 
-/// The owner's name.
+/// The owner's name, marked if it may not be the right one.
 pub(super) fn comm(connection: &Connection) -> String {
     let owner = &connection.owner;
-    if owner.is_known() { escaped(owner.comm()) } else { "-".to_owned() }
+    if !owner.is_known() {
+        return "-".to_owned();
+    }
+    let name = escaped(owner.comm());
+    if connection.has_doubtful_owner() { format!("{name}?") } else { name }
+}
+
+/// A marked name in a column of this width.
+fn doubtful(name: &str, width: usize) -> String {
+    let mut name = name.to_owned();
+    shorten(&mut name, width.saturating_sub(1));
+    name + "?"
 }
 
 /// The local and the remote end.

@@ -4,16 +4,17 @@ use ratatui::text::{Line, Span};
 
 use super::{DrawContext, bold, dim, heading, plain, style_of};
 use crate::{
+    facts::context::Context,
     tcp::{colour, limits::waits_for, state::State},
     text::{
         duration::duration,
-        escape::escaped,
+        escape::{escaped, name},
         width::{grouped, left, right},
     },
-    track::connection::Role,
+    track::connection::{Connection, Role},
     view::top::{
         detail::{Detail, Stay},
-        draw::list::ends,
+        draw::list::{comm, ends},
         model::Model,
     },
 };
@@ -39,11 +40,12 @@ pub(super) fn lines<'a>(
     let mut lines = vec![heading(format!("{local} {arrow} {remote}  ({role})"), width)];
     let owner = &connection.owner;
     let (who, how) = match owner.evidence.name() {
-        Some(how) => (format!("{} ({})", escaped(owner.comm()), owner.pid), format!("  known from: {how}")),
+        Some(how) => (format!("{} ({})", comm(connection), owner.pid), format!("  known from: {how}")),
         None => ("not known".to_owned(), String::new()),
     };
     let cgroup = cgroup(connection.cgroup, around);
     lines.push(fact("owner", vec![bold(who), dim(how)]));
+    lines.extend(holders(connection, around.context).map(|text| fact("held by", vec![plain(text)])));
     lines.push(fact("cgroup", vec![plain(format!("{cgroup}  uid {}", connection.uid))]));
     lines.push(fact(
         "netns",
@@ -96,6 +98,14 @@ pub(super) fn lines<'a>(
         ]));
     }
     lines
+}
+
+/// Who holds the socket, if these are several processes.
+fn holders(connection: &Connection, context: &Context) -> Option<String> {
+    let holders = context.holders.of(connection.cookie, connection.mptcp_token);
+    let names: Vec<_> =
+        holders.iter().map(|holder| format!("{} ({})", escaped(name(&holder.comm)), holder.pid)).collect();
+    (names.len() > 1).then(|| format!("{} processes: {}", names.len(), names.join(", ")))
 }
 
 fn cgroup(id: u64, around: &mut DrawContext<'_>) -> String {
