@@ -20,6 +20,7 @@ use tracer::{
     facts::{
         Batch, Fact,
         counts::{CountersByNetns, KernelCounts, Reading, TcpCounts},
+        holders::Holders,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         snapshot::{Snapshot, TimewaitSample},
@@ -35,7 +36,7 @@ use tracer::{
 };
 use tracer_common::{
     Event,
-    event::{AF_INET, REST_UNKNOWN, TimewaitSocket, flag, kind},
+    event::{AF_INET, Holder, REST_UNKNOWN, TimewaitSocket, flag, kind},
     member::Member,
     state::{
         CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT, TIME_WAIT,
@@ -288,6 +289,28 @@ fn stuck_connections_are_told_in_their_time() {
     let (out, outcome) = played(script(), &format!("{words} --exit-on-stuck"));
     assert_eq!(outcome.ending, Some(Ending::Stuck));
     assert_eq!(out.lines().count(), 1, "{out}");
+}
+
+/// The line of a stuck connection waits for the answer who holds it, but not for ever, nor beyond the end.
+#[test]
+fn a_stuck_line_waits_for_its_holder() {
+    let words = "log -o json --only-stuck --stuck CLOSE_WAIT=1s --columns pid,owner,holders,stuck_us";
+    let kernel = KernelInfo { has_holders: true, has_cookies: true, ..KernelInfo::default() };
+    let leak = |until_ns: u64| {
+        let events = conversation().into_iter().filter(|event| event.time_ns < BEGIN + 2000 * MS);
+        Script::starting_at(BEGIN, WALL).of(kernel.clone()).events(events).until(until_ns)
+    };
+    let holder = Holder { cookie: SERVER, pid: 900, comm: comm("worker"), ..Holder::default() };
+    // The server's end is in CLOSE_WAIT from 901 ms on.
+    let holders = Holders::new((BEGIN + 1950 * MS, BEGIN + 1951 * MS), vec![holder], true);
+    let (out, _) =
+        played(leak(BEGIN + 1920 * MS).fact(Fact::Holders(holders)).until(BEGIN + 2300 * MS), words);
+    assert!(out.contains("\"pid\":900,\"owner\":\"holder\",\"holders\":1"), "{out}");
+    for until_ns in [BEGIN + 2300 * MS, BEGIN + 9000 * MS] {
+        let (out, outcome) = played(leak(until_ns), words);
+        assert_eq!((out.lines().count(), outcome.receipt.shown), (1, 1), "{out}");
+        assert!(out.contains("\"pid\":800,\"owner\":\"listener\",\"holders\":null"), "{out}");
+    }
 }
 
 #[test]

@@ -297,6 +297,7 @@ impl<S: Source> Capture<S> {
         }
         let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.end(&mut around, &mut self.out);
+        self.lines += self.stages.take_lines();
         self.output.patience().await?;
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
         Ok(self.output.patience().await?)

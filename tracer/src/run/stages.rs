@@ -315,6 +315,11 @@ impl Stages {
 
     /// Lets the view make its last bytes.
     pub fn end(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
+        // Nobody answers any more.
+        if self.tracker.wants_holders().is_some() {
+            self.tracker.expect_no_holders();
+            self.act(around, out);
+        }
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
     }

@@ -90,6 +90,11 @@ impl Tracker {
         }
     }
 
+    /// No search will follow: lines wait for none.
+    pub fn expect_no_holders(&mut self) {
+        self.holders_ns = u64::MAX;
+    }
+
     /// When the last search began.
     #[must_use]
     pub fn holders_ns(&self) -> u64 {
