@@ -40,3 +40,10 @@ impl Nginx {
         Self { process, _folder: folder }
     }
 }
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Killed, a master would leave its workers behind.
+        self.process.terminate();
+    }
+}

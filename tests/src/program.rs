@@ -149,6 +149,12 @@ impl Program {
         self::signal(self.pid(), signal);
     }
 
+    /// Ends it as `kill` does, and waits: a program with children of its own ends those, too.
+    pub fn terminate(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        until("its end", || self.child.try_wait().unwrap());
+    }
+
     /// Waits until it ends.
     pub fn wait(self) -> Ended {
         self.wait_with(|_| {})
