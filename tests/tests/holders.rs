@@ -4,6 +4,8 @@
 use std::{
     io::Read as _,
     net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,6 +84,28 @@ fn a_stuck_line_names_who_holds_the_connection_now() {
         let ended = tracer.interrupt();
         assert_eq!((ended.code(), tracer::lost(&ended)), (0, 0), "{}", ended.err);
     }
+}
+
+/// Nothing happens between the hand-over and the end, so nothing but time can bring the search.
+#[test]
+fn a_quiet_hand_over_is_noticed() {
+    let place = Place::new();
+    let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
+    // On a busy host the search may be late.
+    let is_noticed = [2, 4, 8, 16].into_iter().any(|seconds| {
+        let server = Handing::start(&place, &["hand", "fork"]);
+        let mut client = server.connect(&place);
+        client.read_exact(&mut [0; 5]).unwrap();
+        let keeper = server.keeper();
+        thread::sleep(Duration::from_secs(seconds));
+        drop(client);
+        let is_end =
+            |line: &Line| line["local_port"] == server.port && text(line, "new_state") == "CLOSE_WAIT";
+        let line = until("its end", || lines(whole(&tracer.out())).into_iter().find(is_end));
+        line["pid"] == keeper && text(&line, "owner") == "holder"
+    });
+    let ended = tracer.interrupt();
+    assert!(is_noticed, "{}", ended.out);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_namespace_with_the_number_of_one_before_is_compared_by_its_own_events() {
     });
     let receipt = tracer.finish();
     assert_eq!(dispute(&receipt, &last), None, "{receipt:#}");
-    assert!(!notes(&receipt).any(|note| note.contains("have the number of one before")), "{receipt:#}");
+    assert!(!notes(&receipt).any(|note| note.contains("with the number of one before")), "{receipt:#}");
     assert!(receipt["kernel"]["opened"].as_u64() >= Some(1), "{receipt:#}");
 }
 
@@ -70,7 +70,7 @@ fn without_cookies_of_namespaces_the_doubt_is_said() {
     });
     let receipt = tracer.finish();
     assert_eq!((dispute(&receipt, &steady), dispute(&receipt, &last)), (None, None), "{receipt:#}");
-    let is_said = |note: &str| note.contains("have the number of one before, and are not compared");
+    let is_said = |note: &str| note.contains("with the number of one before, not compared");
     assert!(notes(&receipt).any(is_said), "{receipt:#}");
 }
 

@@ -11,6 +11,8 @@ pub struct Holders {
     pub during_ns: (u64, u64),
     /// Sorted by cookie and process, each pair once.
     sorted: Vec<Holder>,
+    /// Tokens of MPTCP connections, sorted, each with the cookie in `sorted`.
+    tokens: Vec<(u32, u64)>,
     /// Whether all processes of the host were searched. If not, a socket without a holder may have one.
     pub is_complete: bool,
 }
@@ -21,7 +23,10 @@ impl Holders {
     pub fn new(during_ns: (u64, u64), mut found: Vec<Holder>, is_complete: bool) -> Self {
         found.sort_unstable_by_key(|holder| (holder.cookie, holder.pid));
         found.dedup_by_key(|holder| (holder.cookie, holder.pid));
-        Self { during_ns, sorted: found, is_complete }
+        let with_token = found.iter().filter(|holder| holder.mptcp_token != 0);
+        let mut tokens: Vec<_> = with_token.map(|holder| (holder.mptcp_token, holder.cookie)).collect();
+        tokens.sort_unstable();
+        Self { during_ns, sorted: found, tokens, is_complete }
     }
 
     /// Those in a snapshot.
@@ -74,14 +79,14 @@ impl Holders {
             return found;
         }
         // Another subflow is the one that stands for the connection.
-        let first = self.sorted.iter().find(|holder| holder.mptcp_token == token);
-        first.map_or(&[], |first| of_cookie(first.cookie))
+        let at = self.tokens.partition_point(|(other, _)| *other < token);
+        self.tokens.get(at).filter(|(found, _)| *found == token).map_or(&[], |(_, cookie)| of_cookie(*cookie))
     }
 
     /// Whether any holder has MPTCP connections.
     #[must_use]
     pub fn has_mptcp(&self) -> bool {
-        self.sorted.iter().any(|holder| holder.mptcp_token != 0)
+        !self.tokens.is_empty()
     }
 
     /// How many pairs of a socket and a process there are.

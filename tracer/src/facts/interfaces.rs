@@ -2,42 +2,59 @@
 
 use std::collections::HashMap;
 
-use crate::tcp::device::{Device, DeviceName};
+use crate::tcp::{
+    device::{Device, DeviceName},
+    endpoint::Tuple,
+};
 
-/// The names that are known, by the inode number of the network namespace and the device's index in it.
+/// What identifies a device: its network namespace, by inode number and cookie, and its index there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeviceKey {
+    /// Inode number of the namespace.
+    pub netns: u32,
+    /// Cookie of the namespace, which no other gets; 0 if the kernel has none.
+    pub netns_cookie: u32,
+    /// Index of the device; 0 for none.
+    pub ifindex: u32,
+}
+
+impl DeviceKey {
+    /// The device that a connection is bound to.
+    #[must_use]
+    pub fn of(tuple: &Tuple) -> Self {
+        Self { netns: tuple.netns, netns_cookie: tuple.netns_cookie, ifindex: tuple.ifindex }
+    }
+}
+
+/// The names that are known.
 #[derive(Clone, Debug, Default)]
-pub struct Interfaces(HashMap<(u32, u32), DeviceName>);
+pub struct Interfaces(HashMap<DeviceKey, DeviceName>);
 
 impl Interfaces {
     /// Adds a name.
-    pub fn insert(&mut self, netns: u32, ifindex: u32, name: DeviceName) {
-        self.0.insert((netns, ifindex), name);
+    pub fn insert(&mut self, device: DeviceKey, name: DeviceName) {
+        self.0.insert(device, name);
     }
 
-    /// Adds names; later ones replace earlier ones.
+    /// Adds names; later ones replace earlier ones. So many devices that they fill the table come from namespaces that
+    /// are gone, and are forgotten.
     pub fn extend(&mut self, others: Self) {
+        if self.0.len() > MOST {
+            self.0.clear();
+        }
         self.0.extend(others.0);
     }
 
-    /// Whether the device's name is known.
+    /// The device that a connection is bound to, with its name if that is known; `None` if it is not bound.
     #[must_use]
-    pub fn contains(&self, netns: u32, ifindex: u32) -> bool {
-        self.0.contains_key(&(netns, ifindex))
-    }
-
-    /// Whether none is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// A device, with its name if that is known; `None` for index 0, which is no device.
-    #[must_use]
-    pub fn device(&self, netns: u32, ifindex: u32) -> Option<Device> {
-        if ifindex == 0 {
+    pub fn device(&self, tuple: &Tuple) -> Option<Device> {
+        if tuple.ifindex == 0 {
             return None;
         }
-        let name = self.0.get(&(netns, ifindex));
-        Some(name.map_or(Device::Numbered(ifindex), |name| Device::Named(*name)))
+        let name = self.0.get(&DeviceKey::of(tuple));
+        Some(name.map_or(Device::Numbered(tuple.ifindex), |name| Device::Named(*name)))
     }
 }
+
+/// Devices that are kept.
+const MOST: usize = 65_536;

@@ -155,11 +155,11 @@ fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
 /// Behind the name of an owner that is not sure.
 const DOUBT: u8 = b'?';
 
-/// The holders of a socket, with names that cannot do harm: `nginx/12 nginx/13`.
+/// The holders of a socket, as netstat writes them, with names that cannot do harm: `12/nginx 13/nginx`.
 fn holder_list(holders: &[Holder]) -> String {
     let shown = holders.iter().take(MOST_HOLDERS);
     let names: Vec<_> =
-        shown.map(|holder| format!("{}/{}", escaped(name(&holder.comm)), holder.pid)).collect();
+        shown.map(|holder| format!("{}/{}", holder.pid, escaped(name(&holder.comm)))).collect();
     names.join(" ")
 }
 

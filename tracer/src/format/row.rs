@@ -241,7 +241,7 @@ impl<'a> Row<'a> {
 pub fn ends(tuple: &Tuple, context: &Context) -> (Endpoint, Endpoint) {
     let mut local = Endpoint::of(tuple.local_addr, tuple.local_port);
     let mut remote = Endpoint::of(tuple.remote_addr, tuple.remote_port);
-    local.device = context.interfaces.device(tuple.netns, tuple.ifindex);
+    local.device = context.interfaces.device(tuple);
     if matches!(remote.addr, IpAddr::V6(addr) if addr.is_unicast_link_local()) {
         remote.device = local.device;
     }

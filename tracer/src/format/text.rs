@@ -228,9 +228,16 @@ fn push_value<'a>(
 }
 
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> (Line<'a>, bool) {
+    // A name that ends like the mark of doubt is told apart from it.
+    let ends_doubtful = name(comm).last() == Some(&DOUBT);
     match plain_len(comm) {
-        Some(len) => (line.push_first(comm, len), true),
-        None => (line.push_all(escaped(name(comm)).as_bytes()), false),
+        Some(len) if !ends_doubtful => (line.push_first(comm, len), true),
+        _ if ends_doubtful => {
+            let escaped = escaped(name(comm));
+            let (before, _) = escaped.split_at(escaped.len() - 1);
+            (line.push_all(before.as_bytes()).push(b'\\').push(DOUBT), false)
+        }
+        _ => (line.push_all(escaped(name(comm)).as_bytes()), false),
     }
 }
 

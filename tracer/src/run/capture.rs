@@ -172,7 +172,7 @@ impl<S: Source> Capture<S> {
             }
             let is_busy = self.output.is_busy();
             let may_show = self.may_show();
-            let due = [self.stages.due().filter(|_| may_show), self.losses.due_ns];
+            let due = [self.stages.due().filter(|_| may_show), self.stages.holders_due(), self.losses.due_ns];
             let demand = Demand {
                 // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),

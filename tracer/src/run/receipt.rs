@@ -151,6 +151,10 @@ impl Receipt {
     }
 }
 
+fn namespaces(count: usize) -> String {
+    format!("{count} network namespace{}", if count == 1 { "" } else { "s" })
+}
+
 /// The kernel's counters at the start and at the end of the capture.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -279,9 +283,7 @@ impl Comparison {
             };
         }
         if renewed > 0 {
-            notes.push(format!(
-                "{renewed} network namespaces have the number of one before, and are not compared"
-            ));
+            notes.push(format!("{} with the number of one before, not compared", namespaces(renewed)));
         }
         self.explain(tally, lost, &mut notes);
         Kernel { counts: Some(counts), compared: Some(here), agrees: Some(agrees), notes }
@@ -294,11 +296,11 @@ impl Comparison {
             None => notes.push("whether events were lost is unknown".to_owned()),
         }
         if let Some(unreached @ 1..) = self.unreached {
-            notes.push(format!("{unreached} network namespaces could not be entered"));
+            notes.push(format!("{} could not be entered", namespaces(unreached)));
         }
         let gone = self.gone(tally);
         if gone > 0 {
-            notes.push(format!("{gone} network namespaces are gone or out of reach, and not compared"));
+            notes.push(format!("{} gone or out of reach, not compared", namespaces(gone)));
         }
     }
 

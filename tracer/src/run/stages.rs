@@ -242,6 +242,16 @@ impl Stages {
         self.context.interfaces.extend(interfaces);
     }
 
+    /// When holders will be wanted because something has happened since the last search, even if nothing happens
+    /// until then.
+    #[must_use]
+    pub fn holders_due(&self) -> Option<u64> {
+        let due_ns = self.tracker.holders_ns().saturating_add(HOLDERS_INTERVAL_NS);
+        let is_wanted =
+            self.has_stories && self.has_holders && self.last_event_ns > self.tracker.holders_ns();
+        (is_wanted && due_ns > self.now_ns).then_some(due_ns)
+    }
+
     /// The time for which the holders of sockets are wanted, if they are: at once for a line that waits for them;
     /// else now and then, if something has happened since the last search or the view shows what is there now.
     #[must_use]

@@ -197,7 +197,7 @@ impl Select {
         let constant = self.filter.matcher.as_ref().map_or(Verdict::Pass, |matcher| {
             matcher.judge(&transition.connection.tuple, transition.connection.family, transition.flags)
         });
-        // A listener's owner does not change without an event, so its verdict is final.
+        // A listener has no later event that could decide, so its first verdict is final.
         let story = match self.filter.story.judge_connection(transition) {
             Verdict::Undecided if transition.connection.role == Role::Listener => Verdict::Fail,
             verdict => verdict,

@@ -21,6 +21,8 @@ pub const WAIT_NS: u64 = 20_000_000;
 pub struct LateData {
     /// The first event may be such an abort. Those behind it wait with it, so that all stay in order.
     held: Vec<Event>,
+    /// Records of RSTs were lost since the first of them.
+    has_lost: bool,
 }
 
 /// Where an RST that seems to have been received comes from.
@@ -37,6 +39,7 @@ impl LateData {
     /// call. `has_lost`: records of RSTs were lost, so those that no other record explains are left out. Returns the
     /// time up to which events are complete now.
     pub fn decide(&mut self, events: &mut Vec<Event>, until_ns: u64, has_lost: bool) -> u64 {
+        let has_lost = std::mem::take(&mut self.has_lost) || has_lost;
         if !self.held.is_empty() {
             events.splice(0..0, self.held.drain(..));
         }
@@ -52,6 +55,7 @@ impl LateData {
                 RstSource::Received => at += 1,
                 RstSource::Undecided => {
                     self.held.extend(events.drain(at..));
+                    self.has_lost = has_lost;
                     return self.held[0].time_ns.saturating_sub(1).min(until_ns);
                 }
             }

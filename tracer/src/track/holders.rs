@@ -90,9 +90,9 @@ impl Tracker {
         }
     }
 
-    /// No search will follow: lines wait for none.
+    /// No search will follow: lines wait no longer.
     pub fn expect_no_holders(&mut self) {
-        self.holders_ns = u64::MAX;
+        self.patience_ns = 0;
     }
 
     /// When the last search began.
@@ -124,11 +124,13 @@ impl Connection {
         is_held && !self.is_timewait && !self.is_bare()
     }
 
-    /// Whether it is doubtful that the owner holds it now: it is only inherited, or nobody was found.
+    /// Whether it is doubtful that the owner holds it now: it is only inherited, nobody was found, or the search
+    /// took too long.
     #[must_use]
     pub fn has_doubtful_owner(&self) -> bool {
         let owner = &self.owner;
         owner.evidence == Evidence::Listener
+            || (owner.is_known() && self.is_owner_in_doubt())
             || (owner.is_known() && owner.holders() == Some(0) && self.may_have_holders())
     }
 }

@@ -38,6 +38,8 @@ impl Tracker {
     fn accepted(&mut self, event: &Event) {
         if let Some(connection) = self.table.get_mut(event.cookie) {
             connection.owner.learn(Owner::of(event, Evidence::Accept));
+            // A search that is under way may not have found it yet.
+            connection.last_ns = connection.last_ns.max(event.time_ns);
         }
     }
 

@@ -3,12 +3,13 @@
 use tracer_common::{Event, event::flag, state as number};
 
 use crate::{
-    tcp::{reason::Reason, state::is_birth},
+    tcp::state::is_birth,
     track::{
         Tracker, Transition,
         connection::{Connection, Role},
         learn::{role_at_birth, role_of},
         owner::Owner,
+        reason::orphan_reason,
     },
 };
 
@@ -77,7 +78,8 @@ impl Tracker {
         };
         // It ended at the SYN, so at most one handshake ago.
         let confirmed_ns = self.timewaits.confirmed_ns(old.cookie).unwrap_or(old.last_ns);
-        let reason = (old.state == number::FIN_WAIT2).then_some(Reason::Unknown);
+        // An orphan in FIN_WAIT2 only acknowledges a SYN, so a FIN, an RST or its timer had ended that state before.
+        let reason = orphan_reason(&old, event.time_ns, self.due_ns(&old, None));
         let mut out = |transition: &Transition| out(&Transition { is_reuse: true, ..*transition });
         self.end_timewait(&old, event.time_ns, confirmed_ns, reason, &mut out);
         true

@@ -93,6 +93,8 @@ pub struct Tracker {
     expects_holders: bool,
     /// When the last search for holders began.
     holders_ns: u64,
+    /// How long a line waits for one, in nanoseconds.
+    patience_ns: u64,
     /// Since when a line waits for another one.
     wants_holders_ns: Option<u64>,
     /// See [`Tracker::wants_look`].
@@ -108,7 +110,7 @@ impl Tracker {
     /// ([`Tracker::sample`]) or a hook shows that they are gone.
     #[must_use]
     pub fn new(follows_timewait: bool) -> Self {
-        Self { follows_timewait, ..Self::default() }
+        Self { follows_timewait, patience_ns: holders::PATIENCE_NS, ..Self::default() }
     }
 
     /// Sets whether hooks report the end of timewait sockets.

@@ -102,7 +102,10 @@ impl Owner {
     /// with a file descriptor of the socket, the first one stays: the others have inherited theirs.
     pub fn learn(&mut self, other: Self) {
         if other.evidence > self.evidence || other.evidence == Evidence::Own {
-            *self = Self { holders: self.holders, search: self.search, ..other };
+            // Another process has it now, or somebody after all.
+            let is_counted = other.pid == self.pid && self.holders != 0;
+            let holders = if is_counted { self.holders } else { NOT_SEARCHED };
+            *self = Self { holders, search: self.search, ..other };
         }
     }
 

@@ -33,6 +33,7 @@ impl Tracker {
         let mut next_ns = now_ns.saturating_add(limits.shortest()?);
         let loss_gap_ns = self.loss_gap_ns;
         let (expects_holders, holders_ns) = (self.expects_holders, self.holders_ns);
+        let patience_ns = self.patience_ns;
         (self.wants_holders_ns, self.wants_look_ns) = (None, None);
         for connection in self.table.iter_mut() {
             let Some(limit_ns) = limits.of(connection.state) else {
@@ -46,11 +47,12 @@ impl Tracker {
                 let due_ns = connection.waits_from_ns().saturating_add(limit_ns);
                 let is_asked = expects_holders && connection.may_have_holders() && holders_ns < due_ns;
                 let is_looked_at = expects_holders && connection.needs_a_look();
-                if (is_asked || is_looked_at) && now_ns < due_ns.saturating_add(PATIENCE_NS) {
+                let waits_until_ns = due_ns.saturating_add(if is_asked { patience_ns } else { PATIENCE_NS });
+                if (is_asked || is_looked_at) && now_ns < waits_until_ns {
                     self.wants_holders_ns = is_asked.then_some(now_ns).or(self.wants_holders_ns);
                     self.wants_look_ns = is_looked_at.then_some(now_ns).or(self.wants_look_ns);
                     next_ns = next_ns.min(now_ns + RECHECK_NS);
-                } else if out(&stay(connection, now_ns, stuck_ns)) {
+                } else if out(&stay(connection, now_ns, stuck_ns, is_asked)) {
                     connection.stuck_reported_in = connection.state;
                 }
             } else {
@@ -70,11 +72,16 @@ impl Tracker {
 }
 
 /// A transition from the state to itself, which stands for a stuck connection.
-fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64) -> Transition {
+/// `is_unanswered`: nobody has told in time who holds it.
+fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64, is_unanswered: bool) -> Transition {
+    let mut connection = *connection;
+    if is_unanswered {
+        connection.doubt_owner();
+    }
     let state = connection.state;
     Transition {
         state_ns: connection.since_ns().map(|since_ns| stuck_ns + (connection.waits_from_ns() - since_ns)),
         stuck_ns: Some(stuck_ns),
-        ..Transition::without_event(*connection, now_ns, state, state)
+        ..Transition::without_event(connection, now_ns, state, state)
     }
 }

@@ -120,8 +120,10 @@ pub(super) fn comm<'a>(row: &Row<'a>) -> Value<'a> {
 
 pub(super) fn holder_list<'a>(row: &Row<'a>) -> Value<'a> {
     connection(row, |connection| {
-        connection.owner.holders()?;
-        Some(Value::Holders(row.context.holders.of(connection.cookie, connection.mptcp_token)))
+        let count = connection.owner.holders()?;
+        let list = row.context.holders.of(connection.cookie, connection.mptcp_token);
+        // The last search may have come too late for this connection.
+        (list.len() == usize::from(count)).then_some(Value::Holders(list))
     })
 }
 

@@ -65,11 +65,9 @@ impl ProgramCounts {
     /// How many events neither of the two programs has seen: the kernel skipped the first because it was
     /// already running on that CPU, and the second did not report the event either.
     pub(super) fn missed(&self) -> Option<u64> {
-        let read = || {
-            let skipped = self.skipped_by_kernel()?;
-            Some(skipped.saturating_sub(self.of(Counter::Nested)?))
-        };
-        let missed = settled(self.missed.get(), read, || thread::sleep(SECOND_READING))?;
+        let skipped = self.skipped_by_kernel()?;
+        let unreported = || Some(skipped.saturating_sub(self.of(Counter::Nested)?));
+        let missed = settled(self.missed.get(), unreported, || thread::sleep(SECOND_READING))?;
         self.missed.set(missed);
         Some(missed)
     }
@@ -86,14 +84,14 @@ impl ProgramCounts {
     }
 }
 
-/// A count that only grows, of which a reading may be too high for a moment: the kernel has counted that it skipped the
-/// first program, and the second has not yet counted that it did the work. A loss that is none would make
-/// durations unknown.
-fn settled(known: u64, read: impl Fn() -> Option<u64>, pause: impl FnOnce()) -> Option<u64> {
-    let mut count = read()?;
+/// How many of the skips that were read are unreported. The second program counts its work a moment after the kernel has
+/// counted the skip; a loss that is none would make durations unknown. So if there seem to be more than are `known`,
+/// they are read once more after a pause.
+fn settled(known: u64, unreported: impl Fn() -> Option<u64>, pause: impl FnOnce()) -> Option<u64> {
+    let mut count = unreported()?;
     if count > known {
         pause();
-        count = count.min(read()?);
+        count = unreported()?;
     }
     Some(count.max(known))
 }

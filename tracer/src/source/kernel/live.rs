@@ -11,6 +11,7 @@ use crate::{
         Batch, Fact,
         counts::CountersByNetns,
         holders::Holders,
+        interfaces::DeviceKey,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{FilterNames, Names},
@@ -34,6 +35,7 @@ use crate::{
         late_data::LateData,
         older::Older,
     },
+    tcp::endpoint::Tuple,
 };
 
 /// How long to wait for the kernel's counters at the end.
@@ -304,13 +306,13 @@ impl Live {
     /// the events, else later.
     fn name_devices(&mut self, events: &[Event]) {
         let bound = events.iter().filter(|event| event.ifindex != 0);
-        for (netns, ifindex) in bound.map(|event| (event.netns, event.ifindex)) {
-            match self.devices.find(netns, ifindex) {
+        for device in bound.map(|event| DeviceKey::of(&Tuple::of(event))) {
+            match self.devices.find(device) {
                 Lookup::Known => {}
                 Lookup::Found(name) => self.queue.push_back(Fact::Interfaces(name)),
                 Lookup::Elsewhere => {
                     if let Some(polling) = &mut self.polling {
-                        polling.ask_for_device(netns, ifindex);
+                        polling.ask_for_device(device);
                     }
                 }
             }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     facts::{
         holders::Holders,
-        interfaces::Interfaces,
+        interfaces::{DeviceKey, Interfaces},
         snapshot::{Snapshot, TimewaitByNetns},
     },
     source::{
@@ -37,6 +37,9 @@ const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_f
 /// The same for searches for holders. Lines wait for some of them. Merging an answer takes about half as long as
 /// the search, on another thread.
 const HOLDERS: PollRate = PollRate { min_pause: Duration::from_millis(100), cost_factor: 300 };
+
+/// A search that fails counts as one of this cost.
+const FAILED: Duration = Duration::from_millis(200);
 
 /// How long to pause after a poll.
 #[derive(Clone, Copy, Debug)]
@@ -134,8 +137,8 @@ pub(super) struct Polling {
     /// When the last search was asked for, in nanoseconds of the kernel's monotonic clock.
     holders_asked_ns: u64,
     interfaces: Poll<Interfaces>,
-    /// Devices whose names are wanted, by namespace and index.
-    devices: HashSet<(u32, u32)>,
+    /// Devices whose names are wanted.
+    devices: HashSet<DeviceKey>,
 }
 
 impl Polling {
@@ -180,8 +183,8 @@ impl Polling {
     }
 
     /// Schedules a question for the name of a device.
-    pub(super) fn ask_for_device(&mut self, netns: u32, ifindex: u32) {
-        if self.devices.insert((netns, ifindex)) {
+    pub(super) fn ask_for_device(&mut self, device: DeviceKey) {
+        if self.devices.insert(device) {
             self.interfaces.due.get_or_insert_with(Instant::now);
         }
     }
@@ -248,7 +251,8 @@ impl Polling {
                     *holders_asked_ns = monotonic_ns();
                     survey.holders()
                 }) => {
-                    let cost = answer.as_ref().map_or(Duration::ZERO, |search| search.cost);
+                    // What has failed is not tried all the time.
+                    let cost = answer.as_ref().map_or(FAILED, |search| search.cost);
                     self.next_holders = Instant::now() + HOLDERS.pause_after(cost);
                     if let Some(search) = answer {
                         return Answer::Holders(search.holders);

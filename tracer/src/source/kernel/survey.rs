@@ -19,7 +19,7 @@ use crate::{
     facts::{
         counts::CountersByNetns,
         holders::Holders,
-        interfaces::Interfaces,
+        interfaces::{DeviceKey, Interfaces},
         snapshot::{Snapshot, TimewaitSample},
     },
     source::kernel::{
@@ -27,6 +27,7 @@ use crate::{
         devices, namespaces, privileges, processes,
         sockets::{Error, Sockets},
     },
+    tcp::endpoint::Tuple,
 };
 
 /// A sample of timewait sockets, and its cost.
@@ -61,7 +62,7 @@ enum Question {
     Timewait(HashSet<u32>, oneshot::Sender<Result<TimewaitPoll, Error>>),
     Counters(oneshot::Sender<CountersByNetns>),
     Holders(oneshot::Sender<Result<HolderSearch, Error>>),
-    Interfaces(HashSet<(u32, u32)>, oneshot::Sender<Result<Interfaces, Error>>),
+    Interfaces(HashSet<DeviceKey>, oneshot::Sender<Result<Interfaces, Error>>),
     Refresh(oneshot::Sender<Result<Refresh, Error>>),
 }
 
@@ -113,9 +114,9 @@ impl Survey {
         self.ask(Question::Holders(answer), receiver)
     }
 
-    /// Asks for the names of devices, which are given by namespace and index.
+    /// Asks for the names of devices.
     #[must_use]
-    pub fn interfaces(&self, devices: HashSet<(u32, u32)>) -> oneshot::Receiver<Result<Interfaces, Error>> {
+    pub fn interfaces(&self, devices: HashSet<DeviceKey>) -> oneshot::Receiver<Result<Interfaces, Error>> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Question::Interfaces(devices, answer), receiver)
     }
@@ -172,11 +173,11 @@ impl Surveyor {
                 continue;
             }
             let mut sockets = self.sockets.sockets()?;
-            let devices: HashSet<_> =
-                sockets.iter().map(|socket| socket.ifindex).filter(|index| *index != 0).collect();
-            for (index, name) in devices.into_iter().filter_map(|index| Some((index, devices::name(index)?)))
-            {
-                snapshot.interfaces.insert(*inum, index, name);
+            let bound = sockets.iter().filter(|socket| socket.ifindex != 0);
+            for device in bound.map(|socket| DeviceKey::of(&Tuple::of(socket))).collect::<HashSet<_>>() {
+                if let Some(name) = devices::name(device.ifindex) {
+                    snapshot.interfaces.insert(device, name);
+                }
             }
             snapshot.sockets.append(&mut sockets);
             snapshot.netns.insert(*inum);
@@ -194,16 +195,16 @@ impl Surveyor {
         Ok(HolderSearch { holders, cost: cpu_time().saturating_sub(begun) })
     }
 
-    fn interfaces(&mut self, wanted: &HashSet<(u32, u32)>) -> Interfaces {
-        if wanted.iter().any(|(inum, _)| !self.enter(*inum)) {
+    fn interfaces(&mut self, wanted: &HashSet<DeviceKey>) -> Interfaces {
+        if wanted.iter().any(|device| !self.enter(device.netns)) {
             self.paths = namespaces::all(&self.given);
         }
         let mut interfaces = Interfaces::default();
-        for (inum, index) in wanted {
-            if self.enter(*inum)
-                && let Some(name) = devices::name(*index)
+        for device in wanted {
+            if self.enter(device.netns)
+                && let Some(name) = devices::name(device.ifindex)
             {
-                interfaces.insert(*inum, *index, name);
+                interfaces.insert(*device, name);
             }
         }
         interfaces

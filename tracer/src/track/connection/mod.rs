@@ -37,6 +37,8 @@ const MAY_WAIT: u8 = 8;
 const TRANSPARENT: u8 = 16;
 /// See [`Connection::lacks_timewait`].
 const LACKS_TIMEWAIT: u8 = 32;
+/// See [`Connection::doubt_owner`].
+const DOUBTFUL: u8 = 64;
 /// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
@@ -177,6 +179,10 @@ impl Connection {
         self.marks = if is_set { self.marks | mark } else { self.marks & !mark };
     }
 
+    pub(super) fn is_owner_in_doubt(&self) -> bool {
+        self.has(DOUBTFUL)
+    }
+
     fn has(&self, mark: u8) -> bool {
         self.marks & mark != 0
     }
@@ -207,6 +213,11 @@ impl Connection {
     #[must_use]
     pub fn is_transparent(&self) -> bool {
         self.has(TRANSPARENT)
+    }
+
+    /// Marks its owner as doubtful: who holds it now could not be found out in time.
+    pub(super) fn doubt_owner(&mut self) {
+        self.mark(DOUBTFUL, true);
     }
 
     /// Whether only its addresses, ports and state are known, because the kernel had no full socket to read:

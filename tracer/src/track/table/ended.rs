@@ -17,7 +17,10 @@ pub struct LastEnded {
 impl LastEnded {
     /// Adds a connection, in place of the oldest.
     pub fn insert(&mut self, connection: &Connection) {
-        if self.records.len() < LEN {
+        // A socket that connects again has the same cookie.
+        if let Some(record) = self.records.iter_mut().find(|record| record.cookie == connection.cookie) {
+            *record = *connection;
+        } else if self.records.len() < LEN {
             self.records.push(*connection);
         } else {
             self.records[self.oldest] = *connection;

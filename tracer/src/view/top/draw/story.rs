@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 use super::{DrawContext, bold, dim, heading, plain, style_of};
 use crate::{
     facts::context::Context,
+    format::value::MOST_HOLDERS,
     tcp::{colour, limits::waits_for, state::State},
     text::{
         duration::duration,
@@ -103,9 +104,12 @@ pub(super) fn lines<'a>(
 /// Who holds the socket, if these are several processes.
 fn holders(connection: &Connection, context: &Context) -> Option<String> {
     let holders = context.holders.of(connection.cookie, connection.mptcp_token);
-    let names: Vec<_> =
-        holders.iter().map(|holder| format!("{} ({})", escaped(name(&holder.comm)), holder.pid)).collect();
-    (names.len() > 1).then(|| format!("{} processes: {}", names.len(), names.join(", ")))
+    let names: Vec<_> = holders
+        .iter()
+        .take(MOST_HOLDERS)
+        .map(|holder| format!("{} ({})", escaped(name(&holder.comm)), holder.pid))
+        .collect();
+    (holders.len() > 1).then(|| format!("{} processes: {}", holders.len(), names.join(", ")))
 }
 
 fn cgroup(id: u64, around: &mut DrawContext<'_>) -> String {
