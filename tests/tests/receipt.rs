@@ -29,22 +29,31 @@ fn the_receipt_is_checked_against_the_kernel() {
     }
 }
 
+/// Makes a connection that is refused.
+fn refused(place: &Place) {
+    place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
+}
+
+/// Removes a namespace, and makes others until one has the number of one before. Each has a refused connection.
+fn successor(older: Place) -> Place {
+    let mut numbers = HashSet::from([older.inum()]);
+    drop(older);
+    until("a number that was there before", || {
+        let place = Place::new();
+        refused(&place);
+        (!numbers.insert(place.inum())).then_some(place)
+    })
+}
+
 /// The kernel reuses the inode numbers of namespaces, for example of containers that come and go. The first
 /// holder of the number is from before the tracer, or not; its counters are zero at the start.
 #[test]
 fn a_namespace_with_the_number_of_one_before_is_compared_by_its_own_events() {
-    let refused = |place: &Place| place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
     let older = Place::new();
     let tracer = Unfiltered::start("");
-    let mut numbers = HashSet::from([older.inum()]);
     refused(&older);
     refused(&older);
-    drop(older);
-    let last = until("a number that was there before", || {
-        let place = Place::new();
-        refused(&place);
-        (!numbers.insert(place.inum())).then_some(place)
-    });
+    let last = successor(older);
     let receipt = tracer.finish();
     assert_eq!(dispute(&receipt, &last), None, "{receipt:#}");
     assert!(!notes(&receipt).any(|note| note.contains("with the number of one before")), "{receipt:#}");
@@ -55,19 +64,12 @@ fn a_namespace_with_the_number_of_one_before_is_compared_by_its_own_events() {
 #[test]
 fn without_cookies_of_namespaces_the_doubt_is_said() {
     let types = Types::of_this_kernel().without_member("net", "net_cookie");
-    let refused = |place: &Place| place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
     let (steady, older) = (Place::new(), Place::new());
     let tracer = Unfiltered::start(&format!("--btf {}", types.file().display()));
-    let mut numbers = HashSet::from([older.inum()]);
     // One namespace that can be compared.
     refused(&steady);
     refused(&older);
-    drop(older);
-    let last = until("a number that was there before", || {
-        let place = Place::new();
-        refused(&place);
-        (!numbers.insert(place.inum())).then_some(place)
-    });
+    let last = successor(older);
     let receipt = tracer.finish();
     assert_eq!((dispute(&receipt, &steady), dispute(&receipt, &last)), (None, None), "{receipt:#}");
     let is_said = |note: &str| note.contains("with the number of one before, not compared");
@@ -82,7 +84,7 @@ fn namespaces_that_are_asked_for_are_compared() {
     let arguments = format!("--netns {} --strict --receipt {}", place.name(), receipt.path().display());
     let tracer = tracer::start(&arguments);
     for place in [&place, &other] {
-        place.run(|| connect("127.77.12.2:9".parse().unwrap()).unwrap_err());
+        refused(place);
     }
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);

@@ -136,13 +136,11 @@ fn data_after_the_close() {
     assert_eq!((&end["time"], &end["cookie"]), (&sent["time"], &sent["cookie"]));
 }
 
-/// Data arrives with the ACK of the FIN. The transition `FIN_WAIT2 -> CLOSE` is also that of a socket which a
-/// timewait socket replaces. Only the RST shows that none does.
-#[test]
-fn data_with_the_last_ack() {
+/// A connection to a hand-made peer.
+fn connected_far(options: &str) -> (Scene, Remote, TcpStream) {
     let place = Place::new();
     let mut far = Remote::new(&place, 7000);
-    let scene = Scene::at(place, "--resets --retransmits");
+    let scene = Scene::at(place, options);
     let to = far.address();
     let client = thread::scope(|scope| {
         let client = scope.spawn(|| scene.place.run(|| connect(to).unwrap()));
@@ -150,6 +148,14 @@ fn data_with_the_last_ack() {
         far.send(SYN_ACK);
         client.join().unwrap()
     });
+    (scene, far, client)
+}
+
+/// Data arrives with the ACK of the FIN. The transition `FIN_WAIT2 -> CLOSE` is also that of a socket which a
+/// timewait socket replaces. Only the RST shows that none does.
+#[test]
+fn data_with_the_last_ack() {
+    let (scene, mut far, client) = connected_far("--resets --retransmits");
     let here = client.local_addr().unwrap();
     drop(client);
     far.expect(FIN_ACK);
@@ -166,16 +172,7 @@ fn data_with_the_last_ack() {
 
 /// A connection that this process has closed, and whose FIN the peer has not acknowledged yet.
 fn unacknowledged(options: &str) -> (Scene, Remote, SocketAddr) {
-    let place = Place::new();
-    let mut far = Remote::new(&place, 7000);
-    let scene = Scene::at(place, options);
-    let to = far.address();
-    let client = thread::scope(|scope| {
-        let client = scope.spawn(|| scene.place.run(|| connect(to).unwrap()));
-        far.expect(SYN);
-        far.send(SYN_ACK);
-        client.join().unwrap()
-    });
+    let (scene, mut far, client) = connected_far(options);
     let here = client.local_addr().unwrap();
     drop(client);
     let before_fin = far.ack;

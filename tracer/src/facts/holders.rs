@@ -88,16 +88,4 @@ impl Holders {
     pub fn has_mptcp(&self) -> bool {
         !self.tokens.is_empty()
     }
-
-    /// How many pairs of a socket and a process there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.sorted.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
-    }
 }

@@ -67,10 +67,9 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Word(word) => line.push_all(word.as_bytes()),
         Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
         Value::Holders(holders) => {
-            let line = line.push(b'"');
-            push_text(line, &holder_list(holders).replace('"', "\"\"")).push(b'"')
+            line.push(b'"').push_all(holder_list(holders).replace('"', "\"\"").as_bytes()).push(b'"')
         }
-        Value::Hex(number) => push_text(line, &format!("{number:x}")),
+        Value::Hex(number) => line.push_all(format!("{number:x}").as_bytes()),
         Value::Device(device) => push_device(line, *device),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Time(wall_ns, _) => seconds.push_rfc3339(line, *wall_ns),
@@ -79,10 +78,6 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::Addr(addr) => push_addr(line, *addr),
         Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
     }
-}
-
-fn push_text<'a>(line: Line<'a>, text: &str) -> Line<'a> {
-    line.push_all(text.as_bytes())
 }
 
 /// Escapes text from outside, so that each record is one line even for tools that ignore quotes.

@@ -228,16 +228,14 @@ fn push_value<'a>(
 }
 
 fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> (Line<'a>, bool) {
+    let name = name(comm);
     // A name that ends like the mark of doubt is told apart from it.
-    let ends_doubtful = name(comm).last() == Some(&DOUBT);
+    if let Some((&DOUBT, before)) = name.split_last() {
+        return (line.push_all(escaped(before).as_bytes()).push(b'\\').push(DOUBT), false);
+    }
     match plain_len(comm) {
-        Some(len) if !ends_doubtful => (line.push_first(comm, len), true),
-        _ if ends_doubtful => {
-            let escaped = escaped(name(comm));
-            let (before, _) = escaped.split_at(escaped.len() - 1);
-            (line.push_all(before.as_bytes()).push(b'\\').push(DOUBT), false)
-        }
-        _ => (line.push_all(escaped(name(comm)).as_bytes()), false),
+        Some(len) => (line.push_first(comm, len), true),
+        None => (line.push_all(escaped(name).as_bytes()), false),
     }
 }
 
@@ -270,12 +268,20 @@ fn push_seconds(line: Line<'_>, ns: i64) -> Line<'_> {
 fn cut(line: Line<'_>, begin: usize, width: usize, is_doubtful: bool) -> (Line<'_>, usize) {
     let mut cell = String::from_utf8_lossy(line.from(begin)).into_owned();
     if is_doubtful {
-        shorten(&mut cell, width - 1);
-        cell.push(char::from(DOUBT));
+        cell.pop();
+        cell = doubtful(cell, width);
     } else {
         shorten(&mut cell, width);
     }
     (line.truncated(begin).push_all(cell.as_bytes()), cell.width())
+}
+
+/// A name with the mark of doubt, in a cell of this width: if it does not fit, the name is cut.
+#[must_use]
+pub fn doubtful(mut name: String, width: usize) -> String {
+    shorten(&mut name, width.saturating_sub(1));
+    name.push(char::from(DOUBT));
+    name
 }
 
 /// Adds a style to the cell that starts at `begin`.

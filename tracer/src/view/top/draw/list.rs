@@ -11,14 +11,14 @@ use crate::{
     format::{
         columns,
         row::{self, Row},
-        text::cell,
+        text::{cell, doubtful},
         value::Value,
     },
     tcp::colour,
     text::{
         duration::duration,
         escape::escaped,
-        width::{left, right, short, shorten, shorten_front},
+        width::{left, right, short, shorten_front},
     },
     track::connection::Connection,
     view::top::{model::Model, sort::Sort},
@@ -150,7 +150,7 @@ impl ListColumn {
             },
             _ => match value(self.key) {
                 // The mark of doubt stays.
-                Value::DoubtfulName(name) => doubtful(&cell(&Value::Name(name)), width),
+                Value::DoubtfulName(name) => doubtful(cell(&Value::Name(name)), width),
                 value => (self.text)(&value),
             },
         };
@@ -224,14 +224,7 @@ pub(super) fn comm(connection: &Connection) -> String {
         return "-".to_owned();
     }
     let name = escaped(owner.comm());
-    if connection.has_doubtful_owner() { format!("{name}?") } else { name }
-}
-
-/// A marked name in a column of this width.
-fn doubtful(name: &str, width: usize) -> String {
-    let mut name = name.to_owned();
-    shorten(&mut name, width.saturating_sub(1));
-    name + "?"
+    if connection.has_doubtful_owner() { doubtful(name, usize::MAX) } else { name }
 }
 
 /// The local and the remote end.
