@@ -34,8 +34,8 @@ const REFRESHES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_f
 /// The same for snapshots after losses.
 const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_factor: 20 };
 
-/// The same for searches for holders. Lines wait for some of them. Merging an answer takes about half as long as
-/// the search, on another thread.
+/// The same for searches for holders. Lines wait for some of them. Merging an answer takes time, too, on
+/// another thread.
 const HOLDERS: PollRate = PollRate { min_pause: Duration::from_millis(100), cost_factor: 300 };
 
 /// A search that fails counts as one of this cost.
