@@ -1,9 +1,6 @@
 //! A tracer that reports resets and retransmissions. Their number is compared with the kernel's counters.
 
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use crate::{
     patience::until_or,
@@ -111,14 +108,7 @@ impl Scene {
 }
 
 fn counted(place: &Place) -> Counted {
-    let snmp = place.run(|| fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
-    let mut tcp = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = (tcp.next().unwrap(), tcp.next().unwrap());
-    let value = |key| {
-        let mut both = names.split(' ').zip(values.split(' '));
-        both.find_map(|(name, value)| (name == key).then(|| value.parse().unwrap())).unwrap()
-    };
-    Counted { resets: value("OutRsts"), retransmits: value("RetransSegs") }
+    Counted { resets: place.tcp_counter("OutRsts"), retransmits: place.tcp_counter("RetransSegs") }
 }
 
 /// The lines with this event.

@@ -6,7 +6,8 @@
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
 //! - [`event`], [`story`], [`receipt`]: parse tracer's JSON output and its receipt
 //! - [`place`], [`processors`]: network namespaces to test in, CPU affinity
-//! - [`nginx`]: a web server; [`traffic`], [`remote`]: make connections, with the kernel's own TCP or with hand-made segments
+//! - [`nginx`]: a web server; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
+//!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`types`]: changed type information (BTF), to imitate other kernels
@@ -16,6 +17,7 @@
 pub mod bpftrace;
 pub mod event;
 pub mod facts;
+pub mod forged;
 pub mod incidents;
 pub mod nginx;
 pub mod option;

@@ -67,6 +67,15 @@ impl Place {
         self.file().metadata().unwrap().ino()
     }
 
+    /// What the kernel counts in it, by the name in the `Tcp:` lines of `/proc/net/snmp`.
+    pub fn tcp_counter(&self, key: &str) -> u64 {
+        let snmp = self.run(|| fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+        let mut tcp = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, values) = (tcp.next().unwrap(), tcp.next().unwrap());
+        let mut both = names.split(' ').zip(values.split(' '));
+        both.find_map(|(name, value)| (name == key).then(|| value.parse().unwrap())).unwrap()
+    }
+
     /// An address that no other namespace of the tests has, for traces that do not show the namespace. `host`
     /// is its last byte.
     pub fn own_v4(&self, host: u8) -> Ipv4Addr {

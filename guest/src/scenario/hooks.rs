@@ -6,13 +6,14 @@ mod half_open;
 
 use std::{
     fs,
-    net::{IpAddr, Shutdown},
+    net::{IpAddr, Shutdown, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     time::Duration,
 };
 
 use guest::Found;
 use tests::{
+    forged,
     patience::until,
     place::Place,
     program::{Program, run},
@@ -21,7 +22,7 @@ use tests::{
     traffic::{Scenario, actor, connect, listen, play as go, wait_for_end},
 };
 
-use crate::scenario::check::checked;
+use crate::scenario::{check::checked, time_wait::MINUTE};
 
 /// The hooks, as `tracer check` names them.
 const ACCEPT: &str = "inet_csk_accept";
@@ -72,6 +73,7 @@ fn attempt() -> Option<Found> {
         scene.resets();
         scene.orphan();
         scene.no_timewait_socket();
+        scene.reset_in_time_wait();
         scene.flood();
         scene.delay_and_loss();
     }));
@@ -222,6 +224,33 @@ impl Scene {
         let told = ["old_state", "new_state", "reason"].map(|key| text(&line, key));
         assert_eq!(told, ["FIN_WAIT2", "CLOSE", "fin-local"], "{line}");
         self.there.run(|| fs::write(setting, default.trim()).expect("a setting"));
+    }
+
+    /// An old segment of the server comes again when the server has forgotten the connection: the client's answer
+    /// is answered with an RST, which ends TIME_WAIT (RFC 1337).
+    fn reset_in_time_wait(&self) {
+        if !self.has(TIMEWAIT) {
+            return;
+        }
+        let (server_end, client_end) = self.there.run(|| {
+            let listener = listen("127.77.62.3".parse().expect("an address"), 0);
+            let client = connect(listener.local_addr().expect("an address")).expect("a listener");
+            let client_end = client.local_addr().expect("an address");
+            let (mut server, _) = listener.accept().expect("a client");
+            let server_end = server.local_addr().expect("an address");
+            drop(client);
+            wait_for_end(&mut server);
+            (server_end, client_end)
+        });
+        let (SocketAddr::V4(server), SocketAddr::V4(client)) = (server_end, client_end) else {
+            panic!("IPv6: {server_end}, {client_end}");
+        };
+        let is_its = |line: &Line| line["local_port"].as_u64() == Some(u64::from(client.port()));
+        self.line("TIME_WAIT", |line| is_its(line) && text(line, "new_state") == "TIME_WAIT");
+        self.there.run(|| forged::old_ack(server, client));
+        let line = self.line("its end", |line| is_its(line) && text(line, "old_state") == "TIME_WAIT");
+        assert_eq!(number(&line, "state_error_us"), Some(0.0), "{line}");
+        assert!(number(&line, "state_us").expect("known") < us(MINUTE), "{line}");
     }
 
     /// A handshake takes as long as its segments do, and lost data is retransmitted.

@@ -65,8 +65,8 @@ impl Tracker {
         };
         if connection.state == number::TIME_WAIT && event.detail != gone::TIMEOUT {
             // A new connection with the same addresses and ports has replaced it, and its events will end
-            // this one. If there is none, the next samples will not find this one.
-            self.timewaits.confirm(event.cookie, event.time_ns);
+            // this one. Or an RST has ended it (RFC 1337): the next samples will not find this one.
+            self.timewaits.set_gone(event.cookie, event.time_ns);
             return;
         }
         let is_timeout = event.detail == gone::TIMEOUT;
@@ -130,7 +130,10 @@ mod tests {
     use zerocopy::FromZeros as _;
 
     use super::*;
-    use crate::{facts::snapshot::Snapshot, tcp::state::LIVED_STATES};
+    use crate::{
+        facts::snapshot::{Snapshot, TimewaitSample},
+        tcp::state::LIVED_STATES,
+    };
 
     const COOKIE: u64 = 7;
 
@@ -179,6 +182,28 @@ mod tests {
             assert_eq!((emitted[0].new_state, emitted[0].reason), (number::CLOSE, Some(reason)));
             assert!(tracker.is_empty() && !tracker.has_timewait());
         }
+    }
+
+    /// An RST can end TIME_WAIT early (RFC 1337). The samples show that no new connection has replaced it; the
+    /// hook knows when it was.
+    #[test]
+    fn time_wait_ends_when_the_hook_saw_it_go() {
+        let second = 1_000_000_000;
+        let mut tracker = Tracker::new(true).with_timewait_hook(true);
+        feed(&mut tracker, &event(10, kind::TRANSITION, number::ESTABLISHED, number::FIN_WAIT1));
+        feed(&mut tracker, &event(20, kind::TRANSITION, number::FIN_WAIT1, number::FIN_WAIT2));
+        let closed = event(30, kind::TRANSITION, number::FIN_WAIT2, number::CLOSE);
+        feed(&mut tracker, &Event { flags: flag::DONE, ..closed });
+        let gone = event(100, kind::TIME_WAIT_GONE, number::TIME_WAIT, number::TIME_WAIT);
+        assert!(feed(&mut tracker, &Event { detail: gone::DROPPED, ..gone }).is_empty());
+        let mut emitted = Vec::new();
+        for from_ns in [second, 2 * second] {
+            let sample = TimewaitSample { from_ns, netns: [0].into(), ..TimewaitSample::default() };
+            tracker.sample(&sample, from_ns, &mut |transition| emitted.push(*transition));
+        }
+        let [end] = &emitted[..] else { panic!("{emitted:?}") };
+        assert_eq!((end.old_state, end.new_state), (number::TIME_WAIT, number::CLOSE));
+        assert_eq!((end.state_ns, end.error_ns), (Some(70), 0));
     }
 
     /// Without a full socket, user and counters are not known.

@@ -101,15 +101,19 @@ impl Tracker {
         out(&transition);
     }
 
-    /// A transition without an event: it happened between `confirmed_ns` and `now_ns`.
+    /// A transition without an event: it happened between `confirmed_ns` and `now_ns`, or when a hook told that
+    /// the socket is gone.
     fn sampled(&self, connection: &Connection, new_state: u8, now_ns: u64, confirmed_ns: u64) -> Transition {
         let mut connection = *connection;
         let old_state = connection.state;
         self.forget_across_loss_gap(&mut connection);
-        let state_ns = connection.leave(now_ns);
+        let gone_ns = self.timewaits.gone_ns(connection.cookie);
+        let (left_ns, error_ns) =
+            gone_ns.map_or_else(|| (now_ns, now_ns.saturating_sub(confirmed_ns)), |gone_ns| (gone_ns, 0));
+        let state_ns = connection.leave(left_ns);
         connection.state = new_state;
         connection.last_ns = now_ns;
-        let error_ns = now_ns.saturating_sub(confirmed_ns) + self.timewaits.uncertainty_ns(connection.cookie);
+        let error_ns = error_ns + self.timewaits.uncertainty_ns(connection.cookie);
         Transition {
             state_ns,
             error_ns,

@@ -32,6 +32,8 @@ struct Timewait {
     uncertainty_ns: u64,
     /// When an orphan's time is over; [`NEVER`] if that is not known.
     due_ns: u64,
+    /// When a hook told that it is gone; [`NEVER`] if none did.
+    gone_ns: u64,
     /// Hash of its tuple.
     hash: u64,
     netns: u32,
@@ -72,8 +74,9 @@ impl Timewaits {
         let hash = self.secret.hash_one(connection.tuple);
         let is_orphan = connection.state == number::FIN_WAIT2;
         let confirmed_ns = connection.last_ns;
+        let (due_ns, gone_ns) = (NEVER, NEVER);
         let timewait =
-            Timewait { cookie, confirmed_ns, uncertainty_ns: 0, due_ns: NEVER, hash, netns, is_orphan };
+            Timewait { cookie, confirmed_ns, uncertainty_ns: 0, due_ns, gone_ns, hash, netns, is_orphan };
         if self.by_cookie.is_full() {
             self.by_cookie.grow(occupied(&self.entries).map(|(timewait, slot)| (timewait.cookie, slot)));
         }
@@ -206,6 +209,19 @@ impl Timewaits {
         if let Some(timewait) = self.get_mut(cookie) {
             timewait.confirmed_ns = timewait.confirmed_ns.max(at_ns);
         }
+    }
+
+    /// Notes that a hook told of its end at this time.
+    pub fn set_gone(&mut self, cookie: u64, at_ns: u64) {
+        if let Some(timewait) = self.get_mut(cookie) {
+            *timewait = Timewait { confirmed_ns: at_ns, gone_ns: at_ns, ..*timewait };
+        }
+    }
+
+    /// When it ended, if a hook told.
+    #[must_use]
+    pub fn gone_ns(&self, cookie: u64) -> Option<u64> {
+        self.get(cookie).map(|timewait| timewait.gone_ns).filter(|gone_ns| *gone_ns != NEVER)
     }
 
     /// How much earlier than emitted a socket may have entered its state, in nanoseconds.
