@@ -1,6 +1,6 @@
 //! Runs tracer as a user does, and reads its receipt.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{env, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use crate::{
     event::{Event, parse},
@@ -14,6 +14,15 @@ pub fn binary() -> PathBuf {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/release/tracer"),
         PathBuf::from,
     )
+}
+
+/// A copy of the binary that every user may run.
+pub fn public_binary() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("tracer");
+    fs::copy(self::binary(), &binary).unwrap();
+    (folder, binary)
 }
 
 /// A tracer command. The arguments are split at white space.

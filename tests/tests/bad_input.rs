@@ -1,6 +1,6 @@
 //! Bad input causes an error message with cause and remedy, the right exit status, and no panic.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use tests::{
     program::{Ended, Program},
@@ -52,18 +52,9 @@ fn arguments() {
     }
 }
 
-/// A copy of the binary that every user may run.
-fn public_binary() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let binary = folder.path().join("tracer");
-    fs::copy(tracer::binary(), &binary).unwrap();
-    (folder, binary)
-}
-
 /// Runs tracer as the user nobody with these capabilities.
 fn as_nobody(capabilities: &[&str], arguments: &[&str]) -> Ended {
-    let (_folder, binary) = public_binary();
+    let (_folder, binary) = tracer::public_binary();
     let set = capabilities.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(",");
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);

@@ -19,6 +19,7 @@ use tracer::{
         stdout::write_whole,
     },
     run::{self, check, error::Error, in_kernel},
+    source::kernel::limits,
     text::escape::{escaped, is_hostile},
 };
 
@@ -26,6 +27,9 @@ use tracer::{
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Err(error) = limits::stack() {
+        return fail(&error, ExitCode::FAILURE);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -33,6 +37,13 @@ fn main() -> ExitCode {
     if closed::standard_output() {
         return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
     }
+    let code = dispatch(cli);
+    // Nothing else may be said after this.
+    stderr::finish();
+    code
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
         Command::Log(args) if asks_for_columns(&args.output) => list_columns(),
         Command::Life(args) if asks_for_columns(&args.output) => list_columns(),

@@ -16,7 +16,7 @@ use walkdir::{DirEntry, WalkDir};
 const MAY_KNOW: &[(&str, &str)] = &[
     ("text", ""),
     ("time", ""),
-    ("output", ""),
+    ("output", "text"),
     ("tcp", "text time"),
     ("facts", "tcp text time"),
     ("filter", "tcp text"),

@@ -6,7 +6,9 @@
 use std::{
     collections::VecDeque,
     fmt::Display,
+    fs::File,
     io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -54,19 +56,22 @@ pub fn line(line: &str) {
     send(format!("{line}\n").into_bytes());
 }
 
-/// Starts the writer thread. Call this after capabilities have been dropped, because threads inherit them.
-pub fn start() {
+/// Starts the writer thread, which calls `prepare` first. From then on no message can block.
+pub fn start(prepare: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (messages, inbox) = sync_channel::<Vec<u8>>(CAPACITY);
     let (finished, done) = sync_channel(1);
+    // Not through the standard library, whose lock others wait for, too: the logger, a panic's message.
+    let mut stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let write = move || {
+        prepare();
         for message in inbox {
-            let _ = io::stderr().write_all(&message);
+            let _ = stderr.write_all(&message);
         }
         let _ = finished.send(());
     };
-    if thread::Builder::new().name("tracer-stderr".into()).spawn(write).is_ok() {
-        *writer() = Some(Writer { messages, done });
-    }
+    thread::Builder::new().name("tracer-stderr".into()).spawn(write)?;
+    *writer() = Some(Writer { messages, done });
+    Ok(())
 }
 
 /// Waits until the queued messages are written, up to a time limit.

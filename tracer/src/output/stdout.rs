@@ -1,4 +1,5 @@
-//! Standard output, written on a separate thread. A reader that stops reading (a full pipe, a terminal on
+//! Standard output, written on a thread of its own, which is there from the start: when a write is due, the host
+//! may have no room for a new one. A reader that stops reading (a full pipe, a terminal on
 //! hold) therefore delays neither signals nor the receipt. During a write, up to about 1 MiB of lines is
 //! collected. After that, events wait in the ring buffer, and those that do not fit there are counted as
 //! lost.
@@ -10,16 +11,20 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::{Sender, channel},
     },
+    thread,
     time::Duration,
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    task::JoinHandle,
+    sync::oneshot,
     time::sleep,
 };
+
+use crate::text::STARTING_A_THREAD;
 
 /// How long a write may make no progress, after the end of the capture, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -33,6 +38,9 @@ pub enum Error {
     /// A system error.
     #[error("writing to standard output: {0}")]
     Write(#[from] io::Error),
+    /// The thread that writes cannot be started.
+    #[error("{STARTING_A_THREAD}: {0}")]
+    Thread(io::Error),
     /// The reader has stopped reading.
     #[error("standard output has taken nothing for five seconds: giving it up")]
     Stuck,
@@ -40,10 +48,11 @@ pub enum Error {
 
 /// Standard output, with at most one write in progress.
 pub struct Output {
-    stdout: Arc<File>,
+    /// The thread that writes.
+    writer: Sender<Write>,
     /// Reports when the reader of a pipe closes it; `None` for files and terminals.
     hang_up: Option<AsyncFd<File>>,
-    write: Option<JoinHandle<Written>>,
+    write: Option<oneshot::Receiver<Written>>,
     /// A buffer for the next write while one is in progress.
     spare: Vec<u8>,
     /// Bytes written so far.
@@ -55,27 +64,46 @@ pub struct Output {
     recode: Option<fn(&mut Vec<u8>)>,
 }
 
+/// What the thread is to write, and where the result goes.
+struct Write {
+    bytes: Vec<u8>,
+    done: oneshot::Sender<Written>,
+}
+
 /// The result of a write: its buffer, the number of lines that were not written, and the error if any.
 type Written = (Vec<u8>, u64, io::Result<()>);
 
 impl Output {
-    /// Opens standard output. Must be called inside a tokio runtime.
-    pub fn new() -> io::Result<Self> {
+    /// Opens standard output, and starts the thread. Must be called inside a tokio runtime, and after
+    /// capabilities have been dropped, because threads inherit them.
+    pub fn new() -> Result<Self, Error> {
         // Bypasses the standard library's buffer: batches are large already, and no line should be held back.
         Self::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
-    /// Writes to a file instead of standard output. Must be called inside a tokio runtime.
-    pub fn to(stdout: File) -> io::Result<Self> {
+    /// The same for a file instead of standard output.
+    pub fn to(stdout: File) -> Result<Self, Error> {
         let file = stdout.try_clone()?;
         // SAFETY: the file owns its descriptor, and `as_raw_fd` always returns the same one.
         let hang_up = unsafe { AsyncFd::register_with_interest(file, Interest::ERROR) }.ok();
+        let progress = Arc::<AtomicU64>::default();
+        let (writer, inbox) = channel::<Write>();
+        let written = Arc::clone(&progress);
+        let write = move || {
+            for Write { mut bytes, done } in inbox {
+                let (unwritten, result) = write_all(&stdout, &bytes, &written);
+                bytes.clear();
+                // Nobody waits for a write that was abandoned.
+                let _ = done.send((bytes, unwritten, result));
+            }
+        };
+        thread::Builder::new().name("tracer-stdout".into()).spawn(write).map_err(Error::Thread)?;
         Ok(Self {
-            stdout: Arc::new(stdout),
+            writer,
             hang_up,
             write: None,
             spare: Vec::new(),
-            progress: Arc::default(),
+            progress,
             lines: 0,
             written: 0,
             unwritten: 0,
@@ -100,13 +128,11 @@ impl Output {
         if let Some(recode) = self.recode {
             recode(&mut bytes);
         }
-        let (stdout, progress) = (Arc::clone(&self.stdout), Arc::clone(&self.progress));
+        let (done, write) = oneshot::channel();
+        // If the thread is gone, `write` says so.
+        let _ = self.writer.send(Write { bytes, done });
         self.lines = lines;
-        self.write = Some(tokio::task::spawn_blocking(move || {
-            let (unwritten, result) = write_all(&stdout, &bytes, &progress);
-            bytes.clear();
-            (bytes, unwritten, result)
-        }));
+        self.write = Some(write);
     }
 
     /// Whether a write is in progress.

@@ -18,11 +18,13 @@ use crate::{
         HOOK,
         buffer::BufferSize,
         clock::namespace_offset_ns,
+        limits,
         load::{self, LoadOptions},
         namespaces,
         optional::Hooks,
         preflight,
         rings::Rings,
+        surroundings,
     },
     text::{charset, escape::escaped},
 };
@@ -30,44 +32,67 @@ use crate::{
 /// One line of the checklist.
 struct Check {
     name: &'static str,
-    /// What was found, or what is missing and how to fix it.
-    result: Result<String, String>,
+    found: Found,
+}
+
+/// What was found, or what is missing and how to fix it.
+enum Found {
+    Fine(String),
+    /// Tracer runs, but does not know everything.
+    Less(String),
+    Missing(String),
+}
+
+impl From<Result<String, String>> for Found {
+    fn from(result: Result<String, String>) -> Self {
+        result.map_or_else(Self::Missing, Self::Fine)
+    }
 }
 
 /// Prints the checklist. Fails if the tracer cannot run.
 #[must_use]
 pub fn check(options: &CheckOptions) -> ExitCode {
     let mut checks = vec![
-        Check { name: "kernel", result: kernel() },
-        Check { name: "types (BTF)", result: types(options.btf.as_deref()) },
-        Check { name: "hook", result: hook(options.btf.as_deref()) },
-        Check { name: "privileges", result: privileges() },
-        Check { name: "lockdown", result: lockdown() },
+        Check { name: "kernel", found: kernel().into() },
+        Check { name: "limits", found: limits().into() },
+        Check { name: "types (BTF)", found: types(options.btf.as_deref()).into() },
+        Check { name: "hook", found: hook(options.btf.as_deref()).into() },
+        Check { name: "privileges", found: privileges().into() },
+        Check { name: "lockdown", found: lockdown().into() },
     ];
-    let (program, hooks) = if checks.iter().all(|check| check.result.is_ok()) {
+    let (program, hooks) = if !checks.iter().any(Check::is_missing) {
         program(options)
     } else {
         (Err("not tried, see above".to_owned()), "not tried".to_owned())
     };
     checks.extend([
-        Check { name: "program and ring buffers", result: program },
-        Check { name: "other hooks", result: Ok(hooks) },
-        Check { name: "network namespaces", result: Ok(namespaces()) },
-        Check { name: "clock", result: Ok(clock()) },
+        Check { name: "program and ring buffers", found: program.into() },
+        Check { name: "other hooks", found: Found::Fine(hooks) },
+        Check { name: "/proc and /sys", found: surroundings() },
+        Check { name: "network namespaces", found: Found::Fine(namespaces()) },
+        Check { name: "clock", found: Found::Fine(clock()) },
     ]);
     let mut out = Vec::new();
-    for Check { name, result } in &checks {
-        let (mark, colour_of_mark, text) = match result {
-            Ok(found) => ("✓", AnsiColor::Green, found),
-            Err(missing) => ("✗", AnsiColor::Red, missing),
+    for Check { name, found } in &checks {
+        let (mark, colour_of_mark, text) = match found {
+            Found::Fine(text) => ("✓", AnsiColor::Green, text),
+            Found::Less(text) => ("!", AnsiColor::Yellow, text),
+            Found::Missing(text) => ("✗", AnsiColor::Red, text),
         };
         let style =
             if options.colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
         // Writing into memory cannot fail.
         let _ = writeln!(out, "{style}{mark}{style:#} {name:<24} {text}");
     }
-    let can_run = checks.iter().all(|check| check.result.is_ok());
-    let _ = writeln!(out, "{}", if can_run { "tracer can run here" } else { "tracer cannot run here" });
+    let can_run = !checks.iter().any(Check::is_missing);
+    let conclusion = match can_run {
+        false => "tracer cannot run here",
+        true if checks.iter().any(|check| matches!(check.found, Found::Less(_))) => {
+            "tracer can run here, but does not know everything: see `!` above"
+        }
+        true => "tracer can run here",
+    };
+    let _ = writeln!(out, "{conclusion}");
     if let Some(recode) = charset::recoding() {
         recode(&mut out);
     }
@@ -79,6 +104,22 @@ pub fn check(options: &CheckOptions) -> ExitCode {
         _ if can_run => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+impl Check {
+    fn is_missing(&self) -> bool {
+        matches!(self.found, Found::Missing(_))
+    }
+}
+
+fn limits() -> Result<String, String> {
+    limits::check().map_err(|error| error.to_string())?;
+    Ok("high enough".to_owned())
+}
+
+fn surroundings() -> Found {
+    let hidden = surroundings::hidden();
+    if hidden.is_empty() { Found::Fine("there".to_owned()) } else { Found::Less(hidden.join("; ")) }
 }
 
 fn kernel() -> Result<String, String> {
@@ -168,7 +209,7 @@ fn namespaces() -> String {
     let reach = thread::Builder::new()
         .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
     match reach.map(thread::JoinHandle::join) {
-        _ if seen == 0 => "none can be seen: is /proc hidden?".to_owned(),
+        _ if seen == 0 => "none can be seen".to_owned(),
         Ok(Ok(reached)) if reached == seen => format!("{reached}, all of which can be entered"),
         Ok(Ok(reached)) => format!(
             "{seen} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could"

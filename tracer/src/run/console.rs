@@ -19,6 +19,7 @@ use ratatui::crossterm::{
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size},
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{Signal as Kill, getpgrp, getpid, kill_process},
     termios::tcgetpgrp,
 };
@@ -89,15 +90,18 @@ impl IdleConsole {
         leave_before_panics();
         let (sender, keys) = channel(KEYS);
         // This thread blocks in `read` and ends with the process.
-        thread::Builder::new().name("tracer-keys".into()).spawn(move || {
-            while let Ok(event) = read() {
-                if let Some(input) = input(&event)
-                    && sender.blocking_send(input).is_err()
-                {
-                    return;
+        thread::Builder::new()
+            .name("tracer-keys".into())
+            .spawn(move || {
+                while let Ok(event) = read() {
+                    if let Some(input) = input(&event)
+                        && sender.blocking_send(input).is_err()
+                    {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })
+            .inspect_err(|_| leave())?;
         Ok(Console { keys, stop, goes_on, deadly })
     }
 }
@@ -206,7 +210,16 @@ fn leave() {
     };
     if thread::Builder::new().name("tracer-leave".into()).spawn(write).is_ok() {
         let _ = is_done.recv_timeout(PATIENCE);
+    } else if accepts_output() {
+        // The host has no room for a thread.
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }
+}
+
+/// Whether a short write to the terminal would not block.
+fn accepts_output() -> bool {
+    let stdout = io::stdout();
+    poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&Timespec::default())) == Ok(1)
 }
 
 fn input(event: &Event) -> Option<Input> {

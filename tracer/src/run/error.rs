@@ -2,7 +2,11 @@
 
 use std::io;
 
-use crate::{output, run::console, source};
+use crate::{
+    output,
+    run::console,
+    source::{self, kernel::limits},
+};
 
 /// Why a capture failed.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +14,9 @@ pub enum Error {
     /// The source of the facts.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// A limit of the process is too low.
+    #[error(transparent)]
+    Limit(#[from] limits::Error),
     /// Standard output.
     #[error(transparent)]
     Output(#[from] output::stdout::Error),

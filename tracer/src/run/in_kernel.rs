@@ -7,10 +7,7 @@ use crate::{
     aggregate::{report::Report, schedule::Schedule},
     config::InKernelConfig,
     facts::in_kernel::KernelAggregate,
-    output::{
-        stderr::{self, message},
-        stdout::Output,
-    },
+    output::{stderr::message, stdout::Output},
     run::{
         self, INCOMPLETE,
         error::Error,
@@ -31,14 +28,12 @@ pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
     let program = AggregateProgram::load(&config.kernel)?;
     privileges::drop_after_loading().map_err(source::Error::from)?;
-    stderr::start();
     let strict = config.strict;
     let (counted, result) = run::drive(runtime, async {
         let mut stop = Stop::new(signals);
         InKernelSummary::new(program, config)?.count(&mut stop, config).await
     })?;
     message(receipt(&counted));
-    stderr::finish();
     run::tolerate_closed_pipe(result)?;
     let is_whole = [counted.missed, counted.evicted, counted.no_room].iter().all(|count| *count == Some(0));
     let is_incomplete = strict && !is_whole;
@@ -71,9 +66,7 @@ impl InKernelSummary {
             by_port: config.kernel.by_port,
             rows: config.reports.rows,
             before: Box::new(KernelAggregate::nothing()),
-            output: Output::new()
-                .map_err(Error::system("taking standard output"))?
-                .recoding(config.reports.text.as_ref().and_then(|_| charset::recoding())),
+            output: Output::new()?.recoding(config.reports.text.as_ref().and_then(|_| charset::recoding())),
             out: Vec::new(),
         })
     }

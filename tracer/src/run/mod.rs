@@ -35,7 +35,12 @@ use crate::{
         receipt::Receipt,
         stop::{Signals, Stop},
     },
-    source::{Source as _, open::open},
+    source::{
+        Source as _,
+        kernel::{limits, privileges},
+        open::open,
+    },
+    text::STARTING_A_THREAD,
     view::Ending,
 };
 
@@ -55,15 +60,12 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
         open(&source)?
     };
     tell_missing(&hooks, &source.kernel().hooks);
-    // Threads inherit capabilities, so the writer thread starts only after they have been dropped.
-    stderr::start();
     let (receipt_file, strict) = (config.receipt.take(), config.strict);
     let Outcome { receipt, ending, result } = drive(runtime, async {
-        let output = Output::new().map_err(Error::system("taking standard output"))?.recoding(recoding);
+        let output = Output::new()?.recoding(recoding);
         capture(source, config, output, console, &mut Stop::new(signals)).await
     })?;
     message(&receipt);
-    stderr::finish();
     if let Some(file) = receipt_file {
         write_receipt(file, &receipt)?;
     }
@@ -83,12 +85,20 @@ pub(crate) fn drive<T>(
     let result = runtime.block_on(capture);
     // A write to a reader that has stopped reading may still be in progress: do not wait for it.
     runtime.shutdown_background();
-    result.inspect_err(|_| stderr::finish())
+    result
 }
 
-/// Creates the runtime and starts to listen for signals. Call this first, so that a signal that arrives while
-/// the programs are loaded ends the process as cleanly as a later one.
+/// Sees to it that no message can block, creates the runtime and starts to listen for signals. Call this first,
+/// so that a signal that arrives while the programs are loaded ends the process as cleanly as a later one.
 pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
+    limits::check()?;
+    stderr::start(|| {
+        // It also works with capabilities, so this is only a warning.
+        if let Err(error) = privileges::drop_all_but(&[]) {
+            log::warn!("{error}");
+        }
+    })
+    .map_err(Error::system(STARTING_A_THREAD))?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

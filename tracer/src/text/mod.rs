@@ -23,3 +23,7 @@ pub mod line;
 pub mod number;
 pub mod second;
 pub mod width;
+
+/// What was attempted when the host had no room for a thread, with the usual causes.
+pub(crate) const STARTING_A_THREAD: &str =
+    "starting a thread (is `ulimit -u` or the cgroup's pids.max reached?)";

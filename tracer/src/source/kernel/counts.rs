@@ -20,6 +20,7 @@ use tracer_common::event::Counter;
 
 use crate::source::kernel::{
     HOOK,
+    error::with_causes,
     hook::{PROGRAMS, take_map},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct ProgramCounts {
     optional_programs: Vec<File>,
     /// The last [`Self::missed`].
     missed: Cell<u64>,
+    /// It was said that the counters cannot be read.
+    is_told: Cell<bool>,
 }
 
 impl ProgramCounts {
@@ -45,6 +48,7 @@ impl ProgramCounts {
             first_program,
             optional_programs,
             missed: Cell::new(0),
+            is_told: Cell::new(false),
         })
     }
 
@@ -56,7 +60,12 @@ impl ProgramCounts {
                 Some(per_cpu.iter().sum())
             }
             Err(error) => {
-                log::warn!("the counter of {counter:?} events cannot be read: {error}");
+                if !self.is_told.replace(true) {
+                    let cause = with_causes(&error);
+                    log::warn!(
+                        "the kernel program's counters cannot be read, so losses are not known: {cause}"
+                    );
+                }
                 None
             }
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
-use crate::source::kernel::{preflight, privileges, sockets, verdict::verdict};
+use crate::source::kernel::{limits, preflight, privileges, sockets, verdict::verdict};
 
 /// Why a kernel program cannot be loaded or read.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +69,9 @@ impl Error {
     pub(super) fn aya(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         match errno(error) {
             // Too much locked memory also gives EPERM.
-            Some(EPERM) => preflight::locked_limit()
-                .map_or(Self::Refused { what }, |limit| preflight::Error::LockedMemory(limit).into()),
+            Some(EPERM) => limits::locked_limit().map_or(Self::Refused { what }, |limit| {
+                preflight::Error::from(limits::Error::Locked(limit)).into()
+            }),
             _ => Self::Aya { what, cause: with_causes(error) },
         }
     }

@@ -19,8 +19,9 @@ use crate::{
         HOOK, Link,
         error::Error,
         layout::Layout,
+        limits,
         optional::{Hooks, OptionalHooks},
-        preflight,
+        preflight, surroundings,
     },
 };
 
@@ -54,8 +55,10 @@ impl<'a> HookSetup<'a> {
         preflight::kernel()?;
         preflight::privileges()?;
         preflight::lockdown()?;
-        preflight::descriptors()?;
-        preflight::locked_memory()?;
+        limits::locked_memory().map_err(preflight::Error::from)?;
+        for hidden in surroundings::hidden() {
+            log::warn!("{hidden}");
+        }
         let kernel = preflight::btf(btf)?;
         if preflight::are_foreign(btf) {
             log::warn!(

@@ -36,6 +36,7 @@ use crate::{
         older::Older,
     },
     tcp::endpoint::Tuple,
+    text::STARTING_A_THREAD,
 };
 
 /// How long to wait for the kernel's counters at the end.
@@ -137,8 +138,8 @@ enum Stage {
 }
 
 impl Live {
-    /// Loads and attaches the programs, starts the survey thread, and gives up capabilities. Must run in a
-    /// tokio runtime that has not started threads yet: they would keep their capabilities.
+    /// Loads and attaches the programs, starts the survey thread, and gives up this thread's capabilities. Must
+    /// run in a tokio runtime.
     pub fn open(options: &LiveOptions) -> Result<Self, Error> {
         // Before anything is loaded: a wrong name is told to users without privileges, too.
         let mut names = HostNames::default();
@@ -149,7 +150,7 @@ impl Live {
             .sockets
             .take()
             .map(|sockets| Survey::start(sockets, FOR_NAMESPACES, options.names.paths()));
-        let survey = survey.transpose().map_err(Error::system("starting a thread"))?;
+        let survey = survey.transpose().map_err(Error::system(STARTING_A_THREAD))?;
         privileges::drop_after_loading()?;
         Self::new(attached, survey, names, options)
     }

@@ -122,10 +122,14 @@ fn create_rings(ebpf: &mut Ebpf, rings: u32, size: BufferSize) -> Result<Vec<Map
     thread::scope(|scope| {
         let start = |(index, ring)| {
             let thread = thread::Builder::new().spawn_scoped(scope, move || set_ring(outer_map, index, ring));
-            thread.map_err(MapError::IoError)
+            thread.map_err(|_| (index, ring))
         };
-        let threads = (0..).zip(&created).map(start).collect::<Result<Vec<_>, _>>()?;
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let threads: Vec<_> = (0..).zip(&created).map(start).collect();
+        threads.into_iter().try_for_each(|thread| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // The host has no room for a thread. This one takes longer.
+            Err((index, ring)) => set_ring(outer_map, index, ring),
+        })
     })?;
     Ok(created)
 }

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`live`]: the source itself; [`aggregate`]: counting in the kernel (`summary --in-kernel`)
-//! - [`preflight`], [`privileges`]: checks before loading; giving capabilities up
+//! - [`preflight`], [`limits`], `surroundings`, [`privileges`]: checks before loading; giving capabilities up
 //! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
@@ -22,6 +22,7 @@ mod devices;
 pub mod error;
 mod hook;
 pub mod layout;
+pub mod limits;
 pub mod live;
 pub mod load;
 mod mounts;
@@ -34,6 +35,7 @@ pub mod privileges;
 mod processes;
 pub mod rings;
 pub mod sockets;
+pub mod surroundings;
 pub mod survey;
 pub mod verdict;
 

@@ -7,14 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use crate::{
     source::kernel::{
         HOOK,
         btf::{self, Btf},
         layout::{self, Layout},
-        privileges,
+        limits, privileges,
     },
     text::escape::escaped,
 };
@@ -25,18 +23,8 @@ pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The largest file that is read as type information. No kernel's is larger.
 const MAX_BTF_BYTES: u64 = 256 << 20;
 
-/// File descriptors that the tracer may need: for ring buffers, other maps, programs, the runtime and its
-/// threads.
-const DESCRIPTORS: u64 = 128;
-
 /// The oldest kernel that tracer is tested on. What it needs exists since Linux 5.8 or 5.9.
 pub const MINIMUM: Version = Version { major: 5, minor: 10 };
-
-/// The least locked memory: with less, even a smaller `--buffer` does not help.
-const MIN_LOCKED_BYTES: u64 = 8 << 20;
-
-/// From this version on BPF maps count as memory of the cgroup, and no longer as locked memory.
-const MAPS_NOT_LOCKED_SINCE: Version = Version { major: 5, minor: 11 };
 
 /// Why tracer cannot run here.
 #[derive(Debug, thiserror::Error)]
@@ -73,16 +61,9 @@ pub enum Error {
     /// Capabilities are missing.
     #[error(transparent)]
     Privileges(#[from] privileges::Error),
-    /// The limit on open files is too low.
-    #[error(
-        "only {0} files may be open at once, tracer needs {DESCRIPTORS}: raise the limit with `ulimit -n`"
-    )]
-    Descriptors(u64),
-    /// The limit on locked memory is too low.
-    #[error(
-        "this kernel (before Linux {MAPS_NOT_LOCKED_SINCE}) counts maps as locked memory, of which only {0} bytes are allowed to all of this user's programs: raise the limit with `ulimit -l unlimited`, give tracer CAP_SYS_RESOURCE, too, or a smaller --buffer"
-    )]
-    LockedMemory(u64),
+    /// A limit of the process is too low.
+    #[error(transparent)]
+    Limit(#[from] limits::Error),
     /// The kernel is locked down.
     #[error(
         "the kernel is locked down ({0}), which forbids BPF programs to read kernel memory: boot without `lockdown=confidentiality`"
@@ -165,35 +146,6 @@ pub fn hook(btf: &Btf) -> Result<Layout, Error> {
         return Err(Error::NoHook);
     }
     Ok(Layout::find(btf)?)
-}
-
-/// Checks the limit on open files.
-pub fn descriptors() -> Result<(), Error> {
-    match getrlimit(Resource::Nofile).current {
-        Some(limit) if limit < DESCRIPTORS => Err(Error::Descriptors(limit)),
-        _ => Ok(()),
-    }
-}
-
-/// Checks the limit on locked memory, which applies to maps before Linux 5.11. Raises it as far as allowed
-/// first; it must be at least `MIN_LOCKED_BYTES`.
-pub fn locked_memory() -> Result<(), Error> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Memlock);
-    let (Some(version), Some(limit)) = (Version::running(), current) else {
-        return Ok(());
-    };
-    let raised = |to| setrlimit(Resource::Memlock, Rlimit { current: to, maximum: to });
-    if version >= MAPS_NOT_LOCKED_SINCE || raised(None).is_ok() {
-        return Ok(());
-    }
-    let limit = if raised(maximum).is_ok() { maximum.unwrap_or(limit) } else { limit };
-    if limit < MIN_LOCKED_BYTES { Err(Error::LockedMemory(limit)) } else { Ok(()) }
-}
-
-/// The limit on locked memory in bytes, if it applies to maps and programs.
-pub(super) fn locked_limit() -> Option<u64> {
-    Version::running().filter(|version| *version < MAPS_NOT_LOCKED_SINCE)?;
-    getrlimit(Resource::Memlock).current
 }
 
 /// Checks that the process has the capabilities to load and attach.

@@ -36,17 +36,14 @@ pub fn check() -> Result<(), Error> {
     }
 }
 
-/// Gives up what is needed only to load programs: all capabilities, except CAP_BPF before Linux 5.19.
-///
-/// Capabilities belong to threads: call this before any other thread is started.
+/// Gives up what this thread needs only to load programs: all capabilities, except CAP_BPF before Linux 5.19.
+/// Capabilities belong to threads, and a new thread inherits them.
 pub fn drop_after_loading() -> Result<(), kernel::error::Error> {
     let reads_maps = Version::running().is_some_and(|version| version >= READS_MAPS_UNPRIVILEGED);
     Ok(drop_all_but(if reads_maps { &[] } else { &[Capability::CAP_BPF] })?)
 }
 
-/// Gives up all capabilities for good, except those in `kept`.
-///
-/// Capabilities belong to threads: call this before any other thread is started.
+/// Gives up all capabilities of this thread for good, except those in `kept`.
 pub fn drop_all_but(kept: &[Capability]) -> Result<(), Error> {
     let held = caps::read(None, CapSet::Permitted)?;
     let kept: CapsHashSet = kept.iter().copied().filter(|cap| held.contains(cap)).collect();

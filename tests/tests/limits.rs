@@ -1,0 +1,153 @@
+//! On a host at its limits tracer says what is missing, or does with less.
+
+use std::{
+    io::{Write as _, pipe},
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, run, signal},
+    story, tracer,
+    traffic::{Scenario, play},
+};
+
+/// Tracer with this limit, soft and hard.
+fn limited(resource: Resource, limit: u64, arguments: &str) -> Command {
+    let mut command = tracer::command(arguments);
+    let set = move || Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?);
+    // SAFETY: a system call, without memory of the parent's.
+    unsafe { command.pre_exec(set) };
+    command
+}
+
+#[test]
+fn low_limits_are_told() {
+    for (resource, limit, needed) in [
+        (
+            Resource::Nofile,
+            8,
+            "8 files may be open at once, tracer needs 128: raise the limit with `ulimit -n`",
+        ),
+        (Resource::Stack, 256 << 10, "the stack may have only 256 KiB"),
+        (Resource::As, 64 << 20, "the address space may have only 65536 KiB"),
+        (Resource::Data, 16 << 20, "data may have only 16384 KiB"),
+    ] {
+        let ended = Program::collect(&mut limited(resource, limit, "--duration 100ms --netns 1")).wait();
+        assert_eq!(ended.code(), 1, "{resource:?}: {}", ended.err);
+        assert!(
+            ended.err.starts_with("tracer: ") && ended.err.contains(needed),
+            "{resource:?}: {}",
+            ended.err
+        );
+        assert_eq!(ended.err.lines().count(), 1, "{resource:?}: {}", ended.err);
+    }
+}
+
+/// A user whose processes nobody else has.
+const USER: u32 = 54_321;
+
+/// Tracer as another user, who has no other processes. The user's limit counts threads.
+fn with_threads(limit: u64, arguments: &str) -> (tempfile::TempDir, Command) {
+    let (folder, binary) = tracer::public_binary();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &USER.to_string(), "--regid", &USER.to_string(), "--clear-groups"]);
+    command.args(["--inh-caps", "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon", "prlimit"]);
+    command.arg(format!("--nproc={limit}")).arg(binary).args(arguments.split_whitespace());
+    (folder, command)
+}
+
+/// Whatever number of threads the host grants: tracer works, or says what it lacks.
+#[test]
+fn too_few_threads_are_told() {
+    let mut works = 0;
+    for limit in 1..=6 {
+        let (_folder, mut command) = with_threads(limit, "--duration 100ms --netns 1");
+        let ended = Program::collect(&mut command).wait();
+        assert!(!ended.err.contains("panicked"), "{limit}: {}", ended.err);
+        match ended.code() {
+            0 => works += 1,
+            1 => assert!(ended.err.contains("`ulimit -u`"), "{limit}: {}", ended.err),
+            code => panic!("{limit}: status {code}: {}", ended.err),
+        }
+    }
+    assert!((1..6).contains(&works), "{works}");
+}
+
+/// Once tracer is ready it needs no more threads.
+#[test]
+fn no_thread_is_needed_later() {
+    let place = Place::new();
+    let inum = place.inum();
+    let (_folder, mut command) = with_threads(64, &format!("-o json --netns {inum}"));
+    let tracer = tracer::started(Program::collect(&mut command));
+    let user = USER.to_string();
+    let pid = tracer.pid().to_string();
+    run(Command::new("setpriv").args(["--reuid", &user, "--regid", &user, "--clear-groups"]).args([
+        "prlimit",
+        "--pid",
+        &pid,
+        "--nproc=1",
+    ]));
+    place.run(|| play(Scenario::ClientCloses, place.own_v4(1).into()));
+    until("lines", || (!story::lines(story::whole(&tracer.out())).is_empty()).then_some(()));
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+}
+
+/// Signals are heard although standard error is full, also while the programs are loaded.
+#[test]
+fn a_full_standard_error_cannot_hold_it_while_loading() {
+    for arguments in ["-vvv --netns 1", "summary -vvv --netns 1", "summary --in-kernel -vvv"] {
+        let (_reader, mut writer) = pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        for size in [4096, 1] {
+            while writer.write(&vec![b'x'; size]).is_ok() {}
+        }
+        rustix::io::ioctl_fionbio(&writer, false).unwrap();
+        let mut command = tracer::command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(OwnedFd::from(writer));
+        let mut tracer = command.spawn().unwrap();
+        let status = format!("/proc/{}/status", tracer.id());
+        until("its own handlers", || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            (u64::from_str_radix(caught.trim(), 16).unwrap() & 2 != 0).then_some(())
+        });
+        signal(tracer.id(), Signal::INT);
+        let status = until("its end", || tracer.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{arguments}");
+    }
+}
+
+/// In a container `/proc` and `/sys` may be hidden. What is not known then is said once, with the remedy.
+#[test]
+fn what_is_hidden_is_told_once() {
+    let types = tempfile::NamedTempFile::new().unwrap();
+    std::fs::copy("/sys/kernel/btf/vmlinux", types.path()).unwrap();
+    let path = types.path().display();
+    for hidden in ["/proc", "/sys"] {
+        let run = |arguments: &str| {
+            let mut command = Command::new("unshare");
+            let script = format!("mount -t tmpfs none {hidden} && exec \"$0\" {arguments} --btf {path}");
+            command.args(["--mount", "sh", "-c", &script]).arg(tracer::binary());
+            Program::collect(&mut command).wait()
+        };
+        let ended = run("--duration 300ms --netns 1");
+        assert_eq!(ended.code(), 0, "{hidden}: {}", ended.err);
+        let warnings: Vec<_> = ended.err.lines().filter(|line| line.contains("warn: ")).collect();
+        assert!(warnings[0].contains(&format!("{hidden} is hidden")) && warnings[0].contains("`mount -t"));
+        assert!(warnings.len() <= 2, "{hidden}: {warnings:#?}");
+        let checked = run("check");
+        assert_eq!(checked.code(), 0, "{hidden}: {}", checked.out);
+        assert!(
+            checked.out.contains(&format!("! /proc and /sys           {hidden} is hidden")),
+            "{}",
+            checked.out
+        );
+        assert!(checked.out.ends_with("does not know everything: see `!` above\n"), "{}", checked.out);
+    }
+}

@@ -1,0 +1,22 @@
+//! What the tracer needs of `/proc` and `/sys`, which a container may hide.
+
+use std::fs::File;
+
+use rustix::fs::{PROC_SUPER_MAGIC, statfs};
+
+/// The CPUs that may ever be online: as many values as the kernel's counters have.
+const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
+
+/// What is hidden, each with what is not known therefore, and what to do.
+#[must_use]
+pub fn hidden() -> Vec<&'static str> {
+    let is_proc = statfs("/proc").is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC);
+    let has_sys = File::open(POSSIBLE_CPUS).is_ok();
+    let proc = "/proc is hidden: network namespaces, the kernel's own counters and the number of lost events are not known; `mount -t proc proc /proc` shows them";
+    let sys = "/sys is hidden: the number of lost events is not known; `mount -t sysfs sysfs /sys` shows it";
+    [(is_proc, proc), (has_sys, sys)]
+        .into_iter()
+        .filter(|(is_there, _)| !is_there)
+        .map(|(_, says)| says)
+        .collect()
+}
