@@ -11,7 +11,10 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::{patience::until_or, program::run};
+use crate::{
+    patience::{until, until_or},
+    program::run,
+};
 
 /// The number of TIME_WAIT in `/proc/net/tcp`.
 const TIME_WAIT: &str = "06";
@@ -55,6 +58,22 @@ impl Place {
             ip(&format!("-n {} link set veth0 up", place.name));
         }
         (left, right)
+    }
+
+    /// Removes these namespaces, and makes one that has the number of one of them.
+    pub fn with_number_of(older: Vec<Self>) -> Self {
+        let numbers: Vec<_> = older.iter().map(Self::inum).collect();
+        drop(older);
+        // The kernel assigns the lowest free number, so others are kept.
+        let mut others = Vec::new();
+        until("a number that was there before", || {
+            let place = Self::new();
+            if numbers.contains(&place.inum()) {
+                return Some(place);
+            }
+            others.push(place);
+            None
+        })
     }
 
     /// The name for `ip netns`.

@@ -98,6 +98,21 @@ fn namespaces_that_are_asked_for_are_compared() {
     assert!(notes(&receipt).next().is_none(), "{receipt:#}");
 }
 
+/// A namespace that is asked for is removed. Another one that gets its number is not the one that was asked for.
+#[test]
+fn another_namespace_with_the_number_of_one_that_is_asked_for_is_not_shown() {
+    for by_number in [false, true] {
+        let older = Place::new();
+        refused(&older);
+        let asked = if by_number { older.inum().to_string() } else { older.name().to_owned() };
+        let tracer = tracer::start(&format!("-o json --netns {asked}"));
+        refused(&older);
+        refused(&Place::with_number_of(vec![older]));
+        let ended = tracer.interrupt();
+        assert_eq!(ended.out.lines().count(), 2, "{}{}", ended.out, ended.err);
+    }
+}
+
 /// Events are lost in a namespace that is asked for.
 #[test]
 fn a_loss_in_a_namespace_that_is_asked_for_is_found() {

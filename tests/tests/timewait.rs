@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use tests::{
     patience::until,
@@ -241,6 +242,44 @@ fn a_namespace_can_go_while_it_is_looked_at() {
     thread::sleep(Duration::from_millis(1500));
     assert!(!is_in_it());
     assert_eq!(tracer.interrupt().code(), 0);
+}
+
+/// The namespaces of one connection each that waits in TIME_WAIT are removed, and another one gets the number of one
+/// of them before the next poll. What that finds in it says nothing about the one before.
+#[test]
+fn a_namespace_with_the_number_of_one_before_does_not_end_its_connections() {
+    let tracer = tracer::start("-o json");
+    let older: Vec<_> = (0..3).map(|_| Place::new()).collect();
+    let of_place = |place: &Place, line: &Line| line["netns"] == place.inum();
+    let waits = |line: &Line| text(line, "new_state") == "TIME_WAIT";
+    let before = older.iter().map(|place| {
+        leave_time_wait(place);
+        place.settle();
+        let is_it = |line: &Line| of_place(place, line) && waits(line);
+        until("TIME_WAIT", || lines(&tracer).into_iter().find(is_it))["cookie"].clone()
+    });
+    let before: Vec<_> = before.collect();
+    tracer.signal(Signal::STOP);
+    let newer = Place::with_number_of(older);
+    tracer.signal(Signal::CONT);
+    // Polls find that orphans go on to TIME_WAIT.
+    for _ in 0..2 {
+        let known = lines(&tracer).iter().filter(|line| of_place(&newer, line) && waits(line)).count();
+        let (client, server) = newer.run(|| {
+            let listener = listen(ADDRESS.into(), 0);
+            (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
+        });
+        drop(client);
+        newer.settle_to(2);
+        drop(server);
+        until("a poll", || {
+            let now = lines(&tracer).iter().filter(|line| of_place(&newer, line) && waits(line)).count();
+            (now > known).then_some(())
+        });
+    }
+    let all = lines(&tracer);
+    let is_wrong = |line: &&Line| text(line, "old_state") == "TIME_WAIT" && before.contains(&line["cookie"]);
+    assert!(all.iter().find(is_wrong).is_none(), "{:#?}", all.iter().find(is_wrong));
 }
 
 /// Tests that measure CPU time. `cargo xtask test` runs no other test at the same time.

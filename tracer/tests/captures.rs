@@ -32,6 +32,7 @@ use tracer::{
         stop::{Signals, Stop},
     },
     source::script::Script,
+    tcp::netns::NetnsId,
     view::Ending,
 };
 use tracer_common::{
@@ -401,7 +402,7 @@ fn samples_tell_when_time_wait_is_over() {
     let sample = |at_s: u64, sockets: Vec<TimewaitSocket>| TimewaitSample {
         from_ns: BEGIN + at_s * SECOND,
         sockets,
-        netns: [NETNS].into(),
+        netns: [NetnsId::new(NETNS, 0)].into(),
         ..TimewaitSample::default()
     };
     let there = TimewaitSocket { cookie: CLIENT, state: u32::from(TIME_WAIT), rest_jiffies: REST_UNKNOWN };
@@ -496,7 +497,7 @@ fn every_fact() -> Vec<Fact> {
         Fact::TimewaitSample(TimewaitSample {
             from_ns: BEGIN + at_ns,
             sockets,
-            netns: [NETNS].into(),
+            netns: [NetnsId::new(NETNS, 0)].into(),
             ..TimewaitSample::default()
         })
     };

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use tracer::{
     facts::snapshot::{Snapshot, TimewaitSample},
-    tcp::{endpoint::Tuple, state::is_birth},
+    tcp::{endpoint::Tuple, netns::NetnsId, state::is_birth},
     track::{Tracker, Transition},
 };
 use tracer_common::{
@@ -177,8 +177,8 @@ proptest! {
                     tracker.merge_snapshot(&sockets);
                 }
                 Step::TimewaitSample { from_ns, found, is_gone } => {
-                    let netns = HashSet::from([0]);
-                    let gone = if is_gone { HashSet::from([1]) } else { HashSet::new() };
+                    let netns = HashSet::from([NetnsId::new(0, 0)]);
+                    let gone = if is_gone { HashSet::from([NetnsId::new(1, 0)]) } else { HashSet::new() };
                     let sockets =
                         found.into_iter().map(|(cookie, state)| TimewaitSocket { cookie, state: state.into(), rest_jiffies: REST_UNKNOWN }).collect();
                     let sample = TimewaitSample { from_ns, sockets, netns, gone, ..TimewaitSample::default() };

@@ -10,6 +10,7 @@ use crate::{
         marks::{PortMarks, addr_marks},
         netns::netns,
     },
+    netns::Netns,
     sock::Sock,
     subject::Bare,
 };
@@ -25,9 +26,9 @@ static ACTIVE: Global<Active> = Global::new(Active {
     reserved: 0,
 });
 
-/// The network namespaces that pass. User space sets the size.
+/// The network namespaces that pass: inode number and cookie, 0 if that is not known. User space sets the size.
 #[btf_map]
-static NETNS: HashMap<u32, u8, 1> = HashMap::new();
+static NETNS: HashMap<u32, u64, 1> = HashMap::new();
 
 /// Which filters are in use; the verifier takes the answers for constants.
 pub struct Filters(Active);
@@ -54,8 +55,7 @@ impl Filters {
     /// Whether the socket's network namespace passes.
     #[inline(always)]
     pub fn netns(&self, sock: Sock) -> bool {
-        // SAFETY: user space fills the map before the program is attached and never changes it.
-        self.0.netns == 0 || unsafe { NETNS.get(netns(sock).inum) }.is_some()
+        self.0.netns == 0 || is_listed(netns(sock))
     }
 
     /// Whether the socket's address family and addresses pass.
@@ -92,20 +92,19 @@ impl Filters {
 
     /// Whether a full socket passes all filters. Both its ports must be chosen.
     #[inline(always)]
-    pub fn connection(&self, sock: Sock, netns: u32) -> bool {
+    pub fn connection(&self, sock: Sock, netns: Netns) -> bool {
         self.listed(netns) && self.ports(sock) && self.addrs(sock)
     }
 
     /// The same for a bare subject.
     #[inline(always)]
     pub fn bare(&self, Bare { endpoints, netns, .. }: &Bare) -> bool {
-        self.listed(netns.inum) && self.addrs_of(endpoints) && (self.0.ports == 0 || self.ports_of(endpoints))
+        self.listed(*netns) && self.addrs_of(endpoints) && (self.0.ports == 0 || self.ports_of(endpoints))
     }
 
     #[inline(always)]
-    fn listed(&self, netns: u32) -> bool {
-        // SAFETY: as in `netns`.
-        self.0.netns == 0 || unsafe { NETNS.get(netns) }.is_some()
+    fn listed(&self, netns: Netns) -> bool {
+        self.0.netns == 0 || is_listed(netns)
     }
 
     #[inline(always)]
@@ -153,6 +152,13 @@ impl Filters {
         let remote = if remote_port != 0 { marks.of(remote_port) } else { 0 };
         selects(self.0.ports, local_marks(marks), remote)
     }
+}
+
+/// Whether the filter names this namespace. Another one may have its number once it is gone.
+#[inline(always)]
+fn is_listed(netns: Netns) -> bool {
+    // SAFETY: user space fills the map before the program is attached and never changes it.
+    unsafe { NETNS.get(netns.inum) }.is_some_and(|cookie| *cookie == 0 || *cookie == netns.cookie)
 }
 
 #[inline(always)]

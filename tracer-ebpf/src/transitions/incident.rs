@@ -18,7 +18,7 @@ use crate::report::report;
 pub fn of_socket(sock: Sock, kind: u8, detail: u8) {
     let filters = Filters::load();
     let netns = netns(sock);
-    if !filters.connection(sock, netns.inum) {
+    if !filters.connection(sock, netns) {
         return;
     }
     let state = sock.state();

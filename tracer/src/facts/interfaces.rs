@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::tcp::{
     device::{Device, DeviceName},
     endpoint::Tuple,
+    netns::NetnsId,
 };
 
 /// What identifies a device: its network namespace, by inode number and cookie, and its index there.
@@ -19,6 +20,12 @@ pub struct DeviceKey {
 }
 
 impl DeviceKey {
+    /// Its network namespace.
+    #[must_use]
+    pub fn netns_id(&self) -> NetnsId {
+        NetnsId { inum: self.netns, cookie: self.netns_cookie }
+    }
+
     /// The device that a connection is bound to.
     #[must_use]
     pub fn of(tuple: &Tuple) -> Self {

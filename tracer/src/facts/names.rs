@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::tcp::netns::{Inum, Netns};
+use crate::tcp::netns::{Netns, NetnsId, NetnsIds};
 
 /// Looks up names. This happens when something is shown or a filter begins, not for every event.
 pub trait Names {
@@ -17,8 +17,8 @@ pub trait Names {
     /// The ids of the cgroup at this path and of all below it.
     fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName>;
 
-    /// The inode number of a network namespace.
-    fn netns(&mut self, netns: &Netns) -> Result<Inum, UnknownName>;
+    /// The network namespace that a user means.
+    fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName>;
 
     /// Checks that process ids mean the same to the user as in the events.
     fn check_pids(&self) -> Result<(), UnknownName>;
@@ -41,8 +41,8 @@ pub struct FilterNames {
 /// What [`FilterNames`] stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterIds {
-    /// Inode numbers of network namespaces.
-    pub netns: HashSet<Inum>,
+    /// Network namespaces.
+    pub netns: NetnsIds,
     /// Ids of cgroups.
     pub cgroups: HashSet<u64>,
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tracer_common::{Event, event::TimewaitSocket};
 
-use crate::facts::interfaces::Interfaces;
+use crate::{facts::interfaces::Interfaces, tcp::netns::NetnsId};
 
 /// All sockets of all network namespaces that can be entered.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Whether a socket of this namespace that is not in the snapshot no longer exists: the namespace was
     /// entered, or it is gone. A namespace that was not entered counts as gone only if all visible ones were
-    /// entered, because a process that cannot enter namespaces may not see them all.
+    /// entered, because a process that cannot enter namespaces may not see them all. If another one with its number was
+    /// entered, it is gone, too.
     #[must_use]
     pub fn covers(&self, netns: u32) -> bool {
         self.netns.contains(&netns) || (!self.netns.is_empty() && self.unreached.is_empty())
@@ -43,12 +44,12 @@ pub struct TimewaitSample {
     /// The sockets, each with its identity and substate (TIME_WAIT or FIN_WAIT2).
     pub sockets: Vec<TimewaitSocket>,
     /// The namespaces that were polled.
-    pub netns: HashSet<u32>,
+    pub netns: HashSet<NetnsId>,
     /// The namespaces that no longer exist or cannot be entered.
-    pub gone: HashSet<u32>,
+    pub gone: HashSet<NetnsId>,
     /// How long each namespace keeps an orphan in FIN_WAIT2 (`net.ipv4.tcp_fin_timeout`), in nanoseconds.
-    pub fin_timeout_ns: HashMap<u32, u64>,
+    pub fin_timeout_ns: HashMap<NetnsId, u64>,
 }
 
 /// Number of tracked timewait sockets in each network namespace.
-pub type TimewaitByNetns = hashbrown::HashMap<u32, usize>;
+pub type TimewaitByNetns = hashbrown::HashMap<NetnsId, usize>;

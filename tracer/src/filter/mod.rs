@@ -21,8 +21,6 @@
 pub mod addrs;
 pub mod ports;
 
-use std::collections::HashSet;
-
 use tracer_common::{
     event::flag,
     filter::{Active, EITHER, LOCAL, REMOTE, family, selects},
@@ -30,7 +28,10 @@ use tracer_common::{
 
 use crate::{
     filter::{addrs::Cidrs, ports::Ports},
-    tcp::{endpoint::Tuple, netns::Inum},
+    tcp::{
+        endpoint::Tuple,
+        netns::{Inum, NetnsId, NetnsIds},
+    },
 };
 
 /// Values of a filter, each with the mark of the end that it applies to.
@@ -75,7 +76,7 @@ pub struct Filter {
     /// Address families, as bits of [`family`].
     pub families: u8,
     /// Network namespaces; empty for all.
-    pub netns: HashSet<Inum>,
+    pub netns: NetnsIds,
     /// Whether the kernel also lets pass the events that connection tracking needs. User space filters those
     /// again.
     pub for_stories: bool,
@@ -87,7 +88,7 @@ impl Default for Filter {
             ports: PerEnd::default(),
             addrs: PerEnd::default(),
             families: family::ANY,
-            netns: HashSet::new(),
+            netns: NetnsIds::default(),
             for_stories: false,
         }
     }
@@ -116,6 +117,12 @@ impl Filter {
 }
 
 impl Filter {
+    /// Whether the network namespace with this inode number and this cookie, 0 if it is not known, passes.
+    #[must_use]
+    pub fn has_netns(&self, inum: Inum, cookie: u64) -> bool {
+        self.netns.is_empty() || self.netns.contains(NetnsId::new(inum, cookie))
+    }
+
     /// Whether everything passes in the namespaces that pass.
     #[must_use]
     pub fn is_open_but_for_netns(&self) -> bool {
@@ -140,7 +147,7 @@ pub struct Matcher {
     active: Active,
     ports: ports::PortMarks,
     addrs: addrs::AddrMarks,
-    netns: HashSet<Inum>,
+    netns: NetnsIds,
 }
 
 impl Matcher {
@@ -165,7 +172,7 @@ impl Matcher {
         let of_peer = |marks: u8| if has_peer { marks } else { 0 };
         let is_mapped = |address: &[u8; 16]| std::net::Ipv6Addr::from(*address).to_ipv4_mapped().is_some();
         let kind = family::of(family, is_mapped(&tuple.local_addr), is_mapped(&tuple.remote_addr));
-        let is_other_netns = netns != 0 && !self.netns.contains(&tuple.netns);
+        let is_other_netns = netns != 0 && !self.netns.contains(tuple.netns_id());
         let is_other_family = families & kind == 0;
         if is_other_netns
             || is_other_family

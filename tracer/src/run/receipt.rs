@@ -161,8 +161,8 @@ pub struct Comparison {
     /// Filters other than on namespaces are in use. The kernel counts all connections, so nothing can be
     /// compared.
     is_filtered: bool,
-    /// The namespaces to compare; empty for all.
-    only: HashSet<u32>,
+    /// It tells which namespaces to compare.
+    filter: Filter,
     /// `None` if the capture ended before the counters were read.
     start: Option<CountersByNetns>,
     end: CountersByNetns,
@@ -179,16 +179,12 @@ impl Comparison {
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
         let is_filtered = !filter.is_open_but_for_netns();
-        Self { is_filtered, only: filter.netns.clone(), ..Self::default() }
-    }
-
-    fn is_asked_for(&self, netns: u32) -> bool {
-        self.only.is_empty() || self.only.contains(&netns)
+        Self { is_filtered, filter: filter.clone(), ..Self::default() }
     }
 
     /// Takes the counters at the start.
     pub fn at_start(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
-        counters.retain(|netns, _| self.is_asked_for(*netns));
+        counters.retain(|netns, reading| self.filter.has_netns(*netns, reading.netns_cookie));
         if let Some(tracker) = tracker {
             for (netns, reading) in &counters {
                 tracker.tally_mut().read_at_start(*netns, reading);
@@ -199,7 +195,7 @@ impl Comparison {
 
     /// Takes the counters at the end.
     pub fn at_end(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
-        counters.retain(|netns, _| self.is_asked_for(*netns));
+        counters.retain(|netns, reading| self.filter.has_netns(*netns, reading.netns_cookie));
         if let Some(tracker) = tracker {
             for (netns, reading) in &counters {
                 tracker.tally_mut().read_at_end(*netns, reading);
@@ -210,7 +206,7 @@ impl Comparison {
 
     /// Takes the namespaces that could not be entered; only those of the first snapshot count.
     pub fn found_unreached(&mut self, unreached: &HashSet<u32>) {
-        let asked_for = unreached.iter().filter(|netns| self.is_asked_for(**netns)).count();
+        let asked_for = unreached.iter().filter(|netns| self.filter.has_netns(**netns, 0)).count();
         self.unreached.get_or_insert(asked_for);
     }
 

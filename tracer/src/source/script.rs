@@ -17,7 +17,7 @@ use crate::{
         names::{Names, UnknownName},
     },
     source::{Demand, Error, Source},
-    tcp::netns::{Inum, Netns},
+    tcp::netns::{Netns, NetnsId},
     time::clock::Anchor,
 };
 
@@ -201,9 +201,9 @@ impl Names for Script {
         if ids.is_empty() { Err(unknown()) } else { Ok(ids) }
     }
 
-    fn netns(&mut self, netns: &Netns) -> Result<Inum, UnknownName> {
+    fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {
         match netns {
-            Netns::Inum(inum) => Ok(*inum),
+            Netns::Inum(inum) => Ok(NetnsId::new(*inum, 0)),
             other => Err(UnknownName(format!("{other:?} is not a namespace of the script"))),
         }
     }

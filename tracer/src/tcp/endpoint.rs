@@ -8,7 +8,10 @@ use std::{
 
 use tracer_common::{Event, event::COMM_LEN};
 
-use crate::{tcp::device::Device, text::escape::name};
+use crate::{
+    tcp::{device::Device, netns::NetnsId},
+    text::escape::name,
+};
 
 /// An address family, as shown to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,12 @@ impl Hash for Tuple {
 }
 
 impl Tuple {
+    /// Its network namespace.
+    #[must_use]
+    pub fn netns_id(&self) -> NetnsId {
+        NetnsId { inum: self.netns, cookie: self.netns_cookie }
+    }
+
     /// The tuple in an event.
     #[must_use]
     pub fn of(event: &Event) -> Self {
@@ -136,7 +145,7 @@ impl Tuple {
             local_addr: event.local_addr,
             remote_addr: event.remote_addr,
             netns: event.netns,
-            netns_cookie: u32::try_from(event.netns_cookie).unwrap_or_default(),
+            netns_cookie: NetnsId::new(event.netns, event.netns_cookie).cookie,
             ifindex: event.ifindex,
             local_port: event.local_port,
             remote_port: event.remote_port,

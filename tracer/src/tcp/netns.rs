@@ -2,12 +2,70 @@
 //! looks it up.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 /// Inode number of a network namespace, as `ls -L -i /proc/PID/ns/net` prints it.
 pub type Inum = u32;
+
+/// What a network namespace is told apart by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NetnsId {
+    /// Its inode number, which another one gets when it is gone.
+    pub inum: Inum,
+    /// Its cookie, which no other gets; 0 if the kernel does not tell it.
+    pub cookie: u32,
+}
+
+impl NetnsId {
+    /// An id with a cookie as the kernel gives it. One above 2^32 counts as not known.
+    #[must_use]
+    pub fn new(inum: Inum, cookie: u64) -> Self {
+        Self { inum, cookie: u32::try_from(cookie).unwrap_or_default() }
+    }
+
+    /// Whether both may be of the same namespace: they are, unless a cookie is not known.
+    #[must_use]
+    pub fn may_be(self, other: Self) -> bool {
+        self.inum == other.inum && (self.cookie == 0 || other.cookie == 0 || self.cookie == other.cookie)
+    }
+}
+
+/// Network namespaces, by inode number. No two exist at a time that have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetnsIds(HashMap<Inum, NetnsId>);
+
+impl NetnsIds {
+    /// Adds a namespace.
+    pub fn insert(&mut self, netns: NetnsId) {
+        self.0.insert(netns.inum, netns);
+    }
+
+    /// Whether this namespace is, or may be, among them.
+    #[must_use]
+    pub fn contains(&self, netns: NetnsId) -> bool {
+        self.0.get(&netns.inum).is_some_and(|known| known.may_be(netns))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &NetnsId> {
+        self.0.values()
+    }
+}
 
 /// A network namespace as the user gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +105,16 @@ impl FromStr for Netns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_is_used_again_is_another_namespace() {
+        let (one, other, unknown) = (NetnsId::new(7, 1), NetnsId::new(7, 2), NetnsId::new(7, 0));
+        let mut ids = NetnsIds::default();
+        ids.insert(one);
+        assert!(ids.contains(one) && ids.contains(unknown) && !ids.contains(other));
+        assert!(!ids.contains(NetnsId::new(8, 1)));
+        assert_eq!(NetnsId::new(7, 1 << 32), unknown);
+    }
 
     #[test]
     fn namespaces_can_be_given_in_four_ways() {

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::{
         facts::snapshot::{Snapshot, TimewaitSample},
-        tcp::state::LIVED_STATES,
+        tcp::{netns::NetnsId, state::LIVED_STATES},
     };
 
     const COOKIE: u64 = 7;
@@ -198,7 +198,8 @@ mod tests {
         assert!(feed(&mut tracker, &Event { detail: gone::DROPPED, ..gone }).is_empty());
         let mut emitted = Vec::new();
         for from_ns in [second, 2 * second] {
-            let sample = TimewaitSample { from_ns, netns: [0].into(), ..TimewaitSample::default() };
+            let sample =
+                TimewaitSample { from_ns, netns: [NetnsId::default()].into(), ..TimewaitSample::default() };
             tracker.sample(&sample, from_ns, &mut |transition| emitted.push(*transition));
         }
         let [end] = &emitted[..] else { panic!("{emitted:?}") };

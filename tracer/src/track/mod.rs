@@ -87,8 +87,6 @@ pub struct Tracker {
     follows_timewait: bool,
     /// Whether hooks report the end of timewait sockets. They are still sampled, because hooks can miss one.
     has_timewait_hooks: bool,
-    /// When the last sample of timewait sockets began.
-    last_sample_ns: u64,
     /// Whether the source tells who holds which sockets.
     expects_holders: bool,
     /// When the last search for holders began.
@@ -205,7 +203,7 @@ impl Tracker {
         self.listeners.len()
     }
 
-    /// How many timewait sockets are followed in each network namespace, by its inode number.
+    /// How many timewait sockets are followed in each network namespace.
     #[must_use]
     pub fn timewait_by_netns(&self) -> &TimewaitByNetns {
         self.timewaits.by_netns()

@@ -24,10 +24,8 @@ impl Tracker {
             }
         }
         // If hooks report ends, that of a socket which is not in the sample may not have been read yet. So
-        // only a socket that is missing from two samples has ended unseen.
-        let last_ns = std::mem::replace(&mut self.last_sample_ns, sample.from_ns);
-        let missing_ns = if self.has_timewait_hooks { last_ns } else { sample.from_ns };
-        let missing = self.timewaits.missing(missing_ns, &sample.netns, &sample.gone);
+        // only a socket that is missing from two samples of its namespace has ended unseen.
+        let missing = self.timewaits.missing(sample, self.has_timewait_hooks);
         for (index, (cookie, confirmed_ns)) in missing.iter().copied().enumerate() {
             prefetch_ahead(
                 &missing,
@@ -40,11 +38,11 @@ impl Tracker {
             );
             match self.table.get(cookie).copied() {
                 None => self.timewaits.remove(cookie),
-                Some(connection) if sample.gone.contains(&connection.tuple.netns) => {
+                Some(connection) if sample.gone.contains(&connection.tuple.netns_id()) => {
                     self.end_with_netns(&connection, watermark_ns, out);
                 }
                 Some(connection) => {
-                    let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns).copied();
+                    let timeout_ns = sample.fin_timeout_ns.get(&connection.tuple.netns_id()).copied();
                     let due_ns = self.due_ns(&connection, timeout_ns);
                     let reason = reason::orphan_reason(&connection, now_ns, due_ns);
                     self.end_timewait(&connection, now_ns, confirmed_ns, reason, out);
@@ -118,6 +116,51 @@ impl Tracker {
             state_ns,
             error_ns,
             ..Transition::without_event(connection, now_ns, old_state, new_state)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::{
+        Event,
+        event::{TimewaitSocket, flag},
+    };
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::tcp::netns::NetnsId;
+
+    /// A sample of these namespaces that contains no socket.
+    fn sample(at_ns: u64, netns: &[u32]) -> TimewaitSample {
+        let netns = netns.iter().map(|inum| NetnsId::new(*inum, 0)).collect();
+        TimewaitSample { from_ns: at_ns, netns, ..TimewaitSample::default() }
+    }
+
+    /// A tracker with hooks, and a connection in TIME_WAIT in namespace 1.
+    fn waiting() -> Tracker {
+        let mut tracker = Tracker::new(true).with_timewait_hook(true);
+        let (old_state, new_state) = (number::FIN_WAIT2, number::CLOSE);
+        let event = Event { time_ns: 10, cookie: 7, netns: 1, old_state, new_state, ..Event::new_zeroed() };
+        tracker.event(&Event { flags: flag::DONE, ..event }, &mut |_| {});
+        tracker
+    }
+
+    #[test]
+    fn only_samples_of_its_namespace_tell_of_a_socket() {
+        let there = TimewaitSocket { cookie: 7, state: u32::from(number::TIME_WAIT), rest_jiffies: 0 };
+        let with_it = |at_ns| TimewaitSample { sockets: vec![there], ..sample(at_ns, &[1]) };
+        for (samples, is_over) in [
+            (vec![sample(20, &[2]), sample(30, &[1, 2])], false),
+            (vec![sample(20, &[1]), sample(30, &[2])], false),
+            (vec![sample(20, &[1]), with_it(30), sample(40, &[1])], false),
+            (vec![sample(20, &[1]), sample(30, &[2]), sample(40, &[1])], true),
+        ] {
+            let mut tracker = waiting();
+            for sample in &samples {
+                tracker.sample(sample, sample.from_ns, &mut |_| {});
+            }
+            assert_eq!(tracker.is_empty(), is_over, "{samples:?}");
         }
     }
 }

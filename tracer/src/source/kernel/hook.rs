@@ -135,9 +135,9 @@ impl<'a> HookSetup<'a> {
             }
         }
         if self.active.netns != 0 {
-            let mut table: HashMap<_, u32, u8> = HashMap::try_from(map_named(ebpf, "NETNS")?)?;
-            for inum in &self.filter.netns {
-                table.insert(inum, 1, 0)?;
+            let mut table: HashMap<_, u32, u64> = HashMap::try_from(map_named(ebpf, "NETNS")?)?;
+            for netns in self.filter.netns.iter() {
+                table.insert(netns.inum, u64::from(netns.cookie), 0)?;
             }
         }
         Ok(())

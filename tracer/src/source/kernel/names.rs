@@ -11,7 +11,7 @@ use crate::{
         cgroups::{self, Cgroups},
         namespaces, processes,
     },
-    tcp::netns::{Inum, Netns},
+    tcp::netns::{Netns, NetnsId},
 };
 
 /// Looks names up in `/proc` and `/sys/fs/cgroup`.
@@ -19,7 +19,7 @@ use crate::{
 pub struct HostNames {
     cgroups: Cgroups,
     /// Namespaces that were found. Without capabilities they might not be found again.
-    netns: HashMap<Netns, Inum>,
+    netns: HashMap<Netns, NetnsId>,
 }
 
 impl Names for HostNames {
@@ -31,13 +31,13 @@ impl Names for HostNames {
         cgroups::below(path)
     }
 
-    fn netns(&mut self, netns: &Netns) -> Result<Inum, UnknownName> {
-        if let Some(inum) = self.netns.get(netns) {
-            return Ok(*inum);
+    fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {
+        if let Some(id) = self.netns.get(netns) {
+            return Ok(*id);
         }
-        let inum = namespaces::resolve(netns)?;
-        self.netns.insert(netns.clone(), inum);
-        Ok(inum)
+        let id = namespaces::resolve(netns)?;
+        self.netns.insert(netns.clone(), id);
+        Ok(id)
     }
 
     fn check_pids(&self) -> Result<(), UnknownName> {

@@ -9,6 +9,7 @@ use std::{
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
+    thread,
 };
 
 use rustix::{
@@ -26,17 +27,20 @@ use crate::{
         clock::monotonic_ns,
         mounts::{self, MountedNetns},
     },
-    tcp::netns::{Inum, Netns},
+    tcp::netns::{Inum, Netns, NetnsId},
     text::escape::escaped,
 };
 
 /// File system type of namespace files, `NSFS_MAGIC` in `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
-/// Looks up the inode number of a namespace.
-pub fn resolve(netns: &Netns) -> Result<Inum, UnknownName> {
+/// Looks up a namespace. Its cookie tells it from one that gets its number later.
+pub fn resolve(netns: &Netns) -> Result<NetnsId, UnknownName> {
     let path = match netns {
-        Netns::Inum(inum) => return Ok(*inum),
+        Netns::Inum(inum) => {
+            let cookie = all(&[]).get(inum).map_or(0, |path| cookie_at(*inum, path));
+            return Ok(NetnsId::new(*inum, cookie));
+        }
         Netns::Path(path) => path.clone(),
         Netns::Pid(pid) => format!("/proc/{pid}/ns/net").into(),
     };
@@ -45,7 +49,7 @@ pub fn resolve(netns: &Netns) -> Result<Inum, UnknownName> {
     let file_system = statfs(&path).map_err(unreadable)?.f_type;
     let inum = stat(&path).map_err(unreadable)?.st_ino;
     match u32::try_from(inum) {
-        Ok(inum) if file_system == NSFS_MAGIC => Ok(inum),
+        Ok(inum) if file_system == NSFS_MAGIC => Ok(NetnsId::new(inum, cookie_at(inum, &path))),
         _ => Err(UnknownName(format!(
             "{name} is not a namespace: give a file such as /run/netns/NAME or /proc/PID/ns/net"
         ))),
@@ -112,6 +116,26 @@ pub fn counters() -> io::Result<Reading> {
     let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
     let during_ns = from_ns..=monotonic_ns();
     Ok(Reading { counts, during_ns, netns_cookie: cookie().unwrap_or_default() })
+}
+
+/// The cookie of a namespace that was found at this path; 0 if the kernel does not tell.
+fn cookie_at(inum: Inum, path: &Path) -> u64 {
+    if current() == Some(inum) {
+        return cookie().unwrap_or_default();
+    }
+    // A thread of its own, because entering moves the thread.
+    let ask = || enter(inum, path).and_then(|()| cookie());
+    let asked = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("tracer-netns".into()).spawn_scoped(scope, ask)?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))
+    });
+    asked.unwrap_or_default()
+}
+
+/// What this thread's network namespace is told apart by.
+#[must_use]
+pub fn here(inum: Inum) -> NetnsId {
+    NetnsId::new(inum, cookie().unwrap_or_default())
 }
 
 /// The cookie of this thread's network namespace, since 5.14.

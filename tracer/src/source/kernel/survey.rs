@@ -27,7 +27,7 @@ use crate::{
         devices, namespaces, privileges, processes,
         sockets::{Error, Sockets},
     },
-    tcp::endpoint::Tuple,
+    tcp::{endpoint::Tuple, netns::NetnsId},
 };
 
 /// A sample of timewait sockets, and its cost.
@@ -59,7 +59,7 @@ pub struct HolderSearch {
 
 enum Question {
     Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
-    Timewait(HashSet<u32>, oneshot::Sender<Result<TimewaitPoll, Error>>),
+    Timewait(HashSet<NetnsId>, oneshot::Sender<Result<TimewaitPoll, Error>>),
     Counters(oneshot::Sender<CountersByNetns>),
     Holders(oneshot::Sender<Result<HolderSearch, Error>>),
     Interfaces(HashSet<DeviceKey>, oneshot::Sender<Result<Interfaces, Error>>),
@@ -95,7 +95,7 @@ impl Survey {
 
     /// Asks for the timewait sockets of these namespaces.
     #[must_use]
-    pub fn timewait(&self, netns: HashSet<u32>) -> oneshot::Receiver<Result<TimewaitPoll, Error>> {
+    pub fn timewait(&self, netns: HashSet<NetnsId>) -> oneshot::Receiver<Result<TimewaitPoll, Error>> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Question::Timewait(netns, answer), receiver)
     }
@@ -201,7 +201,7 @@ impl Surveyor {
         }
         let mut interfaces = Interfaces::default();
         for device in wanted {
-            if self.enter(device.netns)
+            if self.enter_only(device.netns_id())
                 && let Some(name) = devices::name(device.ifindex)
             {
                 interfaces.insert(*device, name);
@@ -222,21 +222,21 @@ impl Surveyor {
         Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
     }
 
-    fn timewait(&mut self, netns: HashSet<u32>) -> Result<TimewaitPoll, Error> {
+    fn timewait(&mut self, netns: HashSet<NetnsId>) -> Result<TimewaitPoll, Error> {
         let begun = cpu_time();
-        if netns.iter().any(|inum| !self.enter(*inum)) {
+        if netns.iter().any(|netns| !self.enter(netns.inum)) {
             self.paths = namespaces::all(&self.given);
         }
         let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
-        for inum in netns {
-            if self.enter(inum) {
+        for netns in netns {
+            if self.enter_only(netns) {
                 sample.sockets.append(&mut self.sockets.timewait()?);
-                sample.netns.insert(inum);
+                sample.netns.insert(netns);
                 sample
                     .fin_timeout_ns
-                    .extend(namespaces::fin_timeout_ns().map(|timeout_ns| (inum, timeout_ns)));
+                    .extend(namespaces::fin_timeout_ns().map(|timeout_ns| (netns, timeout_ns)));
             } else {
-                sample.gone.insert(inum);
+                sample.gone.insert(netns);
             }
         }
         Ok(TimewaitPoll { sample, cost: cpu_time().saturating_sub(begun) })
@@ -254,6 +254,11 @@ impl Surveyor {
     fn enter(&mut self, inum: u32) -> bool {
         let is_here = self.current == Some(inum);
         is_here || self.paths.get(&inum).is_some_and(|path| enter(&mut self.current, inum, path))
+    }
+
+    /// Enters this namespace. Returns whether the thread is in it, and not in another one that has its number now.
+    fn enter_only(&mut self, netns: NetnsId) -> bool {
+        self.enter(netns.inum) && netns.may_be(namespaces::here(netns.inum))
     }
 
     fn counters(&mut self) -> CountersByNetns {

@@ -1,7 +1,7 @@
 //! Connections whose full socket the kernel has replaced by a timewait socket: in TIME_WAIT, or as an orphan
 //! in FIN_WAIT2. `inet_sock_set_state` does not report what happens to them.
 
-use std::{collections::HashSet, hash::BuildHasher as _};
+use std::hash::BuildHasher as _;
 
 use hashbrown::DefaultHashBuilder;
 use tracer_common::{
@@ -10,8 +10,8 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::snapshot::TimewaitByNetns,
-    tcp::endpoint::Tuple,
+    facts::snapshot::{TimewaitByNetns, TimewaitSample},
+    tcp::{endpoint::Tuple, netns::NetnsId},
     track::{
         connection::Connection,
         table::{
@@ -36,9 +36,17 @@ struct Timewait {
     gone_ns: u64,
     /// Hash of its tuple.
     hash: u64,
-    netns: u32,
+    netns: NetnsId,
     /// It is in FIN_WAIT2, not in TIME_WAIT.
     is_orphan: bool,
+    /// The last sample of its namespace lacked it.
+    is_missed: bool,
+}
+
+impl Timewait {
+    fn confirm(&mut self, at_ns: u64) {
+        (self.confirmed_ns, self.is_missed) = (at_ns, false);
+    }
 }
 
 const NO_COOKIE: u64 = 0;
@@ -70,13 +78,21 @@ impl Timewaits {
     /// Adds a connection that has just got a timewait socket.
     pub fn add(&mut self, connection: &Connection) {
         self.remove(connection.cookie);
-        let (cookie, netns) = (connection.cookie, connection.tuple.netns);
+        let (cookie, netns) = (connection.cookie, connection.tuple.netns_id());
         let hash = self.secret.hash_one(connection.tuple);
         let is_orphan = connection.state == number::FIN_WAIT2;
         let confirmed_ns = connection.last_ns;
-        let (due_ns, gone_ns) = (NEVER, NEVER);
-        let timewait =
-            Timewait { cookie, confirmed_ns, uncertainty_ns: 0, due_ns, gone_ns, hash, netns, is_orphan };
+        let timewait = Timewait {
+            cookie,
+            confirmed_ns,
+            uncertainty_ns: 0,
+            due_ns: NEVER,
+            gone_ns: NEVER,
+            hash,
+            netns,
+            is_orphan,
+            is_missed: false,
+        };
         if self.by_cookie.is_full() {
             self.by_cookie.grow(occupied(&self.entries).map(|(timewait, slot)| (timewait.cookie, slot)));
         }
@@ -159,7 +175,7 @@ impl Timewaits {
                     turned.push((*cookie, timewait.confirmed_ns));
                 }
                 Some(timewait) => {
-                    timewait.confirmed_ns = from_ns;
+                    timewait.confirm(from_ns);
                     if timewait.is_orphan && *rest_jiffies != REST_UNKNOWN && tick_ns != 0 {
                         timewait.due_ns = from_ns + u64::from(*rest_jiffies) * tick_ns;
                     }
@@ -169,23 +185,30 @@ impl Timewaits {
         turned
     }
 
-    /// The sockets that were not confirmed since `from_ns` in the namespaces that were polled, and all
-    /// sockets of namespaces that are gone: cookies, with the time at which each was last confirmed.
+    /// The sockets that were not confirmed by a sample in the namespaces that were polled (with `needs_two`, by the
+    /// second one in a row), and all sockets of namespaces that are gone: cookies, with the time at which each was
+    /// last confirmed.
     #[must_use]
-    pub fn missing(&self, from_ns: u64, polled: &HashSet<u32>, gone: &HashSet<u32>) -> Vec<(u64, u64)> {
-        let is_missing = |timewait: &&Timewait| {
-            let is_unconfirmed = timewait.confirmed_ns < from_ns && polled.contains(&timewait.netns);
-            is_unconfirmed || gone.contains(&timewait.netns)
+    pub fn missing(&mut self, sample: &TimewaitSample, needs_two: bool) -> Vec<(u64, u64)> {
+        let is_missing = |timewait: &mut Timewait| {
+            if sample.gone.contains(&timewait.netns) {
+                return true;
+            }
+            let is_unconfirmed =
+                timewait.confirmed_ns < sample.from_ns && sample.netns.contains(&timewait.netns);
+            is_unconfirmed && (std::mem::replace(&mut timewait.is_missed, true) || !needs_two)
         };
-        let entries = occupied(&self.entries).map(|(timewait, _)| timewait);
-        entries.filter(is_missing).map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
+        let entries = self.entries.iter_mut().filter(|timewait| timewait.cookie != NO_COOKIE);
+        let missing = entries.filter_map(|timewait| is_missing(timewait).then_some(&*timewait));
+        missing.map(|timewait| (timewait.cookie, timewait.confirmed_ns)).collect()
     }
 
     /// Notes that an orphan was found in TIME_WAIT at `at_ns`. It may have entered it up to `uncertainty_ns`
     /// earlier.
     pub fn set_time_wait(&mut self, cookie: u64, at_ns: u64, uncertainty_ns: u64) {
         if let Some(timewait) = self.get_mut(cookie) {
-            *timewait = Timewait { confirmed_ns: at_ns, uncertainty_ns, is_orphan: false, ..*timewait };
+            *timewait = Timewait { uncertainty_ns, is_orphan: false, ..*timewait };
+            timewait.confirm(at_ns);
         }
     }
 
@@ -207,7 +230,7 @@ impl Timewaits {
     /// Notes that a socket existed at this time.
     pub fn confirm(&mut self, cookie: u64, at_ns: u64) {
         if let Some(timewait) = self.get_mut(cookie) {
-            timewait.confirmed_ns = timewait.confirmed_ns.max(at_ns);
+            timewait.confirm(at_ns.max(timewait.confirmed_ns));
         }
     }
 
@@ -251,7 +274,7 @@ impl Timewaits {
         self.by_cookie.is_empty()
     }
 
-    /// How many there are in each network namespace, by its inode number.
+    /// How many there are in each network namespace.
     #[must_use]
     pub fn by_netns(&self) -> &TimewaitByNetns {
         &self.by_netns
