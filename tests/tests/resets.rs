@@ -228,6 +228,35 @@ fn without_hooks_both_are_unknown() {
     }
 }
 
+/// More data arrives for a connection that this side has just reset. No socket is left to tell whose the RST is.
+#[test]
+fn data_after_the_end() {
+    let (scene, mut far, client) = connected_far("--resets --retransmits");
+    let here = client.local_addr().unwrap();
+    far.send_data(b"unread");
+    client.peek(&mut [0]).unwrap();
+    drop(client);
+    far.expect(RST_ACK);
+    far.send_data(b"late");
+    scene.wait_for("reset", 2);
+    // Nor is one left for a segment that belongs to no connection.
+    far.port += 1;
+    far.send_data(b"other");
+    scene.wait_for("reset", 3);
+    let lines = scene.finish();
+    let end = end_of(&lines, here);
+    assert_eq!(text(end, "reason"), "reset-local-unread");
+    let [_, late, other] = of(&lines, "reset")[..] else { panic!("{lines:#?}") };
+    for sent in [late, other] {
+        assert_eq!((local(sent), text(sent, "reset_reason")), (here, "no-socket"), "{sent}");
+    }
+    assert!(is_own(late) && text(late, "role") == "client", "{late}");
+    assert_eq!(late["cookie"], end["cookie"], "{late}");
+    for key in ["cookie", "pid", "comm", "role"] {
+        assert!(other[key].is_null(), "{key} of no connection: {other}");
+    }
+}
+
 /// A segment arrives at a listener, but belongs to no connection.
 #[test]
 fn reset_of_a_listener() {

@@ -7,7 +7,7 @@ use tracer_common::{
 };
 
 use crate::{
-    tcp::{reason::Reason, reset::Reset},
+    tcp::{endpoint::Tuple, reason::Reason, reset::Reset},
     track::{
         Tracker, Transition,
         connection::{Connection, Role},
@@ -23,8 +23,9 @@ impl Tracker {
             Some(event.cookie).filter(|cookie| *cookie != 0).and_then(|cookie| self.table.get(cookie));
         let known = known.copied();
         let is_bare = event.flags & flag::BARE != 0;
-        let ended = || self.last_ended.find(event.cookie).filter(|_| event.cookie != 0).copied();
-        let mut connection = known.or_else(ended).unwrap_or_else(|| self.unknown_connection(event));
+        let ended = || self.ended_connection(event);
+        let remembered = known.or_else(ended);
+        let mut connection = remembered.unwrap_or_else(|| self.unknown_connection(event));
         if !is_bare && !connection.is_timewait {
             connection.renew(event);
         }
@@ -35,8 +36,8 @@ impl Tracker {
             self.table.insert(connection);
         }
         let Event { time_ns, kind, detail, old_state, new_state, .. } = *event;
-        out(&if is_bare && known.is_some() {
-            // The table knows more than a request or timewait socket shows.
+        out(&if is_bare && remembered.is_some() {
+            // The table knows more than a request or timewait socket shows, or a segment without a socket.
             Transition {
                 kind,
                 detail,
@@ -57,6 +58,17 @@ impl Tracker {
                 out,
             );
         }
+    }
+
+    /// The connection of a socket in CLOSE, or of a segment that has come too late for its socket.
+    fn ended_connection(&self, event: &Event) -> Option<Connection> {
+        let is_without_socket = event.cookie == 0 && event.old_state == number::CLOSE;
+        let ended = if is_without_socket {
+            self.last_ended.find_by_tuple(&Tuple::of(event), event.time_ns)
+        } else {
+            self.last_ended.find(event.cookie).filter(|_| event.cookie != 0)
+        };
+        ended.copied()
     }
 
     /// A connection of which nothing but this event is known.

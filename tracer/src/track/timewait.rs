@@ -93,6 +93,7 @@ impl Tracker {
         let mut transition = self.sampled(connection, number::CLOSE, now_ns, confirmed_ns);
         if let Some(reason) = reason {
             self.give_reason(&mut transition, reason);
+            self.last_ended.insert(&transition.connection);
         }
         self.timewaits.remove(connection.cookie);
         self.end(connection.cookie);

@@ -1,10 +1,14 @@
 //! Connections that have just ended otherwise than in order. The RST of such an end may be reported after it, when the
-//! socket is in CLOSE; its line still has to say whose it is.
+//! socket is in CLOSE; and what the peer had on the way is answered with an RST when there is no socket any more. Their
+//! lines still have to say whose they are.
 
-use crate::track::connection::Connection;
+use crate::{tcp::endpoint::Tuple, track::connection::Connection};
 
 /// How many are remembered. The RST comes within microseconds, but other CPUs report at the same time.
 const LEN: usize = 64;
+
+/// How long what the peer had on the way may take, in nanoseconds. Later the port may be somebody else's.
+const ON_THE_WAY_NS: u64 = 1_000_000_000;
 
 /// The connections that were added last.
 #[derive(Debug, Default)]
@@ -33,6 +37,16 @@ impl LastEnded {
     pub fn find(&self, cookie: u64) -> Option<&Connection> {
         self.records.iter().find(|connection| connection.cookie == cookie)
     }
+
+    /// The last connection that had these addresses and ports, if it ended shortly before.
+    #[must_use]
+    pub fn find_by_tuple(&self, tuple: &Tuple, at_ns: u64) -> Option<&Connection> {
+        let is_recent = |connection: &&Connection| {
+            connection.last_ns <= at_ns && at_ns - connection.last_ns <= ON_THE_WAY_NS
+        };
+        let same = self.records.iter().filter(|connection| connection.tuple == *tuple);
+        same.filter(is_recent).max_by_key(|connection| connection.last_ns)
+    }
 }
 
 #[cfg(test)]
@@ -49,5 +63,19 @@ mod tests {
         }
         assert!((37..=100).all(|cookie| ended.find(cookie).is_some()));
         assert!((0..37).all(|cookie| ended.find(cookie).is_none()));
+    }
+
+    #[test]
+    fn the_last_one_with_a_tuple_is_found_for_a_while() {
+        let mut ended = LastEnded::default();
+        let tuple = |local_port| Tuple { local_port, ..Tuple::default() };
+        for (cookie, last_ns, port) in [(1, 10, 80), (2, 20, 80), (3, 30, 81)] {
+            let mut connection = Connection::default();
+            (connection.cookie, connection.last_ns, connection.tuple) = (cookie, last_ns, tuple(port));
+            ended.insert(&connection);
+        }
+        let find = |port, at_ns| ended.find_by_tuple(&tuple(port), at_ns).map(|found| found.cookie);
+        assert_eq!((find(80, 25), find(80, 15), find(80, 5), find(82, 25)), (Some(2), Some(1), None, None));
+        assert_eq!((find(80, 20 + ON_THE_WAY_NS), find(80, 21 + ON_THE_WAY_NS)), (Some(2), None));
     }
 }
