@@ -15,6 +15,8 @@ pub struct Holders {
     tokens: Vec<(u32, u64)>,
     /// Whether all processes of the host were searched. If not, a socket without a holder may have one.
     pub is_complete: bool,
+    /// When the next search is allowed, in nanoseconds of the kernel's monotonic clock; 0 if at any time.
+    pub next_ns: u64,
 }
 
 impl Holders {
@@ -26,7 +28,7 @@ impl Holders {
         let with_token = found.iter().filter(|holder| holder.mptcp_token != 0);
         let mut tokens: Vec<_> = with_token.map(|holder| (holder.mptcp_token, holder.cookie)).collect();
         tokens.sort_unstable();
-        Self { during_ns, sorted: found, tokens, is_complete }
+        Self { during_ns, sorted: found, tokens, is_complete, next_ns: 0 }
     }
 
     /// Those in a snapshot.
@@ -48,7 +50,7 @@ impl Holders {
             holder.cookie = number(holder.cookie);
         }
         holders.retain(|holder| holder.cookie != 0);
-        *self = Self::new(self.during_ns, holders, self.is_complete);
+        *self = Self { next_ns: self.next_ns, ..Self::new(self.during_ns, holders, self.is_complete) };
     }
 
     /// The sockets, each with its holders.

@@ -26,6 +26,7 @@ impl Tracker {
     /// Corrects the owners by those who hold the sockets now. Skips sockets with an event since the search
     /// began: who was at work then knows better.
     pub fn merge_holders(&mut self, holders: &Holders) {
+        self.next_holders_ns = holders.next_ns;
         self.take_holders(holders, holders.during_ns.0, |connection, of_socket| {
             connection.owner.correct(of_socket);
         });

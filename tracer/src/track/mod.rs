@@ -91,6 +91,8 @@ pub struct Tracker {
     expects_holders: bool,
     /// When the last search for holders began.
     holders_ns: u64,
+    /// When the next one is allowed.
+    next_holders_ns: u64,
     /// How long a line waits for one, in nanoseconds.
     patience_ns: u64,
     /// Since when a line waits for another one.

@@ -33,7 +33,7 @@ impl Tracker {
         let mut next_ns = now_ns.saturating_add(limits.shortest()?);
         let loss_gap_ns = self.loss_gap_ns;
         let (expects_holders, holders_ns) = (self.expects_holders, self.holders_ns);
-        let patience_ns = self.patience_ns;
+        let (patience_ns, next_holders_ns) = (self.patience_ns, self.next_holders_ns);
         (self.wants_holders_ns, self.wants_look_ns) = (None, None);
         for connection in self.table.iter_mut() {
             let Some(limit_ns) = limits.of(connection.state) else {
@@ -48,8 +48,10 @@ impl Tracker {
                 let is_asked = expects_holders && connection.may_have_holders() && holders_ns < due_ns;
                 let is_looked_at = expects_holders && connection.needs_a_look();
                 let waits_until_ns = due_ns.saturating_add(if is_asked { patience_ns } else { PATIENCE_NS });
-                if (is_asked || is_looked_at) && now_ns < waits_until_ns {
-                    self.wants_holders_ns = is_asked.then_some(now_ns).or(self.wants_holders_ns);
+                // Where a search takes long, the next one comes too late.
+                let may_be_told = is_asked && next_holders_ns < waits_until_ns;
+                if (may_be_told || is_looked_at) && now_ns < waits_until_ns {
+                    self.wants_holders_ns = may_be_told.then_some(now_ns).or(self.wants_holders_ns);
                     self.wants_look_ns = is_looked_at.then_some(now_ns).or(self.wants_look_ns);
                     next_ns = next_ns.min(now_ns + RECHECK_NS);
                 } else if out(&stay(connection, now_ns, stuck_ns, is_asked)) {
@@ -83,5 +85,54 @@ fn stay(connection: &Connection, now_ns: u64, stuck_ns: u64, is_unanswered: bool
         state_ns: connection.since_ns().map(|since_ns| stuck_ns + (connection.waits_from_ns() - since_ns)),
         stuck_ns: Some(stuck_ns),
         ..Transition::without_event(connection, now_ns, state, state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::{Event, state as number};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::facts::holders::Holders;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// When the line of a connection that is stuck after 10 s is told, to a second, and whether its owner is doubtful.
+    /// Nobody answers who holds it; the next search is allowed at `next_s`.
+    fn told(next_s: u64) -> (u64, bool) {
+        let mut limits = Limits::default();
+        limits.set(&["ESTABLISHED=10s".parse().unwrap()]);
+        let mut tracker = Tracker::new(true).with_holders(true);
+        let (old_state, new_state) = (number::SYN_SENT, number::ESTABLISHED);
+        let owned = Event {
+            time_ns: 1,
+            cookie: 7,
+            pid: 70,
+            flags: tracer_common::event::flag::OWNED,
+            ..Event::new_zeroed()
+        };
+        tracker.event(&Event { old_state, new_state, ..owned }, &mut |_| {});
+        let mut search = Holders::new((0, 0), Vec::new(), true);
+        search.next_ns = next_s * SECOND;
+        tracker.merge_holders(&search);
+        for at_s in 1..30 {
+            let mut is_doubtful = None;
+            tracker.stuck(&limits, at_s * SECOND + 2, &mut |line| {
+                is_doubtful = Some(line.connection.has_doubtful_owner());
+                true
+            });
+            if let Some(is_doubtful) = is_doubtful {
+                return (at_s, is_doubtful);
+            }
+        }
+        panic!("not told");
+    }
+
+    #[test]
+    fn a_line_waits_for_a_search_that_may_come_in_time_and_for_no_other() {
+        assert_eq!(told(0), (13, true));
+        assert_eq!(told(12), (13, true));
+        assert_eq!(told(14), (10, true));
     }
 }

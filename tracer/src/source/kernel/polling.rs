@@ -252,10 +252,12 @@ impl Polling {
                     survey.holders()
                 }) => {
                     // What has failed is not tried all the time.
-                    let cost = answer.as_ref().map_or(FAILED, |search| search.cost);
-                    self.next_holders = Instant::now() + HOLDERS.pause_after(cost);
-                    if let Some(search) = answer {
-                        return Answer::Holders(search.holders);
+                    let pause = HOLDERS.pause_after(answer.as_ref().map_or(FAILED, |search| search.cost));
+                    self.next_holders = Instant::now() + pause;
+                    if let Some(HolderSearch { mut holders, .. }) = answer {
+                        let pause_ns = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+                        holders.next_ns = monotonic_ns().saturating_add(pause_ns);
+                        return Answer::Holders(holders);
                     }
                 }
                 answer = interfaces.next(|| survey.interfaces(std::mem::take(devices))) => {
