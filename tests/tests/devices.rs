@@ -1,9 +1,10 @@
 //! Connections that are bound to a network device: two of them may have the same addresses and ports, and only
 //! the device tells them apart.
 
-use std::{net::TcpStream, process::Command};
+use std::{net::TcpStream, process::Command, time::Duration};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use serde_json::Value;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
@@ -18,10 +19,15 @@ const DEVICES: [&str; 2] = ["wire0", "wire1"];
 /// Two namespaces with two links between them. On both links they have the same addresses.
 fn two_links() -> (Place, Place) {
     let (left, right) = (Place::new(), Place::new());
-    for device in DEVICES {
+    link(&left, &right, &DEVICES);
+    (left, right)
+}
+
+fn link(left: &Place, right: &Place, devices: &[&str]) {
+    for device in devices {
         let (left_name, right_name) = (left.name(), right.name());
         ip(&format!("link add {device} netns {left_name} type veth peer name {device} netns {right_name}"));
-        for (place, host) in [(&left, 1), (&right, 2)] {
+        for (place, host) in [(left, 1), (right, 2)] {
             let name = place.name();
             ip(&format!("-n {name} link set {device} addrgenmode none"));
             ip(&format!("-n {name} link set {device} up"));
@@ -29,7 +35,6 @@ fn two_links() -> (Place, Place) {
             ip(&format!("-n {name} addr add 10.78.0.{host}/24 dev {device}"));
         }
     }
-    (left, right)
 }
 
 fn ip(arguments: &str) {
@@ -133,4 +138,70 @@ fn devices_have_names_from_the_first_line_on() {
     for line in clients {
         assert_eq!(text(line, "interface"), DEVICES[0], "{line}");
     }
+}
+
+/// Makes a connection over this device that leaves nothing behind.
+fn visit(left: &Place, right: &Place, device: &str) {
+    let (client, server) = connect(left, right, Domain::IPV4, device);
+    for stream in [client, server] {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+/// The names of devices in the lines of this namespace, in order.
+fn names(tracer: &Program, netns_cookie: &Value) -> Vec<String> {
+    let lines = lines(whole(&tracer.out())).into_iter().filter(|line| line["netns_cookie"] == *netns_cookie);
+    lines.map(|line| text(&line, "interface").to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+/// Visits until the lines have this name. Returns the cookie of the namespace.
+fn visit_until_named(tracer: &Program, left: &Place, right: &Place, device: &str) -> Value {
+    let inum = left.inum();
+    until("the name", || {
+        visit(left, right, device);
+        let lines = lines(whole(&tracer.out()));
+        let last = lines.iter().rev().find(|line| line["netns"] == inum)?;
+        (text(last, "interface") == device).then(|| last["netns_cookie"].clone())
+    })
+}
+
+/// A device gets another name: in the tracer's own namespace and elsewhere the lines soon have it, and then keep it.
+#[test]
+fn a_renamed_device_has_its_new_name() {
+    let (left, right) = two_links();
+    let tracers =
+        [tracer_in(&left, "-o json --port 8078"), tracer::start(&format!("-o json --netns {}", left.name()))];
+    for tracer in &tracers {
+        visit_until_named(tracer, &left, &right, DEVICES[0]);
+    }
+    for place in [&left, &right] {
+        let name = place.name();
+        for words in ["down", "name wire9", "up"] {
+            let device = if words == "up" { "wire9" } else { DEVICES[0] };
+            ip(&format!("-n {name} link set {device} {words}"));
+        }
+    }
+    for tracer in &tracers {
+        let netns_cookie = visit_until_named(tracer, &left, &right, "wire9");
+        let known = names(tracer, &netns_cookie).len();
+        (0..3).for_each(|_| visit(&left, &right, "wire9"));
+        until("more lines", || (names(tracer, &netns_cookie).len() > known).then_some(()));
+        assert!(names(tracer, &netns_cookie)[known..].iter().all(|name| name == "wire9"), "{}", tracer.out());
+    }
+}
+
+/// A namespace gets the number of one before, and a device the index of one there, with another name.
+#[test]
+fn a_device_is_not_named_after_one_of_a_namespace_before() {
+    let (left, right) = two_links();
+    let tracer = tracer::start("-o json --port 8078");
+    visit_until_named(&tracer, &left, &right, DEVICES[0]);
+    let older = index(&left, DEVICES[0]);
+    let left = Place::with_number_of(vec![left]);
+    link(&left, &right, &["cable0", "cable1"]);
+    assert_eq!(index(&left, "cable0"), older);
+    let netns_cookie = visit_until_named(&tracer, &left, &right, "cable0");
+    let names = names(&tracer, &netns_cookie);
+    // Until the name is found its index stands for it.
+    assert!(names.iter().all(|name| *name == "cable0" || *name == older.to_string()), "{names:?}");
 }
