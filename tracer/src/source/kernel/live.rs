@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use caps::Capability;
 use tokio::{sync::oneshot, time::timeout};
-use tracer_common::{Event, event::flag, helper::Helper};
+use tracer_common::{Event, helper::Helper};
 
 use crate::{
     facts::{
@@ -287,19 +287,11 @@ impl Live {
         };
         self.queue.extend(self.clock.if_changed().map(Fact::Clock));
         self.older.events(&mut events);
-        self.disown(&mut events);
+        processes::disown(&mut events, self.own_pid);
         self.name_devices(&events);
         self.queue.push_back(Fact::Events(Batch { events, until_ns }));
         for held in self.held.extract_if(.., |held| held.end_ns() <= until_ns) {
             self.queue.push_back(held.complete(&mut self.older));
-        }
-    }
-
-    /// Marks what this process does as done for somebody else. While an iterator looks at a file, it holds a
-    /// reference to it. If its process closes it meanwhile, this one does the rest of the work (`__fput`).
-    fn disown(&self, events: &mut [Event]) {
-        for event in events.iter_mut().filter(|event| Some(event.pid) == self.own_pid) {
-            event.flags |= flag::KERNEL_THREAD;
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
+use tracer_common::{Event, event::flag};
+
 use crate::facts::names::UnknownName;
 
 /// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`), since 3.8.
@@ -26,4 +28,31 @@ pub(super) fn check_ids() -> Result<(), UnknownName> {
         "--pid: this is a pid namespace, and the pids of events are the host's: start tracer in the host's pid namespace (with `docker run --pid=host`, `hostPID: true`, or `nsenter -t 1 -p` from outside), or filter by --comm, --cgroup or --uid"
             .to_owned(),
     ))
+}
+
+/// Marks what this process (`own_pid`, as the kernel numbers it) does as done for somebody else. While an iterator looks
+/// at a file, it holds a reference to it. If its process closes it meanwhile, this one does the rest of the work
+/// (`__fput`).
+pub(super) fn disown(events: &mut [Event], own_pid: Option<u32>) {
+    for event in events.iter_mut().filter(|event| Some(event.pid) == own_pid) {
+        event.flags |= flag::KERNEL_THREAD;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    /// The tracker takes a kernel thread for nobody's owner.
+    #[test]
+    fn only_what_this_process_does_is_disowned() {
+        let event = |pid| Event { pid, flags: flag::OWNED, ..Event::new_zeroed() };
+        for (own_pid, flags) in [(Some(71), flag::OWNED | flag::KERNEL_THREAD), (None, flag::OWNED)] {
+            let mut events = [event(70), event(71)];
+            disown(&mut events, own_pid);
+            assert_eq!(events.map(|event| event.flags), [flag::OWNED, flags]);
+        }
+    }
 }
