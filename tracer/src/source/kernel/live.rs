@@ -10,12 +10,11 @@ use crate::{
     facts::{
         Batch, Fact,
         counts::CountersByNetns,
-        holders::Holders,
         interfaces::DeviceKey,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{FilterNames, Names},
-        snapshot::{Snapshot, TimewaitSample},
+        snapshot::Snapshot,
     },
     filter::Filter,
     source::{
@@ -24,6 +23,7 @@ use crate::{
             self,
             clock::{self, WallClock, monotonic_ns},
             devices::{Devices, Lookup},
+            held::{HeldFact, HeldFacts},
             load::{self, Attached, LoadOptions},
             names::HostNames,
             polling::{Answer, Polling},
@@ -77,46 +77,13 @@ pub struct Live {
     stage: Stage,
     /// Facts that are known and not taken yet.
     queue: VecDeque<Fact>,
-    /// Facts that are held back until all events from before their end have been read.
-    held: Vec<HeldFact>,
+    held: HeldFacts,
     /// This process, by the number that events have; `None` if that is not known.
     own_pid: Option<u32>,
     /// Network devices whose names were asked for.
     devices: Devices,
     /// Memory of a batch, to be used again.
     spare: Vec<Event>,
-}
-
-/// A fact that is held back.
-enum HeldFact {
-    Snapshot(Snapshot),
-    Holders(Holders),
-    /// A poll of timewait sockets that had ended at this time. An event may tell how one that it lacks has ended.
-    Timewait(TimewaitSample, u64),
-}
-
-impl HeldFact {
-    fn end_ns(&self) -> u64 {
-        match self {
-            Self::Snapshot(snapshot) => snapshot.during_ns.1,
-            Self::Holders(holders) => holders.during_ns.1,
-            Self::Timewait(_, end_ns) => *end_ns,
-        }
-    }
-
-    fn complete(self, older: &mut Older) -> Fact {
-        match self {
-            Self::Snapshot(mut snapshot) => {
-                older.snapshot(&mut snapshot);
-                Fact::Snapshot(snapshot)
-            }
-            Self::Timewait(sample, _) => Fact::TimewaitSample(sample),
-            Self::Holders(mut holders) => {
-                older.holders(&mut holders);
-                Fact::Holders(holders)
-            }
-        }
-    }
 }
 
 /// The stages of a capture.
@@ -187,7 +154,7 @@ impl Live {
             takes_snapshot: options.takes_snapshot,
             names,
             losses: Losses::NONE,
-            held: Vec::new(),
+            held: HeldFacts::default(),
             own_pid: processes::sees_all().then(std::process::id),
             devices: Devices::default(),
             spare: Vec::new(),
@@ -232,7 +199,7 @@ impl Live {
 
     /// Waits for events or an answer of the survey thread, or until something is due.
     async fn flow(&mut self, demand: Demand<'_>) -> Result<(), Error> {
-        let held_ns = self.held.iter().map(HeldFact::end_ns).min();
+        let held_ns = self.held.due_ns();
         // Nothing else is due before events that are held back.
         let undecided_ns = self.late_data.as_ref().and_then(LateData::due_ns);
         let due_ns = undecided_ns.or_else(|| [demand.due_ns, held_ns].into_iter().flatten().min());
@@ -290,7 +257,7 @@ impl Live {
         processes::disown(&mut events, self.own_pid);
         self.name_devices(&events);
         self.queue.push_back(Fact::Events(Batch { events, until_ns }));
-        for held in self.held.extract_if(.., |held| held.end_ns() <= until_ns) {
+        for held in self.held.take_until(until_ns) {
             self.queue.push_back(held.complete(&mut self.older));
         }
     }

@@ -1,7 +1,8 @@
 //! The running kernel as a source of facts. Only this module uses `aya`.
 //!
 //! # Layout
-//! - [`live`]: the source itself; [`aggregate`]: counting in the kernel (`summary --in-kernel`)
+//! - [`live`]: the source itself; `held`: facts that wait for events; [`aggregate`]: counting in the kernel
+//!   (`summary --in-kernel`)
 //! - [`preflight`], [`limits`], `surroundings`, [`privileges`]: checks before loading; giving capabilities up
 //! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
 //!   tests make
@@ -20,6 +21,7 @@ pub mod clock;
 mod counts;
 mod devices;
 pub mod error;
+mod held;
 mod hook;
 pub mod layout;
 pub mod limits;
