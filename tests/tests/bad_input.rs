@@ -1,6 +1,9 @@
 //! Bad input causes an error message with cause and remedy, the right exit status, and no panic.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use tests::{
     program::{Ended, Program},
@@ -120,6 +123,40 @@ fn standard_output_closed() {
     command.args(["-c", "exec \"$0\" --duration 100ms >&-"]).arg(tracer::binary());
     let ended = Program::collect(&mut command).wait();
     check(&ended, 1, "standard output is closed", "closed");
+}
+
+/// Help and lists, too, are either written or an error. Who reads no further has seen enough.
+#[test]
+fn what_is_printed_is_written_or_an_error() {
+    for arguments in [
+        "--help",
+        "-h",
+        "--version",
+        "help",
+        "help top",
+        "life --help",
+        "--columns help",
+        "life --columns help",
+        "completions bash",
+        "check",
+        "life -o csv --duration 100ms --netns 1",
+        "summary --duration 100ms --netns 1",
+        "summary --in-kernel --duration 100ms",
+    ] {
+        let printed = |to: Stdio| Program::start(tracer::command(arguments).stdout(to)).wait();
+        let ended = printed(fs::File::options().write(true).open("/dev/full").unwrap().into());
+        assert_eq!(ended.code(), 1, "{arguments}: {}", ended.err);
+        let message = "tracer: writing to standard output: No space left on device";
+        assert!(ended.err.contains(message), "{arguments}: {}", ended.err);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = printed(writer.into());
+        assert_eq!(ended.code(), 0, "{arguments}: {}", ended.err);
+        assert!(!ended.err.contains("writing to"), "{arguments}: {}", ended.err);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" {arguments} >&-")]).arg(tracer::binary());
+        check(&Program::collect(&mut command).wait(), 1, "standard output is closed", arguments);
+    }
 }
 
 #[test]

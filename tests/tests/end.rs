@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -135,6 +135,23 @@ fn a_full_disk_is_a_failure_that_is_told() {
     assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
 }
 
+/// At a limit on file sizes the kernel sends a signal, which would end tracer without a word.
+#[test]
+fn a_limit_on_file_sizes_is_a_failure_that_is_told() {
+    let place = Place::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$0\" -o json --netns \"$1\" >\"$2\""]);
+    let tracer = Program::start(command.arg(tracer::binary()).arg(place.name()).arg(file.path()));
+    let tracer = tracer::started(tracer);
+    place.run(|| (0..20).for_each(|_| refused()));
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 1, "{}", ended.err);
+    assert!(ended.err.contains("File too large") && ended.err.contains("ulimit -f"), "{}", ended.err);
+    assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
+    assert!(receipt(&ended, "shown") > 0 && tracer::remark(&ended, "were not taken") > 0, "{}", ended.err);
+}
+
 /// The permitted capabilities of each thread, with the thread's name.
 fn capabilities(tracer: &Program) -> Vec<(String, String)> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", tracer.pid())).unwrap();
@@ -216,7 +233,7 @@ fn a_signal_that_comes_twice_at_once_is_one() {
 
 #[test]
 fn what_is_to_be_ignored_is_ignored() {
-    let mut command = std::process::Command::new("nohup");
+    let mut command = Command::new("nohup");
     command.arg(tracer::binary()).args(["--netns", "1"]);
     let tracer = tracer::started(Program::collect(&mut command));
     tracer.signal(Signal::HUP);

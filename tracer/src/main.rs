@@ -4,8 +4,8 @@ mod closed;
 
 use std::{
     env,
-    fmt::{Display, Write as _},
-    io,
+    fmt::Display,
+    io::{self, Write as _},
     process::ExitCode,
 };
 
@@ -15,8 +15,9 @@ use tracer::{
     config::{self, RunConfig},
     format::columns::COLUMNS,
     output::{
+        refusal,
         stderr::{self, message},
-        stdout::write_whole,
+        stdout::{self, write_whole},
     },
     run::{self, check, error::Error, in_kernel},
     source::kernel::limits,
@@ -30,13 +31,16 @@ fn main() -> ExitCode {
     if let Err(error) = limits::stack() {
         return fail(&error, ExitCode::FAILURE);
     }
+    refusal::take_size_limits_as_errors();
     let cli = match Cli::try_parse() {
+        Err(error) if error.use_stderr() => return usage(&error),
+        _ if closed::standard_output() => {
+            return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
+        }
+        // What is left is the help or the version.
+        Err(text) => return written(text.print().and_then(|()| io::stdout().flush())),
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
     };
-    if closed::standard_output() {
-        return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
-    }
     let code = dispatch(cli);
     // Nothing else may be said after this.
     stderr::finish();
@@ -94,18 +98,18 @@ fn fail(error: &dyn Display, code: ExitCode) -> ExitCode {
 }
 
 fn list_columns() -> ExitCode {
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for column in COLUMNS {
-        // Writing into a String cannot fail.
+        // Writing into memory cannot fail.
         let _ = writeln!(lines, "{:<18} {}", column.key, column.help);
     }
-    written(write_whole(lines.as_bytes()))
+    written(write_whole(&lines))
 }
 
 fn written(result: io::Result<()>) -> ExitCode {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&format_args!("writing to standard output: {error}"), ExitCode::FAILURE)
+            fail(&stdout::Error::Write(error), ExitCode::FAILURE)
         }
         _ => ExitCode::SUCCESS,
     }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
+//! - [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
 //! ```
@@ -23,5 +24,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod refusal;
 pub mod stderr;
 pub mod stdout;

@@ -24,7 +24,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::text::STARTING_A_THREAD;
+use crate::{output::refusal::Refusal, text::STARTING_A_THREAD};
 
 /// How long a write may make no progress, after the end of the capture, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ const CHUNK: usize = 65_536;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A system error.
-    #[error("writing to standard output: {0}")]
+    #[error("writing to standard output: {}", Refusal(.0))]
     Write(#[from] io::Error),
     /// The thread that writes cannot be started.
     #[error("{STARTING_A_THREAD}: {0}")]

@@ -13,7 +13,10 @@ use tracer_common::{helper::Helper, member::SPECS};
 use crate::{
     config::CheckOptions,
     filter::Filter,
-    output::{stderr::message, stdout::write_whole},
+    output::{
+        stderr::message,
+        stdout::{self, write_whole},
+    },
     source::kernel::{
         HOOK,
         buffer::BufferSize,
@@ -98,7 +101,7 @@ pub fn check(options: &CheckOptions) -> ExitCode {
     }
     match write_whole(&out) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            message(format_args!("writing to standard output: {error}"));
+            message(stdout::Error::Write(error));
             ExitCode::FAILURE
         }
         _ if can_run => ExitCode::SUCCESS,
