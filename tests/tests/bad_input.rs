@@ -1,7 +1,12 @@
 //! Bad input causes an error message with cause and remedy, the right exit status, and no panic.
 
 use std::{
+    ffi::OsString,
     fs,
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        process::CommandExt as _,
+    },
     process::{Command, Stdio},
 };
 
@@ -177,4 +182,96 @@ fn the_buffer_says_what_it_was_rounded_to() {
     assert!(ended.err.contains("buffer of 65M rounded up to 64 MiB"), "{}", ended.err);
     let ended = tracer::run("--duration 100ms --netns 1 --buffer 64MiB");
     assert!(!ended.err.contains("rounded"), "{}", ended.err);
+}
+
+/// Pieces of hostile arguments.
+const PIECES: [&[u8]; 18] = [
+    b"x\nFORGED: a\n",
+    b"\n",
+    b"\r",
+    b"\x1b[2J",
+    b"\x07",
+    "\u{9b}31m".as_bytes(),
+    "\u{202e}".as_bytes(),
+    "\u{2028}FORGED: b".as_bytes(),
+    "\u{3164}".as_bytes(),
+    b"\xff",
+    b"\\",
+    b"'",
+    b"443",
+    b"CLOSE",
+    b"=",
+    b",",
+    b":",
+    b"a/b",
+];
+
+/// Words before a hostile one; the last is for one that stands alone.
+const BEFORE: [&str; 30] = [
+    "--port",
+    "-L",
+    "--addr",
+    "--columns",
+    "--buffer",
+    "--duration",
+    "--count",
+    "--netns",
+    "--output",
+    "--pid",
+    "--comm",
+    "--uid",
+    "--cgroup",
+    "--state",
+    "--transition",
+    "--reason",
+    "--time",
+    "--color",
+    "--hooks",
+    "--receipt",
+    "--btf",
+    "--stuck",
+    "summary --interval",
+    "summary --by",
+    "summary --rows",
+    "top --refresh",
+    "completions",
+    "check",
+    "help",
+    "",
+];
+
+fn hostile(chance: &mut fastrand::Rng) -> OsString {
+    let pieces = (0..chance.usize(1..5)).map(|_| PIECES[chance.usize(..PIECES.len())]);
+    OsString::from_vec(pieces.collect::<Vec<_>>().concat())
+}
+
+/// Whatever the arguments and the surroundings contain, each line on standard error begins with tracer's own
+/// words, and has nothing that a terminal obeys.
+#[test]
+fn arguments_forge_nothing() {
+    let own =
+        ["tracer: ", "error: ", "Usage: tracer", "For more information", "  tip: ", "  [possible values: "];
+    let mut chance = fastrand::Rng::with_seed(15);
+    for round in 0..8 * BEFORE.len() {
+        let mut command = Command::new(tracer::binary());
+        command.args(BEFORE[round % BEFORE.len()].split_whitespace());
+        let word = hostile(&mut chance);
+        command.arg(match chance.u8(..3) {
+            0 => OsString::from_vec([b"--", word.as_bytes()].concat()),
+            _ => word,
+        });
+        command.args(["--duration", "1ms"]).current_dir("/proc/self");
+        for variable in ["TZ", "COLUMNS", "TERM", "RUST_LOG", "LC_ALL"] {
+            command.env(variable, hostile(&mut chance));
+        }
+        command.arg0(hostile(&mut chance));
+        let ended = Program::collect(&mut command).wait();
+        let lines = ended.err.split('\n').filter(|line| !line.is_empty());
+        for line in lines {
+            assert!(own.iter().any(|own| line.starts_with(own)), "{command:?}: {:?}", ended.err);
+            let is_hostile = |c: char| c.is_control() || "\u{202e}\u{2028}\u{3164}".contains(c);
+            assert!(!line.contains(is_hostile), "{command:?}: {:?}", ended.err);
+        }
+        assert_ne!(ended.code(), 101, "{command:?}: {}", ended.err);
+    }
 }

@@ -3,7 +3,6 @@
 mod closed;
 
 use std::{
-    env,
     fmt::Display,
     io::{self, Write as _},
     process::ExitCode,
@@ -11,17 +10,16 @@ use std::{
 
 use clap::Parser as _;
 use tracer::{
-    cli::{Cli, Command, OutputArgs, completions},
+    cli::{Cli, Command, OutputArgs, completions, usage::tamed},
     config::{self, RunConfig},
     format::columns::COLUMNS,
     output::{
         refusal,
-        stderr::{self, message},
+        stderr::message,
         stdout::{self, write_whole},
     },
     run::{self, check, error::Error, in_kernel},
     source::kernel::limits,
-    text::escape::{escaped, is_hostile},
 };
 
 /// The exit status of wrong usage: as clap's own.
@@ -33,7 +31,7 @@ fn main() -> ExitCode {
     }
     refusal::take_size_limits_as_errors();
     let cli = match Cli::try_parse() {
-        Err(error) if error.use_stderr() => return usage(&error),
+        Err(error) if error.use_stderr() => return usage(error),
         _ if closed::standard_output() => {
             return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
         }
@@ -81,14 +79,9 @@ fn asks_for_columns(output: &OutputArgs) -> bool {
     output.columns.as_deref() == Some("help")
 }
 
-/// clap repeats what it was given; a terminal might obey that.
-fn usage(error: &clap::Error) -> ExitCode {
-    if !env::args_os().any(|argument| argument.to_string_lossy().contains(is_hostile)) {
-        error.exit();
-    }
-    for line in error.render().to_string().lines() {
-        stderr::line(&escaped(line.as_bytes()));
-    }
+fn usage(error: clap::Error) -> ExitCode {
+    // There is nowhere to report that standard error takes nothing.
+    let _ = tamed(error).print();
     ExitCode::from(USAGE)
 }
 
@@ -127,11 +120,7 @@ fn start_logger(verbose: u8) {
         _ => _ = builder.filter_level(log::LevelFilter::Trace),
     }
     builder.format(|_, record| {
-        message(format_args!(
-            "{}: {}",
-            record.level().as_str().to_lowercase(),
-            escaped(record.args().to_string().as_bytes())
-        ));
+        message(format_args!("{}: {}", record.level().as_str().to_lowercase(), record.args()));
         Ok(())
     });
     builder.init();

@@ -195,7 +195,8 @@ fn compare(name: &str, script: Script, words: &str) -> Outcome {
     assert!(outcome.result.is_ok(), "{:?}", outcome.result);
     // What moves a cursor begins a line of its own, so that people can read the file.
     let out = out.replace('\x1b', "\n\u{241b}");
-    let shown = format!("$ tracer {words}\n{out}--\ntracer: {}\n", outcome.receipt);
+    let receipt = outcome.receipt.to_string().replace('\n', "\ntracer: ");
+    let shown = format!("$ tracer {words}\n{out}--\ntracer: {receipt}\n");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
     if std::env::var_os("UPDATE_CAPTURES").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

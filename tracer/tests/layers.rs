@@ -26,7 +26,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
     ("view", "aggregate facts format select tcp text track"),
-    ("cli", "aggregate filter format select source tcp time"),
+    ("cli", "aggregate filter format select source tcp text time"),
     ("config", "aggregate cli facts filter format output select source tcp text time view"),
     ("run", "aggregate config facts filter output select source text time track view"),
 ];

@@ -5,9 +5,11 @@
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells
+//! - [`usage`]: errors in the command line
 
 mod args;
 pub mod completions;
+pub mod usage;
 mod values;
 pub mod words;
 
@@ -69,7 +71,7 @@ Examples:
 /// Shows every TCP state transition of this host, live: whose connection, how long in which state,
 /// who closed first and why.
 #[derive(Debug, Parser)]
-#[command(name = "tracer", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(name = "tracer", bin_name = "tracer", version, about, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do; without it, the log.
     #[command(subcommand)]

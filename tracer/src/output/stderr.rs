@@ -18,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::text::escape::tame;
+
 /// Maximum number of queued messages.
 const CAPACITY: usize = 1024;
 
@@ -45,15 +47,10 @@ struct Writer {
     done: Receiver<()>,
 }
 
-/// Writes a line to standard error, after `tracer: `. Errors are ignored, because there is nowhere to report
-/// them.
+/// Writes a line to standard error, after `tracer: `. It stays one line whatever is in it. Errors are ignored,
+/// because there is nowhere to report them.
 pub fn message(text: impl Display) {
-    send(format!("tracer: {text}\n").into_bytes());
-}
-
-/// Writes a line without a prefix.
-pub fn line(line: &str) {
-    send(format!("{line}\n").into_bytes());
+    send(format!("tracer: {}\n", tame(text.to_string())).into_bytes());
 }
 
 /// Starts the writer thread, which calls `prepare` first. From then on no message can block.

@@ -119,7 +119,7 @@ impl fmt::Display for Receipt {
         ];
         push_notes(f, &notes)?;
         if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
-            write!(f, "\ntracer: connections {counts}, still open {open}, waiting {waiting}")?;
+            write!(f, "\nconnections {counts}, still open {open}, waiting {waiting}")?;
             if ended_unseen > 0 {
                 write!(f, "; {ended_unseen} ended unseen")?;
             }
@@ -135,14 +135,14 @@ impl Receipt {
     fn write_kernel(&self, kernel: &Kernel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Kernel { counts, compared, agrees, notes } = kernel;
         if let (Some(counts), Some(agrees)) = (counts, agrees) {
-            write!(f, "\ntracer: the kernel counted {counts}")?;
+            write!(f, "\nthe kernel counted {counts}")?;
             let of_all = self.connections.map(|connections| connections.counts);
             if let Some(compared) = compared.filter(|compared| of_all != Some(*compared)) {
                 write!(f, ", and the events of the same namespaces and time give {compared}")?;
             }
             write!(f, ": {}", if *agrees { "agrees" } else { "DISAGREES" })?;
         } else {
-            write!(f, "\ntracer: not compared with the kernel's own counters")?;
+            write!(f, "\nnot compared with the kernel's own counters")?;
         }
         for note in notes {
             write!(f, "; {note}")?;

@@ -76,6 +76,22 @@ pub fn push_escaped(out: &mut String, bytes: &[u8]) {
     }
 }
 
+/// Our own text, in which something from outside may have been left as it was. Backslashes stay, because most of
+/// it is escaped already.
+#[must_use]
+pub fn tame(text: String) -> String {
+    if !text.contains(is_hostile) {
+        return text;
+    }
+    let parts = text.split_inclusive('\\');
+    parts.fold(String::with_capacity(text.len()), |mut out, part| {
+        let own = part.strip_suffix('\\');
+        push_escaped(&mut out, own.unwrap_or(part).as_bytes());
+        out.extend(own.map(|_| '\\'));
+        out
+    })
+}
+
 fn push_hex(out: &mut String, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}");
 }
@@ -132,5 +148,13 @@ mod tests {
         assert_eq!(escaped("\u{9b}31m\u{202e}".as_bytes()), "\\u{9b}31m\\u{202e}");
         assert_eq!(escaped(b"\xff\xfeok"), "\\xff\\xfeok");
         assert_eq!(escaped(b"a\\nb"), "a\\\\nb");
+    }
+
+    #[test]
+    fn what_is_escaped_already_stays() {
+        for text in ["", "no port `a\\x1b`", "\\", "a\\\\"] {
+            assert_eq!(tame(text.to_owned()), text);
+        }
+        assert_eq!(tame("\\x1b\x1b\\\n".to_owned()), "\\x1b\\x1b\\\\n");
     }
 }

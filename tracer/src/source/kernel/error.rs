@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// The verifier refused the program.
     #[error(
-        "the kernel's verifier refused the program; please report this with your kernel's version ({release}) and these last lines:\n{log}"
+        "the kernel's verifier refused the program; please report this with your kernel's version ({release}) and these last lines: {log}"
     )]
     Verifier {
         /// Kernel release.

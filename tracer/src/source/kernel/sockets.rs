@@ -55,7 +55,7 @@ pub enum Error {
 fn error_text(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
-            format!("{io_error}\n{}", verdict(&verifier_log.to_string()))
+            format!("{io_error}: {}", verdict(&verifier_log.to_string()))
         }
         error => error.to_string(),
     }
