@@ -1,5 +1,7 @@
 //! Process names with control characters and delimiters do no harm in any output format.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use tests::{
     event::parse,
     patience::until,
@@ -9,7 +11,19 @@ use tests::{
     traffic::{actor, connect, listen, wait_for_end},
 };
 
-const NAMES: [&str; 4] = ["\x1b[2J\x1b]0;x\x07", "a\nb\",c,\"d\r\te", "\u{9b}31m\u{202e}ab", "=cmd|'\\x'!A"];
+/// Names of processes, and how JSON has them.
+const NAMES: [(&[u8], &str); 8] = [
+    (b"\x1b[2J\x1b]0;x\x07", "\x1b[2J\x1b]0;x\x07"),
+    (b"a\nb\",c,\"d\r\te", "a\nb\",c,\"d\r\te"),
+    ("\u{9b}31m\u{202e}ab".as_bytes(), "\u{9b}31m\u{202e}ab"),
+    (b"=cmd|'\\x'!A", "=cmd|'\\\\x'!A"),
+    // Fillers, blanks and marks that are not seen.
+    ("\u{3164}\u{115f}\u{2800}\u{fe0f}".as_bytes(), "\u{3164}\u{115f}\u{2800}\u{fe0f}"),
+    ("\u{34f}\u{17b4}\u{fff9}\u{a0}".as_bytes(), "\u{34f}\u{17b4}\u{fff9}\u{a0}"),
+    // These two, and what looks like one of them.
+    (b"a\xff", "a\\xff"),
+    (b"a\xfe", "a\\xfe"),
+];
 
 /// Runs tracer with `arguments` while a process of each name connects. Returns its output.
 fn printed(arguments: &str) -> String {
@@ -17,9 +31,10 @@ fn printed(arguments: &str) -> String {
     let listener = place.run(|| listen([127, 77, 4, 1].into(), 0));
     let to = listener.local_addr().unwrap();
     let tracer = tracer::start(&format!("--raw --netns {} {arguments}", place.name()));
-    for name in NAMES {
+    for (name, _) in NAMES {
         let mut command = place.command(actor());
-        let process = Program::collect(command.args(["name", name, "127.77.4.1", &to.port().to_string()]));
+        command.arg("name").arg(OsStr::from_bytes(name));
+        let process = Program::collect(command.args(["127.77.4.1", &to.port().to_string()]));
         wait_for_end(&mut listener.accept().unwrap().0);
         process.wait();
     }
@@ -32,7 +47,9 @@ fn printed(arguments: &str) -> String {
 }
 
 fn assert_tame(out: &str) {
-    let hostile = |c: char| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+    let unseen = "\u{3164}\u{115f}\u{2800}\u{fe0f}\u{34f}\u{17b4}\u{fff9}\u{a0}";
+    let is_hostile = |c| ('\u{202a}'..='\u{202e}').contains(&c) || unseen.contains(c);
+    let hostile = |c: char| c != '\n' && (c.is_control() || is_hostile(c));
     assert!(!out.contains(hostile), "{out:?}");
 }
 
@@ -50,7 +67,7 @@ fn json_says_it_exactly() {
     let out = printed("-o json");
     assert_tame(&out);
     let comms: Vec<_> = parse(&out).into_iter().filter_map(|event| event.comm).collect();
-    for name in NAMES {
+    for (_, name) in NAMES {
         assert!(comms.iter().any(|comm| comm == name), "{name:?} in {comms:?}");
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         value::{MOST_HOLDERS, Value},
     },
     text::{
-        escape::{is_hostile, name, plain_len},
+        escape::{exact, is_hostile, name, plain_len},
         line::{Line, ROOM},
         number::{push_addr, push_micros, push_uint},
         second::Seconds,
@@ -121,7 +121,7 @@ fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
     let mut escaped = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
     // Writing into memory cannot fail.
-    let _ = String::from_utf8_lossy(name(comm)).serialize(&mut serializer);
+    let _ = exact(name(comm)).serialize(&mut serializer);
     line.push_all(&escaped)
 }
 
@@ -166,11 +166,13 @@ mod tests {
         let name = "\x1b[2J\"\\\n\u{7f}\u{9b}\u{202e},x";
         let written = json(name.as_bytes());
         assert!(written.chars().all(|c| !is_hostile(c)), "{written}");
-        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), name);
+        let read: String = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, name.replace('\\', "\\\\"));
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_not_break_it() {
-        assert_eq!(json(b"a\xff"), "\"a\u{fffd}\"");
+    fn bytes_that_are_no_text_stay_apart() {
+        assert_eq!(json(b"a\xff"), r#""a\\xff""#);
+        assert_eq!(json(b"a\\xff"), r#""a\\\\xff""#);
     }
 }

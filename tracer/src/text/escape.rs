@@ -3,6 +3,10 @@
 
 use std::fmt::Write as _;
 
+use icu_properties::{
+    CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup},
+};
 use tracer_common::event::COMM_LEN;
 
 /// A task's name without its zero padding.
@@ -39,35 +43,59 @@ pub fn plain_len(comm: &[u8; COMM_LEN]) -> Option<usize> {
     is_plain.then(|| name_len(comm))
 }
 
-/// Whether a character could control a terminal, break a line, or be invisible.
+const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
+    CodePointMapData::<GeneralCategory>::new();
+const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+
+/// The blank Braille pattern and the musical null notehead: symbols that are drawn as nothing, which no property
+/// in Unicode's tables tells.
+const BLANKS: [char; 2] = ['\u{2800}', '\u{1d159}'];
+
+/// Whether a character could control a terminal, break a line, change the reading direction, or be invisible.
 #[must_use]
 pub fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            // Soft hyphen, and the marks that change the reading direction.
-            '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Line and paragraph separators.
-            | '\u{2028}' | '\u{2029}'
-            // Invisible: joiners, operators, byte order mark, tags.
-            | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    // The category `Other` is of controls, formats, and of what has no meaning or a private one.
+    c.is_whitespace()
+        || GeneralCategoryGroup::Other.contains(CATEGORY.get(c))
+        || IGNORABLE.contains(c)
+        || BLANKS.contains(&c)
 }
 
 /// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 become `\n`, `\\`,
 /// `\x1b` or `\u{202e}`, so that different names stay different.
 pub fn push_escaped(out: &mut String, bytes: &[u8]) {
+    push_chars(out, bytes, |out, c| match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c.is_ascii() && is_hostile(c) => push_hex(out, c as u8),
+        c if is_hostile(c) => {
+            // Writing into a String cannot fail.
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+        c => out.push(c),
+    });
+}
+
+/// Bytes as text, for formats that can hold any character. A byte that is not UTF-8 becomes `\xff`, and a backslash
+/// `\\`, so that different names stay different.
+#[must_use]
+pub fn exact(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    push_chars(&mut out, bytes, String::push);
+    out
+}
+
+/// Appends `bytes`, the characters with `push_char`.
+fn push_chars(out: &mut String, bytes: &[u8], push_char: impl Fn(&mut String, char)) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                c if c.is_ascii() && is_hostile(c) => push_hex(out, c as u8),
-                c if is_hostile(c) => {
-                    // Writing into a String cannot fail.
-                    let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-                }
-                c => out.push(c),
+                c => push_char(out, c),
             }
         }
         for &byte in chunk.invalid() {
@@ -138,7 +166,26 @@ mod tests {
     #[test]
     fn ordinary_names_are_not_changed() {
         assert_eq!(escaped(b"nginx: worker"), "nginx: worker");
-        assert_eq!(escaped("größe".as_bytes()), "größe");
+        for name in ["größe", "e\u{301}", "名前", "имя", "שם", "😀"] {
+            assert_eq!(escaped(name.as_bytes()), name);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_hostile() {
+        let of_each_kind = "\u{ad}\u{a0}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{180e}\u{200b}\u{200d}\u{202e}\u{2028}\u{2066}\
+            \u{2800}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{ffff}\u{1d159}\u{e0041}\u{e0100}";
+        for c in of_each_kind.chars() {
+            assert!(is_hostile(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn any_text_holds_different_names_apart() {
+        assert_eq!(exact("größe\u{1b}\u{202e}".as_bytes()), "größe\u{1b}\u{202e}");
+        assert_eq!((exact(b"a\xff"), exact(b"a\xfe")), ("a\\xff".to_owned(), "a\\xfe".to_owned()));
+        assert_eq!(exact(b"a\\xff"), "a\\\\xff");
+        assert_eq!(exact("\u{fffd}".as_bytes()), "\u{fffd}");
     }
 
     #[test]

@@ -4,17 +4,22 @@
 mod handing;
 
 use std::{
+    ffi::{CString, OsStr, OsString},
     io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener},
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     process::{Command, Stdio},
 };
 
 use tests::traffic::{connect, listen, wait_for_end};
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // Only a name may be no text.
+    let words: Vec<_> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     match words[..] {
         ["serve", address] => hold(&listening(address)),
         ["answer", name, address] => {
@@ -36,8 +41,8 @@ fn main() {
             call_yourself("worker");
             answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
         }
-        ["name", name, address, port] => {
-            call_yourself(name);
+        ["name", _, address, port] => {
+            call_yourself(&arguments[1]);
             let _ = connect(target(address, port));
         }
         _ => panic!("unknown words: {words:?}"),
@@ -50,8 +55,9 @@ fn die_with_parent() {
         .expect("a death signal");
 }
 
-fn call_yourself(name: &str) {
-    rustix::thread::set_name(&std::ffi::CString::new(name).expect("no zero inside")).expect("a name");
+fn call_yourself(name: impl AsRef<OsStr>) {
+    let name = name.as_ref().as_bytes();
+    rustix::thread::set_name(&CString::new(name).expect("no zero inside")).expect("a name");
 }
 
 fn target(address: &str, port: &str) -> SocketAddr {

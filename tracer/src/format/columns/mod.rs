@@ -340,6 +340,10 @@ mod tests {
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
              `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
              of `life`. This page\nis made from `tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             Names of tasks are any bytes. In text and CSV what a terminal would obey and what cannot be seen is \
+             escaped, as\n`\\x1b` or `\\u{202e}`. JSON has these characters themselves, in JSON's own escapes (but that \
+             of `summary` as text). In all\nformats a byte that is no UTF-8 is `\\xff`, and a backslash is `\\\\` (in the \
+             value that a JSON reader gives), so different\nnames stay different.\n\n\
              | column | title | default | meaning |\n|---|---|---|---|\n",
         );
         let outputs = [
