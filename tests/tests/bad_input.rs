@@ -249,8 +249,15 @@ fn hostile(chance: &mut fastrand::Rng) -> OsString {
 /// words, and has nothing that a terminal obeys.
 #[test]
 fn arguments_forge_nothing() {
-    let own =
-        ["tracer: ", "error: ", "Usage: tracer", "For more information", "  tip: ", "  [possible values: "];
+    let own = [
+        "tracer: ",
+        "error: ",
+        "Usage: tracer",
+        "       tracer",
+        "For more information",
+        "  tip: ",
+        "  [possible values: ",
+    ];
     let mut chance = fastrand::Rng::with_seed(15);
     for round in 0..8 * BEFORE.len() {
         let mut command = Command::new(tracer::binary());

@@ -141,7 +141,7 @@ fn a_limit_on_file_sizes_is_a_failure_that_is_told() {
     let place = Place::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 1; exec \"$0\" -o json --netns \"$1\" >\"$2\""]);
+    command.args(["-c", "ulimit -f 8; exec \"$0\" -o json --netns \"$1\" >\"$2\""]);
     let tracer = Program::start(command.arg(tracer::binary()).arg(place.name()).arg(file.path()));
     let tracer = tracer::started(tracer);
     place.run(|| (0..20).for_each(|_| refused()));
@@ -208,13 +208,22 @@ fn nothing_privileged_is_kept() {
 }
 
 #[test]
-fn only_the_thread_that_enters_namespaces_keeps_what_that_takes() {
-    let tracer = tracer::start("--netns 1");
+fn only_threads_that_need_it_keep_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let receipt = folder.path().join("receipt");
+    let tracer = tracer::start(&format!("--netns 1 --receipt {}", receipt.display()));
     let held = capabilities(&tracer);
-    assert!(held.iter().any(|(thread, _)| thread == "tracer-survey"), "{held:?}");
+    for thread in ["tracer-survey", "tracer-receipt"] {
+        assert!(held.iter().any(|(name, _)| name == thread), "{held:?}");
+    }
     for (thread, held) in held {
-        // CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF
-        let expected: u64 = if thread == "tracer-survey" { 1 << 19 | 1 << 21 | 1 << 38 | 1 << 39 } else { 0 };
+        let expected: u64 = match &*thread {
+            // CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF
+            "tracer-survey" => 1 << 19 | 1 << 21 | 1 << 38 | 1 << 39,
+            // CAP_DAC_OVERRIDE, CAP_FOWNER
+            "tracer-receipt" => 1 << 1 | 1 << 3,
+            _ => 0,
+        };
         assert_eq!(held, format!("{expected:016x}"), "{thread}");
     }
 }

@@ -1,6 +1,6 @@
 //! Errors in arguments that parse but are not valid.
 
-use std::io;
+use crate::output::file;
 
 /// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +26,7 @@ pub enum Error {
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),
-    /// The receipt's file cannot be created.
-    #[error("cannot write the receipt to {path}: {cause}")]
-    Receipt {
-        /// The path of the file.
-        path: String,
-        /// The system's error.
-        cause: io::Error,
-    },
+    /// The receipt's file cannot be written.
+    #[error("cannot write the receipt to {0}")]
+    Receipt(#[from] file::Error),
 }

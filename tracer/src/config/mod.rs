@@ -9,11 +9,7 @@ mod filters;
 mod lines;
 mod reports;
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
 use tracer_common::state;
@@ -24,17 +20,14 @@ use crate::{
     config::{filters::filters, lines::plan, reports::reports},
     facts::hooks::REQUEST_HOOK,
     format::{Kind, columns::DefaultIn, lines::Lines},
-    output::stderr::message,
+    output::{file::Destination, stderr::message},
     select::spec::{FilterSpec, Filters},
     source::{
         kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
         open::SourceOptions,
     },
     tcp::{limits::Limits, state::State},
-    text::{
-        charset::{self, Recoding},
-        escape::escaped,
-    },
+    text::charset::{self, Recoding},
     time::zone,
     view::{
         Needs, View,
@@ -64,7 +57,7 @@ pub struct Config {
     /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
     /// The file for the receipt, which is also written to standard error.
-    pub receipt: Option<ReceiptFile>,
+    pub receipt: Option<Destination>,
 }
 
 /// A capture, and where its facts come from.
@@ -228,7 +221,7 @@ fn live(
             duration: capture.duration,
             count,
             strict: capture.strict,
-            receipt: capture.receipt.as_deref().map(create).transpose()?,
+            receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },
     })
 }
@@ -240,21 +233,4 @@ fn watch(args: &StuckArgs, is_all: bool, ends: bool) -> Option<Watch> {
         limits = Limits::defaults();
     }
     limits.shortest().map(|_| Watch { limits, ends, is_all })
-}
-
-/// The file for the receipt.
-pub struct ReceiptFile {
-    /// Its path, escaped for terminals.
-    pub name: String,
-    /// The open file.
-    pub file: File,
-}
-
-/// Creates the file before privileges are dropped, so that an error shows before anything is captured.
-fn create(path: &Path) -> Result<ReceiptFile, Error> {
-    let name = escaped(path.as_os_str().as_encoded_bytes());
-    match File::create(path) {
-        Ok(file) => Ok(ReceiptFile { name, file }),
-        Err(cause) => Err(Error::Receipt { path: name, cause }),
-    }
 }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
+//! - [`file`]: files that appear when they are whole
 //! - [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
@@ -24,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod file;
 pub mod refusal;
 pub mod stderr;
 pub mod stdout;

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    output,
+    output::{self, refusal::Refusal},
     run::console,
     source::{self, kernel::limits},
 };
@@ -32,7 +32,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// The receipt could not be written.
-    #[error("writing the receipt to {name}: {cause}")]
+    #[error("writing the receipt to {name}: {}", Refusal(cause))]
     Receipt {
         /// The path of the file.
         name: String,

@@ -3,7 +3,7 @@
 //! # Layout
 //! - here: [`run`] opens the source, runs the capture, prints the receipt and returns the exit status
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
-//! - [`stop`]: signals; [`receipt`]: the counts of a capture; [`error`]
+//! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`check`]: `tracer check`
@@ -14,15 +14,16 @@ pub mod console;
 pub mod error;
 pub mod in_kernel;
 pub mod receipt;
+mod receipt_file;
 pub mod stages;
 pub mod stop;
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    config::{ReceiptFile, RunConfig},
+    config::RunConfig,
     facts::hooks::HookReport,
     output::{
         stderr::{self, message},
@@ -32,7 +33,7 @@ use crate::{
         capture::{Outcome, capture},
         console::IdleConsole,
         error::Error,
-        receipt::Receipt,
+        receipt_file::ReceiptFile,
         stop::{Signals, Stop},
     },
     source::{
@@ -55,21 +56,24 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let RunConfig { capture: mut config, source, hooks, recoding } = config;
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
+    let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let source = {
         let _inside = runtime.enter();
         open(&source)?
     };
     tell_missing(&hooks, &source.kernel().hooks);
-    let (receipt_file, strict) = (config.receipt.take(), config.strict);
+    let strict = config.strict;
     let Outcome { receipt, ending, result } = drive(runtime, async {
         let output = Output::new()?.recoding(recoding);
         capture(source, config, output, console, &mut Stop::new(signals)).await
     })?;
-    message(&receipt);
-    if let Some(file) = receipt_file {
-        write_receipt(file, &receipt)?;
+    receipt.to_string().lines().for_each(message);
+    let written = receipt_file.map_or(Ok(()), |file| file.write(&receipt));
+    let result = tolerate_closed_pipe(result);
+    if let (Err(_), Err(error)) = (&result, &written) {
+        message(error);
     }
-    tolerate_closed_pipe(result)?;
+    result.and(written)?;
     if ending == Some(Ending::Stuck) {
         return Ok(STUCK.into());
     }
@@ -117,11 +121,6 @@ fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
             message(format_args!("{option} without the hook {hook}: {why}"));
         }
     }
-}
-
-fn write_receipt(ReceiptFile { name, mut file }: ReceiptFile, receipt: &Receipt) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(receipt).unwrap_or_default();
-    writeln!(file, "{json}").map_err(|cause| Error::Receipt { name, cause })
 }
 
 /// Treats a closed pipe as success: the reader, such as `head`, has read enough.

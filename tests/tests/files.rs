@@ -1,0 +1,163 @@
+//! Files that tracer writes: nothing that others have put there is followed, waited for or lost.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+        net::UnixListener,
+    },
+    path::Path,
+    process::Command,
+};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+use tests::{
+    program::{Ended, Program},
+    tracer,
+};
+
+/// A user that no file belongs to.
+const NOBODY: u32 = 65534;
+
+fn writing_to(path: &Path, options: &str) -> Command {
+    let mut command = tracer::command(&format!("--netns 1 {options} --receipt"));
+    command.arg(path);
+    command
+}
+
+fn written_to(path: &Path) -> Ended {
+    Program::collect(&mut writing_to(path, "--duration 50ms")).wait()
+}
+
+fn names(folder: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn is_receipt(path: &Path) -> bool {
+    serde_json::from_slice::<Value>(&fs::read(path).unwrap()).is_ok_and(|receipt| receipt["seen"].is_u64())
+}
+
+#[test]
+fn what_is_no_file_is_refused_before_the_start() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("precious"), "precious").unwrap();
+    symlink("precious", path("link")).unwrap();
+    symlink("nothing", path("dangling")).unwrap();
+    mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    let _listener = UnixListener::bind(path("socket")).unwrap();
+    let before = names(&folder);
+    for (place, what) in [
+        (path("link"), "a symbolic link: give the path that it leads to"),
+        (path("dangling"), "a symbolic link"),
+        (path("pipe"), "a pipe: give a file, or open the pipe"),
+        (path("socket"), "a device or a socket"),
+        ("/dev/null".into(), "a device or a socket"),
+        (folder.path().to_owned(), "a folder: add the name of a file"),
+        (path("new/"), "a folder: add the name of a file"),
+        (path("no/such"), "No such file or directory"),
+    ] {
+        let ended = written_to(&place);
+        assert_eq!(ended.code(), 2, "{}: {}", place.display(), ended.err);
+        let says = format!("cannot write the receipt to {}", place.display());
+        assert!(ended.err.contains(&says) && ended.err.contains(what), "{}", ended.err);
+        assert!(!ended.err.contains("tracer: ready"), "{}", ended.err);
+    }
+    assert_eq!(names(&folder), before);
+    assert_eq!(fs::read_to_string(path("precious")).unwrap(), "precious");
+}
+
+/// Somebody swaps the file for a link while tracer runs.
+#[test]
+fn what_is_put_there_meanwhile_is_replaced() {
+    let folder = tempdir().unwrap();
+    let (path, precious) = (folder.path().join("receipt"), folder.path().join("precious"));
+    fs::write(&precious, "precious").unwrap();
+    let tracer = tracer::started(Program::collect(&mut writing_to(&path, "")));
+    assert!(!path.exists(), "not before it is whole");
+    symlink("precious", &path).unwrap();
+    assert_eq!(tracer.interrupt().code(), 0);
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    assert!(path.symlink_metadata().unwrap().is_file() && is_receipt(&path));
+    assert_eq!(names(&folder), ["precious", "receipt"]);
+}
+
+#[test]
+fn a_file_stays_as_it_is_if_nothing_can_be_loaded() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    fs::write(&old, "old").unwrap();
+    for path in [&old, &new] {
+        let ended = Program::collect(&mut writing_to(path, "--btf /no/such")).wait();
+        assert_eq!(ended.code(), 1, "{}", ended.err);
+    }
+    assert_eq!((names(&folder), fs::read_to_string(&old).unwrap()), (vec!["old".to_owned()], "old".into()));
+}
+
+#[test]
+fn a_file_stays_as_it_is_if_the_new_one_cannot_be_written() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("receipt");
+    fs::write(&path, "old").unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 0; exec \"$0\" --netns 1 --duration 50ms --receipt \"$1\""]);
+    let ended = Program::collect(command.arg(tracer::binary()).arg(&path)).wait();
+    assert_eq!(ended.code(), 1, "{}", ended.err);
+    let says = format!("writing the receipt to {}: File too large", path.display());
+    assert!(ended.err.contains(&says) && ended.err.contains("ulimit -f"), "{}", ended.err);
+    assert_eq!(
+        (names(&folder), fs::read_to_string(&path).unwrap()),
+        (vec!["receipt".to_owned()], "old".into())
+    );
+}
+
+/// At the end tracer has no capabilities, but it can write where it could at the start. A file of its own keeps
+/// its permissions; another user has no say in them.
+#[test]
+fn the_folder_may_be_of_another_user() {
+    let folder = tempdir().unwrap();
+    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    for (path, mode) in [(&own, 0o640), (&other, 0o666)] {
+        fs::write(path, "old").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for path in [folder.path(), &other] {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    for (path, mode) in [(own, 0o640), (other, 0o644), (folder.path().join("new"), 0o644)] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 022; exec \"$0\" --netns 1 --duration 50ms --receipt \"$1\""]);
+        let ended = Program::collect(command.arg(tracer::binary()).arg(&path)).wait();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        let found = path.metadata().unwrap();
+        assert_eq!((found.mode() & 0o777, found.uid()), (mode, 0), "{}", path.display());
+        assert!(is_receipt(&path));
+    }
+    assert_eq!(names(&folder), ["new", "other", "own"]);
+}
+
+/// A descriptor is the user's own, whatever it leads to.
+#[test]
+fn a_descriptor_may_be_given() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("all");
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "exec \"$0\" --netns 1 --duration 50ms -o csv --columns comm --receipt /dev/stdout >\"$1\"",
+    ]);
+    let ended = Program::collect(command.arg(tracer::binary()).arg(&path)).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("comm\n{\n"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "\"$0\" --netns 1 --duration 50ms --receipt /dev/fd/3 3>&1 >/dev/null | cat"]);
+    let ended = Program::collect(command.arg(tracer::binary())).wait();
+    assert!(serde_json::from_str::<Value>(&ended.out).is_ok(), "{} {}", ended.out, ended.err);
+    let ended = written_to(Path::new("/dev/fd/77"));
+    assert_eq!(ended.code(), 2, "{}", ended.err);
+}
