@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tests::{
     patience::until,
     place::Place,
@@ -40,6 +41,25 @@ fn times_are_in_the_zone_of_tz() {
             "{zone}: {before} {time} {after}"
         );
         assert_eq!(ended.err.contains("time zone"), zone == "No/Where", "{}", ended.err);
+    }
+}
+
+/// A pipe in the place of a time zone would never end.
+#[test]
+fn a_time_zone_that_is_no_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("Some")).unwrap();
+    let pipe = folder.path().join("Some/Where");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for (zone, zones) in
+        [(pipe, ""), (&format!(":{pipe}"), ""), ("some/where", folder.path().to_str().unwrap())]
+    {
+        let mut command = tracer::command("--duration 10ms --netns 1");
+        let ended = Program::collect(command.env("TZ", zone).env("TZDIR", zones)).wait();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        let says = format!("times are UTC: what tells the time zone, {pipe}, is no file");
+        assert!(ended.err.contains(&says), "{zone}: {}", ended.err);
     }
 }
 

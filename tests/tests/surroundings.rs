@@ -22,6 +22,19 @@ fn process_ids_of_another_namespace_are_refused() {
     assert_eq!(ended.code(), 0, "{}", ended.err);
 }
 
+/// Who may mount can put a pipe over a namespace, which nobody ever writes to.
+#[test]
+fn a_pipe_in_the_place_of_a_namespace_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "cd \"$1\" && touch netns && mkfifo pipe && unshare --net=netns true && mount --bind pipe netns \
+        && exec \"$0\" --duration 10ms --netns 1";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(tracer::binary()).arg(folder.path());
+    let ended = Program::collect(&mut command).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert!(ended.err.contains("tracer: ready"), "{}", ended.err);
+}
+
 /// A summary in this locale, given as variables.
 fn summary(place: &Place, options: &str, locale: [Option<&str>; 3]) -> String {
     let mut command = tracer::command(&format!("summary --color never --netns {} {options}", place.name()));

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{stat, statfs},
+    fs::{Mode, OFlags, fstat, fstatfs, open, stat, statfs},
     net::{AddressFamily, SocketType},
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
@@ -100,11 +100,15 @@ pub fn current() -> Option<u32> {
 
 /// Moves this thread into the namespace that has this inode number and was found at this path.
 pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
-    if file.metadata()?.ino() != u64::from(inum) {
+    // Others choose these paths, and opening a pipe or a device in the place of a namespace might wait for ever.
+    // So it is looked at first, and opened only if it is a namespace.
+    let found = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let is_there = fstatfs(&found)?.f_type == NSFS_MAGIC && fstat(&found)?.st_ino == u64::from(inum);
+    if !is_there {
         // The path no longer refers to this namespace.
         return Err(io::ErrorKind::NotFound.into());
     }
+    let file = File::open(format!("/proc/thread-self/fd/{}", found.as_raw_fd()))?;
     Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
