@@ -23,7 +23,9 @@ const ADDRESS: &str = "127.77.41.1";
 
 /// Runs `top` in a terminal. After its end the shell prints its exit status and the terminal's modes.
 fn top(width: u16, height: u16, options: &str) -> Screen {
-    let script = format!("echo before; {} top {options}; echo status=$?; stty -a", binary().display());
+    let tracer = binary();
+    let script =
+        format!("ulimit -c 0; echo before; {} top {options}; echo status=$?; stty -a", tracer.display());
     let screen = Screen::run(width, height, &script);
     screen.wait_for("the list", |shown| shown.contains("AGE") && shown.contains("STATE"));
     screen
@@ -32,9 +34,15 @@ fn top(width: u16, height: u16, options: &str) -> Screen {
 /// Waits until `top` has ended, and returns the screen. It has to show the earlier text, the receipt and sane
 /// modes.
 fn left(screen: &Screen, status: &str) -> String {
+    let shown = given_back(screen, status);
+    assert!(shown.contains("tracer: seen"), "no receipt: {shown}");
+    shown
+}
+
+/// The same without the receipt.
+fn given_back(screen: &Screen, status: &str) -> String {
     let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
     assert!(shown.contains("before") && shown.contains(status), "{shown}");
-    assert!(shown.contains("tracer: seen"), "no receipt: {shown}");
     for mode in ["icanon", "echo", "isig", "opost", "icrnl"] {
         let off = format!("-{mode}");
         assert!(shown.split_whitespace().all(|word| word != off), "{mode} is off: {shown}");
@@ -136,26 +144,33 @@ fn it_fits_every_size() {
     screen.wait_for("the end", |shown| shown.contains("status=0"));
 }
 
+/// Sends a signal to a `top` that has the screen.
+fn struck(signal: i32) -> Screen {
+    let place = Place::new();
+    let screen = top(80, 24, &format!("--netns {}", place.name()));
+    assert_eq!(screen.modes(), (false, true), "the cursor is visible, or the alternate screen is not active");
+    // SAFETY: no memory is touched.
+    assert_eq!(unsafe { libc::kill(pid(&screen).as_raw_pid(), signal) }, 0);
+    screen
+}
+
 #[test]
 fn every_signal_gives_the_terminal_back() {
-    for (signal, status) in [
-        (Signal::INT, "status=0"),
-        (Signal::TERM, "status=0"),
-        (Signal::HUP, "status=0"),
-        (Signal::QUIT, "status=0"),
-        // Without a handler this signal would end the process at once.
-        (Signal::USR1, "status=0"),
-    ] {
-        let place = Place::new();
-        let options = format!("--netns {}", place.name());
-        let screen = top(80, 24, &options);
-        assert_eq!(
-            screen.modes(),
-            (false, true),
-            "the cursor is visible, or the alternate screen is not active"
-        );
-        kill_process(pid(&screen), signal).unwrap();
-        left(&screen, status);
+    let ending = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+    // Without a handler these would end the process at once.
+    let others = [libc::SIGUSR1, libc::SIGPWR, libc::SIGIO, libc::SIGRTMIN(), libc::SIGRTMAX()];
+    for signal in ending.into_iter().chain(others) {
+        left(&struck(signal), "status=0");
+    }
+}
+
+/// These say that the process is broken, so it dies of them, but not before the terminal is in order.
+#[test]
+fn a_fault_gives_the_terminal_back() {
+    for signal in
+        [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS, libc::SIGTRAP]
+    {
+        given_back(&struck(signal), &format!("status={}", 128 + signal));
     }
 }
 
@@ -183,17 +198,19 @@ fn a_crash_gives_the_terminal_back() {
     run(Command::new(env!("CARGO")).current_dir(&root).args(example));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let crash = target.canonicalize().unwrap().join("debug/examples/crash");
-    let screen = Screen::run(
-        80,
-        24,
-        &format!("echo before; RUST_BACKTRACE=0 {}; echo status=$?; stty -a", crash.display()),
-    );
-    let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
-    for word in ["before", "this is a test", "status=101"] {
-        assert!(shown.contains(word), "no {word}: {shown}");
+    for (argument, says, status) in
+        [("", "this is a test", "status=101"), ("deep", "has overflowed its stack", "status=134")]
+    {
+        let program = format!("RUST_BACKTRACE=0 {} {argument}", crash.display());
+        let script = format!("ulimit -c 0; echo before; {program}; echo status=$?; stty -a");
+        let screen = Screen::run(80, 24, &script);
+        let shown = screen.wait_for("the shell", |shown| shown.contains("speed"));
+        for word in ["before", says, status] {
+            assert!(shown.contains(word), "no {word}: {shown}");
+        }
+        assert!(shown.split_whitespace().all(|word| word != "-icanon" && word != "-echo"), "{shown}");
+        assert_eq!(screen.modes(), (true, false));
     }
-    assert!(shown.split_whitespace().all(|word| word != "-icanon" && word != "-echo"), "{shown}");
-    assert_eq!(screen.modes(), (true, false));
 }
 
 #[test]

@@ -28,7 +28,11 @@ use tokio::{
     sync::mpsc::{Receiver, channel},
 };
 
-use crate::{output::stderr, run::stop::any, view::input::Input};
+use crate::{
+    output::stderr,
+    run::{fault, stop::any},
+    view::input::Input,
+};
 
 /// Time limit for the write that restores the terminal.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -84,8 +88,9 @@ impl IdleConsole {
     pub fn open(self) -> Result<Console, Error> {
         let stop = signal(SignalKind::from_raw(Kill::TSTP.as_raw()))?;
         let goes_on = signal(SignalKind::from_raw(Kill::CONT.as_raw()))?;
-        let deadly = DEADLY.map(|kill| signal(SignalKind::from_raw(kill.as_raw())));
-        let deadly = deadly.into_iter().collect::<Result<_, _>>()?;
+        let deadly = deadly().map(|number| signal(SignalKind::from_raw(number)));
+        let deadly = deadly.collect::<Result<_, _>>()?;
+        fault::leave_before_dying(&ENTERED)?;
         enter()?;
         leave_before_panics();
         let (sender, keys) = channel(KEYS);
@@ -146,8 +151,22 @@ impl Console {
     }
 }
 
-/// Signals that end a process by default, besides those that end every capture.
-const DEADLY: [Kill; 6] = [Kill::USR1, Kill::USR2, Kill::ALARM, Kill::VTALARM, Kill::PROF, Kill::XCPU];
+/// Signals that end a process by default, besides those that end every capture, and those by which it dies where
+/// it stands.
+fn deadly() -> impl Iterator<Item = i32> {
+    let named = [
+        Kill::USR1,
+        Kill::USR2,
+        Kill::ALARM,
+        Kill::VTALARM,
+        Kill::PROF,
+        Kill::XCPU,
+        Kill::IO,
+        Kill::POWER,
+        Kill::STKFLT,
+    ];
+    named.into_iter().map(Kill::as_raw).chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+}
 
 /// Stops the process until the shell continues it in the foreground, and then takes the screen again. Nothing
 /// may be drawn in between.

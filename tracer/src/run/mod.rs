@@ -4,7 +4,7 @@
 //! - here: [`run`] opens the source, runs the capture, prints the receipt and returns the exit status
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
-//! - [`console`]: the terminal of a full-screen view
+//! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`check`]: `tracer check`
 
@@ -12,6 +12,7 @@ pub mod capture;
 pub mod check;
 pub mod console;
 pub mod error;
+mod fault;
 pub mod in_kernel;
 pub mod receipt;
 mod receipt_file;
