@@ -122,6 +122,29 @@ fn a_reader_that_does_not_read_cannot_hold_it() {
     assert!(ended.err.contains("were not taken by standard output"), "{}", ended.err);
 }
 
+/// A pipe takes the next bytes only when a whole page of it has been read.
+#[test]
+fn a_reader_that_reads_slowly_is_waited_for() {
+    let place = Place::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = tracer::command(&format!("-o json --netns {}", place.name()));
+    let tracer = tracer::started(Program::start(command.stdout(Stdio::from(OwnedFd::from(writer)))));
+    drop(command);
+    place.run(|| (0..2000).for_each(|_| refused()));
+    wait_until_write_blocks(&tracer);
+    tracer.signal(Signal::TERM);
+    let mut out = String::new();
+    // Longer than tracer waits for a reader that takes nothing.
+    for _ in 0..8 {
+        thread::sleep(Duration::from_secs(1));
+        (&mut reader).take(1).read_to_string(&mut out).unwrap();
+    }
+    reader.read_to_string(&mut out).unwrap();
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert_eq!(parse(&out).len(), 4000, "{}", ended.err);
+}
+
 #[test]
 fn a_full_disk_is_a_failure_that_is_told() {
     let place = Place::new();

@@ -7,7 +7,10 @@
 use std::{
     fs::File,
     io::{self, Write as _},
-    os::fd::AsFd as _,
+    os::{
+        fd::{AsFd as _, AsRawFd as _},
+        unix::fs::FileTypeExt as _,
+    },
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -155,15 +158,15 @@ impl Output {
         Ok(result?)
     }
 
-    /// Waits for the write in progress, as long as it makes progress.
+    /// Waits for the write in progress, as long as the reader reads.
     pub async fn patience(&mut self) -> Result<(), Error> {
         loop {
-            let before = self.progress();
+            let before = self.standing();
             tokio::select! {
                 written = self.idle() => return written,
                 () = sleep(LAST_WRITE) => {}
             }
-            if self.progress() == before {
+            if self.standing() == before {
                 return Err(Error::Stuck);
             }
         }
@@ -190,10 +193,10 @@ impl Output {
         }
     }
 
-    /// Bytes written so far, which shows whether the reader still reads.
-    #[must_use]
-    pub fn progress(&self) -> u64 {
-        self.progress.load(Ordering::Relaxed)
+    /// How far the reader is: bytes written so far, and bytes of these that wait to be read. A write into a pipe
+    /// goes on only when a whole page has been read.
+    fn standing(&self) -> (u64, Option<u64>) {
+        (self.progress.load(Ordering::Relaxed), unread(&self.stdout))
     }
 
     /// Number of lines that were written completely.
@@ -229,6 +232,17 @@ fn write_all(mut stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io:
         }
     }
     (0, Ok(()))
+}
+
+/// Bytes that wait to be read; `None` for what does not tell, such as a file.
+fn unread(stdout: &File) -> Option<u64> {
+    // Of a pipe both ends tell the same; a terminal or socket would tell what it has received.
+    let is_pipe = stdout.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let request = if is_pipe { libc::FIONREAD } else { libc::TIOCOUTQ };
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes a number of this type.
+    let result = unsafe { libc::ioctl(stdout.as_raw_fd(), request, &raw mut count) };
+    u64::try_from(count).ok().filter(|_| result == 0)
 }
 
 /// Number of lines that end in these bytes. A line that was cut counts, because its end is here.
