@@ -14,7 +14,7 @@ use tracer::{
     config::{self, RunConfig},
     format::columns::COLUMNS,
     output::{
-        refusal,
+        refusal, stderr,
         stderr::message,
         stdout::{self, write_whole},
     },

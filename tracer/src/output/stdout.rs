@@ -51,6 +51,7 @@ pub enum Error {
 
 /// Standard output, with at most one write in progress.
 pub struct Output {
+    stdout: Arc<File>,
     /// The thread that writes.
     writer: Sender<Write>,
     /// Reports when the reader of a pipe closes it; `None` for files and terminals.
@@ -91,10 +92,11 @@ impl Output {
         let hang_up = unsafe { AsyncFd::register_with_interest(file, Interest::ERROR) }.ok();
         let progress = Arc::<AtomicU64>::default();
         let (writer, inbox) = channel::<Write>();
-        let written = Arc::clone(&progress);
+        let stdout = Arc::new(stdout);
+        let (file, written) = (Arc::clone(&stdout), Arc::clone(&progress));
         let write = move || {
             for Write { mut bytes, done } in inbox {
-                let (unwritten, result) = write_all(&stdout, &bytes, &written);
+                let (unwritten, result) = write_all(&file, &bytes, &written);
                 bytes.clear();
                 // Nobody waits for a write that was abandoned.
                 let _ = done.send((bytes, unwritten, result));
@@ -102,6 +104,7 @@ impl Output {
         };
         thread::Builder::new().name("tracer-stdout".into()).spawn(write).map_err(Error::Thread)?;
         Ok(Self {
+            stdout,
             writer,
             hang_up,
             write: None,

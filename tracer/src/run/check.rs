@@ -63,10 +63,10 @@ pub fn check(options: &CheckOptions) -> ExitCode {
         Check { name: "privileges", found: privileges().into() },
         Check { name: "lockdown", found: lockdown().into() },
     ];
-    let (program, hooks) = if !checks.iter().any(Check::is_missing) {
-        program(options)
-    } else {
+    let (program, hooks) = if checks.iter().any(Check::is_missing) {
         (Err("not tried, see above".to_owned()), "not tried".to_owned())
+    } else {
+        program(options)
     };
     checks.extend([
         Check { name: "program and ring buffers", found: program.into() },

@@ -12,6 +12,7 @@ use crate::{
     output::file::Destination,
     run::{error::Error, receipt::Receipt},
     source::kernel::privileges,
+    text::STARTING_A_THREAD,
 };
 
 /// What it takes to write at the end where the check at the start could: into the folder of another user.
@@ -37,7 +38,7 @@ impl ReceiptFile {
         let writer = thread::Builder::new()
             .name("tracer-receipt".into())
             .spawn(write)
-            .map_err(Error::system("starting the thread that writes the receipt"))?;
+            .map_err(Error::system(STARTING_A_THREAD))?;
         Ok(Self { name, receipt, writer })
     }
 
