@@ -29,7 +29,8 @@ impl Unfiltered {
         let receipt: Value = serde_json::from_slice(&fs::read(self.receipt.path()).unwrap()).unwrap();
         let kernel = &receipt["kernel"];
         let lost_beside = tracer::remark(&ended, "records of other hooks were lost");
-        let is_complete = kernel["agrees"] == true && receipt["lost"] == 0 && lost_beside == 0;
+        let is_complete =
+            kernel["agrees"] == true && receipt["lost"] == 0 && receipt["gaps"] == 0 && lost_beside == 0;
         assert_eq!(ended.code(), if is_complete { 0 } else { 3 }, "{receipt:#} {}", ended.err);
         let says = if kernel["agrees"] == true { ": agrees" } else { ": DISAGREES" };
         assert!(ended.err.contains(says), "{receipt:#} {}", ended.err);

@@ -397,6 +397,19 @@ fn losses_are_told_and_nothing_is_invented_across_them() {
     assert!(!outcome.receipt.is_complete());
 }
 
+/// What is missing although no loss is known makes a capture incomplete, too.
+#[test]
+fn gaps_are_told() {
+    let whole = conversation();
+    let mut gapped = whole.clone();
+    gapped.retain(|event| event.old_state != ESTABLISHED);
+    for (events, gaps, remark) in [(whole, 0, ""), (gapped, 2, "; 2 do not follow on the one before")] {
+        let (_, outcome) = played(Script::starting_at(BEGIN, WALL).events(events), "log -o json");
+        assert_eq!((outcome.receipt.gaps, outcome.receipt.is_complete()), (gaps, gaps == 0));
+        assert!(outcome.receipt.to_string().contains(remark), "{}", outcome.receipt);
+    }
+}
+
 /// The end of TIME_WAIT is between the last sample that has it and the first that has not.
 #[test]
 fn samples_tell_when_time_wait_is_over() {

@@ -340,6 +340,7 @@ impl<S: Source> Capture<S> {
             beyond: counts.beyond + self.past_limit,
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: totals.losses,
+            gaps: 0,
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
             forgotten: select.given_up(),

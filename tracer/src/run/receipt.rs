@@ -32,6 +32,9 @@ pub struct Receipt {
     /// Events that were lost.
     #[serde(rename = "lost", serialize_with = "total")]
     pub losses: Losses,
+    /// Transitions that do not follow on the one before of the same connection, although no loss is known: see
+    /// [`Tracker::gaps`]. 0 with `--raw`.
+    pub gaps: u64,
     /// Transitions after the last line that `--count` allows.
     pub beyond: u64,
     /// Lines and transitions that standard output did not accept.
@@ -74,11 +77,11 @@ pub struct Kernel {
 }
 
 impl Receipt {
-    /// Whether nothing was lost and the kernel's counters do not disagree.
+    /// Whether nothing was lost, nothing is missing, and the kernel's counters do not disagree.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
-        self.losses.total() == Some(0) && self.losses.incidents == Some(0) && !contradicted
+        self.losses.total() == Some(0) && self.losses.incidents == Some(0) && self.gaps == 0 && !contradicted
     }
 }
 
@@ -111,6 +114,10 @@ impl fmt::Display for Receipt {
             (recursion, "happened while the kernel program was busy on the same CPU"),
             (incidents, "records of other hooks were lost"),
             (Some(malformed), "could not be read"),
+            (
+                Some(self.gaps),
+                "do not follow on the one before: what is between is missing, and no loss is known",
+            ),
             (Some(self.beyond), "came after the last line asked for"),
             (Some(self.unwritten), "were not taken by standard output"),
             (Some(self.sampled), "tell what was found by looking or by other hooks, and not by an event"),
@@ -221,6 +228,8 @@ impl Comparison {
             waiting,
             ended_unseen: self.retired,
         });
+        // The last count of losses is the best one, and explains gaps.
+        receipt.gaps = if receipt.losses.total() > Some(0) { 0 } else { tracker.gaps() };
         receipt.kernel = Some(self.kernel(tracker.tally(), receipt.losses.total()));
     }
 

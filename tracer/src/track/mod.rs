@@ -13,6 +13,7 @@
 //! - `hook_events`, `incidents`: events that are not transitions
 //! - `holders`: corrects owners by who holds the sockets now
 //! - `stuck`: connections that stay in a state too long
+//! - `gaps`: transitions that are missing although nothing was lost
 //! - `groups`: events in groups, for prefetching
 //! - [`tally`]: counts the way the kernel does
 //! - [`table`]: the connection table and its indexes
@@ -40,6 +41,7 @@
 mod conclude;
 pub mod connection;
 
+mod gaps;
 mod groups;
 mod holders;
 mod hook_events;
@@ -83,6 +85,8 @@ pub struct Tracker {
     /// The end of the last loss gap: events were lost at or before this time, so a state that was entered
     /// before it has no known duration.
     loss_gap_ns: u64,
+    /// See [`Tracker::gaps`].
+    gaps: u64,
     /// Whether timewait sockets are followed to their end.
     follows_timewait: bool,
     /// Whether hooks report the end of timewait sockets. They are still sampled, because hooks can miss one.
@@ -133,8 +137,7 @@ impl Tracker {
         }
         self.tally.count(event);
         let Some(mut connection) = self.connection_of(event) else {
-            // A late event of a connection that has ended.
-            return;
+            return self.note_unheard(event);
         };
         let is_reuse = self.end_reused_timewait(event, &connection, out);
         learn_owner(event, &mut connection);
@@ -144,11 +147,7 @@ impl Tracker {
             self.table.insert(connection);
             return;
         }
-        if connection.state != event.old_state {
-            // An event in between was missed.
-            connection.state = event.old_state;
-            connection.forget_since();
-        }
+        let is_late = connection.state != event.old_state && self.note_gap(event, &mut connection);
         self.forget_across_loss_gap(&mut connection);
         let state_ns = connection.leave(event.time_ns);
         note_fin(event, &mut connection);
@@ -157,6 +156,10 @@ impl Tracker {
         connection.set_since(event.time_ns);
         connection.last_ns = event.time_ns;
         connection.state = event.new_state;
+        if is_late {
+            // It has left this state since.
+            connection.forget_since();
+        }
 
         let mut transition = Transition { state_ns, is_reuse, ..Transition::of(event, connection) };
         self.conclude(event, &mut transition, out);

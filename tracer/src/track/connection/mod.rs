@@ -39,6 +39,8 @@ const TRANSPARENT: u8 = 16;
 const LACKS_TIMEWAIT: u8 = 32;
 /// See [`Connection::doubt_owner`].
 const DOUBTFUL: u8 = 64;
+/// See [`Connection::set_gap`].
+const GAP: u8 = 128;
 /// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
@@ -236,6 +238,13 @@ impl Connection {
     /// Notes that the kernel could make no timewait socket for it.
     pub(super) fn set_lacks_timewait(&mut self) {
         self.mark(LACKS_TIMEWAIT, true);
+    }
+
+    /// Notes whether a transition into its state is missing. Returns whether one was missing before.
+    pub(super) fn set_gap(&mut self, has_gap: bool) -> bool {
+        let had_gap = self.has(GAP);
+        self.mark(GAP, has_gap);
+        had_gap
     }
 
     /// Takes over the birth of `before`, the half-open connection that it was.
