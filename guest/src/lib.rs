@@ -64,6 +64,11 @@ pub enum Found {
         /// Connections that were counted for the right port, at both ends.
         connections: u64,
     },
+    /// Connections in two VRFs.
+    Vrf {
+        /// Connections that were told apart.
+        connections: usize,
+    },
     /// CPU time of tracer's kernel programs.
     Costs(Vec<Cost>),
     /// How long TIME_WAIT lasted. `None` if the host did not ask for it, if it cannot be followed on this

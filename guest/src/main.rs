@@ -34,6 +34,7 @@ const SCENARIOS: &[Scenario] = &[
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),
     ("in-kernel", scenario::in_kernel::play),
+    ("vrf", scenario::vrf::play),
     ("hooks", scenario::hooks::play),
 ];
 

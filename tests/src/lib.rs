@@ -5,7 +5,7 @@
 //! # Layout
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
 //! - [`event`], [`story`], [`receipt`]: parse tracer's JSON output and its receipt
-//! - [`place`], [`processors`]: network namespaces to test in, CPU affinity
+//! - [`place`], [`links`], [`processors`]: network namespaces to test in, links between them, CPU affinity
 //! - [`nginx`]: a web server; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
 //!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
@@ -19,6 +19,7 @@ pub mod event;
 pub mod facts;
 pub mod forged;
 pub mod incidents;
+pub mod links;
 pub mod nginx;
 pub mod option;
 pub mod patience;

@@ -1,11 +1,12 @@
 //! Connections that are bound to a network device: two of them may have the same addresses and ports, and only
 //! the device tells them apart.
 
-use std::{net::TcpStream, process::Command, time::Duration};
+use std::{net::TcpStream, time::Duration};
 
 use serde_json::Value;
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef};
 use tests::{
+    links::{DEVICES, bound, index, ip, link, two_links},
     patience::until,
     place::Place,
     program::{Program, run},
@@ -13,38 +14,6 @@ use tests::{
     tracer,
     traffic::wait_for_end,
 };
-
-const DEVICES: [&str; 2] = ["wire0", "wire1"];
-
-/// Two namespaces with two links between them. On both links they have the same addresses.
-fn two_links() -> (Place, Place) {
-    let (left, right) = (Place::new(), Place::new());
-    link(&left, &right, &DEVICES);
-    (left, right)
-}
-
-fn link(left: &Place, right: &Place, devices: &[&str]) {
-    for device in devices {
-        let (left_name, right_name) = (left.name(), right.name());
-        ip(&format!("link add {device} netns {left_name} type veth peer name {device} netns {right_name}"));
-        for (place, host) in [(left, 1), (right, 2)] {
-            let name = place.name();
-            ip(&format!("-n {name} link set {device} addrgenmode none"));
-            ip(&format!("-n {name} link set {device} up"));
-            ip(&format!("-n {name} addr add fe80::{host}/64 dev {device} nodad"));
-            ip(&format!("-n {name} addr add 10.78.0.{host}/24 dev {device}"));
-        }
-    }
-}
-
-fn ip(arguments: &str) {
-    run(Command::new("ip").args(arguments.split(' ')));
-}
-
-fn index(place: &Place, device: &str) -> u32 {
-    let out = run(place.command("cat").arg(format!("/sys/class/net/{device}/ifindex")));
-    out.trim().parse().unwrap()
-}
 
 /// An address on a device, for IPv6 with its scope.
 fn address(family: Domain, host: u8, port: u16, index: u32) -> SockAddr {
@@ -56,26 +25,16 @@ fn address(family: Domain, host: u8, port: u16, index: u32) -> SockAddr {
     }
 }
 
-fn socket(place: &Place, family: Domain, device: &str, host: u8, port: u16) -> Socket {
-    let index = index(place, device);
-    place.run(|| {
-        let socket = Socket::new(family, Type::STREAM, None).unwrap();
-        socket.bind_device(Some(device.as_bytes())).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        socket.bind(&address(family, host, port, index)).unwrap();
-        socket
-    })
-}
-
 const CLIENT_PORT: u16 = 40_078;
 const SERVER_PORT: u16 = 8078;
 
 /// Connects over a device, from and to the same ports on each.
 fn connect(left: &Place, right: &Place, family: Domain, device: &str) -> (TcpStream, TcpStream) {
-    let listener = socket(right, family, device, 2, SERVER_PORT);
+    let (here, there) = (index(left, device), index(right, device));
+    let listener = bound(right, device, &address(family, 2, SERVER_PORT, there));
     listener.listen(1).unwrap();
-    let client = socket(left, family, device, 1, CLIENT_PORT);
-    client.connect(&address(family, 2, SERVER_PORT, index(left, device))).unwrap();
+    let client = bound(left, device, &address(family, 1, CLIENT_PORT, here));
+    client.connect(&address(family, 2, SERVER_PORT, here)).unwrap();
     (client.into(), listener.accept().unwrap().0.into())
 }
 

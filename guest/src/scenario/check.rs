@@ -16,3 +16,8 @@ pub(crate) fn checked() -> &'static Ended {
     static CHECKED: OnceLock<Ended> = OnceLock::new();
     CHECKED.get_or_init(|| tracer::run("check --color never"))
 }
+
+/// Whether tracer follows TIME_WAIT on this kernel.
+pub(crate) fn follows_time_wait() -> bool {
+    !checked().out.contains("TIME_WAIT is not followed")
+}

@@ -7,7 +7,7 @@ mod half_open;
 use std::{
     fs,
     net::{IpAddr, Shutdown, SocketAddr},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
@@ -22,7 +22,7 @@ use tests::{
     traffic::{Scenario, actor, connect, listen, play as go, wait_for_end},
 };
 
-use crate::scenario::{check::checked, time_wait::MINUTE};
+use crate::scenario::{check::checked, time_wait::MINUTE, unless_lost};
 
 /// The hooks, as `tracer check` names them.
 const ACCEPT: &str = "inet_csk_accept";
@@ -77,15 +77,8 @@ fn attempt() -> Option<Found> {
         scene.flood();
         scene.delay_and_loss();
     }));
-    let ended = scene.tracer.interrupt();
-    match played {
-        Ok(()) => {
-            assert_eq!(ended.code(), 0, "{}", ended.err);
-            Some(Found::Hooks { used })
-        }
-        Err(_) if tracer::receipt(&ended, "lost") > 0 => None,
-        Err(panic) => resume_unwind(panic),
-    }
+    unless_lost(played, &scene.tracer.interrupt())?;
+    Some(Found::Hooks { used })
 }
 
 /// The hooks in use, as `tracer check` lists them.

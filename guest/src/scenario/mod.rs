@@ -8,6 +8,7 @@
 //! - [`story`]: owner, role and reason of known connections
 //! - [`in_kernel`]: the counts of `summary --in-kernel`
 //! - [`hooks`]: what the optional hooks report
+//! - [`vrf`]: the same addresses and ports in two VRFs
 //! - [`time_wait`]: a whole TIME_WAIT
 //! - [`costs`]: CPU time of the kernel programs
 
@@ -21,3 +22,21 @@ pub(crate) mod locked;
 pub(crate) mod oracle;
 pub(crate) mod story;
 pub(crate) mod time_wait;
+pub(crate) mod vrf;
+
+use std::panic::resume_unwind;
+
+use tests::{program::Ended, tracer};
+
+/// What was played while a tracer ran. If that failed, and the tracer has lost events, the reason may be a line that is
+/// missing: then nothing.
+pub(crate) fn unless_lost<Played>(played: std::thread::Result<Played>, ended: &Ended) -> Option<Played> {
+    match played {
+        Ok(played) => {
+            assert_eq!(ended.code(), 0, "{}", ended.err);
+            Some(played)
+        }
+        Err(_) if tracer::receipt(ended, "lost") > 0 => None,
+        Err(panic) => resume_unwind(panic),
+    }
+}

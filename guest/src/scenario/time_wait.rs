@@ -17,7 +17,7 @@ use tests::{
 };
 
 use crate::scenario::{
-    check::checked,
+    check::{checked, follows_time_wait},
     hooks::{TIMEWAIT, is_used},
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Minute {
 
 /// Starts tracer and closes connections. `None` if tracer cannot follow TIME_WAIT on this kernel.
 pub(crate) fn begin() -> Option<Minute> {
-    if checked().out.contains("TIME_WAIT is not followed") {
+    if !follows_time_wait() {
         return None;
     }
     let place = Place::new();

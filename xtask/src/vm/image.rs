@@ -26,7 +26,7 @@ const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
 /// Modules that scenarios need, where they are not built in.
-const MODULES: [&str; 5] = ["veth", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
+const MODULES: [&str; 6] = ["veth", "vrf", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
 const LIST: &str = "modules";
 
 /// The folder with the Debian programs that scenarios call. Downloads them if need be.

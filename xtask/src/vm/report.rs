@@ -10,7 +10,7 @@ use crate::vm::{
     known::Known,
 };
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "kernel",
     "arch",
     "check",
@@ -19,6 +19,7 @@ const HEADER: [&str; 12] = [
     "events",
     "stories",
     "in kernel",
+    "VRFs",
     "verified",
     "load ms",
     "time s",
@@ -40,6 +41,7 @@ struct Row {
     events: String,
     stories: String,
     in_kernel: String,
+    vrf: String,
     verified: String,
     load_ms: String,
 }
@@ -48,7 +50,7 @@ struct Row {
 pub(crate) fn table(runs: &[Run], known: &Known) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [4, 5, 6, 7, 8, 9, 10] {
+    for column in [4, 5, 6, 7, 8, 9, 10, 11] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -68,6 +70,7 @@ pub(crate) fn table(runs: &[Run], known: &Known) -> String {
             row.events,
             row.stories,
             row.in_kernel,
+            row.vrf,
             row.verified,
             row.load_ms,
             format!("{:.1}", run.took.as_secs_f64()),
@@ -96,6 +99,7 @@ impl Row {
             }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
             Ok(Found::InKernel { connections }) => self.in_kernel = connections.to_string(),
+            Ok(Found::Vrf { connections }) => self.vrf = connections.to_string(),
             Ok(Found::Kernel { .. } | Found::Costs(_)) | Err(_) => {}
         }
     }
