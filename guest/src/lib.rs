@@ -59,6 +59,17 @@ pub enum Found {
         /// Ends of connections that were reported right.
         connections: usize,
     },
+    /// Lines of a prefork server's connections, by what they say of the owner.
+    Owners {
+        /// With the name of another process than the worker, and without a mark.
+        wrong: usize,
+        /// Without a name.
+        unknown: usize,
+        /// With the worker's name.
+        sure: usize,
+        /// With a name that is marked as inherited from the listener.
+        marked: usize,
+    },
     /// The counts of `summary --in-kernel`.
     InKernel {
         /// Connections that were counted for the right port, at both ends.

@@ -33,6 +33,7 @@ const SCENARIOS: &[Scenario] = &[
     ("load", scenario::load::play),
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),
+    ("owners", scenario::owners::play),
     ("in-kernel", scenario::in_kernel::play),
     ("vrf", scenario::vrf::play),
     ("hooks", scenario::hooks::play),

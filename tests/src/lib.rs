@@ -9,6 +9,7 @@
 //! - [`nginx`]: a web server; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
 //!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
+//! - [`figures`]: how well owners are told
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
@@ -17,6 +18,7 @@
 pub mod bpftrace;
 pub mod event;
 pub mod facts;
+pub mod figures;
 pub mod forged;
 pub mod incidents;
 pub mod links;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tests::{
+    figures::Figures,
     nginx::Nginx,
     patience::until,
     place::Place,
@@ -78,31 +79,14 @@ fn workers_are_named_and_never_their_master_as_if_it_were_sure() {
     assert_eq!(tracer::lost(&ended), 0, "{}", ended.err);
     let lines = lines(&ended.out);
     let sockets = story::by_socket(&lines);
-    let (mut all, mut wrong, mut unknown, mut sure, mut marked) = (0, 0, 0, 0, 0);
-    for story in sockets.values().filter(|story| text(story[0], "role") == "server") {
-        // Who closed it knows best.
-        let last = story.last().unwrap();
-        if last["owner"] != "own" {
-            continue;
-        }
-        for line in story {
-            all += 1;
-            match line["owner"].as_str() {
-                None => unknown += 1,
-                Some("listener") => marked += 1,
-                Some(_) if line["pid"] == last["pid"] => sure += 1,
-                Some(_) => wrong += 1,
-            }
-        }
-    }
-    let percent = |count: u32| f64::from(count) * 100.0 / f64::from(all);
-    println!(
-        "{all} lines of nginx: wrong {:.3} %, unknown {:.3} %, sure {:.1} %, marked {:.1} %",
-        percent(wrong),
-        percent(unknown),
-        percent(sure),
-        percent(marked)
-    );
-    assert!(all > 500, "{all}");
-    assert_eq!((wrong, unknown), (0, 0));
+    let servers = sockets.values().filter(|story| text(story[0], "role") == "server");
+    // Who closed it knows best.
+    let known = servers.filter_map(|story| {
+        let last = story.last().filter(|line| line["owner"] == "own")?;
+        Some(story.iter().map(|line| (*line, last["pid"].as_u64().unwrap())))
+    });
+    let figures = Figures::of(known.flatten());
+    println!("{} lines of nginx: {figures}", figures.all());
+    assert!(figures.all() > 500, "{figures:?}");
+    assert_eq!((figures.wrong, figures.unknown), (0, 0));
 }

@@ -6,6 +6,7 @@
 //! - [`load`], [`locked`]: loading the kernel programs, also with little lockable memory
 //! - [`oracle`]: `--raw` compared with the kernel's trace buffer
 //! - [`story`]: owner, role and reason of known connections
+//! - [`owners`]: owners of a prefork server's connections
 //! - [`in_kernel`]: the counts of `summary --in-kernel`
 //! - [`hooks`]: what the optional hooks report
 //! - [`vrf`]: the same addresses and ports in two VRFs
@@ -20,6 +21,7 @@ pub(crate) mod kernel;
 pub(crate) mod load;
 pub(crate) mod locked;
 pub(crate) mod oracle;
+pub(crate) mod owners;
 pub(crate) mod story;
 pub(crate) mod time_wait;
 pub(crate) mod vrf;

@@ -47,7 +47,7 @@ const COMMAND_LINE: &str =
 pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
     match play {
         Play::Short | Play::Long => {
-            &["kernel", "check", "load", "oracle", "story", "in-kernel", "vrf", LAST, "time-wait"]
+            &["kernel", "check", "load", "oracle", "story", "owners", "in-kernel", "vrf", LAST, "time-wait"]
         }
         Play::Costs => &["costs"],
     }

@@ -10,7 +10,7 @@ use crate::vm::{
     known::Known,
 };
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "kernel",
     "arch",
     "check",
@@ -18,6 +18,7 @@ const HEADER: [&str; 13] = [
     "TIME_WAIT s",
     "events",
     "stories",
+    "owners",
     "in kernel",
     "VRFs",
     "verified",
@@ -40,6 +41,7 @@ struct Row {
     time_wait: String,
     events: String,
     stories: String,
+    owners: String,
     in_kernel: String,
     vrf: String,
     verified: String,
@@ -50,7 +52,7 @@ struct Row {
 pub(crate) fn table(runs: &[Run], known: &Known) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [4, 5, 6, 7, 8, 9, 10, 11] {
+    for column in [4, 5, 6, 7, 8, 9, 10, 11, 12] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -69,6 +71,7 @@ pub(crate) fn table(runs: &[Run], known: &Known) -> String {
             row.time_wait,
             row.events,
             row.stories,
+            row.owners,
             row.in_kernel,
             row.vrf,
             row.verified,
@@ -98,6 +101,9 @@ impl Row {
                 self.time_wait = length.map_or_else(|| "-".to_owned(), |length| seconds(&length));
             }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
+            Ok(Found::Owners { wrong, unknown, sure, marked }) => {
+                self.owners = format!("{wrong} {unknown} {sure} {marked}");
+            }
             Ok(Found::InKernel { connections }) => self.in_kernel = connections.to_string(),
             Ok(Found::Vrf { connections }) => self.vrf = connections.to_string(),
             Ok(Found::Kernel { .. } | Found::Costs(_)) | Err(_) => {}

@@ -2,16 +2,13 @@
 //! they listen; `ask` prints a line at its end.
 
 mod handing;
+mod prefork;
 
 use std::{
     ffi::{CString, OsStr, OsString},
     io::{Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpListener},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
-    process::{Command, Stdio},
+    os::unix::ffi::OsStrExt as _,
 };
 
 use tests::traffic::{connect, listen, wait_for_end};
@@ -30,17 +27,15 @@ fn main() {
             call_yourself(name);
             ask(address, port, count.parse().expect("a count"));
         }
-        ["prefork", address] => prefork(address),
+        ["prefork", address] => prefork::single(address),
+        ["worker"] => prefork::worker(),
+        ["crew", address, workers] => prefork::crew(address, workers.parse().expect("a count")),
+        ["crew-worker"] => prefork::crew_worker(),
         ["hand", way, address] => handing::connection(way, address),
         ["hand-listener", way, address] => handing::listener(way, address),
         ["serve-inherited"] => handing::serve_inherited(),
         ["keep"] => handing::keep(),
         ["receive"] => handing::receive(),
-        ["worker"] => {
-            die_with_parent();
-            call_yourself("worker");
-            answer(&TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().expect("a listener")));
-        }
         ["name", _, address, port] => {
             call_yourself(&arguments[1]);
             let _ = connect(target(address, port));
@@ -99,14 +94,4 @@ fn ask(address: &str, port: &str, count: usize) {
         connection.read_exact(&mut [0; 6]).expect("an answer");
     }
     println!("done");
-}
-
-/// Listens, and starts a worker process that accepts. Prints the port and the worker's process id.
-fn prefork(address: &str) {
-    let listener = listening(address);
-    let mut worker = Command::new(std::env::current_exe().expect("a path"));
-    let mut worker =
-        worker.arg("worker").stdin(Stdio::from(OwnedFd::from(listener))).spawn().expect("a worker");
-    println!("{}", worker.id());
-    let _ = worker.wait();
 }
