@@ -69,6 +69,8 @@ pub enum Found {
         sure: usize,
         /// With a name that is marked as inherited from the listener.
         marked: usize,
+        /// Whether this kernel has TLS of its own, and named the process when a kernel thread worked for it.
+        has_ktls: bool,
     },
     /// The counts of `summary --in-kernel`.
     InKernel {

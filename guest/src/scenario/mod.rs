@@ -6,7 +6,7 @@
 //! - [`load`], [`locked`]: loading the kernel programs, also with little lockable memory
 //! - [`oracle`]: `--raw` compared with the kernel's trace buffer
 //! - [`story`]: owner, role and reason of known connections
-//! - [`owners`]: owners of a prefork server's connections
+//! - [`owners`]: owners of a prefork server's connections, and of a TLS socket
 //! - [`in_kernel`]: the counts of `summary --in-kernel`
 //! - [`hooks`]: what the optional hooks report
 //! - [`vrf`]: the same addresses and ports in two VRFs

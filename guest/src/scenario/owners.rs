@@ -1,11 +1,15 @@
 //! Owners of a prefork server's connections. What a connection inherits from its listener is the master's name;
-//! the workers themselves say which of them took which connection.
+//! the workers themselves say which of them took which connection. And the owner of a TLS socket for which a kernel
+//! thread works.
+
+mod ktls;
 
 use std::{
     collections::HashMap,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
+    process,
 };
 
 use guest::Found;
@@ -48,13 +52,15 @@ fn attempt() -> Option<Found> {
             wait_for_end(&mut ask(&place, to, *b"shut"));
             drop(ask(&place, to, *b"wait"));
         }
+        let encrypted = ktls::play(&place);
         until("the lines of all that stay open", || {
             let lines = story::lines(story::whole(&tracer.out()));
             (lines.iter().filter(|line| is_stuck(line, port)).count() == KEPT).then_some(())
         });
+        encrypted
     }));
     let ended = tracer.interrupt();
-    unless_lost(played, &ended)?;
+    let encrypted = unless_lost(played, &ended)?;
     if tracer::receipt(&ended, "lost") > 0 {
         return None;
     }
@@ -66,8 +72,11 @@ fn attempt() -> Option<Found> {
     assert_eq!(all.wrong, 0, "lines that name another process, without a mark: {}", ended.out);
     let live = Figures::of(lines.iter().filter(|line| is_stuck(line, port)).filter_map(owned));
     assert_eq!(live.sure, KEPT, "connections that are older than two seconds: {live:?}: {}", ended.out);
+    if let Some(port) = encrypted {
+        check_encrypted(&lines, port);
+    }
     let Figures { wrong, unknown, sure, marked } = all;
-    Some(Found::Owners { wrong, unknown, sure, marked })
+    Some(Found::Owners { wrong, unknown, sure, marked, has_ktls: encrypted.is_some() })
 }
 
 /// Whether a line reports one of the server's connections that stay open.
@@ -79,6 +88,20 @@ fn is_stuck(line: &Line, port: u16) -> bool {
 fn owner(line: &Line, port: u16, workers: &HashMap<u64, u64>) -> Option<u64> {
     let client = line["remote_port"].as_u64().filter(|_| line["local_port"] == port)?;
     workers.get(&client).copied()
+}
+
+/// All of the TLS socket's lines name its process, also those of what happened in a kernel thread.
+fn check_encrypted(lines: &[Line], port: u16) {
+    let lines: Vec<_> = lines.iter().filter(|line| line["remote_port"] == port).collect();
+    let end = lines.last().expect("lines");
+    assert_eq!(
+        (text(end, "old_state"), text(end, "reason")),
+        ("CLOSE_WAIT", "reset-remote-after-fin"),
+        "{end}"
+    );
+    for line in lines {
+        assert_eq!(line["pid"], process::id(), "{line}");
+    }
 }
 
 /// Connects and gets an answer.

@@ -25,8 +25,20 @@ const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 /// The programs that are taken from them; the rest of the packages is not needed.
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
-/// Modules that scenarios need, where they are not built in.
-const MODULES: [&str; 6] = ["veth", "vrf", "sch_netem", "tcp_diag", "virtio_pci", "virtio_blk"];
+/// Modules that scenarios need, where they are not built in. Not every kernel has all of them.
+const MODULES: [&str; 10] = [
+    "veth",
+    "vrf",
+    "sch_netem",
+    "tcp_diag",
+    "virtio_pci",
+    "virtio_blk",
+    // TLS in the kernel with AES-GCM.
+    "tls",
+    "crypto-gcm",
+    "crypto-ghash",
+    "crypto-ctr",
+];
 const LIST: &str = "modules";
 
 /// The folder with the Debian programs that scenarios call. Downloads them if need be.

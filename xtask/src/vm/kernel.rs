@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
-    command::{output, run},
+    command::run,
     vm::{apt::Apt, arch::Arch, say},
 };
 
@@ -190,15 +190,18 @@ fn modules(folder: &Path, image: &Path) -> Result<Option<(PathBuf, String)>> {
 }
 
 impl Kernel {
-    /// The files of these modules and of those that they need, in the order in which they load.
+    /// The files of these modules and of those that they need, in the order in which they load. Leaves out modules
+    /// that this kernel does not have.
     pub(crate) fn files_of(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
         let Some((folder, release)) = &self.modules else {
             return Ok(Vec::new());
         };
         let mut modprobe = Command::new("modprobe");
-        modprobe.arg("-d").arg(folder).args(["-S", release, "-a", "--show-depends"]).args(names);
+        modprobe.arg("-d").arg(folder).args(["-S", release, "-a", "-q", "--show-depends"]).args(names);
+        // It fails when one is missing.
+        let output = modprobe.output().context("cannot start modprobe")?;
         let mut files = Vec::new();
-        for line in output(&mut modprobe)?.lines() {
+        for line in String::from_utf8(output.stdout)?.lines() {
             // The other lines are `builtin NAME`, and need no file.
             let Some(file) = line.strip_prefix("insmod ") else { continue };
             let file = PathBuf::from(file.trim());

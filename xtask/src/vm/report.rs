@@ -101,8 +101,9 @@ impl Row {
                 self.time_wait = length.map_or_else(|| "-".to_owned(), |length| seconds(&length));
             }
             Ok(Found::Story { connections }) => self.stories = connections.to_string(),
-            Ok(Found::Owners { wrong, unknown, sure, marked }) => {
-                self.owners = format!("{wrong} {unknown} {sure} {marked}");
+            Ok(Found::Owners { wrong, unknown, sure, marked, has_ktls }) => {
+                let ktls = if *has_ktls { " kTLS" } else { "" };
+                self.owners = format!("{wrong} {unknown} {sure} {marked}{ktls}");
             }
             Ok(Found::InKernel { connections }) => self.in_kernel = connections.to_string(),
             Ok(Found::Vrf { connections }) => self.vrf = connections.to_string(),
