@@ -151,3 +151,37 @@ fn what_is_hidden_is_told_once() {
         assert!(checked.out.ends_with("does not know everything: see `!` above\n"), "{}", checked.out);
     }
 }
+
+mod alone {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// How long it takes until tracer is ready: the best of three, because other programs run, too.
+    fn time_to_ready() -> Duration {
+        let once = || {
+            let begun = Instant::now();
+            let tracer = tracer::start("--netns 1");
+            let took = begun.elapsed();
+            assert_eq!(tracer.interrupt().code(), 0);
+            took
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    }
+
+    /// Users without privileges can make thousands of network namespaces. Most of a host's have no sockets, and are not
+    /// searched for them.
+    #[test]
+    fn namespaces_without_sockets_delay_it_little() {
+        let without = time_to_ready();
+        let sleeper = || Program::start(Command::new("unshare").args(["--net", "sleep", "inf"]));
+        let namespaces: Vec<_> = (0..1000).map(|_| sleeper()).collect();
+        for process in &namespaces {
+            let comm = format!("/proc/{}/comm", process.pid());
+            until("a namespace", || (std::fs::read_to_string(&comm).unwrap() == "sleep\n").then_some(()));
+        }
+        let with = time_to_ready();
+        println!("ready after {with:?} with 1000 namespaces, after {without:?} without");
+        assert!(with < without + Duration::from_millis(1200), "{with:?} after {without:?}");
+    }
+}

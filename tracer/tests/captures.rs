@@ -143,7 +143,8 @@ fn conversation() -> Vec<Event> {
 fn counters(opened: u64, accepted: u64, failed: u64, at_ns: u64) -> CountersByNetns {
     let tcp = TcpCounts { opened, accepted, failed, reset: 0 };
     let counts = KernelCounts { tcp, ..KernelCounts::default() };
-    [(NETNS, Reading { counts, during_ns: at_ns..=at_ns, netns_cookie: 0 })].into()
+    let read = [(NETNS, Reading { counts, during_ns: at_ns..=at_ns, netns_cookie: 0 })].into();
+    CountersByNetns { read, ..CountersByNetns::default() }
 }
 
 /// The conversation, in batches of which none ends when something is due.
@@ -398,6 +399,22 @@ fn losses_are_told_and_nothing_is_invented_across_them() {
 }
 
 /// What is missing although no loss is known makes a capture incomplete, too.
+/// Of a namespace whose counters were not read in time nothing is known. That its events are more than none is no
+/// disagreement.
+#[test]
+fn what_there_was_no_time_to_read_is_not_compared() {
+    let unread = CountersByNetns { unread: [NETNS].into(), ..CountersByNetns::default() };
+    let start =
+        || Script::starting_at(BEGIN, WALL).of(KernelInfo { has_cookies: true, ..KernelInfo::default() });
+    let read = || counters(7, 5, 1, BEGIN);
+    for (at_start, at_end) in [(unread.clone(), read()), (read(), unread)] {
+        let script = start().before_ready(Fact::CountersAtStart(at_start)).events(conversation());
+        let script = script.until(BEGIN + 5 * SECOND).fact(Fact::CountersAtEnd(at_end));
+        let kernel = played(script, "log").1.receipt.kernel.unwrap();
+        assert_eq!((kernel.agrees, &kernel.notes[0][..]), (None, "there was no time to read them"));
+    }
+}
+
 #[test]
 fn gaps_are_told() {
     let whole = conversation();

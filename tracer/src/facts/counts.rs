@@ -1,13 +1,19 @@
 //! The kernel's own counters of connections (`/proc/net/snmp`), which the events are checked against.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     ops::{AddAssign, RangeInclusive},
 };
 
-/// The kernel's counters of each network namespace, by its inode number.
-pub type CountersByNetns = HashMap<u32, Reading>;
+/// The kernel's counters.
+#[derive(Clone, Debug, Default)]
+pub struct CountersByNetns {
+    /// Those of each network namespace, by its inode number.
+    pub read: HashMap<u32, Reading>,
+    /// The namespaces for which there was no time.
+    pub unread: HashSet<u32>,
+}
 
 /// The counters of a network namespace, and when they were read.
 #[derive(Clone, Debug)]

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub netns: HashSet<u32>,
     /// The inode numbers of the namespaces that could not be entered.
     pub unreached: HashSet<u32>,
+    /// How many namespaces there was no time for: a later snapshot has them.
+    pub unvisited: usize,
 }
 
 impl Snapshot {
@@ -32,7 +34,8 @@ impl Snapshot {
     /// entered, it is gone, too.
     #[must_use]
     pub fn covers(&self, netns: u32) -> bool {
-        self.netns.contains(&netns) || (!self.netns.is_empty() && self.unreached.is_empty())
+        let has_all = self.unreached.is_empty() && self.unvisited == 0;
+        self.netns.contains(&netns) || (!self.netns.is_empty() && has_all)
     }
 }
 

@@ -7,7 +7,7 @@ use tracer_common::event::kind;
 
 use crate::{
     config::Config,
-    facts::{Batch, Fact, losses::SourceTotals},
+    facts::{Batch, Fact, losses::SourceTotals, snapshot::Snapshot},
     output::{
         stderr::{self, message},
         stdout::Output,
@@ -72,6 +72,8 @@ pub struct Capture<S> {
     /// That time has come.
     has_ended: bool,
     comparison: Comparison,
+    /// Namespaces that no snapshot has yet.
+    unvisited: usize,
 }
 
 /// Reports losses while they happen, at most once per interval.
@@ -136,6 +138,7 @@ impl<S: Source> Capture<S> {
             duration,
             end_ns: None,
             has_ended: false,
+            unvisited: 0,
         })
     }
 
@@ -220,6 +223,7 @@ impl<S: Source> Capture<S> {
                     snapshot.netns.len(),
                     snapshot.unreached.len()
                 );
+                self.tell_unvisited(&snapshot);
                 self.comparison.found_unreached(&snapshot.unreached);
                 let retired = self.stages.snapshot(snapshot);
                 if retired > 0 {
@@ -244,6 +248,19 @@ impl<S: Source> Capture<S> {
             Fact::End(totals) => self.totals = Some(totals),
         }
         self.lines += self.stages.take_lines();
+    }
+
+    /// Says if there was no time to look at all namespaces, and when all have been looked at.
+    fn tell_unvisited(&mut self, snapshot: &Snapshot) {
+        let before = std::mem::replace(&mut self.unvisited, snapshot.unvisited);
+        if before == 0 && snapshot.unvisited > 0 {
+            message(format_args!(
+                "{} network namespaces are looked at later: what is older than tracer there is not known yet",
+                snapshot.unvisited
+            ));
+        } else if before > 0 && snapshot.unvisited == 0 {
+            message("all network namespaces have been looked at");
+        }
     }
 
     fn events(&mut self, batch: Batch) {

@@ -189,11 +189,16 @@ impl Comparison {
         Self { is_filtered, filter: filter.clone(), ..Self::default() }
     }
 
+    fn retain_asked_for(&self, counters: &mut CountersByNetns) {
+        counters.read.retain(|netns, reading| self.filter.has_netns(*netns, reading.netns_cookie));
+        counters.unread.retain(|netns| self.filter.has_netns(*netns, 0));
+    }
+
     /// Takes the counters at the start.
     pub fn at_start(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
-        counters.retain(|netns, reading| self.filter.has_netns(*netns, reading.netns_cookie));
+        self.retain_asked_for(&mut counters);
         if let Some(tracker) = tracker {
-            for (netns, reading) in &counters {
+            for (netns, reading) in &counters.read {
                 tracker.tally_mut().read_at_start(*netns, reading);
             }
         }
@@ -202,9 +207,9 @@ impl Comparison {
 
     /// Takes the counters at the end.
     pub fn at_end(&mut self, mut counters: CountersByNetns, tracker: Option<&mut Tracker>) {
-        counters.retain(|netns, reading| self.filter.has_netns(*netns, reading.netns_cookie));
+        self.retain_asked_for(&mut counters);
         if let Some(tracker) = tracker {
-            for (netns, reading) in &counters {
+            for (netns, reading) in &counters.read {
                 tracker.tally_mut().read_at_end(*netns, reading);
             }
         }
@@ -235,7 +240,7 @@ impl Comparison {
 
     /// The counters of a namespace at the start, unless another one had its number then.
     fn started(&self, netns: u32, end: &Reading) -> Option<&Reading> {
-        let start = self.start.as_ref()?.get(&netns)?;
+        let start = self.start.as_ref()?.read.get(&netns)?;
         let has_cookies = start.netns_cookie != 0 && end.netns_cookie != 0;
         (!has_cookies || start.netns_cookie == end.netns_cookie).then_some(start)
     }
@@ -245,7 +250,11 @@ impl Comparison {
         let mut notes = Vec::new();
         let mut agrees = true;
         let mut renewed = 0;
-        for (netns, end) in &self.end {
+        let unread_at_start = self.start.as_ref().map(|start| &start.unread);
+        for (netns, end) in &self.end.read {
+            if unread_at_start.is_some_and(|unread| unread.contains(netns)) {
+                continue;
+            }
             let since = self.started(*netns, end).and_then(|start| end.counts.since(&start.counts));
             // The counters of a namespace that was created during the capture started at zero.
             let counted = since.unwrap_or(end.counts);
@@ -270,10 +279,13 @@ impl Comparison {
         let obstacle = match (self.is_filtered, self.is_cut_short) {
             (true, _) => Some("filters are in use, and they count everything"),
             (_, true) => Some("the capture ended before the last events were read"),
-            _ if self.start.is_none() && !self.end.is_empty() => {
+            _ if self.start.is_none() && !self.end.read.is_empty() => {
                 Some("the capture ended before it was ready")
             }
-            _ if self.end.is_empty() => Some("they cannot be read"),
+            _ if counts == TcpCounts::default() && self.unread() > 0 => {
+                Some("there was no time to read them")
+            }
+            _ if self.end.read.is_empty() => Some("they cannot be read"),
             _ if counts == TcpCounts::default() && self.gone(tally) > 0 => {
                 Some("the namespaces of all connections are gone or out of reach")
             }
@@ -281,7 +293,7 @@ impl Comparison {
         };
         if let Some(obstacle) = obstacle {
             return Kernel {
-                counts: (!self.end.is_empty()).then_some(counts),
+                counts: (!self.end.read.is_empty()).then_some(counts),
                 compared: None,
                 agrees: None,
                 notes: vec![obstacle.to_owned()],
@@ -303,14 +315,26 @@ impl Comparison {
         if let Some(unreached @ 1..) = self.unreached {
             notes.push(format!("{} could not be entered", namespaces(unreached)));
         }
+        let unread = self.unread();
+        if unread > 0 {
+            notes.push(format!("no time to read the counters of {}, not compared", namespaces(unread)));
+        }
         let gone = self.gone(tally);
         if gone > 0 {
             notes.push(format!("{} gone or out of reach, not compared", namespaces(gone)));
         }
     }
 
+    /// The number of namespaces whose counters there was no time to read, at the start or at the end.
+    fn unread(&self) -> usize {
+        let both = self.start.iter().chain([&self.end]);
+        both.flat_map(|counters| &counters.unread).collect::<HashSet<_>>().len()
+    }
+
     /// The number of namespaces that have connections in the events, but no counters at the end.
     fn gone(&self, tally: &Tally) -> usize {
-        tally.replaced() + tally.netns().filter(|netns| !self.end.contains_key(netns)).count()
+        let CountersByNetns { read, unread } = &self.end;
+        let is_gone = |netns: &u32| !read.contains_key(netns) && !unread.contains(netns);
+        tally.replaced() + tally.netns().filter(is_gone).count()
     }
 }

@@ -30,7 +30,7 @@ use crate::{
             privileges, processes,
             rings::Rings,
             sockets,
-            survey::Survey,
+            survey::{Survey, Tour},
         },
         late_data::LateData,
         older::Older,
@@ -164,7 +164,7 @@ impl Live {
     /// The first snapshot, if one is wanted.
     fn first_snapshot(&self) -> Stage {
         match &self.polling {
-            Some(polling) if self.takes_snapshot => Stage::Snapshot(polling.survey().snapshot()),
+            Some(polling) if self.takes_snapshot => Stage::Snapshot(polling.survey().snapshot(Tour::New)),
             _ => Stage::Ready,
         }
     }
@@ -182,6 +182,9 @@ impl Live {
                 self.stage = Stage::Ready;
                 match answer {
                     Ok(Ok(mut snapshot)) => {
+                        if let Some(polling) = &mut self.polling {
+                            polling.ask_for_rest(&snapshot);
+                        }
                         self.older.snapshot(&mut snapshot);
                         self.queue.push_back(Fact::Snapshot(snapshot));
                     }

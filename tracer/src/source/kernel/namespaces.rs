@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -30,6 +31,9 @@ use crate::{
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::escaped,
 };
+
+/// How long mounts are searched for namespaces.
+const MOUNTS: Duration = Duration::from_millis(500);
 
 /// File system type of namespace files, `NSFS_MAGIC` in `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -58,11 +62,13 @@ pub fn resolve(netns: &Netns) -> Result<NetnsId, UnknownName> {
 
 /// All namespaces that can be found, by inode number, each with the path of a file that refers to it: those of
 /// processes, those that are mounted, and those `given` by the user. The files are not kept open, because that
-/// would keep the namespaces alive.
+/// would keep the namespaces alive. Users without privileges can make thousands of mount namespaces with thousands
+/// of mounts each: after a while no more of them are read.
 #[must_use]
 pub fn all(given: &[PathBuf]) -> HashMap<u32, PathBuf> {
     let mut found = HashMap::new();
     let mut mount_namespaces = HashSet::new();
+    let deadline = Instant::now() + MOUNTS;
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbered = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
     // A process may end during the search.
@@ -70,7 +76,7 @@ pub fn all(given: &[PathBuf]) -> HashMap<u32, PathBuf> {
         add(process.join("ns/net"), &mut found);
         // All processes in a mount namespace see the same.
         let mounts = fs::metadata(process.join("ns/mnt"));
-        if mounts.is_ok_and(|mounts| mount_namespaces.insert(mounts.ino())) {
+        if Instant::now() < deadline && mounts.is_ok_and(|mounts| mount_namespaces.insert(mounts.ino())) {
             for MountedNetns { inum, path } in mounts::of_process(&process) {
                 let below = path.strip_prefix("/").unwrap_or(&path);
                 found.entry(inum).or_insert_with(|| process.join("root").join(below));
@@ -110,6 +116,22 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
     }
     let file = File::open(format!("/proc/thread-self/fd/{}", found.as_raw_fd()))?;
     Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+/// Whether this thread's network namespace has TCP sockets other than half-open ones, by its `sockstat`. Most namespaces
+/// of a host have none, and to ask costs a hundredth of listing them. True if that cannot be read.
+#[must_use]
+pub fn has_sockets() -> bool {
+    let count = |file: &str, group: &str, keys: &[&str]| {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(group))?;
+        let words: Vec<_> = line.split_whitespace().collect();
+        let counts = words.chunks_exact(2).filter(|pair| keys.contains(&pair[0]));
+        counts.map(|pair| pair[1].parse::<u64>().ok()).sum::<Option<u64>>()
+    };
+    // Without IPv6 there is no `sockstat6`.
+    let six = count("sockstat6", "TCP6:", &["inuse"]).unwrap_or_default();
+    count("sockstat", "TCP:", &["inuse", "tw"]).is_none_or(|four| four + six > 0)
 }
 
 /// Reads the kernel's counters of this thread's network namespace.

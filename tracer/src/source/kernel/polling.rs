@@ -19,7 +19,7 @@ use crate::{
         kernel::{
             clock::monotonic_ns,
             sockets::Error,
-            survey::{HolderSearch, Refresh, Survey, TimewaitPoll},
+            survey::{HolderSearch, Refresh, Survey, TimewaitPoll, Tour},
         },
     },
     time::wait::at,
@@ -122,6 +122,8 @@ pub(super) struct Polling {
     snapshots: Poll<Snapshot>,
     snapshot_pause: Duration,
     snapshot_asked: Option<Instant>,
+    /// Which namespaces the next snapshot is of.
+    tour: Tour,
     timewait: Poll<TimewaitPoll>,
     timewait_pause: Duration,
     refreshes: Poll<Refresh>,
@@ -151,6 +153,7 @@ impl Polling {
             snapshots: Poll::default(),
             snapshot_pause: SNAPSHOTS.min_pause,
             snapshot_asked: None,
+            tour: Tour::New,
             timewait: Poll::default(),
             // The first one at once: sockets that were there before may be due soon.
             timewait_pause: Duration::ZERO,
@@ -175,6 +178,22 @@ impl Polling {
 
     /// Schedules a snapshot: at once, but not more often than [`SNAPSHOTS`] allows.
     pub(super) fn ask_for_snapshot(&mut self) {
+        self.tour = Tour::New;
+        self.schedule_snapshot();
+    }
+
+    /// Schedules a snapshot of the namespaces that this one had no time for.
+    pub(super) fn ask_for_rest(&mut self, snapshot: &Snapshot) {
+        let (from_ns, to_ns) = snapshot.during_ns;
+        self.snapshot_pause = SNAPSHOTS.pause_after(Duration::from_nanos(to_ns.saturating_sub(from_ns)));
+        if snapshot.unvisited > 0 && self.snapshots.due.is_none() {
+            self.tour = Tour::Rest;
+            self.snapshot_asked.get_or_insert_with(Instant::now);
+            self.schedule_snapshot();
+        }
+    }
+
+    fn schedule_snapshot(&mut self) {
         // One that is under way is not enough: it may have passed the sockets of the lost events already.
         if self.snapshots.due.is_none() {
             let last = self.snapshot_asked;
@@ -227,17 +246,15 @@ impl Polling {
             self.schedule_holders(demand.holders_ns);
             self.schedule_look(demand.look_ns);
             let Self { survey, snapshots, timewait: samples, refreshes, holders, interfaces, .. } = self;
-            let Self { snapshot_asked, holders_asked_ns, refresh_asked_ns, devices, .. } = self;
+            let Self { snapshot_asked, tour, holders_asked_ns, refresh_asked_ns, devices, .. } = self;
             let ask_for_snapshot = || {
                 *snapshot_asked = Some(Instant::now());
-                survey.snapshot()
+                survey.snapshot(*tour)
             };
             tokio::select! {
                 answer = snapshots.next(ask_for_snapshot) => {
                     if let Some(snapshot) = answer {
-                        let (from_ns, to_ns) = snapshot.during_ns;
-                        let cost = Duration::from_nanos(to_ns.saturating_sub(from_ns));
-                        self.snapshot_pause = SNAPSHOTS.pause_after(cost);
+                        self.ask_for_rest(&snapshot);
                         return Answer::Snapshot(snapshot);
                     }
                 }

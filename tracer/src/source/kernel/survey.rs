@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use caps::Capability;
@@ -29,6 +29,21 @@ use crate::{
     },
     tcp::{endpoint::Tuple, netns::NetnsId},
 };
+
+/// How long namespaces are visited for one answer. Users without privileges can make thousands of them.
+const VISITS: Duration = Duration::from_secs(1);
+
+/// The same for a look at full sockets, which lines may wait for.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Which namespaces to list the sockets of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tour {
+    /// All.
+    New,
+    /// Those for which there was no time before.
+    Rest,
+}
 
 /// A sample of timewait sockets, and its cost.
 #[derive(Debug)]
@@ -58,7 +73,7 @@ pub struct HolderSearch {
 }
 
 enum Question {
-    Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
+    Snapshot(Tour, oneshot::Sender<Result<Snapshot, Error>>),
     Timewait(HashSet<NetnsId>, oneshot::Sender<Result<TimewaitPoll, Error>>),
     Counters(oneshot::Sender<CountersByNetns>),
     Holders(oneshot::Sender<Result<HolderSearch, Error>>),
@@ -81,16 +96,17 @@ impl Survey {
                 log::warn!("{error}");
             }
             let home = namespaces::current();
-            Surveyor { sockets, given, home, current: home, paths: HashMap::new() }.answer(&inbox);
+            let (paths, unvisited, unrefreshed) = (HashMap::new(), Vec::new(), Vec::new());
+            Surveyor { sockets, given, home, current: home, paths, unvisited, unrefreshed }.answer(&inbox);
         })?;
         Ok(Self { questions })
     }
 
-    /// Asks for all sockets.
+    /// Asks for the sockets of all namespaces, as far as there is time.
     #[must_use]
-    pub fn snapshot(&self) -> oneshot::Receiver<Result<Snapshot, Error>> {
+    pub fn snapshot(&self, tour: Tour) -> oneshot::Receiver<Result<Snapshot, Error>> {
         let (answer, receiver) = oneshot::channel();
-        self.ask(Question::Snapshot(answer), receiver)
+        self.ask(Question::Snapshot(tour, answer), receiver)
     }
 
     /// Asks for the timewait sockets of these namespaces.
@@ -100,7 +116,7 @@ impl Survey {
         self.ask(Question::Timewait(netns, answer), receiver)
     }
 
-    /// Asks for the kernel's counters of all namespaces.
+    /// Asks for the kernel's counters of all namespaces, as far as there is time.
     #[must_use]
     pub fn counters(&self) -> oneshot::Receiver<CountersByNetns> {
         let (answer, receiver) = oneshot::channel();
@@ -144,6 +160,10 @@ struct Surveyor {
     /// The namespace that this thread is in.
     current: Option<u32>,
     paths: HashMap<u32, PathBuf>,
+    /// The namespaces whose sockets are still to be listed.
+    unvisited: Vec<u32>,
+    /// The namespaces whose full sockets are still to be looked at, before all are looked at again.
+    unrefreshed: Vec<u32>,
 }
 
 impl Surveyor {
@@ -151,7 +171,7 @@ impl Surveyor {
         // Sending fails if nobody waits for the answer any more.
         for question in inbox {
             match question {
-                Question::Snapshot(answer) => _ = answer.send(self.snapshot()),
+                Question::Snapshot(tour, answer) => _ = answer.send(self.snapshot(tour)),
                 Question::Timewait(netns, answer) => _ = answer.send(self.timewait(netns)),
                 Question::Counters(answer) => _ = answer.send(self.counters()),
                 Question::Holders(answer) => _ = answer.send(self.holders()),
@@ -163,16 +183,22 @@ impl Surveyor {
         }
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, Error> {
+    fn snapshot(&mut self, tour: Tour) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::default();
         snapshot.during_ns.0 = monotonic_ns();
-        self.paths = namespaces::all(&self.given);
-        for (inum, path) in &self.paths {
-            if !enter(&mut self.current, *inum, path) {
-                snapshot.unreached.insert(*inum);
+        if tour == Tour::New {
+            self.paths = namespaces::all(&self.given);
+            self.unvisited = self.order();
+        }
+        let deadline = Instant::now() + VISITS;
+        while Instant::now() < deadline
+            && let Some(inum) = self.unvisited.pop()
+        {
+            if !self.enter(inum) {
+                snapshot.unreached.insert(inum);
                 continue;
             }
-            let mut sockets = self.sockets.sockets()?;
+            let mut sockets = if namespaces::has_sockets() { self.sockets.sockets()? } else { Vec::new() };
             let bound = sockets.iter().filter(|socket| socket.ifindex != 0);
             for device in bound.map(|socket| DeviceKey::of(&Tuple::of(socket))).collect::<HashSet<_>>() {
                 if let Some(name) = devices::name(device.ifindex) {
@@ -180,8 +206,9 @@ impl Surveyor {
                 }
             }
             snapshot.sockets.append(&mut sockets);
-            snapshot.netns.insert(*inum);
+            snapshot.netns.insert(inum);
         }
+        snapshot.unvisited = self.unvisited.len();
         snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
         snapshot.knows_all_holders = processes::sees_all();
         snapshot.during_ns.1 = monotonic_ns();
@@ -213,9 +240,15 @@ impl Surveyor {
     fn refresh(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
         let mut sockets = Vec::new();
-        self.paths = namespaces::all(&self.given);
-        for (inum, path) in &self.paths {
-            if enter(&mut self.current, *inum, path) {
+        if self.unrefreshed.is_empty() {
+            self.paths = namespaces::all(&self.given);
+            self.unrefreshed = self.order();
+        }
+        let deadline = Instant::now() + LOOK;
+        while Instant::now() < deadline
+            && let Some(inum) = self.unrefreshed.pop()
+        {
+            if self.enter(inum) && namespaces::has_sockets() {
                 sockets.append(&mut self.sockets.live()?);
             }
         }
@@ -263,15 +296,31 @@ impl Surveyor {
 
     fn counters(&mut self) -> CountersByNetns {
         self.paths = namespaces::all(&self.given);
-        let mut counters = CountersByNetns::new();
-        for (inum, path) in &self.paths {
-            if enter(&mut self.current, *inum, path)
+        let mut counters = CountersByNetns::default();
+        let deadline = Instant::now() + VISITS;
+        let mut unread = self.order();
+        while Instant::now() < deadline
+            && let Some(inum) = unread.pop()
+        {
+            if self.enter(inum)
                 && let Ok(read) = namespaces::counters()
             {
-                counters.insert(*inum, read);
+                counters.read.insert(inum, read);
             }
         }
+        counters.unread = unread.into_iter().collect();
         counters
+    }
+
+    /// The namespaces that are known: the last ones are those to visit first, the tracer's own and those that the user
+    /// asks for.
+    fn order(&self) -> Vec<u32> {
+        let mut order: Vec<_> = self.paths.keys().copied().collect();
+        order.sort_unstable_by_key(|inum| {
+            let is_given = self.paths.get(inum).is_some_and(|path| self.given.contains(path));
+            (Some(*inum) == self.home, is_given)
+        });
+        order
     }
 }
 
