@@ -203,22 +203,58 @@ fn a_standard_error_that_nobody_reads_cannot_hold_it() {
     assert_eq!(status.code(), Some(1));
 }
 
+/// Waits until tracer handles SIGINT: before that the signal kills any process.
+fn until_it_catches_interrupts(tracer: &Program) {
+    until("its own handlers", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        (u64::from_str_radix(caught.trim(), 16).unwrap() & 2 != 0).then_some(())
+    });
+}
+
 /// An interrupt before tracer is ready ends it as well as a later one.
 #[test]
 fn an_interruption_while_starting_is_a_good_end() {
     for milliseconds in [5, 20, 40, 60, 80] {
         let tracer = Program::collect(&mut tracer::command("--netns 1"));
         thread::sleep(Duration::from_millis(milliseconds));
-        // Wait until tracer handles SIGINT: before that the signal kills any process.
-        until("its own handlers", || {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", tracer.pid())).unwrap();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-            (u64::from_str_radix(caught.trim(), 16).unwrap() & 2 != 0).then_some(())
-        });
+        until_it_catches_interrupts(&tracer);
         let ended = tracer.interrupt();
         assert_eq!(ended.code(), 0, "after {milliseconds} ms: {}", ended.err);
         assert!(ended.err.contains("tracer: seen"), "{}", ended.err);
     }
+}
+
+/// The kernel's verifier gives up at a signal, be it only one that stops the process for a moment.
+#[test]
+fn signals_while_loading_cost_no_program() {
+    let load = |meanwhile: &dyn Fn(&Program)| {
+        let tracer = Program::collect(&mut tracer::command("-v --netns 1 --duration 100ms"));
+        meanwhile(&tracer);
+        let ended = tracer.wait();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        ended.err.lines().find(|line| line.contains("other hooks: ")).unwrap().to_owned()
+    };
+    let undisturbed = load(&|_| {});
+    for _ in 0..3 {
+        let disturbed = load(&|tracer| {
+            // The maps come right before the programs.
+            until("maps", || holds_map(tracer).then_some(()));
+            // Fewer than the times that tracer tries, and the first program takes longer than a pause.
+            for _ in 0..18 {
+                tracer.signal(Signal::STOP);
+                tracer.signal(Signal::CONT);
+                thread::sleep(Duration::from_millis(8));
+            }
+        });
+        assert_eq!(disturbed, undisturbed);
+    }
+}
+
+fn holds_map(tracer: &Program) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", tracer.pid())).unwrap();
+    let mut targets = descriptors.flatten().filter_map(|it| std::fs::read_link(it.path()).ok());
+    targets.any(|target| target.to_string_lossy() == "anon_inode:bpf-map")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use aya::{
     programs::{BtfTracePoint, FEntry, FExit, ProgramError},
 };
 
-use crate::source::kernel::{Link, btf::Btf};
+use crate::source::kernel::{Link, btf::Btf, uninterrupted};
 
 /// A place in the kernel, and the name of the program for it.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,10 @@ impl AttachPoint {
     }
 
     pub(super) fn load(self, ebpf: &mut Ebpf, types: &aya::Btf) -> Result<(), ProgramError> {
+        uninterrupted::load(|| self.try_to_load(ebpf, types))
+    }
+
+    fn try_to_load(self, ebpf: &mut Ebpf, types: &aya::Btf) -> Result<(), ProgramError> {
         let program = ebpf.program_mut(self.program()).ok_or(ProgramError::UnexpectedProgramType)?;
         match self {
             Self::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, types),

@@ -114,6 +114,11 @@ impl Error {
     }
 }
 
+/// Whether the verifier gave up because of a signal.
+pub(super) fn is_interrupted(error: &ProgramError) -> bool {
+    errno(error) == Some(EAGAIN)
+}
+
 /// The first system error number (errno) in the chain of causes.
 fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     std::iter::successors(Some(error), |error| error.source())

@@ -21,7 +21,7 @@ use crate::{
         layout::Layout,
         limits,
         optional::{Hooks, OptionalHooks},
-        preflight, surroundings,
+        preflight, surroundings, uninterrupted,
     },
 };
 
@@ -100,7 +100,8 @@ impl<'a> HookSetup<'a> {
         let mut ebpf = loader.load(object).map_err(|error| Error::object(&self.memory, &error))?;
         self.fill_filter(&mut ebpf).map_err(Error::map("filling the filter's tables"))?;
         for name in PROGRAMS {
-            let loaded = program(&mut ebpf, name).and_then(|program| program.load(HOOK, &self.kernel_types));
+            let loaded = program(&mut ebpf, name)
+                .and_then(|program| uninterrupted::load(|| program.load(HOOK, &self.kernel_types)));
             loaded.map_err(|error| Error::program("loading the program", &self.memory, &error))?;
         }
         Ok(ebpf)

@@ -6,7 +6,7 @@
 //! - [`preflight`], [`limits`], `surroundings`, [`privileges`]: checks before loading; giving capabilities up
 //! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
 //!   tests make
-//! - [`load`], `hook`, [`optional`], `attach_point`, [`verdict`]: loading and attaching programs
+//! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets
 //! - [`names`], [`cgroups`], `devices`, [`clock`]: names on this host; its clocks
@@ -39,6 +39,7 @@ pub mod rings;
 pub mod sockets;
 pub mod surroundings;
 pub mod survey;
+mod uninterrupted;
 pub mod verdict;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tracer_common::{
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::source::kernel::{layout::Layout, verdict::verdict};
+use crate::source::kernel::{layout::Layout, uninterrupted, verdict::verdict};
 
 /// The iterators, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o");
@@ -85,7 +85,8 @@ impl Sockets {
             (TIMEWAIT, "tcp"),
         ];
         for (name, kind) in iterators {
-            program(&mut ebpf, name)?.load(kind, types)?;
+            let program = program(&mut ebpf, name)?;
+            uninterrupted::load(|| program.load(kind, types))?;
         }
         Ok(Self { ebpf, holders_lack_facts: !layout.has(Helper::SocketOfFile) })
     }
