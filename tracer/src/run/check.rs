@@ -2,12 +2,14 @@
 
 use std::{
     io::{self, Write as _},
+    panic::resume_unwind,
     path::Path,
     process::ExitCode,
     thread,
 };
 
 use anstyle::{AnsiColor, Style};
+use tokio::runtime;
 use tracer_common::{helper::Helper, member::SPECS};
 
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
         load::{self, LoadOptions},
         namespaces,
         optional::Hooks,
-        preflight,
+        preflight, privileges,
         rings::Rings,
         surroundings,
     },
@@ -58,6 +60,7 @@ pub fn check(options: &CheckOptions) -> ExitCode {
     let mut checks = vec![
         Check { name: "kernel", found: kernel().into() },
         Check { name: "limits", found: limits().into() },
+        Check { name: "event loop and threads", found: event_loop_and_threads().into() },
         Check { name: "types (BTF)", found: types(options.btf.as_deref()).into() },
         Check { name: "hook", found: hook(options.btf.as_deref()).into() },
         Check { name: "privileges", found: privileges().into() },
@@ -118,6 +121,18 @@ impl Check {
 fn limits() -> Result<String, String> {
     limits::check().map_err(|error| error.to_string())?;
     Ok("high enough".to_owned())
+}
+
+/// What a capture takes from the system beside BPF: an event loop, and threads that give their capabilities up.
+fn event_loop_and_threads() -> Result<String, String> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no event loop can be had: {error}: does seccomp forbid it?"))?;
+    let thread = thread::Builder::new().spawn(|| privileges::drop_all_but(&[]));
+    let dropped = thread.map_err(|error| format!("no thread can be had: {error}"))?.join();
+    dropped.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| error.to_string())?;
+    Ok("can be had".to_owned())
 }
 
 fn surroundings() -> Found {
