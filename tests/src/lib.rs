@@ -11,10 +11,12 @@
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`figures`]: how well owners are told
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
+//! - [`attack`]: hostile situations, for `cargo xtask attack`
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
 
+pub mod attack;
 pub mod bpftrace;
 pub mod event;
 pub mod facts;

@@ -3,6 +3,7 @@
 //! # Layout
 //! - `run`: builds tracer and runs it
 //! - `test`: runs all tests, or some of them
+//! - `attack`: runs tracer in hostile situations
 //! - `ebpf`: builds the kernel programs
 //! - `bench`, `instructions`: measure what tracer costs
 //! - `vm`: runs tracer on other kernels
@@ -10,6 +11,7 @@
 //! - `setup`: installs what the commands need
 //! - `command`: runs other programs
 
+mod attack;
 mod bench;
 mod command;
 mod ebpf;
@@ -32,6 +34,8 @@ enum Verb {
     Run(run::Args),
     /// Install what the tests need, and run all tests or some of them
     Test(test::Args),
+    /// Run tracer in hostile situations: long
+    Attack(attack::Args),
     /// Build the kernel programs into tracer/bpf
     Ebpf(ebpf::Args),
     /// Measure what tracer costs, compared with other tools
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::test(&args),
+        Verb::Attack(args) => attack::attack(&args),
         Verb::Ebpf(args) => ebpf::ebpf(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Instructions(args) => instructions::instructions(&args),
