@@ -27,13 +27,27 @@ fn a_few_cases_of_each_axis() {
     }
 }
 
+/// Runs one case.
+fn check(axis: &str, case: &str) {
+    let wanted = Wanted { only: vec![axis.to_owned()], case: Some(case.to_owned()), ..Wanted::default() };
+    let results = attack(&wanted);
+    assert_eq!((results[0].ran, &results[0].failed[..]), (1, &[][..]), "{case}");
+}
+
+/// Far below what a capture needs: the command line, and `check`, have to say so.
+#[test]
+fn the_lowest_limits_are_told() {
+    for case in ["data=256K: log", "data=1M: summary", "as=20M: check", "data=16M: check", "nofile=7: check"]
+    {
+        check("limits", case);
+    }
+}
+
 /// What else seccomp forbids in containers.
 #[test]
 fn check_knows_what_a_capture_needs_beside_bpf() {
     for call in ["eventfd", "epoll", "capset(2)"] {
-        let case = Some(format!("no {call}: check is right"));
-        let results = attack(&Wanted { only: vec!["privileges".into()], case, ..Wanted::default() });
-        assert_eq!((results[0].ran, &results[0].failed[..]), (1, &[][..]), "{call}");
+        check("privileges", &format!("no {call}: check is right"));
     }
 }
 

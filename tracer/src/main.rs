@@ -26,7 +26,7 @@ use tracer::{
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    if let Err(error) = limits::stack() {
+    if let Err(error) = limits::first() {
         return fail(&error, ExitCode::FAILURE);
     }
     refusal::take_size_limits_as_errors();

@@ -18,6 +18,10 @@ const ADDRESS_SPACE_BYTES: u64 = 512 << 20;
 /// Memory of its own.
 const DATA_BYTES: u64 = 128 << 20;
 
+/// What the command line alone takes, of the address space and of memory of its own.
+const FIRST_ADDRESS_SPACE_BYTES: u64 = 32 << 20;
+const FIRST_DATA_BYTES: u64 = 8 << 20;
+
 /// The least locked memory: with less, even a smaller `--buffer` does not help.
 const MIN_LOCKED_BYTES: u64 = 8 << 20;
 
@@ -53,18 +57,20 @@ pub enum Error {
     Locked(u64),
 }
 
-/// Checks the limit on the stack, after raising it as far as allowed, which works at once (`acct_stack_growth`).
-/// Call this first: even the command line takes more than the lowest limits.
+/// Checks the limit on the stack, after raising it as far as allowed, which works at once (`acct_stack_growth`), and
+/// the lowest limits on other memory. Call this first: even the command line takes more than those.
 ///
 /// # Errors
 /// It is too low.
-pub fn stack() -> Result<(), Error> {
+pub fn first() -> Result<(), Error> {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
     if current.is_some_and(|current| current < STACK_BYTES) {
         // If it fails, the check says so.
         let _ = setrlimit(Resource::Stack, Rlimit { current: maximum, maximum });
     }
-    memory(Resource::Stack, "the stack", STACK_BYTES, "-s")
+    memory(Resource::Stack, "the stack", STACK_BYTES, STACK_BYTES, "-s")?;
+    address_space(FIRST_ADDRESS_SPACE_BYTES)?;
+    data(FIRST_DATA_BYTES)
 }
 
 /// Checks the other limits on files and memory. Raises the one on files as far as allowed first.
@@ -73,8 +79,16 @@ pub fn stack() -> Result<(), Error> {
 /// A limit is too low.
 pub fn check() -> Result<(), Error> {
     descriptors()?;
-    memory(Resource::As, "the address space", ADDRESS_SPACE_BYTES, "-v")?;
-    memory(Resource::Data, "data", DATA_BYTES, "-d")
+    address_space(ADDRESS_SPACE_BYTES)?;
+    data(DATA_BYTES)
+}
+
+fn address_space(least: u64) -> Result<(), Error> {
+    memory(Resource::As, "the address space", least, ADDRESS_SPACE_BYTES, "-v")
+}
+
+fn data(least: u64) -> Result<(), Error> {
+    memory(Resource::Data, "data", least, DATA_BYTES, "-d")
 }
 
 fn descriptors() -> Result<(), Error> {
@@ -87,9 +101,15 @@ fn descriptors() -> Result<(), Error> {
     if raised { Ok(()) } else { Err(Error::Descriptors(limit)) }
 }
 
-fn memory(resource: Resource, what: &'static str, needed: u64, option: &'static str) -> Result<(), Error> {
+fn memory(
+    resource: Resource,
+    what: &'static str,
+    least: u64,
+    needed: u64,
+    option: &'static str,
+) -> Result<(), Error> {
     match getrlimit(resource).current {
-        Some(limit) if limit < needed => {
+        Some(limit) if limit < least => {
             Err(Error::Memory { what, kib: limit >> 10, needed_kib: needed >> 10, option })
         }
         _ => Ok(()),
