@@ -16,6 +16,9 @@ use crate::{
     program::run,
 };
 
+/// How many namespaces are kept at most while one with a certain number is looked for.
+const MOST_OTHERS: usize = 32;
+
 /// The number of TIME_WAIT in `/proc/net/tcp`.
 const TIME_WAIT: &str = "06";
 
@@ -64,12 +67,16 @@ impl Place {
     pub fn with_number_of(older: Vec<Self>) -> Self {
         let numbers: Vec<_> = older.iter().map(Self::inum).collect();
         drop(older);
-        // The kernel assigns the lowest free number, so others are kept.
+        // The kernel assigns the lowest free number, so others are kept. But not too many: other programs make
+        // namespaces, too, and may have the number for a while.
         let mut others = Vec::new();
         until("a number that was there before", || {
             let place = Self::new();
             if numbers.contains(&place.inum()) {
                 return Some(place);
+            }
+            if others.len() == MOST_OTHERS {
+                others.clear();
             }
             others.push(place);
             None

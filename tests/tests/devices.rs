@@ -87,7 +87,7 @@ fn is_time_wait(line: &Line) -> bool {
 #[test]
 fn devices_have_names_from_the_first_line_on() {
     let (left, right) = two_links();
-    let tracer = tracer_in(&left, "-o json --port 8078");
+    let tracer = tracer_in(&left, &format!("-o json --netns {}", left.inum()));
     let both = connect(&left, &right, Domain::IPV6, DEVICES[0]);
     until("a connection", || tracer.out().contains("ESTABLISHED").then_some(()));
     let ended = tracer.interrupt();

@@ -257,6 +257,19 @@ fn holds_map(tracer: &Program) -> bool {
     targets.any(|target| target.to_string_lossy() == "anon_inode:bpf-map")
 }
 
+/// Ended before it is ready, it compares nothing that was not read: neither is that a disagreement.
+#[test]
+fn an_early_end_is_no_disagreement() {
+    for milliseconds in (0..400).step_by(40) {
+        let tracer = Program::collect(&mut tracer::command("-o json --count 1000000"));
+        until_it_catches_interrupts(&tracer);
+        thread::sleep(Duration::from_millis(milliseconds));
+        let ended = tracer.interrupt();
+        assert_eq!(ended.code(), 0, "after {milliseconds} ms: {}", ended.err);
+        assert!(!ended.err.contains("DISAGREES"), "after {milliseconds} ms: {}", ended.err);
+    }
+}
+
 #[test]
 fn nothing_privileged_is_kept() {
     let tracer = tracer::start("--raw --netns 1");

@@ -30,7 +30,7 @@ fn low_limits_are_told() {
         (
             Resource::Nofile,
             8,
-            "8 files may be open at once, tracer needs 128: raise the limit with `ulimit -n`",
+            "8 files may be open at once, tracer needs 256: raise the limit with `ulimit -n`",
         ),
         (Resource::Stack, 256 << 10, "the stack may have only 256 KiB"),
         (Resource::As, 64 << 20, "the address space may have only 65536 KiB"),

@@ -415,6 +415,22 @@ fn what_there_was_no_time_to_read_is_not_compared() {
     }
 }
 
+/// A namespace that was not found at the start may be older: nobody was in it then.
+#[test]
+fn a_namespace_that_was_not_found_at_the_start_may_have_counted_before() {
+    let start =
+        Script::starting_at(BEGIN, WALL).of(KernelInfo { has_cookies: true, ..KernelInfo::default() });
+    let script = start.before_ready(Fact::CountersAtStart(CountersByNetns::default())).events(conversation());
+    let script =
+        script.until(BEGIN + 5 * SECOND).fact(Fact::CountersAtEnd(counters(90, 60, 20, BEGIN + 5 * SECOND)));
+    let kernel = played(script, "log").1.receipt.kernel.unwrap();
+    assert_ne!(kernel.agrees, Some(false));
+    assert!(
+        kernel.notes[0].contains("1 network namespace not found at the start, not compared"),
+        "{kernel:?}"
+    );
+}
+
 #[test]
 fn gaps_are_told() {
     let whole = conversation();

@@ -39,6 +39,17 @@ pub struct TcpCounts {
     pub reset: u64,
 }
 
+impl TcpCounts {
+    /// Whether a count is less than the other one.
+    #[must_use]
+    pub fn is_less_than(&self, other: &Self) -> bool {
+        self.opened < other.opened
+            || self.accepted < other.accepted
+            || self.failed < other.failed
+            || self.reset < other.reset
+    }
+}
+
 impl AddAssign for TcpCounts {
     fn add_assign(&mut self, other: Self) {
         self.opened += other.opened;

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub unreached: HashSet<u32>,
     /// How many namespaces there was no time for: a later snapshot has them.
     pub unvisited: usize,
+    /// Whether there was no time for some of the namespaces, now or before.
+    pub is_part: bool,
 }
 
 impl Snapshot {
@@ -34,7 +36,7 @@ impl Snapshot {
     /// entered, it is gone, too.
     #[must_use]
     pub fn covers(&self, netns: u32) -> bool {
-        let has_all = self.unreached.is_empty() && self.unvisited == 0;
+        let has_all = self.unreached.is_empty() && !self.is_part;
         self.netns.contains(&netns) || (!self.netns.is_empty() && has_all)
     }
 }
@@ -56,3 +58,18 @@ pub struct TimewaitSample {
 
 /// Number of tracked timewait sockets in each network namespace.
 pub type TimewaitByNetns = hashbrown::HashMap<NetnsId, usize>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last of several snapshots that each have some namespaces says nothing about the others.
+    #[test]
+    fn a_part_covers_only_its_namespaces() {
+        let netns = [1].into();
+        let part = Snapshot { netns, is_part: true, ..Snapshot::default() };
+        assert_eq!((part.covers(1), part.covers(2)), (true, false));
+        let whole = Snapshot { is_part: false, ..part };
+        assert!(whole.covers(2), "it is gone");
+    }
+}

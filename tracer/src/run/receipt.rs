@@ -249,7 +249,7 @@ impl Comparison {
         let (mut counts, mut here) = (TcpCounts::default(), TcpCounts::default());
         let mut notes = Vec::new();
         let mut agrees = true;
-        let mut renewed = 0;
+        let (mut compared, mut renewed, mut unknown) = (0, 0, 0);
         let unread_at_start = self.start.as_ref().map(|start| &start.unread);
         for (netns, end) in &self.end.read {
             if unread_at_start.is_some_and(|unread| unread.contains(netns)) {
@@ -257,6 +257,7 @@ impl Comparison {
             }
             let since = self.started(*netns, end).and_then(|start| end.counts.since(&start.counts));
             // The counters of a namespace that was created during the capture started at zero.
+            let is_new = since.is_none();
             let counted = since.unwrap_or(end.counts);
             let bounds = tally.bounds(*netns, end.netns_cookie);
             let possible = counted.bounds();
@@ -269,6 +270,12 @@ impl Comparison {
                 continue;
             }
             let seen = bounds.nearest(&counted);
+            if is_new && seen.is_less_than(&counted) {
+                // It may be older than the capture, and was only not found at the start: nobody was in it.
+                unknown += 1;
+                continue;
+            }
+            compared += 1;
             counts += counted;
             here += seen;
             if counted != seen {
@@ -282,11 +289,9 @@ impl Comparison {
             _ if self.start.is_none() && !self.end.read.is_empty() => {
                 Some("the capture ended before it was ready")
             }
-            _ if counts == TcpCounts::default() && self.unread() > 0 => {
-                Some("there was no time to read them")
-            }
+            _ if compared == 0 && self.unread() > 0 => Some("there was no time to read them"),
             _ if self.end.read.is_empty() => Some("they cannot be read"),
-            _ if counts == TcpCounts::default() && self.gone(tally) > 0 => {
+            _ if agrees && counts == TcpCounts::default() && self.gone(tally) > 0 => {
                 Some("the namespaces of all connections are gone or out of reach")
             }
             _ => None,
@@ -301,6 +306,9 @@ impl Comparison {
         }
         if renewed > 0 {
             notes.push(format!("{} with the number of one before, not compared", namespaces(renewed)));
+        }
+        if unknown > 0 {
+            notes.push(format!("{} not found at the start, not compared", namespaces(unknown)));
         }
         self.explain(tally, lost, &mut notes);
         Kernel { counts: Some(counts), compared: Some(here), agrees: Some(agrees), notes }

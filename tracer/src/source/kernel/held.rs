@@ -47,6 +47,11 @@ impl HeldFact {
 pub(super) struct HeldFacts(Vec<HeldFact>);
 
 impl HeldFacts {
+    /// Whether none is held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Holds a fact back.
     pub(super) fn push(&mut self, fact: HeldFact) {
         self.0.push(fact);

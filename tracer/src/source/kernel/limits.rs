@@ -7,7 +7,7 @@ use crate::source::kernel::preflight::Version;
 
 /// File descriptors that the tracer may need: for ring buffers, other maps, programs, the runtime and its
 /// threads.
-const DESCRIPTORS: u64 = 128;
+const DESCRIPTORS: u64 = 256;
 
 /// The stack of the first thread.
 const STACK_BYTES: u64 = 1 << 20;

@@ -1,6 +1,9 @@
 //! The running kernel as a [`Source`].
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use caps::Capability;
 use tokio::{sync::oneshot, time::timeout};
@@ -40,7 +43,7 @@ use crate::{
 };
 
 /// How long to wait for the kernel's counters at the end.
-const LAST_COUNTERS: Duration = Duration::from_secs(2);
+const LAST_COUNTERS: Duration = Duration::from_secs(3);
 
 /// What the survey thread keeps. Entering namespaces needs CAP_SYS_ADMIN; seeing those of other users'
 /// processes needs CAP_SYS_PTRACE.
@@ -74,6 +77,8 @@ pub struct Live {
     clock: WallClock,
     losses: Losses,
     takes_snapshot: bool,
+    /// The namespaces whose counters were read at the start, by inode number.
+    netns_at_start: HashSet<u32>,
     stage: Stage,
     /// Facts that are known and not taken yet.
     queue: VecDeque<Fact>,
@@ -112,11 +117,12 @@ impl Live {
         let mut names = HostNames::default();
         let netns = options.names.resolve(&mut names)?.netns;
         let filter = Filter { netns, ..options.load.filter.clone() };
+        let asked_for = filter.netns.clone();
         let mut attached = load::load(&LoadOptions { filter, ..options.load.clone() })?;
         let survey = attached
             .sockets
             .take()
-            .map(|sockets| Survey::start(sockets, FOR_NAMESPACES, options.names.paths()));
+            .map(|sockets| Survey::start(sockets, FOR_NAMESPACES, options.names.paths(), asked_for));
         let survey = survey.transpose().map_err(Error::system(STARTING_A_THREAD))?;
         privileges::drop_after_loading()?;
         Self::new(attached, survey, names, options)
@@ -155,6 +161,7 @@ impl Live {
             names,
             losses: Losses::NONE,
             held: HeldFacts::default(),
+            netns_at_start: HashSet::new(),
             own_pid: processes::sees_all().then(std::process::id),
             devices: Devices::default(),
             spare: Vec::new(),
@@ -174,6 +181,7 @@ impl Live {
         match &mut self.stage {
             Stage::Counters(counters) => {
                 let counters = counters.await.unwrap_or_default();
+                self.netns_at_start = counters.read.keys().copied().collect();
                 self.queue.push_back(Fact::CountersAtStart(counters));
                 self.stage = self.first_snapshot();
             }
@@ -210,7 +218,10 @@ impl Live {
             biased;
             // Before the events: they may come without end, or not be wanted because output is blocked.
             () = clock::until(demand.end_ns) => self.queue.extend(demand.end_ns.map(Fact::Time)),
-            answer = Polling::next(&mut self.polling, demand) => self.queue_answer(answer),
+            // While no events are wanted, nothing lets go of the facts that wait for them.
+            answer = Polling::next(&mut self.polling, demand), if demand.events || self.held.is_empty() => {
+                self.queue_answer(answer);
+            }
             ready = self.rings.ready(due_ns), if demand.events => {
                 ready.map_err(Error::system("waiting for events"))?;
                 let mut events = std::mem::take(&mut self.spare);
@@ -307,7 +318,11 @@ impl Live {
         if let Some(polling) = &self.polling {
             // The survey may be in the middle of a poll.
             let counters = timeout(LAST_COUNTERS, polling.survey().counters()).await;
-            let counters = counters.ok().and_then(Result::ok).unwrap_or_default();
+            let counters = counters.unwrap_or_else(|_| {
+                let unread = std::mem::take(&mut self.netns_at_start);
+                Ok(CountersByNetns { unread, ..CountersByNetns::default() })
+            });
+            let counters = counters.unwrap_or_default();
             self.queue.push_back(Fact::CountersAtEnd(counters));
         }
         self.stage = Stage::Rest { is_detached: false };
@@ -345,6 +360,9 @@ impl Source for Live {
     fn stop(&mut self) {
         if !matches!(self.stage, Stage::Rest { .. } | Stage::End) {
             self.stage = Stage::LastCounters;
+            if let Some(polling) = &self.polling {
+                polling.survey().hurry();
+            }
         }
     }
 

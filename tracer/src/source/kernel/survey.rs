@@ -5,7 +5,11 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -27,14 +31,17 @@ use crate::{
         devices, namespaces, privileges, processes,
         sockets::{Error, Sockets},
     },
-    tcp::{endpoint::Tuple, netns::NetnsId},
+    tcp::{
+        endpoint::Tuple,
+        netns::{NetnsId, NetnsIds},
+    },
 };
 
 /// How long namespaces are visited for one answer. Users without privileges can make thousands of them.
 const VISITS: Duration = Duration::from_secs(1);
 
-/// The same for a look at full sockets, which lines may wait for.
-const LOOK: Duration = Duration::from_millis(200);
+/// Up to this many namespaces are visited in any order.
+const FEW: usize = 64;
 
 /// Which namespaces to list the sockets of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,22 +91,45 @@ enum Question {
 /// Sends questions to the survey thread.
 pub struct Survey {
     questions: Sender<Question>,
+    is_ending: Arc<AtomicBool>,
 }
 
 impl Survey {
     /// Starts the thread. It inherits the caller's capabilities, and gives up all but those in `kept`.
-    pub fn start(sockets: Sockets, kept: &'static [Capability], given: Vec<PathBuf>) -> io::Result<Self> {
+    pub fn start(
+        sockets: Sockets,
+        kept: &'static [Capability],
+        given: Vec<PathBuf>,
+        asked_for: NetnsIds,
+    ) -> io::Result<Self> {
         let (questions, inbox) = channel();
+        let is_ending = Arc::<AtomicBool>::default();
+        let ending = Arc::clone(&is_ending);
         thread::Builder::new().name("tracer-survey".into()).spawn(move || {
             // The thread also works with more capabilities, so this is only a warning.
             if let Err(error) = privileges::drop_all_but(kept) {
                 log::warn!("{error}");
             }
             let home = namespaces::current();
-            let (paths, unvisited, unrefreshed) = (HashMap::new(), Vec::new(), Vec::new());
-            Surveyor { sockets, given, home, current: home, paths, unvisited, unrefreshed }.answer(&inbox);
+            let mut surveyor = Surveyor {
+                sockets,
+                given,
+                asked_for,
+                is_ending: ending,
+                home,
+                current: home,
+                paths: HashMap::new(),
+                unvisited: Vec::new(),
+                unrefreshed: Vec::new(),
+            };
+            surveyor.answer(&inbox);
         })?;
-        Ok(Self { questions })
+        Ok(Self { questions, is_ending })
+    }
+
+    /// The capture ends: visits that are under way end soon.
+    pub fn hurry(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// Asks for the sockets of all namespaces, as far as there is time.
@@ -155,6 +185,10 @@ struct Surveyor {
     sockets: Sockets,
     /// Paths of namespaces that the user gave.
     given: Vec<PathBuf>,
+    /// The namespaces that the user asks for.
+    asked_for: NetnsIds,
+    /// The capture ends: what is asked from now on is wanted soon.
+    is_ending: Arc<AtomicBool>,
     /// The namespace that the tracer was started in, by inode number.
     home: Option<u32>,
     /// The namespace that this thread is in.
@@ -186,12 +220,16 @@ impl Surveyor {
     fn snapshot(&mut self, tour: Tour) -> Result<Snapshot, Error> {
         let mut snapshot = Snapshot::default();
         snapshot.during_ns.0 = monotonic_ns();
+        self.find();
+        // Some may be gone since the last tour.
+        self.unvisited.retain(|inum| self.paths.contains_key(inum));
         if tour == Tour::New {
-            self.paths = namespaces::all(&self.given);
-            self.unvisited = self.order();
+            // With many namespaces: those with sockets first.
+            let held = if self.paths.len() > FEW { self.sockets.holders(&[])? } else { Vec::new() };
+            self.unvisited = self.order(&held.iter().map(|held| held.netns).collect());
         }
         let deadline = Instant::now() + VISITS;
-        while Instant::now() < deadline
+        while self.has_time(deadline)
             && let Some(inum) = self.unvisited.pop()
         {
             if !self.enter(inum) {
@@ -209,8 +247,12 @@ impl Surveyor {
             snapshot.netns.insert(inum);
         }
         snapshot.unvisited = self.unvisited.len();
-        snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
-        snapshot.knows_all_holders = processes::sees_all();
+        snapshot.is_part = tour == Tour::Rest || snapshot.unvisited > 0;
+        // Once for all: it is a search through all processes, whose holders are asked for again anyway.
+        if tour == Tour::New {
+            snapshot.holders = self.sockets.holders(&snapshot.sockets)?;
+            snapshot.knows_all_holders = processes::sees_all();
+        }
         snapshot.during_ns.1 = monotonic_ns();
         Ok(snapshot)
     }
@@ -241,11 +283,11 @@ impl Surveyor {
         let begun = cpu_time();
         let mut sockets = Vec::new();
         if self.unrefreshed.is_empty() {
-            self.paths = namespaces::all(&self.given);
-            self.unrefreshed = self.order();
+            self.find();
+            self.unrefreshed = self.order(&HashSet::new());
         }
-        let deadline = Instant::now() + LOOK;
-        while Instant::now() < deadline
+        let deadline = Instant::now() + VISITS;
+        while self.has_time(deadline)
             && let Some(inum) = self.unrefreshed.pop()
         {
             if self.enter(inum) && namespaces::has_sockets() {
@@ -261,7 +303,12 @@ impl Surveyor {
             self.paths = namespaces::all(&self.given);
         }
         let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
+        // Those for which there is no time have another chance the next time: the order of a set changes.
+        let deadline = Instant::now() + VISITS;
         for netns in netns {
+            if !self.has_time(deadline) {
+                break;
+            }
             if self.enter_only(netns) {
                 sample.sockets.append(&mut self.sockets.timewait()?);
                 sample.netns.insert(netns);
@@ -295,32 +342,41 @@ impl Surveyor {
     }
 
     fn counters(&mut self) -> CountersByNetns {
-        self.paths = namespaces::all(&self.given);
+        self.find();
         let mut counters = CountersByNetns::default();
+        let mut unread = self.order(&HashSet::new());
         let deadline = Instant::now() + VISITS;
-        let mut unread = self.order();
         while Instant::now() < deadline
             && let Some(inum) = unread.pop()
         {
-            if self.enter(inum)
-                && let Ok(read) = namespaces::counters()
-            {
-                counters.read.insert(inum, read);
+            match self.enter(inum).then(namespaces::counters) {
+                Some(Ok(read)) => _ = counters.read.insert(inum, read),
+                _ => _ = counters.unread.insert(inum),
             }
         }
-        counters.unread = unread.into_iter().collect();
+        counters.unread.extend(unread);
         counters
     }
 
-    /// The namespaces that are known: the last ones are those to visit first, the tracer's own and those that the user
-    /// asks for.
-    fn order(&self) -> Vec<u32> {
+    /// Finds the namespaces that are there.
+    fn find(&mut self) {
+        self.paths = namespaces::all(&self.given);
+    }
+
+    /// The namespaces that are known, the first one to visit last: the tracer's own, those that the user asks for, and
+    /// those with sockets.
+    fn order(&self, with_sockets: &HashSet<u32>) -> Vec<u32> {
         let mut order: Vec<_> = self.paths.keys().copied().collect();
         order.sort_unstable_by_key(|inum| {
-            let is_given = self.paths.get(inum).is_some_and(|path| self.given.contains(path));
-            (Some(*inum) == self.home, is_given)
+            let is_asked_for = self.asked_for.contains(NetnsId::new(*inum, 0));
+            (Some(*inum) == self.home, is_asked_for, with_sockets.contains(inum))
         });
         order
+    }
+
+    /// Whether there is time for another namespace. At the end of a capture only its counters are waited for.
+    fn has_time(&self, deadline: Instant) -> bool {
+        Instant::now() < deadline && !self.is_ending.load(Ordering::Relaxed)
     }
 }
 
