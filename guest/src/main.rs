@@ -5,12 +5,14 @@
 //! - [`oracle`]: the kernel's own trace buffer, to compare tracer with
 //! - [`programs`]: run statistics and verified instructions of loaded kernel programs
 //! - [`verifier`]: verified instructions on kernels before 5.16
+//! - [`trampoline`]: programs that fill a kernel function
 //! - [`machine`]: mounts, modules, loopback, power off
 
 mod machine;
 mod oracle;
 mod programs;
 mod scenario;
+mod trampoline;
 mod verifier;
 
 use std::{

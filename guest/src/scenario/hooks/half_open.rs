@@ -15,7 +15,7 @@ use tests::{
 use crate::scenario::hooks::{HERE, Scene, THERE, no_tc, tc, us};
 
 /// The hook, as `tracer check` names it.
-const HOOK: &str = "inet_csk_reqsk_queue_hash_add";
+pub(super) const HOOK: &str = "inet_csk_reqsk_queue_hash_add";
 
 /// Half-open connections at once.
 const FLOOD: usize = 50;

@@ -31,6 +31,13 @@ impl AttachPoint {
         }
     }
 
+    /// The kernel's name of the tracepoint or function.
+    pub(super) fn target(self) -> &'static str {
+        match self {
+            Self::Tracepoint(name) | Self::Entry(name) | Self::Exit { function: name, .. } => name,
+        }
+    }
+
     /// How many arguments the tracepoint or function has in this kernel; `None` if it does not exist.
     pub(super) fn arg_count(self, btf: &Btf) -> Option<u32> {
         match self {

@@ -59,7 +59,7 @@ pub enum Error {
 }
 
 const EPERM: i32 = 1;
-const E2BIG: i32 = 7;
+pub(super) const E2BIG: i32 = 7;
 const EAGAIN: i32 = 11;
 const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
@@ -120,7 +120,7 @@ pub(super) fn is_interrupted(error: &ProgramError) -> bool {
 }
 
 /// The first system error number (errno) in the chain of causes.
-fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
 }

@@ -21,7 +21,7 @@ use crate::{
         Link,
         attach_point::{AttachPoint, exit},
         btf::Btf,
-        error::with_causes,
+        error::{E2BIG, errno, with_causes},
         layout::Layout,
         verdict::verdict,
     },
@@ -159,7 +159,7 @@ impl OptionalHooks {
             let missing = hook.needs_members.iter().find(|member| absent.contains(member));
             let arg_count = hook.programs.first().and_then(|point| point.arg_count(btf)).unwrap_or_default();
             if let Some(missing_point) = missing_point {
-                optional.leave_out(hook, format!("{} is not in this kernel", missing_point.program()));
+                optional.leave_out(hook, format!("{} is not in this kernel", missing_point.target()));
             } else if let Some(missing) = missing {
                 optional.leave_out(hook, format!("no `{}`", SPECS[*missing as usize].path));
             } else if hook.needs_cookies && !layout.has(Helper::SocketCookie) {
@@ -186,15 +186,19 @@ impl OptionalHooks {
 
     /// Loads the programs. A hook whose programs do not load is left out.
     pub(super) fn load(&mut self, ebpf: &mut Ebpf, types: &aya::Btf) {
-        self.keep_working(|hook| hook.programs.iter().try_for_each(|point| point.load(ebpf, types)));
+        self.keep_working(|hook| {
+            let load = |point: &AttachPoint| point.load(ebpf, types).map_err(|error| why(*point, &error));
+            hook.programs.iter().try_for_each(load)
+        });
     }
 
     /// Attaches the programs. A hook whose programs do not attach is left out.
     pub(super) fn attach(mut self, ebpf: &mut Ebpf) -> (Vec<Link>, HookReport) {
         let mut links = Vec::new();
         self.keep_working(|hook| {
+            let attach = |point: &AttachPoint| point.attach(ebpf).map_err(|error| why(*point, &error));
             // All or none: on an error this drops the links that exist, which detaches their programs.
-            let attached: Result<Vec<_>, _> = hook.programs.iter().map(|point| point.attach(ebpf)).collect();
+            let attached: Result<Vec<_>, _> = hook.programs.iter().map(attach).collect();
             links.extend(attached?);
             Ok(())
         });
@@ -203,11 +207,11 @@ impl OptionalHooks {
     }
 
     /// Keeps the hooks for which `work` succeeds, and leaves the others out.
-    fn keep_working(&mut self, mut attempt: impl FnMut(&'static OptionalHook) -> Result<(), ProgramError>) {
+    fn keep_working(&mut self, mut attempt: impl FnMut(&'static OptionalHook) -> Result<(), String>) {
         for (hook, arg_count) in std::mem::take(&mut self.hooks) {
             match attempt(hook) {
                 Ok(()) => self.hooks.push((hook, arg_count)),
-                Err(error) => self.leave_out(hook, why(&error)),
+                Err(why) => self.leave_out(hook, why),
             }
         }
     }
@@ -217,13 +221,18 @@ impl OptionalHooks {
     }
 }
 
-fn why(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { verifier_log, io_error } => {
+/// Why the program for `point` does not load or attach.
+fn why(point: AttachPoint, error: &ProgramError) -> String {
+    match (error, errno(error)) {
+        (ProgramError::LoadError { verifier_log, io_error }, _) => {
             let log = verdict(&verifier_log.to_string());
             log::debug!("{log}");
             format!("refused ({io_error})")
         }
-        error => with_causes(error),
+        // The entry and the exit of a function count together. The limit was 40 at first, and is 27 on s390x.
+        (_, Some(E2BIG)) => {
+            format!("no room for another program at {} (the kernel takes about 38)", point.target())
+        }
+        _ => with_causes(error),
     }
 }
