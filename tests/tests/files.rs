@@ -161,3 +161,21 @@ fn a_descriptor_may_be_given() {
     let ended = written_to(Path::new("/dev/fd/77"));
     assert_eq!(ended.code(), 2, "{}", ended.err);
 }
+
+/// A file that is mounted by itself, as into a container, cannot be replaced. That is said before the start.
+#[test]
+fn a_mounted_file_is_refused_before_the_start() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("receipt");
+    fs::write(&path, "before").unwrap();
+    let script = "mount --bind \"$1\" \"$1\" && exec \"$0\" --netns 1 --duration 50ms --receipt \"$1\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(tracer::binary()).arg(&path);
+    let ended = Program::collect(&mut command).wait();
+    assert_eq!(ended.code(), 2, "{}", ended.err);
+    assert!(ended.err.contains("mounted there") && ended.err.contains("mount its folder"), "{}", ended.err);
+    assert_eq!(
+        (fs::read_to_string(&path).unwrap(), names(&folder)),
+        ("before".to_owned(), vec!["receipt".to_owned()])
+    );
+}

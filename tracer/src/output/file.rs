@@ -14,7 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::OFlags, process::geteuid};
+use rustix::{
+    fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx},
+    process::geteuid,
+};
 use tempfile::NamedTempFile;
 
 use crate::text::escape::escaped;
@@ -114,7 +117,10 @@ impl Destination {
             Err(error) => return Err(error),
         };
         Ok(if kind.is_file() {
-            None
+            is_mounted(&self.path)?.then_some((
+                "a file that is mounted there, as into a container, and cannot be replaced",
+                "mount its folder, or give a descriptor, as /dev/fd/3 with 3>FILE",
+            ))
         } else if kind.is_symlink() {
             Some(("a symbolic link", "give the path that it leads to"))
         } else if kind.is_dir() {
@@ -128,6 +134,12 @@ impl Destination {
             Some(("a device or a socket", "give a file"))
         })
     }
+}
+
+/// Whether something is mounted at this path (`statx`; kernels before 5.8 do not tell).
+fn is_mounted(path: &Path) -> io::Result<bool> {
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Whether this is a file of this user, whose permissions nobody else has chosen.
