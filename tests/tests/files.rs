@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
         net::UnixListener,
@@ -177,5 +178,27 @@ fn a_mounted_file_is_refused_before_the_start() {
     assert_eq!(
         (fs::read_to_string(&path).unwrap(), names(&folder)),
         ("before".to_owned(), vec!["receipt".to_owned()])
+    );
+}
+
+/// A descriptor whose reader is slow gets the whole receipt.
+#[test]
+fn a_slow_reader_of_a_descriptor_is_waited_for() {
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+    writer.write_all(&[b' '; 4000]).unwrap();
+    let script = "exec \"$0\" --netns 1 --duration 50ms --receipt /dev/fd/3 3>&1 >/dev/null";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(tracer::binary()).stdout(writer);
+    let mut tracer = Program::start(&mut command);
+    drop(command);
+    tracer.wait_for_err("the receipt", |err| err.contains("tracer: seen"));
+    let mut receipt = String::new();
+    reader.read_to_string(&mut receipt).unwrap();
+    let ended = tracer.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert!(
+        serde_json::from_str::<Value>(&receipt).is_ok_and(|receipt| receipt["seen"].is_u64()),
+        "{receipt}"
     );
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx},
     process::geteuid,
 };
@@ -27,6 +28,9 @@ const NEW: u32 = 0o666;
 
 /// Permissions that a new file takes over from the one in its place.
 const KEPT: u32 = 0o777;
+
+/// How long a reader may take nothing.
+const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +87,8 @@ impl Destination {
 
     /// Writes the whole file, in place of an older one.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(mut descriptor) = self.descriptor.as_ref() {
-            return descriptor.write_all(bytes);
+        if let Some(descriptor) = &self.descriptor {
+            return write_with_patience(descriptor, bytes);
         }
         let mut file = self.beside()?;
         file.write_all(bytes)?;
@@ -134,6 +138,24 @@ impl Destination {
             Some(("a device or a socket", "give a file"))
         })
     }
+}
+
+/// Writes to a descriptor that does not block. Its reader may be slow, but has to take something now and then.
+fn write_with_patience(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => bytes = &bytes[taken..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if poll(&mut [PollFd::new(&file, PollFlags::OUT)], Some(&PATIENCE))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Whether something is mounted at this path (`statx`; kernels before 5.8 do not tell).

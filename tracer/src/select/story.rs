@@ -12,7 +12,7 @@ use crate::{
         reason::Reason,
         state::{self, State},
     },
-    text::escape::escaped,
+    text::escape::{escaped, exact},
     track::{Transition, connection::Connection},
 };
 
@@ -83,8 +83,9 @@ impl StoryFilter {
     pub fn selects_owner(&self, connection: &Connection) -> bool {
         let owner = &connection.owner;
         let matches_any = |comms: &[WildMatch]| {
-            let name = String::from_utf8_lossy(owner.comm());
-            comms.iter().any(|pattern| pattern.matches(&name))
+            // As JSON shows it, too: there different names stay different.
+            let names = [String::from_utf8_lossy(owner.comm()).into_owned(), exact(owner.comm())];
+            comms.iter().any(|pattern| names.iter().any(|name| pattern.matches(name)))
         };
         // Without a full socket, user and cgroup are not known.
         let is_known = !connection.is_bare();
