@@ -1,10 +1,15 @@
 //! Runs tracer as a user does, and reads its receipt.
 
-use std::{env, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     event::{Event, parse},
-    program::{Ended, Program, heed_signals},
+    program::{self, Ended, Program, heed_signals},
 };
 
 /// Path of the binary: the environment variable `TRACER`, or else the release build.
@@ -20,9 +25,15 @@ pub fn binary() -> PathBuf {
 pub fn public_binary() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let binary = folder.path().join("tracer");
-    fs::copy(self::binary(), &binary).unwrap();
-    (folder, binary)
+    let copy = folder.path().join("tracer");
+    copy_binary(&copy);
+    (folder, copy)
+}
+
+/// Copies the binary. Not by this process: a child that another thread starts meanwhile would hold the file open for
+/// writing, and nobody could execute it.
+pub fn copy_binary(to: &Path) {
+    program::run(Command::new("cp").arg(binary()).arg(to));
 }
 
 /// A tracer command. The arguments are split at white space.

@@ -1,8 +1,8 @@
 //! A copy of tracer that every user may run, and that a build meanwhile does not replace.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command, sync::OnceLock};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::OnceLock};
 
-use crate::{program::run, tracer};
+use crate::tracer;
 
 static COPY: OnceLock<PathBuf> = OnceLock::new();
 
@@ -10,9 +10,7 @@ static COPY: OnceLock<PathBuf> = OnceLock::new();
 pub fn path() -> PathBuf {
     COPY.get_or_init(|| {
         let copy = folder().join("tracer");
-        // Not by this process: a child that another thread starts meanwhile would hold the file open for writing, and
-        // nobody could execute it.
-        run(Command::new("cp").arg(tracer::binary()).arg(&copy));
+        tracer::copy_binary(&copy);
         copy
     })
     .clone()
