@@ -30,6 +30,10 @@ const ACCEPTS_FOR_ALL: &str = "/proc/sys/net/ipv4/tcp_l3mdev_accept";
 
 /// Makes the connections, and checks how they are told.
 pub(crate) fn play() -> Found {
+    // Without socket cookies it is left to chance whether TIME_WAIT is told: an orphan may get its timewait socket before.
+    if !follows_time_wait() {
+        return Found::Vrf { connections: 0 };
+    }
     (0..TRIES).find_map(|_| attempt()).expect("a capture without losses")
 }
 
@@ -121,7 +125,7 @@ impl Scene {
         let lines = self.lines("server", &listener);
         let births: Vec<_> = lines.iter().filter(|line| text(line, "new_state") == "SYN_RECV").collect();
         let told = |line: &&Line| (Self::vrf_of(line, &self.right), line["reuse"].as_bool());
-        let expected = [("blue", false), ("red", false), ("blue", follows_time_wait())];
+        let expected = [("blue", false), ("red", false), ("blue", true)];
         let expected = expected.map(|(vrf, reuse)| (Some(vrf), Some(reuse)));
         assert_eq!(births.iter().map(told).collect::<Vec<_>>(), expected, "{births:#?}");
         check_ss(&self.right, "10.78.0.2");
