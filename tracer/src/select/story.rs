@@ -84,8 +84,10 @@ impl StoryFilter {
         let owner = &connection.owner;
         let matches_any = |comms: &[WildMatch]| {
             // As JSON shows it, too: there different names stay different.
-            let names = [String::from_utf8_lossy(owner.comm()).into_owned(), exact(owner.comm())];
-            comms.iter().any(|pattern| names.iter().any(|name| pattern.matches(name)))
+            let (name, exact) = (String::from_utf8_lossy(owner.comm()), exact(owner.comm()));
+            let matches =
+                |pattern: &WildMatch| pattern.matches(&name) || (exact != name && pattern.matches(&exact));
+            comms.iter().any(matches)
         };
         // Without a full socket, user and cgroup are not known.
         let is_known = !connection.is_bare();

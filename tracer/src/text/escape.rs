@@ -1,7 +1,7 @@
 //! Escaping of text from outside (names of tasks, paths), so that it cannot move the cursor, forge a line,
 //! or change the reading direction.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use icu_properties::{
     CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed,
@@ -83,10 +83,15 @@ pub fn push_escaped(out: &mut String, bytes: &[u8]) {
 /// Bytes as text, for formats that can hold any character. A byte that is not UTF-8 becomes `\xff`, and a backslash
 /// `\\`, so that different names stay different.
 #[must_use]
-pub fn exact(bytes: &[u8]) -> String {
+pub fn exact(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes)
+        && !text.contains('\\')
+    {
+        return text.into();
+    }
     let mut out = String::with_capacity(bytes.len());
     push_chars(&mut out, bytes, String::push);
-    out
+    out.into()
 }
 
 /// Appends `bytes`, the characters with `push_char`.
@@ -183,7 +188,7 @@ mod tests {
     #[test]
     fn any_text_holds_different_names_apart() {
         assert_eq!(exact("größe\u{1b}\u{202e}".as_bytes()), "größe\u{1b}\u{202e}");
-        assert_eq!((exact(b"a\xff"), exact(b"a\xfe")), ("a\\xff".to_owned(), "a\\xfe".to_owned()));
+        assert_eq!((exact(b"a\xff"), exact(b"a\xfe")), ("a\\xff".into(), "a\\xfe".into()));
         assert_eq!(exact(b"a\\xff"), "a\\\\xff");
         assert_eq!(exact("\u{fffd}".as_bytes()), "\u{fffd}");
     }
