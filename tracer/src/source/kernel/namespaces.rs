@@ -119,7 +119,7 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 }
 
 /// Whether this thread's network namespace has TCP sockets other than half-open ones, by its `sockstat`. Most namespaces
-/// of a host have none, and to ask costs a hundredth of listing them. True if that cannot be read.
+/// of a host have none, and to ask costs a fraction of listing them. True if that cannot be read.
 #[must_use]
 pub fn has_sockets() -> bool {
     let count = |file: &str, group: &str, keys: &[&str]| {

@@ -266,7 +266,7 @@ impl Surveyor {
 
     fn interfaces(&mut self, wanted: &HashSet<DeviceKey>) -> Interfaces {
         if wanted.iter().any(|device| !self.enter(device.netns)) {
-            self.paths = namespaces::all(&self.given);
+            self.find();
         }
         let mut interfaces = Interfaces::default();
         for device in wanted {
@@ -300,7 +300,7 @@ impl Surveyor {
     fn timewait(&mut self, netns: HashSet<NetnsId>) -> Result<TimewaitPoll, Error> {
         let begun = cpu_time();
         if netns.iter().any(|netns| !self.enter(netns.inum)) {
-            self.paths = namespaces::all(&self.given);
+            self.find();
         }
         let mut sample = TimewaitSample { from_ns: monotonic_ns(), ..TimewaitSample::default() };
         // Those for which there is no time have another chance the next time: the order of a set changes.
@@ -349,12 +349,13 @@ impl Surveyor {
         while Instant::now() < deadline
             && let Some(inum) = unread.pop()
         {
-            match self.enter(inum).then(namespaces::counters) {
-                Some(Ok(read)) => _ = counters.read.insert(inum, read),
-                _ => _ = counters.unread.insert(inum),
+            if self.enter(inum)
+                && let Ok(read) = namespaces::counters()
+            {
+                counters.read.insert(inum, read);
             }
         }
-        counters.unread.extend(unread);
+        counters.unread = unread.into_iter().collect();
         counters
     }
 
