@@ -13,11 +13,7 @@ use tracer::{
     cli::{Cli, Command, OutputArgs, completions, usage::tamed},
     config::{self, RunConfig},
     format::columns::COLUMNS,
-    output::{
-        refusal, stderr,
-        stderr::message,
-        stdout::{self, write_whole},
-    },
+    output::{refusal, stderr, stderr::message, stdout::write_whole},
     run::{self, check, error::Error, in_kernel},
     source::kernel::limits,
 };
@@ -36,7 +32,7 @@ fn main() -> ExitCode {
             return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
         }
         // What is left is the help or the version.
-        Err(text) => return written(text.print().and_then(|()| io::stdout().flush())),
+        Err(text) => return run::printed(text.print().and_then(|()| io::stdout().flush())),
         Ok(cli) => cli,
     };
     let code = dispatch(cli);
@@ -58,7 +54,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
         Command::Check(args) => check::check(&config::check(args)),
-        Command::Completions(args) => written(write_whole(&completions::completions(args.shell))),
+        Command::Completions(args) => run::printed(write_whole(&completions::completions(args.shell))),
     }
 }
 
@@ -96,16 +92,7 @@ fn list_columns() -> ExitCode {
         // Writing into memory cannot fail.
         let _ = writeln!(lines, "{:<18} {}", column.key, column.help);
     }
-    written(write_whole(&lines))
-}
-
-fn written(result: io::Result<()>) -> ExitCode {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(&stdout::Error::Write(error), ExitCode::FAILURE)
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    run::printed(write_whole(&lines))
 }
 
 /// What the user asks for with `-v`. Twice is for the kernel program's diagnostics; the libraries'

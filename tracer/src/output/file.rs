@@ -15,13 +15,13 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::Timespec,
     fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx},
     process::geteuid,
 };
 use tempfile::NamedTempFile;
 
-use crate::text::escape::escaped;
+use crate::{output::write::write_some, text::escape::escaped};
 
 /// Permissions of a new file, before the process's mask.
 const NEW: u32 = 0o666;
@@ -88,7 +88,11 @@ impl Destination {
     /// Writes the whole file, in place of an older one.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(descriptor) = &self.descriptor {
-            return write_with_patience(descriptor, bytes);
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                rest = &rest[write_some(descriptor, rest, Some(&PATIENCE))?..];
+            }
+            return Ok(());
         }
         let mut file = self.beside()?;
         file.write_all(bytes)?;
@@ -138,24 +142,6 @@ impl Destination {
             Some(("a device or a socket", "give a file"))
         })
     }
-}
-
-/// Writes to a descriptor that does not block. Its reader may be slow, but has to take something now and then.
-fn write_with_patience(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match file.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(taken) => bytes = &bytes[taken..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if poll(&mut [PollFd::new(&file, PollFlags::OUT)], Some(&PATIENCE))? == 0 {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Whether something is mounted at this path (`statx`; kernels before 5.8 do not tell).

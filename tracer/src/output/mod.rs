@@ -4,7 +4,7 @@
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole
-//! - [`refusal`]: writes that the system refuses, and what to do about it
+//! - `write`: one write, for both; [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
 //! ```
@@ -29,3 +29,4 @@ pub mod file;
 pub mod refusal;
 pub mod stderr;
 pub mod stdout;
+mod write;

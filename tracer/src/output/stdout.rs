@@ -20,14 +20,16 @@ use std::{
     time::Duration,
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::oneshot,
     time::sleep,
 };
 
-use crate::{output::refusal::Refusal, text::STARTING_A_THREAD};
+use crate::{
+    output::{refusal::Refusal, write::write_some},
+    text::STARTING_A_THREAD,
+};
 
 /// How long a write may make no progress, after the end of the capture, before it is given up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -215,21 +217,14 @@ impl Output {
     }
 }
 
-fn write_all(mut stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io::Result<()>) {
+fn write_all(stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io::Result<()>) {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match stdout.write(&rest[..rest.len().min(CHUNK)]) {
-            Ok(0) => return (lines(rest), Err(io::ErrorKind::WriteZero.into())),
+        // Another process may have made the shared pipe or terminal non-blocking.
+        match write_some(stdout, &rest[..rest.len().min(CHUNK)], None) {
             Ok(taken) => {
                 rest = &rest[taken..];
                 progress.fetch_add(taken as u64, Ordering::Relaxed);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Another process has made the shared pipe or terminal non-blocking.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Err(error) = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], None) {
-                    return (lines(rest), Err(error.into()));
-                }
             }
             Err(error) => return (lines(rest), Err(error)),
         }

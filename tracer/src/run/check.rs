@@ -1,12 +1,6 @@
 //! `tracer check`: whether the tracer can run on this host, and with which features.
 
-use std::{
-    io::{self, Write as _},
-    panic::resume_unwind,
-    path::Path,
-    process::ExitCode,
-    thread,
-};
+use std::{io::Write as _, panic::resume_unwind, path::Path, process::ExitCode, thread};
 
 use anstyle::{AnsiColor, Style};
 use tokio::runtime;
@@ -15,10 +9,8 @@ use tracer_common::{helper::Helper, member::SPECS};
 use crate::{
     config::CheckOptions,
     filter::Filter,
-    output::{
-        stderr::message,
-        stdout::{self, write_whole},
-    },
+    output::stdout::write_whole,
+    run::printed,
     source::kernel::{
         HOOK,
         buffer::BufferSize,
@@ -89,14 +81,8 @@ pub fn check(options: &CheckOptions) -> ExitCode {
     if let Some(recode) = charset::recoding() {
         recode(&mut out);
     }
-    match write_whole(&out) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            message(stdout::Error::Write(error));
-            ExitCode::FAILURE
-        }
-        _ if can_run => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
+    let printed = printed(write_whole(&out));
+    if can_run { printed } else { ExitCode::FAILURE }
 }
 
 fn beyond_limits(options: &CheckOptions) -> Vec<Check> {

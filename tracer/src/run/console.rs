@@ -19,7 +19,7 @@ use ratatui::crossterm::{
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size},
 };
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::Timespec,
     process::{Signal as Kill, getpgrp, getpid, kill_process},
     termios::tcgetpgrp,
 };
@@ -229,16 +229,10 @@ fn leave() {
     };
     if thread::Builder::new().name("tracer-leave".into()).spawn(write).is_ok() {
         let _ = is_done.recv_timeout(PATIENCE);
-    } else if accepts_output() {
+    } else if fault::accepts_output(&Timespec::default()) {
         // The host has no room for a thread.
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }
-}
-
-/// Whether a short write to the terminal would not block.
-fn accepts_output() -> bool {
-    let stdout = io::stdout();
-    poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&Timespec::default())) == Ok(1)
 }
 
 fn input(event: &Event) -> Option<Input> {

@@ -91,6 +91,13 @@ extern "C" fn die(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     }
 }
 
+/// Whether a short write to the terminal does not block, at the latest after this time. May be called in a signal's
+/// context.
+pub(super) fn accepts_output(patience: &Timespec) -> bool {
+    let stdout = rustix::stdio::stdout();
+    poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(patience)).is_ok_and(|count| count > 0)
+}
+
 impl Before {
     fn restore(&self) {
         if !self.entered.swap(false, Ordering::Relaxed) {
@@ -99,8 +106,7 @@ impl Before {
         let stdout = rustix::stdio::stdout();
         // The modes first: that writes nothing, and a write would block on a terminal on hold (Ctrl-S).
         let _ = tcsetattr(stdout, OptionalActions::Now, &self.modes);
-        let is_ready = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&PATIENCE));
-        if is_ready.is_ok_and(|count| count > 0) {
+        if accepts_output(&PATIENCE) {
             let _ = rustix::io::write(stdout, LEAVE);
         }
     }

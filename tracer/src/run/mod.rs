@@ -19,7 +19,7 @@ mod receipt_file;
 pub mod stages;
 pub mod stop;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use tokio::runtime::{self, Runtime};
 
@@ -28,7 +28,7 @@ use crate::{
     facts::hooks::HookReport,
     output::{
         stderr::{self, message},
-        stdout::Output,
+        stdout::{self, Output},
     },
     run::{
         capture::{Outcome, capture},
@@ -121,6 +121,18 @@ fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
         for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(hook)) {
             message(format_args!("{option} without the hook {hook}: {why}"));
         }
+    }
+}
+
+/// The exit status after printing something short. Says why it could not be written; a closed pipe is no failure.
+#[must_use]
+pub fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            message(stdout::Error::Write(error));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 
