@@ -9,15 +9,18 @@ use std::{
     thread,
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    process::Pid,
+    thread::{LinkNameSpaceType, UnshareFlags, gettid, move_into_link_name_space, unshare_unsafe},
+};
 
 use crate::{
     patience::{until, until_or},
     program::run,
 };
 
-/// How many namespaces are kept at most while one with a certain number is looked for.
-const MOST_OTHERS: usize = 32;
+/// How many lower numbers are taken at most to get a certain one.
+const MOST_LOWER: usize = 512;
 
 /// The number of TIME_WAIT in `/proc/net/tcp`.
 const TIME_WAIT: &str = "06";
@@ -40,14 +43,23 @@ impl Place {
 
     /// Makes a namespace with the name `kind-PID-NUMBER`.
     pub fn called(kind: &str) -> Self {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let place = Self { name: format!("{kind}-{}-{number}", std::process::id()) };
+        let place = Self::unused(kind);
         ip(&format!("netns add {}", place.name));
-        ip(&format!("-n {} link set lo up", place.name));
-        for address in ["fd77::1".to_owned(), place.own_v6().to_string()] {
-            ip(&format!("-n {} addr add {address}/128 dev lo nodad", place.name));
-        }
+        place.set_up();
         place
+    }
+
+    /// A name that no other namespace has.
+    fn unused(kind: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { name: format!("{kind}-{}-{number}", std::process::id()) }
+    }
+
+    fn set_up(&self) {
+        ip(&format!("-n {} link set lo up", self.name));
+        for address in ["fd77::1".to_owned(), self.own_v6().to_string()] {
+            ip(&format!("-n {} addr add {address}/128 dev lo nodad", self.name));
+        }
     }
 
     /// Makes two namespaces with a veth pair between them: 10.77.0.1 and fd77:1::1 in the first one,
@@ -67,20 +79,19 @@ impl Place {
     pub fn with_number_of(older: Vec<Self>) -> Self {
         let numbers: Vec<_> = older.iter().map(Self::inum).collect();
         drop(older);
-        // The kernel assigns the lowest free number, so others are kept. But not too many: other programs make
-        // namespaces, too, and may have the number for a while.
-        let mut others = Vec::new();
+        // The namespace belongs to a thread until it has a name.
         until("a number that was there before", || {
-            let place = Self::new();
-            if numbers.contains(&place.inum()) {
-                return Some(place);
-            }
-            if others.len() == MOST_OTHERS {
-                others.clear();
-            }
-            others.push(place);
-            None
+            let made = || enter_numbered(&numbers).then(|| Self::attach(gettid()));
+            thread::scope(|scope| scope.spawn(made).join().unwrap())
         })
+    }
+
+    /// Names the namespace of a thread.
+    fn attach(thread: Pid) -> Self {
+        let place = Self::unused(Self::KIND);
+        ip(&format!("netns attach {} {}", place.name, thread.as_raw_nonzero()));
+        place.set_up();
+        place
     }
 
     /// The name for `ip netns`.
@@ -188,6 +199,37 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
     }
+}
+
+/// Makes a network namespace for the calling thread. Returns whether it has one of the numbers.
+///
+/// All kinds of namespaces share their numbers, and the kernel assigns the lowest free one. UTS namespaces are made in
+/// microseconds, so they take the lower ones, and keep the wanted one until it is used. Otherwise the namespaces of
+/// other programs would have it first.
+fn enter_numbered(numbers: &[u64]) -> bool {
+    let mut lower = Vec::new();
+    while lower.len() < MOST_LOWER {
+        let uts = enter_new(UnshareFlags::NEWUTS, "uts");
+        let number = uts.metadata().unwrap().ino();
+        if numbers.contains(&number) {
+            // The thread itself holds the namespace, too. The next one takes its place.
+            lower.push(enter_new(UnshareFlags::NEWUTS, "uts"));
+            drop(uts);
+            return enter_new(UnshareFlags::NEWNET, "net").metadata().unwrap().ino() == number;
+        }
+        if numbers.iter().all(|wanted| *wanted < number) {
+            break;
+        }
+        lower.push(uts);
+    }
+    false
+}
+
+/// Makes a namespace for the calling thread.
+fn enter_new(kind: UnshareFlags, file: &str) -> File {
+    // SAFETY: file descriptors are still shared.
+    unsafe { unshare_unsafe(kind) }.unwrap();
+    File::open(format!("/proc/thread-self/ns/{file}")).unwrap()
 }
 
 fn ip(arguments: &str) {
