@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+        fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink},
         net::UnixListener,
     },
     path::Path,
@@ -61,6 +61,9 @@ fn what_is_no_file_is_refused_before_the_start() {
         ("/dev/null".into(), "a device or a socket"),
         (folder.path().to_owned(), "a folder: add the name of a file"),
         (path("new/"), "a folder: add the name of a file"),
+        (path("new/."), "a folder: add the name of a file"),
+        (path("precious/new"), "Not a directory"),
+        (path(".."), "a folder: add the name of a file"),
         (path("no/such"), "No such file or directory"),
     ] {
         let ended = written_to(&place);
@@ -71,6 +74,77 @@ fn what_is_no_file_is_refused_before_the_start() {
     }
     assert_eq!(names(&folder), before);
     assert_eq!(fs::read_to_string(path("precious")).unwrap(), "precious");
+}
+
+/// On the way to a file, links are followed only if root or this user has made them.
+#[test]
+fn links_of_others_on_the_way_are_refused() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("real")).unwrap();
+    for (link, target) in
+        [("theirs", "real"), ("through", "theirs/../real"), ("own", "real"), ("again", "./own/.")]
+    {
+        symlink(target, path(link)).unwrap();
+    }
+    symlink(path("again"), path("absolute")).unwrap();
+    lchown(path("theirs"), Some(NOBODY), None).unwrap();
+    for place in ["theirs/receipt", "through/receipt", "real/../theirs/receipt"] {
+        let ended = written_to(&path(place));
+        assert_eq!(ended.code(), 2, "{place}: {}", ended.err);
+        let says = format!(
+            "cannot write the receipt to {}: on the way there theirs is a symbolic link of another user (uid 65534)",
+            path(place).display()
+        );
+        assert!(ended.err.contains(&says) && ended.err.contains("give the path"), "{}", ended.err);
+    }
+    assert_eq!(fs::read_dir(path("real")).unwrap().count(), 0);
+    for place in ["own/1", "again/2", "absolute/3", "again/../real/4"] {
+        let ended = written_to(&path(place));
+        assert_eq!(ended.code(), 0, "{place}: {}", ended.err);
+    }
+    // What these lead to is not what they say.
+    for place in ["/proc/self/cwd/5", "/proc/thread-self/root/proc/self/cwd/6", "again/7", "8"] {
+        let mut command = writing_to(Path::new(place), "--duration 50ms");
+        let cwd = if place.starts_with("again") { folder.path().to_owned() } else { path("real") };
+        let ended = Program::collect(command.current_dir(cwd)).wait();
+        assert_eq!(ended.code(), 0, "{place}: {}", ended.err);
+    }
+    assert!((1..=8).all(|number| is_receipt(&path(&format!("real/{number}")))));
+    assert_eq!(fs::read_dir(path("real")).unwrap().count(), 8);
+}
+
+/// The kernel follows 40 links, and so does tracer.
+#[test]
+fn a_loop_of_links_has_an_end() {
+    let folder = tempdir().unwrap();
+    let path = |name: String| folder.path().join(name);
+    fs::create_dir(path("0".into())).unwrap();
+    for number in 1..=41 {
+        symlink((number - 1).to_string(), path(number.to_string())).unwrap();
+    }
+    symlink("loop", path("loop".into())).unwrap();
+    for (place, code) in [("40/receipt", 0), ("41/receipt", 2), ("loop/receipt", 2)] {
+        let ended = written_to(&path(place.into()));
+        assert_eq!(ended.code(), code, "{place}: {}", ended.err);
+        assert_eq!(ended.err.contains("Too many levels of symbolic links"), code == 2, "{}", ended.err);
+    }
+}
+
+/// Somebody swaps a folder on the way for a link while tracer runs.
+#[test]
+fn the_folder_that_was_checked_is_the_one() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["way", "way/folder", "evil", "evil/folder"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    let tracer = tracer::started(Program::collect(&mut writing_to(&path("way/folder/receipt"), "")));
+    fs::rename(path("way"), path("moved")).unwrap();
+    symlink("evil", path("way")).unwrap();
+    assert_eq!(tracer.interrupt().code(), 0);
+    assert!(is_receipt(&path("moved/folder/receipt")));
+    assert_eq!(fs::read_dir(path("evil/folder")).unwrap().count(), 0);
 }
 
 /// Somebody swaps the file for a link while tracer runs.

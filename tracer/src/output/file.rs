@@ -5,29 +5,40 @@
 //! That follows no link and waits for nobody, and what is there stays as it is until then.
 
 use std::{
-    fs::{self, File, Metadata, Permissions},
+    ffi::{OsStr, OsString},
+    fs::File,
     io::{self, Write as _},
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
 };
 
 use rustix::{
     event::Timespec,
-    fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx},
+    fs::{
+        AtFlags, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fchmod, openat, renameat, statat,
+        statx, unlinkat,
+    },
+    io::Errno,
     process::geteuid,
+    rand::{GetRandomFlags, getrandom},
 };
-use tempfile::NamedTempFile;
 
-use crate::{output::write::write_some, text::escape::escaped};
+use crate::{
+    output::{folder, write::write_some},
+    text::escape::escaped,
+};
 
 /// Permissions of a new file, before the process's mask.
 const NEW: u32 = 0o666;
 
 /// Permissions that a new file takes over from the one in its place.
 const KEPT: u32 = 0o777;
+
+/// What is there if it is a folder, and what to do about it.
+const FOLDER: (&str, &str) = ("a folder", "add the name of a file");
 
 /// How long a reader may take nothing.
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
@@ -45,6 +56,18 @@ pub enum Error {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// Another user decides where the path leads.
+    #[error(
+        "{name}: on the way there {link} is a symbolic link of another user (uid {owner}), who might change where it leads: give the path that it leads to"
+    )]
+    Link {
+        /// The path, escaped.
+        name: String,
+        /// The link's own name, escaped.
+        link: String,
+        /// Whose it is.
+        owner: u32,
+    },
     /// The system refuses.
     #[error("{name}: {cause}")]
     System {
@@ -57,106 +80,132 @@ pub enum Error {
 
 /// Where a file is to be written.
 pub struct Destination {
-    path: PathBuf,
+    /// The path, escaped.
+    name: String,
+    place: Place,
+}
+
+enum Place {
     /// The process's own descriptor, for a path that stands for one.
-    descriptor: Option<File>,
+    Descriptor(File),
+    /// The name of a file in a folder, which is kept, because the path might lead elsewhere later.
+    Folder(OwnedFd, OsString),
 }
 
 impl Destination {
     /// Looks whether a file can be written there, which leaves everything as it is. A path such as `/dev/stdout`
     /// or `/dev/fd/3` stands for a descriptor that the user has opened.
     pub fn check(path: &Path) -> Result<Self, Error> {
-        let system = |cause| Error::System { name: name(path), cause };
-        let descriptor = descriptor(path).map(|path| append(&path)).transpose().map_err(system)?;
-        let destination = Self { path: path.to_owned(), descriptor };
-        if destination.descriptor.is_none() {
-            if let Some((what, remedy)) = destination.occupant().map_err(system)? {
-                return Err(Error::Occupied { name: name(path), what, remedy });
-            }
-            // It goes away at once.
-            destination.beside().map_err(system)?;
+        let name = escaped(path.as_os_str().as_bytes());
+        let system = |cause| Error::System { name: name.clone(), cause };
+        if let Some(descriptor) = descriptor(path) {
+            let place = Place::Descriptor(append(&descriptor).map_err(system)?);
+            return Ok(Self { name, place });
         }
-        Ok(destination)
+        let Some((folder, file)) = split(path) else {
+            let (what, remedy) = FOLDER;
+            return Err(Error::Occupied { name, what, remedy });
+        };
+        let folder = folder::open(folder).map_err(|error| match error {
+            folder::Error::Link { name: link, owner } => Error::Link { name: name.clone(), link, owner },
+            folder::Error::System(cause) => system(cause.into()),
+        })?;
+        if let Some((what, remedy)) = occupant(&folder, file).map_err(|cause| system(cause.into()))? {
+            return Err(Error::Occupied { name, what, remedy });
+        }
+        let beside = beside(&folder).and_then(|(beside, _)| unlinkat(&folder, beside, AtFlags::empty()));
+        beside.map_err(|cause| system(cause.into()))?;
+        Ok(Self { name, place: Place::Folder(folder, file.to_owned()) })
     }
 
     /// The path, escaped.
     #[must_use]
-    pub fn name(&self) -> String {
-        name(&self.path)
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Writes the whole file, in place of an older one.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(descriptor) = &self.descriptor {
-            let mut rest = bytes;
-            while !rest.is_empty() {
-                rest = &rest[write_some(descriptor, rest, Some(&PATIENCE))?..];
+        match &self.place {
+            Place::Descriptor(file) => {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    rest = &rest[write_some(file, rest, Some(&PATIENCE))?..];
+                }
+                Ok(())
             }
-            return Ok(());
+            Place::Folder(folder, name) => replace(folder, name, bytes),
         }
-        let mut file = self.beside()?;
-        file.write_all(bytes)?;
-        if let Some(older) = fs::symlink_metadata(&self.path).ok().filter(is_own_file) {
-            file.as_file().set_permissions(Permissions::from_mode(older.mode() & KEPT))?;
-        }
-        file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
-    }
-
-    /// A new file in the same folder. It is removed unless it is renamed.
-    fn beside(&self) -> io::Result<NamedTempFile> {
-        let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        // The name is by chance, and nothing that has it already is opened (O_EXCL).
-        tempfile::Builder::new()
-            .prefix(".tracer-")
-            .permissions(Permissions::from_mode(NEW))
-            .tempfile_in(folder)
-    }
-
-    /// What is there that is no file, and what to do about it.
-    fn occupant(&self) -> io::Result<Option<(&'static str, &'static str)>> {
-        let kind = match fs::symlink_metadata(&self.path) {
-            Ok(found) => found.file_type(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let is_folder = self.path.as_os_str().as_bytes().ends_with(b"/");
-                return Ok(is_folder.then_some(("a folder", "add the name of a file")));
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(if kind.is_file() {
-            is_mounted(&self.path)?.then_some((
-                "a file that is mounted there, as into a container, and cannot be replaced",
-                "mount its folder, or give a descriptor, as /dev/fd/3 with 3>FILE",
-            ))
-        } else if kind.is_symlink() {
-            Some(("a symbolic link", "give the path that it leads to"))
-        } else if kind.is_dir() {
-            Some(("a folder", "add the name of a file"))
-        } else if kind.is_fifo() {
-            Some((
-                "a pipe",
-                "give a file, or open the pipe and give its descriptor, as /dev/fd/3 with 3>PIPE",
-            ))
-        } else {
-            Some(("a device or a socket", "give a file"))
-        })
     }
 }
 
-/// Whether something is mounted at this path (`statx`; kernels before 5.8 do not tell).
-fn is_mounted(path: &Path) -> io::Result<bool> {
-    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
+/// The folder of a path, and the name in it; `None` if it can only be the path of a folder.
+fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+    let bytes = path.as_os_str().as_bytes();
+    let (folder, name) = bytes.split_at(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1));
+    let is_file = !matches!(name, b"" | b"." | b"..");
+    is_file.then(|| (Path::new(OsStr::from_bytes(folder)), OsStr::from_bytes(name)))
+}
+
+/// What is there that is no file, and what to do about it.
+fn occupant(folder: &OwnedFd, name: &OsStr) -> Result<Option<(&'static str, &'static str)>, Errno> {
+    let found = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(None),
+        found => found?,
+    };
+    Ok(match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => is_mounted(folder, name)?.then_some((
+            "a file that is mounted there, as into a container, and cannot be replaced",
+            "mount its folder, or give a descriptor, as /dev/fd/3 with 3>FILE",
+        )),
+        FileType::Symlink => Some(("a symbolic link", "give the path that it leads to")),
+        FileType::Directory => Some(FOLDER),
+        FileType::Fifo => Some((
+            "a pipe",
+            "give a file, or open the pipe and give its descriptor, as /dev/fd/3 with 3>PIPE",
+        )),
+        _ => Some(("a device or a socket", "give a file")),
+    })
+}
+
+/// Whether something is mounted over this file (`statx`; kernels before 5.8 do not tell).
+fn is_mounted(folder: &OwnedFd, name: &OsStr) -> Result<bool, Errno> {
+    let found = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
     Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Whether this is a file of this user, whose permissions nobody else has chosen.
-fn is_own_file(found: &Metadata) -> bool {
-    found.is_file() && found.uid() == geteuid().as_raw()
+fn replace(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    let (beside, file) = beside(folder)?;
+    let replaced = fill(&file, bytes, statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok())
+        .and_then(|()| Ok(renameat(folder, &beside, folder, name)?));
+    if replaced.is_err() {
+        // The first error is the one that matters.
+        let _ = unlinkat(folder, &beside, AtFlags::empty());
+    }
+    replaced
 }
 
-fn name(path: &Path) -> String {
-    escaped(path.as_os_str().as_bytes())
+fn fill(mut file: &File, bytes: &[u8], older: Option<Stat>) -> io::Result<()> {
+    file.write_all(bytes)?;
+    if let Some(older) = older.filter(is_own_file) {
+        fchmod(file, Mode::from_raw_mode(older.st_mode & KEPT))?;
+    }
+    Ok(())
+}
+
+/// A new file in the folder. The name is by chance, and nothing that has it already is opened.
+fn beside(folder: &OwnedFd) -> Result<(String, File), Errno> {
+    let mut chance = [0; 8];
+    getrandom(&mut chance, GetRandomFlags::INSECURE)?;
+    let name = format!(".tracer-{:016x}", u64::from_ne_bytes(chance));
+    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = openat(folder, &name, how, Mode::from_raw_mode(NEW))?;
+    Ok((name, file.into()))
+}
+
+/// Whether this is a file of this user, whose permissions nobody else has chosen.
+fn is_own_file(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode).is_file() && found.st_uid == geteuid().as_raw()
 }
 
 /// The path of the descriptor that `path` stands for, if it stands for one.

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
-//! - [`file`]: files that appear when they are whole
+//! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
 //! - `write`: one write, for both; [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
@@ -26,6 +26,7 @@
 //! ```
 
 pub mod file;
+mod folder;
 pub mod refusal;
 pub mod stderr;
 pub mod stdout;

@@ -29,7 +29,7 @@ impl ReceiptFile {
     /// Starts the thread. Call this before capabilities are dropped.
     pub(super) fn start(destination: Destination) -> Result<Self, Error> {
         let (receipt, inbox) = sync_channel::<String>(1);
-        let name = destination.name();
+        let name = destination.name().to_owned();
         let write = move || {
             privileges::drop_all_but(&KEPT).map_err(io::Error::other)?;
             // Without a receipt the capture has failed, and the file stays as it is.
