@@ -18,9 +18,12 @@ const ROOM: &str = "65536";
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A separate instance of the trace buffer. It is removed when this is dropped.
-pub struct Trace {
+pub struct Instance {
     folder: PathBuf,
 }
+
+/// An instance in which resets and retransmissions are traced.
+pub struct Trace(Instance);
 
 /// A reset or retransmission in the trace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,25 +39,39 @@ pub struct Told {
     pub reason: String,
 }
 
+impl Instance {
+    /// Makes an instance without events.
+    pub fn new(kind: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tracer-{kind}-{}-{number}", std::process::id());
+        let folder = PathBuf::from("/sys/kernel/tracing/instances").join(name);
+        fs::create_dir(&folder).expect("tracefs");
+        Self { folder }
+    }
+
+    /// A regular file that waits for events when it is read.
+    pub fn pipe(&self) -> PathBuf {
+        self.folder.join("trace_pipe")
+    }
+}
+
 impl Trace {
     /// Starts tracing.
     pub fn start() -> Self {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tracer-{}-{number}", std::process::id());
-        let folder = PathBuf::from("/sys/kernel/tracing/instances").join(name);
-        fs::create_dir(&folder).expect("tracefs");
+        let instance = Instance::new("trace");
+        let folder = &instance.folder;
         fs::write(folder.join("buffer_size_kb"), ROOM).unwrap();
         for event in EVENTS {
             fs::write(folder.join("events/tcp").join(event).join("enable"), "1").unwrap();
         }
-        Self { folder }
+        Self(instance)
     }
 
     /// Stops tracing and returns the events at addresses that only these namespaces have, sorted.
     pub fn finish(self, places: &[&Place]) -> Vec<Told> {
-        fs::write(self.folder.join("tracing_on"), "0").unwrap();
+        fs::write(self.0.folder.join("tracing_on"), "0").unwrap();
         self.check_whole();
-        let trace = fs::read_to_string(self.folder.join("trace")).unwrap();
+        let trace = fs::read_to_string(self.0.folder.join("trace")).unwrap();
         let mut told: Vec<_> = trace.lines().filter_map(told).collect();
         told.retain(|told| places.iter().any(|place| place.owns(told.local.ip())));
         told.sort();
@@ -63,7 +80,7 @@ impl Trace {
 
     /// Panics if the trace buffer has lost events.
     fn check_whole(&self) {
-        for processor in fs::read_dir(self.folder.join("per_cpu")).unwrap() {
+        for processor in fs::read_dir(self.0.folder.join("per_cpu")).unwrap() {
             let stats = fs::read_to_string(processor.unwrap().path().join("stats")).unwrap();
             for lost in ["overrun", "commit overrun", "dropped events"] {
                 assert!(stats.lines().any(|line| line == format!("{lost}: 0")), "lost by the trace: {stats}");
@@ -72,7 +89,7 @@ impl Trace {
     }
 }
 
-impl Drop for Trace {
+impl Drop for Instance {
     fn drop(&mut self) {
         // Tracefs removes the directory with all its files.
         let _ = fs::remove_dir(&self.folder);

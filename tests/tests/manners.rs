@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::IpAddr,
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use tests::{
     patience::until,
     place::Place,
     program::{Program, run},
+    tracefs::Instance,
     tracer::{self, receipt},
     traffic::{connect, listen},
 };
@@ -44,23 +46,55 @@ fn times_are_in_the_zone_of_tz() {
     }
 }
 
-/// A pipe in the place of a time zone would never end.
+fn pipe(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+}
+
+/// A pipe in the place of a time zone would never end, and neither would some of the kernel's own files.
 #[test]
 fn a_time_zone_that_is_no_file_is_not_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("Some")).unwrap();
-    let pipe = folder.path().join("Some/Where");
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
-    let pipe = pipe.to_str().unwrap();
-    for (zone, zones) in
-        [(pipe, ""), (&format!(":{pipe}"), ""), ("some/where", folder.path().to_str().unwrap())]
-    {
+    let (folder, trace) = (tempfile::tempdir().unwrap(), Instance::new("zone"));
+    let path = folder.path().join("Some/Where");
+    pipe(&path);
+    let zones = folder.path().to_str().unwrap();
+    let (path, waiting) = (path.to_str().unwrap(), trace.pipe().display().to_string());
+    for (zone, zones, path, why) in [
+        (path, "", path, "not a regular file"),
+        (&format!(":{path}"), "", path, "not a regular file"),
+        ("Some/Where", zones, path, "not a regular file"),
+        (&waiting, "", &waiting, "Resource temporarily unavailable"),
+    ] {
         let mut command = tracer::command("--duration 10ms --netns 1");
         let ended = Program::collect(command.env("TZ", zone).env("TZDIR", zones)).wait();
         assert_eq!(ended.code(), 0, "{}", ended.err);
-        let says = format!("times are UTC: what tells the time zone, {pipe}, is no file");
+        let says = format!("times are UTC: the time zone cannot be read from {path}: {why}");
         assert!(ended.err.contains(&says), "{zone}: {}", ended.err);
     }
+}
+
+/// Only what is opened for the time zone can stand in its way.
+#[test]
+fn a_pipe_in_another_place_is_no_obstacle_for_a_time_zone() {
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let (zones, here) = (folder.path().join("zones"), folder.path().join("here"));
+    for path in ["zones/pipe", "here/Asia/Tokyo"] {
+        pipe(&folder.path().join(path));
+    }
+    fs::create_dir(zones.join("Asia")).unwrap();
+    fs::copy("/usr/share/zoneinfo/Asia/Tokyo", zones.join("Asia/Tokyo")).unwrap();
+    let mut command = tracer::command(&format!("--columns time --count 1 --netns {}", place.name()));
+    command.env("TZ", "Asia/Tokyo").env("TZDIR", zones).current_dir(here);
+    let tracer = tracer::started(Program::collect(&mut command));
+    let before = time_in("Asia/Tokyo");
+    drop(place.run(|| listen(IpAddr::from([127, 77, 1, 2]), 0)));
+    let ended = tracer.wait();
+    assert!(!ended.err.contains("time zone"), "{}", ended.err);
+    let (time, after) = (ended.out.lines().last().unwrap(), time_in("Asia/Tokyo"));
+    assert!(
+        before > after || (&*before..=&*after).contains(&&time[..before.len()]),
+        "{before} {time} {after}"
+    );
 }
 
 #[test]

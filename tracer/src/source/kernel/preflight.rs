@@ -4,8 +4,11 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use crate::{
     source::kernel::{
@@ -122,7 +125,8 @@ pub fn btf(path: Option<&Path>) -> Result<Btf, Error> {
     // It is read more than once, and reading from a pipe or device might never end.
     let open = || {
         if fs::metadata(&path)?.is_file() {
-            File::open(&path)
+            // Some of the kernel's own files wait, too.
+            File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)
         } else {
             Err(io::Error::other("not a regular file"))
         }
