@@ -129,10 +129,14 @@ fn what_is_hidden_is_told_once() {
     let types = tempfile::NamedTempFile::new().unwrap();
     std::fs::copy("/sys/kernel/btf/vmlinux", types.path()).unwrap();
     let path = types.path().display();
-    for hidden in ["/proc", "/sys"] {
+    for (hidden, mount) in [
+        ("/proc", "-t tmpfs none /proc"),
+        ("/proc/sys", "-t proc -o subset=pid proc /proc"),
+        ("/sys", "-t tmpfs none /sys"),
+    ] {
         let run = |arguments: &str| {
             let mut command = Command::new("unshare");
-            let script = format!("mount -t tmpfs none {hidden} && exec \"$0\" {arguments} --btf {path}");
+            let script = format!("mount {mount} && exec \"$0\" {arguments} --btf {path}");
             command.args(["--mount", "sh", "-c", &script]).arg(tracer::binary());
             Program::collect(&mut command).wait()
         };

@@ -38,6 +38,9 @@ const MOUNTS: Duration = Duration::from_millis(500);
 /// File system type of namespace files, `NSFS_MAGIC` in `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
+/// A setting of this thread's network namespace: for how many seconds it keeps an orphan in FIN_WAIT2.
+pub(super) const FIN_TIMEOUT: &str = "/proc/sys/net/ipv4/tcp_fin_timeout";
+
 /// Looks up a namespace. Its cookie tells it from one that gets its number later.
 pub fn resolve(netns: &Netns) -> Result<NetnsId, UnknownName> {
     let path = match netns {
@@ -181,7 +184,7 @@ fn cookie() -> io::Result<u64> {
 /// nanoseconds.
 #[must_use]
 pub fn fin_timeout_ns() -> Option<u64> {
-    let seconds: u64 = fs::read_to_string("/proc/sys/net/ipv4/tcp_fin_timeout").ok()?.trim().parse().ok()?;
+    let seconds: u64 = fs::read_to_string(FIN_TIMEOUT).ok()?.trim().parse().ok()?;
     seconds.checked_mul(1_000_000_000)
 }
 
