@@ -11,7 +11,9 @@ use std::{
 };
 
 use tests::{
+    attack::hostile::BEFORE,
     program::{Ended, Program},
+    tracefs::Instance,
     tracer,
     types::Types,
 };
@@ -117,6 +119,10 @@ fn types_that_are_missing_or_damaged() {
             assert!(said.contains(message) && !said.contains("panicked"), "{name}: {said}");
         }
     }
+    // A regular file, but reading it waits for ever.
+    let trace = Instance::new("types");
+    let ended = tracer::run(&format!("--duration 100ms --btf {}", trace.pipe().display()));
+    check(&ended, 1, "Resource temporarily unavailable", "waiting");
     let ended = tracer::run("--duration 100ms --btf /no/such");
     check(&ended, 1, "cannot read the kernel's type information, /no/such", "missing");
     assert!(ended.err.contains("CONFIG_DEBUG_INFO_BTF"), "{}", ended.err);
@@ -204,40 +210,6 @@ const PIECES: [&[u8]; 18] = [
     b",",
     b":",
     b"a/b",
-];
-
-/// Words before a hostile one; the last is for one that stands alone.
-const BEFORE: [&str; 30] = [
-    "--port",
-    "-L",
-    "--addr",
-    "--columns",
-    "--buffer",
-    "--duration",
-    "--count",
-    "--netns",
-    "--output",
-    "--pid",
-    "--comm",
-    "--uid",
-    "--cgroup",
-    "--state",
-    "--transition",
-    "--reason",
-    "--time",
-    "--color",
-    "--hooks",
-    "--receipt",
-    "--btf",
-    "--stuck",
-    "summary --interval",
-    "summary --by",
-    "summary --rows",
-    "top --refresh",
-    "completions",
-    "check",
-    "help",
-    "",
 ];
 
 fn hostile(chance: &mut fastrand::Rng) -> OsString {

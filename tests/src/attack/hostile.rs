@@ -40,3 +40,39 @@ const MARKS: [char; 14] = [
 pub(super) fn is_hostile(c: char) -> bool {
     c.is_control() || MARKS.contains(&c)
 }
+
+/// Words before a hostile one, which is what an option says, or an argument.
+pub const BEFORE: [&str; 32] = [
+    "--port",
+    "--local-port",
+    "--remote-port",
+    "-L",
+    "--addr",
+    "--columns",
+    "--buffer",
+    "--duration",
+    "--count",
+    "--netns",
+    "--output",
+    "--pid",
+    "--comm",
+    "--uid",
+    "--cgroup",
+    "--state",
+    "--transition",
+    "--reason",
+    "--time",
+    "--color",
+    "--hooks",
+    "--receipt",
+    "--btf",
+    "--stuck",
+    "summary --interval",
+    "summary --by",
+    "summary --rows",
+    "top --refresh",
+    "completions",
+    "check",
+    "help",
+    "",
+];

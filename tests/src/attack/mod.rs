@@ -17,7 +17,7 @@ pub mod case;
 pub mod cgroup;
 mod child;
 pub mod ended;
-mod hostile;
+pub mod hostile;
 pub mod judge;
 pub mod left;
 pub mod run;

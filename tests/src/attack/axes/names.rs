@@ -20,7 +20,7 @@ use crate::{
         case::{Case, Verdict},
         cgroup::Cgroup,
         ended::Ended,
-        hostile::NAMES,
+        hostile::{BEFORE, NAMES},
         run::Run,
         sandbox::Step,
         sink::Sink,
@@ -43,32 +43,6 @@ const VIEWS: [&str; 10] = [
     "summary -o json",
 ];
 
-/// Options that take text, and what they may say of it.
-const OPTIONS: [&str; 22] = [
-    "--port",
-    "--local-port",
-    "--remote-port",
-    "--addr",
-    "--netns",
-    "--pid",
-    "--comm",
-    "--uid",
-    "--cgroup",
-    "--state",
-    "--transition",
-    "--reason",
-    "--output",
-    "--columns",
-    "--time",
-    "--color",
-    "--count",
-    "--stuck",
-    "--buffer",
-    "--hooks",
-    "--btf",
-    "--duration",
-];
-
 /// Variables that tracer or its libraries read.
 const VARIABLES: [&str; 7] = ["TZ", "LC_ALL", "LANG", "TERM", "NO_COLOR", "COLUMNS", "RUST_LOG"];
 
@@ -87,10 +61,10 @@ pub fn cases(_: u64) -> Vec<Case> {
         }
         let screen = || Run::of("top").out(Sink::Terminal);
         add("process: top", Box::new(move || called(name, true, screen())));
-        for option in OPTIONS {
-            let run =
-                move || Run::of("--duration 100ms").words([OsStr::new(option), OsStr::from_bytes(name)]);
-            add(option, Box::new(move || run().may_end_with(&[0, 1, 2]).verdict()));
+        // Those two are below.
+        for before in BEFORE.into_iter().filter(|before| !["", "--receipt"].contains(before)) {
+            let run = move || Run::of(before).words([OsStr::from_bytes(name)]).words(["--duration", "100ms"]);
+            add(before, Box::new(move || run().may_end_with(&[0, 1, 2]).verdict()));
         }
         for variable in VARIABLES {
             let run = move || {
