@@ -84,6 +84,13 @@ fn privileges() {
     check(&ended, 1, "missing CAP_BPF: run tracer with sudo", "CAP_PERFMON alone");
     let ended = as_nobody(&["bpf", "perfmon"], &["--duration", "100ms"]);
     assert_eq!(ended.code(), 0, "both are enough: {}", ended.err);
+    for (capabilities, says) in [
+        (&["bpf", "perfmon", "sys_admin"][..], "with CAP_SYS_PTRACE those of all processes could be seen"),
+        (&["bpf", "perfmon", "sys_admin", "sys_ptrace"], "all of which can be entered"),
+    ] {
+        let ended = as_nobody(capabilities, &["check"]);
+        assert!(ended.code() == 0 && ended.out.contains(says), "{}", ended.out);
+    }
     let ended = as_nobody(&[], &["check"]);
     assert_eq!(ended.code(), 1);
     assert!(ended.out.contains("✗ privileges"), "{}", ended.out);

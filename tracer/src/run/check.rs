@@ -224,6 +224,9 @@ fn namespaces() -> String {
         .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
     match reach.map(thread::JoinHandle::join) {
         _ if seen == 0 => "none can be seen".to_owned(),
+        Ok(Ok(reached)) if reached == seen && !privileges::reads_processes() => {
+            format!("{seen} seen, and entered: with CAP_SYS_PTRACE those of all processes could be seen")
+        }
         Ok(Ok(reached)) if reached == seen => format!("{reached}, all of which can be entered"),
         Ok(Ok(reached)) => format!(
             "{seen} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could"

@@ -36,6 +36,12 @@ pub fn check() -> Result<(), Error> {
     }
 }
 
+/// Whether the namespaces of all processes that are in `/proc` can be seen.
+#[must_use]
+pub fn reads_processes() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_PTRACE).unwrap_or_default()
+}
+
 /// Gives up what this thread needs only to load programs: all capabilities, except CAP_BPF before Linux 5.19.
 /// Capabilities belong to threads, and a new thread inherits them.
 pub fn drop_after_loading() -> Result<(), kernel::error::Error> {
