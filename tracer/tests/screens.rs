@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
+    aggregate::findings::{Moment, Thresholds},
     cli::words,
     facts::{context::Context, names::FilterNames, snapshot::Snapshot},
     filter::Filter,
@@ -68,6 +69,7 @@ impl Stages {
             select: Select::new(&Filter::default(), StoryFilter::default()),
             model: Model::new(
                 Limits::defaults(),
+                Thresholds::default(),
                 TypedFilter { parse, is_prefix_of_option: words::is_prefix_of_option, typed: String::new() },
             ),
             context: Context::new(Clock::fixed(NOW - 75 * SECOND, 1_800_000_000 * SECOND.cast_signed())),
@@ -93,6 +95,8 @@ impl Stages {
         // The first drawing tells how many rows there is room for.
         for _ in 0..2 {
             self.model.count_all(&self.tracker, &self.select, NOW);
+            let moment = Moment::of(&self.tracker, &self.context, Some(self.lost), NOW);
+            self.model.survey(&self.tracker, &self.select, &moment);
             let mut around = DrawContext {
                 context: &self.context,
                 zone: &TimeZone::UTC,
@@ -326,7 +330,7 @@ fn what_is_lost_in_between_is_not_called_stuck() {
     show.tracker.lost(NOW - SECOND / 2);
     let shown = show.draw(80, 24);
     // At the last event of each it had only just begun.
-    assert!(shown.contains("nothing is stuck"), "{shown}");
+    assert!(shown.contains("nothing is wrong"), "{shown}");
 }
 
 #[test]
@@ -339,7 +343,7 @@ fn a_filter_that_is_gone_leaves_no_gap_in_the_trend() {
     show.model.tick();
     show.keys(&[Input::Escape]);
     show.model.tick();
-    let trend: Vec<u64> = show.model.series.trend.last(usize::from(state::ESTABLISHED), 3).collect();
+    let trend: Vec<u64> = show.model.series.trend.of(usize::from(state::ESTABLISHED)).collect();
     assert_eq!(trend, [40, 40, 40]);
 }
 

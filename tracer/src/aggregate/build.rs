@@ -54,6 +54,7 @@ impl Report {
             states,
             reasons: Some(reasons),
             top: totals.rankings.iter().map(|ranking| RankingTable::new(ranking, rows, names)).collect(),
+            findings: None,
             forgotten: None,
         }
     }

@@ -49,6 +49,7 @@ impl Report {
             states,
             reasons: None,
             top: if by_port { vec![port_table(now, before, rows)] } else { Vec::new() },
+            findings: None,
             forgotten: Some(increase(now.evicted, before.evicted).unwrap_or_default()),
         }
     }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`totals`]: counts of transitions and reasons, durations in states, rankings
 //! - [`times`], [`heavy`]: its parts: durations in a state; heavy hitters
+//! - [`findings`]: trouble that stands out
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
 //! - [`build`], [`in_kernel`]: make a report of totals, or of the kernel's counts
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod build;
+pub mod findings;
 pub mod heavy;
 pub mod in_kernel;
 pub mod report;

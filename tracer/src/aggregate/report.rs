@@ -4,7 +4,10 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{aggregate::By, tcp::state::State};
+use crate::{
+    aggregate::{By, findings::Finding},
+    tcp::state::State,
+};
 
 /// A report on a period.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +27,8 @@ pub struct Report {
     pub reasons: Option<Vec<ReasonCount>>,
     /// The rankings that were asked for.
     pub top: Vec<RankingTable>,
+    /// What is wrong at the end of the period, the heaviest first; `None` if nobody has looked.
+    pub findings: Option<Vec<Finding>>,
     /// Sockets that the kernel program dropped for lack of room: the durations of their stays are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<u64>,
@@ -222,7 +227,7 @@ fn as_micros<S: Serializer>(ns: &u64, serializer: S) -> Result<S::Ok, S::Error> 
 }
 
 #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)]
-fn as_maybe_micros<S: Serializer>(ns: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_maybe_micros<S: Serializer>(ns: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     ns.map(micros).serialize(serializer)
 }
 

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use crate::{
+    aggregate::findings::Threshold,
     filter::{addrs::Cidrs, ports::Ports},
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
@@ -153,6 +154,14 @@ pub struct StuckArgs {
     /// SYN_SENT=10s,LAST_ACK=30s,CLOSE_WAIT=60s,FIN_WAIT2=90s, which `top` begins with
     #[arg(long, value_name = "STATE=TIME", value_delimiter = ',')]
     pub stuck: Vec<Limit>,
+}
+
+/// When something is a finding.
+#[derive(Args, Debug)]
+pub struct FindingArgs {
+    /// From which value on something is a finding: NAME=VALUE, such as close-wait=10 or resets=100, or NAME=off
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Findings")]
+    pub finding: Vec<Threshold>,
 }
 
 /// When to use colours.

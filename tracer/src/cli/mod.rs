@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{aggregate::By, time::duration};
 
-pub use args::{CaptureArgs, FilterArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
+pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -160,6 +160,12 @@ pub struct SummaryArgs {
     /// What is shown, and how.
     #[command(flatten)]
     pub report: ReportArgs,
+    /// Stuck connections.
+    #[command(flatten)]
+    pub stuck: StuckArgs,
+    /// Findings.
+    #[command(flatten)]
+    pub finding: FindingArgs,
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
@@ -180,7 +186,7 @@ pub struct ReportArgs {
     pub rows: u16,
     /// Count in the kernel, so that no event leaves it: transitions and times in states, with --by port
     /// services too. TIME_WAIT is not followed to its end
-    #[arg(long, conflicts_with_all = ["StoryFilterArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
+    #[arg(long, conflicts_with_all = ["StoryFilterArgs", "StuckArgs", "FindingArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
     pub in_kernel: bool,
     /// Format of the reports
     #[arg(short, long, value_enum, default_value_t = ReportKind::Text, value_name = "FORMAT")]
@@ -223,6 +229,9 @@ pub struct TopArgs {
     /// Stuck connections.
     #[command(flatten)]
     pub stuck: StuckArgs,
+    /// Findings.
+    #[command(flatten)]
+    pub finding: FindingArgs,
     /// Time between two drawings of the screen
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = "Output")]
     pub refresh: Duration,

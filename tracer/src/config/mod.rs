@@ -15,8 +15,14 @@ use jiff::tz::TimeZone;
 use tracer_common::state;
 
 use crate::{
-    aggregate::By,
-    cli::{CaptureArgs, CheckArgs, FilterArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs, words},
+    aggregate::{
+        By,
+        findings::{Findings, Thresholds},
+    },
+    cli::{
+        CaptureArgs, CheckArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs,
+        words,
+    },
     config::{filters::filters, lines::plan, reports::reports},
     facts::hooks::REQUEST_HOOK,
     format::{Kind, columns::DefaultIn, lines::Lines},
@@ -104,8 +110,11 @@ pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
 
 /// Builds the configuration of `tracer summary`.
 pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
-    let SummaryArgs { filter, report, capture } = args;
-    let reports = reports(&report);
+    let SummaryArgs { filter, report, stuck, finding, capture } = args;
+    let reports = SummaryOptions {
+        findings: Some(Findings::new(limits(&stuck), thresholds(&finding))),
+        ..reports(&report)
+    };
     live(Box::new(Summary::new(&reports)), filter, capture, None, reports.text.is_some())
 }
 
@@ -123,7 +132,7 @@ pub struct InKernelConfig {
 
 /// Builds the configuration of `tracer summary --in-kernel`.
 pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
-    let SummaryArgs { filter, report, capture } = args;
+    let SummaryArgs { filter, report, capture, .. } = args;
     if report.by.iter().any(|by| *by != By::Port) {
         return Err(Error::NotInKernel);
     }
@@ -157,15 +166,21 @@ pub fn top(args: TopArgs) -> Result<RunConfig, Error> {
 
 /// The same, with times of day in this zone.
 pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
-    let TopArgs { mut filter, stuck, refresh, color, capture } = args;
-    let mut limits = Limits::defaults();
-    limits.set(&stuck.stuck);
+    let TopArgs { mut filter, stuck, finding, refresh, color, capture } = args;
+    let limits = limits(&stuck);
     let words = words::take_line_filters(&mut filter);
     if !filter.story.transition.is_empty() {
         return Err(Error::NoTransitions);
     }
     let words = TypedFilter { parse: typed, is_prefix_of_option: words::is_prefix_of_option, typed: words };
-    let options = TopOptions { limits, refresh, colour: use_colour(color), zone, words };
+    let options = TopOptions {
+        limits,
+        thresholds: thresholds(&finding),
+        refresh,
+        colour: use_colour(color),
+        zone,
+        words,
+    };
     live(Box::new(Top::new(options)), filter, capture, None, true)
 }
 
@@ -224,6 +239,19 @@ fn live(
             receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },
     })
+}
+
+/// The limits of views that know from the beginning what is stuck.
+fn limits(args: &StuckArgs) -> Limits {
+    let mut limits = Limits::defaults();
+    limits.set(&args.stuck);
+    limits
+}
+
+fn thresholds(args: &FindingArgs) -> Thresholds {
+    let mut thresholds = Thresholds::default();
+    thresholds.set(&args.finding);
+    thresholds
 }
 
 fn watch(args: &StuckArgs, is_all: bool, ends: bool) -> Option<Watch> {

@@ -42,6 +42,7 @@ pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
             .collect(),
         rows: usize::from(args.rows),
         count: args.count,
+        findings: None,
         text: (args.output == ReportKind::Text).then_some(text),
     }
 }

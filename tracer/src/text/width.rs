@@ -106,6 +106,18 @@ pub fn bars(numbers: impl Iterator<Item = u64>, highest: u64) -> String {
     numbers.map(bar).collect()
 }
 
+/// The same in at most `width` columns: each is the mean of some neighbours. The last numbers are at the right.
+#[must_use]
+pub fn bars_within(numbers: impl Iterator<Item = u64>, width: usize) -> String {
+    let numbers: Vec<u64> = numbers.collect();
+    let highest = numbers.iter().copied().max().unwrap_or_default();
+    let mean = |part: &[u64]| part.iter().sum::<u64>().div_ceil(part.len().max(1) as u64);
+    let count = numbers.len();
+    let columns = width.min(count);
+    let part = |column: usize| &numbers[count * column / columns..count * (column + 1) / columns];
+    bars((0..columns).map(|column| mean(part(column))), highest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +140,18 @@ mod tests {
         assert_eq!((left("ab", 4), right("ab", 4)), ("ab  ".into(), "  ab".into()));
         assert_eq!((left("世界", 5), left("世界世", 5)), ("世界 ".into(), "世界…".into()));
         assert_eq!((left("ab", 0), left("ab", 1)), (String::new(), "…".into()));
+    }
+
+    #[test]
+    fn a_minute_fits_into_few_columns() {
+        let growing = [1, 1, 2, 2, 4, 4, 8, 8];
+        assert_eq!(bars_within(growing.into_iter(), 4), "▁▂▄█");
+        assert_eq!(bars_within(growing.into_iter(), 100), "▁▁▂▂▄▄██");
+        assert_eq!(
+            (bars_within([0, 0].into_iter(), 2), bars_within([].into_iter(), 2)),
+            ("  ".into(), String::new())
+        );
+        assert_eq!(bars_within([5].into_iter(), 0), "");
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct Tracker {
     wants_holders_ns: Option<u64>,
     /// See [`Tracker::wants_look`].
     wants_look_ns: Option<u64>,
+    /// See [`Tracker::refreshed_ns`].
+    refreshed_ns: u64,
     /// The number of the last search.
     search: u8,
     /// Length of a jiffy in nanoseconds; 0 if it is not known.
@@ -181,6 +183,13 @@ impl Tracker {
     #[must_use]
     pub fn loss_gap_ns(&self) -> u64 {
         self.loss_gap_ns
+    }
+
+    /// When the counters of all full sockets were last read, in nanoseconds of the kernel's monotonic clock; 0 if they
+    /// were not.
+    #[must_use]
+    pub fn refreshed_ns(&self) -> u64 {
+        self.refreshed_ns
     }
 
     /// Drops a connection once filters turn out not to select it.

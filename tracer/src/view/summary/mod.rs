@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::{
     aggregate::{
         By,
+        findings::{Findings, Moment},
         report::Report,
         schedule::Schedule,
         totals::{STATES, Totals, state_index},
@@ -34,6 +35,8 @@ pub struct SummaryOptions {
     pub count: Option<u64>,
     /// The style of text; `None` for JSON.
     pub text: Option<ReportStyle>,
+    /// Finds trouble, unless all is counted in the kernel.
+    pub findings: Option<Findings>,
 }
 
 /// Writes reports.
@@ -68,6 +71,7 @@ pub struct Summary {
     schedule: Schedule,
     interval: Totals,
     all: Totals,
+    findings: Option<Findings>,
     /// Transitions lost up to the last report.
     lost: Option<u64>,
 }
@@ -82,8 +86,20 @@ impl Summary {
             schedule: Schedule::new(options.interval, options.count),
             interval: Totals::new(&options.by),
             all: Totals::new(&options.by),
+            findings: options.findings.clone(),
             lost: Some(0),
         }
+    }
+
+    fn survey(&mut self, scene: &Scene<'_>) {
+        if let Some(findings) = &mut self.findings {
+            let sockets = scene.tracker.iter().filter(|connection| scene.select.holds(connection));
+            findings.survey(sockets, &Moment::of(scene.tracker, scene.context, scene.lost, scene.now_ns));
+        }
+    }
+
+    fn with_findings(&self, report: Report) -> Report {
+        Report { findings: self.findings.as_ref().map(|findings| findings.found().to_vec()), ..report }
     }
 
     fn end_interval(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
@@ -92,7 +108,7 @@ impl Summary {
             let lost = scene.lost.zip(self.lost).map(|(now, before)| now.saturating_sub(before));
             let now = sockets_now(scene);
             let report = Report::new(period, &self.interval, &now, lost, self.rows, scene.names);
-            self.reporter.write(&report, out);
+            self.reporter.write(&self.with_findings(report), out);
         }
         self.all.absorb(&self.interval);
         self.interval.clear();
@@ -102,7 +118,7 @@ impl Summary {
 
 impl View for Summary {
     fn needs(&self) -> Needs {
-        Needs { stories: true, ..Needs::default() }
+        Needs { stories: true, refreshes: true, ..Needs::default() }
     }
 
     fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
@@ -117,6 +133,9 @@ impl View for Summary {
     fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
         self.schedule.reach_back(transition.time_ns);
         self.interval.add(transition);
+        if let Some(findings) = &mut self.findings {
+            findings.note(transition);
+        }
     }
 
     fn has_lines(&self) -> bool {
@@ -124,15 +143,20 @@ impl View for Summary {
     }
 
     fn due(&self) -> Option<u64> {
-        self.schedule.due()
+        let survey_ns = self.findings.as_ref().map(Findings::due_ns);
+        Some(self.schedule.due()?.min(survey_ns.unwrap_or(u64::MAX)))
     }
 
     fn act(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
-        self.end_interval(&mut scene, out);
+        self.survey(&scene);
+        if self.schedule.due().is_some_and(|due_ns| due_ns <= scene.now_ns) {
+            self.end_interval(&mut scene, out);
+        }
         0
     }
 
     fn end(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) {
+        self.survey(&scene);
         if self.schedule.has_rest(scene.now_ns) {
             self.end_interval(&mut scene, out);
         }
@@ -140,7 +164,7 @@ impl View for Summary {
         let period = self.schedule.all(scene.now_ns, &scene.context.clock);
         let now = sockets_now(&scene);
         let report = Report::new(period, &self.all, &now, scene.lost, self.rows, scene.names);
-        self.reporter.write(&report, out);
+        self.reporter.write(&self.with_findings(report), out);
     }
 
     fn ending(&self) -> Option<Ending> {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use crate::{
     aggregate::{
         By,
+        findings::Tendency,
         report::{Bucket, Established, PeriodKind, RankedName, RankingRow, RankingTable, Report, StateTimes},
     },
     tcp::colour,
@@ -56,6 +57,7 @@ pub fn write(report: &Report, style: &ReportStyle, out: &mut Vec<u8>) {
     for top in &report.top {
         page.top(top);
     }
+    page.findings(report);
     page.text.push('\n');
     out.extend_from_slice(page.text.as_bytes());
 }
@@ -190,6 +192,31 @@ impl Page<'_> {
             let _ = write!(self.text, " {:>12} {:>9}% ", grouped(reason.count), percent(reason.count, all));
             let bar = (reason.count * BAR).div_ceil(all.max(1));
             self.put(AnsiColor::Blue.on_default(), &"█".repeat(usize::try_from(bar).unwrap_or_default()));
+            self.text.push('\n');
+        }
+    }
+
+    fn findings(&mut self, report: &Report) {
+        let Some(findings) = &report.findings else {
+            return;
+        };
+        self.head(&format!("{:<16} {:>9}  {}", "FINDING", "COUNT", "WHOSE, SINCE WHEN, AND WHAT SHOWS MORE"));
+        if findings.is_empty() {
+            self.text.push_str("nothing is wrong\n");
+        }
+        for finding in findings {
+            self.put(colour::STUCK, &format!("{:<16}", finding.kind.name()));
+            let whom = [finding.whom.place(), finding.whom.process()].into_iter().flatten();
+            let trend = match finding.trend {
+                Tendency::Growing => Some("growing".to_owned()),
+                Tendency::Steady => None,
+                Tendency::Falling => Some("falling".to_owned()),
+            };
+            let words = whom.chain(Some(finding.evidence.clone())).chain(trend);
+            let words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
+            let _ = writeln!(self.text, " {:>9}  {}", grouped(finding.count), words.join("  "));
+            let _ = write!(self.text, "{:<28}", "");
+            self.put(Look::new().dimmed(), &finding.command);
             self.text.push('\n');
         }
     }

@@ -1,12 +1,11 @@
-//! The numbers around the list of `top`: sockets by state with their trend, stuck connections by process, and
-//! ends by reason.
+//! The numbers around the list of `top`: sockets by state with their trend, and ends by reason.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 pub use tracer_common::aggregate::STATES;
 
 use crate::{
-    tcp::{endpoint::Task, reason::Reason},
+    tcp::reason::Reason,
     track::{
         Transition,
         connection::{Connection, Role},
@@ -35,48 +34,15 @@ impl Trend {
         }
     }
 
-    /// The last `count` samples of a state, the oldest first.
-    pub fn last(&self, state: usize, count: usize) -> impl Iterator<Item = u64> {
-        self.0.iter().skip(self.0.len().saturating_sub(count)).map(move |sample| sample[state])
+    /// The samples of a state, the oldest first.
+    pub fn of(&self, state: usize) -> impl Iterator<Item = u64> {
+        self.0.iter().map(move |sample| sample[state])
     }
 
     /// The highest sample of a state.
     #[must_use]
     pub fn highest(&self, state: usize) -> u64 {
         self.0.iter().map(|sample| sample[state]).max().unwrap_or_default()
-    }
-}
-
-/// Stuck connections, counted by process and state.
-#[derive(Debug, Default)]
-pub struct Stuck {
-    by_owner: HashMap<(u32, u8), (Option<Task>, u64)>,
-    /// Sockets by state that are older than the tracer. It is not known yet whether they are stuck.
-    pub undecided: ByState,
-}
-
-impl Stuck {
-    /// Counts a connection.
-    pub fn add(&mut self, connection: &Connection) {
-        let owner = &connection.owner;
-        let task = owner.is_known().then_some(Task { pid: owner.pid, tid: owner.tid, comm: owner.comm });
-        let pid = task.map_or(0, |task| task.pid);
-        self.by_owner.entry((pid, connection.state)).or_insert((task, 0)).1 += 1;
-    }
-
-    /// Number of stuck connections.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.by_owner.values().map(|(_, count)| count).sum()
-    }
-
-    /// Owner, state and count, the highest count first.
-    #[must_use]
-    pub fn most(&self) -> Vec<(Option<Task>, u8, u64)> {
-        let mut all: Vec<_> =
-            self.by_owner.iter().map(|((_, state), (task, count))| (*task, *state, *count)).collect();
-        all.sort_by_key(|(task, state, count)| (u64::MAX - count, task.map(|task| task.pid), *state));
-        all
     }
 }
 

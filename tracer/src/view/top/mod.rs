@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
 use crate::{
+    aggregate::findings::{Moment, Thresholds},
     facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
     track::Transition,
@@ -53,6 +54,8 @@ const CLEAR: &[u8] = b"\x1b[0m\x1b[H\x1b[J";
 pub struct TopOptions {
     /// How long a connection may stay in each state before it counts as stuck.
     pub limits: Limits,
+    /// From which value on something is a finding.
+    pub thresholds: Thresholds,
     /// Time between two drawings.
     pub refresh: Duration,
     /// Use colours.
@@ -107,7 +110,7 @@ impl Top {
     pub fn new(options: TopOptions) -> Self {
         let refresh = options.refresh.max(FASTEST);
         Self {
-            model: Model::new(options.limits, options.words),
+            model: Model::new(options.limits, options.thresholds, options.words),
             refresh_ns: u64::try_from(refresh.as_nanos()).unwrap_or(u64::MAX),
             colour: options.colour,
             zone: options.zone,
@@ -166,6 +169,11 @@ impl View for Top {
         } else {
             self.model.refresh(scene.tracker, scene.now_ns);
         }
+        self.model.survey(
+            scene.tracker,
+            scene.select,
+            &Moment::of(scene.tracker, scene.context, scene.lost, scene.now_ns),
+        );
         while scene.now_ns >= self.tick_at_ns {
             self.model.tick();
             self.tick_at_ns = self.tick_at_ns.saturating_add(SECOND_NS);

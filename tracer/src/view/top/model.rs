@@ -3,7 +3,10 @@
 use tracer_common::state as number;
 
 use crate::{
-    aggregate::totals::state_index,
+    aggregate::{
+        findings::{Findings, Moment, Thresholds},
+        totals::state_index,
+    },
     facts::names::Names,
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
@@ -11,7 +14,7 @@ use crate::{
     view::{
         input::Input,
         top::{
-            counts::{ByState, STATES, Series, Stuck, fullness},
+            counts::{ByState, STATES, Series, fullness},
             detail::Detail,
             list::List,
             prompt::Prompt,
@@ -66,8 +69,10 @@ pub struct Model {
     pub now: ByState,
     /// Sockets by state, regardless of the typed filter.
     now_all: ByState,
-    /// Stuck connections by process.
-    pub stuck: Stuck,
+    /// Trouble that stands out, whatever the typed filter.
+    pub findings: Findings,
+    /// Sockets by state that are older than the tracer. It is not known yet whether they are stuck.
+    pub undecided: ByState,
     /// The listeners with the fullest accept queues.
     pub listeners: Vec<Connection>,
     /// Number of listeners.
@@ -91,8 +96,9 @@ pub struct Model {
 impl Model {
     /// An empty model.
     #[must_use]
-    pub fn new(limits: Limits, words: TypedFilter) -> Self {
+    pub fn new(limits: Limits, thresholds: Thresholds, words: TypedFilter) -> Self {
         Self {
+            findings: Findings::new(limits.clone(), thresholds),
             limits,
             middle: Middle::List,
             sort: Sort::default(),
@@ -103,7 +109,7 @@ impl Model {
             list: List::default(),
             now: [0; STATES],
             now_all: [0; STATES],
-            stuck: Stuck::default(),
+            undecided: [0; STATES],
             listeners: Vec::new(),
             listening: 0,
             all: Series::default(),
@@ -136,6 +142,7 @@ impl Model {
     /// Takes a transition. Counting continues while the display is paused.
     pub fn note(&mut self, transition: &Transition) {
         self.all.note(transition);
+        self.findings.note(transition);
         let connection = &transition.connection;
         let is_chosen = match transition.reason {
             _ if self.chosen.is_open() => false,
@@ -177,7 +184,7 @@ impl Model {
     fn count_and_sort<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, now_ns: u64) {
         self.now_ns = now_ns;
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
-        self.stuck = Stuck::default();
+        self.undecided = [0; STATES];
         let mut listeners: Vec<&Connection> = Vec::new();
         let mut order: Vec<(SortKey, &Connection)> = Vec::new();
         for connection in connections {
@@ -192,10 +199,8 @@ impl Model {
                 continue;
             }
             let is_stuck = self.stuck_ns(connection).is_some();
-            if is_stuck {
-                self.stuck.add(connection);
-            } else if connection.since_ns().is_none() && self.limits.of(connection.state).is_some() {
-                self.stuck.undecided[state] += 1;
+            if !is_stuck && connection.since_ns().is_none() && self.limits.of(connection.state).is_some() {
+                self.undecided[state] += 1;
             }
             order.push((self.sort.place(connection, is_stuck), connection));
         }
@@ -203,6 +208,14 @@ impl Model {
         self.listening = listeners.len();
         self.listeners = listeners.into_iter().take(LISTENERS).copied().collect();
         self.list.arrange(order, self.is_reversed);
+    }
+
+    /// Looks for trouble if that is due. While the display is paused, what was found stays.
+    pub fn survey(&mut self, tracker: &Tracker, select: &Select, moment: &Moment<'_>) {
+        if self.is_paused() || moment.now_ns < self.findings.due_ns() {
+            return;
+        }
+        self.findings.survey(tracker.iter().filter(|connection| select.holds(connection)), moment);
     }
 
     /// Updates the visible connections without counting all.
@@ -247,6 +260,13 @@ impl Model {
                 }
             }
             Input::Char('/' | 'f') => self.line.open(),
+            Input::Char(digit @ '1'..='9') => {
+                let index = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or_default();
+                if let Some(finding) = self.findings.found().get(index) {
+                    self.line.text.clone_from(&finding.filter);
+                    self.apply_line(names);
+                }
+            }
             Input::Char('s') => self.order(self.sort.next(true), self.is_reversed),
             Input::Char('S') => self.order(self.sort.next(false), self.is_reversed),
             Input::Char('r') => self.order(self.sort, !self.is_reversed),

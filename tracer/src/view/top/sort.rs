@@ -7,8 +7,8 @@ use crate::track::connection::Connection;
 /// What the list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// Stuck connections first, then those that wait for something, then open ones, then those that are over;
-    /// within each group the oldest first.
+    /// Stuck connections first, then those that wait for something, then open ones, then those that no process has
+    /// any more, timewait sockets last; within each group the oldest first.
     #[default]
     Trouble,
     /// The longest time in the current state first.
@@ -89,10 +89,13 @@ impl Sort {
 }
 
 fn class(connection: &Connection, is_stuck: bool) -> u128 {
+    // Nobody can do anything about a socket that no process has any more.
+    let is_orphan = connection.is_timewait || connection.is_ended;
     match connection.state {
-        _ if is_stuck => 0,
+        number::TIME_WAIT => 4,
+        _ if is_stuck && !is_orphan => 0,
         number::ESTABLISHED => 2,
-        number::TIME_WAIT => 3,
+        _ if is_orphan => 3,
         _ => 1,
     }
 }

@@ -1,11 +1,10 @@
-//! The head of the screen: time and rate, states with counts and trends, and stuck connections.
+//! The head of the screen: time and rate, states with counts and trends, and the typed filter.
 
 use ratatui::{
     style::Modifier,
     text::{Line, Span},
 };
 use tracer_common::state as number;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::{DrawContext, bold, dim, plain, style_of};
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     text::{
         duration::duration,
         escape::escaped,
-        width::{bars, grouped, left, right, short},
+        width::{bars_within, grouped, left, right, short},
     },
     view::top::model::Model,
 };
@@ -65,8 +64,7 @@ pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
                 let state = State::from_kernel(*state);
                 let count = model.now[index];
                 let style = if count == 0 { Modifier::DIM.into() } else { style_of(colour::of(state)) };
-                let trend_bars =
-                    bars(model.series.trend.last(index, trend), model.series.trend.highest(index));
+                let trend_bars = bars_within(model.series.trend.of(index), trend);
                 [
                     Span::styled(left(&state.to_string(), 11), style),
                     Span::styled(right(&short(count), 5), style.add_modifier(Modifier::BOLD)),
@@ -80,57 +78,14 @@ pub(super) fn strip<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
         .collect()
 }
 
-/// Stuck connections by process, and the filter if there is one.
-pub(super) fn notes<'a>(model: &Model, width: u16) -> Vec<Line<'a>> {
-    let width = usize::from(width);
-    let mut lines = vec![stuck(model, width)];
-    if has_filter(model) {
-        lines.push(filter(model, width));
-    }
-    lines
+/// The typed filter, if there is one.
+pub(super) fn notes<'a>(model: &Model, width: u16) -> Option<Line<'a>> {
+    has_filter(model).then(|| filter(model, usize::from(width)))
 }
 
 /// Whether there is a typed filter, or one is being typed.
 pub(super) fn has_filter(model: &Model) -> bool {
     model.line.is_open() || !model.line.text.is_empty()
-}
-
-fn stuck<'a>(model: &Model, width: usize) -> Line<'a> {
-    let stuck = model.stuck.most();
-    if stuck.is_empty() {
-        return Line::from(dim(undecided(model).unwrap_or_else(|| "nothing is stuck".to_owned())));
-    }
-    let mut spans =
-        vec![Span::styled(format!("STUCK {}", grouped(model.stuck.total())), style_of(colour::STUCK))];
-    let mut room = width.saturating_sub(spans[0].width());
-    for (index, (task, state, count)) in stuck.iter().enumerate() {
-        let owner = task.map_or_else(
-            || "(not known)".to_owned(),
-            |task| format!("{} ({})", escaped(task.comm()), task.pid),
-        );
-        let state = State::from_kernel(*state);
-        let text = format!("  {owner} {} ", grouped(*count));
-        let rest = format!("  and {} more", stuck.len() - index);
-        let taken = text.width() + state.to_string().len();
-        let is_last = index + 1 == stuck.len();
-        if taken + if is_last { 0 } else { rest.len() } > room {
-            spans.push(dim(rest));
-            break;
-        }
-        room -= taken;
-        spans.push(plain(text));
-        spans.push(Span::styled(state.to_string(), style_of(colour::of(state))));
-    }
-    Line::from(spans)
-}
-
-/// Sockets that are older than the tracer, so that it is not known whether they are stuck.
-fn undecided(model: &Model) -> Option<String> {
-    let older = (0..).zip(model.stuck.undecided).filter(|(_, count)| *count > 0);
-    let older: Vec<String> =
-        older.map(|(state, count)| format!("{} {}", grouped(count), State::from_kernel(state))).collect();
-    (!older.is_empty())
-        .then(|| format!("older than tracer, stuck or not is not known yet: {}", older.join(", ")))
 }
 
 fn filter<'a>(model: &Model, width: usize) -> Line<'a> {

@@ -1,9 +1,10 @@
 //! Draws the screen.
 //!
 //! # Layout
-//! Each part has its own file, from top to bottom: `head`, `panels`, `list`, `foot`. In place of the list, `story`
+//! Each part has its own file, from top to bottom: `head`, `findings`, `list`, `panels`, `foot`. In place of the list, `story`
 //! shows one connection and `help` the keys.
 
+mod findings;
 mod foot;
 mod head;
 mod help;
@@ -45,16 +46,18 @@ const PANELS: usize = 7;
 
 /// Draws the whole screen, and tells the model how many rows fit.
 pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'_>) {
-    let [title, strip, notes, middle, foot] = Layout::vertical([
+    let [title, strip, found, notes, middle, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(head::STRIP),
-        Constraint::Length(1 + u16::from(head::has_filter(model))),
+        Constraint::Length(findings::height(model, frame.area().height)),
+        Constraint::Length(u16::from(head::has_filter(model))),
         Constraint::Min(0),
         Constraint::Length(1),
     ])
     .areas(frame.area());
     put(frame, title, [head::title(model, around)]);
     put(frame, strip, head::strip(model, strip.width));
+    put(frame, found, findings::lines(model, found));
     put(frame, notes, head::notes(model, notes.width));
     match &model.middle {
         Middle::List => {
