@@ -204,7 +204,7 @@ fn live(
         let (size, events) = (buffer.size, buffer.size.events());
         message(format_args!("buffer of {} rounded up to {size}, room for {events} events", buffer.asked));
     }
-    let Needs { stories, refreshes, stray_resets, mut hooks, .. } = view.needs();
+    let Needs { stories, refreshes, gauges, stray_resets, mut hooks, .. } = view.needs();
     let filters = filters(filter, stories)?;
     let Filters { constant, story } = &filters.filters;
     if story.states.contains(&State::from_kernel(state::NEW_SYN_RECV)) {
@@ -228,6 +228,7 @@ fn live(
             takes_snapshot: stories && !capture.no_snapshot,
             follows_timewait,
             refreshes,
+            gauges,
         }),
         capture: Config {
             view,

@@ -1,7 +1,7 @@
 //! What facts have told about the host.
 
 use crate::{
-    facts::{holders::Holders, interfaces::Interfaces},
+    facts::{gauges::Gauges, holders::Holders, interfaces::Interfaces},
     time::clock::Clock,
 };
 
@@ -14,12 +14,19 @@ pub struct Context {
     pub interfaces: Interfaces,
     /// Which processes hold which sockets, when they were last searched.
     pub holders: Holders,
+    /// What the kernel counts in network namespaces, when it was last read.
+    pub gauges: Gauges,
 }
 
 impl Context {
     /// Nothing is known but the time.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, interfaces: Interfaces::default(), holders: Holders::default() }
+        Self {
+            clock,
+            interfaces: Interfaces::default(),
+            holders: Holders::default(),
+            gauges: Gauges::default(),
+        }
     }
 }

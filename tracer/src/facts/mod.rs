@@ -6,6 +6,7 @@
 //! - [`snapshot`]: the existing sockets; polls of timewait sockets
 //! - [`holders`]: which processes hold which sockets; [`interfaces`]: names of network devices
 //! - [`context`]: what they have told about the host
+//! - [`gauges`]: what the kernel counts in network namespaces, and its limits there
 //! - [`losses`]: lost events
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
@@ -34,6 +35,7 @@
 
 pub mod context;
 pub mod counts;
+pub mod gauges;
 pub mod holders;
 pub mod hooks;
 pub mod in_kernel;
@@ -48,6 +50,7 @@ use tracer_common::Event;
 use crate::{
     facts::{
         counts::CountersByNetns,
+        gauges::Gauges,
         holders::Holders,
         interfaces::Interfaces,
         losses::{Losses, SourceTotals},
@@ -81,6 +84,8 @@ pub enum Fact {
     Holders(Holders),
     /// Names of network devices, in addition to those before.
     Interfaces(Interfaces),
+    /// What the kernel counts in network namespaces. Later ones replace earlier ones.
+    Gauges(Gauges),
     /// It is this time now, in nanoseconds of the kernel's monotonic clock. Earlier events may still follow.
     /// A live source says so when the capture is to end, even if no events are taken then.
     Time(u64),
@@ -102,6 +107,7 @@ impl Fact {
             Self::Ready(time_ns) | Self::Losses(_, time_ns) | Self::Time(time_ns) => Some(*time_ns),
             Self::TimewaitSample(sample) => Some(sample.from_ns),
             Self::Holders(holders) => Some(holders.during_ns.1),
+            Self::Gauges(gauges) => Some(gauges.read_ns),
             Self::Refresh(sockets) => sockets.iter().map(|socket| socket.time_ns).max(),
             Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::Interfaces(_) | Self::End(_) => None,
         }

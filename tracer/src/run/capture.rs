@@ -243,6 +243,7 @@ impl<S: Source> Capture<S> {
             Fact::TimewaitSample(sample) => self.stages.sample(&sample, &mut self.out),
             Fact::Holders(holders) => self.stages.holders(holders),
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
+            Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh(sockets) => self.stages.refresh(&sockets),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),

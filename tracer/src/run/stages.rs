@@ -10,6 +10,7 @@ use crate::{
     facts::{
         Batch,
         context::Context,
+        gauges::Gauges,
         holders::Holders,
         interfaces::Interfaces,
         kernel::KernelInfo,
@@ -244,6 +245,11 @@ impl Stages {
     /// Takes names of network devices.
     pub fn interfaces(&mut self, interfaces: Interfaces) {
         self.context.interfaces.extend(interfaces);
+    }
+
+    /// Takes what the kernel counts in network namespaces.
+    pub fn gauges(&mut self, gauges: Gauges) {
+        self.context.gauges = gauges;
     }
 
     /// When holders will be wanted because something has happened since the last search, even if nothing happens

@@ -125,24 +125,25 @@ impl Script {
         &self.facts
     }
 
-    /// Ends the script at this time. Nothing later is played, except the counters of the end.
+    /// Ends the script at this time. Nothing later is played, except what is counted at the end.
     fn end_at(&mut self, end_ns: u64) {
         let is_later = |fact: &Fact| fact.time_ns().is_some_and(|time_ns| time_ns > end_ns);
         let Some(first) = self.facts.iter().position(is_later) else {
             return;
         };
-        let (mut events, mut counters) = (Vec::new(), None);
+        let (mut events, mut counted) = (Vec::new(), Vec::new());
         for fact in self.facts.drain(first..) {
             match fact {
                 Fact::Events(batch) => {
                     events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
                 }
-                Fact::CountersAtEnd(_) => counters = Some(fact),
+                Fact::CountersAtEnd(_) => counted.push(fact),
+                Fact::Gauges(_) if !counted.is_empty() => counted.push(fact),
                 _ => {}
             }
         }
         self.facts.push_back(Fact::Events(Batch { events, until_ns: end_ns }));
-        self.facts.extend(counters);
+        self.facts.extend(counted);
     }
 
     /// With `in_real_time`, waits until the time of the next fact.

@@ -100,6 +100,8 @@ pub struct Needs {
     pub screen: bool,
     /// Current socket counters, even for sockets without events.
     pub refreshes: bool,
+    /// What the kernel counts in network namespaces.
+    pub gauges: bool,
     /// RSTs that belong to no socket.
     pub stray_resets: bool,
     /// Hooks that a kernel may lack, each with the option that needs it.

@@ -250,7 +250,7 @@ impl Findings {
         };
         add(Counted::Lost, Place::Host, lost);
         for (netns, gauges) in &moment.gauges.by_netns {
-            let now = COUNTERS.map(|(_, counter)| counter(gauges).unwrap_or_default());
+            let now = COUNTERS.map(|(_, counter)| counter(gauges));
             if let Some(before) = self.counters.get(netns) {
                 for ((counted, _), (now, before)) in COUNTERS.iter().zip(now.iter().zip(before)) {
                     add(*counted, Place::Netns(netns.inum), now.saturating_sub(*before));
@@ -297,7 +297,7 @@ impl Findings {
     /// Adds limits of namespaces that are near.
     fn add_gauges(&self, gauges: &Gauges, drafts: &mut Drafts) {
         for (netns, gauges) in &gauges.by_netns {
-            let Some((now, most)) = gauges.timewait.zip(gauges.max_timewait.filter(|most| *most > 0)) else {
+            let (now, Some(most @ 1..)) = (gauges.timewait, gauges.max_timewait) else {
                 continue;
             };
             if self.thresholds.are_reached(FindingKind::TimeWait, now.saturating_mul(100) / most) {
@@ -359,7 +359,7 @@ enum Counted {
 }
 
 /// The counters of a namespace.
-const COUNTERS: [(Counted, fn(&NetnsGauges) -> Option<u64>); 5] = [
+const COUNTERS: [(Counted, fn(&NetnsGauges) -> u64); 5] = [
     (Counted::Overflowed, |gauges| gauges.listen_overflows),
     (Counted::Cookies, |gauges| gauges.syncookies_sent),
     (Counted::RequestsDropped, |gauges| gauges.request_queue_drops),

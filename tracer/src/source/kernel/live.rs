@@ -45,6 +45,9 @@ use crate::{
 /// How long to wait for the kernel's counters at the end.
 const LAST_COUNTERS: Duration = Duration::from_secs(3);
 
+/// How long to wait for the last gauges after that.
+const LAST_GAUGES: Duration = Duration::from_secs(1);
+
 /// What the survey thread keeps. Entering namespaces needs CAP_SYS_ADMIN; seeing those of other users'
 /// processes needs CAP_SYS_PTRACE.
 const FOR_NAMESPACES: &[Capability] =
@@ -63,6 +66,8 @@ pub struct LiveOptions {
     pub follows_timewait: bool,
     /// Whether to poll the counters of full sockets.
     pub refreshes: bool,
+    /// Whether to poll the gauges of namespaces.
+    pub gauges: bool,
 }
 
 /// The running kernel as a source of facts.
@@ -145,7 +150,7 @@ impl Live {
         };
         // Only the cookie relates a timewait socket to its connection.
         let samples = options.follows_timewait && has_cookies;
-        let polling = survey.map(|survey| Polling::new(survey, samples, options.refreshes));
+        let polling = survey.map(|survey| Polling::new(survey, samples, options.refreshes, options.gauges));
         let counters = polling.as_ref().map(|polling| polling.survey().counters());
         let mut clock = WallClock::default();
         Ok(Self {
@@ -237,6 +242,7 @@ impl Live {
             Answer::Snapshot(snapshot) => self.held.push(HeldFact::Snapshot(snapshot)),
             Answer::Holders(holders) => self.held.push(HeldFact::Holders(holders)),
             Answer::Interfaces(interfaces) => self.queue.push_back(Fact::Interfaces(interfaces)),
+            Answer::Gauges(gauges) => self.queue.push_back(Fact::Gauges(gauges)),
             Answer::Timewait(poll) => self.held.push(HeldFact::Timewait(poll.sample, monotonic_ns())),
             Answer::Refresh(mut refresh) => {
                 self.older.refresh(&mut refresh.sockets);
@@ -313,17 +319,24 @@ impl Live {
         SourceTotals { losses: self.rings.losses(), filtered }
     }
 
-    /// Reads the kernel's counters for the last time.
+    /// Reads the kernel's counters and gauges for the last time.
     async fn last_counters(&mut self) {
         if let Some(polling) = &self.polling {
             // The survey may be in the middle of a poll.
-            let counters = timeout(LAST_COUNTERS, polling.survey().counters()).await;
+            let counters = polling.survey().counters();
+            let gauges = polling.last_gauges();
+            let counters = timeout(LAST_COUNTERS, counters).await;
             let counters = counters.unwrap_or_else(|_| {
                 let unread = std::mem::take(&mut self.netns_at_start);
                 Ok(CountersByNetns { unread, ..CountersByNetns::default() })
             });
             let counters = counters.unwrap_or_default();
             self.queue.push_back(Fact::CountersAtEnd(counters));
+            if let Some(gauges) = gauges
+                && let Ok(Ok(Ok(poll))) = timeout(LAST_GAUGES, gauges).await
+            {
+                self.queue.push_back(Fact::Gauges(poll.gauges));
+            }
         }
         self.stage = Stage::Rest { is_detached: false };
     }

@@ -8,7 +8,8 @@
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
-//! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets
+//! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets; `gauges`,
+//!   `proc_net`: what the kernel counts in a namespace
 //! - [`names`], [`cgroups`], `devices`, [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
@@ -21,6 +22,7 @@ pub mod clock;
 mod counts;
 mod devices;
 pub mod error;
+mod gauges;
 mod held;
 mod hook;
 pub mod layout;
@@ -34,6 +36,7 @@ pub mod optional;
 mod polling;
 pub mod preflight;
 pub mod privileges;
+mod proc_net;
 mod processes;
 pub mod rings;
 pub mod sockets;

@@ -27,6 +27,7 @@ use crate::{
     source::kernel::{
         clock::monotonic_ns,
         mounts::{self, MountedNetns},
+        proc_net::{count, net, pair, sysctl_number},
     },
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::escaped,
@@ -125,23 +126,19 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
 /// of a host have none, and to ask costs a fraction of listing them. True if that cannot be read.
 #[must_use]
 pub fn has_sockets() -> bool {
-    let count = |file: &str, group: &str, keys: &[&str]| {
-        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix(group))?;
-        let words: Vec<_> = line.split_whitespace().collect();
-        let counts = words.chunks_exact(2).filter(|pair| keys.contains(&pair[0]));
-        counts.map(|pair| pair[1].parse::<u64>().ok()).sum::<Option<u64>>()
+    let counted = |file: &str, group: &str, keys: &[&str]| {
+        let text = net(file).ok()?;
+        keys.iter().map(|key| pair(&text, group, key)).sum::<Option<u64>>()
     };
     // Without IPv6 there is no `sockstat6`.
-    let six = count("sockstat6", "TCP6:", &["inuse"]).unwrap_or_default();
-    count("sockstat", "TCP:", &["inuse", "tw"]).is_none_or(|four| four + six > 0)
+    let six = counted("sockstat6", "TCP6:", &["inuse"]).unwrap_or_default();
+    counted("sockstat", "TCP:", &["inuse", "tw"]).is_none_or(|four| four + six > 0)
 }
 
 /// Reads the kernel's counters of this thread's network namespace.
 pub fn counters() -> io::Result<Reading> {
     let from_ns = monotonic_ns();
-    let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
-    let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
+    let (snmp, netstat) = (net("snmp")?, net("netstat")?);
     let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
     let during_ns = from_ns..=monotonic_ns();
     Ok(Reading { counts, during_ns, netns_cookie: cookie().unwrap_or_default() })
@@ -204,15 +201,6 @@ fn parse(snmp: &str, netstat: &str) -> Option<KernelCounts> {
         listen_drops: extended("ListenDrops")?,
         fastopen_children: extended("TCPFastOpenPassive")?.saturating_add(by_other_key),
     })
-}
-
-/// A counter from `/proc/net/snmp` or `netstat`. There a line with names and a line with numbers begin with
-/// the same group.
-fn count(text: &str, group: &str, name: &str) -> Option<u64> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
-    let (names, numbers) = (lines.next()?, lines.next()?);
-    let index = names.split_whitespace().position(|other| other == name)?;
-    numbers.split_whitespace().nth(index)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     facts::{
+        gauges::Gauges,
         holders::Holders,
         interfaces::{DeviceKey, Interfaces},
         snapshot::{Snapshot, TimewaitByNetns},
@@ -19,7 +20,7 @@ use crate::{
         kernel::{
             clock::monotonic_ns,
             sockets::Error,
-            survey::{HolderSearch, Refresh, Survey, TimewaitPoll, Tour},
+            survey::{GaugePoll, HolderSearch, Refresh, Survey, TimewaitPoll, Tour},
         },
     },
     time::wait::at,
@@ -30,6 +31,9 @@ const SAMPLES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_fac
 
 /// The same for the counters of full sockets.
 const REFRESHES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 200 };
+
+/// The same for the gauges of namespaces.
+const GAUGES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 200 };
 
 /// The same for snapshots after losses.
 const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_factor: 20 };
@@ -112,6 +116,8 @@ pub(super) enum Answer {
     Holders(Holders),
     /// Names of devices.
     Interfaces(Interfaces),
+    /// What the kernel counts in namespaces.
+    Gauges(Gauges),
 }
 
 /// Polls the survey thread.
@@ -141,12 +147,15 @@ pub(super) struct Polling {
     interfaces: Poll<Interfaces>,
     /// Devices whose names are wanted.
     devices: HashSet<DeviceKey>,
+    gauges: Poll<GaugePoll>,
+    /// Whether gauges are wanted at all.
+    wants_gauges: bool,
 }
 
 impl Polling {
     /// `samples`: whether to sample timewait sockets while some are followed. `refreshes`: whether to poll
-    /// the counters of full sockets.
-    pub(super) fn new(survey: Survey, samples: bool, refreshes: bool) -> Self {
+    /// the counters of full sockets. `gauges`: the same for those of namespaces.
+    pub(super) fn new(survey: Survey, samples: bool, refreshes: bool, gauges: bool) -> Self {
         let mut polling = Self {
             survey,
             samples,
@@ -166,8 +175,11 @@ impl Polling {
             holders_asked_ns: 0,
             interfaces: Poll::default(),
             devices: HashSet::new(),
+            gauges: Poll::default(),
+            wants_gauges: gauges,
         };
         polling.refreshes.due = refreshes.then(Instant::now);
+        polling.gauges.due = gauges.then(Instant::now);
         polling
     }
 
@@ -231,6 +243,11 @@ impl Polling {
         }
     }
 
+    /// Asks for gauges once more, if they are wanted.
+    pub(super) fn last_gauges(&self) -> Option<oneshot::Receiver<Result<GaugePoll, Error>>> {
+        self.wants_gauges.then(|| self.survey.gauges())
+    }
+
     /// Waits for the next answer; for ever if `polling` is `None`. Dropping the future loses nothing.
     pub(super) async fn next(polling: &mut Option<Self>, demand: Demand<'_>) -> Answer {
         match polling {
@@ -246,7 +263,7 @@ impl Polling {
             self.schedule_holders(demand.holders_ns);
             self.schedule_look(demand.look_ns);
             let Self { survey, snapshots, timewait: samples, refreshes, holders, interfaces, .. } = self;
-            let Self { snapshot_asked, tour, holders_asked_ns, refresh_asked_ns, devices, .. } = self;
+            let Self { snapshot_asked, tour, holders_asked_ns, refresh_asked_ns, devices, gauges, .. } = self;
             let ask_for_snapshot = || {
                 *snapshot_asked = Some(Instant::now());
                 survey.snapshot(*tour)
@@ -280,6 +297,12 @@ impl Polling {
                 answer = interfaces.next(|| survey.interfaces(std::mem::take(devices))) => {
                     if let Some(interfaces) = answer {
                         return Answer::Interfaces(interfaces);
+                    }
+                }
+                answer = gauges.next(|| survey.gauges()) => {
+                    if let Some(GaugePoll { gauges: known, cost }) = answer {
+                        gauges.due = Some(Instant::now() + GAUGES.pause_after(cost));
+                        return Answer::Gauges(known);
                     }
                 }
                 answer = refreshes.next(|| {

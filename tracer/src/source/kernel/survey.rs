@@ -22,13 +22,16 @@ use tracer_common::Event;
 use crate::{
     facts::{
         counts::CountersByNetns,
+        gauges::Gauges,
         holders::Holders,
         interfaces::{DeviceKey, Interfaces},
         snapshot::{Snapshot, TimewaitSample},
     },
     source::kernel::{
         clock::monotonic_ns,
-        devices, namespaces, privileges, processes,
+        devices,
+        gauges::GaugeTour,
+        namespaces, privileges, processes,
         sockets::{Error, Sockets},
     },
     tcp::{
@@ -70,6 +73,15 @@ pub struct Refresh {
     pub cost: Duration,
 }
 
+/// Gauges of namespaces, and what reading them cost.
+#[derive(Debug)]
+pub struct GaugePoll {
+    /// Those that are known.
+    pub gauges: Gauges,
+    /// The CPU time that it took.
+    pub cost: Duration,
+}
+
 /// Who holds which sockets, and what the search cost.
 #[derive(Debug)]
 pub struct HolderSearch {
@@ -86,6 +98,7 @@ enum Question {
     Holders(oneshot::Sender<Result<HolderSearch, Error>>),
     Interfaces(HashSet<DeviceKey>, oneshot::Sender<Result<Interfaces, Error>>),
     Refresh(oneshot::Sender<Result<Refresh, Error>>),
+    Gauges(oneshot::Sender<Result<GaugePoll, Error>>),
 }
 
 /// Sends questions to the survey thread.
@@ -121,6 +134,7 @@ impl Survey {
                 paths: HashMap::new(),
                 unvisited: Vec::new(),
                 unrefreshed: Vec::new(),
+                gauges: GaugeTour::default(),
             };
             surveyor.answer(&inbox);
         })?;
@@ -174,6 +188,13 @@ impl Survey {
         self.ask(Question::Refresh(answer), receiver)
     }
 
+    /// Asks for the gauges of all namespaces, as far as there is time.
+    #[must_use]
+    pub fn gauges(&self) -> oneshot::Receiver<Result<GaugePoll, Error>> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Question::Gauges(answer), receiver)
+    }
+
     /// Sends a question. If the thread has ended, the receiver reports that its sender is gone.
     fn ask<T>(&self, question: Question, receiver: oneshot::Receiver<T>) -> oneshot::Receiver<T> {
         let _ = self.questions.send(question);
@@ -198,6 +219,7 @@ struct Surveyor {
     unvisited: Vec<u32>,
     /// The namespaces whose full sockets are still to be looked at, before all are looked at again.
     unrefreshed: Vec<u32>,
+    gauges: GaugeTour,
 }
 
 impl Surveyor {
@@ -211,6 +233,7 @@ impl Surveyor {
                 Question::Holders(answer) => _ = answer.send(self.holders()),
                 Question::Interfaces(devices, answer) => _ = answer.send(Ok(self.interfaces(&devices))),
                 Question::Refresh(answer) => _ = answer.send(self.refresh()),
+                Question::Gauges(answer) => _ = answer.send(Ok(self.gauges())),
             }
             // While a thread is in a namespace, the kernel does not free it.
             self.return_home();
@@ -295,6 +318,19 @@ impl Surveyor {
             }
         }
         Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
+    }
+
+    /// Also at the end of a capture, which wants the last ones. Namespaces without sockets have gauges, too: connects
+    /// that find no route leave none.
+    fn gauges(&mut self) -> GaugePoll {
+        let begun = cpu_time();
+        if self.gauges.is_over() {
+            self.find();
+            self.gauges.begin(self.order(&HashSet::new()));
+        }
+        let Self { gauges, paths, current, .. } = self;
+        let gauges = gauges.go_on(|inum| paths.get(&inum).is_some_and(|path| enter(current, inum, path)));
+        GaugePoll { gauges, cost: cpu_time().saturating_sub(begun) }
     }
 
     fn timewait(&mut self, netns: HashSet<NetnsId>) -> Result<TimewaitPoll, Error> {

@@ -118,7 +118,7 @@ impl Summary {
 
 impl View for Summary {
     fn needs(&self) -> Needs {
-        Needs { stories: true, refreshes: true, ..Needs::default() }
+        Needs { stories: true, refreshes: true, gauges: true, ..Needs::default() }
     }
 
     fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {

@@ -200,10 +200,11 @@ impl Page<'_> {
         let Some(findings) = &report.findings else {
             return;
         };
-        self.head(&format!("{:<16} {:>9}  {}", "FINDING", "COUNT", "WHOSE, SINCE WHEN, AND WHAT SHOWS MORE"));
         if findings.is_empty() {
-            self.text.push_str("nothing is wrong\n");
+            self.text.push_str("\nnothing is wrong\n");
+            return;
         }
+        self.head(&format!("{:<16} {:>9}  {}", "FINDING", "COUNT", "WHOSE, SINCE WHEN, AND WHAT SHOWS MORE"));
         for finding in findings {
             self.put(colour::STUCK, &format!("{:<16}", finding.kind.name()));
             let whom = [finding.whom.place(), finding.whom.process()].into_iter().flatten();
