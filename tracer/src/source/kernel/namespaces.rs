@@ -27,7 +27,7 @@ use crate::{
     source::kernel::{
         clock::monotonic_ns,
         mounts::{self, MountedNetns},
-        proc_net::{count, net, pair, sysctl_number},
+        proc_net::{count, net, pair},
     },
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::escaped,

@@ -99,14 +99,10 @@ pub struct Connection {
     pub reset_in: u8,
     /// The kernel's number for why that RST was sent: see [`crate::tcp::reset::ResetReasons`].
     pub reset_reason: u8,
-    /// TEMP
-    pub backoff: u8,
-    /// TEMP
-    pub drops: u32,
 }
 
 // A record and its share of the table's index must stay below 250 bytes.
-const _: () = assert!(size_of::<Connection>() <= 240);
+const _: () = assert!(size_of::<Connection>() <= 232);
 
 impl Default for Connection {
     fn default() -> Self {
@@ -136,8 +132,6 @@ impl Default for Connection {
             reset: Reset::None,
             reset_in: 0,
             reset_reason: REASON_UNKNOWN,
-            backoff: 0,
-            drops: 0,
         }
     }
 }
@@ -215,12 +209,6 @@ impl Connection {
     #[must_use]
     pub fn needs_a_look(&self) -> bool {
         self.state == number::SYN_SENT && (self.tuple.local_port == 0 || self.has(MAY_WAIT))
-    }
-
-    /// TEMP
-    #[must_use]
-    pub fn is_window_zero(&self) -> bool {
-        false
     }
 
     /// Whether it is a transparent listener, or comes out of one.
