@@ -60,6 +60,10 @@ pub mod flag {
     pub const CONNECTED: u16 = 1 << 11;
     /// Only in snapshots: it comes out of a listener.
     pub const ACCEPTED: u16 = 1 << 12;
+    /// Only in snapshots: the peer's window is zero, and data waits for it.
+    pub const WINDOW_ZERO: u16 = 1 << 15;
+    /// Only in snapshots, of a listener: `IPV6_V6ONLY` is set, so its wildcard takes no IPv4.
+    pub const V6ONLY: u16 = 1 << 15;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.
@@ -193,7 +197,7 @@ pub struct Event {
     /// `ss -M` prints. Since 5.6. 0 for plain TCP, and as long as the kernel has chosen none.
     pub mptcp_token: u32,
     /// At a transition to CLOSE the jiffies since a segment with data was last sent or received (`lsndtime` and
-    /// `lrcvtime`), or since the handshake if there was none. Else 0.
+    /// `lrcvtime`), or since the handshake if there was none. In a snapshot other facts: see [`crate::found`]. Else 0.
     pub idle_jiffies: u32,
     /// `TCP_LINGER2` in jiffies: how long an orphan may stay in FIN_WAIT2; 0 for the namespace's
     /// `tcp_fin_timeout`, negative for not at all.
@@ -218,7 +222,8 @@ pub struct Event {
     pub kind: u8,
     /// For [`kind::RESET_SENT`] the reason (`enum sk_rst_reason`, since 6.10), or [`REASON_UNKNOWN`]. For
     /// [`kind::TIME_WAIT_GONE`] and [`kind::REQUEST_GONE`] one of [`gone`]. At `SYN_SENT -> CLOSE` the errno of an
-    /// ICMP message that did not end the connection, or 0. Else without a meaning.
+    /// ICMP message that did not end the connection, or 0. In a snapshot see [`Event::backoff`]. Else without a
+    /// meaning.
     pub detail: u8,
     /// Bits of [`flag`].
     pub flags: u16,

@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //!
-//! * [`event`]: the record that the kernel programs send. [`state`]: TCP states in it.
+//! * [`event`]: the record that the kernel programs send. [`found`]: what it tells of an existing socket. [`state`]:
+//!   TCP states in it.
 //! * [`member`], [`helper`]: what the programs read and call, and how user space finds out whether the
 //!   running kernel has it.
 //! * [`filter`]: filters that run in the kernel. [`wakeup`]: when the reader is woken.
@@ -14,6 +15,7 @@
 pub mod aggregate;
 pub mod event;
 pub mod filter;
+pub mod found;
 pub mod helper;
 pub mod member;
 pub mod state;

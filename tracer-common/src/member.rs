@@ -88,6 +88,8 @@ members! {
     Err = "sock" "sk_err" 4 required;
     /// Error of an ICMP message that did not end the connection.
     ErrSoft = "sock" "sk_err_soft" 4 faster;
+    /// `IPV6_V6ONLY`.
+    V6Only = "sock_common" "skc_ipv6only" 0 faster;
     /// Length of the error queue.
     ErrorQueueLen = "sock" "sk_error_queue.qlen" 4 faster;
     /// First segment in it.
@@ -114,6 +116,8 @@ members! {
     AckBacklog = "sock" "sk_ack_backlog" 4 optional;
     /// Limit of that queue.
     MaxAckBacklog = "sock" "sk_max_ack_backlog" 4 optional;
+    /// SYNs and connections that a listener has dropped.
+    Drops = "sock" "sk_drops.counter" 4 optional;
     /// The socket's cgroup (v2). Before 5.15 a union of a pointer and flags, so absent.
     Cgroup = "sock" "sk_cgrp_data.cgroup" 8 optional;
     /// Directory of a cgroup.
@@ -150,6 +154,18 @@ members! {
     LastSent = "tcp_sock" "lsndtime" 4 optional;
     /// When one was last received, in jiffies.
     LastReceived = "tcp_sock" "inet_conn.icsk_ack.lrcvtime" 4 optional;
+    /// When an acknowledgement was last received, in jiffies.
+    LastAck = "tcp_sock" "rcv_tstamp" 4 optional;
+    /// When a segment was last received or sent, or a timer ran, in microseconds of `CLOCK_MONOTONIC`.
+    LastSegment = "tcp_sock" "tcp_mstamp" 8 optional;
+    /// In SYN_SENT when the first SYN was sent, in milliseconds of `CLOCK_MONOTONIC`.
+    SynSent = "tcp_sock" "retrans_stamp" 4 optional;
+    /// Whether that stamp is in microseconds (since 6.7, where a route asks for it).
+    MicrosecondStamps = "tcp_sock" "tcp_usec_ts" 0 faster;
+    /// How often the timer for retransmissions or window probes was doubled.
+    Backoff = "tcp_sock" "inet_conn.icsk_backoff" 1 optional;
+    /// The peer's window in bytes: SND.WND of RFC 9293, 3.3.1.
+    PeerWindow = "tcp_sock" "snd_wnd" 4 optional;
     /// `TCP_LINGER2` in jiffies.
     Linger2 = "tcp_sock" "linger2" 4 optional;
     /// Whether the socket is a subflow of MPTCP. Since 5.6, and only in kernels with MPTCP.

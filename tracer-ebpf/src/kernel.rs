@@ -70,6 +70,10 @@ macro_rules! load_bit {
 
 pub(crate) use load_bit;
 
+/// Length of a jiffy in nanoseconds; 0 if it is not known.
+#[unsafe(no_mangle)]
+static TICK_NS: Global<u64> = Global::new(0);
+
 /// Zero, without the compiler knowing that. It would otherwise merge the branches of absent members; with a
 /// branch of its own for each member, the verifier can remove those that are never taken.
 #[inline(always)]
@@ -116,6 +120,12 @@ pub(crate) fn flag_bit(flag: SockFlag) -> u32 {
 #[inline(always)]
 pub fn has(helper: Helper) -> bool {
     HELPERS[helper as usize].load() != 0
+}
+
+/// Length of a jiffy in nanoseconds; 0 if it is not known.
+#[inline(always)]
+pub(crate) fn tick_ns() -> u64 {
+    TICK_NS.load()
 }
 
 /// `CLOCK_MONOTONIC` in nanoseconds.

@@ -2,10 +2,11 @@
 //!
 //! # Layout
 //!
-//! * `connect`, `flags`, `origin`, `queues`: the facts that are computed. All others are here.
+//! * `connect`, `flags`, `found`, `origin`, `queues`: the facts that are computed. All others are here.
 
 mod connect;
 pub(crate) mod flags;
+mod found;
 mod origin;
 pub mod queues;
 

@@ -4,11 +4,15 @@ use aya_ebpf::helpers::generated as helpers;
 use tracer_common::{
     event::REST_UNKNOWN,
     member::{ABSENT, Member},
+    state::TIME_WAIT,
 };
+
+/// How long a socket stays in TIME_WAIT, in nanoseconds (`TCP_TIMEWAIT_LEN`, which no setting changes).
+const LENGTH_NS: u64 = 60_000_000_000;
 
 use crate::{
     endpoints::Endpoints,
-    kernel::{load, offset},
+    kernel::{load, offset, tick_ns},
     netns::Netns,
     sock::identity,
     subject::Bare,
@@ -53,6 +57,18 @@ impl Timewait {
         let rest = expires.wrapping_sub(unsafe { helpers::bpf_jiffies64() });
         // Its timer may be late.
         if rest > u64::from(u32::MAX >> 1) { 0 } else { rest as u32 }
+    }
+
+    /// Milliseconds that it has been in its state at least: in TIME_WAIT since its timer was last started, which late
+    /// segments do again. How long that of FIN_WAIT2 runs is not known here.
+    #[inline(always)]
+    pub fn in_state_ms(self) -> u32 {
+        let rest = self.rest_jiffies();
+        if self.substate() != TIME_WAIT || rest == REST_UNKNOWN || tick_ns() == 0 {
+            return 0;
+        }
+        let rest_ns = (u64::from(rest) + 1) * tick_ns();
+        (LENGTH_NS.saturating_sub(rest_ns) / 1_000_000) as u32
     }
 
     /// The cookie of the full socket that it replaced.

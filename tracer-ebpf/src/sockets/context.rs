@@ -47,3 +47,14 @@ pub fn write<T>(meta: *const Meta, record: &T) {
         helpers::bpf_seq_write((*meta).seq.cast(), record, size_of::<T>() as u32);
     }
 }
+
+/// Zeros that fill the kernel's buffer for an iterator where pages have 4 KiB (`bpf_seq_read`: 8 pages). In a larger one
+/// they are a record without a cookie.
+static FILLER: [u8; 8 * 4096] = [0; 8 * 4096];
+
+/// Ends an iteration: what does not fit into the buffer makes the kernel return what is there, and then fail with E2BIG.
+/// A program cannot say so otherwise.
+#[inline(always)]
+pub fn fill_up(meta: *const Meta) {
+    write(meta, &FILLER);
+}

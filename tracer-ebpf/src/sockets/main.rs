@@ -20,6 +20,7 @@ use tracer_common::{
     event::{Holder, TimewaitSocket, flag, kind},
     helper::Helper,
     member::{ABSENT, Member},
+    state::LISTEN,
 };
 use tracer_ebpf::{
     kernel::{has, now_ns, offset},
@@ -32,7 +33,7 @@ use tracer_ebpf::{
     timewait::Timewait,
 };
 
-use crate::context::{Meta, TaskFile, Tcp, write};
+use crate::context::{Meta, TaskFile, Tcp, fill_up, write};
 
 /// A file descriptor of a process: if it is a TCP socket, the socket with its holder.
 #[unsafe(link_section = "iter/task_file")]
@@ -60,7 +61,7 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
 #[inline(always)]
 fn holder_only(meta: *const Meta, holder: NamedTask, cookie: u64) {
     let bare = Bare { cookie, ..Bare::default() };
-    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0));
+    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0), now_ns(), 0);
 }
 
 /// The same, but only who it is. It takes a fraction of the time, and is asked again and again.
@@ -139,7 +140,8 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
     } else if let Some(timewait) = Timewait::tcp(socket) {
         let (bare, flags) = (timewait.bare(), flag::TIME_WAIT | flag::DEAD);
         let exists = exists(bare.netns, flags, bare.state);
-        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists);
+        let in_state_ms = timewait.in_state_ms();
+        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists, now_ns(), in_state_ms);
     }
     0
 }
@@ -154,6 +156,22 @@ extern "C" fn live(context: *const Tcp) -> i32 {
         && let Some(sock) = Sock::tcp(socket)
     {
         write_full(meta, sock, NamedTask::None);
+    }
+    0
+}
+
+/// A listener of a network namespace. They come first, so the first other socket ends it.
+#[unsafe(link_section = "iter/tcp")]
+#[unsafe(no_mangle)]
+extern "C" fn listening(context: *const Tcp) -> i32 {
+    // SAFETY: as in `sockets`.
+    let (meta, socket) = unsafe { ((*context).meta, (*context).socket) };
+    if socket.is_null() {
+        return 0;
+    }
+    match Sock::tcp(socket) {
+        Some(sock) if sock.state() == LISTEN => write_full(meta, sock, NamedTask::None),
+        _ => fill_up(meta),
     }
     0
 }
@@ -175,8 +193,14 @@ extern "C" fn waiting(context: *const Tcp) -> i32 {
 
 #[inline(always)]
 fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
-    let state = sock.state();
-    write_event(meta, Subject::Full(sock), holder, &exists(sock.netns(), sock.role_flags(), state));
+    let (state, roles, time_ns) = (sock.state(), sock.role_flags(), now_ns());
+    let (flags, found) = if state == LISTEN {
+        (sock.v6_only_flag(), sock.drops())
+    } else {
+        (sock.window_flag(state), sock.in_state_ms(state, roles, time_ns))
+    };
+    let exists = Occurrence { detail: sock.backoff(), ..exists(sock.netns(), roles | flags, state) };
+    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, found);
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.
@@ -185,14 +209,23 @@ fn exists(netns: Netns, flags: u16, state: u8) -> Occurrence {
     Occurrence { netns, flags, old_state: state, new_state: state, kind: kind::TRANSITION, detail: 0 }
 }
 
-/// Writes an event. Its CPU is 0: that of the iterator says nothing about the socket.
+/// Writes an event. Its CPU is 0: that of the iterator says nothing about the socket. `found` is what a snapshot has
+/// in the place of [`Event::idle_jiffies`].
 #[inline(always)]
-fn write_event(meta: *const Meta, subject: Subject, holder: NamedTask, exists: &Occurrence) {
+fn write_event(
+    meta: *const Meta,
+    subject: Subject,
+    holder: NamedTask,
+    exists: &Occurrence,
+    time_ns: u64,
+    found: u32,
+) {
     let mut event = MaybeUninit::<Event>::uninit();
     // SAFETY: memory for an Event, all of which `fill` initialises.
     let event = unsafe {
-        fill(event.as_mut_ptr(), Moment { time_ns: now_ns(), cpu: 0 }, subject, holder, exists);
-        event.assume_init_ref()
+        fill(event.as_mut_ptr(), Moment { time_ns, cpu: 0 }, subject, holder, exists);
+        event.assume_init_mut()
     };
+    event.idle_jiffies = found;
     write(meta, event);
 }

@@ -294,7 +294,7 @@ mod tests {
         let transition = longest();
         // First seen in its state, so it may have entered it before.
         let mut connection = transition.connection;
-        connection.set_found(1_000);
+        connection.set_at_least_since(1_000);
         let columns: Vec<_> = COLUMNS.iter().filter(|column| column.key.starts_with("age_")).collect();
         for (kind, expected) in [
             (Kind::Text, ">4.00us  4.00us\n"),

@@ -38,7 +38,7 @@ impl Tracker {
             // The kernel reports CLOSE, but the connection stays in FIN_WAIT2: its time there goes on.
             match transition.state_ns {
                 Some(spent_ns) => connection.set_since(event.time_ns.saturating_sub(spent_ns)),
-                None => connection.set_found(event.time_ns),
+                None => connection.set_at_least_since(event.time_ns),
             }
             connection.undo_leave(number::FIN_WAIT2, transition.state_ns);
             transition.is_silent = true;

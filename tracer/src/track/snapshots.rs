@@ -44,7 +44,8 @@ impl Tracker {
             known.is_none() || (connection.state != event.new_state && connection.last_ns < event.time_ns);
         if has_changed {
             connection.state = event.new_state;
-            connection.set_found(event.time_ns);
+            let in_state_ns = u64::from(event.in_state_at_least_ms()) * 1_000_000;
+            connection.set_at_least_since(event.time_ns.saturating_sub(in_state_ns));
             connection.last_ns = event.time_ns;
             connection.is_timewait = is_timewait;
             if is_timewait && self.follows_timewait {
@@ -56,6 +57,9 @@ impl Tracker {
         }
         if has_changed {
             self.tally.found(event);
+        }
+        if connection.last_ns <= event.time_ns {
+            connection.note_found(event);
         }
         if connection.role == Role::Unknown {
             connection.role = role_of(event);
@@ -85,8 +89,17 @@ impl Tracker {
                 && !connection.is_timewait
             {
                 connection.refresh(event);
+                if event.new_state == number::LISTEN {
+                    self.listeners.note_read(connection, event.time_ns);
+                }
             }
         }
+    }
+
+    /// When the accept queue of a listener was last read, in nanoseconds of the kernel's monotonic clock.
+    #[must_use]
+    pub fn queue_read_ns(&self, listener: &Connection) -> u64 {
+        self.listeners.read_ns(listener)
     }
 
     /// Removes the connections that a snapshot does not contain: their end was lost. Returns how many.

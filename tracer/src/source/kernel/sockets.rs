@@ -3,14 +3,14 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io::{self, Read as _},
+    io::{self, Read},
 };
 
 use aya::{
     Ebpf, EbpfLoader,
     programs::{Iter, ProgramError, links::LinkError},
 };
+use rustix::io::Errno;
 use tracer_common::{
     Event,
     event::{Holder, TimewaitSocket},
@@ -18,7 +18,7 @@ use tracer_common::{
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::source::kernel::{layout::Layout, uninterrupted, verdict::verdict};
+use crate::source::kernel::{clock::tick_ns, layout::Layout, uninterrupted, verdict::verdict};
 
 /// The iterators, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o");
@@ -31,8 +31,13 @@ const HOLDING: &str = "holding";
 const SOCKETS: &str = "sockets";
 /// The same, for full sockets only.
 const LIVE: &str = "live";
+/// The same, for listeners only.
+const LISTENING: &str = "listening";
 /// The same, for timewait sockets only.
 const TIMEWAIT: &str = "waiting";
+
+/// The most bytes that are read of listeners: as many as a hundred thousand have.
+const MOST_LISTENING: u64 = 16 << 20;
 
 /// Why the sockets cannot be listed.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +81,14 @@ impl Sockets {
             .override_global("OFFSETS", &layout.offsets[..], true)
             .override_global("FLAG_BITS", &layout.flag_bits[..], true)
             .override_global("HELPERS", &layout.helpers[..], true)
+            .override_global("TICK_NS", &tick_ns(), true)
             .load(OBJECT)?;
         let iterators = [
             (HOLDERS, "task_file"),
             (HOLDING, "task_file"),
             (SOCKETS, "tcp"),
             (LIVE, "tcp"),
+            (LISTENING, "tcp"),
             (TIMEWAIT, "tcp"),
         ];
         for (name, kind) in iterators {
@@ -113,6 +120,14 @@ impl Sockets {
         self.run(LIVE)
     }
 
+    /// All listeners of this thread's network namespace. It takes little time, however many other sockets there are.
+    pub fn listening(&mut self) -> Result<Vec<Event>, Error> {
+        let mut listeners = self.run::<Event>(LISTENING)?;
+        // The filler behind them, where the kernel's buffer has room for it.
+        listeners.truncate(listeners.iter().take_while(|listener| listener.cookie != 0).count());
+        Ok(listeners)
+    }
+
     /// All timewait sockets of this thread's network namespace.
     pub fn timewait(&mut self) -> Result<Vec<TimewaitSocket>, Error> {
         self.run(TIMEWAIT)
@@ -121,7 +136,8 @@ impl Sockets {
     fn run<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {
         let program = program(&mut self.ebpf, name)?;
         let link = program.attach()?;
-        records(program.take_link(link)?.into_file()?)
+        let file = program.take_link(link)?.into_file()?;
+        if name == LISTENING { records(file.take(MOST_LISTENING)) } else { records(file) }
     }
 }
 
@@ -139,9 +155,13 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Iter, ProgramEr
     ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?.try_into()
 }
 
-/// Reads all records of an iterator. The kernel writes whole records, but a read may end within one.
-fn records<T: FromBytes + Immutable + KnownLayout>(mut file: File) -> Result<Vec<T>, Error> {
+/// Reads all records of an iterator. The kernel writes whole records, but a read may end within one. An iterator that
+/// ends itself does so with E2BIG.
+fn records<T: FromBytes + Immutable + KnownLayout>(mut file: impl Read) -> Result<Vec<T>, Error> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    match file.read_to_end(&mut bytes) {
+        Err(error) if error.raw_os_error() != Some(Errno::TOOBIG.raw_os_error()) => return Err(error.into()),
+        _ => {}
+    }
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(|chunk| T::read_from_bytes(chunk).ok()).collect())
 }

@@ -26,21 +26,25 @@ use crate::{
 };
 
 /// Its birth was seen.
-const BORN: u8 = 1;
+const BORN: u16 = 1;
 /// `since_ns` is when it entered its state, not merely when it was found there.
-const SINCE_KNOWN: u8 = 2;
+const SINCE_KNOWN: u16 = 2;
 /// See [`Connection::is_bare`].
-const BARE: u8 = 4;
+const BARE: u16 = 4;
 /// Its SYN may be waiting for the first data.
-const MAY_WAIT: u8 = 8;
+const MAY_WAIT: u16 = 8;
 /// `IP_TRANSPARENT` is set.
-const TRANSPARENT: u8 = 16;
+const TRANSPARENT: u16 = 16;
 /// See [`Connection::lacks_timewait`].
-const LACKS_TIMEWAIT: u8 = 32;
+const LACKS_TIMEWAIT: u16 = 32;
 /// See [`Connection::doubt_owner`].
-const DOUBTFUL: u8 = 64;
+const DOUBTFUL: u16 = 64;
 /// See [`Connection::set_gap`].
-const GAP: u8 = 128;
+const GAP: u16 = 128;
+/// See [`Connection::is_window_zero`].
+const WINDOW_ZERO: u16 = 256;
+/// See [`Connection::is_v6_only`].
+const V6_ONLY: u16 = 512;
 /// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
@@ -49,7 +53,7 @@ const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 pub struct Connection {
     /// Socket cookie: its identity, the number that `ss -e` prints as `sk:`.
     pub cookie: u64,
-    /// When it entered its state; without [`SINCE_KNOWN`], when it was found there.
+    /// When it entered its state; without [`SINCE_KNOWN`], since when it is there at least.
     since_ns: u64,
     /// When it was born; without [`BORN`], when it was first seen.
     seen_ns: u64,
@@ -63,6 +67,8 @@ pub struct Connection {
     pub counters: Counters,
     /// Time in the states that it has left.
     spent: Spent,
+    /// SYNs and connections that a listener had dropped when it was last looked at; else 0.
+    pub drops: u32,
     /// Addresses, ports and network namespace.
     pub tuple: Tuple,
     /// User id of the socket.
@@ -77,6 +83,8 @@ pub struct Connection {
     /// In SYN_SENT: how long after it entered it the socket was last seen not to have sent its SYN, in
     /// milliseconds. Later: duration of the handshake in microseconds; 0 if it was not measured.
     opening: u32,
+    /// How often the timer for retransmissions or window probes had been doubled when the socket was last looked at.
+    pub backoff: u8,
     /// Its state, as the kernel numbers it.
     pub state: u8,
     /// Address family of the socket: `AF_INET` or `AF_INET6`.
@@ -85,8 +93,8 @@ pub struct Connection {
     pub role: Role,
     /// Which side closed first.
     pub first_fin: FirstFin,
-    /// [`BORN`], [`SINCE_KNOWN`], [`BARE`], [`MAY_WAIT`].
-    marks: u8,
+    /// The constants above: [`BORN`] and others.
+    marks: u16,
     /// The kernel has replaced the full socket by a timewait socket.
     pub is_timewait: bool,
     /// Its end for the processes has been emitted; only a timewait socket is left.
@@ -116,6 +124,8 @@ impl Default for Connection {
             cgroup: 0,
             counters: Counters::default(),
             spent: Spent::default(),
+            drops: 0,
+            backoff: 0,
             tuple: Tuple::default(),
             uid: 0,
             owner: Owner::default(),
@@ -173,11 +183,14 @@ impl Connection {
         if event.mptcp_token != 0 {
             self.mptcp_token = event.mptcp_token;
         }
+        // Only a look at the socket tells.
+        self.backoff = 0;
+        self.mark(WINDOW_ZERO, false);
         self.mark(BARE, event.flags & flag::BARE != 0);
         self.mark(MAY_WAIT, event.new_state == number::SYN_SENT && event.flags & WAITS == WAITS);
     }
 
-    fn mark(&mut self, mark: u8, is_set: bool) {
+    fn mark(&mut self, mark: u16, is_set: bool) {
         self.marks = if is_set { self.marks | mark } else { self.marks & !mark };
     }
 
@@ -185,13 +198,21 @@ impl Connection {
         self.has(DOUBTFUL)
     }
 
-    fn has(&self, mark: u8) -> bool {
+    fn has(&self, mark: u16) -> bool {
         self.marks & mark != 0
+    }
+
+    /// Takes over what only a snapshot or another look at the socket tells.
+    pub fn note_found(&mut self, socket: &Event) {
+        (self.backoff, self.drops) = (socket.backoff(), socket.drops());
+        self.mark(WINDOW_ZERO, socket.is_window_zero());
+        self.mark(V6_ONLY, socket.is_v6_only());
     }
 
     /// Takes over what a look at the socket shows while it stays in its state.
     pub fn refresh(&mut self, socket: &Event) {
         self.counters = Counters::of(socket);
+        self.note_found(socket);
         // The kernel chooses a client's port after `CLOSE -> SYN_SENT`.
         if self.tuple.local_port == 0 {
             self.tuple = Tuple::of(socket);
@@ -209,6 +230,18 @@ impl Connection {
     #[must_use]
     pub fn needs_a_look(&self) -> bool {
         self.state == number::SYN_SENT && (self.tuple.local_port == 0 || self.has(MAY_WAIT))
+    }
+
+    /// Whether the peer's window was zero, and data waited for it, when the socket was last looked at.
+    #[must_use]
+    pub fn is_window_zero(&self) -> bool {
+        self.has(WINDOW_ZERO)
+    }
+
+    /// Whether it is a listener of IPv6 that takes no IPv4 (`IPV6_V6ONLY`), when it was last looked at.
+    #[must_use]
+    pub fn is_v6_only(&self) -> bool {
+        self.has(V6_ONLY)
     }
 
     /// Whether it is a transparent listener, or comes out of one.

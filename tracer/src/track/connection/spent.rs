@@ -7,8 +7,9 @@ use crate::tcp::state::LIVED_STATES;
 /// Durations by state.
 ///
 /// A connection closes on one of three ways (RFC 9293, 3.6): FIN_WAIT1 and FIN_WAIT2; FIN_WAIT1 and CLOSING; or
-/// CLOSE_WAIT and LAST_ACK. So five durations are enough, which matters for a million records.
+/// CLOSE_WAIT and LAST_ACK. So five durations are enough, which matters for a million records. Nor is it padded.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C, packed(2))]
 pub(super) struct Spent {
     ns: [u64; 5],
     /// Bit `i`: it has left `LIVED_STATES[i]`.

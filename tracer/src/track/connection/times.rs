@@ -14,10 +14,18 @@ impl Connection {
         self.has(SINCE_KNOWN).then_some(self.since_ns)
     }
 
-    /// When it entered its state; or, if that is not known, when it was found there.
+    /// When it entered its state; or, if that is not known, since when it is there at least.
     #[must_use]
     pub fn in_state_from_ns(&self) -> u64 {
         self.since_ns
+    }
+
+    /// Whether it may have entered its state before [`Connection::in_state_from_ns`]. In SYN_SENT that is when the SYN
+    /// was sent, if a snapshot has found that out.
+    #[must_use]
+    pub fn may_be_older(&self) -> bool {
+        let has_syn = self.state == number::SYN_SENT && self.since_ns < self.seen_ns;
+        !self.has(SINCE_KNOWN) && !has_syn
     }
 
     /// From when on it may have been waiting for the peer: since then, or since its SYN was last seen not to be
@@ -45,9 +53,9 @@ impl Connection {
         self.mark(SINCE_KNOWN, true);
     }
 
-    /// Sets when it was found in its state, where the time of entry is not known.
-    pub fn set_found(&mut self, found_ns: u64) {
-        self.since_ns = found_ns;
+    /// Sets since when it is in its state at least, where the time of entry is not known.
+    pub fn set_at_least_since(&mut self, since_ns: u64) {
+        self.since_ns = since_ns;
         self.mark(SINCE_KNOWN, false);
     }
 

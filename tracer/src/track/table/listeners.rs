@@ -23,6 +23,8 @@ struct Listener {
     addr: [u8; 16],
     traits: Traits,
     owner: Owner,
+    /// When its accept queue was last read, in nanoseconds of the kernel's monotonic clock.
+    read_ns: u64,
 }
 
 /// What a connection has from its listener.
@@ -58,7 +60,23 @@ impl Listeners {
             addr: listener.tuple.local_addr,
             traits: Traits::of(listener),
             owner: listener.owner,
+            read_ns: listener.last_ns,
         });
+    }
+
+    /// Notes when the accept queue of a listener was read.
+    pub fn note_read(&mut self, listener: &Connection, at_ns: u64) {
+        let listeners = self.by_port.get_mut(&port(&listener.tuple)).into_iter().flatten();
+        for known in listeners.filter(|known| known.cookie == listener.cookie) {
+            known.read_ns = known.read_ns.max(at_ns);
+        }
+    }
+
+    /// When the accept queue of a listener was last read; 0 if it is not known.
+    #[must_use]
+    pub fn read_ns(&self, listener: &Connection) -> u64 {
+        let mut listeners = self.by_port.get(&port(&listener.tuple)).into_iter().flatten();
+        listeners.find(|known| known.cookie == listener.cookie).map_or(0, |known| known.read_ns)
     }
 
     /// How many listeners there are.

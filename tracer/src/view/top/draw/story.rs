@@ -64,7 +64,11 @@ pub(super) fn lines<'a>(
     ));
     let (recv, send) = (u64::from(counters.recv_queue), u64::from(counters.send_queue));
     let queues = format!("{} bytes to be read, {} to be acknowledged", grouped(recv), grouped(send));
-    lines.push(fact("queues", vec![plain(if connection.is_timewait { "none".to_owned() } else { queues })]));
+    let queues = if connection.is_timewait { "none".to_owned() } else { queues };
+    lines.push(fact(
+        "queues",
+        vec![plain(queues), Span::styled(hindrance(connection), style_of(colour::STUCK))],
+    ));
     let time = |us: u32| if us == 0 { "not measured".to_owned() } else { duration(u64::from(us) * 1000) };
     lines.push(fact(
         "path",
@@ -110,6 +114,15 @@ fn holders(connection: &Connection, context: &Context) -> Option<String> {
         .map(|holder| format!("{} ({})", escaped(name(&holder.comm)), holder.pid))
         .collect();
     (holders.len() > 1).then(|| format!("{} processes: {}", holders.len(), names.join(", ")))
+}
+
+/// What keeps the send queue from going out. The words of `ss` for how often the timer was doubled.
+fn hindrance(connection: &Connection) -> String {
+    let window = if connection.is_window_zero() { "  the peer's window is zero" } else { "" };
+    match connection.backoff {
+        0 => window.to_owned(),
+        backoff => format!("{window}  backoff {backoff}"),
+    }
 }
 
 fn cgroup(id: u64, around: &mut DrawContext<'_>) -> String {
