@@ -257,6 +257,31 @@ fn data_after_the_end() {
     }
 }
 
+/// The peer opens a new connection with the same four numbers, and nobody listens. The connection that has ended just
+/// before has nothing to do with it; but a late SYN-ACK answers its own SYN.
+#[test]
+fn a_new_syn_after_the_end() {
+    let (scene, mut far, client) = connected_far("--resets --retransmits");
+    let here = client.local_addr().unwrap();
+    far.send_data(b"unread");
+    client.peek(&mut [0]).unwrap();
+    drop(client);
+    far.expect(RST_ACK);
+    for (at, flags) in [(2, SYN), (3, SYN_ACK)] {
+        far.send(flags);
+        scene.wait_for("reset", at);
+    }
+    let lines = scene.finish();
+    let [_, of_syn, of_syn_ack] = of(&lines, "reset")[..] else { panic!("{lines:#?}") };
+    for sent in [of_syn, of_syn_ack] {
+        assert_eq!((local(sent), text(sent, "reset_reason")), (here, "no-socket"), "{sent}");
+    }
+    for key in ["cookie", "pid", "comm", "role"] {
+        assert!(of_syn[key].is_null(), "{key} of no connection: {of_syn}");
+    }
+    assert_eq!(of_syn_ack["cookie"], end_of(&lines, here)["cookie"], "{of_syn_ack}");
+}
+
 /// A segment arrives at a listener, but belongs to no connection.
 #[test]
 fn reset_of_a_listener() {

@@ -64,6 +64,9 @@ pub mod flag {
     pub const WINDOW_ZERO: u16 = 1 << 15;
     /// Only in snapshots, of a listener: `IPV6_V6ONLY` is set, so its wildcard takes no IPv4.
     pub const V6ONLY: u16 = 1 << 15;
+    /// Only with [`BARE`], for an RST that was sent without a socket: it answers a SYN without ACK, and so belongs to no
+    /// connection that has been.
+    pub const ANSWERS_SYN: u16 = 1 << 11;
 }
 
 /// What a record tells of: [`Event::kind`]. Except for transitions both states are the same.

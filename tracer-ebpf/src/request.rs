@@ -28,6 +28,7 @@ impl Request {
             netns: Netns::of_socket(self.0),
             state: state::NEW_SYN_RECV,
             listener_cookie: self.listener_cookie(),
+            flags: 0,
         }
     }
 

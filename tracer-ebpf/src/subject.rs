@@ -22,6 +22,8 @@ pub struct Bare {
     pub state: u8,
     /// Cookie of the listener that it belongs to; 0 if it is not known, or if there is none.
     pub listener_cookie: u64,
+    /// Flags beside [`tracer_common::event::flag::BARE`].
+    pub flags: u16,
 }
 
 impl Subject<'_> {

@@ -85,6 +85,7 @@ impl Timewait {
             netns: Netns::of_socket(self.common),
             state: self.substate(),
             listener_cookie: 0,
+            flags: 0,
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn of_socket(sock: Sock, kind: u8, detail: u8) {
 #[inline(always)]
 pub fn of_bare(bare: &Bare, kind: u8, detail: u8) {
     if Filters::load().bare(bare) {
-        let occurrence = occurrence(bare.netns, flag::BARE, kind, detail, bare.state);
+        let occurrence = occurrence(bare.netns, flag::BARE | bare.flags, kind, detail, bare.state);
         report(Subject::Bare(bare), NamedTask::None, &occurrence);
     }
 }

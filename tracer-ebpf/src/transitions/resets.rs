@@ -2,7 +2,7 @@
 
 use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_common::{
-    event::{Counter, REASON_UNKNOWN, kind},
+    event::{Counter, REASON_UNKNOWN, flag, kind},
     state,
 };
 use tracer_ebpf::{
@@ -77,7 +77,8 @@ fn answered(ctx: &BtfTracePointContext, listener: Option<(Netns, u64)>) -> Optio
         Some((netns, cookie)) => (netns, state::LISTEN, cookie),
         None => (segment.netns(), state::CLOSE, 0),
     };
-    Some(Bare { cookie: 0, endpoints, netns, state, listener_cookie })
+    let flags = if segment.opens() { flag::ANSWERS_SYN } else { 0 };
+    Some(Bare { cookie: 0, endpoints, netns, state, listener_cookie, flags })
 }
 
 /// An RST was received, and the connection will end: `(struct sock *sk)`.

@@ -63,7 +63,10 @@ impl Tracker {
     /// The connection of a socket in CLOSE, or of a segment that has come too late for its socket.
     fn ended_connection(&self, event: &Event) -> Option<Connection> {
         let is_without_socket = event.cookie == 0 && event.old_state == number::CLOSE;
-        let ended = if is_without_socket {
+        let ended = if is_without_socket && event.flags & flag::ANSWERS_SYN != 0 {
+            // The peer opens a new connection.
+            None
+        } else if is_without_socket {
             self.last_ended.find_by_tuple(&Tuple::of(event), event.time_ns)
         } else {
             self.last_ended.find(event.cookie).filter(|_| event.cookie != 0)
