@@ -9,6 +9,7 @@ use std::{
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
+    sync::Once,
     thread,
     time::{Duration, Instant},
 };
@@ -141,31 +142,52 @@ pub fn counters() -> io::Result<Reading> {
     let (snmp, netstat) = (net("snmp")?, net("netstat")?);
     let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
     let during_ns = from_ns..=monotonic_ns();
-    Ok(Reading { counts, during_ns, netns_cookie: cookie().unwrap_or_default() })
+    Ok(Reading { counts, during_ns, netns_cookie: cookie() })
 }
 
 /// The cookie of a namespace that was found at this path; 0 if the kernel does not tell.
 fn cookie_at(inum: Inum, path: &Path) -> u64 {
     if current() == Some(inum) {
-        return cookie().unwrap_or_default();
+        return cookie();
     }
     // A thread of its own, because entering moves the thread.
-    let ask = || enter(inum, path).and_then(|()| cookie());
-    let asked = thread::scope(|scope| {
-        let thread = thread::Builder::new().name("tracer-netns".into()).spawn_scoped(scope, ask)?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))
+    let ask = || enter(inum, path).map_or(0, |()| cookie());
+    thread::scope(|scope| match thread::Builder::new().name("tracer-netns".into()).spawn_scoped(scope, ask) {
+        Ok(thread) => thread.join().unwrap_or_default(),
+        Err(error) => {
+            doubt(&error);
+            0
+        }
+    })
+}
+
+/// Says once that a namespace's cookie could not be asked for.
+fn doubt(error: &io::Error) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        log::warn!(
+            "a network namespace may be taken for a later one with its number: asking for its cookie: {error}"
+        );
     });
-    asked.unwrap_or_default()
 }
 
 /// What this thread's network namespace is told apart by.
 #[must_use]
 pub fn here(inum: Inum) -> NetnsId {
-    NetnsId::new(inum, cookie().unwrap_or_default())
+    NetnsId::new(inum, cookie())
 }
 
-/// The cookie of this thread's network namespace, since 5.14.
-fn cookie() -> io::Result<u64> {
+/// The cookie of this thread's network namespace, since 5.14; 0 if the kernel does not tell.
+fn cookie() -> u64 {
+    ask_for_cookie().unwrap_or_else(|error| {
+        if error.raw_os_error() != Some(libc::ENOPROTOOPT) {
+            doubt(&error);
+        }
+        0
+    })
+}
+
+fn ask_for_cookie() -> io::Result<u64> {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
     let mut cookie = 0_u64;
     let mut size = libc::socklen_t::try_from(size_of_val(&cookie)).map_err(io::Error::other)?;
