@@ -1,12 +1,22 @@
 //! On a host at its limits tracer says what is missing, or does with less.
 
 use std::{
+    fs::File,
     io::{Write as _, pipe},
-    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    os::{
+        fd::{IntoRawFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     process::{Command, Stdio},
+    sync::mpsc::channel,
+    thread,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::{
+    io::dup,
+    process::{Resource, Rlimit, Signal, getrlimit, setrlimit},
+    thread::{UnshareFlags, unshare_unsafe},
+};
 use tests::{
     patience::until,
     place::Place,
@@ -156,6 +166,56 @@ fn what_is_hidden_is_told_once() {
     }
 }
 
+/// Descriptors in a table at most: `fs.nr_open` is a little more.
+const ONE_TABLE: u64 = 1_000_000;
+
+/// What a table is not filled with: room for files that are open already.
+const ROOM: u64 = 200;
+
+/// Calls `work` while about so many million descriptors are open that are no sockets. Each thread has a table of its own,
+/// because a table has a limit.
+fn with_descriptors(millions: u64, work: impl FnOnce()) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let in_table = maximum.or(current).map_or(ONE_TABLE, |limit| limit.min(ONE_TABLE)) - ROOM;
+    let tables = usize::try_from((millions * 1_000_000).div_ceil(in_table)).unwrap();
+    thread::scope(|scope| {
+        let (full, all_full) = channel();
+        let mut ends = Vec::new();
+        for _ in 0..tables {
+            let (end, ended) = channel::<()>();
+            ends.push(end);
+            let full = full.clone();
+            scope.spawn(move || {
+                // SAFETY: nothing that this thread uses depends on descriptors of others.
+                unsafe { unshare_unsafe(UnshareFlags::FILES) }.unwrap();
+                let null = File::open("/dev/null").unwrap();
+                for _ in 0..in_table {
+                    // Its table ends with the thread.
+                    let _ = dup(&null).unwrap().into_raw_fd();
+                }
+                full.send(()).unwrap();
+                drop(full);
+                let _ = ended.recv();
+                let _ = null.into_raw_fd();
+            });
+        }
+        drop(full);
+        assert_eq!(all_full.iter().count(), tables);
+        work();
+    });
+}
+
+/// After a million descriptors without a socket the kernel wants to be asked again for more (EAGAIN).
+#[test]
+fn descriptors_hide_no_socket() {
+    with_descriptors(3, || {
+        let ended = tracer::start("-v --netns 1").interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        assert!(ended.err.contains("found "), "the snapshot has failed: {}", ended.err);
+    });
+}
+
 mod alone {
     use std::time::{Duration, Instant};
 
@@ -187,5 +247,19 @@ mod alone {
         let with = time_to_ready();
         println!("ready after {with:?} with 1000 namespaces, after {without:?} without");
         assert!(with < without + Duration::from_millis(1200), "{with:?} after {without:?}");
+    }
+
+    /// The search through all descriptors of the host is cut off after a second, and that is said once.
+    #[test]
+    fn descriptors_delay_it_little() {
+        let without = time_to_ready();
+        with_descriptors(30, || {
+            let with = time_to_ready();
+            println!("ready after {with:?} with 30 million descriptors, after {without:?} without");
+            let ended = tracer::start("--netns 1").interrupt();
+            let told = ended.err.matches("no time to search all processes for sockets").count();
+            assert_eq!(told, 1, "{with:?}: {}", ended.err);
+            assert!(with < without + Duration::from_millis(2000), "{with:?} after {without:?}");
+        });
     }
 }

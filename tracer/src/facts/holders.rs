@@ -31,16 +31,21 @@ impl Holders {
         Self { during_ns, sorted: found, tokens, is_complete, next_ns: 0 }
     }
 
-    /// Those in a snapshot.
+    /// Those in a snapshot, if it has all of them: a part says of no socket that it has all of its holders.
     #[must_use]
-    pub fn in_snapshot(snapshot: &Snapshot) -> Self {
+    pub fn in_snapshot(snapshot: &Snapshot) -> Option<Self> {
+        // Only the first part of several has holders.
+        let was_searched = !snapshot.is_part || !snapshot.holders.is_empty();
+        if !was_searched || snapshot.holders_are_cut_off {
+            return None;
+        }
         let holders = snapshot.holders.iter().map(|event| Holder {
             cookie: event.cookie,
             comm: event.comm,
             pid: event.pid,
             mptcp_token: event.mptcp_token,
         });
-        Self::new(snapshot.during_ns, holders.collect(), snapshot.knows_all_holders)
+        Some(Self::new(snapshot.holders_ns, holders.collect(), snapshot.knows_all_holders))
     }
 
     /// Replaces each cookie by another one; a socket that gets 0 is left out.

@@ -15,7 +15,11 @@ pub struct Snapshot {
     pub sockets: Vec<Event>,
     /// Sockets that processes hold, in any namespace: one entry for each holder.
     pub holders: Vec<Event>,
-    /// Whether `holders` has those of all processes.
+    /// Start and end of the search for holders, on the same clock.
+    pub holders_ns: (u64, u64),
+    /// There was no time to search all processes.
+    pub holders_are_cut_off: bool,
+    /// Whether the search sees all processes.
     pub knows_all_holders: bool,
     /// Names of the devices that sockets are bound to.
     pub interfaces: Interfaces,

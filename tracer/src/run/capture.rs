@@ -74,6 +74,8 @@ pub struct Capture<S> {
     comparison: Comparison,
     /// Namespaces that no snapshot has yet.
     unvisited: usize,
+    /// It was said that there was no time to search all processes.
+    has_told_cut_off: bool,
 }
 
 /// Reports losses while they happen, at most once per interval.
@@ -139,6 +141,7 @@ impl<S: Source> Capture<S> {
             end_ns: None,
             has_ended: false,
             unvisited: 0,
+            has_told_cut_off: false,
         })
     }
 
@@ -251,8 +254,12 @@ impl<S: Source> Capture<S> {
         self.lines += self.stages.take_lines();
     }
 
-    /// Says if there was no time to look at all namespaces, and when all have been looked at.
+    /// Says if there was no time to search all processes, or to look at all namespaces, and when all have been looked at.
     fn tell_unvisited(&mut self, snapshot: &Snapshot) {
+        if snapshot.holders_are_cut_off && !self.has_told_cut_off {
+            message("no time to search all processes for sockets: who holds older ones is found out later");
+            self.has_told_cut_off = true;
+        }
         let before = std::mem::replace(&mut self.unvisited, snapshot.unvisited);
         if before == 0 && snapshot.unvisited > 0 {
             message(format_args!(

@@ -220,9 +220,7 @@ impl Stages {
             return 0;
         }
         let retired = if self.tracker.is_empty() { 0 } else { self.tracker.retire(&snapshot) };
-        // Only the first part has holders.
-        let holders =
-            (!snapshot.is_part || !snapshot.holders.is_empty()).then(|| Holders::in_snapshot(&snapshot));
+        let holders = Holders::in_snapshot(&snapshot);
         // Listeners need their owners first, because their connections inherit them.
         for sockets in [&mut snapshot.holders, &mut snapshot.sockets] {
             sockets.retain(|socket| socket.flags & flag::BARE == 0 && self.select.wants(socket));

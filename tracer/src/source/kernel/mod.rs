@@ -8,8 +8,8 @@
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
-//! - [`survey`], [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples of sockets; `gauges`,
-//!   `proc_net`: what the kernel counts in a namespace
+//! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
+//!   of sockets; `gauges`, `proc_net`: what the kernel counts in a namespace
 //! - [`names`], [`cgroups`], `devices`, [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
@@ -42,8 +42,10 @@ pub mod rings;
 pub mod sockets;
 pub mod surroundings;
 pub mod survey;
+mod surveyor;
 mod uninterrupted;
 pub mod verdict;
+mod whereabouts;
 
 #[cfg(test)]
 mod made_btf;

@@ -194,8 +194,11 @@ impl Polling {
         self.schedule_snapshot();
     }
 
-    /// Schedules a snapshot of the namespaces that this one had no time for.
+    /// Schedules a snapshot of the namespaces that this one had no time for, and the search that was cut off.
     pub(super) fn ask_for_rest(&mut self, snapshot: &Snapshot) {
+        if snapshot.holders_are_cut_off && self.holders.is_idle() {
+            self.holders.due = Some(self.next_holders);
+        }
         let (from_ns, to_ns) = snapshot.during_ns;
         self.snapshot_pause = SNAPSHOTS.pause_after(Duration::from_nanos(to_ns.saturating_sub(from_ns)));
         if snapshot.unvisited > 0 && self.snapshots.due.is_none() {

@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Read},
+    fs::File,
+    io::{self, ErrorKind, Read},
 };
 
 use aya::{
@@ -38,6 +39,16 @@ const TIMEWAIT: &str = "waiting";
 
 /// The most bytes that are read of listeners: as many as a hundred thousand have.
 const MOST_LISTENING: u64 = 16 << 20;
+/// How much is read at once: the kernel's own buffer for an iterator has 8 pages.
+const PIECE: usize = 32 << 10;
+
+/// What an iterator has given.
+pub struct Records<T> {
+    /// The records.
+    pub records: Vec<T>,
+    /// There are more, which were not waited for.
+    pub is_cut_off: bool,
+}
 
 /// Why the sockets cannot be listed.
 #[derive(Debug, thiserror::Error)]
@@ -99,15 +110,22 @@ impl Sockets {
     }
 
     /// All TCP sockets that a process holds, once for each holder. If the kernel's iterator gives only
-    /// cookies, the other facts come from `sockets`.
-    pub fn holders(&mut self, sockets: &[Event]) -> Result<Vec<Event>, Error> {
-        let holders = self.run(HOLDERS)?;
-        Ok(if self.holders_lack_facts { join_holders(&holders, sockets) } else { holders })
+    /// cookies, they are to be [completed](Self::complete). `may_go_on` is asked every now and then.
+    pub fn holders(&mut self, may_go_on: impl Fn() -> bool) -> Result<Records<Event>, Error> {
+        records(self.start(HOLDERS)?, may_go_on)
+    }
+
+    /// Adds the facts that the iterator over holders could not give. A holder of a socket that is not in `sockets` is
+    /// left out.
+    pub fn complete(&self, holders: &mut Vec<Event>, sockets: &[Event]) {
+        if self.holders_lack_facts {
+            *holders = join_holders(holders, sockets);
+        }
     }
 
     /// Who holds which sockets, once for each file descriptor. Before 5.11 sockets of any kind are among them.
-    pub fn holding(&mut self) -> Result<Vec<Holder>, Error> {
-        self.run(HOLDING)
+    pub fn holding(&mut self, may_go_on: impl Fn() -> bool) -> Result<Records<Holder>, Error> {
+        records(self.start(HOLDING)?, may_go_on)
     }
 
     /// All TCP sockets of this thread's network namespace, without holders.
@@ -134,14 +152,23 @@ impl Sockets {
     }
 
     fn run<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {
+        let file = self.start(name)?;
+        let found = if name == LISTENING {
+            records(file.take(MOST_LISTENING), || true)
+        } else {
+            records(file, || true)
+        };
+        Ok(found?.records)
+    }
+
+    fn start(&mut self, name: &str) -> Result<File, Error> {
         let program = program(&mut self.ebpf, name)?;
         let link = program.attach()?;
-        let file = program.take_link(link)?.into_file()?;
-        if name == LISTENING { records(file.take(MOST_LISTENING)) } else { records(file) }
+        Ok(program.take_link(link)?.into_file()?)
     }
 }
 
-/// The sockets with their holders. A holder of a socket that is not in `sockets` is left out.
+/// The sockets with their holders.
 fn join_holders(holders: &[Event], sockets: &[Event]) -> Vec<Event> {
     let sockets: HashMap<_, _> = sockets.iter().map(|socket| (socket.cookie, socket)).collect();
     let join = |holder: &Event| {
@@ -155,13 +182,26 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Iter, ProgramEr
     ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?.try_into()
 }
 
-/// Reads all records of an iterator. The kernel writes whole records, but a read may end within one. An iterator that
-/// ends itself does so with E2BIG.
-fn records<T: FromBytes + Immutable + KnownLayout>(mut file: impl Read) -> Result<Vec<T>, Error> {
-    let mut bytes = Vec::new();
-    match file.read_to_end(&mut bytes) {
-        Err(error) if error.raw_os_error() != Some(Errno::TOOBIG.raw_os_error()) => return Err(error.into()),
-        _ => {}
-    }
-    Ok(bytes.chunks_exact(size_of::<T>()).filter_map(|chunk| T::read_from_bytes(chunk).ok()).collect())
+/// Reads the records of an iterator until `may_go_on`, which is asked before each read, says no. The kernel writes whole
+/// records, but a read may end within one. An iterator that ends itself does so with E2BIG.
+fn records<T: FromBytes + Immutable + KnownLayout>(
+    mut file: impl Read,
+    may_go_on: impl Fn() -> bool,
+) -> Result<Records<T>, Error> {
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; PIECE]);
+    let is_cut_off = loop {
+        if !may_go_on() {
+            break true;
+        }
+        match file.read(&mut piece) {
+            Ok(0) => break false,
+            Ok(len) => bytes.extend_from_slice(&piece[..len]),
+            // After a million objects without a record (`MAX_ITER_OBJECTS`) the kernel wants to be asked again.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::TOOBIG.raw_os_error()) => break false,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let chunks = bytes.chunks_exact(size_of::<T>());
+    Ok(Records { records: chunks.filter_map(|chunk| T::read_from_bytes(chunk).ok()).collect(), is_cut_off })
 }
