@@ -9,8 +9,21 @@ use crate::text::escape::escaped;
 pub struct HookReport {
     /// Hooks that are in use.
     pub used: Vec<&'static str>,
-    /// Hooks that are not in use, each with the reason.
-    pub left_out: Vec<(&'static str, String)>,
+    /// Hooks that are not in use.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A hook that is not in use.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Its name.
+    pub hook: &'static str,
+    /// Why it is not in use.
+    pub why: String,
+    /// What only this hook tells.
+    pub tells: &'static str,
+    /// The kernel has it, but there is no room for another program.
+    pub is_crowded_out: bool,
 }
 
 /// The kernel function whose program reports the end of timewait sockets.
@@ -25,13 +38,18 @@ impl HookReport {
     pub fn has_timewait_hook(&self) -> bool {
         self.used.contains(&TIMEWAIT_HOOK)
     }
+
+    /// The hooks that the kernel has, and for which the programs of other tools leave no room.
+    pub fn crowded_out(&self) -> impl Iterator<Item = &LeftOut> {
+        self.left_out.iter().filter(|left_out| left_out.is_crowded_out)
+    }
 }
 
 impl fmt::Display for HookReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.used.is_empty() { "none" } else { "" })?;
         f.write_str(&self.used.join(", "))?;
-        for (hook, why) in &self.left_out {
+        for LeftOut { hook, why, .. } in &self.left_out {
             write!(f, "; without {hook}: {}", escaped(why.as_bytes()))?;
         }
         Ok(())

@@ -369,6 +369,7 @@ impl<S: Source> Capture<S> {
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
             forgotten: select.given_up(),
+            crowded_out_hooks: self.source.kernel().hooks.crowded_out().map(|hook| hook.hook).collect(),
             connections: None,
             kernel: None,
         };

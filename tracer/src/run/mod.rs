@@ -25,7 +25,7 @@ use tokio::runtime::{self, Runtime};
 
 use crate::{
     config::RunConfig,
-    facts::hooks::HookReport,
+    facts::hooks::{HookReport, LeftOut},
     output::{
         stderr::{self, message},
         stdout::{self, Output},
@@ -115,9 +115,14 @@ pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
     Ok((runtime, signals))
 }
 
-/// Reports the hooks that options need but that could not be attached.
+/// Reports the hooks that options need but that could not be attached, and those that other tools leave no room for.
 fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
-    for (hook, why) in &hooks.left_out {
+    let crowded_out = hooks.crowded_out().map(|hook| format!("{} ({})", hook.tells, hook.hook));
+    let crowded_out = crowded_out.collect::<Vec<_>>().join(", ");
+    if !crowded_out.is_empty() {
+        message(format_args!("no room for another program, so not told: {crowded_out}"));
+    }
+    for LeftOut { hook, why, .. } in &hooks.left_out {
         for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(hook)) {
             message(format_args!("{option} without the hook {hook}: {why}"));
         }

@@ -42,6 +42,8 @@ pub struct Receipt {
     /// Of the filtered transitions, those at the beginning of connections that were dropped before a filter
     /// could decide.
     pub forgotten: u64,
+    /// Hooks for which there was no room, because of other tools' programs.
+    pub crowded_out_hooks: Vec<&'static str>,
     /// The connections; `None` with `--raw`.
     pub connections: Option<Connections>,
     /// The kernel's own counters.
@@ -125,6 +127,9 @@ impl fmt::Display for Receipt {
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
         push_notes(f, &notes)?;
+        if !self.crowded_out_hooks.is_empty() {
+            write!(f, "; no room for a program at {}", self.crowded_out_hooks.join(", "))?;
+        }
         if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
             write!(f, "\nconnections {counts}, still open {open}, waiting {waiting}")?;
             if ended_unseen > 0 {

@@ -39,6 +39,7 @@ pub(super) fn try_it() {
     }
     let err = (0..TRIES).find_map(|_| capture()).expect("a capture without losses");
     assert!(err.contains(&format!("other hooks: {}\n", report(&check.out))), "{err}");
+    told_without_being_asked(&full);
     if full.contains(&half_open::HOOK) {
         let reason = format!(
             "--stuck NEW_SYN_RECV without the hook {0}: no room for another program at {0} (",
@@ -64,4 +65,12 @@ fn capture() -> Option<String> {
     let ended = tracer.interrupt();
     unless_lost(played, &ended)?;
     Some(ended.err)
+}
+
+/// Without any option it says at the start what is missing, in one line, and the receipt says where there was no room.
+fn told_without_being_asked(full: &[&str]) {
+    let err = tracer::start("--netns 1").interrupt().err;
+    let told: Vec<_> = err.lines().filter(|line| line.contains("no room for another program")).collect();
+    assert!(told.len() == 1 && full.iter().all(|hook| told[0].contains(&format!("({hook})"))), "{err}");
+    assert!(err.contains(&format!("; no room for a program at {}\n", full.join(", "))), "{err}");
 }

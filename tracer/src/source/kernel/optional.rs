@@ -16,7 +16,7 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::hooks::{HookReport, REQUEST_HOOK, TIMEWAIT_HOOK},
+    facts::hooks::{HookReport, LeftOut, REQUEST_HOOK, TIMEWAIT_HOOK},
     source::kernel::{
         Link,
         attach_point::{AttachPoint, exit},
@@ -43,6 +43,8 @@ pub enum Hooks {
 struct OptionalHook {
     /// Name of the hook and of its first program.
     name: &'static str,
+    /// What only this hook tells.
+    tells: &'static str,
     programs: &'static [AttachPoint],
     /// The program's global variable for how many arguments the first attach point has, if kernels differ in
     /// it.
@@ -58,6 +60,7 @@ struct OptionalHook {
 const HOOKS: &[OptionalHook] = &[
     OptionalHook {
         name: "tcp_send_reset",
+        tells: "RSTs that are sent",
         programs: &[AttachPoint::Tracepoint("tcp_send_reset")],
         args_global: Some("SEND_RESET_ARGS"),
         known_arg_counts: &[],
@@ -66,6 +69,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: "tcp_receive_reset",
+        tells: "RSTs that are received",
         programs: &[AttachPoint::Tracepoint("tcp_receive_reset")],
         args_global: None,
         known_arg_counts: &[],
@@ -74,6 +78,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: "tcp_retransmit_skb",
+        tells: "retransmissions",
         programs: &[AttachPoint::Tracepoint("tcp_retransmit_skb")],
         args_global: Some("RETRANSMIT_ARGS"),
         known_arg_counts: &[],
@@ -82,6 +87,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: "tcp_retransmit_synack",
+        tells: "retransmissions of SYN-ACKs",
         programs: &[AttachPoint::Tracepoint("tcp_retransmit_synack")],
         args_global: None,
         known_arg_counts: &[],
@@ -90,6 +96,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: "inet_csk_accept",
+        tells: "which process accepts a connection",
         programs: &[exit("inet_csk_accept")],
         args_global: Some("ACCEPT_ARGS"),
         known_arg_counts: &[2, 4],
@@ -98,6 +105,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: TIMEWAIT_HOOK,
+        tells: "the ends of timewait sockets when they happen",
         programs: &[
             AttachPoint::Entry(TIMEWAIT_HOOK),
             // The exit comes first, because it clears the mark that the entry sets: a timer that runs after
@@ -113,6 +121,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: "inet_twsk_alloc",
+        tells: "timewait sockets that could not be made",
         programs: &[exit("inet_twsk_alloc")],
         args_global: None,
         known_arg_counts: &[3],
@@ -121,6 +130,7 @@ const HOOKS: &[OptionalHook] = &[
     },
     OptionalHook {
         name: REQUEST_HOOK,
+        tells: "half-open connections",
         programs: &[
             // The ends come first: otherwise a half-open connection could begin whose end is not seen.
             AttachPoint::Entry("tcp_v4_reqsk_destructor"),
@@ -159,14 +169,14 @@ impl OptionalHooks {
             let missing = hook.needs_members.iter().find(|member| absent.contains(member));
             let arg_count = hook.programs.first().and_then(|point| point.arg_count(btf)).unwrap_or_default();
             if let Some(missing_point) = missing_point {
-                optional.leave_out(hook, format!("{} is not in this kernel", missing_point.target()));
+                optional.lack(hook, format!("{} is not in this kernel", missing_point.target()));
             } else if let Some(missing) = missing {
-                optional.leave_out(hook, format!("no `{}`", SPECS[*missing as usize].path));
+                optional.lack(hook, format!("no `{}`", SPECS[*missing as usize].path));
             } else if hook.needs_cookies && !layout.has(Helper::SocketCookie) {
-                optional.leave_out(hook, "no socket cookies".to_owned());
+                optional.lack(hook, "no socket cookies".to_owned());
             } else if !hook.known_arg_counts.is_empty() && !hook.known_arg_counts.contains(&arg_count) {
                 let known = hook.known_arg_counts.iter().map(u32::to_string).collect::<Vec<_>>().join(" or ");
-                optional.leave_out(hook, format!("of {arg_count} arguments, not {known}"));
+                optional.lack(hook, format!("of {arg_count} arguments, not {known}"));
             } else {
                 optional.hooks.push((hook, arg_count));
             }
@@ -187,7 +197,7 @@ impl OptionalHooks {
     /// Loads the programs. A hook whose programs do not load is left out.
     pub(super) fn load(&mut self, ebpf: &mut Ebpf, types: &aya::Btf) {
         self.keep_working(|hook| {
-            let load = |point: &AttachPoint| point.load(ebpf, types).map_err(|error| why(*point, &error));
+            let load = |point: &AttachPoint| point.load(ebpf, types).map_err(|error| (*point, error));
             hook.programs.iter().try_for_each(load)
         });
     }
@@ -196,7 +206,7 @@ impl OptionalHooks {
     pub(super) fn attach(mut self, ebpf: &mut Ebpf) -> (Vec<Link>, HookReport) {
         let mut links = Vec::new();
         self.keep_working(|hook| {
-            let attach = |point: &AttachPoint| point.attach(ebpf).map_err(|error| why(*point, &error));
+            let attach = |point: &AttachPoint| point.attach(ebpf).map_err(|error| (*point, error));
             // All or none: on an error this drops the links that exist, which detaches their programs.
             let attached: Result<Vec<_>, _> = hook.programs.iter().map(attach).collect();
             links.extend(attached?);
@@ -207,32 +217,49 @@ impl OptionalHooks {
     }
 
     /// Keeps the hooks for which `work` succeeds, and leaves the others out.
-    fn keep_working(&mut self, mut attempt: impl FnMut(&'static OptionalHook) -> Result<(), String>) {
+    fn keep_working(
+        &mut self,
+        mut attempt: impl FnMut(&'static OptionalHook) -> Result<(), (AttachPoint, ProgramError)>,
+    ) {
         for (hook, arg_count) in std::mem::take(&mut self.hooks) {
             match attempt(hook) {
                 Ok(()) => self.hooks.push((hook, arg_count)),
-                Err(why) => self.leave_out(hook, why),
+                Err((point, error)) => {
+                    self.leave_out(hook, why(point, &error), is_crowded(&error));
+                }
             }
         }
     }
 
-    fn leave_out(&mut self, hook: &'static OptionalHook, why: String) {
-        self.report.left_out.push((hook.name, why));
+    /// This kernel does not have it.
+    fn lack(&mut self, hook: &OptionalHook, why: String) {
+        self.leave_out(hook, why, false);
+    }
+
+    fn leave_out(&mut self, hook: &OptionalHook, why: String, is_crowded_out: bool) {
+        let OptionalHook { name: hook, tells, .. } = *hook;
+        self.report.left_out.push(LeftOut { hook, why, tells, is_crowded_out });
     }
 }
 
 /// Why the program for `point` does not load or attach.
 fn why(point: AttachPoint, error: &ProgramError) -> String {
-    match (error, errno(error)) {
-        (ProgramError::LoadError { verifier_log, io_error }, _) => {
+    match error {
+        ProgramError::LoadError { verifier_log, io_error } => {
             let log = verdict(&verifier_log.to_string());
             log::debug!("{log}");
             format!("refused ({io_error})")
         }
-        // The entry and the exit of a function count together. The limit was 40 at first, and is 27 on s390x.
-        (_, Some(E2BIG)) => {
+        _ if is_crowded(error) => {
             format!("no room for another program at {} (the kernel takes about 38)", point.target())
         }
         _ => with_causes(error),
     }
+}
+
+/// Whether there is no room for another program. The entry and the exit of a function count together. The limit was 40 at
+/// first, and is 27 on s390x.
+fn is_crowded(error: &ProgramError) -> bool {
+    // When loading it means that a program is too large.
+    !matches!(error, ProgramError::LoadError { .. }) && errno(error) == Some(E2BIG)
 }
