@@ -257,8 +257,8 @@ fn why(point: AttachPoint, error: &ProgramError) -> String {
     }
 }
 
-/// Whether there is no room for another program. The entry and the exit of a function count together. The limit was 40 at
-/// first, and is 27 on s390x.
+/// Whether there is no room for another program. The entry and the exit of a function count together. The limit
+/// was 40 at first, and is 27 on s390x.
 fn is_crowded(error: &ProgramError) -> bool {
     // When loading it means that a program is too large.
     !matches!(error, ProgramError::LoadError { .. }) && errno(error) == Some(E2BIG)
