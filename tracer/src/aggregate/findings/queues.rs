@@ -37,9 +37,13 @@ impl Queues {
     }
 
     /// Since when the queue of a socket has not moved, in nanoseconds of the kernel's monotonic clock; `None` if there
-    /// are too many.
+    /// are too many, or before the first look.
     pub(super) fn unmoved_since(&mut self, cookie: u64, kind: FindingKind, position: u64) -> Option<u64> {
         let looked_ns = self.looked_ns;
+        // Nobody has looked yet.
+        if looked_ns == 0 {
+            return None;
+        }
         if self.by_socket.len() >= MOST && !self.by_socket.contains_key(&(cookie, kind)) {
             return None;
         }
@@ -69,6 +73,7 @@ mod tests {
     #[test]
     fn only_looks_count() {
         let mut queues = Queues::default();
+        assert_eq!(queues.unmoved_ns(1, FindingKind::Unread, 5), None);
         let mut at = |looked_ns, position| {
             queues.begin(looked_ns);
             queues.unmoved_ns(1, FindingKind::Unread, position)
