@@ -243,7 +243,7 @@ fn a_typed_cgroup_is_looked_up_in_the_source() {
     show.event(&begun);
     let typed = |text: &str| text.chars().map(Input::Char).chain([Input::Enter]).collect::<Vec<_>>();
     show.keys(&typed("/cgroup=/elsewhere.slice"));
-    assert_eq!((show.model.line.error.as_deref(), show.model.list.total), (None, 1));
+    assert_eq!((show.model.line.error.as_deref(), show.model.list.cursor.total), (None, 1));
     show.keys(&[Input::Escape]);
     show.keys(&typed("/cgroup=/system.slice"));
     assert_eq!(show.model.line.error.as_deref(), Some("/system.slice is not a cgroup of the script"));
@@ -263,11 +263,11 @@ fn the_process_and_the_state_under_the_cursor_narrow_the_list() {
     show.draw(80, 24);
     show.keys(&[Input::Char('t')]);
     assert_eq!(show.model.line.text, "state=CLOSE_WAIT");
-    assert_eq!(show.model.list.total, 4);
+    assert_eq!(show.model.list.cursor.total, 4);
     show.keys(&[Input::Char('p')]);
     assert_eq!(show.model.line.text, "state=CLOSE_WAIT pid=105");
     show.keys(&[Input::Escape]);
-    assert_eq!((show.model.line.text.as_str(), show.model.list.total), ("", 8));
+    assert_eq!((show.model.line.text.as_str(), show.model.list.cursor.total), ("", 8));
 }
 
 /// Forty connections, of which the screen shows some.
@@ -309,7 +309,7 @@ fn the_cursor_stays_on_its_connection_when_others_go() {
     }
     show.draw(80, 24);
     assert_eq!(show.model.list.at_cursor().map(|connection| connection.cookie), Some(6));
-    assert_eq!(show.model.list.cursor, 2);
+    assert_eq!(show.model.list.cursor.at, 2);
 }
 
 #[test]

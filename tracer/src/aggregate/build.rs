@@ -4,6 +4,7 @@ use tracer_common::{aggregate::Side, state as number};
 
 use crate::{
     aggregate::{
+        Rank,
         report::{
             Bucket, Period, RankedName, RankingRow, RankingTable, ReasonCount, Report, StateTimes,
             TransitionCount,
@@ -18,14 +19,14 @@ use crate::{
 
 impl Report {
     /// Makes a report of what user space has counted. `now`: how many sockets are in each state. `lost`: how
-    /// many transitions were lost, if known. `rows`: rows of each ranking.
+    /// many transitions were lost, if known. `rows`: rows of each ranking, which `rank` sorts.
     #[must_use]
     pub fn new(
         period: Period,
         totals: &Totals,
         now: &[u64; STATES],
         lost: Option<u64>,
-        rows: usize,
+        (rows, rank): (usize, Rank),
         names: &mut dyn Names,
     ) -> Self {
         let mut states: Vec<_> = (0..)
@@ -53,7 +54,11 @@ impl Report {
             transitions: transitions(&totals.transitions, &period),
             states,
             reasons: Some(reasons),
-            top: totals.rankings.iter().map(|ranking| RankingTable::new(ranking, rows, names)).collect(),
+            top: totals
+                .rankings
+                .iter()
+                .map(|ranking| RankingTable::new(ranking, (rows, rank), names))
+                .collect(),
             findings: None,
             forgotten: None,
         }
@@ -137,13 +142,13 @@ impl StateTimes {
 }
 
 impl RankingTable {
-    fn new(Ranking { by, shares }: &Ranking, rows: usize, names: &mut dyn Names) -> Self {
-        let heaviest = shares.heaviest(rows);
+    fn new(Ranking { by, shares }: &Ranking, (rows, rank): (usize, Rank), names: &mut dyn Names) -> Self {
+        let highest = shares.highest(rows, |share| share.ranked_by(rank));
         Self {
             by: *by,
             keys: shares.keys(),
             missing_at_most: shares.missing(),
-            rows: heaviest.into_iter().map(|(key, share)| RankingRow::new(&key, &share, names)).collect(),
+            rows: highest.into_iter().map(|(key, share)| RankingRow::new(&key, &share, names)).collect(),
         }
     }
 }
@@ -151,12 +156,16 @@ impl RankingTable {
 impl RankingRow {
     fn new(key: &RankingKey, share: &KeyCounts, names: &mut dyn Names) -> Self {
         let key = match key {
-            RankingKey::Port(end, port) => RankedName::Port { side: side(*end), port: *port },
+            RankingKey::Service(end, port) => RankedName::Port { side: side(*end), port: *port },
             RankingKey::Peer(addr) => RankedName::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
             RankingKey::Process(comm) => RankedName::Process {
                 comm: comm.map(|comm| escaped(name(&comm))),
                 pid: share.pid.filter(|_| !share.has_several_pids),
             },
+            RankingKey::Pid(pid) => {
+                RankedName::Process { comm: pid.map(|_| escaped(name(&share.comm))), pid: *pid }
+            }
+            RankingKey::State(state) => RankedName::State { state: State::from_kernel(*state) },
             RankingKey::Cgroup(id) => {
                 RankedName::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
             }

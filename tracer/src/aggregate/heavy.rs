@@ -85,14 +85,14 @@ impl<K: Hash + Eq + Copy, T: Weighted> HeavyHitters<K, T> {
         (self.missing == 0).then_some(self.entries.len())
     }
 
-    /// The `count` heaviest keys, the heaviest first.
+    /// The `count` keys with the highest `rank`, the highest first; of the same, the heaviest.
     #[must_use]
-    pub fn heaviest(&self, count: usize) -> Vec<(K, T)>
+    pub fn highest(&self, count: usize, rank: impl Fn(&T) -> u64) -> Vec<(K, T)>
     where
         K: Ord,
     {
         let mut all: Vec<(K, T)> = self.entries.iter().map(|(key, counts)| (*key, *counts)).collect();
-        all.sort_unstable_by(|(a, x), (b, y)| y.weight().cmp(&x.weight()).then(a.cmp(b)));
+        all.sort_unstable_by_key(|(key, counts)| (Reverse((rank(counts), counts.weight())), *key));
         all.truncate(count);
         all
     }
@@ -157,7 +157,7 @@ mod tests {
         }
         let total: u64 = exact.values().sum();
         assert!(all.missing() <= 4 * total / 256);
-        let reported: Vec<u32> = all.heaviest(20).into_iter().map(|(key, _)| key).collect();
+        let reported: Vec<u32> = all.highest(20, Count::weight).into_iter().map(|(key, _)| key).collect();
         assert!((0..20).all(|key| reported.contains(&key)), "{reported:?}");
     }
 
@@ -168,6 +168,6 @@ mod tests {
             heavy.entry(key).0 += 1;
         }
         assert_eq!((heavy.missing(), heavy.keys()), (0, Some(3)));
-        assert_eq!(heavy.heaviest(2), [(3, Count(3)), (2, Count(2))]);
+        assert_eq!(heavy.highest(2, Count::weight), [(3, Count(3)), (2, Count(2))]);
     }
 }

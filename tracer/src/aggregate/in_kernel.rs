@@ -119,7 +119,7 @@ fn port_table(now: &KernelAggregate, before: &KernelAggregate, rows: usize) -> R
     let missing = increase(now.no_room, before.no_room).unwrap_or(u64::MAX);
     let keys = (now.no_room == Some(0)).then_some(all.len());
     all.truncate(rows);
-    RankingTable { by: By::Port, keys, missing_at_most: missing, rows: all }
+    RankingTable { by: By::Service, keys, missing_at_most: missing, rows: all }
 }
 
 fn port_row(port: &AggregatePort, before: Option<&AggregatePort>) -> RankingRow {

@@ -35,13 +35,31 @@ pub mod totals;
 #[serde(rename_all = "lowercase")]
 pub enum By {
     /// Services: local ports of servers, remote ports of clients.
-    Port,
+    Service,
     /// Remote addresses.
     Peer,
     /// Owners, by name.
     Process,
+    /// Owners, each process by itself.
+    Pid,
     /// Cgroups.
     Cgroup,
     /// Network namespaces.
     Netns,
+    /// States: those that connections are in, or have entered.
+    State,
+}
+
+/// What rankings are sorted by, the most first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rank {
+    /// Transitions.
+    #[default]
+    Count,
+    /// Connections that began.
+    Begun,
+    /// Connections that ended.
+    Ended,
+    /// Connections that ended, but not in order.
+    Failed,
 }

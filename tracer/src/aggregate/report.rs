@@ -209,6 +209,12 @@ pub enum RankedName {
         /// Its inode number.
         netns: u32,
     },
+    /// A state.
+    State {
+        /// The state.
+        #[serde(serialize_with = "state_name")]
+        state: State,
+    },
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

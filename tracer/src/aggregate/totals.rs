@@ -8,7 +8,7 @@ pub use tracer_common::aggregate::STATES;
 
 use crate::{
     aggregate::{
-        By,
+        By, Rank,
         heavy::{HeavyHitters, Weighted},
         times::Times,
     },
@@ -26,15 +26,19 @@ const RANKING_CAPACITY: usize = 16_384 / 8 * 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RankingKey {
     /// The service's port, and the side that serves it; `None` if it is not known.
-    Port(Side, Option<u16>),
+    Service(Side, Option<u16>),
     /// The remote address; `None` for listeners.
     Peer(Option<IpAddr>),
     /// The owner's name, zero-padded; `None` if the owner is not known.
     Process(Option<[u8; COMM_LEN]>),
+    /// The owner; `None` if it is not known.
+    Pid(Option<u32>),
     /// The cgroup's id.
     Cgroup(u64),
     /// The network namespace's inode number.
     Netns(u32),
+    /// The state, as the kernel numbers it.
+    State(u8),
 }
 
 /// The counts of a key.
@@ -50,6 +54,8 @@ pub struct KeyCounts {
     pub failed: u64,
     /// The process id of an owner.
     pub pid: Option<u32>,
+    /// The name of that process, zero-padded.
+    pub comm: [u8; COMM_LEN],
     /// Whether there were owners with different process ids.
     pub has_several_pids: bool,
 }
@@ -70,15 +76,26 @@ impl Weighted for KeyCounts {
         self.failed += other.failed;
         self.has_several_pids |= other.has_several_pids;
         if let Some(pid) = other.pid {
-            self.note_pid(pid);
+            self.note_pid(pid, other.comm);
         }
     }
 }
 
 impl KeyCounts {
-    fn note_pid(&mut self, pid: u32) {
+    /// The count that a ranking is sorted by.
+    #[must_use]
+    pub fn ranked_by(&self, rank: Rank) -> u64 {
+        match rank {
+            Rank::Count => self.transitions,
+            Rank::Begun => self.begun,
+            Rank::Ended => self.ended,
+            Rank::Failed => self.failed,
+        }
+    }
+
+    fn note_pid(&mut self, pid: u32, comm: [u8; COMM_LEN]) {
         self.has_several_pids |= self.pid.is_some_and(|known| known != pid);
-        self.pid = Some(pid);
+        (self.pid, self.comm) = (Some(pid), comm);
     }
 }
 
@@ -177,27 +194,35 @@ pub fn state_index(state: u8) -> usize {
     if index < STATES { index } else { 0 }
 }
 
+/// Whether a transition is the birth of a connection.
+#[must_use]
+pub fn begins_connection(old_state: u8, new_state: u8) -> bool {
+    is_birth(old_state, new_state) && new_state != number::LISTEN
+}
+
 fn count_for_key(transition: &Transition, share: &mut KeyCounts) {
     let (old, new) = (transition.old_state, transition.new_state);
-    let begins = is_birth(old, new) && new != number::LISTEN;
+    let begins = begins_connection(old, new);
     share.transitions += u64::from(!transition.is_silent);
     share.begun += u64::from(begins);
     share.ended += u64::from(transition.reason.is_some());
     share.failed += u64::from(transition.reason.is_some_and(|reason| !reason.is_orderly()));
     let owner = &transition.connection.owner;
     if owner.is_known() {
-        share.note_pid(owner.pid);
+        share.note_pid(owner.pid, owner.comm);
     }
 }
 
-fn ranking_key(by: By, connection: &Connection) -> RankingKey {
+/// The key of a connection.
+#[must_use]
+pub fn ranking_key(by: By, connection: &Connection) -> RankingKey {
     match by {
-        By::Port => {
+        By::Service => {
             let (local, remote) = (connection.tuple.local_port, connection.tuple.remote_port);
             match connection.role {
-                Role::Server | Role::Listener => RankingKey::Port(Side::Local, Some(local)),
-                Role::Client => RankingKey::Port(Side::Remote, Some(remote)),
-                Role::Unknown => RankingKey::Port(Side::Unknown, None),
+                Role::Server | Role::Listener => RankingKey::Service(Side::Local, Some(local)),
+                Role::Client => RankingKey::Service(Side::Remote, Some(remote)),
+                Role::Unknown => RankingKey::Service(Side::Unknown, None),
             }
         }
         By::Peer => {
@@ -209,6 +234,11 @@ fn ranking_key(by: By, connection: &Connection) -> RankingKey {
             let owner = &connection.owner;
             RankingKey::Process(owner.is_known().then_some(owner.comm))
         }
+        By::Pid => {
+            let owner = &connection.owner;
+            RankingKey::Pid(owner.is_known().then_some(owner.pid))
+        }
+        By::State => RankingKey::State(connection.state),
         By::Cgroup => RankingKey::Cgroup(connection.cgroup),
         By::Netns => RankingKey::Netns(connection.tuple.netns),
     }

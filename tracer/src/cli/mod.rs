@@ -17,7 +17,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{aggregate::By, time::duration};
+use crate::{
+    aggregate::{By, Rank},
+    time::duration,
+};
 
 pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
 
@@ -66,7 +69,9 @@ const TOP_EXAMPLES: &str = "\
 Examples:
   tracer top                           all connections; ? lists the keys
   tracer top --port 5432               those with port 5432 at either end
-  tracer top --stuck CLOSE_WAIT=5s     with another limit for what counts as stuck";
+  tracer top --by service              a row for each service
+  tracer top --stuck CLOSE_WAIT=5s     with another limit for what counts as stuck
+  tracer top --finding resets=100      with another threshold for a finding";
 
 /// Shows every TCP state transition of this host, live: whose connection, how long in which state,
 /// who closed first and why.
@@ -178,14 +183,18 @@ pub struct ReportArgs {
     /// Time between reports
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     pub interval: Duration,
-    /// What connections are ranked by; several, separated by commas [default: all of them]
+    /// What connections are ranked by; several, separated by commas [default:
+    /// service,peer,process,cgroup,netns]
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     pub by: Vec<By>,
+    /// What each ranking is sorted by, the most first
+    #[arg(long, value_enum, value_name = "COUNT", default_value_t, conflicts_with = "in_kernel")]
+    pub rank: Rank,
     /// Rows of each ranking
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rows: u16,
-    /// Count in the kernel, so that no event leaves it: transitions and times in states, with --by port
-    /// services too. TIME_WAIT is not followed to its end
+    /// Count in the kernel, so that no event leaves it: transitions and times in states, with --by service
+    /// those, too. TIME_WAIT is not followed to its end
     #[arg(long, conflicts_with_all = ["StoryFilterArgs", "StuckArgs", "FindingArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
     pub in_kernel: bool,
     /// Format of the reports
@@ -232,6 +241,9 @@ pub struct TopArgs {
     /// Findings.
     #[command(flatten)]
     pub finding: FindingArgs,
+    /// Begin with a row for each of these [default: pid as soon as there are more connections than rows]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Output")]
+    pub by: Option<By>,
     /// Time between two drawings of the screen
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = "Output")]
     pub refresh: Duration,

@@ -3,13 +3,13 @@
 use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::{
-    aggregate::By,
+    aggregate::{By, Rank},
     format::{Kind, text::TimeFormat},
     source::kernel::optional::Hooks,
 };
 
 macro_rules! words {
-    ($of:ident { $($value:ident = $word:literal, $help:literal;)* }) => {
+    ($of:ident { $($value:ident = $word:literal $(| $alias:literal)*, $help:literal;)* }) => {
         impl ValueEnum for $of {
             fn value_variants<'a>() -> &'a [Self] {
                 &[$(Self::$value,)*]
@@ -17,7 +17,7 @@ macro_rules! words {
 
             fn to_possible_value(&self) -> Option<PossibleValue> {
                 Some(match self {
-                    $(Self::$value => PossibleValue::new($word).help($help),)*
+                    $(Self::$value => PossibleValue::new($word)$(.alias($alias))*.help($help),)*
                 })
             }
         }
@@ -38,11 +38,20 @@ words! { TimeFormat {
 } }
 
 words! { By {
-    Port = "port", "Services: local ports of servers, remote ports of clients";
+    Service = "service" | "port", "Services: local ports of servers, remote ports of clients";
     Peer = "peer", "Remote addresses";
     Process = "process", "Owners, by name";
+    Pid = "pid", "Owners, each process by itself";
     Cgroup = "cgroup", "Cgroups";
     Netns = "netns", "Network namespaces";
+    State = "state", "States that connections are in, or have entered";
+} }
+
+words! { Rank {
+    Count = "count", "Transitions";
+    Begun = "begun", "Connections that began";
+    Ended = "ended", "Connections that ended";
+    Failed = "failed", "Connections that ended, but not in order";
 } }
 
 words! { Hooks {

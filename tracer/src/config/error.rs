@@ -15,7 +15,7 @@ pub enum Error {
     #[error("column `{0}` is named twice")]
     RepeatedColumn(&'static str),
     /// The kernel program counts by port only, and `--by` asks for something else.
-    #[error("in the kernel only ports are counted: --by port, or no --by; or leave --in-kernel away")]
+    #[error("in the kernel only ports are counted: --by service, or no --by; or leave --in-kernel away")]
     NotInKernel,
     /// The hooks for these events are disabled.
     #[error("--resets and --retransmits come from hooks that --hooks minimal leaves out")]

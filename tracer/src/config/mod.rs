@@ -133,7 +133,7 @@ pub struct InKernelConfig {
 /// Builds the configuration of `tracer summary --in-kernel`.
 pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
     let SummaryArgs { filter, report, capture, .. } = args;
-    if report.by.iter().any(|by| *by != By::Port) {
+    if report.by.iter().any(|by| *by != By::Service) {
         return Err(Error::NotInKernel);
     }
     let FilterSpec { filters: Filters { constant, .. }, names } = filters(filter, true)?;
@@ -166,7 +166,7 @@ pub fn top(args: TopArgs) -> Result<RunConfig, Error> {
 
 /// The same, with times of day in this zone.
 pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
-    let TopArgs { mut filter, stuck, finding, refresh, color, capture } = args;
+    let TopArgs { mut filter, stuck, finding, by, refresh, color, capture } = args;
     let limits = limits(&stuck);
     let words = words::take_line_filters(&mut filter);
     if !filter.story.transition.is_empty() {
@@ -176,6 +176,7 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
     let options = TopOptions {
         limits,
         thresholds: thresholds(&finding),
+        by,
         refresh,
         colour: use_colour(color),
         zone,

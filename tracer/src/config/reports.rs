@@ -2,7 +2,6 @@
 
 use std::io;
 
-use clap::ValueEnum as _;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
@@ -16,6 +15,9 @@ use crate::{
         text::{ReportStyle, WITH_BARS},
     },
 };
+
+/// The rankings unless others are asked for.
+const RANKINGS: [By; 5] = [By::Service, By::Peer, By::Process, By::Cgroup, By::Netns];
 
 /// Whether standard output is a terminal that is too narrow for tables with bars.
 fn is_narrow() -> bool {
@@ -35,11 +37,8 @@ pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
     };
     SummaryOptions {
         interval: args.interval,
-        by: By::value_variants()
-            .iter()
-            .filter(|by| args.by.is_empty() || args.by.contains(by))
-            .copied()
-            .collect(),
+        by: if args.by.is_empty() { RANKINGS.to_vec() } else { args.by.clone() },
+        rank: args.rank,
         rows: usize::from(args.rows),
         count: args.count,
         findings: None,

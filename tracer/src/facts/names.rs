@@ -14,6 +14,9 @@ pub trait Names {
     /// visible.
     fn cgroup_path(&mut self, id: u64) -> Option<String>;
 
+    /// The escaped command line of a process; `None` if it has gone, or has none.
+    fn command_line(&mut self, pid: u32) -> Option<String>;
+
     /// The ids of the cgroup at this path and of all below it.
     fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName>;
 

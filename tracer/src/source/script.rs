@@ -194,6 +194,10 @@ impl Names for Script {
         self.cgroups.get(&id).cloned()
     }
 
+    fn command_line(&mut self, _: u32) -> Option<String> {
+        None
+    }
+
     fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
         let is_below = |name: &str| Path::new(name).starts_with(path);
         let ids: HashSet<u64> =

@@ -27,6 +27,10 @@ impl Names for HostNames {
         self.cgroups.path(id)
     }
 
+    fn command_line(&mut self, pid: u32) -> Option<String> {
+        processes::command_line(pid)
+    }
+
     fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
         cgroups::below(path)
     }

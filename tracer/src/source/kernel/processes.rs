@@ -1,10 +1,14 @@
 //! Which processes this one can name: in a pid namespace they have other numbers than the kernel programs see.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
+};
 
 use tracer_common::{Event, event::flag};
 
-use crate::facts::names::UnknownName;
+use crate::{facts::names::UnknownName, text::escape::escaped};
 
 /// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`), since 3.8.
 const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
@@ -55,4 +59,20 @@ mod tests {
             assert_eq!(events.map(|event| event.flags), [flag::OWNED, flags]);
         }
     }
+}
+
+/// The most bytes that are read of a command line.
+const COMMAND_LINE: u64 = 4096;
+
+/// The escaped command line of a process of this pid namespace, if it is that of the host.
+pub(super) fn command_line(pid: u32) -> Option<String> {
+    if !sees_all() {
+        return None;
+    }
+    let mut line = Vec::new();
+    File::open(format!("/proc/{pid}/cmdline")).ok()?.take(COMMAND_LINE).read_to_end(&mut line).ok()?;
+    // Arguments end with zeros.
+    let line: Vec<u8> = line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
+    let line = escaped(line.trim_ascii());
+    (!line.is_empty()).then_some(line)
 }

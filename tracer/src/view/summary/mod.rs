@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::{
     aggregate::{
-        By,
+        By, Rank,
         findings::{Findings, Moment},
         report::Report,
         schedule::Schedule,
@@ -31,6 +31,8 @@ pub struct SummaryOptions {
     pub by: Vec<By>,
     /// Number of rows in a ranking.
     pub rows: usize,
+    /// What rankings are sorted by.
+    pub rank: Rank,
     /// Maximum number of intervals.
     pub count: Option<u64>,
     /// The style of text; `None` for JSON.
@@ -66,7 +68,7 @@ impl Reporter {
 /// The `summary` view.
 #[derive(Debug)]
 pub struct Summary {
-    rows: usize,
+    rows: (usize, Rank),
     reporter: Reporter,
     schedule: Schedule,
     interval: Totals,
@@ -81,7 +83,7 @@ impl Summary {
     #[must_use]
     pub fn new(options: &SummaryOptions) -> Self {
         Self {
-            rows: options.rows,
+            rows: (options.rows, options.rank),
             reporter: Reporter::new(options.text.clone()),
             schedule: Schedule::new(options.interval, options.count),
             interval: Totals::new(&options.by),

@@ -227,9 +227,10 @@ impl Page<'_> {
             return;
         }
         let title = match top.by {
-            By::Port => "SERVICE",
+            By::Service => "SERVICE",
             By::Peer => "PEER",
-            By::Process => "PROCESS",
+            By::Process | By::Pid => "PROCESS",
+            By::State => "STATE",
             By::Cgroup => "CGROUP",
             By::Netns => "NETNS",
         };
@@ -306,6 +307,7 @@ fn name(name: &RankedName) -> String {
             (None, None) => "(not known)".to_owned(),
         },
         RankedName::Netns { netns } => netns.to_string(),
+        RankedName::State { state } => state.to_string(),
     }
 }
 

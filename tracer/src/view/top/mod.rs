@@ -3,13 +3,16 @@
 //! # Layout
 //! - here: when it counts and draws
 //! - [`model`]: what is shown, and what keys do to it; [`prompt`]: the filter that is typed
-//! - [`list`], [`sort`]: the rows in view, and their order; [`detail`]: the story of one connection
+//! - [`list`], [`sort`]: the connections in view, and their order; [`groups`]: rows that stand for many; [`cursor`]:
+//!   where the cursor is; [`detail`]: the story of one connection
 //! - [`counts`]: numbers by the second and by the minute
 //! - [`draw`]: draws the model
 
 pub mod counts;
+pub mod cursor;
 pub mod detail;
 pub mod draw;
+pub mod groups;
 pub mod list;
 pub mod model;
 pub mod prompt;
@@ -26,7 +29,10 @@ use jiff::tz::TimeZone;
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 
 use crate::{
-    aggregate::findings::{Moment, Thresholds},
+    aggregate::{
+        By,
+        findings::{Moment, Thresholds},
+    },
     facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
     track::Transition,
@@ -35,6 +41,7 @@ use crate::{
         input::Input,
         top::{
             draw::{DrawContext, draw},
+            groups::Grouping,
             model::{Model, TypedFilter},
         },
     },
@@ -56,6 +63,8 @@ pub struct TopOptions {
     pub limits: Limits,
     /// From which value on something is a finding.
     pub thresholds: Thresholds,
+    /// What the rows are at the beginning, if not connections or processes.
+    pub by: Option<By>,
     /// Time between two drawings.
     pub refresh: Duration,
     /// Use colours.
@@ -109,8 +118,10 @@ impl Top {
     #[must_use]
     pub fn new(options: TopOptions) -> Self {
         let refresh = options.refresh.max(FASTEST);
+        let mut model = Model::new(options.limits, options.thresholds, options.words);
+        model.groups.grouping = options.by.map_or(Grouping::Auto, Grouping::By);
         Self {
-            model: Model::new(options.limits, options.thresholds, options.words),
+            model,
             refresh_ns: u64::try_from(refresh.as_nanos()).unwrap_or(u64::MAX),
             colour: options.colour,
             zone: options.zone,
@@ -178,7 +189,7 @@ impl View for Top {
             self.model.tick();
             self.tick_at_ns = self.tick_at_ns.saturating_add(SECOND_NS);
         }
-        let height = self.model.list.height;
+        let height = self.model.list.cursor.height;
         if let Some(screen) = &mut self.screen {
             let mut around = DrawContext {
                 context: scene.context,
@@ -192,7 +203,7 @@ impl View for Top {
             let _ = screen.draw(|frame| draw(frame, &mut self.model, &mut around));
         }
         out.extend_from_slice(&std::mem::take(&mut *self.sink.0.borrow_mut()));
-        let has_more_room = self.model.list.height > height;
+        let has_more_room = self.model.list.cursor.height > height;
         let now_ns = scene.now_ns;
         if has_more_room {
             self.count_at_ns = now_ns;

@@ -1,21 +1,23 @@
 //! The content of the screen, and what keys change in it. It does not depend on a terminal.
 
-use tracer_common::state as number;
+use tracer_common::{aggregate::Side, state as number};
 
 use crate::{
     aggregate::{
         findings::{Findings, Moment, Thresholds},
-        totals::state_index,
+        totals::{RankingKey, state_index},
     },
     facts::names::Names,
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
+    text::escape::name,
     track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
         input::Input,
         top::{
             counts::{ByState, STATES, Series, fullness},
             detail::Detail,
+            groups::{GroupRow, Grouping, Groups, Table},
             list::List,
             prompt::Prompt,
             sort::{Sort, SortKey},
@@ -65,6 +67,12 @@ pub struct Model {
     words: TypedFilter,
     /// The list of connections.
     pub list: List,
+    /// The same in groups.
+    pub groups: Groups,
+    /// The group that was opened; Escape goes back to it.
+    opened: Option<Grouping>,
+    /// Show the command lines of processes.
+    pub shows_command_lines: bool,
     /// Sockets by state, of those that pass the typed filter.
     pub now: ByState,
     /// Sockets by state, regardless of the typed filter.
@@ -107,6 +115,9 @@ impl Model {
             chosen: ConnectionFilter::default(),
             words,
             list: List::default(),
+            groups: Groups::default(),
+            opened: None,
+            shows_command_lines: false,
             now: [0; STATES],
             now_all: [0; STATES],
             undecided: [0; STATES],
@@ -145,12 +156,16 @@ impl Model {
         self.findings.note(transition);
         let connection = &transition.connection;
         let is_chosen = match transition.reason {
-            _ if self.chosen.is_open() => false,
+            _ if self.chosen.is_open() => {
+                self.groups.note(transition);
+                false
+            }
             Some(reason) => self.chosen.holds_end(connection, reason),
             None => self.chosen.is_of(connection),
         };
         if is_chosen {
             self.of_chosen.note(transition);
+            self.groups.note(transition);
         }
         if let Middle::Story(detail) = &mut self.middle {
             detail.note(transition);
@@ -161,6 +176,7 @@ impl Model {
     pub fn tick(&mut self) {
         self.all.tick(self.now_all);
         self.of_chosen.tick(self.now);
+        self.groups.tick();
         if !self.is_paused() {
             self.show_series();
         }
@@ -173,20 +189,28 @@ impl Model {
     /// Counts all connections, and finds the visible ones.
     pub fn count_all(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
-            self.count_and_sort(connections.iter(), now_ns);
+            self.count_and_sort(connections.iter(), now_ns, 0);
             self.paused = Some((connections, now_ns));
         } else {
             self.loss_gap_ns = tracker.loss_gap_ns();
-            self.count_and_sort(tracker.iter().filter(|connection| select.holds(connection)), now_ns);
+            let all = tracker.iter().filter(|connection| select.holds(connection));
+            self.count_and_sort(all, now_ns, tracker.refreshed_ns());
         }
     }
 
-    fn count_and_sort<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, now_ns: u64) {
+    /// `looked_ns`: when the counters of all sockets were last read.
+    fn count_and_sort<'a>(
+        &mut self,
+        connections: impl Iterator<Item = &'a Connection>,
+        now_ns: u64,
+        looked_ns: u64,
+    ) {
         self.now_ns = now_ns;
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
         self.undecided = [0; STATES];
         let mut listeners: Vec<&Connection> = Vec::new();
         let mut order: Vec<(SortKey, &Connection)> = Vec::new();
+        let mut table = Table::default();
         for connection in connections {
             let state = state_index(connection.state);
             self.now_all[state] += 1;
@@ -198,7 +222,9 @@ impl Model {
                 listeners.push(connection);
                 continue;
             }
-            let is_stuck = self.stuck_ns(connection).is_some();
+            let stuck_ns = self.stuck_ns(connection);
+            let is_stuck = stuck_ns.is_some();
+            self.groups.add(&mut table, connection, stuck_ns, now_ns);
             if !is_stuck && connection.since_ns().is_none() && self.limits.of(connection.state).is_some() {
                 self.undecided[state] += 1;
             }
@@ -207,6 +233,8 @@ impl Model {
         listeners.sort_by_key(|listener| (u64::MAX - fullness(listener), listener.tuple.local_port));
         self.listening = listeners.len();
         self.listeners = listeners.into_iter().take(LISTENERS).copied().collect();
+        self.groups.decide(order.len());
+        self.groups.arrange(table, self.is_reversed, looked_ns);
         self.list.arrange(order, self.is_reversed);
     }
 
@@ -254,6 +282,13 @@ impl Model {
 
     fn list_input(&mut self, input: Input, names: &mut dyn Names) {
         match input {
+            Input::Enter | Input::Right if self.groups.shown().is_some() => self.open_group(names),
+            Input::Char('b') => {
+                let next = Grouping::after(self.groups.shown());
+                self.groups.choose(next, self.list.cursor.total);
+                self.opened = None;
+            }
+            Input::Char('c') => self.shows_command_lines = !self.shows_command_lines,
             Input::Enter | Input::Right => {
                 if let Some(connection) = self.list.at_cursor() {
                     self.middle = Middle::Story(Box::new(Detail::new(connection)));
@@ -265,6 +300,8 @@ impl Model {
                 if let Some(finding) = self.findings.found().get(index) {
                     self.line.text.clone_from(&finding.filter);
                     self.apply_line(names);
+                    self.opened.get_or_insert(self.groups.grouping);
+                    self.groups.choose(Grouping::Off, self.list.cursor.total);
                 }
             }
             Input::Char('s') => self.order(self.sort.next(true), self.is_reversed),
@@ -279,12 +316,27 @@ impl Model {
                 let pid = owner.filter(Owner::is_known).map(|owner| owner.pid.to_string());
                 self.narrow("pid", pid, names);
             }
-            Input::Escape | Input::Clear if !self.line.text.is_empty() => {
+            Input::Escape | Input::Clear | Input::Left if !self.line.text.is_empty() => {
                 self.line.text.clear();
                 self.apply_line(names);
+                if let Some(grouping) = self.opened.take() {
+                    self.groups.choose(grouping, self.list.cursor.total);
+                }
             }
+            input if self.groups.shown().is_some() => self.groups.input(input),
             input => self.list.input(input),
         }
+    }
+
+    /// Shows the connections of the selected group.
+    fn open_group(&mut self, names: &mut dyn Names) {
+        let Some(filter) = self.groups.at_cursor().and_then(|group| filter_of(group, names)) else {
+            return;
+        };
+        self.line.text = filter;
+        self.apply_line(names);
+        self.opened = Some(self.groups.grouping);
+        self.groups.choose(Grouping::Off, self.list.cursor.total);
     }
 
     fn order(&mut self, sort: Sort, is_reversed: bool) {
@@ -329,4 +381,30 @@ impl Model {
         let all = tracker.iter().filter(|connection| select.holds(connection));
         self.paused = Some((all.copied().collect(), self.now_ns));
     }
+}
+
+/// The typed filter that selects the connections of a group; `None` if there is none.
+fn filter_of(group: &GroupRow, names: &mut dyn Names) -> Option<String> {
+    Some(match group.key {
+        RankingKey::Pid(pid) => format!("pid={}", pid?),
+        RankingKey::Process(comm) => format!("comm={}", pattern(name(&comm?))?),
+        RankingKey::Service(Side::Local, port) => format!("local-port={}", port?),
+        RankingKey::Service(Side::Remote, port) => format!("remote-port={}", port?),
+        RankingKey::Service(Side::Unknown, _) => return None,
+        RankingKey::Peer(addr) => format!("remote-addr={}", addr?),
+        RankingKey::Cgroup(id) => {
+            let path = names.cgroup_path(id)?;
+            // Words are separated by blanks, and values by commas.
+            (!path.contains([' ', ',', '\\'])).then(|| format!("cgroup={path}"))?
+        }
+        RankingKey::Netns(inum) => format!("netns={inum}"),
+        RankingKey::State(state) => format!("state={}", State::from_kernel(state)),
+    })
+}
+
+/// A pattern for a name, in which each character that has a meaning in the filter stands for any one.
+fn pattern(name: &[u8]) -> Option<String> {
+    let name = str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !"*?,!=\\".contains(c);
+    Some(name.chars().map(|c| if is_plain(c) { c } else { '?' }).collect())
 }

@@ -19,10 +19,20 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
         return vec![("Enter", word("keep")), ("Esc", word("as before")), ("Ctrl-U", word("clear"))];
     }
     match model.middle {
+        Middle::List if model.groups.shown().is_some() => vec![
+            ("q", word("quit")),
+            ("?", word("help")),
+            ("/", word("filter")),
+            ("b", word("by")),
+            ("Enter", word("open")),
+            ("c", word("command lines")),
+            ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
+        ],
         Middle::List => vec![
             ("q", word("quit")),
             ("?", word("help")),
             ("/", word("filter")),
+            ("b", word("by")),
             ("s", format!("sort: {}", model.sort.name())),
             ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
             ("Enter", word("story")),

@@ -38,7 +38,7 @@ pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
         dim(format!("for {}  ", duration(u64::try_from(since).unwrap_or_default()))),
         bold(grouped(model.series.rate)),
         plain(" transitions/s  "),
-        bold(grouped(model.list.total as u64)),
+        bold(grouped(model.list.cursor.total as u64)),
         plain(" connections  "),
     ];
     spans.push(match around.lost {

@@ -99,7 +99,7 @@ pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Lin
     let widths = widths(usize::from(width), &rows);
     let mut lines = vec![titles(model, &widths)];
     for (index, (row, connection)) in rows.iter().zip(connections).enumerate() {
-        let is_chosen = model.list.first + index == model.list.cursor;
+        let is_chosen = model.list.cursor.first + index == model.list.cursor.at;
         lines.push(spans(row, connection, model, &widths, is_chosen));
     }
     if model.list.rows.is_empty() {

@@ -1,11 +1,12 @@
 //! Draws the screen.
 //!
 //! # Layout
-//! Each part has its own file, from top to bottom: `head`, `findings`, `list`, `panels`, `foot`. In place of the list, `story`
+//! Each part has its own file, from top to bottom: `head`, `findings`, `list` or `groups`, `panels`, `foot`. In place of the list, `story`
 //! shows one connection and `help` the keys.
 
 mod findings;
 mod foot;
+mod groups;
 mod head;
 mod help;
 mod list;
@@ -67,8 +68,13 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
             let panels = u16::try_from(panels).unwrap_or_default();
             let [rows, below] =
                 Layout::vertical([Constraint::Min(0), Constraint::Length(panels)]).areas(middle);
-            model.list.height = usize::from(rows.height.saturating_sub(1));
-            put(frame, rows, list::lines(model, around.context, rows.width));
+            model.list.cursor.height = usize::from(rows.height.saturating_sub(1));
+            model.groups.cursor.height = model.list.cursor.height;
+            if model.groups.shown().is_some() {
+                put(frame, rows, groups::lines(model, around, rows.width));
+            } else {
+                put(frame, rows, list::lines(model, around.context, rows.width));
+            }
             let [listeners, ends] =
                 Layout::horizontal([Constraint::Percentage(48), Constraint::Percentage(52)])
                     .spacing(1)
