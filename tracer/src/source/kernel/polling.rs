@@ -32,8 +32,8 @@ const SAMPLES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_fac
 /// The same for the counters of full sockets.
 const REFRESHES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 200 };
 
-/// The same for the gauges of namespaces.
-const GAUGES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 200 };
+/// The same for the gauges of namespaces. Each namespace takes about 0.2 ms.
+const GAUGES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 100 };
 
 /// The same for snapshots after losses.
 const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_factor: 20 };
