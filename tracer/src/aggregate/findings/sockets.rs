@@ -40,7 +40,7 @@ pub(super) struct Group {
 }
 
 /// The groups that a pass over the sockets makes.
-pub(super) type Groups = HashMap<(FindingKind, Place), Group>;
+pub(super) type SocketGroups = HashMap<(FindingKind, Place), Group>;
 
 /// A listener, with what it has dropped.
 pub(super) struct Dropping {
@@ -57,7 +57,7 @@ pub(super) struct Dropping {
 /// What a pass finds.
 pub(super) struct PassResult {
     /// The groups that reach their thresholds.
-    pub(super) groups: Groups,
+    pub(super) groups: SocketGroups,
     /// The listeners.
     pub(super) listeners: Vec<Dropping>,
     /// The namespaces in which a destination may run out of ports.
@@ -74,7 +74,7 @@ pub(super) struct Pass<'a> {
     pub(super) queues: &'a mut Queues,
     /// The namespaces in which a destination may run out of ports, as the last pass has found.
     pub(super) crowded: &'a [NetnsId],
-    groups: Groups,
+    groups: SocketGroups,
     /// The listeners with the connections that each has dropped so far.
     listeners: Vec<Dropping>,
     /// Sockets with an ephemeral port in each namespace.
@@ -100,7 +100,7 @@ impl<'a> Pass<'a> {
             loss_gap_ns,
             queues,
             crowded,
-            groups: Groups::new(),
+            groups: SocketGroups::new(),
             listeners: Vec::new(),
             with_ephemeral_port: HashMap::new(),
             destinations: HashMap::new(),
