@@ -180,7 +180,7 @@ fn time_wait() {
     }
 }
 
-/// An ACK that overtakes the FIN is received before the state begins.
+/// An ACK that overtakes the FIN is received before the state begins, so the last ACK proves nothing.
 #[test]
 fn a_fin_that_was_overtaken() {
     let place = Place::new();
@@ -200,6 +200,9 @@ fn a_fin_that_was_overtaken() {
         remote.send_acking(FIN_ACK, before_data);
         wait_for_end(&mut client);
     });
+    let info = run(place.command("ss").args(["-tinH", "state", "close-wait"]));
+    let last_ack = info.split_whitespace().find_map(|word| word.strip_prefix("lastack:")).unwrap();
+    assert!(Duration::from_millis(last_ack.parse().unwrap()) > begun.0.elapsed(), "{info}");
     thread::sleep(TOLERANCE);
     let (lines, read) = told(&place, "CLOSE_WAIT", 1);
     check(&lines, &begun, &read);

@@ -149,13 +149,24 @@ fn event(cookie: u64, comm: &str, at_s: u64, old_state: u8, new_state: u8) -> Ev
     event
 }
 
+/// A listener that began so long ago.
+fn listener(at_s: u64) -> Event {
+    let (recv_queue, send_queue) = (97, 100);
+    let listener = event(1, "leaky", at_s, state::CLOSE, state::LISTEN);
+    Event { remote_addr: [0; 16], remote_port: 0, recv_queue, send_queue, ..listener }
+}
+
+/// The same listener, as a look at it shows it now.
+fn found(listener: &Event) -> Event {
+    Event { time_ns: NOW, old_state: state::LISTEN, ..*listener }
+}
+
 /// A host where a server leaks.
 fn scene() -> Stages {
     let mut show = Stages::new();
-    let mut listener = event(1, "leaky", 70, state::CLOSE, state::LISTEN);
-    (listener.remote_addr, listener.remote_port) = ([0; 16], 0);
-    (listener.recv_queue, listener.send_queue) = (97, 100);
+    let listener = listener(70);
     show.event(&listener);
+    show.tracker.refresh(&[found(&listener)]);
     for cookie in 2..6 {
         let at_s = 70 - cookie;
         show.event(&event(cookie, "leaky", at_s, state::LISTEN, state::SYN_RECV));
@@ -268,6 +279,31 @@ fn the_process_and_the_state_under_the_cursor_narrow_the_list() {
     assert_eq!(show.model.line.text, "state=CLOSE_WAIT pid=105");
     show.keys(&[Input::Escape]);
     assert_eq!((show.model.line.text.as_str(), show.model.list.cursor.total), ("", 8));
+}
+
+#[test]
+fn a_listener_s_queue_its_drops_and_when_they_were_read() {
+    let mut show = Stages::new();
+    let listener = Event { local_addr: [0; 16], ..listener(70) };
+    show.event(&listener);
+    let last = |show: &mut Stages, width| {
+        let shown = show.draw(width, 24);
+        shown.lines().find(|line| line.contains("97/100")).map(|line| line.trim_end().to_owned()).unwrap()
+    };
+    assert!(last(&mut show, 80).starts_with("*:8080        leaky       97/100  70s?"));
+    let look = Event { idle_jiffies: 12, flags: flag::V6ONLY, ..found(&listener) };
+    show.tracker.refresh(&[look]);
+    assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 !12"));
+    show.tracker.refresh(&[Event { idle_jiffies: 0, ..look }]);
+    assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 █████"));
+    show.tracker.refresh(&[look]);
+    for cookie in 2..5 {
+        show.event(&event(cookie, "leaky", 0, state::LISTEN, state::SYN_RECV));
+        show.event(&event(cookie, "leaky", 0, state::SYN_RECV, state::ESTABLISHED));
+    }
+    show.model.tick();
+    let wide = last(&mut show, 160);
+    assert!(wide.contains("97/100 █████      3     12"), "{wide}");
 }
 
 /// Forty connections, of which the screen shows some.

@@ -83,7 +83,13 @@ impl Tracker {
     /// Updates the counters of full sockets. Skips sockets that are unknown, or that had an event since.
     pub fn refresh(&mut self, sockets: &[Event]) {
         for event in sockets {
-            self.refreshed_ns = self.refreshed_ns.max(event.time_ns);
+            // Listeners are read more often.
+            let read_ns = if event.new_state == number::LISTEN {
+                &mut self.listeners_read_ns
+            } else {
+                &mut self.refreshed_ns
+            };
+            *read_ns = event.time_ns.max(*read_ns);
             if let Some(connection) = self.table.get_mut(event.cookie)
                 && connection.last_ns <= event.time_ns
                 && !connection.is_timewait

@@ -90,8 +90,10 @@ pub struct Moment<'a> {
     pub now_ns: u64,
     /// The end of the last loss gap.
     pub loss_gap_ns: u64,
-    /// When the queues of all sockets were last read; 0 if never.
+    /// When the queues of all connections were last read; 0 if never.
     pub refreshed_ns: u64,
+    /// The same for listeners.
+    pub listeners_read_ns: u64,
     /// Events lost so far, if that is known.
     pub lost: Option<u64>,
     /// What the kernel counts in each namespace.
@@ -106,6 +108,7 @@ impl<'a> Moment<'a> {
             now_ns,
             loss_gap_ns: tracker.loss_gap_ns(),
             refreshed_ns: tracker.refreshed_ns(),
+            listeners_read_ns: tracker.listeners_read_ns(),
             lost,
             gauges: &context.gauges,
         }
@@ -124,6 +127,7 @@ pub struct Findings {
     /// What the kernel's counters have counted.
     counted: Minute<(Counted, Place), Option<Task>>,
     queues: Queues,
+    accept_queues: Queues,
     /// How many connections each listener had dropped at the last survey, by its cookie.
     drops: HashMap<u64, u32>,
     /// The counters of each namespace at the last survey.
@@ -150,6 +154,7 @@ impl Findings {
             slow: Minute::default(),
             counted: Minute::default(),
             queues: Queues::default(),
+            accept_queues: Queues::default(),
             drops: HashMap::new(),
             counters: HashMap::new(),
             crowded: Vec::new(),
@@ -196,11 +201,12 @@ impl Findings {
     /// Looks at the sockets, and lists what is wrong.
     pub fn survey<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, moment: &Moment<'_>) {
         self.queues.begin(moment.refreshed_ns);
+        self.accept_queues.begin(moment.listeners_read_ns);
         let mut pass = Pass::new(
             (&self.limits, &self.thresholds),
             moment.gauges,
             (moment.now_ns, moment.loss_gap_ns),
-            &mut self.queues,
+            (&mut self.queues, &mut self.accept_queues),
             &self.crowded,
         );
         let mut sockets = 0_u64;

@@ -72,6 +72,7 @@ pub(super) struct Pass<'a> {
     pub(super) now_ns: u64,
     pub(super) loss_gap_ns: u64,
     pub(super) queues: &'a mut Queues,
+    pub(super) accept_queues: &'a mut Queues,
     /// The namespaces in which a destination may run out of ports, as the last pass has found.
     pub(super) crowded: &'a [NetnsId],
     groups: SocketGroups,
@@ -89,7 +90,7 @@ impl<'a> Pass<'a> {
         (limits, thresholds): (&'a Limits, &'a Thresholds),
         gauges: &'a Gauges,
         (now_ns, loss_gap_ns): (u64, u64),
-        queues: &'a mut Queues,
+        (queues, accept_queues): (&'a mut Queues, &'a mut Queues),
         crowded: &'a [NetnsId],
     ) -> Self {
         Self {
@@ -99,6 +100,7 @@ impl<'a> Pass<'a> {
             now_ns,
             loss_gap_ns,
             queues,
+            accept_queues,
             crowded,
             groups: SocketGroups::new(),
             listeners: Vec::new(),
@@ -138,7 +140,7 @@ impl<'a> Pass<'a> {
         let Some(stuck_ns) = connection.stuck_ns(self.limits, self.now_ns, self.loss_gap_ns) else {
             return;
         };
-        let is_bound = connection.since_ns().is_none();
+        let is_bound = connection.may_be_older();
         self.aged(connection, (kind, place), stuck_ns, is_bound);
     }
 
@@ -160,7 +162,7 @@ impl<'a> Pass<'a> {
 
     fn half_open(&mut self, connection: &Connection) {
         let since_ns = connection.in_state_from_ns();
-        let (age_ns, is_bound) = (self.now_ns.saturating_sub(since_ns), connection.since_ns().is_none());
+        let (age_ns, is_bound) = (self.now_ns.saturating_sub(since_ns), connection.may_be_older());
         let tuple = &connection.tuple;
         self.aged(
             connection,
@@ -186,7 +188,7 @@ impl<'a> Pass<'a> {
         }
         // Two looks: any queue may be full for a moment.
         let unmoved_ns =
-            self.queues.unmoved_ns(listener.cookie, FindingKind::AcceptQueue, 0).unwrap_or_default();
+            self.accept_queues.unmoved_ns(listener.cookie, FindingKind::AcceptQueue, 0).unwrap_or_default();
         if unmoved_ns > 0 {
             let group = self.group(listener, FindingKind::AcceptQueue, Place::listener(listener));
             (group.count, group.limit) = (group.count + length, Some(limit));

@@ -34,6 +34,8 @@ const REFRESHES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_f
 
 /// The same for the gauges of namespaces. Each namespace takes about 0.2 ms.
 const GAUGES: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 100 };
+/// The same for listeners alone, while full sockets are polled less often than that.
+const LISTENERS: PollRate = PollRate { min_pause: Duration::from_secs(1), cost_factor: 200 };
 
 /// The same for snapshots after losses.
 const SNAPSHOTS: PollRate = PollRate { min_pause: Duration::from_secs(2), cost_factor: 20 };
@@ -57,6 +59,11 @@ struct PollRate {
 impl PollRate {
     fn pause_after(self, cost: Duration) -> Duration {
         self.min_pause.max(cost * self.cost_factor)
+    }
+
+    /// When the pause is over, if that is before another poll, which would tell the same.
+    fn due_before(self, other: Instant, cost: Duration) -> Option<Instant> {
+        Some(Instant::now() + self.pause_after(cost)).filter(|due| *due < other)
     }
 }
 
@@ -110,7 +117,7 @@ pub(super) enum Answer {
     Snapshot(Snapshot),
     /// The timewait sockets.
     Timewait(TimewaitPoll),
-    /// The counters of full sockets.
+    /// The counters of full sockets, or of listeners alone.
     Refresh(Refresh),
     /// Who holds which sockets.
     Holders(Holders),
@@ -133,6 +140,7 @@ pub(super) struct Polling {
     timewait: Poll<TimewaitPoll>,
     timewait_pause: Duration,
     refreshes: Poll<Refresh>,
+    listeners: Poll<Refresh>,
     /// Whether the counters of full sockets are polled, not only looked at when somebody asks.
     are_polled: bool,
     /// When the next look is allowed.
@@ -167,6 +175,7 @@ impl Polling {
             // The first one at once: sockets that were there before may be due soon.
             timewait_pause: Duration::ZERO,
             refreshes: Poll::default(),
+            listeners: Poll::default(),
             are_polled: refreshes,
             next_refresh: Instant::now(),
             refresh_asked_ns: 0,
@@ -265,7 +274,9 @@ impl Polling {
             self.schedule_samples(timewait);
             self.schedule_holders(demand.holders_ns);
             self.schedule_look(demand.look_ns);
-            let Self { survey, snapshots, timewait: samples, refreshes, holders, interfaces, .. } = self;
+            let Self {
+                survey, snapshots, timewait: samples, refreshes, listeners, holders, interfaces, ..
+            } = self;
             let Self { snapshot_asked, tour, holders_asked_ns, refresh_asked_ns, devices, gauges, .. } = self;
             let ask_for_snapshot = || {
                 *snapshot_asked = Some(Instant::now());
@@ -315,6 +326,14 @@ impl Polling {
                     let cost = answer.as_ref().map_or(Duration::ZERO, |refresh| refresh.cost);
                     self.next_refresh = Instant::now() + REFRESHES.pause_after(cost);
                     refreshes.due = self.are_polled.then_some(self.next_refresh);
+                    listeners.due = refreshes.due.and_then(|before| LISTENERS.due_before(before, Duration::ZERO));
+                    if let Some(refresh) = answer {
+                        return Answer::Refresh(refresh);
+                    }
+                }
+                answer = listeners.next(|| survey.listeners()) => {
+                    let cost = answer.as_ref().map_or(Duration::ZERO, |refresh| refresh.cost);
+                    listeners.due = LISTENERS.due_before(self.next_refresh, cost);
                     if let Some(refresh) = answer {
                         return Answer::Refresh(refresh);
                     }

@@ -89,6 +89,7 @@ pub(super) enum Question {
     Interfaces(HashSet<DeviceKey>, oneshot::Sender<Result<Interfaces, Error>>),
     Refresh(oneshot::Sender<Result<Refresh, Error>>),
     Gauges(oneshot::Sender<Result<GaugePoll, Error>>),
+    Listeners(oneshot::Sender<Result<Refresh, Error>>),
 }
 
 /// Sends questions to the survey thread.
@@ -171,6 +172,13 @@ impl Survey {
     pub fn gauges(&self) -> oneshot::Receiver<Result<GaugePoll, Error>> {
         let (answer, receiver) = oneshot::channel();
         self.ask(Question::Gauges(answer), receiver)
+    }
+
+    /// Asks for all listeners, without their holders.
+    #[must_use]
+    pub fn listeners(&self) -> oneshot::Receiver<Result<Refresh, Error>> {
+        let (answer, receiver) = oneshot::channel();
+        self.ask(Question::Listeners(answer), receiver)
     }
 
     /// Sends a question. If the thread has ended, the receiver reports that its sender is gone.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use tracer_common::Event;
 
 use crate::{
     facts::{
@@ -91,6 +92,7 @@ impl Surveyor {
                 Question::Holders(answer) => _ = answer.send(self.holders()),
                 Question::Interfaces(devices, answer) => _ = answer.send(Ok(self.interfaces(&devices))),
                 Question::Refresh(answer) => _ = answer.send(self.refresh()),
+                Question::Listeners(answer) => _ = answer.send(self.listeners()),
                 Question::Gauges(answer) => _ = answer.send(Ok(self.gauges())),
             }
             self.at.return_home();
@@ -180,18 +182,36 @@ impl Surveyor {
 
     fn refresh(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
-        let mut sockets = Vec::new();
         if self.unrefreshed.is_empty() {
             self.at.find();
             self.unrefreshed = self.at.order(&HashSet::new());
         }
-        let time = self.time();
-        while let Some(inum) = time.next(&mut self.unrefreshed) {
+        let mut unvisited = std::mem::take(&mut self.unrefreshed);
+        let sockets = self.list(&mut unvisited, Sockets::live);
+        self.unrefreshed = unvisited;
+        Ok(Refresh { sockets: sockets?, cost: cpu_time().saturating_sub(begun) })
+    }
+
+    /// The listeners of the namespaces that were found last.
+    fn listeners(&mut self) -> Result<Refresh, Error> {
+        let begun = cpu_time();
+        let sockets = self.list(&mut self.at.order(&HashSet::new()), Sockets::listening)?;
+        Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
+    }
+
+    /// Lists sockets of these namespaces, as far as there is time, and takes those from `unvisited`.
+    fn list(
+        &mut self,
+        unvisited: &mut Vec<u32>,
+        list: fn(&mut Sockets) -> Result<Vec<Event>, Error>,
+    ) -> Result<Vec<Event>, Error> {
+        let (time, mut sockets) = (self.time(), Vec::new());
+        while let Some(inum) = time.next(unvisited) {
             if self.at.enter(inum) && namespaces::has_sockets() {
-                sockets.append(&mut self.sockets.live()?);
+                sockets.append(&mut list(&mut self.sockets)?);
             }
         }
-        Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
+        Ok(sockets)
     }
 
     /// Also at the end of a capture, which wants the last ones. Namespaces without sockets have gauges, too: connects

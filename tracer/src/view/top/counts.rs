@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 pub use tracer_common::aggregate::STATES;
+use tracer_common::state as number;
 
 use crate::{
-    tcp::reason::Reason,
+    tcp::{netns::NetnsId, reason::Reason},
     track::{
         Transition,
         connection::{Connection, Role},
@@ -129,6 +130,60 @@ impl Series {
         self.trend.push(now);
         self.ends.tick();
     }
+}
+
+/// Older readings of an accept queue are marked.
+const FRESH_NS: u64 = 3_000_000_000;
+
+/// A listener with its accept queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge {
+    /// The listener.
+    pub listener: Connection,
+    /// When its accept queue was read, in nanoseconds of the kernel's monotonic clock.
+    pub read_ns: u64,
+}
+
+impl Gauge {
+    /// How old the reading is, if it is not fresh.
+    #[must_use]
+    pub fn stale_ns(&self, now_ns: u64) -> Option<u64> {
+        Some(now_ns.saturating_sub(self.read_ns)).filter(|age_ns| *age_ns > FRESH_NS)
+    }
+}
+
+/// New connections of servers by network namespace and port, in a second.
+#[derive(Clone, Debug, Default)]
+pub struct Arrivals {
+    current: HashMap<(NetnsId, u16), u64>,
+    last: HashMap<(NetnsId, u16), u64>,
+}
+
+impl Arrivals {
+    /// Counts a connection that a server gets.
+    pub fn note(&mut self, transition: &Transition) {
+        let Transition { old_state, new_state, connection, .. } = transition;
+        if (*old_state, *new_state) == (number::SYN_RECV, number::ESTABLISHED)
+            && connection.role == Role::Server
+        {
+            *self.current.entry(place(connection)).or_default() += 1;
+        }
+    }
+
+    /// Ends a second.
+    pub fn tick(&mut self) {
+        self.last = std::mem::take(&mut self.current);
+    }
+
+    /// How many came to the port of a listener in the last full second.
+    #[must_use]
+    pub fn of(&self, listener: &Connection) -> u64 {
+        self.last.get(&place(listener)).copied().unwrap_or_default()
+    }
+}
+
+fn place(connection: &Connection) -> (NetnsId, u16) {
+    (connection.tuple.netns_id(), connection.tuple.local_port)
 }
 
 /// How full a listener's accept queue is, in thousandths of its limit. Used for sorting.

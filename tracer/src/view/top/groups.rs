@@ -188,7 +188,7 @@ impl Groups {
         let age_ns = stuck_ns.unwrap_or_else(|| now_ns.saturating_sub(connection.in_state_from_ns()));
         let is_first_stuck = stuck_ns.is_some() && group.stuck == 0;
         if is_first_stuck || (stuck_ns.is_some() || group.stuck == 0) && age_ns > group.oldest_ns {
-            (group.oldest_ns, group.is_bound) = (age_ns, connection.since_ns().is_none());
+            (group.oldest_ns, group.is_bound) = (age_ns, connection.may_be_older());
         }
         group.count += 1;
         group.stuck += u64::from(stuck_ns.is_some());

@@ -15,7 +15,7 @@ use crate::{
     view::{
         input::Input,
         top::{
-            counts::{ByState, STATES, Series, fullness},
+            counts::{Arrivals, ByState, Gauge, STATES, Series, fullness},
             detail::Detail,
             groups::{GroupRow, Grouping, Groups, Table},
             list::List,
@@ -82,9 +82,11 @@ pub struct Model {
     /// Sockets by state that are older than the tracer. It is not known yet whether they are stuck.
     pub undecided: ByState,
     /// The listeners with the fullest accept queues.
-    pub listeners: Vec<Connection>,
+    pub listeners: Vec<Gauge>,
     /// Number of listeners.
     pub listening: usize,
+    /// New connections of servers.
+    pub arrivals: Arrivals,
     /// Counts of all connections, regardless of the typed filter.
     all: Series,
     /// Counts of the connections that pass the typed filter, since it was typed.
@@ -123,6 +125,7 @@ impl Model {
             undecided: [0; STATES],
             listeners: Vec::new(),
             listening: 0,
+            arrivals: Arrivals::default(),
             all: Series::default(),
             of_chosen: Series::default(),
             series: Series::default(),
@@ -154,6 +157,7 @@ impl Model {
     pub fn note(&mut self, transition: &Transition) {
         self.all.note(transition);
         self.findings.note(transition);
+        self.arrivals.note(transition);
         let connection = &transition.connection;
         let is_chosen = match transition.reason {
             _ if self.chosen.is_open() => {
@@ -177,6 +181,7 @@ impl Model {
         self.all.tick(self.now_all);
         self.of_chosen.tick(self.now);
         self.groups.tick();
+        self.arrivals.tick();
         if !self.is_paused() {
             self.show_series();
         }
@@ -189,21 +194,21 @@ impl Model {
     /// Counts all connections, and finds the visible ones.
     pub fn count_all(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
-            self.count_and_sort(connections.iter(), now_ns, 0);
+            self.count_and_sort(connections.iter(), tracker, now_ns);
             self.paused = Some((connections, now_ns));
         } else {
             self.loss_gap_ns = tracker.loss_gap_ns();
-            let all = tracker.iter().filter(|connection| select.holds(connection));
-            self.count_and_sort(all, now_ns, tracker.refreshed_ns());
+            let connections = tracker.iter().filter(|connection| select.holds(connection));
+            self.count_and_sort(connections, tracker, now_ns);
+            self.refresh_story(tracker);
         }
     }
 
-    /// `looked_ns`: when the counters of all sockets were last read.
     fn count_and_sort<'a>(
         &mut self,
         connections: impl Iterator<Item = &'a Connection>,
+        tracker: &Tracker,
         now_ns: u64,
-        looked_ns: u64,
     ) {
         self.now_ns = now_ns;
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
@@ -225,16 +230,18 @@ impl Model {
             let stuck_ns = self.stuck_ns(connection);
             let is_stuck = stuck_ns.is_some();
             self.groups.add(&mut table, connection, stuck_ns, now_ns);
-            if !is_stuck && connection.since_ns().is_none() && self.limits.of(connection.state).is_some() {
+            if !is_stuck && connection.may_be_older() && self.limits.of(connection.state).is_some() {
                 self.undecided[state] += 1;
             }
             order.push((self.sort.place(connection, is_stuck), connection));
         }
         listeners.sort_by_key(|listener| (u64::MAX - fullness(listener), listener.tuple.local_port));
         self.listening = listeners.len();
-        self.listeners = listeners.into_iter().take(LISTENERS).copied().collect();
+        let gauge =
+            |listener: &Connection| Gauge { listener: *listener, read_ns: tracker.queue_read_ns(listener) };
+        self.listeners = listeners.into_iter().take(LISTENERS).map(gauge).collect();
         self.groups.decide(order.len());
-        self.groups.arrange(table, self.is_reversed, looked_ns);
+        self.groups.arrange(table, self.is_reversed, tracker.refreshed_ns());
         self.list.arrange(order, self.is_reversed);
     }
 
@@ -253,9 +260,12 @@ impl Model {
         }
         self.now_ns = now_ns;
         self.list.refresh(tracker);
+        self.refresh_story(tracker);
+    }
+
+    fn refresh_story(&mut self, tracker: &Tracker) {
         if let Middle::Story(detail) = &mut self.middle {
-            let now = tracker.get(detail.connection.cookie);
-            detail.refresh(now);
+            detail.refresh(tracker.get(detail.connection.cookie));
         }
     }
 

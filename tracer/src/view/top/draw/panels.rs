@@ -1,7 +1,10 @@
 //! The panels below the list: listeners with their accept queues, and ends of connections.
 
+use std::fmt::Write as _;
+
 use ratatui::{
     layout::Rect,
+    style::Modifier,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -13,7 +16,7 @@ use crate::{
     text::width::{left, right, short, shorten_front},
     track::connection::Connection,
     view::top::{
-        counts::fullness,
+        counts::{Gauge, fullness},
         draw::list::{comm, ends},
         model::Model,
     },
@@ -25,6 +28,8 @@ const BAR: usize = 5;
 const OWNER: usize = 8;
 /// Width of an accept queue and its limit.
 const QUEUE: usize = 9;
+/// From this width on there are columns of new connections and of drops.
+const WIDE: usize = 54;
 /// Widths of a reason, the longest being `reset-remote-after-fin`, and of its count.
 const REASON: usize = 22;
 const COUNT: usize = 6;
@@ -33,38 +38,61 @@ const COUNT: usize = 6;
 pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
-    let mut lines = vec![heading(format!("LISTENERS {}", model.listening), area.width)];
-    let address = width.saturating_sub(OWNER + QUEUE + BAR + 3);
-    for listener in model.listeners.iter().take(rows) {
+    let more = if width >= WIDE { 2 * (COUNT + 1) } else { 0 };
+    let mut title = left(&format!("LISTENERS {}", model.listening), width.saturating_sub(more));
+    if more > 0 {
+        let _ = write!(title, " {} {}", right("NEW/S", COUNT), right("DROPS", COUNT));
+    }
+    let mut lines = vec![heading(title, area.width)];
+    let address = width.saturating_sub(OWNER + QUEUE + BAR + 3 + more);
+    for gauge in model.listeners.iter().take(rows) {
+        let listener = &gauge.listener;
         let owner = comm(listener);
         let queue = format!(
             "{}/{}",
             short(u64::from(listener.counters.recv_queue)),
             short(u64::from(listener.counters.send_queue))
         );
-        let mut end = anywhere(ends(listener, context).0);
+        let mut end = anywhere(listener, ends(listener, context).0);
         shorten_front(&mut end, address);
-        lines.push(Line::from(vec![
+        let mut spans = vec![
             plain(left(&end, address)),
             plain(" "),
             plain(left(&owner, OWNER)),
             plain(" "),
             plain(right(&queue, QUEUE)),
             plain(" "),
-            bar(listener),
-        ]));
+            bar(gauge, more > 0, model.now_ns),
+        ];
+        if more > 0 {
+            let (new, drops) = (model.arrivals.of(listener), u64::from(listener.drops));
+            spans.push(plain(format!(" {} ", right(&short(new), COUNT))));
+            let style = if drops > 0 { style_of(colour::STUCK) } else { Modifier::DIM.into() };
+            spans.push(Span::styled(right(&short(drops), COUNT), style));
+        }
+        lines.push(Line::from(spans));
     }
     lines
 }
 
-/// `ss` also writes `*` for an unbound address.
-fn anywhere(end: String) -> String {
-    let port = end.strip_prefix("0.0.0.0:").or_else(|| end.strip_prefix("[::]:"));
+/// As in `ss`: `*` is the wildcard of both IPv6 and IPv4, and `[::]` is that of IPv6 alone.
+fn anywhere(listener: &Connection, end: String) -> String {
+    let port = end.strip_prefix("[::]:").filter(|_| !listener.is_v6_only());
     port.map(|port| format!("*:{port}")).unwrap_or(end)
 }
 
-fn bar<'a>(listener: &Connection) -> Span<'a> {
-    let full = fullness(listener).min(1000);
+/// How full the accept queue is. In its place how old the reading is, if it is not fresh; and unless drops have a
+/// column, how many connections the listener has dropped.
+fn bar<'a>(gauge: &Gauge, has_drops: bool, now_ns: u64) -> Span<'a> {
+    if let Some(age_ns) = gauge.stale_ns(now_ns) {
+        let seconds = (age_ns / 1_000_000_000).min(999);
+        return dim(right(&format!("{seconds}s?"), BAR));
+    }
+    let full = fullness(&gauge.listener).min(1000);
+    if gauge.listener.drops > 0 && !has_drops {
+        let drops = format!("!{}", short(gauge.listener.drops.into()));
+        return Span::styled(left(&drops, BAR), style_of(colour::STUCK));
+    }
     let filled = usize::try_from((full * BAR as u64).div_ceil(1000)).unwrap_or_default();
     let style = if full >= 900 { style_of(colour::STUCK) } else { ratatui::style::Color::Cyan.into() };
     Span::styled(format!("{}{}", "█".repeat(filled), "·".repeat(BAR - filled)), style)

@@ -64,11 +64,10 @@ pub(super) fn lines<'a>(
     ));
     let (recv, send) = (u64::from(counters.recv_queue), u64::from(counters.send_queue));
     let queues = format!("{} bytes to be read, {} to be acknowledged", grouped(recv), grouped(send));
-    let queues = if connection.is_timewait { "none".to_owned() } else { queues };
-    lines.push(fact(
-        "queues",
-        vec![plain(queues), Span::styled(hindrance(connection), style_of(colour::STUCK))],
-    ));
+    lines.push(fact("queues", vec![plain(if connection.is_timewait { "none".to_owned() } else { queues })]));
+    lines.extend(
+        hindrance(connection).map(|text| fact("sending", vec![Span::styled(text, style_of(colour::STUCK))])),
+    );
     let time = |us: u32| if us == 0 { "not measured".to_owned() } else { duration(u64::from(us) * 1000) };
     lines.push(fact(
         "path",
@@ -116,13 +115,12 @@ fn holders(connection: &Connection, context: &Context) -> Option<String> {
     (holders.len() > 1).then(|| format!("{} processes: {}", holders.len(), names.join(", ")))
 }
 
-/// What keeps the send queue from going out. The words of `ss` for how often the timer was doubled.
-fn hindrance(connection: &Connection) -> String {
-    let window = if connection.is_window_zero() { "  the peer's window is zero" } else { "" };
-    match connection.backoff {
-        0 => window.to_owned(),
-        backoff => format!("{window}  backoff {backoff}"),
-    }
+/// What keeps the send queue from going out. `backoff` is the word of `ss` for how often the timer was doubled.
+fn hindrance(connection: &Connection) -> Option<String> {
+    let window = connection.is_window_zero().then(|| "the peer's window is zero".to_owned());
+    let backoff = (connection.backoff > 0).then(|| format!("backoff {}", connection.backoff));
+    let parts: Vec<_> = window.into_iter().chain(backoff).collect();
+    (!parts.is_empty()).then(|| parts.join("  "))
 }
 
 fn cgroup(id: u64, around: &mut DrawContext<'_>) -> String {
