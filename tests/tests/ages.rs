@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -163,19 +163,12 @@ fn time_wait() {
                 SocketAddr::V4(end) => end,
                 SocketAddr::V6(_) => unreachable!("IPv4"),
             });
-            let late = |from: SocketAddrV4, to| place.run(|| old_ack(from, to));
-            let ((), again) = Begun::by(|| late(server, client));
-            thread::sleep(TOLERANCE);
-            Begun(begun.0, again.1)
+            Begun::by(|| place.run(|| old_ack(server, client))).1
         } else {
             begun
         };
         let (lines, read) = told(&place, "TIME_WAIT", 1);
         check(&lines, &begun, &read);
-        if is_late {
-            let told_us = number(&lines[0], "stuck_us").unwrap();
-            assert!(told_us < AGE.as_secs_f64() * 1e6, "the timer was started again: {}", lines[0]);
-        }
         drop(listener);
     }
 }

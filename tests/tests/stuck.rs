@@ -112,10 +112,10 @@ fn connections_below_the_limit_or_filtered_are_not_reported() {
 fn losses_hide_no_leak() {
     let place = Place::new();
     let (_server, port) = leaky(&place, ADDRESS);
-    leak(&place, ADDRESS, port, 3);
     let arguments =
         format!("-o json --netns {} --only-stuck --stuck CLOSE_WAIT=1s --buffer 4KiB", place.name());
     let mut tracer = tracer::start(&arguments);
+    leak(&place, ADDRESS, port, 3);
     let pid = tracer.pid();
     let stops = AtomicBool::new(false);
     let to: SocketAddr = ([127, 77, 40, 2], 9).into();
