@@ -1,5 +1,5 @@
-//! Connections that are older than the tracer: how long they have been in their state at least. The test's own clock,
-//! read before and after the state begins, has to agree: never longer, and hardly shorter.
+//! Connections that are older than the tracer: how long they have been in their state at least. The test's own
+//! clock, read before and after the state begins, has to agree: never longer, and hardly shorter.
 
 use std::{
     io::{Read as _, Write as _},
@@ -77,7 +77,7 @@ fn close_wait_and_fin_wait2() {
     let place = Place::new();
     let (_listener, client, mut server) = place.run(connected);
     thread::sleep(TOLERANCE);
-    let (_, begun) = Begun::by(|| {
+    let ((), begun) = Begun::by(|| {
         client.shutdown(Shutdown::Write).unwrap();
         wait_for_end(&mut server);
     });

@@ -45,7 +45,8 @@ fn a_peer_that_does_not_read() {
     story(&screen, &format!("local-port={}", client.local_addr().unwrap().port()));
     assert!(!screen.wait_for("the story", |shown| shown.contains("queues")).contains("window is zero"));
     client.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
-    while client.write(&[0; 65_536]).is_ok() {}
+    let data = vec![0; 65_536];
+    while client.write(&data).is_ok() {}
     screen.wait_for("the window", |shown| shown.contains("sending    the peer's window is zero"));
     screen.keys(&["q"]);
 }
@@ -79,7 +80,7 @@ fn listener(address: IpAddr, v6_only: bool, queue: i32) -> TcpListener {
     socket.into()
 }
 
-/// Fills the accept queue of a listener: one more than its limit fits in. Of what comes then it drops the last ACK.
+/// Fills the accept queue of a listener: one more than its limit fits in. It drops the last ACK of what comes then.
 fn overflow(listener: &TcpListener) -> Vec<Socket> {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port()));
     let begun = (0..4).map(|_| {

@@ -13,7 +13,7 @@ mod times;
 
 use tracer_common::{
     Event,
-    event::{REASON_UNKNOWN, flag},
+    event::{REASON_UNKNOWN, flag, kind},
     state as number,
 };
 
@@ -183,9 +183,11 @@ impl Connection {
         if event.mptcp_token != 0 {
             self.mptcp_token = event.mptcp_token;
         }
-        // Only a look at the socket tells.
-        self.backoff = 0;
-        self.mark(WINDOW_ZERO, false);
+        if event.kind == kind::TRANSITION {
+            // Only a look at the socket tells.
+            self.backoff = 0;
+            self.mark(WINDOW_ZERO, false);
+        }
         self.mark(BARE, event.flags & flag::BARE != 0);
         self.mark(MAY_WAIT, event.new_state == number::SYN_SENT && event.flags & WAITS == WAITS);
     }

@@ -1,6 +1,6 @@
 //! The numbers around the list of `top`: sockets by state with their trend, and ends by reason.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 pub use tracer_common::aggregate::STATES;
 use tracer_common::state as number;
