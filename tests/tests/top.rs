@@ -108,6 +108,16 @@ fn keys_do_what_they_say() {
     screen.wait_for("the connection", |shown| shown.contains("filter: comm=act*") && shown.contains("actor"));
     screen.keys(&["Escape"]);
     screen.wait_for("no filter", |shown| !shown.contains("filter:"));
+    // Neither is a part of a process's name. The other end is in FIN_WAIT2.
+    for (typed, rows) in [("close-wait", 1), ("connected", 2), ("stuck", 0)] {
+        screen.keys(&["/"]);
+        screen.types(typed);
+        screen.keys(&["Enter"]);
+        let rows = if rows == 0 { "no connections that".to_owned() } else { format!(" {rows} connections") };
+        screen.wait_for(typed, |shown| shown.contains(&format!("filter: {typed}")) && shown.contains(&rows));
+        screen.keys(&["Escape"]);
+    }
+    screen.wait_for("no filter", |shown| !shown.contains("filter:"));
     screen.keys(&["s"]);
     screen.wait_for("another order", |shown| shown.contains("sort: age"));
     screen.keys(&["Space"]);

@@ -243,6 +243,26 @@ fn a_filter_while_it_is_typed_and_a_wrong_one() {
     show.compare("filter-wrong-80x24.txt", 80, 24);
 }
 
+/// A word that says a state, or that a connection is stuck, is never a part of a process's name.
+#[test]
+fn states_and_stuck_are_no_names() {
+    let mut show = scene();
+    show.draw(80, 24);
+    for (line, total) in [
+        ("/ESTAB", 3),
+        ("/close-wait", 4),
+        ("/connected", 8),
+        ("/stuck", 5),
+        ("/!stuck", 3),
+        ("/stuck SYN-SENT", 1),
+        ("/state=estab stuck", 0),
+    ] {
+        show.keys(&line.chars().map(Input::Char).chain([Input::Enter]).collect::<Vec<_>>());
+        assert_eq!((show.model.line.error.as_deref(), show.model.list.total), (None, total), "{line}");
+        show.keys(&[Input::Escape]);
+    }
+}
+
 /// A name that is typed is one of the source, not of the host that runs this.
 #[test]
 fn a_typed_cgroup_is_looked_up_in_the_source() {

@@ -10,7 +10,7 @@ use crate::{
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
     source::kernel::{buffer, optional::Hooks},
-    tcp::{limits::Limit, netns::Netns, reason::Reason, state::State},
+    tcp::{limits::Limit, netns::Netns, reason::Reason, states::States},
     time::duration,
 };
 
@@ -66,19 +66,13 @@ pub struct StoryFilterArgs {
     /// Cgroups of the socket, with those below them: paths in the v2 hierarchy, such as /system.slice
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     pub cgroup: Vec<PathBuf>,
-    /// Transitions into or out of a state, such as CLOSE_WAIT
-    #[arg(
-        long,
-        value_name = "STATE",
-        value_delimiter = ',',
-        value_enum,
-        ignore_case = true,
-        hide_possible_values = true
-    )]
-    pub state: Vec<State>,
+    /// Transitions into or out of a state, such as CLOSE_WAIT, in any tool's spelling, or of one of ss's
+    /// groups: all, connected, synchronized, bucket, big
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<States>,
     /// Transitions from one state to another, such as ESTABLISHED:CLOSE_WAIT
     #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = parse_transition)]
-    pub transition: Vec<(State, State)>,
+    pub transition: Vec<(States, States)>,
     /// Transitions that end a connection for a reason, such as reset-remote
     #[arg(
         long,

@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::{
     cli::FilterArgs,
     filter::{addrs::Cidrs, ports::Ports},
-    tcp::{reason::Reason, state::State},
+    tcp::{reason::Reason, states::States},
 };
 
 #[derive(Parser)]
@@ -64,7 +64,7 @@ fn arguments(word: &str) -> Vec<String> {
         format!("--port={word}")
     } else if word.parse::<Cidrs>().is_ok() {
         format!("--addr={word}")
-    } else if word.parse::<State>().is_ok() {
+    } else if word.parse::<States>().is_ok() {
         format!("--state={word}")
     } else if word.parse::<Reason>().is_ok() {
         format!("--reason={word}")
@@ -89,7 +89,10 @@ mod tests {
     fn words_alone_are_what_they_look_like() {
         assert_eq!(parse("443").unwrap().port.len(), 1);
         assert_eq!(parse("10.0.0.0/8").unwrap().addr.len(), 1);
-        assert_eq!(parse("LAST_ACK").unwrap().story.state.len(), 1);
+        for state in ["LAST_ACK", "ESTAB", "fin-wait-2", "CLOSED", "TIMEWAIT", "syn-rcvd", "connected"] {
+            let story = parse(state).unwrap().story;
+            assert_eq!((story.state.len(), story.comm.len()), (1, 0), "{state}");
+        }
         assert_eq!(parse("reset-remote").unwrap().story.reason.len(), 1);
         assert_eq!(parse("ngin").unwrap().story.comm, ["*ngin*"]);
         let end = parse("10.0.0.1:443").unwrap();

@@ -11,6 +11,7 @@ use crate::{
     tcp::{
         reason::Reason,
         state::{self, State},
+        states::States,
     },
     text::escape::{escaped, exact},
     track::{Transition, connection::Connection},
@@ -28,9 +29,9 @@ pub struct StoryFilter {
     /// Ids of cgroups, including all below the given ones.
     pub cgroups: HashSet<u64>,
     /// States that are entered or left.
-    pub states: Vec<State>,
+    pub states: Vec<States>,
     /// Transitions: old state, new state.
-    pub transitions: Vec<(State, State)>,
+    pub transitions: Vec<(States, States)>,
     /// Reasons for which connections end.
     pub reasons: Vec<Reason>,
 }
@@ -69,7 +70,8 @@ impl StoryFilter {
     /// Whether a state passes.
     #[must_use]
     pub fn selects_state(&self, state: u8) -> bool {
-        self.states.is_empty() || self.states.contains(&State::from_kernel(state))
+        let state = State::from_kernel(state);
+        self.states.is_empty() || self.states.iter().any(|states| states.contains(state))
     }
 
     /// Whether a reason passes; `None` does not if there is a filter on reasons.
@@ -101,8 +103,10 @@ impl StoryFilter {
     #[must_use]
     pub fn selects_line(&self, transition: &Transition) -> bool {
         let (old, new) = (transition.old_state, transition.new_state);
-        let states = (State::from_kernel(old), State::from_kernel(new));
-        let is_selected = self.transitions.is_empty() || self.transitions.contains(&states);
+        let is_one = |(from, to): &(States, States)| {
+            from.contains(State::from_kernel(old)) && to.contains(State::from_kernel(new))
+        };
+        let is_selected = self.transitions.is_empty() || self.transitions.iter().any(is_one);
         (self.selects_state(old) || self.selects_state(new))
             && is_selected
             && self.selects_reason(transition.reason)
@@ -121,7 +125,7 @@ pub enum Error {
 }
 
 /// Parses `OLD:NEW`.
-pub fn parse_transition(text: &str) -> Result<(State, State), Error> {
+pub fn parse_transition(text: &str) -> Result<(States, States), Error> {
     let (old, new) = text.split_once(':').ok_or_else(|| Error::Form(escaped(text.as_bytes())))?;
     Ok((old.parse()?, new.parse()?))
 }
@@ -132,8 +136,11 @@ mod tests {
 
     #[test]
     fn transitions_are_two_states() {
-        let expected = (State::from_kernel(number::ESTABLISHED), State::from_kernel(number::CLOSE_WAIT));
+        let expected = (number::ESTABLISHED, number::CLOSE_WAIT);
+        let expected = (State::from_kernel(expected.0).into(), State::from_kernel(expected.1).into());
         assert_eq!(parse_transition("ESTABLISHED:CLOSE_WAIT"), Ok(expected));
+        assert_eq!(parse_transition("estab:close-wait"), Ok(expected));
+        assert!(parse_transition("connected:CLOSE").is_ok());
         assert!(parse_transition("ESTABLISHED").is_err() && parse_transition("A:B").is_err());
     }
 }

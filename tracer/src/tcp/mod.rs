@@ -1,7 +1,7 @@
 //! Types of TCP that all other modules use: states, reasons, endpoints, limits.
 //!
 //! # Layout
-//! - [`state`]: TCP states and their names
+//! - [`state`]: TCP states and their names; [`states`]: sets of them, as filters name them
 //! - [`reason`]: why connections end
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks; [`device`]: network devices
@@ -32,3 +32,4 @@ pub mod netns;
 pub mod reason;
 pub mod reset;
 pub mod state;
+pub mod states;

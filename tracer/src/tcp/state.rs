@@ -1,4 +1,4 @@
-//! TCP states (RFC 9293, section 3.3.2), with the kernel's names. `ss` shortens some, for example to ESTAB.
+//! TCP states (RFC 9293, section 3.3.2), with the kernel's names, and the spellings of other tools.
 
 use std::{fmt, str::FromStr};
 
@@ -53,6 +53,18 @@ const NAMES: [&str; 13] = [
     "LISTEN",
     "CLOSING",
     "NEW_SYN_RECV",
+];
+
+/// Other tools' names, without what stands between words: those of RFC 9293, `ss`, `netstat` and the BSDs.
+const OTHER_NAMES: [(&str, u8); 8] = [
+    ("ESTAB", state::ESTABLISHED),
+    ("SYNRCVD", state::SYN_RECV),
+    ("SYNRCV", state::SYN_RECV),
+    ("SYNRECEIVED", state::SYN_RECV),
+    ("CLOSED", state::CLOSE),
+    ("UNCONN", state::CLOSE),
+    ("UNCONNECTED", state::CLOSE),
+    ("LISTENING", state::LISTEN),
 ];
 
 /// The names, each padded to sixteen bytes, and their lengths: see [`crate::text::line::Line::push_first`].
@@ -117,14 +129,18 @@ pub struct Error(String);
 impl FromStr for State {
     type Err = Error;
 
-    /// Upper or lower case, with `_`, `-` or neither between words.
+    /// Any tool's name, in upper or lower case, with `_`, `-` or neither between words.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let name = text.trim().to_uppercase().replace('-', "_");
-        let is_named_so =
-            |state: &Self| state.name().is_some_and(|known| known == name || known.replace('_', "") == name);
+        let name = without_breaks(&text.trim().to_uppercase());
+        let is_named_so = |state: &Self| state.name().is_some_and(|known| without_breaks(known) == name);
         let found = (1..=state::NEW_SYN_RECV).map(Self::from_kernel).find(is_named_so);
-        found.ok_or_else(|| Error(escaped(text.as_bytes())))
+        let other = || OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, number)| Self(*number));
+        found.or_else(other).ok_or_else(|| Error(escaped(text.as_bytes())))
     }
+}
+
+fn without_breaks(name: &str) -> String {
+    name.replace(['_', '-'], "")
 }
 
 impl fmt::Display for State {
@@ -157,6 +173,22 @@ mod tests {
     fn states_have_many_spellings() {
         for text in ["CLOSE_WAIT", "close-wait", "CloseWait", " close_wait "] {
             assert_eq!(text.parse(), Ok(State::from_kernel(state::CLOSE_WAIT)), "{text}");
+        }
+        for (number, texts) in [
+            (state::ESTABLISHED, "ESTAB estab Established"),
+            (state::SYN_SENT, "SYN-SENT syn_sent SYNSENT"),
+            (state::SYN_RECV, "SYN-RECV SYN_RCVD syn-rcv SYN-RECEIVED SYN_RECEIVED synrecv"),
+            (state::FIN_WAIT1, "FIN-WAIT-1 FIN_WAIT_1 FINWAIT1 fin-wait1"),
+            (state::FIN_WAIT2, "FIN-WAIT-2 FIN_WAIT_2 FINWAIT2 fin_wait2"),
+            (state::TIME_WAIT, "TIME-WAIT TIMEWAIT time_wait"),
+            (state::CLOSE, "CLOSED UNCONN Unconnected close"),
+            (state::LAST_ACK, "LAST-ACK LASTACK"),
+            (state::LISTEN, "LISTENING listen"),
+            (state::NEW_SYN_RECV, "NEW_SYN_RECV new-syn-recv"),
+        ] {
+            for text in texts.split(' ') {
+                assert_eq!(text.parse(), Ok(State::from_kernel(number)), "{text}");
+            }
         }
         assert!("OPEN".parse::<State>().is_err() && "".parse::<State>().is_err());
     }

@@ -36,6 +36,9 @@ pub struct TypedFilter {
     pub typed: String,
 }
 
+/// The word of a typed filter that selects stuck connections. It depends on the limits, which belong to the view.
+const STUCK: &str = "stuck";
+
 /// Maximum number of listeners kept for display.
 const LISTENERS: usize = 64;
 
@@ -64,6 +67,8 @@ pub struct Model {
     /// The typed filter.
     pub line: Prompt,
     chosen: ConnectionFilter,
+    /// Whether only stuck connections are chosen, or only others.
+    chosen_stuck: Option<bool>,
     words: TypedFilter,
     /// The list of connections.
     pub list: List,
@@ -115,6 +120,7 @@ impl Model {
             is_reversed: false,
             line: Prompt::new(words.typed.clone()),
             chosen: ConnectionFilter::default(),
+            chosen_stuck: None,
             words,
             list: List::default(),
             groups: Groups::default(),
@@ -219,7 +225,10 @@ impl Model {
         for connection in connections {
             let state = state_index(connection.state);
             self.now_all[state] += 1;
-            if !self.chosen.is_open() && !self.chosen.holds(connection) {
+            let stuck_ns = self.stuck_ns(connection);
+            let is_stuck = stuck_ns.is_some();
+            let is_chosen = self.chosen.is_open() || self.chosen.holds(connection);
+            if !is_chosen || self.chosen_stuck.is_some_and(|wanted| wanted != is_stuck) {
                 continue;
             }
             self.now[state] += 1;
@@ -227,8 +236,6 @@ impl Model {
                 listeners.push(connection);
                 continue;
             }
-            let stuck_ns = self.stuck_ns(connection);
-            let is_stuck = stuck_ns.is_some();
             self.groups.add(&mut table, connection, stuck_ns, now_ns);
             if !is_stuck && connection.may_be_older() && self.limits.of(connection.state).is_some() {
                 self.undecided[state] += 1;
@@ -365,19 +372,24 @@ impl Model {
     /// it apply.
     fn apply_line(&mut self, names: &mut dyn Names) {
         let mut parse = |text: &str| {
-            let filters = (self.words.parse)(text)?.resolve(names).map_err(|error| error.to_string())?;
-            Ok(ConnectionFilter::new(&filters.constant, filters.story))
+            let (stuck, others): (Vec<&str>, Vec<&str>) =
+                text.split_whitespace().partition(|word| word.trim_start_matches('!') == STUCK);
+            let spec = (self.words.parse)(&others.join(" "))?;
+            let filters = spec.resolve(names).map_err(|error| error.to_string())?;
+            let stuck = stuck.last().map(|word| *word == STUCK);
+            Ok((ConnectionFilter::new(&filters.constant, filters.story), stuck))
         };
         let text = &self.line.text;
         let (before, last) = text.rsplit_once(' ').unwrap_or(("", text));
         self.line.error = None;
-        let chosen = if self.line.is_open() && (self.words.is_prefix_of_option)(last) {
+        let is_incomplete = (self.words.is_prefix_of_option)(last) || is_prefix(last, STUCK);
+        let chosen = if self.line.is_open() && is_incomplete {
             parse(before).ok()
         } else {
             parse(text).map_err(|error| self.line.error = Some(error)).or_else(|()| parse(before)).ok()
         };
         if let Some(chosen) = chosen {
-            self.chosen = chosen;
+            (self.chosen, self.chosen_stuck) = chosen;
             self.of_chosen = Series::default();
             self.show_series();
             self.list.go_to_top();
@@ -417,4 +429,9 @@ fn pattern(name: &[u8]) -> Option<String> {
     let name = str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
     let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !"*?,!=\\".contains(c);
     Some(name.chars().map(|c| if is_plain(c) { c } else { '?' }).collect())
+}
+
+/// Whether this is the beginning of a word, and not all of it.
+fn is_prefix(beginning: &str, word: &str) -> bool {
+    !beginning.is_empty() && beginning != word && word.starts_with(beginning)
 }
