@@ -10,7 +10,7 @@ use crate::{
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
     source::kernel::{buffer, optional::Hooks},
-    tcp::{limits::Limit, netns::Netns, reason::Reason, states::States},
+    tcp::{limits::Limit, netns::Netns, reasons::Reasons, states::States},
     time::duration,
 };
 
@@ -73,16 +73,10 @@ pub struct StoryFilterArgs {
     /// Transitions from one state to another, such as ESTABLISHED:CLOSE_WAIT
     #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = parse_transition)]
     pub transition: Vec<(States, States)>,
-    /// Transitions that end a connection for a reason, such as reset-remote
-    #[arg(
-        long,
-        value_name = "REASON",
-        value_delimiter = ',',
-        value_enum,
-        ignore_case = true,
-        hide_possible_values = true
-    )]
-    pub reason: Vec<Reason>,
+    /// Transitions that end a connection for a reason, such as reset-remote, or for one of a group: reset, fin,
+    /// timeout; * and ? are wildcards
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub reason: Vec<Reasons>,
 }
 
 /// What is shown, and how.

@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::{
     cli::FilterArgs,
     filter::{addrs::Cidrs, ports::Ports},
-    tcp::{reason::Reason, states::States},
+    tcp::{reasons::Reasons, states::States},
 };
 
 #[derive(Parser)]
@@ -46,7 +46,7 @@ pub fn is_prefix_of_option(word: &str) -> bool {
 /// lines in other commands; `top` has no lines, so there they select connections.
 pub fn take_line_filters(filter: &mut FilterArgs) -> String {
     let states = std::mem::take(&mut filter.story.state).into_iter().map(|state| state.to_string());
-    let reasons = std::mem::take(&mut filter.story.reason).into_iter().map(|reason| reason.name().to_owned());
+    let reasons = std::mem::take(&mut filter.story.reason).into_iter().map(|reason| reason.to_string());
     let words = [("state", states.collect::<Vec<_>>()), ("reason", reasons.collect())];
     let words = words.into_iter().filter(|(_, values)| !values.is_empty());
     words.map(|(word, values)| format!("{word}={}", values.join(","))).collect::<Vec<_>>().join(" ")
@@ -66,7 +66,7 @@ fn arguments(word: &str) -> Vec<String> {
         format!("--addr={word}")
     } else if word.parse::<States>().is_ok() {
         format!("--state={word}")
-    } else if word.parse::<Reason>().is_ok() {
+    } else if word.parse::<Reasons>().is_ok() {
         format!("--reason={word}")
     } else {
         format!("--comm=*{word}*")
@@ -94,6 +94,7 @@ mod tests {
             assert_eq!((story.state.len(), story.comm.len()), (1, 0), "{state}");
         }
         assert_eq!(parse("reset-remote").unwrap().story.reason.len(), 1);
+        assert_eq!(parse("reset").unwrap().story.reason.len(), 1);
         assert_eq!(parse("ngin").unwrap().story.comm, ["*ngin*"]);
         let end = parse("10.0.0.1:443").unwrap();
         assert_eq!((end.addr.len(), end.port.len()), (1, 1));
@@ -103,8 +104,8 @@ mod tests {
 
     #[test]
     fn flags_become_words() {
-        let mut filter = parse("state=LISTEN,CLOSE_WAIT reason=refused port=1").unwrap();
-        assert_eq!(take_line_filters(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused");
+        let mut filter = parse("state=LISTEN,close-wait reason=refused,reset* port=1").unwrap();
+        assert_eq!(take_line_filters(&mut filter), "state=LISTEN,CLOSE_WAIT reason=refused,reset*");
         assert_eq!((filter.story.state.len(), filter.story.reason.len(), filter.port.len()), (0, 0, 1));
         assert_eq!(take_line_filters(&mut filter), "");
     }

@@ -10,6 +10,7 @@ use crate::{
     filter::Verdict,
     tcp::{
         reason::Reason,
+        reasons::Reasons,
         state::{self, State},
         states::States,
     },
@@ -33,7 +34,7 @@ pub struct StoryFilter {
     /// Transitions: old state, new state.
     pub transitions: Vec<(States, States)>,
     /// Reasons for which connections end.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<Reasons>,
 }
 
 impl StoryFilter {
@@ -77,7 +78,7 @@ impl StoryFilter {
     /// Whether a reason passes; `None` does not if there is a filter on reasons.
     #[must_use]
     pub fn selects_reason(&self, reason: Option<Reason>) -> bool {
-        self.reasons.is_empty() || reason.is_some_and(|reason| self.reasons.contains(&reason))
+        self.reasons.is_empty() || reason.is_some_and(|reason| self.reasons.iter().any(|reasons| reasons.contains(reason)))
     }
 
     /// Whether a connection's owner, user and cgroup pass, judged by what is known now.

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`state`]: TCP states and their names; [`states`]: sets of them, as filters name them
-//! - [`reason`]: why connections end
+//! - [`reason`]: why connections end; [`reasons`]: sets of reasons, as filters name them
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks; [`device`]: network devices
 //! - [`netns`]: network namespaces, and how users name them
@@ -30,6 +30,7 @@ pub mod endpoint;
 pub mod limits;
 pub mod netns;
 pub mod reason;
+pub mod reasons;
 pub mod reset;
 pub mod state;
 pub mod states;

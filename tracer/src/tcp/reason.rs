@@ -1,9 +1,5 @@
 //! The reasons for which connections end, and their names.
 
-use std::str::FromStr;
-
-use crate::text::escape::escaped;
-
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
         /// Why a connection ended for its processes.
@@ -11,7 +7,7 @@ macro_rules! reasons {
         /// ```
         /// use tracer::tcp::reason::Reason;
         ///
-        /// assert_eq!("fin-local".parse(), Ok(Reason::FinLocal));
+        /// assert_eq!(Reason::FinLocal.name(), "fin-local");
         /// assert!(Reason::FinLocal.is_orderly() && !Reason::Refused.is_orderly());
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,29 +75,4 @@ reasons! {
     NeverAccepted = "never-accepted";
     /// The reason is not known.
     Unknown = "unknown";
-}
-
-/// A word that is not a reason.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a reason: give one of {all}", all = Reason::ALL.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", "))]
-pub struct Error(String);
-
-impl FromStr for Reason {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.iter().find(|reason| reason.name() == text.trim());
-        found.copied().ok_or_else(|| Error(escaped(text.as_bytes())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_reasons() {
-        assert_eq!("reset-remote".parse(), Ok(Reason::ResetRemote));
-        assert!("because".parse::<Reason>().is_err());
-    }
 }

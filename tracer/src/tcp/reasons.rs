@@ -1,0 +1,92 @@
+//! Sets of reasons, as filters name them: one reason, a group, or a pattern.
+
+use std::{fmt, str::FromStr};
+
+use wildmatch::WildMatch;
+
+use crate::{tcp::reason::Reason, text::escape::escaped};
+
+/// A set of reasons, with the word that stands for it.
+///
+/// ```
+/// use tracer::tcp::{reason::Reason, reasons::Reasons};
+///
+/// let resets: Reasons = "reset".parse()?;
+/// assert!(resets.contains(Reason::ResetRemote) && !resets.contains(Reason::Refused));
+/// # Ok::<(), tracer::tcp::reasons::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reasons {
+    word: String,
+    reasons: Vec<Reason>,
+}
+
+impl Reasons {
+    /// Whether a reason is in the set.
+    #[must_use]
+    pub fn contains(&self, reason: Reason) -> bool {
+        self.reasons.contains(&reason)
+    }
+
+    fn matching(word: &str, matches: impl Fn(&str) -> bool) -> Self {
+        let reasons = Reason::ALL.iter().copied().filter(|reason| matches(reason.name())).collect();
+        Self { word: word.to_owned(), reasons }
+    }
+}
+
+/// A word that stands for no reason.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a reason: give a group such as reset, or one of {all}", all = Reason::ALL.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", "))]
+pub struct Error(String);
+
+impl FromStr for Reasons {
+    type Err = Error;
+
+    /// A reason; the word that several begin with, such as `reset`; or a pattern with `*` and `?`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let word = text.trim().to_lowercase();
+        let is_group_of = |name: &str| name.strip_prefix(&word).is_some_and(|rest| rest.starts_with('-'));
+        let exact = Self::matching(&word, |name| name == word);
+        let group = Self::matching(&word, is_group_of);
+        let pattern = WildMatch::new(&word);
+        match (exact.reasons.len(), group.reasons.len()) {
+            (1.., _) => Ok(exact),
+            // With one reason it is a name that is not whole yet.
+            (0, 2..) => Ok(group),
+            (0, _) => {
+                let found = Self::matching(&word, |name| pattern.matches(name));
+                if found.reasons.is_empty() { Err(Error(escaped(text.as_bytes()))) } else { Ok(found) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_for_sets_of_reasons() {
+        let names = |text: &str| -> Vec<&str> {
+            text.parse::<Reasons>().unwrap().reasons.iter().map(|reason| reason.name()).collect()
+        };
+        let all_resets = names("reset*");
+        assert!(all_resets.len() == 6 && all_resets.iter().all(|name| name.starts_with("reset-")));
+        assert_eq!(names("reset"), all_resets);
+        assert_eq!(names("RESET-*"), all_resets);
+        assert_eq!(names("reset-local"), ["reset-local"], "a name is no group");
+        assert_eq!(names("timeout").len(), 4);
+        assert_eq!(names("fin"), ["fin-local", "fin-remote", "fin-both"]);
+        assert_eq!(names("*-remote"), ["fin-remote", "reset-remote"]);
+        assert_eq!(names("refuse?"), ["refused"]);
+        for text in ["", "no", "reset-", "because", "x*", "!reset"] {
+            assert!(text.parse::<Reasons>().is_err(), "{text}");
+        }
+    }
+}
