@@ -34,7 +34,20 @@ fn arguments() {
     for (arguments, message) in [
         (&["--port", "0"][..], "port 0 is out of range: ports are 1 to 65535"),
         (&["--port", "65536"], "port 65536 is out of range"),
-        (&["--port", "a-b"], "`a` is not a port"),
+        (&["--port", "a-b"], "`a-b` is not a port, nor a TCP service in /etc/services"),
+        (&["--port", "80,!"], "empty port"),
+        (&["--pid", "0"], "--pid"),
+        (&["--state", "OPEN"], "`OPEN` is not a TCP state"),
+        (&["--reason", "because"], "`because` is not a reason"),
+        (&["--netns", "!/no/such"], "/no/such"),
+        (
+            &["--cgroup", "/no/such"],
+            "/no/such is not a cgroup of the v2 hierarchy, which is at /sys/fs/cgroup",
+        ),
+        // On a hybrid host a hierarchy of version 1 is there; elsewhere nothing is.
+        (&["--cgroup", "/sys/fs/cgroup/memory"], "/sys/fs/cgroup/memory is not a cgroup of the v2 hierarchy"),
+        (&["--cgroup", "no-such.service"], "no-such.service is not a cgroup of the v2 hierarchy"),
+        (&["--cgroup", ""], "empty cgroup"),
         (&["--port", ""], "empty port"),
         (&["--port", "80,,81"], "empty port"),
         (&["-L", "90-80"], "did you mean 80-90?"),
@@ -60,6 +73,21 @@ fn arguments() {
         let ended = Program::collect(Command::new(tracer::binary()).args(arguments)).wait();
         check(&ended, 2, message, &arguments.join(" "));
     }
+}
+
+/// A service's name is looked up when one is given, and only then.
+#[test]
+fn services_without_their_file() {
+    let without_etc = |port: &str| {
+        let script =
+            format!("mount -t tmpfs none /etc && exec \"$0\" --duration 100ms --netns 1 --port {port}");
+        Program::collect(Command::new("unshare").args(["-m", "sh", "-c", &script]).arg(tracer::binary()))
+            .wait()
+    };
+    let ended = without_etc("https");
+    check(&ended, 2, "/etc/services cannot be read: No such file or directory", "no file");
+    assert_eq!(without_etc("443").code(), 0);
+    assert_eq!(tracer::run("--duration 100ms --netns 1 --port https,!http").code(), 0);
 }
 
 /// Runs tracer as the user nobody with these capabilities.
@@ -198,7 +226,7 @@ fn the_buffer_says_what_it_was_rounded_to() {
 }
 
 /// Pieces of hostile arguments.
-const PIECES: [&[u8]; 18] = [
+const PIECES: [&[u8]; 20] = [
     b"x\nFORGED: a\n",
     b"\n",
     b"\r",
@@ -217,6 +245,8 @@ const PIECES: [&[u8]; 18] = [
     b",",
     b":",
     b"a/b",
+    b"!",
+    b"*",
 ];
 
 fn hostile(chance: &mut fastrand::Rng) -> OsString {

@@ -119,6 +119,29 @@ fn cases(inum: u64, places: &str) -> Vec<(String, Predicate)> {
                 && ((7000..=7050).contains(&f.local_port) || (7000..=7050).contains(&f.remote_port))
                 && (within("127.77.0.0/16", Some(f.local)) || within("127.77.0.0/16", f.remote))
         }),
+        within_places("--port !7001", |f| f.local_port != 7001 && f.remote_port != 7001),
+        within_places("-L !7001,!7002-7003", |f| !(7001..=7003).contains(&f.local_port)),
+        within_places("-D !7001", |f| f.remote_port != 7001),
+        within_places("-L !32768-60999", |f| !(32_768..=60_999).contains(&f.local_port)),
+        within_places("-L !7205-7212", |f| !(7205..=7212).contains(&f.local_port)),
+        case("--port 7001-7050,!7002,!7205-7212", |f| {
+            let not = |port: u16| port == 7002 || (7205..=7212).contains(&port);
+            [f.local_port, f.remote_port].iter().any(|p| (7001..=7050).contains(p))
+                && !not(f.local_port)
+                && !not(f.remote_port)
+        }),
+        within_places("--addr !127.77.1.0/24", |f| {
+            !within("127.77.1.0/24", Some(f.local)) && !within("127.77.1.0/24", f.remote)
+        }),
+        within_places("--remote-addr !0.0.0.0/0", |f| !within("0.0.0.0/0", f.remote)),
+        case("--addr 127.77.0.0/16,!127.77.1.200 --local-addr !127.77.2.0/24", |f| {
+            let any = |net: &str| within(net, Some(f.local)) || within(net, f.remote);
+            any("127.77.0.0/16") && !any("127.77.1.200/32") && !within("127.77.2.0/24", Some(f.local))
+        }),
+        case(format!("--netns {places},!{inum}"), move |f| f.event.netns != Some(inum)),
+        case(format!("--netns !{inum} --port 7001"), move |f| {
+            f.event.netns != Some(inum) && (f.local_port == 7001 || f.remote_port == 7001)
+        }),
         case("--port 1", |_| false),
         within_places("-L 32768-60999", |f| (32_768..=60_999).contains(&f.local_port)),
         case("-L 7205-7212", |f| (7205..=7212).contains(&f.local_port)),

@@ -16,12 +16,43 @@ use tests::{
     program::{Program, run},
     tracefs::Instance,
     tracer::{self, receipt},
-    traffic::{connect, listen},
+    traffic::{actor, connect, listen},
 };
 
 /// The time of day in a zone.
 fn time_in(zone: &str) -> String {
     run(Command::new("date").env("TZ", zone).arg("+%T.%3N")).trim().to_owned()
+}
+
+/// What is asked for and not there is waited for, which is said once.
+#[test]
+fn a_process_that_is_not_there_is_waited_for() {
+    let place = Place::new();
+    let start = |filter: &str| tracer::start(&format!("-o json --netns {} {filter}", place.name()));
+    let told = |filter: &str| {
+        let ended = start(filter).interrupt();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        ended.err.lines().filter(|line| line.contains("no such")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let own = std::process::id();
+    // No kernel gives such a number.
+    let absent = "tracer: --pid 4194305,4194306: no such process now; waiting";
+    assert_eq!(told("--pid 4194305,4194306"), [absent]);
+    for filter in [format!("--pid 4194305,{own}"), "--pid !4194305".to_owned(), "--comm *".to_owned()] {
+        assert_eq!(told(&filter), [""; 0], "{filter}");
+    }
+    let name = format!("t{own}");
+    let tracer = start(&format!("--comm {name} --count 2"));
+    assert!(tracer.err().contains(&format!("tracer: --comm {name}: no such process now; waiting\n")));
+    let listener = place.run(|| listen(IpAddr::from([127, 77, 1, 4]), 0));
+    let port = listener.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    // The kernel names a process after its file.
+    std::os::unix::fs::symlink(actor(), folder.path().join(&name)).unwrap();
+    let mut command = place.command(folder.path().join(&name).to_str().unwrap());
+    Program::collect(command.args(["call", "127.77.1.4", &port])).wait();
+    drop(listener);
+    assert_eq!(receipt(&tracer.wait(), "shown"), 2);
 }
 
 /// The system's database has all zones again in the folders `posix` and `right`.

@@ -195,6 +195,14 @@ fn a_filter_on_processes_keeps_beginnings() {
         "--transition ESTABLISHED:CLOSE_WAIT,SYN_SENT:ESTABLISHED".to_owned(),
         "--pid 1".to_owned(),
         "--uid nobody".to_owned(),
+        format!("--pid !{worker}"),
+        "--comm !client".to_owned(),
+        "--comm !work*,!client".to_owned(),
+        "--uid !root".to_owned(),
+        "--comm !nobody".to_owned(),
+        "--reason !fin-local".to_owned(),
+        "--state !estab,!SYN-RCVD".to_owned(),
+        "--reason fin*,reset".to_owned(),
     ]
     .into_iter()
     .map(|filter| tracer::start(&format!("-o json --netns {} {filter}", place.name())))
@@ -202,7 +210,21 @@ fn a_filter_on_processes_keeps_beginnings() {
     let all = tracer::start(&format!("-o json --netns {}", place.name()));
     assert_eq!(act(&place, &["ask", "client", "127.77.10.3", &port, "1"]).wait().out, "done\n");
     // Wait for each tracer: the client may be an orphan in FIN_WAIT2, which each samples at its own time.
-    for (number, end) in [(0, "fin-remote"), (1, "fin-remote"), (2, "fin-local"), (3, "fin-local")] {
+    for (number, end) in [
+        (0, "fin-remote"),
+        (1, "fin-remote"),
+        (2, "fin-local"),
+        (3, "fin-local"),
+        (8, "fin-local"),
+        (9, "fin-remote"),
+        (12, "fin-local"),
+        (12, "fin-remote"),
+        (13, "fin-remote"),
+        (14, "fin-local"),
+        (14, "fin-remote"),
+        (15, "fin-local"),
+        (15, "fin-remote"),
+    ] {
         until(end, || tracers[number].out().contains(end).then_some(()));
     }
     until("both ends", || {
@@ -237,6 +259,20 @@ fn a_filter_on_processes_keeps_beginnings() {
     assert_eq!(paths[4], ["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK"]);
     assert_eq!(paths[5], ["SYN_SENT>ESTABLISHED", "ESTABLISHED>CLOSE_WAIT"]);
     assert!(paths[6].is_empty() && paths[7].is_empty(), "{paths:?}");
+    assert_eq!(paths[8], client);
+    assert_eq!(paths[9], server);
+    assert!(paths[10].is_empty() && paths[11].is_empty(), "{paths:?}");
+    // The lines of both ends come in the order of their times.
+    let same = |shown: &[String], expected: &[&str]| {
+        let (mut shown, mut expected) = (shown.to_vec(), expected.to_vec());
+        shown.sort();
+        expected.sort_unstable();
+        assert_eq!(shown, expected);
+    };
+    same(&paths[12], &[server, client].concat());
+    assert_eq!(paths[13], ["LAST_ACK>CLOSE"]);
+    same(&paths[14], &[server[3], server[4], client[0], client[3], client[4]]);
+    same(&paths[15], &[server[4], client[4]]);
 }
 
 /// `io_uring_register(2)`

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -57,6 +57,11 @@ impl Cgroup {
     fn made(path: PathBuf) -> Self {
         fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self(path)
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Enters it.

@@ -42,12 +42,15 @@ pub(super) fn is_hostile(c: char) -> bool {
 }
 
 /// Words before a hostile one, which is what an option says, or an argument.
-pub const BEFORE: [&str; 32] = [
+pub const BEFORE: [&str; 35] = [
     "--port",
     "--local-port",
     "--remote-port",
     "-L",
+    "-D",
     "--addr",
+    "--local-addr",
+    "--remote-addr",
     "--columns",
     "--buffer",
     "--duration",

@@ -78,7 +78,7 @@ impl Step {
     }
 
     /// Takes the step.
-    pub(super) fn take(&self) -> io::Result<()> {
+    pub fn take(&self) -> io::Result<()> {
         // SAFETY: all pointers are to values that live longer than the call.
         let result = unsafe {
             match self {

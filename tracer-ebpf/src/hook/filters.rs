@@ -2,7 +2,7 @@
 //! Filters that are not in use cost nothing: `ACTIVE` is read-only, so the verifier removes their code.
 
 use aya_ebpf::{Global, btf_maps::HashMap, macros::btf_map};
-use tracer_common::filter::{Active, EITHER, LOCAL, family, selects};
+use tracer_common::filter::{Active, BEST_LOCAL, WORST_LOCAL, family, netns as listed, selects};
 
 use crate::{
     endpoints::Endpoints,
@@ -21,12 +21,12 @@ static ACTIVE: Global<Active> = Global::new(Active {
     ports: 0,
     addrs: 0,
     families: family::ANY,
-    netns: 0,
+    netns: listed::ALL,
     story: 0,
     reserved: 0,
 });
 
-/// The network namespaces that pass: inode number and cookie, 0 if that is not known. User space sets the size.
+/// The network namespaces that are listed: inode number and cookie, 0 if that is not known. User space sets the size.
 #[btf_map]
 static NETNS: HashMap<u32, u64, 1> = HashMap::new();
 
@@ -49,13 +49,13 @@ impl Filters {
     #[inline(always)]
     pub fn is_open(&self) -> bool {
         let Active { ports, addrs, families, netns, .. } = self.0;
-        ports == 0 && addrs == 0 && families == family::ANY && netns == 0
+        ports == 0 && addrs == 0 && families == family::ANY && netns == listed::ALL
     }
 
     /// Whether the socket's network namespace passes.
     #[inline(always)]
     pub fn netns(&self, sock: Sock) -> bool {
-        self.0.netns == 0 || is_listed(netns(sock))
+        self.0.netns == listed::ALL || self.names(netns(sock))
     }
 
     /// Whether the socket's address family and addresses pass.
@@ -104,7 +104,12 @@ impl Filters {
 
     #[inline(always)]
     fn listed(&self, netns: Netns) -> bool {
-        self.0.netns == 0 || is_listed(netns)
+        self.0.netns == listed::ALL || self.names(netns)
+    }
+
+    #[inline(always)]
+    fn names(&self, netns: Netns) -> bool {
+        is_listed(netns) == (self.0.netns == listed::LISTED)
     }
 
     #[inline(always)]
@@ -118,9 +123,11 @@ impl Filters {
     /// Whether the ports pass before the local one is chosen; `None` if the local port will decide.
     #[inline(always)]
     pub fn ports_unbound(&self, sock: Sock) -> Option<bool> {
-        let worst = self.ports_with(sock, |_| 0);
-        let best = self.ports_with(sock, |_| EITHER | LOCAL);
-        (worst == best || !self.can_get_local_port(sock)).then_some(worst)
+        let unnamed = self.ports_with(sock, |_| 0);
+        let best = self.ports_with(sock, |_| BEST_LOCAL);
+        let takes_away = self.0.ports & WORST_LOCAL != 0;
+        let worst = if takes_away { self.ports_with(sock, |_| WORST_LOCAL) } else { unnamed };
+        (worst == best || !self.can_get_local_port(sock)).then_some(unnamed)
     }
 
     /// Whether [`Self::ports_unbound`] may have been `None` for a socket whose port is chosen by now. If the
@@ -154,7 +161,7 @@ impl Filters {
     }
 }
 
-/// Whether the filter names this namespace. Another one may have its number once it is gone.
+/// Whether the filter lists this namespace. Another one may have its number once it is gone.
 #[inline(always)]
 fn is_listed(netns: Netns) -> bool {
     // SAFETY: user space fills the map before the program is attached and never changes it.

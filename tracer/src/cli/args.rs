@@ -1,41 +1,45 @@
 //! Groups of options that several commands share.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use crate::{
     aggregate::findings::Threshold,
-    filter::{addrs::Cidrs, ports::Ports},
+    filter::{addrs::Cidr, ports::Ports},
     format::{Kind, text::TimeFormat},
     select::story::parse_transition,
     source::kernel::{buffer, optional::Hooks},
-    tcp::{limits::Limit, netns::Netns, reasons::Reasons, states::States},
+    tcp::{cgroup::Cgroup, limits::Limit, netns::Netns, reasons::Reasons, states::States},
+    text::choice::Choice,
     time::duration,
 };
 
 /// Filters.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
+#[command(
+    next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
+)]
 pub struct FilterArgs {
-    /// Ports at either end: a list of ports and ranges, such as 443,8000-8100
-    #[arg(short = 'P', long, value_name = "PORTS")]
-    pub port: Vec<Ports>,
+    /// Ports at either end: a list of ports, ranges and services, such as 443,8000-8100,postgresql; '!22' leaves
+    /// out, as with the other filters
+    #[arg(short = 'P', long, value_name = "PORTS", value_delimiter = ',')]
+    pub port: Vec<Choice<Ports>>,
     /// Local ports
-    #[arg(short = 'L', long, visible_alias = "localport", value_name = "PORTS")]
-    pub local_port: Vec<Ports>,
+    #[arg(short = 'L', long, visible_alias = "localport", value_name = "PORTS", value_delimiter = ',')]
+    pub local_port: Vec<Choice<Ports>>,
     /// Remote ports
-    #[arg(short = 'D', long, visible_alias = "remoteport", value_name = "PORTS")]
-    pub remote_port: Vec<Ports>,
+    #[arg(short = 'D', long, visible_alias = "remoteport", value_name = "PORTS", value_delimiter = ',')]
+    pub remote_port: Vec<Choice<Ports>>,
     /// Addresses at either end: a list of addresses and prefixes, such as 10.0.0.0/8,2001:db8::1
-    #[arg(long, value_name = "CIDR")]
-    pub addr: Vec<Cidrs>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub addr: Vec<Choice<Cidr>>,
     /// Local addresses
-    #[arg(long, value_name = "CIDR")]
-    pub local_addr: Vec<Cidrs>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub local_addr: Vec<Choice<Cidr>>,
     /// Remote addresses
-    #[arg(long, value_name = "CIDR")]
-    pub remote_addr: Vec<Cidrs>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub remote_addr: Vec<Choice<Cidr>>,
     /// IPv4 only, v4-mapped connections included
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     pub ipv4: bool,
@@ -44,7 +48,7 @@ pub struct FilterArgs {
     pub ipv6: bool,
     /// Network namespaces: inode numbers, paths, names from `ip netns`, or pid:PID
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
-    pub netns: Vec<Netns>,
+    pub netns: Vec<Choice<Netns>>,
     /// Filters on a connection's story.
     #[command(flatten)]
     pub story: StoryFilterArgs,
@@ -52,31 +56,35 @@ pub struct FilterArgs {
 
 /// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Filters (different ones are ANDed, values of one are ORed)")]
+#[command(
+    next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
+)]
 pub struct StoryFilterArgs {
     /// Processes that own the socket, by their pids on the host
-    #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
-    pub pid: Vec<u32>,
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    pub pid: Vec<Choice<NonZeroU32>>,
     /// Names of these processes; * and ? are wildcards
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
-    pub comm: Vec<String>,
+    pub comm: Vec<Choice<String>>,
     /// Users that the socket belongs to, by name or number
     #[arg(short, long, value_name = "USER", value_delimiter = ',')]
-    pub uid: Vec<String>,
-    /// Cgroups of the socket, with those below them: paths in the v2 hierarchy, such as /system.slice
-    #[arg(long, value_name = "PATH", value_delimiter = ',')]
-    pub cgroup: Vec<PathBuf>,
+    pub uid: Vec<Choice<String>>,
+    /// Cgroups of the socket, with those below them, in the v2 hierarchy: paths such as /system.slice, names at any
+    /// depth such as nginx.service; * and ? are wildcards. Those that are made later count, too, once they are
+    /// found: there is a look at most every two seconds
+    #[arg(long, value_name = "CGROUP", value_delimiter = ',')]
+    pub cgroup: Vec<Choice<Cgroup>>,
     /// Transitions into or out of a state, such as CLOSE_WAIT, in any tool's spelling, or of one of ss's
     /// groups: all, connected, synchronized, bucket, big
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
-    pub state: Vec<States>,
+    pub state: Vec<Choice<States>>,
     /// Transitions from one state to another, such as ESTABLISHED:CLOSE_WAIT
     #[arg(long, value_name = "OLD:NEW", value_delimiter = ',', value_parser = parse_transition)]
     pub transition: Vec<(States, States)>,
     /// Transitions that end a connection for a reason, such as reset-remote, or for one of a group: reset, fin,
-    /// timeout; * and ? are wildcards
+    /// timeout; * and ? are wildcards; '!fin' chooses the ends for other reasons
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
-    pub reason: Vec<Reasons>,
+    pub reason: Vec<Choice<Reasons>>,
 }
 
 /// What is shown, and how.

@@ -32,6 +32,8 @@ Examples:
                                        those of local ports with an address in 10/8
   tracer --comm 'nginx*' --state CLOSE_WAIT
                                        nginx's connections entering or leaving CLOSE_WAIT
+  tracer --port '!22' --comm '!kubelet,!node*'
+                                       all but those
   tracer --netns pid:4711 -6           IPv6 in the network namespace of process 4711
   tracer -o json --duration 60s        a minute of it, for programs
   tracer --raw --columns time,comm,old_state,new_state

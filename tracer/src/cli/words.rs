@@ -1,5 +1,6 @@
 //! Filters typed in `top`, with the names of the options: `port=443 comm=nginx state=CLOSE_WAIT`. A word
-//! without `=` is taken as a port, an address, a state, a reason or a name, depending on its form.
+//! without `=` is taken as a port, an address, a state, a reason or a name, depending on its form. `!` before a value
+//! takes away.
 
 use std::net::SocketAddr;
 
@@ -7,7 +8,7 @@ use clap::{CommandFactory as _, Parser};
 
 use crate::{
     cli::FilterArgs,
-    filter::{addrs::Cidrs, ports::Ports},
+    filter::{addrs::Cidr, ports::Ports},
     tcp::{reasons::Reasons, states::States},
 };
 
@@ -52,36 +53,49 @@ pub fn take_line_filters(filter: &mut FilterArgs) -> String {
     words.map(|(word, values)| format!("{word}={}", values.join(","))).collect::<Vec<_>>().join(" ")
 }
 
-fn arguments(word: &str) -> Vec<String> {
+/// The options that a word stands for.
+pub(super) fn arguments(word: &str) -> Vec<String> {
     let word = word.trim_start_matches('-');
     if word.contains('=') || matches!(word, "ipv4" | "ipv6") {
         return vec![format!("--{word}")];
     }
-    if let Ok(end) = word.parse::<SocketAddr>() {
+    let (not, word) = word.strip_prefix('!').map_or(("", word), |word| ("!", word));
+    if let Some(end) = word.parse::<SocketAddr>().ok().filter(|_| not.is_empty()) {
         return vec![format!("--addr={}", end.ip()), format!("--port={}", end.port())];
     }
-    vec![if word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<Ports>().is_ok() {
-        format!("--port={word}")
-    } else if word.parse::<Cidrs>().is_ok() {
-        format!("--addr={word}")
-    } else if word.parse::<States>().is_ok() {
-        format!("--state={word}")
-    } else if word.parse::<Reasons>().is_ok() {
-        format!("--reason={word}")
+    let is_list_of =
+        |is_one: fn(&str) -> bool| word.split(',').all(|word| is_one(word.trim_start_matches('!')));
+    vec![if is_list_of(is_ports) {
+        format!("--port={not}{word}")
+    } else if is_list_of(|word| word.parse::<Cidr>().is_ok()) {
+        format!("--addr={not}{word}")
+    } else if is_list_of(|word| word.parse::<States>().is_ok()) {
+        format!("--state={not}{word}")
+    } else if is_list_of(|word| word.parse::<Reasons>().is_ok()) {
+        format!("--reason={not}{word}")
     } else {
-        format!("--comm=*{word}*")
+        format!("--comm={not}*{word}*")
     }]
+}
+
+/// Whether a word is a port or a range. The name of a service may be that of a process, too.
+fn is_ports(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<Ports>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn comms(filter: &FilterArgs) -> Vec<String> {
+        filter.story.comm.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn words_are_flags() {
         let filter = parse("port=443,80 comm=nginx state=close_wait pid=7 ipv4").unwrap();
-        assert_eq!((filter.port.len(), filter.story.pid, filter.ipv4), (1, vec![7], true));
-        assert_eq!(filter.story.comm, ["nginx"]);
+        assert_eq!((filter.port.len(), filter.story.pid.len(), filter.ipv4), (2, 1, true));
+        assert_eq!(comms(&filter), ["nginx"]);
         assert_eq!(filter.story.state, ["CLOSE_WAIT".parse().unwrap()]);
     }
 
@@ -95,7 +109,12 @@ mod tests {
         }
         assert_eq!(parse("reset-remote").unwrap().story.reason.len(), 1);
         assert_eq!(parse("reset").unwrap().story.reason.len(), 1);
-        assert_eq!(parse("ngin").unwrap().story.comm, ["*ngin*"]);
+        assert_eq!(comms(&parse("ngin").unwrap()), ["*ngin*"]);
+        assert_eq!(comms(&parse("!sshd").unwrap()), ["!*sshd*"]);
+        assert_eq!(parse("!22").unwrap().port, ["!22".parse().unwrap()]);
+        assert_eq!(parse("443,!22").unwrap().port.len(), 2);
+        assert_eq!(parse("!10.0.0.0/8").unwrap().addr, ["!10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(parse("!estab").unwrap().story.state, ["!ESTABLISHED".parse().unwrap()]);
         let end = parse("10.0.0.1:443").unwrap();
         assert_eq!((end.addr.len(), end.port.len()), (1, 1));
         assert_eq!(parse("--port=1").unwrap().port.len(), 1);

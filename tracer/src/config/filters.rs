@@ -1,5 +1,7 @@
 //! Builds the filters from the arguments.
 
+use std::num::NonZeroU32;
+
 use tracer_common::filter::family;
 use wildmatch::WildMatch;
 
@@ -36,12 +38,12 @@ pub(super) fn filters(args: FilterArgs, tells_stories: bool) -> Result<FilterSpe
     };
     let StoryFilterArgs { pid, comm, uid: users, cgroup, state, transition, reason } = args.story;
     let story = StoryFilter {
-        pids: pid.into_iter().collect(),
-        comms: comm.iter().map(|pattern| WildMatch::new(pattern)).collect(),
-        uids: users.iter().map(|user| uid(user)).collect::<Result<_, _>>()?,
-        states: state,
+        pids: pid.into_iter().map(|pid| pid.map(NonZeroU32::get)).collect(),
+        comms: comm.into_iter().map(|comm| comm.map(|pattern| WildMatch::new(&pattern))).collect(),
+        uids: users.into_iter().map(|user| user.try_map(|user| uid(&user))).collect::<Result<_, _>>()?,
+        states: state.into_iter().collect(),
         transitions: transition,
-        reasons: reason,
+        reasons: reason.into_iter().collect(),
         ..StoryFilter::default()
     };
     Ok(FilterSpec {

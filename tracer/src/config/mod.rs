@@ -208,7 +208,7 @@ fn live(
     let Needs { stories, refreshes, gauges, stray_resets, mut hooks, .. } = view.needs();
     let filters = filters(filter, stories)?;
     let Filters { constant, story } = &filters.filters;
-    if story.states.contains(&State::from_kernel(state::NEW_SYN_RECV).into()) {
+    if story.states.wanted().contains(&State::from_kernel(state::NEW_SYN_RECV).into()) {
         hooks.push(("--state NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
     let follows_timewait = stories && !capture.no_timewait;

@@ -10,11 +10,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{filter::PerEnd, text::escape::escaped};
 
-/// A list such as `10.0.0.0/8,2001:db8::1`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cidrs(Vec<IpNet>);
+/// An address, or a prefix such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cidr(IpNet);
 
-/// A part of a list that is not an address or prefix.
+/// A text that is not an address or prefix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address or CIDR prefix: give a list such as 10.0.0.0/8,2001:db8::1")]
 pub struct Error(String);
@@ -23,20 +23,17 @@ pub struct Error(String);
 const MAPPED_PREFIX: Prefix = Prefix { bits: 0xffff_0000_0000, len: 96 };
 const MAPPED_LEN: u8 = MAPPED_PREFIX.len;
 
-impl FromStr for Cidrs {
+impl FromStr for Cidr {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text.split(',').map(|part| parse_net(part.trim())).collect::<Result<_, _>>().map(Self)
+        let text = text.trim();
+        let net = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| Error(escaped(text.as_bytes())))?;
+        Ok(Self(without_mapping(net).trunc()))
     }
-}
-
-fn parse_net(text: &str) -> Result<IpNet, Error> {
-    let net = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| Error(escaped(text.as_bytes())))?;
-    Ok(without_mapping(net).trunc())
 }
 
 /// Turns a prefix of v4-mapped addresses into one of IPv4 addresses.
@@ -91,12 +88,10 @@ impl Prefix {
 /// `::/0` means IPv6 and not IPv4. So the v4-mapped prefix is always in the table, to stop IPv4 addresses
 /// from matching `::/0`.
 #[must_use]
-pub fn marks(ends: &PerEnd<Cidrs>) -> BTreeMap<Prefix, u8> {
+pub fn marks(ends: &PerEnd<Cidr>) -> BTreeMap<Prefix, u8> {
     let mut by_net: BTreeMap<IpNet, u8> = BTreeMap::new();
-    for (cidrs, mark) in ends.marked() {
-        for net in &cidrs.0 {
-            *by_net.entry(*net).or_default() |= mark;
-        }
+    for (Cidr(net), mark) in ends.marked() {
+        *by_net.entry(*net).or_default() |= mark;
     }
     let mut table: BTreeMap<Prefix, u8> = BTreeMap::from([(MAPPED_PREFIX, 0)]);
     for net in by_net.keys() {
@@ -126,7 +121,7 @@ pub struct AddrMarks {
 impl AddrMarks {
     /// Makes the table of a filter.
     #[must_use]
-    pub fn new(ends: &PerEnd<Cidrs>) -> Self {
+    pub fn new(ends: &PerEnd<Cidr>) -> Self {
         let table = marks(ends);
         let prefix_lens: BTreeSet<u8> = table.keys().map(|prefix| prefix.len).collect();
         Self { table, prefix_lens: prefix_lens.into_iter().rev().collect() }
@@ -147,10 +142,11 @@ impl AddrMarks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_common::filter::{EITHER, LOCAL, REMOTE};
+    use crate::text::choice::Choice;
+    use tracer_common::filter::{EITHER, LOCAL, NOT_EITHER, NOT_REMOTE, REMOTE};
 
-    fn parse_list(text: &str) -> Vec<Cidrs> {
-        vec![text.parse().unwrap()]
+    fn parse_list(text: &str) -> Vec<Choice<Cidr>> {
+        text.split(',').map(|text| text.parse().unwrap()).collect()
     }
 
     fn lookup(marks: &AddrMarks, address: &str) -> u8 {
@@ -175,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_away_is_marked_below_it_too() {
+        let table = AddrMarks::new(&PerEnd::new(
+            parse_list("10.0.0.0/8,!10.1.0.0/16"),
+            vec![],
+            parse_list("!10.1.2.3,!::/0"),
+        ));
+        assert_eq!(lookup(&table, "10.9.9.9"), EITHER);
+        assert_eq!(lookup(&table, "10.1.9.9"), EITHER | NOT_EITHER);
+        assert_eq!(lookup(&table, "10.1.2.3"), EITHER | NOT_EITHER | NOT_REMOTE);
+        assert_eq!(lookup(&table, "11.0.0.1"), 0);
+        assert_eq!(lookup(&table, "fd77::1"), NOT_REMOTE);
+    }
+
+    #[test]
     fn all_addresses_of_one_family_exclude_the_other() {
         let table = AddrMarks::new(&PerEnd::new(parse_list("::/0"), vec![], vec![]));
         assert_eq!(lookup(&table, "::1"), EITHER);
@@ -186,14 +196,14 @@ mod tests {
 
     #[test]
     fn mapped_addresses_are_ipv4() {
-        assert_eq!("::ffff:10.0.0.0/104".parse::<Cidrs>(), "10.0.0.0/8".parse());
-        assert_eq!("10.1.2.3/8".parse::<Cidrs>(), "10.0.0.0/8".parse());
+        assert_eq!("::ffff:10.0.0.0/104".parse::<Cidr>(), "10.0.0.0/8".parse());
+        assert_eq!("10.1.2.3/8".parse::<Cidr>(), "10.0.0.0/8".parse());
     }
 
     #[test]
     fn invalid_addresses_are_refused() {
         for text in ["", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1,", "example.org", "10.0.0.0/-1"] {
-            assert!(text.parse::<Cidrs>().is_err(), "{text}");
+            assert!(text.parse::<Cidr>().is_err(), "{text}");
         }
     }
 }

@@ -4,14 +4,14 @@
 //!
 //! # Layout
 //! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
-//! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table
+//! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table; [`services`]: names of ports
 //!
 //! ```
 //! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
 //! use tracer::tcp::endpoint::Tuple;
 //! use tracer_common::event::AF_INET;
 //!
-//! let ports = PerEnd::new(vec!["443,8000-8100".parse()?], vec![], vec![]);
+//! let ports = PerEnd::new(vec!["443".parse()?, "8000-8100".parse()?], vec![], vec!["!8022".parse()?]);
 //! let matcher = Matcher::new(&Filter { ports, ..Filter::default() });
 //! let tuple = Tuple { remote_port: 8080, ..Tuple::default() };
 //! assert_eq!(matcher.judge(&tuple, AF_INET, 0), Verdict::Pass);
@@ -20,18 +20,23 @@
 
 pub mod addrs;
 pub mod ports;
+pub mod services;
 
 use tracer_common::{
     event::flag,
-    filter::{Active, EITHER, LOCAL, REMOTE, family, selects},
+    filter::{
+        Active, BEST_LOCAL, EITHER, LOCAL, NOT_EITHER, NOT_LOCAL, NOT_REMOTE, REMOTE, WORST_LOCAL, family,
+        netns, selects,
+    },
 };
 
 use crate::{
-    filter::{addrs::Cidrs, ports::Ports},
+    filter::{addrs::Cidr, ports::Ports},
     tcp::{
         endpoint::Tuple,
-        netns::{Inum, NetnsId, NetnsIds},
+        netns::{Inum, NetnsFilter, NetnsId},
     },
+    text::choice::Choice,
 };
 
 /// Values of a filter, each with the mark of the end that it applies to.
@@ -41,10 +46,14 @@ pub struct PerEnd<T>(Vec<(T, u8)>);
 impl<T> PerEnd<T> {
     /// Values for either end, for the local end and for the remote end.
     #[must_use]
-    pub fn new(either: Vec<T>, local: Vec<T>, remote: Vec<T>) -> Self {
-        let marked = [(either, EITHER), (local, LOCAL), (remote, REMOTE)];
-        let marked =
-            marked.into_iter().flat_map(|(values, mark)| values.into_iter().map(move |value| (value, mark)));
+    pub fn new(either: Vec<Choice<T>>, local: Vec<Choice<T>>, remote: Vec<Choice<T>>) -> Self {
+        let marked = [(either, EITHER, NOT_EITHER), (local, LOCAL, NOT_LOCAL), (remote, REMOTE, NOT_REMOTE)];
+        let marked = marked.into_iter().flat_map(|(choices, mark, not_mark)| {
+            choices.into_iter().map(move |choice| match choice {
+                Choice::Of(value) => (value, mark),
+                Choice::Not(value) => (value, not_mark),
+            })
+        });
         Self(marked.collect())
     }
 
@@ -66,17 +75,18 @@ impl<T> Default for PerEnd<T> {
     }
 }
 
-/// All filters on facts that never change. Different ones are ANDed, values of one are ORed.
+/// All filters on facts that never change. Different ones are ANDed, values of one are ORed, and those with `!` take
+/// away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Ports.
     pub ports: PerEnd<Ports>,
     /// Addresses and prefixes.
-    pub addrs: PerEnd<Cidrs>,
+    pub addrs: PerEnd<Cidr>,
     /// Address families, as bits of [`family`].
     pub families: u8,
-    /// Network namespaces; empty for all.
-    pub netns: NetnsIds,
+    /// Network namespaces.
+    pub netns: NetnsFilter,
     /// Whether the kernel also lets pass the events that connection tracking needs. User space filters those
     /// again.
     pub for_stories: bool,
@@ -88,7 +98,7 @@ impl Default for Filter {
             ports: PerEnd::default(),
             addrs: PerEnd::default(),
             families: family::ANY,
-            netns: NetnsIds::default(),
+            netns: NetnsFilter::All,
             for_stories: false,
         }
     }
@@ -103,7 +113,11 @@ impl Filter {
             ports: self.ports.active(),
             addrs: self.addrs.active(),
             families: self.families,
-            netns: u8::from(!self.netns.is_empty()),
+            netns: match self.netns {
+                NetnsFilter::All => netns::ALL,
+                NetnsFilter::Only(_) => netns::LISTED,
+                NetnsFilter::AllBut(_) => netns::UNLISTED,
+            },
             story: u8::from(self.for_stories),
             reserved: 0,
         }
@@ -120,13 +134,13 @@ impl Filter {
     /// Whether the network namespace with this inode number and this cookie, 0 if it is not known, passes.
     #[must_use]
     pub fn has_netns(&self, inum: Inum, cookie: u64) -> bool {
-        self.netns.is_empty() || self.netns.contains(NetnsId::new(inum, cookie))
+        self.netns.selects(NetnsId::new(inum, cookie))
     }
 
     /// Whether everything passes in the namespaces that pass.
     #[must_use]
     pub fn is_open_but_for_netns(&self) -> bool {
-        Active { story: 0, netns: 0, ..self.active() } == Self::default().active()
+        Active { story: 0, netns: netns::ALL, ..self.active() } == Self::default().active()
     }
 }
 
@@ -147,7 +161,7 @@ pub struct Matcher {
     active: Active,
     ports: ports::PortMarks,
     addrs: addrs::AddrMarks,
-    netns: NetnsIds,
+    netns: NetnsFilter,
 }
 
 impl Matcher {
@@ -167,12 +181,12 @@ impl Matcher {
     /// undecided.
     #[must_use]
     pub fn judge(&self, tuple: &Tuple, family: u8, flags: u16) -> Verdict {
-        let Active { ports, addrs, families, netns, .. } = self.active;
+        let Active { ports, addrs, families, .. } = self.active;
         let has_peer = tuple.remote_port != 0;
         let of_peer = |marks: u8| if has_peer { marks } else { 0 };
         let is_mapped = |address: &[u8; 16]| std::net::Ipv6Addr::from(*address).to_ipv4_mapped().is_some();
         let kind = family::of(family, is_mapped(&tuple.local_addr), is_mapped(&tuple.remote_addr));
-        let is_other_netns = netns != 0 && !self.netns.contains(tuple.netns_id());
+        let is_other_netns = !self.netns.selects(tuple.netns_id());
         let is_other_family = families & kind == 0;
         if is_other_netns
             || is_other_family
@@ -185,7 +199,7 @@ impl Matcher {
             let passes = selects(ports, self.ports.of(tuple.local_port), remote);
             return if passes { Verdict::Pass } else { Verdict::Fail };
         }
-        match (selects(ports, 0, remote), selects(ports, EITHER | LOCAL, remote)) {
+        match (selects(ports, WORST_LOCAL, remote), selects(ports, BEST_LOCAL, remote)) {
             (true, _) => Verdict::Pass,
             (false, true) => Verdict::Undecided,
             (false, false) => Verdict::Fail,
@@ -243,12 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_away_waits_for_the_port_too() {
+        let not_local = matcher("!5000", "");
+        assert_eq!(judge_event(&not_local, &unbound(0, 443)), Verdict::Undecided);
+        assert_eq!(judge_event(&not_local, &connect(5000, 443)), Verdict::Fail);
+        assert_eq!(judge_event(&not_local, &connect(5001, 443)), Verdict::Pass);
+        let not_either = matcher("", "!443");
+        assert_eq!(judge_event(&not_either, &unbound(0, 443)), Verdict::Fail);
+        assert_eq!(judge_event(&not_either, &unbound(0, 80)), Verdict::Undecided);
+        assert_eq!(judge_event(&not_either, &connect(5000, 80)), Verdict::Pass);
+    }
+
+    #[test]
     fn a_listener_has_no_peer() {
         let mut listen = connect(80, 0);
         listen.new_state = state::LISTEN;
         assert_eq!(judge_event(&matcher("", "443"), &listen), Verdict::Fail);
         assert_eq!(judge_event(&matcher("", "80"), &listen), Verdict::Pass);
-        let any_peer: Cidrs = "0.0.0.0/0".parse().unwrap();
+        let any_peer: Choice<Cidr> = "0.0.0.0/0".parse().unwrap();
         let filter = Filter { addrs: PerEnd::new(vec![], vec![], vec![any_peer]), ..Filter::default() };
         assert_eq!(judge_event(&Matcher::new(&filter), &listen), Verdict::Fail);
     }

@@ -121,6 +121,7 @@ impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
         let Config { view, filters, follows_timewait, count, duration, .. } = config;
         let filters = filters.resolve(source.names())?;
+        filters.absent(source.names()).iter().for_each(message);
         let kernel = source.kernel();
         let follows_timewait = follows_timewait && kernel.has_cookies;
         Ok(Self {

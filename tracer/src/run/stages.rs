@@ -144,21 +144,21 @@ impl Stages {
             && self.ending().is_none()
         {
             let before = events.partition_point(|event| event.time_ns <= due_ns);
-            self.show(&events[..before], out);
+            self.show(&events[..before], around.names, out);
             events = &events[before..];
             // An action may be late, but time never goes back.
             self.now_ns = self.now_ns.max(due_ns);
             self.act(around, out);
         }
-        self.show(events, out);
+        self.show(events, around.names, out);
         self.now_ns = self.now_ns.max(until_ns);
     }
 
-    fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
+    fn show(&mut self, events: &[Event], names: &mut dyn Names, out: &mut Vec<u8>) {
         self.last_event_ns = events.last().map_or(self.last_event_ns, |event| event.time_ns);
         let mut counter = LineCounter::new(&self.counts, self.limit);
         if self.has_stories {
-            self.show_stories(events, &mut counter, out);
+            self.show_stories(events, &mut counter, names, out);
         } else {
             self.show_raw(events, &mut counter, out);
         }
@@ -175,7 +175,13 @@ impl Stages {
         }
     }
 
-    fn show_stories(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
+    fn show_stories(
+        &mut self,
+        events: &[Event],
+        counter: &mut LineCounter,
+        names: &mut dyn Names,
+        out: &mut Vec<u8>,
+    ) {
         let Self { tracker, select, view, context, counts, .. } = self;
         for [group, next, after] in prefetch_groups(events) {
             tracker.prefetch(next, after);
@@ -188,7 +194,14 @@ impl Stages {
                 let before = counter.shown;
                 {
                     let mut show = showing(&mut **view, counter, context, out);
-                    tracker.event(event, &mut |transition| select.pass(transition, &mut show));
+                    tracker.event(event, &mut |transition| {
+                        if let Some(id) = select.wants_cgroup(&transition.connection)
+                            && let Some(path) = names.cgroup_path(id)
+                        {
+                            select.learn_cgroup(id, &path);
+                        }
+                        select.pass(transition, &mut show);
+                    });
                 }
                 // Other hooks report these transitions, not the tracepoint.
                 if kind::implies_transition(event.kind) {

@@ -6,23 +6,23 @@
 //!
 //! # Layout
 //! - [`Select`]: decides, and holds back undecided transitions
-//! - [`story`]: filters on owner, user, cgroup, state, transition, reason
+//! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`cgroups`]: the one on cgroups
 //! - [`connections`]: all filters together, applied to a connection
 //! - [`spec`]: the filters as the user asked for them
 //!
 //! # Example
 //! Who accepts a connection is known only when it is accepted; until then its transitions are held back:
 //! ```
-//! use std::collections::HashSet;
 //! use tracer::{
 //!     filter::Filter,
 //!     select::{Select, story::StoryFilter},
+//!     text::choice::{Choice, Choices},
 //!     track::Tracker,
 //! };
 //! use tracer_common::{Event, event::flag, state};
 //! use zerocopy::FromZeros as _;
 //!
-//! let pids = HashSet::from([7]);
+//! let pids = Choices::from_iter([Choice::Of(7)]);
 //! let mut select = Select::new(&Filter::default(), StoryFilter { pids, ..StoryFilter::default() });
 //! let mut tracker = Tracker::new(false);
 //!
@@ -40,6 +40,7 @@
 //! }
 //! ```
 
+pub mod cgroups;
 pub mod connections;
 pub mod spec;
 pub mod story;
@@ -98,6 +99,19 @@ impl Select {
         }
     }
 
+    /// The connection's cgroup, if a filter depends on it and does not know it yet.
+    #[must_use]
+    pub fn wants_cgroup(&self, connection: &Connection) -> Option<u64> {
+        let cgroups = &self.filter.story.cgroups;
+        let is_wanted = !cgroups.is_open() && !connection.is_bare() && !cgroups.knows(connection.cgroup);
+        is_wanted.then_some(connection.cgroup)
+    }
+
+    /// Takes the path of a cgroup.
+    pub fn learn_cgroup(&mut self, id: u64, path: &str) {
+        self.filter.story.cgroups.learn(id, path);
+    }
+
     /// Takes a transition, and passes on what is to be shown: it, after the transitions of its connection
     /// that were held back.
     pub fn pass(&mut self, transition: &Transition, show: &mut impl FnMut(&Transition)) {
@@ -138,7 +152,8 @@ impl Select {
     /// Passes on the beginning of a connection, if it was held back and what is known by now selects it. It
     /// goes before lines about the connection that are no transitions.
     pub fn release(&mut self, connection: &Connection, show: &mut impl FnMut(&Transition)) {
-        if self.undecided.is_empty() || !self.holds(connection) {
+        let is_decided = || self.filter.story.is_settled(connection) && self.holds(connection);
+        if self.undecided.is_empty() || !is_decided() {
             return;
         }
         let Some(beginning) = self.undecided.remove(&connection.cookie) else {

@@ -1,9 +1,14 @@
 //! The filters as the user asked for them: the same for every source.
 
+use std::fmt::Display;
+
+use wildmatch::WildMatch;
+
 use crate::{
-    facts::names::{FilterNames, Names, UnknownName},
+    facts::names::{FilterIds, FilterNames, Names, UnknownName},
     filter::Filter,
-    select::story::StoryFilter,
+    select::{cgroups::CgroupFilter, story::StoryFilter},
+    text::escape::escaped,
 };
 
 /// All filters of a capture.
@@ -30,14 +35,52 @@ impl FilterSpec {
     /// # Errors
     /// That host has no namespace or cgroup of this name, or other process ids.
     pub fn resolve(self, names: &mut dyn Names) -> Result<Filters, UnknownName> {
-        let ids = self.names.resolve(names)?;
+        let FilterIds { netns, cgroups, tree } = self.names.resolve(names)?;
         let Filters { constant, story } = self.filters;
         if !story.pids.is_empty() {
             names.check_pids()?;
         }
         Ok(Filters {
-            constant: Filter { netns: ids.netns, ..constant },
-            story: StoryFilter { cgroups: ids.cgroups, ..story },
+            constant: Filter { netns, ..constant },
+            story: StoryFilter { cgroups: CgroupFilter::new(cgroups, &tree), ..story },
         })
     }
+}
+
+impl Filters {
+    /// What is asked for, and is not there now: a message for each filter.
+    pub fn absent(&self, names: &mut dyn Names) -> Vec<String> {
+        let StoryFilter { pids, comms, cgroups, .. } = &self.story;
+        let mut absent = Vec::new();
+        if !(pids.wanted().is_empty() && comms.wanted().is_empty())
+            && let Some(processes) = names.processes()
+        {
+            let is_named = |comm: &WildMatch| {
+                processes.values().any(|name| comm.matches(&String::from_utf8_lossy(name)))
+            };
+            if is_missing(pids.wanted(), |pid| processes.contains_key(pid)) {
+                let is_port = pids.wanted().iter().all(|pid| u16::try_from(*pid).is_ok());
+                let pids = list(pids.wanted());
+                let hint = if is_port { format!(" (ports: --port {pids})") } else { String::new() };
+                absent.push(format!("--pid {pids}: no such process now; waiting{hint}"));
+            }
+            if is_missing(comms.wanted(), is_named) {
+                absent.push(format!("--comm {}: no such process now; waiting", list(comms.wanted())));
+            }
+        }
+        if let Some(wanted) = cgroups.missing() {
+            absent.push(format!("--cgroup {}: no such cgroup now; waiting", list(wanted)));
+        }
+        absent
+    }
+}
+
+/// Whether there are values, and none of them is there.
+fn is_missing<T>(values: &[T], is_there: impl Fn(&T) -> bool) -> bool {
+    !values.is_empty() && !values.iter().any(is_there)
+}
+
+fn list(values: &[impl Display]) -> String {
+    let values: Vec<String> = values.iter().map(|value| escaped(value.to_string().as_bytes())).collect();
+    values.join(",")
 }

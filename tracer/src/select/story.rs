@@ -1,40 +1,47 @@
 //! Filters on facts from connection tracking: on connections (owner, user, cgroup), and on single lines
 //! (state, transition, reason).
 
-use std::collections::HashSet;
-
 use tracer_common::state as number;
 use wildmatch::WildMatch;
 
 use crate::{
     filter::Verdict,
+    select::cgroups::CgroupFilter,
     tcp::{
         reason::Reason,
         reasons::Reasons,
         state::{self, State},
         states::States,
     },
-    text::escape::{escaped, exact},
-    track::{Transition, connection::Connection},
+    text::{
+        choice::Choices,
+        escape::{escaped, exact},
+    },
+    track::{
+        Transition,
+        connection::{Connection, Role},
+        owner::Evidence,
+    },
 };
 
-/// These filters. Different ones are ANDed, values of one are ORed; an empty one lets everything pass.
+/// These filters. Different ones are ANDed, values of one are ORed, and those with `!` take away; an empty one lets
+/// everything pass.
 #[derive(Clone, Debug, Default)]
 pub struct StoryFilter {
     /// Process ids of owners.
-    pub pids: HashSet<u32>,
+    pub pids: Choices<u32>,
     /// Patterns for names of owners (`comm`).
-    pub comms: Vec<WildMatch>,
+    pub comms: Choices<WildMatch>,
     /// User ids.
-    pub uids: HashSet<u32>,
-    /// Ids of cgroups, including all below the given ones.
-    pub cgroups: HashSet<u64>,
+    pub uids: Choices<u32>,
+    /// Cgroups, with all below them.
+    pub cgroups: CgroupFilter,
     /// States that are entered or left.
-    pub states: Vec<States>,
+    pub states: Choices<States>,
     /// Transitions: old state, new state.
     pub transitions: Vec<(States, States)>,
     /// Reasons for which connections end.
-    pub reasons: Vec<Reasons>,
+    pub reasons: Choices<Reasons>,
 }
 
 impl StoryFilter {
@@ -44,7 +51,7 @@ impl StoryFilter {
         self.pids.is_empty()
             && self.comms.is_empty()
             && self.uids.is_empty()
-            && self.cgroups.is_empty()
+            && self.cgroups.is_open()
             && self.states.is_empty()
             && self.transitions.is_empty()
             && self.reasons.is_empty()
@@ -53,51 +60,64 @@ impl StoryFilter {
     /// Whether a filter is on a fact that may change while a connection lives.
     #[must_use]
     pub fn depends_on_changing_facts(&self) -> bool {
-        !(self.pids.is_empty() && self.comms.is_empty() && self.uids.is_empty() && self.cgroups.is_empty())
+        !(self.pids.is_empty() && self.comms.is_empty() && self.uids.is_empty() && self.cgroups.is_open())
     }
 
     /// Whether the connection passes. The owner can change while it lives, and `accept` changes its user. So a
-    /// connection fails only at its end; until then it is undecided.
+    /// connection fails only at its end; until then it is undecided. It also is while something may become known that
+    /// is taken away.
     #[must_use]
     pub fn judge_connection(&self, transition: &Transition) -> Verdict {
         let has_ended = transition.reason.is_some() || transition.new_state == number::CLOSE;
-        match (self.selects_owner(&transition.connection), has_ended) {
-            (true, _) => Verdict::Pass,
+        let connection = &transition.connection;
+        match (self.selects_owner(connection), has_ended) {
+            (true, true) => Verdict::Pass,
+            (true, false) if self.is_settled(connection) => Verdict::Pass,
             (false, true) => Verdict::Fail,
-            (false, false) => Verdict::Undecided,
+            (_, false) => Verdict::Undecided,
         }
+    }
+
+    /// Whether all is known of a connection that could take it away. A process that only owns its listener may not
+    /// be the one that accepts it.
+    #[must_use]
+    pub fn is_settled(&self, connection: &Connection) -> bool {
+        let has_owner = connection.owner.evidence > Evidence::Listener || connection.role == Role::Listener;
+        let has_socket = !connection.is_bare();
+        let by_owner = self.pids.excludes() || self.comms.excludes();
+        (!by_owner || has_owner)
+            && (!self.uids.excludes() || (has_owner && has_socket))
+            && (!self.cgroups.excludes() || (has_socket && self.cgroups.knows(connection.cgroup)))
     }
 
     /// Whether a state passes.
     #[must_use]
     pub fn selects_state(&self, state: u8) -> bool {
-        let state = State::from_kernel(state);
-        self.states.is_empty() || self.states.iter().any(|states| states.contains(state))
+        self.states.selects(|states| states.contains(State::from_kernel(state)))
     }
 
     /// Whether a reason passes; `None` does not if there is a filter on reasons.
     #[must_use]
     pub fn selects_reason(&self, reason: Option<Reason>) -> bool {
-        self.reasons.is_empty() || reason.is_some_and(|reason| self.reasons.iter().any(|reasons| reasons.contains(reason)))
+        self.reasons.is_empty()
+            || reason.is_some_and(|reason| self.reasons.selects(|reasons| reasons.contains(reason)))
     }
 
     /// Whether a connection's owner, user and cgroup pass, judged by what is known now.
     #[must_use]
     pub fn selects_owner(&self, connection: &Connection) -> bool {
         let owner = &connection.owner;
-        let matches_any = |comms: &[WildMatch]| {
+        let has_name = |pattern: &WildMatch| {
             // As JSON shows it, too: there different names stay different.
             let (name, exact) = (String::from_utf8_lossy(owner.comm()), exact(owner.comm()));
-            let matches =
-                |pattern: &WildMatch| pattern.matches(&name) || (exact != name && pattern.matches(&exact));
-            comms.iter().any(matches)
+            pattern.matches(&name) || (exact != name && pattern.matches(&exact))
         };
         // Without a full socket, user and cgroup are not known.
-        let is_known = !connection.is_bare();
-        (self.uids.is_empty() || is_known && self.uids.contains(&connection.uid))
-            && (self.cgroups.is_empty() || is_known && self.cgroups.contains(&connection.cgroup))
-            && (self.pids.is_empty() || (owner.is_known() && self.pids.contains(&owner.pid)))
-            && (self.comms.is_empty() || (owner.is_known() && matches_any(&self.comms)))
+        let is_full = !connection.is_bare();
+        self.uids.selects(|uid| is_full && *uid == connection.uid)
+            && (self.cgroups.is_open() || self.cgroups.selects(is_full.then_some(connection.cgroup)))
+            && self.pids.selects(|pid| owner.is_known() && *pid == owner.pid)
+            && self.comms.selects(|comm| owner.is_known() && has_name(comm))
     }
 
     /// Whether a transition's states and reason pass.
@@ -108,9 +128,10 @@ impl StoryFilter {
             from.contains(State::from_kernel(old)) && to.contains(State::from_kernel(new))
         };
         let is_selected = self.transitions.is_empty() || self.transitions.iter().any(is_one);
-        (self.selects_state(old) || self.selects_state(new))
-            && is_selected
-            && self.selects_reason(transition.reason)
+        let touches = |states: &States| {
+            states.contains(State::from_kernel(old)) || states.contains(State::from_kernel(new))
+        };
+        self.states.selects(touches) && is_selected && self.selects_reason(transition.reason)
     }
 }
 

@@ -1,8 +1,7 @@
 //! A list of facts as a source: it needs no kernel and no privileges.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    path::Path,
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use crate::{
         Batch, Fact,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
-        names::{Names, UnknownName},
+        names::{CgroupTree, Names, UnknownName},
     },
     source::{Demand, Error, Source},
     tcp::netns::{Netns, NetnsId},
@@ -198,12 +197,12 @@ impl Names for Script {
         None
     }
 
-    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
-        let is_below = |name: &str| Path::new(name).starts_with(path);
-        let ids: HashSet<u64> =
-            self.cgroups.iter().filter(|(_, name)| is_below(name)).map(|(id, _)| *id).collect();
-        let unknown = || UnknownName(format!("{} is not a cgroup of the script", path.display()));
-        if ids.is_empty() { Err(unknown()) } else { Ok(ids) }
+    fn cgroups(&mut self) -> Option<CgroupTree> {
+        Some(CgroupTree { root: "/".into(), paths: self.cgroups.clone() })
+    }
+
+    fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
+        None
     }
 
     fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {

@@ -5,7 +5,7 @@
 //! - [`reason`]: why connections end; [`reasons`]: sets of reasons, as filters name them
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks; [`device`]: network devices
-//! - [`netns`]: network namespaces, and how users name them
+//! - [`netns`], [`cgroup`]: network namespaces and cgroups, and how users name them
 //! - [`limits`]: how long a connection may stay in a state before it counts as stuck
 //! - [`colour`]: the colours of states
 //!
@@ -24,6 +24,7 @@
 //! # Ok::<(), tracer::tcp::limits::Error>(())
 //! ```
 
+pub mod cgroup;
 pub mod colour;
 pub mod device;
 pub mod endpoint;

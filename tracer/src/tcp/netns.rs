@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::text::choice::Choices;
+
 /// Inode number of a network namespace, as `ls -L -i /proc/PID/ns/net` prints it.
 pub type Inum = u32;
 
@@ -38,32 +40,62 @@ impl NetnsId {
 pub struct NetnsIds(HashMap<Inum, NetnsId>);
 
 impl NetnsIds {
-    /// Adds a namespace.
-    pub fn insert(&mut self, netns: NetnsId) {
-        self.0.insert(netns.inum, netns);
-    }
-
     /// Whether this namespace is, or may be, among them.
     #[must_use]
     pub fn contains(&self, netns: NetnsId) -> bool {
         self.0.get(&netns.inum).is_some_and(|known| known.may_be(netns))
     }
+}
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
+/// Which network namespaces pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NetnsFilter {
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &NetnsId> {
-        self.0.values()
+    #[default]
+    All,
+    /// Only these.
+    Only(NetnsIds),
+    /// All but these.
+    AllBut(NetnsIds),
+}
+
+impl NetnsFilter {
+    /// Whether this namespace passes.
+    #[must_use]
+    pub fn selects(&self, netns: NetnsId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ids) => ids.contains(netns),
+            Self::AllBut(ids) => !ids.contains(netns),
+        }
+    }
+
+    /// Whether all pass.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Self::All
+    }
+
+    /// The namespaces that it lists.
+    pub fn listed(&self) -> impl Iterator<Item = &NetnsId> {
+        let ids = match self {
+            Self::All => None,
+            Self::Only(ids) | Self::AllBut(ids) => Some(ids),
+        };
+        ids.into_iter().flat_map(|ids| ids.0.values())
+    }
+}
+
+impl From<Choices<NetnsId>> for NetnsFilter {
+    fn from(choices: Choices<NetnsId>) -> Self {
+        let of = |ids: &[NetnsId]| NetnsIds(ids.iter().map(|id| (id.inum, *id)).collect());
+        let mut wanted = of(choices.wanted());
+        let unwanted = of(choices.unwanted());
+        if choices.wanted().is_empty() {
+            return if choices.excludes() { Self::AllBut(unwanted) } else { Self::All };
+        }
+        wanted.0.retain(|_, id| !unwanted.contains(*id));
+        Self::Only(wanted)
     }
 }
 
@@ -105,14 +137,19 @@ impl FromStr for Netns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::choice::Choice;
 
     #[test]
     fn a_number_that_is_used_again_is_another_namespace() {
         let (one, other, unknown) = (NetnsId::new(7, 1), NetnsId::new(7, 2), NetnsId::new(7, 0));
-        let mut ids = NetnsIds::default();
-        ids.insert(one);
-        assert!(ids.contains(one) && ids.contains(unknown) && !ids.contains(other));
-        assert!(!ids.contains(NetnsId::new(8, 1)));
+        let only = NetnsFilter::from(Choices::from_iter([Choice::Of(one)]));
+        assert!(only.selects(one) && only.selects(unknown) && !only.selects(other));
+        assert!(!only.selects(NetnsId::new(8, 1)));
+        let all_but = NetnsFilter::from(Choices::from_iter([Choice::Not(one)]));
+        assert!(!all_but.selects(one) && !all_but.selects(unknown) && all_but.selects(other));
+        let none = NetnsFilter::from(Choices::from_iter([Choice::Of(one), Choice::Not(one)]));
+        assert!(!none.selects(one) && !none.is_open());
+        assert!(NetnsFilter::from(Choices::default()).is_open());
         assert_eq!(NetnsId::new(7, 1 << 32), unknown);
     }
 

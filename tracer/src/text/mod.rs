@@ -4,6 +4,7 @@
 //! - [`mod@line`]: a line of fixed capacity, which the other tools append to
 //! - [`number`], [`duration`], [`second`]: digits, durations, times of day
 //! - [`escape`]: escaping of text from outside
+//! - [`choice`]: values of a filter, some of which take away
 //! - [`charset`]: what the terminal can show
 //! - [`width`]: text cut and padded to a display width
 //!
@@ -17,6 +18,7 @@
 //! ```
 
 pub mod charset;
+pub mod choice;
 pub mod duration;
 pub mod escape;
 pub mod line;

@@ -65,6 +65,9 @@ pub fn cases(_: u64) -> Vec<Case> {
         for before in BEFORE.into_iter().filter(|before| !["", "--receipt"].contains(before)) {
             let run = move || Run::of(before).words([OsStr::from_bytes(name)]).words(["--duration", "100ms"]);
             add(before, Box::new(move || run().may_end_with(&[0, 1, 2]).verdict()));
+            let not = OsString::from_iter([OsStr::new("!"), OsStr::from_bytes(name)]);
+            let run = move || Run::of(before).words([&not]).words(["--duration", "100ms"]);
+            add(&format!("{before} !"), Box::new(move || run().may_end_with(&[0, 1, 2]).verdict()));
         }
         for variable in VARIABLES {
             let run = move || {

@@ -1,16 +1,16 @@
 //! Paths of cgroups. The id that the kernel reports is the inode number of the cgroup's directory.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
-use crate::{facts::names::UnknownName, text::escape::escaped};
+use crate::{facts::names::CgroupTree, text::escape::escaped};
 
 /// Looks up paths of cgroups, and keeps those that it has found.
 #[derive(Debug, Default)]
@@ -35,39 +35,29 @@ impl Cgroups {
         self.paths.get(&id).cloned()
     }
 
+    /// All cgroups that are there now.
+    pub fn tree(&mut self) -> Option<CgroupTree> {
+        let root = hierarchy()?;
+        self.walk();
+        Some(CgroupTree { root, paths: self.paths.clone() })
+    }
+
     fn walk(&mut self) {
         self.last_walk = Some(Instant::now());
         // Ids of cgroups that are gone are not used again, so their paths can be dropped.
-        self.paths.clear();
-        let Some(root) = hierarchy() else {
-            return;
-        };
-        for folder in WalkDir::new(&root).into_iter().filter_map(Result::ok) {
-            if folder.file_type().is_dir()
-                && let (Ok(metadata), Ok(below)) = (folder.metadata(), folder.path().strip_prefix(&root))
-            {
-                let path = format!("/{}", escaped(below.as_os_str().as_encoded_bytes()));
-                self.paths.insert(metadata.ino(), path);
-            }
-        }
+        self.paths = hierarchy().map(|root| paths_below(&root)).unwrap_or_default();
     }
 }
 
-/// Ids of the cgroup at a path and of all below it. The path is one in the file system, or one below the
-/// root of the v2 hierarchy.
-pub fn below(path: &Path) -> Result<HashSet<u64>, UnknownName> {
-    let name = escaped(path.as_os_str().as_encoded_bytes());
-    let below_root = || hierarchy().map(|root| root.join(path.strip_prefix("/").unwrap_or(path)));
-    let folder = [Some(path.to_path_buf()), below_root()]
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.join("cgroup.procs").exists())
-        .ok_or_else(|| UnknownName(format!("{name} is not a cgroup of the v2 hierarchy: give a folder such as /sys/fs/cgroup/system.slice")))?;
-    let folders = WalkDir::new(folder).into_iter().filter_map(Result::ok);
-    Ok(folders
-        .filter(|entry| entry.file_type().is_dir())
-        .filter_map(|entry| Some(entry.metadata().ok()?.ino()))
-        .collect())
+/// The escaped paths of all cgroups, below the root of their hierarchy, by their ids.
+fn paths_below(root: &Path) -> HashMap<u64, String> {
+    let folders = WalkDir::new(root).into_iter().filter_map(Result::ok);
+    let path = |folder: DirEntry| {
+        let below = folder.path().strip_prefix(root).ok()?;
+        let path = format!("/{}", escaped(below.as_os_str().as_encoded_bytes()));
+        Some((folder.metadata().ok()?.ino(), path))
+    };
+    folders.filter(|entry| entry.file_type().is_dir()).filter_map(path).collect()
 }
 
 /// Where the cgroup v2 hierarchy is mounted; `None` if it is not.
@@ -86,13 +76,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cgroups_below_a_path_are_found_by_their_inodes() {
+    fn cgroups_are_found_by_their_inodes() {
         let folder = tempfile::tempdir().unwrap();
         let inode = |path: &Path| path.metadata().unwrap().ino();
-        let inner = folder.path().join("inner");
-        fs::create_dir(&inner).unwrap();
-        assert!(below(folder.path()).is_err(), "it is no cgroup yet");
+        let inner = folder.path().join("a\nb").join("inner");
+        fs::create_dir_all(&inner).unwrap();
         fs::write(folder.path().join("cgroup.procs"), "").unwrap();
-        assert_eq!(below(folder.path()), Ok(HashSet::from([inode(folder.path()), inode(&inner)])));
+        let paths = paths_below(folder.path());
+        assert_eq!(paths.len(), 3);
+        assert_eq!(paths[&inode(folder.path())], "/");
+        assert_eq!(paths[&inode(&inner)], "/a\\nb/inner");
     }
 }

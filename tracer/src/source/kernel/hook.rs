@@ -66,7 +66,7 @@ impl<'a> HookSetup<'a> {
             );
         }
         let layout = preflight::hook(&kernel)?;
-        if !filter.netns.is_empty() && layout.absent().contains(&Member::NetInum) {
+        if !filter.netns.is_open() && layout.absent().contains(&Member::NetInum) {
             return Err(Error::Absent("network namespaces", "--netns"));
         }
         let optional = OptionalHooks::find(&kernel, &layout, hooks);
@@ -90,7 +90,7 @@ impl<'a> HookSetup<'a> {
             .override_global("HELPERS", &self.layout.helpers[..], true)
             .override_global("ACTIVE", self.active.as_bytes(), true)
             .map_max_entries("ADDR_MARKS", map_size(addrs::marks(&self.filter.addrs).len()))
-            .map_max_entries("NETNS", map_size(self.filter.netns.len()));
+            .map_max_entries("NETNS", map_size(self.filter.netns.listed().count()));
         self.optional.set_globals(&mut loader);
         loader
     }
@@ -137,7 +137,7 @@ impl<'a> HookSetup<'a> {
         }
         if self.active.netns != 0 {
             let mut table: HashMap<_, u32, u64> = HashMap::try_from(map_named(ebpf, "NETNS")?)?;
-            for netns in self.filter.netns.iter() {
+            for netns in self.filter.netns.listed() {
                 table.insert(netns.inum, u64::from(netns.cookie), 0)?;
             }
         }

@@ -1,16 +1,10 @@
 //! Names on this host.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::collections::HashMap;
 
 use crate::{
-    facts::names::{Names, UnknownName},
-    source::kernel::{
-        cgroups::{self, Cgroups},
-        namespaces, processes,
-    },
+    facts::names::{CgroupTree, Names, UnknownName},
+    source::kernel::{cgroups::Cgroups, namespaces, processes},
     tcp::netns::{Netns, NetnsId},
 };
 
@@ -31,8 +25,12 @@ impl Names for HostNames {
         processes::command_line(pid)
     }
 
-    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
-        cgroups::below(path)
+    fn cgroups(&mut self) -> Option<CgroupTree> {
+        self.cgroups.tree()
+    }
+
+    fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
+        processes::named()
     }
 
     fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {

@@ -1,7 +1,8 @@
 //! Which processes this one can name: in a pid namespace they have other numbers than the kernel programs see.
 
 use std::{
-    fs::{self, File},
+    collections::HashMap,
+    fs::{self, DirEntry, File},
     io::Read as _,
     os::unix::fs::MetadataExt as _,
 };
@@ -32,6 +33,20 @@ pub(super) fn check_ids() -> Result<(), UnknownName> {
         "--pid: this is a pid namespace, and the pids of events are the host's: start tracer in the host's pid namespace (with `docker run --pid=host`, `hostPID: true`, or `nsenter -t 1 -p` from outside), or filter by --comm, --cgroup or --uid"
             .to_owned(),
     ))
+}
+
+/// The processes of the host, with their names; `None` if not all are seen.
+pub(super) fn named() -> Option<HashMap<u32, Vec<u8>>> {
+    if !sees_all() {
+        return None;
+    }
+    let named = |entry: DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let mut comm = fs::read(entry.path().join("comm")).ok()?;
+        comm.pop_if(|last| *last == b'\n');
+        Some((pid, comm))
+    };
+    Some(fs::read_dir("/proc").ok()?.filter_map(Result::ok).filter_map(named).collect())
 }
 
 /// Marks what this process (`own_pid`, as the kernel numbers it) does as done for somebody else. While an iterator looks

@@ -32,7 +32,7 @@ use crate::{
         surveyor::Surveyor,
         whereabouts::Whereabouts,
     },
-    tcp::netns::{NetnsId, NetnsIds},
+    tcp::netns::{NetnsFilter, NetnsId},
 };
 
 /// Which namespaces to list the sockets of.
@@ -104,7 +104,7 @@ impl Survey {
         sockets: Sockets,
         kept: &'static [Capability],
         given: Vec<PathBuf>,
-        asked_for: NetnsIds,
+        asked_for: NetnsFilter,
     ) -> io::Result<Self> {
         let (questions, inbox) = channel();
         let is_ending = Arc::<AtomicBool>::default();

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     source::kernel::namespaces,
-    tcp::netns::{NetnsId, NetnsIds},
+    tcp::netns::{NetnsFilter, NetnsId},
 };
 
 /// The namespaces that are there, and the one that this thread is in.
@@ -15,7 +15,7 @@ pub(super) struct Whereabouts {
     /// Paths of namespaces that the user gave.
     given: Vec<PathBuf>,
     /// The namespaces that the user asks for.
-    asked_for: NetnsIds,
+    asked_for: NetnsFilter,
     /// The namespace that the tracer was started in.
     home: Option<u32>,
     /// The namespace that this thread is in.
@@ -25,7 +25,7 @@ pub(super) struct Whereabouts {
 
 impl Whereabouts {
     /// At home, before anything was searched.
-    pub(super) fn new(given: Vec<PathBuf>, asked_for: NetnsIds) -> Self {
+    pub(super) fn new(given: Vec<PathBuf>, asked_for: NetnsFilter) -> Self {
         let home = namespaces::current();
         Self { given, asked_for, home, current: home, paths: HashMap::new() }
     }
@@ -45,7 +45,7 @@ impl Whereabouts {
     pub(super) fn order(&self, with_sockets: &HashSet<u32>) -> Vec<u32> {
         let mut order: Vec<_> = self.paths.keys().copied().collect();
         order.sort_unstable_by_key(|inum| {
-            let is_asked_for = self.asked_for.contains(NetnsId::new(*inum, 0));
+            let is_asked_for = self.asked_for.selects(NetnsId::new(*inum, 0));
             (Some(*inum) == self.home, is_asked_for, with_sockets.contains(inum))
         });
         order
