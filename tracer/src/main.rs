@@ -10,7 +10,7 @@ use std::{
 
 use clap::Parser as _;
 use tracer::{
-    cli::{Cli, Command, OutputArgs, completions, usage::tamed},
+    cli::{Cli, Command, OutputArgs, completions, usage::tamed, wrong_turns::advised},
     config::{self, RunConfig},
     format::columns::COLUMNS,
     output::{refusal, stderr, stderr::message, stdout::write_whole},
@@ -76,8 +76,10 @@ fn asks_for_columns(output: &OutputArgs) -> bool {
 }
 
 fn usage(error: clap::Error) -> ExitCode {
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let error = tamed(advised(error, &arguments.collect::<Vec<_>>()));
     // There is nowhere to report that standard error takes nothing.
-    let _ = tamed(error).print();
+    let _ = error.print();
     ExitCode::from(USAGE)
 }
 

@@ -5,13 +5,14 @@
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells
-//! - [`usage`]: errors in the command line
+//! - [`usage`]: errors in the command line; [`wrong_turns`]: advice for those written as for other tools
 
 mod args;
 pub mod completions;
 pub mod usage;
 mod values;
 pub mod words;
+pub mod wrong_turns;
 
 use std::{path::PathBuf, time::Duration};
 
