@@ -102,6 +102,9 @@ impl Select {
     /// The connection's cgroup, if a filter depends on it and does not know it yet.
     #[must_use]
     pub fn wants_cgroup(&self, connection: &Connection) -> Option<u64> {
+        if self.is_open {
+            return None;
+        }
         let cgroups = &self.filter.story.cgroups;
         let is_wanted = !cgroups.is_open() && !connection.is_bare() && !cgroups.knows(connection.cgroup);
         is_wanted.then_some(connection.cgroup)
@@ -123,7 +126,10 @@ impl Select {
             // them.
             if self.holds(&transition.connection) {
                 self.release(&transition.connection, show);
-                show(transition);
+                // Not before the connection's beginning, which may be taken away.
+                if !self.undecided.contains_key(&transition.connection.cookie) {
+                    show(transition);
+                }
             }
             return;
         }
@@ -277,4 +283,44 @@ impl Select {
 
 fn refuses(matcher: &Matcher, event: &Event) -> bool {
     matcher.judge(&Tuple::of(event), event.family, event.flags) == Verdict::Fail
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::event::flag;
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::{
+        text::choice::{Choice, Choices},
+        track::Tracker,
+    };
+
+    /// What is shown of a server's connection after each event, without those of process 7. It is retransmitted before
+    /// this process accepts it.
+    fn shown_without_7(pid: u32) -> Vec<usize> {
+        let pids = Choices::from_iter([Choice::Not(7)]);
+        let mut select = Select::new(&Filter::default(), StoryFilter { pids, ..StoryFilter::default() });
+        let mut tracker = Tracker::new(false);
+        let mut begin = Event::new_zeroed();
+        (begin.cookie, begin.old_state, begin.new_state) = (1, state::LISTEN, state::SYN_RECV);
+        let open = Event { old_state: state::SYN_RECV, new_state: state::ESTABLISHED, ..begin };
+        let (established, last) = (state::ESTABLISHED, state::FIN_WAIT1);
+        let again = Event { kind: kind::RETRANSMIT, old_state: established, new_state: established, ..begin };
+        let close = Event { old_state: established, new_state: last, pid, flags: flag::OWNED, ..begin };
+        let end = Event { old_state: last, new_state: state::CLOSE, ..close };
+        let mut shown = 0;
+        let events = [begin, open, again, close, end];
+        let count = |event: &Event| {
+            tracker.event(event, &mut |transition| select.pass(transition, &mut |_| shown += 1));
+            shown
+        };
+        events.iter().map(count).collect()
+    }
+
+    #[test]
+    fn nothing_is_shown_while_its_owner_may_be_taken_away() {
+        assert_eq!(shown_without_7(7), [0, 0, 0, 0, 0]);
+        assert_eq!(shown_without_7(8), [0, 0, 0, 3, 4]);
+    }
 }
