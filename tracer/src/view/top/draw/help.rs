@@ -12,7 +12,7 @@ const KEYS: [(&str, &str); 16] = [
     ("Enter", "the story of the connection under the cursor; Esc goes back"),
     ("/", "filter as you type, in the words of the flags:"),
     ("", "port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8 reason=refused"),
-    ("", "or what looks like it: 443, nginx, CLOSE_WAIT, ESTAB, stuck, 10.0.0.0/8"),
+    ("", "or what looks like it: 443, nginx, ESTAB, stuck, 10.0.0.0/8"),
     ("1 to 9", "the connections of the finding with this number"),
     ("b", "group by process, service, peer, ...; Enter opens a group, c shows command lines"),
     ("t", "only connections in the state of the one under the cursor"),
