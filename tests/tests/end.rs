@@ -324,6 +324,18 @@ fn what_is_to_be_ignored_is_ignored() {
     assert!(!ended.out.is_empty());
 }
 
+/// As a script's `tracer &` inherits it.
+#[test]
+fn sigint_and_sigterm_end_it_even_if_they_were_ignored() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' INT TERM; exec \"$0\" --netns 1"]).arg(tracer::binary());
+        let tracer = tracer::started(Program::collect(&mut command));
+        tracer.signal(signal);
+        assert_eq!(tracer.wait().code(), 0, "{signal:?}");
+    }
+}
+
 #[test]
 fn a_reader_that_leaves_is_noticed_though_nothing_happens() {
     let (reader, writer) = std::io::pipe().unwrap();

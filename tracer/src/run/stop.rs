@@ -17,14 +17,15 @@ const ECHO: Duration = Duration::from_millis(500);
 pub struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// Starts to listen, except for signals that were ignored at start, as under `nohup`. Must be called
-    /// inside a tokio runtime.
+    /// Starts to listen. SIGHUP and SIGQUIT stay ignored if they were ignored at start, as under `nohup`; SIGINT
+    /// and SIGTERM do not: a shell starts what a script puts in the background with SIGINT ignored. Must be
+    /// called inside a tokio runtime.
     pub fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
-        let kinds =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-        let heard = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
-        heard.map(signal).collect::<Result<_, _>>().map(Self)
+        let is_heard = |kind: &SignalKind| ignored >> (kind.as_raw_value() - 1) & 1 == 0;
+        let ends = [SignalKind::interrupt(), SignalKind::terminate()];
+        let others = [SignalKind::hangup(), SignalKind::quit()].into_iter().filter(is_heard);
+        ends.into_iter().chain(others).map(signal).collect::<Result<_, _>>().map(Self)
     }
 }
 
