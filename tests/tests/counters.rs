@@ -15,6 +15,7 @@ use tests::{
     place::Place,
     receipt::{Unfiltered, dispute},
     remote::{ACK, FIN_ACK, RST_ACK, Remote, SYN, SYN_ACK},
+    tracer,
     traffic::{connect, listen},
 };
 
@@ -113,6 +114,21 @@ fn a_syn_may_wait_from_before_the_tracer() {
     let receipt = tracer.finish();
     assert_eq!(counters(&sent)[..2], [1, 1]);
     assert_eq!((dispute(&receipt, &sent), dispute(&receipt, &closed)), (None, None), "{receipt:#}");
+}
+
+/// A SYN that waits may have been counted or not: the receipt says how far both may differ, and why.
+#[test]
+fn the_tolerance_is_said() {
+    let place = Place::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let arguments = format!("--netns {} --receipt {}", place.name(), file.path().display());
+    let tracer = tracer::start(&arguments);
+    let _waits = waiting_client(&place, DISCARD);
+    let ended = tracer.interrupt();
+    let receipt: serde_json::Value = serde_json::from_slice(&fs::read(file.path()).unwrap()).unwrap();
+    assert_eq!(receipt["kernel"]["tolerance"]["opened"], 1, "{receipt:#}");
+    let said = ": agrees (a difference of opened 1 is allowed: what happens while counters are read";
+    assert!(ended.err.contains(said), "{}", ended.err);
 }
 
 /// Counts of namespaces that are gone are in the total, and cannot be compared. The receipt says what was.

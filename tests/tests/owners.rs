@@ -7,6 +7,7 @@ use std::{
     net::TcpStream,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use rustix::process::Signal;
@@ -347,12 +348,49 @@ fn a_filter_on_cgroups() {
     assert!(lines.iter().all(|line| text(line, "comm") == "client"), "{lines:#?}");
 }
 
+/// Cgroups and namespaces have their names in every view; what has ended keeps its own.
+#[test]
+fn cgroups_and_namespaces_by_name() {
+    let cgroup = Cgroup::new();
+    let place = Place::new();
+    let address = "127.77.10.9";
+    let name = cgroup.0.rsplit('/').next().unwrap();
+    let of = |view: &str| {
+        let arguments = format!("{view} -o json --netns {}", place.name());
+        let mut command = tracer::command(&arguments);
+        let columns = "cgroup,cgroup_path,netns,netns_name,remote_port";
+        tracer::started(Program::collect(command.args(["--columns", columns])))
+    };
+    let tracers = ["", "life", "--raw"].map(|view| (view, of(view)));
+    let port = place.run(|| listen(address.parse().unwrap(), 0).local_addr().unwrap().port()).to_string();
+    let script = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", cgroup.0);
+    let mut client = Command::new("sh");
+    client.args(["-c", &script, "sh", "ip", "netns", "exec", place.name()]);
+    // Nobody listens there any more.
+    _ = client.arg(actor()).args(["call", address, &port]).output().unwrap();
+    for (view, tracer) in tracers {
+        let ended = tracer.interrupt();
+        let lines = story::lines(&ended.out);
+        let line = lines.iter().find(|line| line["remote_port"] == port.parse::<u64>().unwrap());
+        let line = line.unwrap_or_else(|| panic!("{view}: {}", ended.out));
+        assert_eq!(line["cgroup_path"], format!("/{name}"), "{view}: {line}");
+        assert_eq!(
+            (&line["netns_name"], &line["netns"]),
+            (&place.name().into(), &place.inum().into()),
+            "{line}"
+        );
+        assert!(line["cgroup"].is_u64(), "{line}");
+    }
+}
+
 /// A new cgroup. It is removed when this is dropped.
 struct Cgroup(String);
 
 impl Cgroup {
     fn new() -> Self {
-        let path = format!("{}/tracer-test-{}", cgroup_root(), std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = format!("{}/tracer-test-{}-{number}", cgroup_root(), std::process::id());
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }

@@ -1,7 +1,7 @@
 //! `--stuck` in the log: each stuck connection is reported while it is stuck, once, and with its owner.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     net::SocketAddr,
     os::fd::OwnedFd,
     process::{Command, Stdio},
@@ -17,7 +17,7 @@ use tests::{
     program::{Program, signal},
     story::{Line, lines, number, text, whole},
     tracer,
-    traffic::{connect, leak, leaky},
+    traffic::{connect, leak, leaky, listen},
 };
 
 const ADDRESS: &str = "127.77.40.1";
@@ -88,6 +88,38 @@ fn scripts_get_status_4_and_people_a_sentence() {
     assert!(last.contains("actor") && last.ends_with("CLOSE_WAIT  stuck: not closed here"), "{last}");
 }
 
+/// However many are stuck at once, and whatever happens meanwhile, the first one's line is the last.
+#[test]
+fn it_ends_at_the_first_and_the_receipt_adds_up() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 7);
+    let arguments = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --exit-on-stuck", place.name());
+    let tracer = tracer::start(&arguments);
+    let has_ended = AtomicBool::new(false);
+    let ended = thread::scope(|scope| {
+        let stops = Stops(&has_ended);
+        scope.spawn(|| {
+            place.run(|| {
+                while !has_ended.load(Ordering::Relaxed) {
+                    _ = connect("127.77.40.2:9".parse().unwrap());
+                }
+            });
+        });
+        let ended = tracer.wait();
+        drop(stops);
+        ended
+    });
+    assert_eq!(ended.code(), 4, "{}", ended.err);
+    let lines = lines(&ended.out);
+    assert_eq!(stuck(&ended.out).len(), 1, "{}", ended.out);
+    assert!(!lines.last().unwrap()["stuck_us"].is_null(), "{}", lines.last().unwrap());
+    assert_eq!(tracer::receipt(&ended, "shown"), lines.len() as u64, "{}", ended.err);
+    assert_eq!(tracer::remark(&ended, "tell of stuck connections"), 1, "{}", ended.err);
+    let beyond = tracer::remark(&ended, "came after the last line asked for");
+    assert_eq!(tracer::passed(&ended), lines.len() as u64 - 1 + beyond, "{}", ended.err);
+}
+
 #[test]
 fn connections_below_the_limit_or_filtered_are_not_reported() {
     let place = Place::new();
@@ -156,6 +188,70 @@ fn filters_of_lines_hide_nothing_that_is_stuck() {
     }
     let ended = tracer::run(&format!("{common} --count 1"));
     assert_eq!(ended.out.lines().count(), 2, "a title and a line: {}", ended.out);
+}
+
+/// A line for each process that has stuck connections; what is known of the oldest is there on request.
+#[test]
+fn groups_have_a_line_per_process() {
+    let place = Place::new();
+    let servers = [(9, leaky(&place, ADDRESS)), (3, leaky(&place, "127.77.40.3"))];
+    leak(&place, ADDRESS, servers[0].1.1, 9);
+    leak(&place, "127.77.40.3", servers[1].1.1, 3);
+    let words = format!("--netns {} --only-stuck --group --stuck CLOSE_WAIT=1s", place.name());
+    let mut tracer = tracer::start(&format!("-o json {words} --count 2"));
+    tracer.wait_for_out("both processes", |out| whole(out).lines().count() == 2);
+    let ended = tracer.wait();
+    assert_eq!(tracer::remark(&ended, "tell of stuck connections"), 2, "{}", ended.err);
+    for (line, (count, (server, _))) in lines(&ended.out).iter().zip(&servers) {
+        assert_eq!((&line["count"], &line["pid"]), (&(*count).into(), &server.pid().into()), "{line}");
+        assert_eq!((text(line, "event"), text(line, "state")), ("stuck", "CLOSE_WAIT"), "{line}");
+        assert!(number(line, "oldest_us").unwrap() >= LIMIT_US, "{line}");
+    }
+    // The children of `ip netns exec` are the servers themselves.
+    let ended = tracer::run(&format!("{words} --exit-on-stuck --columns comm,count,remote_port,local_port"));
+    assert_eq!((ended.code(), ended.out.lines().count()), (4, 2), "{}", ended.out);
+    let port = servers[0].1.1.to_string();
+    assert!(ended.out.ends_with(&format!(" {port}\n")) && ended.out.contains(" 9 "), "{}", ended.out);
+}
+
+/// Programs can tell these lines from others, whatever else was asked for.
+#[test]
+fn lines_always_have_their_event() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    leak(&place, ADDRESS, port, 1);
+    for words in ["", "--only-stuck", "--only-stuck --group", "--resets"] {
+        let arguments = format!("--netns {} --stuck CLOSE_WAIT=0.5 --exit-on-stuck {words}", place.name());
+        let ended = tracer::run(&format!("-o json {arguments}"));
+        assert_eq!(text(lines(&ended.out).last().unwrap(), "event"), "stuck", "{words}: {}", ended.out);
+        let ended = tracer::run(&format!("-o csv {arguments}"));
+        let at = ended.out.lines().next().unwrap().split(',').position(|key| key == "event").unwrap();
+        assert_eq!(ended.out.lines().last().unwrap().split(',').nth(at), Some("stuck"), "{words}");
+    }
+}
+
+/// The queues are those of this moment: no event tells that the process has read what was there.
+#[test]
+fn its_line_has_the_queues_of_now() {
+    let place = Place::new();
+    for (reads, expected) in [(false, 6), (true, 0)] {
+        let (mut server, _listener) = place.run(|| {
+            let listener = listen(ADDRESS.parse().unwrap(), 0);
+            let mut client = connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            client.write_all(b"hello").unwrap();
+            (server, listener)
+        });
+        let words = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --exit-on-stuck", place.name());
+        let tracer = tracer::start(&words);
+        if reads {
+            server.read_to_end(&mut Vec::new()).unwrap();
+        }
+        let ended = tracer.wait();
+        let told = stuck(&ended.out);
+        // Five bytes, and the end of the data counts as one.
+        assert_eq!(told[0]["recv_queue"], expected, "{}", told[0]);
+    }
 }
 
 #[test]

@@ -63,6 +63,23 @@ fn is_birth(line: &Value) -> bool {
     matches!((text(line, "old_state"), text(line, "new_state")), ("CLOSE", _) | ("LISTEN", "SYN_RECV"))
 }
 
+/// Without an interval the reports share the duration.
+#[test]
+fn a_count_of_reports_in_a_duration() {
+    for words in ["", "--in-kernel"] {
+        for count in [1, 3] {
+            let ended =
+                tracer::run(&format!("summary -o json --netns 1 --duration 900ms --count {count} {words}"));
+            let reports = lines(&ended.out);
+            // One report on the whole period says all.
+            let intervals = if count == 1 { 0 } else { count };
+            assert_eq!(reports.len(), intervals + 1, "{words} {count}: {}", ended.out);
+            let duration_us = number(total(&reports), "duration_us").unwrap();
+            assert!(duration_us >= 890_000.0, "{words} {count}: {duration_us}");
+        }
+    }
+}
+
 /// The times in a state, in microseconds, sorted.
 fn stays(log: &[Value], state: &str) -> Vec<f64> {
     let of_state = log.iter().filter(|line| text(line, "old_state") == state && !is_birth(line));

@@ -92,7 +92,7 @@ fn list_columns() -> ExitCode {
     let mut lines = Vec::new();
     for column in COLUMNS {
         // Writing into memory cannot fail.
-        let _ = writeln!(lines, "{:<18} {}", column.key, column.help);
+        let _ = writeln!(lines, "{:<18} {:<14} {}", column.key, column.views, column.help);
     }
     run::printed(write_whole(&lines))
 }

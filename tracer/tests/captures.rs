@@ -29,6 +29,7 @@ use tracer::{
     run::{
         capture::{Outcome, capture},
         error::Error,
+        receipt::Receipt,
         stop::{Signals, Stop},
     },
     source::script::Script,
@@ -294,6 +295,20 @@ fn stuck_connections_are_told_in_their_time() {
     assert_eq!(out.lines().count(), 1, "{out}");
 }
 
+/// A group is told when it is there, and each time it has twice as many connections.
+#[test]
+fn a_group_that_grows_is_told_again() {
+    let leaks = (0..5).map(|index| step((500 + 600 * index) * MS, 100 + index, ESTABLISHED, CLOSE_WAIT));
+    let script = Script::starting_at(BEGIN, WALL).events(leaks.map(Event::from)).until(BEGIN + 6 * SECOND);
+    let words = "log -o csv --only-stuck --group --stuck CLOSE_WAIT=1s --columns state,count,oldest_us,event";
+    let (out, outcome) = played(script, words);
+    let lines: Vec<_> = out.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>()).collect();
+    let counts: Vec<_> = lines.iter().map(|line| line[1]).collect();
+    assert_eq!(counts, ["1", "2", "4"], "{out}");
+    assert!(lines.iter().all(|line| (line[0], line[3]) == ("CLOSE_WAIT", "stuck")), "{out}");
+    assert_eq!((outcome.receipt.shown, outcome.receipt.stuck), (3, 3));
+}
+
 /// The line of a stuck connection waits for the answer who holds it, but not for ever, nor beyond the end.
 #[test]
 fn a_stuck_line_waits_for_its_holder() {
@@ -336,14 +351,19 @@ fn filters_hide_no_beginning() {
     assert!(outcome.receipt.kernel.unwrap().agrees.is_none());
 }
 
-/// A connection that is stuck ends the capture, and what happens meanwhile is still shown.
+/// A connection that is stuck ends the capture: its line is the last, and what happens meanwhile is counted.
 #[test]
-fn a_view_that_ends_it_shows_what_happened_by_then() {
+fn a_view_that_ends_it_shows_nothing_after() {
     let words = "log -o json --columns event --stuck CLOSE_WAIT=1s --exit-on-stuck";
     let (out, outcome) = played(script().stopping_in(2 * SECOND), words);
     assert_eq!(outcome.ending, Some(Ending::Stuck));
-    assert!(out.lines().last().unwrap().contains("transition") && out.contains("stuck"), "{out}");
-    assert!(outcome.receipt.kernel.unwrap().counts.is_some(), "the counters of the end have been read");
+    assert!(out.lines().last().unwrap().contains("stuck"), "{out}");
+    let Receipt { seen, shown, stuck, beyond, .. } = outcome.receipt;
+    assert_eq!((shown, stuck, seen), (out.lines().count() as u64, 1, shown - 1 + beyond), "{out}");
+    assert!(
+        beyond > 0 && outcome.receipt.kernel.unwrap().counts.is_some(),
+        "the counters of the end have been read"
+    );
 }
 
 /// What happens at the end still belongs to the capture, and nothing after it.

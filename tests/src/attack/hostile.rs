@@ -42,7 +42,11 @@ pub(super) fn is_hostile(c: char) -> bool {
 }
 
 /// Words before a hostile one, which is what an option says, or an argument.
+<<<<<<< HEAD
 pub const BEFORE: [&str; 35] = [
+=======
+pub const BEFORE: [&str; 34] = [
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     "--port",
     "--local-port",
     "--remote-port",
@@ -70,6 +74,8 @@ pub const BEFORE: [&str; 35] = [
     "--receipt",
     "--btf",
     "--stuck",
+    "--slow",
+    "life --slow",
     "summary --interval",
     "summary --by",
     "summary --rows",

@@ -15,11 +15,18 @@ use crate::{
     time::duration,
 };
 
+/// The heading of filters in the help.
+pub(super) const FILTERS: &str = "Filters (different ones are ANDed, values of one are ORed)";
+
 /// Filters.
 #[derive(Args, Debug)]
+<<<<<<< HEAD
 #[command(
     next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
 )]
+=======
+#[command(next_help_heading = FILTERS)]
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 pub struct FilterArgs {
     /// Ports at either end: a list of ports, ranges and services, such as 443,8000-8100,postgresql; '!22' leaves
     /// out, as with the other filters
@@ -56,9 +63,13 @@ pub struct FilterArgs {
 
 /// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
 #[derive(Args, Debug)]
+<<<<<<< HEAD
 #[command(
     next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
 )]
+=======
+#[command(next_help_heading = FILTERS)]
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 pub struct StoryFilterArgs {
     /// Processes that own the socket, by their pids on the host
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]
@@ -112,7 +123,7 @@ pub struct OutputArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct CaptureArgs {
-    /// Stop after this long, such as 30s, 5m or 1h 30m
+    /// Stop after this long, such as 30s, 5m or 1h 30m; a number alone is seconds, as in every TIME
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub duration: Option<Duration>,
     /// Size of the buffer between kernel and tracer, for all CPUs together; rounded up to a power of two

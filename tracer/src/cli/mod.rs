@@ -18,11 +18,16 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+<<<<<<< HEAD
 use crate::{
     aggregate::{By, Rank},
     time::duration,
 };
+=======
+use crate::{aggregate::By, tcp::limits::Limit, time::duration};
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 
+use args::FILTERS;
 pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
 
 const EXAMPLES: &str = "\
@@ -41,7 +46,10 @@ Examples:
                                        exactly what the tracepoint said
   tracer --resets --retransmits        also a line for each of them, with why RSTs are sent
   tracer --stuck CLOSE_WAIT=60s        also a line for each connection that is stuck
+  tracer --slow SYN_SENT=1s,LAST_ACK=5s
+                                       transitions out of a state that took longer
   tracer --only-stuck --exit-on-stuck  waits for the first connection that is stuck
+  tracer --only-stuck --group          a line for each process that has stuck connections
   tracer life --reason reset-remote    connections that the peer reset
   tracer summary --interval 10s        how many, how long, and who
   tracer top                           where is it stuck? full screen
@@ -56,7 +64,8 @@ Examples:
   tracer life                          a line for each connection that ends
   tracer life -D 5432                  those to PostgreSQL servers
   tracer life -o json | jq .reason     for programs; JSON has all that is known of each
-  tracer life --reason timeout-retransmit,reset-remote";
+  tracer life --reason timeout-retransmit,reset-remote
+  tracer life --slow ESTABLISHED=1m    those that were established for longer than a minute";
 
 const SUMMARY_EXAMPLES: &str = "\
 Examples:
@@ -117,11 +126,14 @@ pub struct LogArgs {
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Transitions out of a state that took longer than this, where that time is known: STATE=TIME, as with --stuck
+    #[arg(long, value_name = "STATE=TIME", value_delimiter = ',', help_heading = FILTERS)]
+    pub slow: Vec<Limit>,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
     /// Exactly what the tracepoint said: a line per hit, the task that was on the CPU
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["StoryFilterArgs", "StuckArgs"])]
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["StoryFilterArgs", "slow", "StuckArgs"])]
     pub raw: bool,
     /// Also a line for each RST that is sent, with the kernel's reason, or received; RSTs that belong to no
     /// socket included
@@ -136,8 +148,12 @@ pub struct LogArgs {
     /// Only the lines of stuck connections; without --stuck, its default holds
     #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
     pub only_stuck: bool,
-    /// End with status 4, for scripts, when a connection is stuck; for one that is older than tracer, the
-    /// time counts from tracer's start. Without --stuck, its default holds
+    /// One line per process and state instead, about its oldest stuck connection, with how many there are; again
+    /// when there are twice as many
+    #[arg(long, help_heading = "Stuck connections", requires = "only_stuck")]
+    pub group: bool,
+    /// End with status 4, for scripts, at the first stuck connection, whose line is the last; for one that is
+    /// older than tracer, the time counts from tracer's start. Without --stuck, its default holds
     #[arg(long, help_heading = "Stuck connections", conflicts_with = "raw")]
     pub exit_on_stuck: bool,
     /// Capture.
@@ -151,6 +167,10 @@ pub struct LifeArgs {
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Connections that spent longer than this in a state, where that time is known: STATE=TIME, such as
+    /// ESTABLISHED=60s; CLOSE_WAIT=off, or `default`, as with the log's --stuck
+    #[arg(long, value_name = "STATE=TIME", value_delimiter = ',', help_heading = FILTERS)]
+    pub slow: Vec<Limit>,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -183,11 +203,18 @@ pub struct SummaryArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
+<<<<<<< HEAD
     /// Time between reports
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     pub interval: Duration,
     /// What connections are ranked by; several, separated by commas [default:
     /// service,peer,process,cgroup,netns]
+=======
+    /// Time between reports [default: 10s; with --duration and --count, as many equal parts of the duration]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub interval: Option<Duration>,
+    /// What connections are ranked by; several, separated by commas [default: all of them]
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     pub by: Vec<By>,
     /// What each ranking is sorted by, the most first
@@ -209,7 +236,7 @@ pub struct ReportArgs {
     /// Colours in text; `auto` means on terminals, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
-    /// Stop after this many intervals
+    /// Stop after this many intervals, or after --duration if that is sooner
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The kernel program counts by port only, and `--by` asks for something else.
     #[error("in the kernel only ports are counted: --by service, or no --by; or leave --in-kernel away")]
     NotInKernel,
+    /// `life` ends before TIME_WAIT does.
+    #[error("in `life` a connection ends where TIME_WAIT begins: for times in TIME_WAIT use `tracer log`")]
+    NoTimewait,
     /// The hooks for these events are disabled.
     #[error("--resets and --retransmits come from hooks that --hooks minimal leaves out")]
     NoHooks,

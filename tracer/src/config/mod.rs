@@ -20,19 +20,25 @@ use crate::{
         findings::{Findings, Thresholds},
     },
     cli::{
-        CaptureArgs, CheckArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, StuckArgs, SummaryArgs, TopArgs,
-        words,
+        CaptureArgs, CheckArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs, StuckArgs,
+        SummaryArgs, TopArgs, words,
     },
     config::{filters::filters, lines::plan, reports::reports},
     facts::hooks::REQUEST_HOOK,
     format::{Kind, columns::DefaultIn, lines::Lines},
     output::{file::Destination, stderr::message},
-    select::spec::{FilterSpec, Filters},
+    select::{
+        slow::Slow,
+        spec::{FilterSpec, Filters},
+    },
     source::{
         kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
         open::SourceOptions,
     },
-    tcp::{limits::Limits, state::State},
+    tcp::{
+        limits::{Limit, Limits},
+        state::State,
+    },
     text::charset::{self, Recoding},
     time::zone,
     view::{
@@ -80,8 +86,8 @@ pub struct RunConfig {
 
 /// Builds the configuration of `tracer log`.
 pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
-    let LogArgs { filter, output, raw, resets, retransmits, stuck, only_stuck, exit_on_stuck, capture } =
-        args;
+    let watch = watch(&args);
+    let LogArgs { filter, slow, output, raw, resets, retransmits, group, capture, .. } = args;
     let incidents = Incidents { resets, retransmits };
     if incidents.any() && capture.hooks == Hooks::Minimal {
         return Err(Error::NoHooks);
@@ -89,23 +95,25 @@ pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
     let view: Box<dyn View> = if raw {
         Box::new(Raw::new(Lines::new(plan((DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA), true, &output)?)))
     } else {
-        let watch = watch(&stuck, only_stuck, exit_on_stuck);
-        let data = if incidents.any() || watch.is_some() {
-            DefaultIn::LOG_DATA.and(DefaultIn::EVENT_DATA)
-        } else {
-            DefaultIn::LOG_DATA
+        let default_in = match (group, incidents.any() || watch.is_some()) {
+            (true, _) => (DefaultIn::GROUP_TEXT, DefaultIn::GROUP_DATA),
+            (_, true) => (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA.and(DefaultIn::EVENT_DATA)),
+            _ => (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA),
         };
-        let lines = Lines::new(plan((DefaultIn::LOG_TEXT, data), false, &output)?);
-        Box::new(Log::new(lines, incidents, watch))
+        Box::new(Log::new(Lines::new(plan(default_in, false, &output)?), incidents, watch))
     };
-    live(view, filter, capture, output.count, output.output == Kind::Text)
+    live(view, filter, capture, Lined::of(&output, &slow, false))
 }
 
 /// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
-    let LifeArgs { filter, output, capture } = args;
+    let LifeArgs { filter, slow, output, capture } = args;
+    let lined = Lined::of(&output, &slow, true);
+    if lined.slow.as_ref().is_some_and(|slow| slow.limits.of(state::TIME_WAIT).is_some()) {
+        return Err(Error::NoTimewait);
+    }
     let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
-    live(Box::new(Life::new(lines)), filter, capture, output.count, output.output == Kind::Text)
+    live(Box::new(Life::new(lines)), filter, capture, lined)
 }
 
 /// Builds the configuration of `tracer summary`.
@@ -113,9 +121,9 @@ pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
     let SummaryArgs { filter, report, stuck, finding, capture } = args;
     let reports = SummaryOptions {
         findings: Some(Findings::new(limits(&stuck), thresholds(&finding))),
-        ..reports(&report)
+        ..reports(&report, capture.duration)
     };
-    live(Box::new(Summary::new(&reports)), filter, capture, None, reports.text.is_some())
+    live(Box::new(Summary::new(&reports)), filter, capture, Lined::none(reports.text.is_some()))
 }
 
 /// The configuration of `tracer summary --in-kernel`.
@@ -139,7 +147,7 @@ pub fn in_kernel(args: SummaryArgs) -> Result<InKernelConfig, Error> {
     let FilterSpec { filters: Filters { constant, .. }, names } = filters(filter, true)?;
     Ok(InKernelConfig {
         kernel: AggregateOptions::new(constant, names, !report.by.is_empty(), capture.btf),
-        reports: reports(&report),
+        reports: reports(&report, capture.duration),
         duration: capture.duration,
         strict: capture.strict,
     })
@@ -182,7 +190,7 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
         zone,
         words,
     };
-    live(Box::new(Top::new(options)), filter, capture, None, true)
+    live(Box::new(Top::new(options)), filter, capture, Lined::none(true))
 }
 
 /// Parses a filter that the user types.
@@ -194,22 +202,50 @@ fn typed(words: &str) -> Result<FilterSpec, String> {
     filters(args, true).map_err(|error| error.to_string())
 }
 
+/// What views with lines have, and others do not.
+struct Lined {
+    /// Stop after this number of lines.
+    count: Option<u64>,
+    /// The filter on the time in states.
+    slow: Option<Slow>,
+    /// Whether the output is text.
+    is_text: bool,
+}
+
+impl Lined {
+    /// `whole`: each line is about a whole connection.
+    fn of(output: &OutputArgs, slow: &[Limit], whole: bool) -> Self {
+        let mut limits = Limits::default();
+        limits.set(slow);
+        let slow = (!limits.is_empty()).then_some(Slow { limits, whole });
+        Self { count: output.count, slow, is_text: output.output == Kind::Text }
+    }
+
+    fn none(is_text: bool) -> Self {
+        Self { count: None, slow: None, is_text }
+    }
+}
+
 fn live(
     view: Box<dyn View>,
     filter: FilterArgs,
     capture: CaptureArgs,
-    count: Option<u64>,
-    is_text: bool,
+    lined: Lined,
 ) -> Result<RunConfig, Error> {
     if let Some(buffer) = capture.buffer.as_ref().filter(|buffer| buffer.is_rounded) {
         let (size, events) = (buffer.size, buffer.size.events());
         message(format_args!("buffer of {} rounded up to {size}, room for {events} events", buffer.asked));
     }
     let Needs { stories, refreshes, gauges, stray_resets, mut hooks, .. } = view.needs();
-    let filters = filters(filter, stories)?;
+    let Lined { count, slow, is_text } = lined;
+    let mut filters = filters(filter, stories)?;
+    filters.filters.story.slow = slow;
     let Filters { constant, story } = &filters.filters;
     if story.states.wanted().contains(&State::from_kernel(state::NEW_SYN_RECV).into()) {
         hooks.push(("--state NEW_SYN_RECV", &[REQUEST_HOOK]));
+    }
+    if story.slow.as_ref().is_some_and(|slow| slow.limits.of(state::NEW_SYN_RECV).is_some()) {
+        hooks.push(("--slow NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
     let follows_timewait = stories && !capture.no_timewait;
     Ok(RunConfig {
@@ -256,11 +292,13 @@ fn thresholds(args: &FindingArgs) -> Thresholds {
     thresholds
 }
 
-fn watch(args: &StuckArgs, is_all: bool, ends: bool) -> Option<Watch> {
+fn watch(args: &LogArgs) -> Option<Watch> {
+    let LogArgs { stuck: StuckArgs { stuck }, only_stuck, exit_on_stuck, group, .. } = args;
     let mut limits = Limits::default();
-    limits.set(&args.stuck);
-    if args.stuck.is_empty() && (is_all || ends) {
+    limits.set(stuck);
+    if stuck.is_empty() && (*only_stuck || *exit_on_stuck) {
         limits = Limits::defaults();
     }
-    limits.shortest().map(|_| Watch { limits, ends, is_all })
+    let has_limits = !limits.is_empty();
+    has_limits.then_some(Watch { limits, ends: *exit_on_stuck, is_all: *only_stuck, groups: *group })
 }

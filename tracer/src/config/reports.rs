@@ -1,6 +1,6 @@
 //! Builds the options for reports from the arguments.
 
-use std::io;
+use std::{io, time::Duration};
 
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -24,7 +24,20 @@ fn is_narrow() -> bool {
     tcgetwinsize(io::stdout()).is_ok_and(|size| (1..WITH_BARS).contains(&size.ws_col))
 }
 
-pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
+/// The time between reports, unless the user gives one.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A duration and a number of reports without an interval: the reports share the duration.
+fn interval(args: &ReportArgs, duration: Option<Duration>) -> Duration {
+    let shared = || {
+        let parts = u32::try_from(args.count?).unwrap_or(u32::MAX);
+        Some(duration? / parts).filter(|part| !part.is_zero())
+    };
+    args.interval.or_else(shared).unwrap_or(INTERVAL)
+}
+
+/// `duration`: how long the capture takes.
+pub(super) fn reports(args: &ReportArgs, duration: Option<Duration>) -> SummaryOptions {
     let zone = match args.time {
         Zone::Local => zone::local(),
         Zone::Utc => TimeZone::UTC,
@@ -36,9 +49,18 @@ pub(super) fn reports(args: &ReportArgs) -> SummaryOptions {
         quantiles_are_bounds: args.in_kernel,
     };
     SummaryOptions {
+<<<<<<< HEAD
         interval: args.interval,
         by: if args.by.is_empty() { RANKINGS.to_vec() } else { args.by.clone() },
         rank: args.rank,
+=======
+        interval: interval(args, duration),
+        by: By::value_variants()
+            .iter()
+            .filter(|by| args.by.is_empty() || args.by.contains(by))
+            .copied()
+            .collect(),
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
         rows: usize::from(args.rows),
         count: args.count,
         findings: None,

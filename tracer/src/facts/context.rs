@@ -1,7 +1,7 @@
 //! What facts have told about the host.
 
 use crate::{
-    facts::{gauges::Gauges, holders::Holders, interfaces::Interfaces},
+    facts::{gauges::Gauges, holders::Holders, interfaces::Interfaces, known_names::KnownNames},
     time::clock::Clock,
 };
 
@@ -16,6 +16,8 @@ pub struct Context {
     pub holders: Holders,
     /// What the kernel counts in network namespaces, when it was last read.
     pub gauges: Gauges,
+    /// Names of cgroups and network namespaces, if lines show them.
+    pub names: KnownNames,
 }
 
 impl Context {
@@ -27,6 +29,7 @@ impl Context {
             interfaces: Interfaces::default(),
             holders: Holders::default(),
             gauges: Gauges::default(),
+            names: KnownNames::default(),
         }
     }
 }

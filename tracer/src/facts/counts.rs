@@ -66,6 +66,15 @@ impl fmt::Display for TcpCounts {
     }
 }
 
+impl TcpCounts {
+    /// Those that are not zero, as text: `opened 3, failed 1`.
+    #[must_use]
+    pub fn nonzero(&self) -> String {
+        let text = self.to_string();
+        text.split(", ").filter(|count| !count.ends_with(" 0")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// What may have been counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
@@ -84,6 +93,18 @@ impl Bounds {
             && least.accepted <= most.accepted
             && least.failed <= most.failed
             && least.reset <= most.reset
+    }
+
+    /// How far counts within these bounds may differ.
+    #[must_use]
+    pub fn width(&self) -> TcpCounts {
+        let Self { least, most } = self;
+        TcpCounts {
+            opened: most.opened.saturating_sub(least.opened),
+            accepted: most.accepted.saturating_sub(least.accepted),
+            failed: most.failed.saturating_sub(least.failed),
+            reset: most.reset.saturating_sub(least.reset),
+        }
     }
 
     /// The counts within these bounds that are closest to others.

@@ -11,7 +11,7 @@
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
-//! - [`names`]: names of cgroups and network namespaces
+//! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
 //!   maps and pass no `Source`: there are no events in them
 //!
@@ -41,6 +41,7 @@ pub mod hooks;
 pub mod in_kernel;
 pub mod interfaces;
 pub mod kernel;
+pub mod known_names;
 pub mod losses;
 pub mod names;
 pub mod snapshot;

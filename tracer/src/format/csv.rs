@@ -65,6 +65,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             })
         }
         Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Text(text) => push_text(line, text),
         Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
         Value::Holders(holders) => {
             line.push(b'"').push_all(holder_list(holders).replace('"', "\"\"").as_bytes()).push(b'"')
@@ -85,7 +86,10 @@ fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
     if let Some(len) = plain_len(comm) {
         return line.push_first(comm, len);
     }
-    let text = escaped(name(comm));
+    push_text(line, &escaped(name(comm)))
+}
+
+fn push_text<'a>(line: Line<'a>, text: &str) -> Line<'a> {
     if !text.contains(['"', ',']) {
         return line.push_all(text.as_bytes());
     }

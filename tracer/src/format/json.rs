@@ -82,6 +82,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             line.push(b'}')
         }
         Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
+        Value::Text(text) => push_text(line, text),
         Value::Holders(holders) => push_holders(line, holders),
         quoted => push_quoted(line.push(b'"'), quoted, seconds).push(b'"'),
     }
@@ -118,10 +119,14 @@ fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
     if let Some(len) = plain_len(comm) {
         return line.push(b'"').push_first(comm, len).push(b'"');
     }
+    push_text(line, &exact(name(comm)))
+}
+
+fn push_text<'a>(line: Line<'a>, text: &str) -> Line<'a> {
     let mut escaped = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
     // Writing into memory cannot fail.
-    let _ = exact(name(comm)).serialize(&mut serializer);
+    let _ = text.serialize(&mut serializer);
     line.push_all(&escaped)
 }
 

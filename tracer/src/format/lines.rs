@@ -23,6 +23,12 @@ impl Lines {
         Self { format: plan.format(&[]), plan, reset_reasons: ResetReasons::default() }
     }
 
+    /// Whether they have names that have to be looked up.
+    #[must_use]
+    pub fn show_names(&self) -> bool {
+        self.plan.shows_names()
+    }
+
     /// Appends the beginning of the output, for this kernel.
     pub fn begin(&mut self, kernel: &KernelInfo, out: &mut Vec<u8>) {
         self.format = self.plan.format(&kernel.absent);
@@ -33,6 +39,13 @@ impl Lines {
     /// Appends a line for an event of a connection.
     pub fn transition(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>) {
         self.format.line(&Row::transition(transition, context, &self.reset_reasons), out);
+    }
+
+    /// Appends a line for a group of stuck connections: about this one, and how many there are.
+    pub fn group(&mut self, oldest: &Transition, count: u64, context: &Context, out: &mut Vec<u8>) {
+        let mut row = Row::transition(oldest, context, &self.reset_reasons);
+        row.group = Some(count);
+        self.format.line(&row, out);
     }
 
     /// Appends a line for an event of the tracepoint, with its values unchanged.

@@ -46,7 +46,7 @@ use tracer_common::{event::Holder, member::Member};
 
 use crate::{
     format::{
-        columns::{COLUMNS, Column, DefaultIn},
+        columns::{COLUMNS, Column, DefaultIn, NAMES},
         csv::Csv,
         json::Json,
         row::Row,
@@ -112,6 +112,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a column has names that have to be looked up.
+    #[must_use]
+    pub fn shows_names(&self) -> bool {
+        self.columns.iter().flatten().any(|column| NAMES.contains(&column.key))
+    }
+
     /// Creates the format for a kernel that lacks these structure members.
     #[must_use]
     pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
@@ -208,7 +214,7 @@ mod tests {
     use super::*;
     use crate::{
         facts::context::Context,
-        format::text::TimeFormat,
+        format::{columns::Views, text::TimeFormat},
         tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
         time::clock::Clock,
@@ -274,6 +280,25 @@ mod tests {
                 let value = (column.value)(&row);
                 assert!(value.is_of(column.data_type), "{}: {value:?}", column.key);
             }
+        }
+    }
+
+    /// What the help says of the views in which a column exists is true.
+    #[test]
+    fn columns_exist_in_the_views_that_they_name() {
+        let (transition, context) = (longest(), Context::new(Clock::fixed(0, 0)));
+        let stuck = Transition { stuck_ns: Some(1), ..transition };
+        let event = Event::read_from_bytes(&[1; size_of::<Event>()]).unwrap();
+        let of = |transition| Row::transition(transition, &context, &NO_REASONS);
+        let mut group = of(&stuck);
+        group.group = Some(1);
+        let is_null = |column: &Column, row: &Row<'_>| matches!((column.value)(row), Value::Null);
+        for column in COLUMNS {
+            let exists = |view| column.views.includes(view);
+            assert!(exists(Views::RAW) || is_null(column, &Row::raw(&event, &context)), "{}", column.key);
+            assert!(exists(Views::LIFE) || is_null(column, &of(&transition)), "{}", column.key);
+            assert!(exists(Views::LOG) || is_null(column, &of(&stuck)), "{}", column.key);
+            assert!(!exists(Views::GROUP) || !is_null(column, &group), "{}", column.key);
         }
     }
 

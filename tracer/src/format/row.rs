@@ -12,6 +12,7 @@ use crate::{
     facts::context::Context,
     tcp::{
         endpoint::{Endpoint, Family, Task, Tuple},
+        netns::NetnsId,
         reset::{NO_REASONS, ResetReasons},
         state::State,
     },
@@ -34,6 +35,8 @@ pub struct Row<'a> {
     facts: Facts<'a>,
     /// The transition; `None` for a connection's current state and with `--raw`.
     pub transition: Option<&'a Transition>,
+    /// How many connections are in the group that this line is about (`--group`).
+    pub group: Option<u64>,
     /// What is known besides.
     pub context: &'a Context,
     /// The names of reasons for a sent RST.
@@ -75,6 +78,7 @@ impl<'a> Row<'a> {
         Self {
             facts: Facts::Event(event),
             transition: None,
+            group: None,
             context,
             reset_reasons: &NO_REASONS,
             time_ns: event.time_ns,
@@ -129,6 +133,7 @@ impl<'a> Row<'a> {
         Self {
             facts: Facts::Connection(connection),
             transition: None,
+            group: None,
             context,
             reset_reasons: &NO_REASONS,
             time_ns: now_ns,
@@ -180,6 +185,15 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => Tuple::of(event).netns_cookie,
             Facts::Connection(connection) => connection.tuple.netns_cookie,
+        }
+    }
+
+    /// The network namespace.
+    #[must_use]
+    pub fn netns_id(&self) -> NetnsId {
+        match self.facts {
+            Facts::Event(event) => NetnsId::new(event.netns, event.netns_cookie),
+            Facts::Connection(connection) => connection.tuple.netns_id(),
         }
     }
 

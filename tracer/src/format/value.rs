@@ -42,6 +42,8 @@ pub enum Value<'a> {
     Bool(bool),
     /// A fixed word, from the tracer or from the kernel.
     Word(&'a str),
+    /// Text from outside, escaped for terminals.
+    Text(&'a str),
     /// A process name, padded with zeros. It may contain any bytes.
     Name([u8; COMM_LEN]),
     /// The name of a process that may not be the right one. Text puts a question mark behind it.
@@ -92,6 +94,7 @@ impl Value<'_> {
             Self::Lived(_) => data_type == Map,
             Self::Holders(_) => data_type == List,
             Self::Word(_)
+            | Self::Text(_)
             | Self::Name(_)
             | Self::DoubtfulName(_)
             | Self::Hex(_)

@@ -229,7 +229,7 @@ impl<S: Source> Capture<S> {
                 );
                 self.tell_unvisited(&snapshot);
                 self.comparison.found_unreached(&snapshot.unreached);
-                let retired = self.stages.snapshot(snapshot);
+                let retired = self.stages.snapshot(snapshot, self.source.names());
                 if retired > 0 {
                     log::info!("after a loss: {retired} connections had ended unseen");
                 }
@@ -369,6 +369,7 @@ impl<S: Source> Capture<S> {
             gaps: 0,
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
+            stuck: counts.stuck_shown,
             forgotten: select.given_up(),
             crowded_out_hooks: self.source.kernel().hooks.crowded_out().map(|hook| hook.hook).collect(),
             connections: None,

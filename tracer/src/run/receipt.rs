@@ -21,11 +21,13 @@ pub struct Receipt {
     pub seen: u64,
     /// Lines written.
     pub shown: u64,
-    /// Lines made from other sources than the tracepoint: polls of the sockets, and hooks for timewait
+    /// Of these, transitions from other sources than the tracepoint: polls of the sockets, and hooks for timewait
     /// sockets and half-open connections.
     pub sampled: u64,
-    /// Lines about resets and retransmissions.
+    /// Of the lines, those about resets and retransmissions.
     pub incidents: u64,
+    /// Of the lines, those about stuck connections.
+    pub stuck: u64,
     /// Transitions that filters rejected, in the kernel or in user space; `None` if the kernel's count cannot
     /// be read.
     pub filtered: Option<u64>,
@@ -72,6 +74,9 @@ pub struct Kernel {
     pub counts: Option<TcpCounts>,
     /// What the events give for the same namespaces and the same time; `None` if that is not compared.
     pub compared: Option<TcpCounts>,
+    /// How far both may be apart and still agree; `None` if they are not compared. What happens while the counters are
+    /// read may be in them or not, and some things are counted without a transition (`docs/counters.md`).
+    pub tolerance: Option<TcpCounts>,
     /// Whether they agree with the events; `None` if they cannot be compared.
     pub agrees: Option<bool>,
     /// Why they cannot be compared, and other facts that matter for the comparison.
@@ -124,6 +129,7 @@ impl fmt::Display for Receipt {
             (Some(self.unwritten), "were not taken by standard output"),
             (Some(self.sampled), "tell what was found by looking or by other hooks, and not by an event"),
             (Some(self.incidents), "tell of resets and retransmissions"),
+            (Some(self.stuck), "tell of stuck connections"),
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
         push_notes(f, &notes)?;
@@ -132,6 +138,9 @@ impl fmt::Display for Receipt {
         }
         if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
             write!(f, "\nconnections {counts}, still open {open}, waiting {waiting}")?;
+            if waiting > 0 {
+                write!(f, " (in TIME_WAIT, or in FIN_WAIT2 and held by no process)")?;
+            }
             if ended_unseen > 0 {
                 write!(f, "; {ended_unseen} ended unseen")?;
             }
@@ -145,14 +154,21 @@ impl fmt::Display for Receipt {
 
 impl Receipt {
     fn write_kernel(&self, kernel: &Kernel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kernel { counts, compared, agrees, notes } = kernel;
+        let Kernel { counts, compared, tolerance, agrees, notes } = kernel;
         if let (Some(counts), Some(agrees)) = (counts, agrees) {
             write!(f, "\nthe kernel counted {counts}")?;
             let of_all = self.connections.map(|connections| connections.counts);
             if let Some(compared) = compared.filter(|compared| of_all != Some(*compared)) {
-                write!(f, ", and the events of the same namespaces and time give {compared}")?;
+                write!(
+                    f,
+                    ", and the events of the same namespaces between the two readings give {compared}"
+                )?;
             }
             write!(f, ": {}", if *agrees { "agrees" } else { "DISAGREES" })?;
+            if let Some(tolerance) = tolerance.filter(|tolerance| *tolerance != TcpCounts::default()) {
+                let within = tolerance.nonzero();
+                write!(f, " (a difference of {within} is allowed: {TOLERATED})")?;
+            }
         } else {
             write!(f, "\nnot compared with the kernel's own counters")?;
         }
@@ -162,6 +178,10 @@ impl Receipt {
         Ok(())
     }
 }
+
+/// Why both may differ.
+const TOLERATED: &str = "what happens while counters are read may be in them or not, and they count some things \
+                         without a transition";
 
 fn namespaces(count: usize) -> String {
     format!("{count} network namespace{}", if count == 1 { "" } else { "s" })
@@ -253,7 +273,7 @@ impl Comparison {
     fn kernel(&self, tally: &Tally, lost: Option<u64>) -> Kernel {
         let (mut counts, mut here) = (TcpCounts::default(), TcpCounts::default());
         let mut notes = Vec::new();
-        let mut agrees = true;
+        let (mut agrees, mut tolerance) = (true, TcpCounts::default());
         let (mut compared, mut renewed, mut unknown) = (0, 0, 0);
         let unread_at_start = self.start.as_ref().map(|start| &start.unread);
         for (netns, end) in &self.end.read {
@@ -281,6 +301,8 @@ impl Comparison {
                 continue;
             }
             compared += 1;
+            tolerance += bounds.width();
+            tolerance += possible.width();
             counts += counted;
             here += seen;
             if counted != seen {
@@ -305,6 +327,7 @@ impl Comparison {
             return Kernel {
                 counts: (!self.end.read.is_empty()).then_some(counts),
                 compared: None,
+                tolerance: None,
                 agrees: None,
                 notes: vec![obstacle.to_owned()],
             };
@@ -316,7 +339,13 @@ impl Comparison {
             notes.push(format!("{} not found at the start, not compared", namespaces(unknown)));
         }
         self.explain(tally, lost, &mut notes);
-        Kernel { counts: Some(counts), compared: Some(here), agrees: Some(agrees), notes }
+        Kernel {
+            counts: Some(counts),
+            compared: Some(here),
+            tolerance: Some(tolerance),
+            agrees: Some(agrees),
+            notes,
+        }
     }
 
     fn explain(&self, tally: &Tally, lost: Option<u64>, notes: &mut Vec<String>) {

@@ -34,6 +34,8 @@ pub struct Stages {
     /// Whether events become transitions with their connections' history. If not, the view gets the raw
     /// events (`--raw`).
     has_stories: bool,
+    /// Whether lines show names of cgroups and network namespaces.
+    shows_names: bool,
     context: Context,
     /// Whether the source has sent a clock anchor.
     has_clock: bool,
@@ -57,7 +59,7 @@ pub struct Stages {
 pub struct Counts {
     /// Lines made so far, or transitions taken by a view without lines.
     pub shown: u64,
-    /// Of those, the ones that do not come from an event of the tracepoint.
+    /// Of those, transitions that do not come from an event of the tracepoint.
     pub sampled: u64,
     /// Lines that were dropped because of the limit.
     pub beyond: u64,
@@ -65,6 +67,8 @@ pub struct Counts {
     pub hook_events_seen: u64,
     /// Lines made of resets and retransmissions.
     pub incidents_shown: u64,
+    /// Lines about stuck connections.
+    pub stuck_shown: u64,
 }
 
 /// What a view may use when it acts, besides the stages.
@@ -94,13 +98,15 @@ impl Stages {
     #[must_use]
     pub fn new(options: StagesOptions<'_>) -> Self {
         let StagesOptions { view, filters, kernel, follows_timewait, limit } = options;
+        let needs = view.needs();
         Self {
             tracker: Tracker::new(follows_timewait)
                 .with_timewait_hook(kernel.hooks.has_timewait_hook())
                 .with_holders(kernel.has_holders)
                 .with_tick(kernel.tick_ns),
             select: Select::new(&filters.constant, filters.story),
-            has_stories: view.needs().stories,
+            has_stories: needs.stories,
+            shows_names: needs.names,
             view,
             context: Context::new(Clock::fixed(0, 0)),
             has_clock: false,
@@ -139,6 +145,7 @@ impl Stages {
         out: &mut Vec<u8>,
     ) {
         let (mut events, until_ns) = (&batch.events[..], batch.until_ns);
+        self.learn_names(events, around.names);
         while let Some(due_ns) = self.due().filter(|due_ns| *due_ns <= until_ns)
             && may_act(out)
             && self.ending().is_none()
@@ -154,7 +161,19 @@ impl Stages {
         self.now_ns = self.now_ns.max(until_ns);
     }
 
+<<<<<<< HEAD
     fn show(&mut self, events: &[Event], names: &mut dyn Names, out: &mut Vec<u8>) {
+=======
+    fn learn_names(&mut self, events: &[Event], names: &mut dyn Names) {
+        if self.shows_names {
+            for event in events {
+                self.context.names.learn(event, names);
+            }
+        }
+    }
+
+    fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
         self.last_event_ns = events.last().map_or(self.last_event_ns, |event| event.time_ns);
         let mut counter = LineCounter::new(&self.counts, self.limit);
         if self.has_stories {
@@ -228,7 +247,7 @@ impl Stages {
 
     /// Merges a snapshot: adds the sockets that the filters select, and retires connections that are not in
     /// it, because they ended without an event. Returns the number of retired connections.
-    pub fn snapshot(&mut self, mut snapshot: Snapshot) -> u64 {
+    pub fn snapshot(&mut self, mut snapshot: Snapshot, names: &mut dyn Names) -> u64 {
         if !self.has_stories {
             return 0;
         }
@@ -238,6 +257,7 @@ impl Stages {
         for sockets in [&mut snapshot.holders, &mut snapshot.sockets] {
             sockets.retain(|socket| socket.flags & flag::BARE == 0 && self.select.wants(socket));
             self.tracker.merge_snapshot(sockets);
+            self.learn_names(sockets, names);
         }
         if let Some(holders) = holders {
             self.tracker.count_holders(&holders);
@@ -317,8 +337,12 @@ impl Stages {
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
         self.counts.shown += lines;
-        self.counts.sampled += lines;
+        self.counts.stuck_shown += lines;
         self.lines += lines;
+        if self.ending() == Some(Ending::Stuck) {
+            // Its line is the last one.
+            self.limit = Some(self.counts.shown);
+        }
     }
 
     /// Shows the beginnings that were held back, of connections about which enough is known by now: a line that
@@ -347,7 +371,7 @@ impl Stages {
     /// Lets the view make its last bytes.
     pub fn end(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         // Nobody answers any more.
-        if self.tracker.wants_holders().is_some() {
+        if self.tracker.wants_holders().or(self.tracker.wants_look()).is_some() {
             self.tracker.expect_no_holders();
             self.act(around, out);
         }

@@ -6,7 +6,11 @@
 //!
 //! # Layout
 //! - [`Select`]: decides, and holds back undecided transitions
+<<<<<<< HEAD
 //! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`cgroups`]: the one on cgroups
+=======
+//! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`slow`]: on time in states
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 //! - [`connections`]: all filters together, applied to a connection
 //! - [`spec`]: the filters as the user asked for them
 //!
@@ -42,6 +46,7 @@
 
 pub mod cgroups;
 pub mod connections;
+pub mod slow;
 pub mod spec;
 pub mod story;
 

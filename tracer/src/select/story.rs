@@ -1,12 +1,16 @@
 //! Filters on facts from connection tracking: on connections (owner, user, cgroup), and on single lines
-//! (state, transition, reason).
+//! (state, transition, reason, time).
 
 use tracer_common::state as number;
 use wildmatch::WildMatch;
 
 use crate::{
     filter::Verdict,
+<<<<<<< HEAD
     select::cgroups::CgroupFilter,
+=======
+    select::slow::Slow,
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     tcp::{
         reason::Reason,
         reasons::Reasons,
@@ -41,7 +45,13 @@ pub struct StoryFilter {
     /// Transitions: old state, new state.
     pub transitions: Vec<(States, States)>,
     /// Reasons for which connections end.
+<<<<<<< HEAD
     pub reasons: Choices<Reasons>,
+=======
+    pub reasons: Vec<Reason>,
+    /// Times in states; `None` for any.
+    pub slow: Option<Slow>,
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 }
 
 impl StoryFilter {
@@ -55,6 +65,7 @@ impl StoryFilter {
             && self.states.is_empty()
             && self.transitions.is_empty()
             && self.reasons.is_empty()
+            && self.slow.is_none()
     }
 
     /// Whether a filter is on a fact that may change while a connection lives.
@@ -120,10 +131,11 @@ impl StoryFilter {
             && self.comms.selects(|comm| owner.is_known() && has_name(comm))
     }
 
-    /// Whether a transition's states and reason pass.
+    /// Whether a transition's states, reason and times pass.
     #[must_use]
     pub fn selects_line(&self, transition: &Transition) -> bool {
         let (old, new) = (transition.old_state, transition.new_state);
+<<<<<<< HEAD
         let is_one = |(from, to): &(States, States)| {
             from.contains(State::from_kernel(old)) && to.contains(State::from_kernel(new))
         };
@@ -132,6 +144,14 @@ impl StoryFilter {
             states.contains(State::from_kernel(old)) || states.contains(State::from_kernel(new))
         };
         self.states.selects(touches) && is_selected && self.selects_reason(transition.reason)
+=======
+        let states = (State::from_kernel(old), State::from_kernel(new));
+        let is_selected = self.transitions.is_empty() || self.transitions.contains(&states);
+        (self.selects_state(old) || self.selects_state(new))
+            && is_selected
+            && self.selects_reason(transition.reason)
+            && self.slow.as_ref().is_none_or(|slow| slow.selects(transition))
+>>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     }
 }
 

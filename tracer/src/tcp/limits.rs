@@ -1,4 +1,4 @@
-//! How long a connection may stay in a state before it counts as stuck.
+//! How long a connection may stay in a state before it counts as stuck, or as slow.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -13,8 +13,8 @@ use crate::{
 ///
 /// CLOSE_WAIT only waits for the local process to close. An orphan leaves FIN_WAIT2 after `tcp_fin_timeout`,
 /// 60 s by default, so a longer stay means that a process still holds the socket. A SYN is retransmitted
-/// after 1, 3 and 7 seconds. A FIN that is still not acknowledged in LAST_ACK has been retransmitted many
-/// times.
+/// after 1, 2, 3, 4, 5 and 7 seconds (before Linux 6.5 after 1, 3 and 7). A FIN that is still not acknowledged
+/// in LAST_ACK has been retransmitted many times.
 const DEFAULTS: [(u8, Duration); 4] = [
     (number::SYN_SENT, Duration::from_secs(10)),
     (number::FIN_WAIT2, Duration::from_secs(90)),
@@ -31,7 +31,7 @@ fn limitable_states() -> impl Iterator<Item = u8> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits([Option<Duration>; STATES]);
 
-/// One word of `--stuck`: a state with its limit, or all defaults.
+/// One word of `--stuck` or `--slow`: a state with its limit, or all defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `default`
@@ -108,6 +108,12 @@ impl Limits {
         if let Some(limit) = self.0.get_mut(usize::from(state)) {
             *limit = time;
         }
+    }
+
+    /// Whether no state has a limit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
     }
 
     /// The limit of a state, in nanoseconds; `None` if it has none.

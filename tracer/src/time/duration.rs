@@ -17,7 +17,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         Duration::try_from(duration).ok()
     };
     seconds().or_else(friendly).filter(|duration| !duration.is_zero()).ok_or_else(|| {
-        "give a time greater than zero with its unit, up to days, such as 30s, 5m or 1h 30m".to_owned()
+        "give a time greater than zero: a number of seconds, or one with its unit, up to days, such as 30s, 5m or 1h 30m".to_owned()
     })
 }
 

@@ -91,7 +91,7 @@ impl Tracker {
         }
     }
 
-    /// No search will follow: lines wait no longer.
+    /// No search and no look will follow: lines wait no longer.
     pub fn expect_no_holders(&mut self) {
         self.patience_ns = 0;
     }

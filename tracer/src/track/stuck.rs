@@ -34,6 +34,7 @@ impl Tracker {
         let loss_gap_ns = self.loss_gap_ns;
         let (expects_holders, holders_ns) = (self.expects_holders, self.holders_ns);
         let (patience_ns, next_holders_ns) = (self.patience_ns, self.next_holders_ns);
+        let looked_ns = self.refreshed_ns;
         (self.wants_holders_ns, self.wants_look_ns) = (None, None);
         for connection in self.table.iter_mut() {
             let Some(limit_ns) = limits.of(connection.state) else {
@@ -43,11 +44,14 @@ impl Tracker {
                 continue;
             }
             if let Some(stuck_ns) = connection.stuck_ns(limits, now_ns, loss_gap_ns) {
-                // Its line says who holds it now.
+                // Its line says who holds it now, and what is in its queues.
                 let due_ns = connection.waits_from_ns().saturating_add(limit_ns);
                 let is_asked = expects_holders && connection.may_have_holders() && holders_ns < due_ns;
-                let is_looked_at = expects_holders && connection.needs_a_look();
-                let waits_until_ns = due_ns.saturating_add(if is_asked { patience_ns } else { PATIENCE_NS });
+                let is_seen = looked_ns >= due_ns || !connection.has_queues();
+                let is_looked_at = expects_holders && (connection.needs_a_look() || !is_seen);
+                // Without a look it is not known whether anything was sent.
+                let is_vital = connection.needs_a_look() && !is_asked;
+                let waits_until_ns = due_ns.saturating_add(if is_vital { PATIENCE_NS } else { patience_ns });
                 // Where a search takes long, the next one comes too late.
                 let may_be_told = is_asked && next_holders_ns < waits_until_ns;
                 if (may_be_told || is_looked_at) && now_ns < waits_until_ns {
@@ -64,6 +68,15 @@ impl Tracker {
             }
         }
         Some(next_ns)
+    }
+
+    /// The connections that were emitted as stuck and still are, as they would be emitted now.
+    pub fn told_stuck(&self, limits: &Limits, now_ns: u64) -> impl Iterator<Item = Transition> {
+        let was_told = |connection: &&Connection| connection.stuck_reported_in == connection.state;
+        self.table.iter().filter(was_told).filter_map(move |connection| {
+            let stuck_ns = connection.stuck_ns(limits, now_ns, self.loss_gap_ns)?;
+            Some(stay(connection, now_ns, stuck_ns, false))
+        })
     }
 
     /// When a line about a stuck connection began to wait for a look at its socket, in nanoseconds.
@@ -99,7 +112,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// When the line of a connection that is stuck after 10 s is told, to a second, and whether its owner is doubtful.
-    /// Nobody answers who holds it; the next search is allowed at `next_s`.
+    /// Each second the socket is looked at. Nobody answers who holds it; the next search is allowed at `next_s`.
     fn told(next_s: u64) -> (u64, bool) {
         let mut limits = Limits::default();
         limits.set(&["ESTABLISHED=10s".parse().unwrap()]);
@@ -117,8 +130,9 @@ mod tests {
         search.next_ns = next_s * SECOND;
         tracker.merge_holders(&search);
         for at_s in 1..30 {
-            let mut is_doubtful = None;
-            tracker.stuck(&limits, at_s * SECOND + 2, &mut |line| {
+            let (mut is_doubtful, now_ns) = (None, at_s * SECOND + 2);
+            tracker.refresh(&[Event { time_ns: now_ns, new_state, ..owned }]);
+            tracker.stuck(&limits, now_ns, &mut |line| {
                 is_doubtful = Some(line.connection.has_doubtful_owner());
                 true
             });

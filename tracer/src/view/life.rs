@@ -22,7 +22,7 @@ impl Life {
 
 impl View for Life {
     fn needs(&self) -> Needs {
-        Needs { stories: true, ..Needs::default() }
+        Needs { stories: true, names: self.lines.show_names(), ..Needs::default() }
     }
 
     fn begin(&mut self, kernel: &KernelInfo, _: u64, out: &mut Vec<u8>) {

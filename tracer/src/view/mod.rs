@@ -104,6 +104,8 @@ pub struct Needs {
     pub gauges: bool,
     /// RSTs that belong to no socket.
     pub stray_resets: bool,
+    /// Names of cgroups and network namespaces.
+    pub names: bool,
     /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
 }

@@ -24,7 +24,7 @@ impl Raw {
 
 impl View for Raw {
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { names: self.lines.show_names(), ..Needs::default() }
     }
 
     fn begin(&mut self, kernel: &KernelInfo, _: u64, out: &mut Vec<u8>) {

@@ -6,6 +6,8 @@
 
 mod values;
 
+use std::fmt;
+
 use tracer_common::{
     event::flag,
     member::Member::{
@@ -19,7 +21,7 @@ use tracer_common::{
 use crate::format::{
     columns::values::{
         age, became, comm, connected, connection, duration, error, event, holder_list, idle, known, lived,
-        of_full_socket, port, sent, shutdown, spent, time, time_in_state_ns, transition,
+        of_full_socket, port, sent, shutdown, spent, stuck, time, time_in_state_ns, transition,
     },
     row::Row,
     value::{DataType, Value},
@@ -46,6 +48,10 @@ impl DefaultIn {
     pub const LIFE_DATA: Self = Self(1 << 5);
     /// In the log's JSON and CSV, if not every line is a transition.
     pub const EVENT_DATA: Self = Self(1 << 6);
+    /// In the lines of `--group`.
+    pub const GROUP_TEXT: Self = Self(1 << 7);
+    /// In the JSON and CSV of `--group`.
+    pub const GROUP_DATA: Self = Self(1 << 8);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
@@ -61,6 +67,43 @@ impl DefaultIn {
     #[must_use]
     pub const fn includes(self, output: Self) -> bool {
         self.0 & output.0 != 0
+    }
+}
+
+/// The views in whose lines a column may have a value, as a bit set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Views(u8);
+
+impl Views {
+    /// The log.
+    pub const LOG: Self = Self(1 << 0);
+    /// `life`.
+    pub const LIFE: Self = Self(1 << 1);
+    /// `--raw`.
+    pub const RAW: Self = Self(1 << 2);
+    /// `--group`. It also has the log's columns: those of the oldest connection.
+    pub const GROUP: Self = Self(1 << 3);
+
+    const NAMES: [(Self, &str); 4] =
+        [(Self::LOG, "log"), (Self::LIFE, "life"), (Self::RAW, "--raw"), (Self::GROUP, "--group")];
+
+    /// The union of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether this view is one of them.
+    #[must_use]
+    pub const fn includes(self, view: Self) -> bool {
+        self.0 & view.0 != 0
+    }
+}
+
+impl fmt::Display for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let included = Self::NAMES.iter().filter(|(view, _)| self.includes(*view));
+        f.pad(&included.map(|(_, name)| *name).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -93,6 +136,8 @@ pub struct Column {
     pub align: Align,
     /// Its help text.
     pub help: &'static str,
+    /// The views in which it may have a value.
+    pub views: Views,
     /// The outputs that show it by default.
     pub default_in: DefaultIn,
     /// The structure members that the kernel must have for it.
@@ -105,9 +150,13 @@ use Align::{Address, Clock, Cut, Left, Right};
 use DataType::{Boolean, Float64, List, Map, Timestamp, UInt64, Utf8};
 use DefaultIn as S;
 
+const ALL: Views = Views::LOG.and(Views::LIFE).and(Views::RAW);
+const STORY: Views = Views::LOG.and(Views::LIFE);
+
 const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
 const RAW: S = S::RAW_TEXT.and(S::RAW_DATA);
 const LIFE: S = S::LIFE_TEXT.and(S::LIFE_DATA);
+const GROUP: S = S::GROUP_TEXT.and(S::GROUP_DATA);
 const STORY_DATA: S = S::LOG_DATA.and(S::LIFE_DATA);
 
 macro_rules! lived {
@@ -118,6 +167,7 @@ macro_rules! lived {
             title: $title,
             width: 8,
             align: Right,
+            views: STORY,
             default_in: S::LIFE_DATA,
             needs: &[],
             help: concat!("microseconds spent in ", stringify!($state)),
@@ -129,154 +179,166 @@ macro_rules! lived {
 /// All columns, in display order.
 #[rustfmt::skip]
 pub static COLUMNS: &[Column] = &[
-    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, default_in: LOG.and(RAW), needs: &[],
+    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, views: ALL, default_in: LOG.and(RAW).and(GROUP), needs: &[],
         help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.time_ns) },
-    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, default_in: S::EVENT_DATA, needs: &[],
+    Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, views: ALL, default_in: S::EVENT_DATA.and(S::GROUP_DATA), needs: &[],
         help: "what the line is about: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
         value: event },
-    Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, default_in: S::LIFE_DATA, needs: &[],
+    Column { key: "start", data_type: Timestamp, title: "START", width: 12, align: Clock, views: STORY, default_in: S::LIFE_DATA, needs: &[],
         help: "when the connection began; none if it is older than the tracer",
         value: |row| connection(row, |c| c.born_ns().map(|ns| time(row, ns))) },
-    Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, default_in: LIFE, needs: &[],
+    Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, views: ALL, default_in: LIFE, needs: &[],
         help: "when the connection ended for its processes",
         value: |row| time(row, row.time_ns) },
-    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, default_in: STORY_DATA, needs: &[],
+    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, views: ALL, default_in: STORY_DATA, needs: &[],
         help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk: (before Linux 5.12 a number of tracer's own, from 2^52 on)",
         value: |row| known(row.cookie()) },
-    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, default_in: STORY_DATA, needs: &[Net, NetInum],
-        help: "inode number of the socket's network namespace",
+    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[Net, NetInum],
+        help: "inode number of the socket's network namespace; its name is netns_name",
         value: |row| known(u64::from(row.netns())) },
-    Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_CK", width: 8, align: Right, default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
+    Column { key: "netns_name", data_type: Utf8, title: "NETNS NAME", width: 12, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Net, NetInum],
+        help: "name of the file that keeps that namespace, as `ip netns` lists it; none if none does",
+        value: |row| row.context.names.netns(row.netns_id()).map_or(Value::Null, Value::Text) },
+    Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_CK", width: 8, align: Right, views: ALL, default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
         help: "cookie of that namespace, which no other gets until the host restarts (since Linux 5.12)",
         value: |row| known(u64::from(row.netns_cookie())) },
-    Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, default_in: RAW, needs: &[],
+    Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, views: ALL, default_in: RAW, needs: &[],
         help: "CPU that the event happened on",
         value: |row| row.cpu.map_or(Value::Null, |cpu| Value::Uint(u64::from(cpu))) },
-    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, default_in: S::EVERYWHERE, needs: &[],
+    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, views: ALL, default_in: S::EVERYWHERE.and(GROUP), needs: &[],
         help: "process that owns the socket, as far as known (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
-    Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, default_in: S::RAW_DATA, needs: &[],
+    Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, views: ALL, default_in: S::RAW_DATA, needs: &[],
         help: "its thread that last worked on the socket (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
-    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, default_in: S::EVERYWHERE, needs: &[],
+    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, views: ALL, default_in: S::EVERYWHERE.and(GROUP), needs: &[],
         help: "name of that process; text cuts it to 10 columns, and puts a question mark behind one that is not sure",
         value: comm },
-    Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[],
         help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), holder (it was found holding the socket), snapshot (the same, in a snapshot at the start or after a loss), listener (the socket came out of its listener). Text marks listener, and one that was not found holding the socket (holders is 0), by a question mark",
         value: |row| connection(row, |c| c.owner.evidence.name().map(Value::Word)) },
-    Column { key: "holders", data_type: UInt64, title: "HOLDERS", width: 7, align: Right, default_in: STORY_DATA, needs: &[],
+    Column { key: "holders", data_type: UInt64, title: "HOLDERS", width: 7, align: Right, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "how many processes held the socket when that was last searched; none if it was not",
         value: |row| connection(row, |c| c.owner.holders().map(|count| Value::Uint(u64::from(count)))) },
-    Column { key: "holder_list", data_type: List, title: "HOLDER LIST", width: 20, align: Left, default_in: S::NOWHERE, needs: &[],
+    Column { key: "holder_list", data_type: List, title: "HOLDER LIST", width: 20, align: Left, views: STORY, default_in: S::NOWHERE, needs: &[],
         help: "those processes, at most 32 of them: process id and name",
         value: holder_list },
-    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, default_in: STORY_DATA, needs: &[],
+    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[],
         help: "user id of the socket",
         value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
-    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, default_in: STORY_DATA, needs: &[Cgroup, CgroupNode, NodeId],
-        help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy",
+    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[Cgroup, CgroupNode, NodeId],
+        help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy, in all formats; its path is cgroup_path",
         value: |row| known(row.cgroup()) },
-    Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP PATH", width: 20, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "path of that cgroup below the root of the v2 hierarchy; none if it was gone or not visible when it was looked up",
+        value: |row| row.context.names.cgroup(row.cgroup()).map_or(Value::Null, Value::Text) },
+    Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",
         value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
-    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, default_in: S::DATA, needs: &[],
+    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, views: ALL, default_in: S::DATA, needs: &[],
         help: "ipv4 or ipv6; a v4-mapped connection is ipv4 (with --raw: the socket's family)",
         value: |row| Value::Word(row.family.name()) },
-    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, default_in: S::TEXT, needs: &[],
+    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, views: ALL, default_in: S::TEXT, needs: &[],
         help: "local address and port",
         value: |row| Value::Endpoint(row.local) },
-    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, default_in: S::DATA, needs: &[],
+    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, views: ALL, default_in: S::DATA, needs: &[],
         help: "local address",
         value: |row| Value::Addr(row.local.addr) },
-    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, default_in: S::DATA, needs: &[],
+    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, views: ALL, default_in: S::DATA, needs: &[],
         help: "local port; none before a client's is chosen",
         value: |row| port(row.local.port) },
-    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, default_in: S::TEXT, needs: &[],
+    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, views: ALL, default_in: S::TEXT, needs: &[],
         help: "remote address and port",
         value: |row| row.remote.map_or(Value::Null, Value::Endpoint) },
-    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, default_in: S::DATA, needs: &[],
+    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, views: ALL, default_in: S::DATA, needs: &[],
         help: "remote address; none for a listener",
         value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
-    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, default_in: S::DATA, needs: &[],
+    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, views: ALL, default_in: S::DATA, needs: &[],
         help: "remote port; none for a listener",
         value: |row| port(row.remote.and_then(|end| end.port)) },
-    Column { key: "ifindex", data_type: UInt64, title: "IFINDEX", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
+    Column { key: "ifindex", data_type: UInt64, title: "IFINDEX", width: 7, align: Right, views: ALL, default_in: S::NOWHERE, needs: &[],
         help: "index of the network device that the socket is bound to",
         value: |row| known(u64::from(row.ifindex())) },
-    Column { key: "interface", data_type: Utf8, title: "INTERFACE", width: 9, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "interface", data_type: Utf8, title: "INTERFACE", width: 9, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
         help: "name of the network device that the socket is bound to: by SO_BINDTODEVICE, by its VRF, or for its link-local address; the index if the name is not known",
         value: |row| row.local.device.map_or(Value::Null, Value::Device) },
-    Column { key: "mptcp", data_type: Utf8, title: "MPTCP", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "mptcp", data_type: Utf8, title: "MPTCP", width: 8, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
         help: "token of the MPTCP connection that this connection is a subflow of, in hex as `ss -M` and `ss -ti` print it (since Linux 5.6)",
         value: |row| match row.mptcp_token() { 0 => Value::Null, token => Value::Hex(token) } },
-    Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, default_in: S::LOG_TEXT, needs: &[],
+    Column { key: "lasted", data_type: Float64, title: "LASTED", width: 7, align: Right, views: STORY, default_in: S::LOG_TEXT, needs: &[],
         help: "time spent in the old state; none if its start was not seen",
         value: duration },
-    Column { key: "old_state", data_type: Utf8, title: "OLD", width: 11, align: Left, default_in: LOG.and(RAW), needs: &[],
+    Column { key: "old_state", data_type: Utf8, title: "OLD", width: 11, align: Left, views: ALL, default_in: LOG.and(RAW), needs: &[],
         help: "state before",
         value: |row| Value::State(row.old) },
-    Column { key: "became", data_type: Utf8, title: "NEW", width: 11, align: Left, default_in: S::LOG_TEXT, needs: &[],
+    Column { key: "became", data_type: Utf8, title: "NEW", width: 11, align: Left, views: ALL, default_in: S::LOG_TEXT, needs: &[],
         help: "state after, and the reason if the connection ends with it",
         value: became },
-    Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, default_in: S::LOG_DATA.and(RAW), needs: &[],
+    Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, views: ALL, default_in: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
         value: |row| Value::State(row.new) },
-    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, default_in: S::NOWHERE, needs: &[],
+    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, views: ALL, default_in: GROUP, needs: &[],
         help: "state that the socket is in",
         value: |row| Value::State(row.new) },
-    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
+    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, views: STORY, default_in: S::NOWHERE, needs: &[],
         help: "time since it entered that state; if that was not seen, none, and in text > with how long at least",
         value: age },
-    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, default_in: S::NOWHERE, needs: &[],
+    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, views: STORY, default_in: S::NOWHERE, needs: &[],
         help: "the same, or how long at least if it was not seen to enter that state",
         value: |row| connection(row, |c| Some(Value::Duration(time_in_state_ns(row, c)))) },
-    Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, default_in: S::LOG_DATA, needs: &[],
+    Column { key: "count", data_type: UInt64, title: "COUNT", width: 5, align: Right, views: Views::GROUP, default_in: GROUP, needs: &[],
+        help: "how many connections of the process are stuck in that state",
+        value: |row| row.group.map_or(Value::Null, Value::Uint) },
+    Column { key: "oldest_us", data_type: Float64, title: "OLDEST", width: 7, align: Right, views: Views::GROUP, default_in: GROUP, needs: &[],
+        help: "microseconds that the oldest of these has been in that state, at least",
+        value: |row| if row.group.is_some() { stuck(row) } else { Value::Null } },
+    Column { key: "state_us", data_type: Float64, title: "STATE_US", width: 10, align: Right, views: STORY, default_in: S::LOG_DATA, needs: &[],
         help: "microseconds spent in the old state; none if its start was not seen",
         value: |row| transition(row, |s| s.state_ns.map(Value::Duration)) },
-    Column { key: "state_error_us", data_type: Float64, title: "ERROR_US", width: 8, align: Right, default_in: S::LOG_DATA, needs: &[],
+    Column { key: "state_error_us", data_type: Float64, title: "ERROR_US", width: 8, align: Right, views: STORY, default_in: S::LOG_DATA, needs: &[],
         help: "how far that may be off: 0 when measured, more when sampled",
         value: |row| transition(row, |s| s.state_ns.map(|_| Value::Duration(s.error_ns))) },
-    Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, default_in: S::LOG_DATA, needs: &[],
+    Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, views: Views::LOG, default_in: S::LOG_DATA, needs: &[],
         help: "on the line of a stuck connection (--stuck), which is no transition: microseconds that it has been in its state, at least",
-        value: |row| transition(row, |s| s.stuck_ns.map(Value::Duration)) },
-    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
+        value: stuck },
+    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
         help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
         value: |row| connected(row, sent(row)) },
-    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
+    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
         help: "bytes of data received in order",
         value: |row| connected(row, row.counters().received) },
-    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
+    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
         help: "smoothed round-trip time in microseconds; none before the first measurement",
         value: |row| known(u64::from(row.counters().srtt_us)) },
-    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
+    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
         help: "segments retransmitted so far",
         value: |row| connected(row, u64::from(row.counters().retransmits)) },
-    Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, default_in: STORY_DATA, needs: &[],
+    Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "when a segment was last retransmitted; none if that was not seen, or the hook is missing",
         value: |row| connection(row, |c| (c.retransmitted_ns > 0).then(|| time(row, c.retransmitted_ns))) },
-    Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK; none where the kernel measured something else",
         value: |row| connection(row, |c| (c.handshake_us() > 0).then(|| Value::Uint(u64::from(c.handshake_us())))) },
-    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, default_in: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
+    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, views: ALL, default_in: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
         help: "bytes received and not read yet; for a listener its accept queue",
         value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().recv_queue))) },
-    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, default_in: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
+    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, views: ALL, default_in: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
         help: "bytes written and not acknowledged yet; for a listener its accept queue's limit",
         value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().send_queue))) },
-    Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
         help: "error pending on the socket, such as ECONNRESET",
         value: |row| error(row.error) },
-    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, default_in: S::NOWHERE, needs: &[Shutdown],
+    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Shutdown],
         help: "sides that are shut down: r, w or rw",
         value: |row| shutdown(row.shutdown) },
-    Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, default_in: LIFE, needs: &[],
+    Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, views: STORY, default_in: LIFE, needs: &[],
         help: "microseconds from beginning to end; none if the connection is older than the tracer",
         value: |row| connection(row, |c| c.born_ns().map(|ns| Value::Duration(row.time_ns.saturating_sub(ns)))) },
-    Column { key: "end_error_us", data_type: Float64, title: "END_ERR", width: 8, align: Right, default_in: S::LIFE_DATA, needs: &[],
+    Column { key: "end_error_us", data_type: Float64, title: "END_ERR", width: 8, align: Right, views: STORY, default_in: S::LIFE_DATA, needs: &[],
         help: "how far the end, and with it the duration, may be off: 0 when measured, more when sampled",
         value: |row| transition(row, |s| Some(Value::Duration(s.error_ns))) },
-    Column { key: "lived_at_least_us", data_type: Float64, title: "AT_LEAST", width: 8, align: Right, default_in: S::LIFE_DATA, needs: &[],
+    Column { key: "lived_at_least_us", data_type: Float64, title: "AT_LEAST", width: 8, align: Right, views: STORY, default_in: S::LIFE_DATA, needs: &[],
         help: "microseconds from when it was first seen to its end",
         value: |row| connection(row, |c| Some(Value::Duration(row.time_ns.saturating_sub(c.seen_ns())))) },
     lived!("syn_sent_us", "SYN_SENT", SYN_SENT),
@@ -287,31 +349,34 @@ pub static COLUMNS: &[Column] = &[
     lived!("close_wait_us", "CLOSE_WAIT", CLOSE_WAIT),
     lived!("closing_us", "CLOSING", CLOSING),
     lived!("last_ack_us", "LAST_ACK", LAST_ACK),
-    Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
+    Column { key: "reason", data_type: Utf8, title: "REASON", width: 18, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "why the connection ended for its processes; only on the transition that ends it",
         value: |row| transition(row, |s| s.reason.map(|reason| Value::Word(reason.name()))) },
-    Column { key: "closed_by", data_type: Utf8, title: "CLOSED", width: 6, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "closed_by", data_type: Utf8, title: "CLOSED", width: 6, align: Left, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "whose FIN or RST came first: local, remote or both; on the transition that ends the connection; none if there was neither",
         value: |row| transition(row, |s| s.closed_by()?.name().map(Value::Word)) },
-    Column { key: "idle_us", data_type: Float64, title: "IDLE_US", width: 10, align: Right, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
+    Column { key: "idle_us", data_type: Float64, title: "IDLE_US", width: 10, align: Right, views: STORY, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
         help: "microseconds from the last data in either direction to the end; on the transition that ends the connection; none if there was no data",
         value: |row| idle(row, |(idle_ns, _)| idle_ns) },
-    Column { key: "idle_error_us", data_type: Float64, title: "IDLE_ERR", width: 8, align: Right, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
+    Column { key: "idle_error_us", data_type: Float64, title: "IDLE_ERR", width: 8, align: Right, views: STORY, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
         help: "how far that may be off: the kernel's stamps are jiffies, 1 to 10 ms",
         value: |row| idle(row, |(_, error_ns)| error_ns) },
-    Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "reset", data_type: Utf8, title: "RESET", width: 8, align: Left, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "direction of the connection's last RST: sent or received; none if there was none so far, or the hook is missing",
         value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
-    Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, default_in: STORY_DATA, needs: &[],
+    Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "why the kernel sent that RST (enum sk_rst_reason, since Linux 6.10)",
         value: |row| connection(row, |c| row.reset_reasons.why(c.reset_reason).map(Value::Word)) },
-    Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, default_in: S::LOG_DATA, needs: &[],
+    Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, views: STORY, default_in: S::LOG_DATA, needs: &[],
         help: "whether a new connection took these addresses and ports from one in TIME_WAIT here",
         value: |row| transition(row, |s| Some(Value::Bool(s.is_reuse))) },
-    Column { key: "lived", data_type: Map, title: "TIME IN STATES", width: 14, align: Left, default_in: S::LIFE_TEXT, needs: &[],
+    Column { key: "lived", data_type: Map, title: "TIME IN STATES", width: 14, align: Left, views: STORY, default_in: S::LIFE_TEXT, needs: &[],
         help: "time spent in each state",
         value: lived },
 ];
+
+/// The columns whose values are names that have to be looked up.
+pub const NAMES: [&str; 2] = ["cgroup_path", "netns_name"];
 
 /// Finds a column by its key.
 #[must_use]
@@ -339,12 +404,12 @@ mod tests {
         let mut out = String::from(
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
              `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
-             of `life`. This page\nis made from `tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             of `life`, **g** and **h** with\n`--group`, whose lines also have the log's columns: those of the oldest connection. This page is made from\n`tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
              Names of tasks are any bytes. In text and CSV what a terminal would obey and what cannot be seen is \
              escaped, as\n`\\x1b` or `\\u{202e}`. JSON has these characters themselves, in JSON's own escapes (but that \
              of `summary` as text). In all\nformats a byte that is no UTF-8 is `\\xff`, and a backslash is `\\\\` (in the \
              value that a JSON reader gives), so different\nnames stay different.\n\n\
-             | column | title | default | meaning |\n|---|---|---|---|\n",
+             | column | title | views | default | meaning |\n|---|---|---|---|---|\n",
         );
         let outputs = [
             (S::LOG_TEXT, 't'),
@@ -353,11 +418,14 @@ mod tests {
             (S::RAW_DATA, 'D'),
             (S::LIFE_TEXT, 'l'),
             (S::LIFE_DATA, 'j'),
+            (S::GROUP_TEXT, 'g'),
+            (S::GROUP_DATA, 'h'),
         ];
         for column in COLUMNS {
             let shown = outputs.into_iter().filter(|(output, _)| column.default_in.includes(*output));
             let marks: String = shown.map(|(_, mark)| mark).collect();
-            writeln!(out, "| `{}` | {} | {marks} | {} |", column.key, column.title, column.help).unwrap();
+            let Column { key, title, views, help, .. } = column;
+            writeln!(out, "| `{key}` | {title} | {views} | {marks} | {help} |").unwrap();
         }
         out
     }

@@ -62,6 +62,11 @@ pub(super) fn duration<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
+/// How long a stuck connection has been in its state, at least.
+pub(super) fn stuck<'a>(row: &Row<'a>) -> Value<'a> {
+    transition(row, |transition| transition.stuck_ns.map(Value::Duration))
+}
+
 /// How long it has been in its state, at least.
 pub(super) fn time_in_state_ns(row: &Row<'_>, connection: &Connection) -> u64 {
     row.time_ns.saturating_sub(connection.in_state_from_ns())

@@ -1,11 +1,15 @@
 //! Namespaces that are kept by a mount, and need no process: those of `ip netns`, of containers, and any others.
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     fs,
     os::unix::ffi::OsStringExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+use crate::{tcp::netns::Inum, text::escape::escaped};
 
 /// A network namespace that is mounted as a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +17,30 @@ pub(super) struct MountedNetns {
     pub(super) inum: u32,
     /// Where, from the root of the process whose mounts were read.
     pub(super) path: PathBuf,
+}
+
+/// The shortest time between two readings of the mounts.
+const MIN_PAUSE: Duration = Duration::from_secs(2);
+
+/// Names of the network namespaces that this process sees mounted: those of the files.
+#[derive(Debug, Default)]
+pub(super) struct NetnsNames {
+    names: HashMap<Inum, String>,
+    last_read: Option<Instant>,
+}
+
+impl NetnsNames {
+    /// The escaped name of a namespace. Reads the mounts if it is unknown.
+    pub(super) fn name(&mut self, inum: Inum) -> Option<String> {
+        let may_read = self.last_read.is_none_or(|last_read| last_read.elapsed() > MIN_PAUSE);
+        if !self.names.contains_key(&inum) && may_read {
+            self.last_read = Some(Instant::now());
+            let mounted = of_process(Path::new("/proc/self")).into_iter();
+            let name = |netns: &MountedNetns| Some(escaped(netns.path.file_name()?.as_encoded_bytes()));
+            self.names = mounted.filter_map(|netns| Some((netns.inum, name(&netns)?))).collect();
+        }
+        self.names.get(&inum).cloned()
+    }
 }
 
 /// Those that a process sees: `process` is its folder in `/proc`. None if that cannot be read.

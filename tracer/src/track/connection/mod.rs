@@ -246,6 +246,12 @@ impl Connection {
         self.has(V6_ONLY)
     }
 
+    /// Whether it is a full socket with queues, which change without any event.
+    #[must_use]
+    pub fn has_queues(&self) -> bool {
+        !self.is_timewait && !self.is_bare()
+    }
+
     /// Whether it is a transparent listener, or comes out of one.
     #[must_use]
     pub fn is_transparent(&self) -> bool {

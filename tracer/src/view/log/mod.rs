@@ -1,5 +1,10 @@
 //! The `log` view: a line for each transition and, on request, for each stuck connection, reset and
 //! retransmission.
+//!
+//! # Layout
+//! - here: [`Log`]; `groups`: stuck connections by process
+
+mod groups;
 
 use tracer_common::{event::kind, state};
 
@@ -8,7 +13,7 @@ use crate::{
     format::lines::Lines,
     tcp::limits::Limits,
     track::Transition,
-    view::{Ending, Needs, Scene, View},
+    view::{Ending, Needs, Scene, View, log::groups::ProcessGroups},
 };
 
 /// Minimum time between two searches for stuck connections, in nanoseconds. Connections that become stuck
@@ -24,6 +29,8 @@ pub struct Watch {
     pub ends: bool,
     /// Only stuck connections are shown.
     pub is_all: bool,
+    /// One line per process instead of one per connection.
+    pub groups: bool,
 }
 
 /// Events other than transitions that get lines.
@@ -52,6 +59,7 @@ pub struct Log {
     lines: Lines,
     incidents: Incidents,
     watch: Option<Watch>,
+    groups: ProcessGroups,
     due_ns: Option<u64>,
     is_stuck: bool,
 }
@@ -60,7 +68,7 @@ impl Log {
     /// Creates the view, which writes these lines. `watch` also searches for stuck connections.
     #[must_use]
     pub fn new(lines: Lines, incidents: Incidents, watch: Option<Watch>) -> Self {
-        Self { lines, incidents, watch, due_ns: None, is_stuck: false }
+        Self { lines, incidents, watch, groups: ProcessGroups::default(), due_ns: None, is_stuck: false }
     }
 }
 
@@ -77,6 +85,7 @@ impl View for Log {
         Needs {
             stories: true,
             stray_resets: self.incidents.resets,
+            names: self.lines.show_names(),
             hooks: asked.map(|(_, option, hooks)| (option, hooks)).collect(),
             ..Needs::default()
         }
@@ -103,19 +112,31 @@ impl View for Log {
     }
 
     fn act(&mut self, scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
-        let Some(Watch { limits, ends, .. }) = &self.watch else {
+        let Some(Watch { limits, ends, groups, .. }) = &self.watch else {
             return 0;
         };
+        let room = if *ends { scene.room.min(1) } else { scene.room };
+        // A group may have any number of connections.
+        let most = if *groups { u64::MAX } else { room };
         let mut shown = 0;
         let mut tell = |stuck: &Transition| {
-            let is_shown = shown < scene.room && scene.select.holds(&stuck.connection);
+            let is_shown = shown < most && scene.select.holds(&stuck.connection);
             if is_shown {
                 shown += 1;
-                self.lines.transition(stuck, scene.context, out);
+                if !groups {
+                    self.lines.transition(stuck, scene.context, out);
+                }
             }
             is_shown
         };
         let next_ns = scene.tracker.stuck(limits, scene.now_ns, &mut tell);
+        if *groups && shown > 0 {
+            let told = self.groups.next(scene.tracker.told_stuck(limits, scene.now_ns), room);
+            for group in &told {
+                self.lines.group(&group.oldest, group.count, scene.context, out);
+            }
+            shown = told.len() as u64;
+        }
         self.due_ns = next_ns.map(|next_ns| next_ns.max(scene.now_ns.saturating_add(PAUSE_NS)));
         self.is_stuck |= *ends && shown > 0;
         shown
