@@ -3,7 +3,11 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use tests::{program::run, tracer::binary};
+use tests::{
+    place::Place,
+    program::{Program, run},
+    tracer::{self, binary},
+};
 
 const COMMANDS: [&str; 6] = ["log", "life", "summary", "top", "check", "completions"];
 
@@ -17,15 +21,16 @@ fn completions(shell: &str, folder: &tempfile::TempDir) -> PathBuf {
 
 #[test]
 fn bash_completes() {
+    let place = Place::new();
     let folder = tempfile::tempdir().unwrap();
     let path = completions("bash", &folder);
     let complete = |words: &str| {
         let script = format!(
-            "source {}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             COMP_LINE='{words}'; _tracer tracer \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            "source {}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE=\"${{COMP_WORDS[*]}}\"; \
+             _clap_complete_tracer tracer \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\"",
             path.display()
         );
-        run(Command::new("bash").args(["--norc", "-c", &script]))
+        run(on_path(Command::new("bash").args(["--norc", "-c", &script]), &folder))
     };
     let offered = complete("tracer c");
     assert!(offered.contains("check") && offered.contains("completions"), "{offered}");
@@ -33,6 +38,37 @@ fn bash_completes() {
     assert!(offered.contains("--by") && offered.contains("--buffer"), "{offered}");
     let offered = complete("tracer log --output c");
     assert!(offered.contains("csv"), "{offered}");
+    for (words, expected) in values(&place) {
+        // Its own splitting of words is at each blank.
+        let offered = complete(&words.replace(" ''", " \"\""));
+        assert!(offered.split_whitespace().any(|word| word == expected), "{words}: {offered}");
+    }
+}
+
+/// Command lines that end in the beginning of a value, and what has to be offered for it, as one of several.
+fn values(place: &Place) -> [(String, String); 8] {
+    let netns = place.name();
+    [
+        ("tracer --state CL", "CLOSE_WAIT"),
+        ("tracer life --reason refused,reset-local-l", "refused,reset-local-linger"),
+        ("tracer log --columns time,stuck", "time,stuck_us"),
+        ("tracer summary --uid roo", "root"),
+        ("tracer top --stuck close_w", "CLOSE_WAIT="),
+        ("tracer --transition EST", "ESTABLISHED:"),
+        ("tracer --slow LAST", "LAST_ACK="),
+        (&format!("tracer --netns {}", &netns[..netns.len() - 1]), netns),
+    ]
+    .map(|(words, expected)| (words.to_owned(), expected.to_owned()))
+}
+
+/// The shell finds the program on its path. It has no privileges, and needs none.
+fn on_path<'a>(command: &'a mut Command, folder: &tempfile::TempDir) -> &'a mut Command {
+    let link = folder.path().join("tracer");
+    if !link.exists() {
+        std::os::unix::fs::symlink(fs::canonicalize(binary()).unwrap(), link).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", folder.path().display()))
 }
 
 #[test]
@@ -46,9 +82,25 @@ fn zsh_completes() {
         folder.path().display()
     );
     assert_eq!(run(Command::new("zsh").args(["-f", "-c", &script])).trim(), "_tracer");
-    let script = fs::read_to_string(path).unwrap();
+    // What the function offers, by a `_describe` that tells it.
+    let place = Place::new();
+    let complete = |words: &str| {
+        let script = format!(
+            "compdef() {{ }}; _describe() {{ print -rl -- ${{(P)3}} }}; source {}; words=({words}); CURRENT=$#words; \
+             _clap_dynamic_completer_tracer",
+            path.display()
+        );
+        run(on_path(Command::new("zsh").args(["-f", "-c", &script]), &folder))
+    };
     for command in COMMANDS {
-        assert!(script.contains(&format!("({command})")), "no {command}");
+        let offered = complete(&format!("tracer {}", &command[..2]));
+        assert!(offered.lines().any(|line| line.starts_with(&format!("{command}:"))), "{command}: {offered}");
+    }
+    for (words, expected) in values(&place) {
+        let offered = complete(&words).replace("\\:", "\u{1}");
+        let mut offered = offered.lines().filter_map(|line| line.split(':').next());
+        let expected = expected.replace(':', "\u{1}");
+        assert!(offered.any(|value| value == expected), "{words}: {}", complete(&words));
     }
 }
 
@@ -58,7 +110,8 @@ fn fish_completes() {
     let path = completions("fish", &folder);
     let complete = |line: &str| {
         let script = format!("source {}; complete -C '{line}'", path.display());
-        run(Command::new("fish").args(["--no-config", "-c", &script]).env("HOME", folder.path()))
+        run(on_path(Command::new("fish").args(["--no-config", "-c", &script]), &folder)
+            .env("HOME", folder.path()))
     };
     let offered = complete("tracer su");
     assert!(offered.starts_with("summary\t"), "{offered}");
@@ -66,6 +119,33 @@ fn fish_completes() {
     assert!(offered.contains("--stuck") && offered.contains("--state"), "{offered}");
     let offered = complete("tracer summary --by ");
     assert!(offered.contains("peer") && offered.contains("cgroup"), "{offered}");
+    let place = Place::new();
+    for (words, expected) in values(&place) {
+        let offered = complete(&words);
+        assert!(
+            offered.lines().any(|line| line.split('\t').next() == Some(&*expected)),
+            "{words}: {offered}"
+        );
+    }
+}
+
+#[test]
+fn a_shell_that_is_unknown_is_refused_and_forges_nothing() {
+    let mut command = Command::new(binary());
+    let ended =
+        Program::collect(command.env("TRACER_COMPLETE", "x\n\x1b[2J").args(["--", "tracer", ""])).wait();
+    assert_eq!((ended.code(), ended.err.lines().count()), (2, 1), "{}", ended.err);
+    assert!(ended.err.starts_with("tracer: completions: ") && !ended.err.contains('\x1b'), "{}", ended.err);
+}
+
+/// A shell asks while somebody types: nothing may be loaded, and no privilege be needed.
+#[test]
+fn who_asks_needs_no_privileges() {
+    let (_folder, binary) = tracer::public_binary();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(binary);
+    command.env("TRACER_COMPLETE", "fish").args(["--", "tracer", "--state", "SYN_S"]);
+    assert_eq!(run(&mut command).trim(), "SYN_SENT");
 }
 
 #[test]

@@ -22,6 +22,11 @@ use tracer::{
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    match completions::asked() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => return fail(&format_args!("completions: {error}"), ExitCode::from(USAGE)),
+    }
     if let Err(error) = limits::first() {
         return fail(&error, ExitCode::FAILURE);
     }

@@ -258,7 +258,7 @@ fn states_and_stuck_are_no_names() {
         ("/state=estab stuck", 0),
     ] {
         show.keys(&line.chars().map(Input::Char).chain([Input::Enter]).collect::<Vec<_>>());
-        assert_eq!((show.model.line.error.as_deref(), show.model.list.total), (None, total), "{line}");
+        assert_eq!((show.model.line.error.as_deref(), show.model.list.cursor.total), (None, total), "{line}");
         show.keys(&[Input::Escape]);
     }
 }

@@ -42,11 +42,7 @@ pub(super) fn is_hostile(c: char) -> bool {
 }
 
 /// Words before a hostile one, which is what an option says, or an argument.
-<<<<<<< HEAD
-pub const BEFORE: [&str; 35] = [
-=======
-pub const BEFORE: [&str; 34] = [
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
+pub const BEFORE: [&str; 37] = [
     "--port",
     "--local-port",
     "--remote-port",

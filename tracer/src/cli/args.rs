@@ -16,17 +16,12 @@ use crate::{
 };
 
 /// The heading of filters in the help.
-pub(super) const FILTERS: &str = "Filters (different ones are ANDed, values of one are ORed)";
+pub(super) const FILTERS: &str =
+    "Filters (different ones are ANDed, values of one are ORed, those with ! take away)";
 
 /// Filters.
 #[derive(Args, Debug)]
-<<<<<<< HEAD
-#[command(
-    next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
-)]
-=======
 #[command(next_help_heading = FILTERS)]
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 pub struct FilterArgs {
     /// Ports at either end: a list of ports, ranges and services, such as 443,8000-8100,postgresql; '!22' leaves
     /// out, as with the other filters
@@ -63,13 +58,7 @@ pub struct FilterArgs {
 
 /// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
 #[derive(Args, Debug)]
-<<<<<<< HEAD
-#[command(
-    next_help_heading = "Filters (different ones are ANDed, values of one are ORed, those with ! take away)"
-)]
-=======
 #[command(next_help_heading = FILTERS)]
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 pub struct StoryFilterArgs {
     /// Processes that own the socket, by their pids on the host
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]

@@ -4,11 +4,12 @@
 //! - here: the commands; `args`: groups of options that several commands share
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
-//! - [`completions`]: completions for shells
+//! - [`completions`]: completions for shells; `offers`: the values that they offer
 //! - [`usage`]: errors in the command line; [`wrong_turns`]: advice for those written as for other tools
 
 mod args;
 pub mod completions;
+mod offers;
 pub mod usage;
 mod values;
 pub mod words;
@@ -18,14 +19,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-<<<<<<< HEAD
 use crate::{
     aggregate::{By, Rank},
+    tcp::limits::Limit,
     time::duration,
 };
-=======
-use crate::{aggregate::By, tcp::limits::Limit, time::duration};
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 
 use args::FILTERS;
 pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
@@ -203,18 +201,11 @@ pub struct SummaryArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
-<<<<<<< HEAD
-    /// Time between reports
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
-    pub interval: Duration,
-    /// What connections are ranked by; several, separated by commas [default:
-    /// service,peer,process,cgroup,netns]
-=======
     /// Time between reports [default: 10s; with --duration and --count, as many equal parts of the duration]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub interval: Option<Duration>,
-    /// What connections are ranked by; several, separated by commas [default: all of them]
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
+    /// What connections are ranked by; several, separated by commas [default:
+    /// service,peer,process,cgroup,netns]
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     pub by: Vec<By>,
     /// What each ranking is sorted by, the most first

@@ -49,18 +49,9 @@ pub(super) fn reports(args: &ReportArgs, duration: Option<Duration>) -> SummaryO
         quantiles_are_bounds: args.in_kernel,
     };
     SummaryOptions {
-<<<<<<< HEAD
-        interval: args.interval,
+        interval: interval(args, duration),
         by: if args.by.is_empty() { RANKINGS.to_vec() } else { args.by.clone() },
         rank: args.rank,
-=======
-        interval: interval(args, duration),
-        by: By::value_variants()
-            .iter()
-            .filter(|by| args.by.is_empty() || args.by.contains(by))
-            .copied()
-            .collect(),
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
         rows: usize::from(args.rows),
         count: args.count,
         findings: None,

@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-<<<<<<< HEAD
 use crate::{
     tcp::{
         cgroup::Cgroup,
-        netns::{Netns, NetnsFilter, NetnsId},
+        netns::{Inum, Netns, NetnsFilter, NetnsId},
     },
     text::choice::{Choice, Choices},
 };
@@ -23,9 +22,6 @@ pub struct CgroupTree {
     /// The escaped path of each below the root, by id.
     pub paths: HashMap<u64, String>,
 }
-=======
-use crate::tcp::netns::{Inum, Netns, NetnsId, NetnsIds};
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 
 /// Looks up names. This happens when something is shown or a filter begins, not for every event.
 pub trait Names {
@@ -33,7 +29,6 @@ pub trait Names {
     /// visible.
     fn cgroup_path(&mut self, id: u64) -> Option<String>;
 
-<<<<<<< HEAD
     /// The escaped command line of a process; `None` if it has gone, or has none.
     fn command_line(&mut self, pid: u32) -> Option<String>;
 
@@ -42,14 +37,10 @@ pub trait Names {
 
     /// All processes that are there, with their names; `None` if that cannot be told.
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>>;
-=======
+
     /// The escaped name of the network namespace with this inode number: that of the file that keeps it, as with
     /// `ip netns`. `None` if it has none.
     fn netns_name(&mut self, inum: Inum) -> Option<String>;
-
-    /// The ids of the cgroup at this path and of all below it.
-    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName>;
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 
     /// The network namespace that a user means.
     fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName>;

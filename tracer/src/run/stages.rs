@@ -161,9 +161,6 @@ impl Stages {
         self.now_ns = self.now_ns.max(until_ns);
     }
 
-<<<<<<< HEAD
-    fn show(&mut self, events: &[Event], names: &mut dyn Names, out: &mut Vec<u8>) {
-=======
     fn learn_names(&mut self, events: &[Event], names: &mut dyn Names) {
         if self.shows_names {
             for event in events {
@@ -172,8 +169,7 @@ impl Stages {
         }
     }
 
-    fn show(&mut self, events: &[Event], out: &mut Vec<u8>) {
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
+    fn show(&mut self, events: &[Event], names: &mut dyn Names, out: &mut Vec<u8>) {
         self.last_event_ns = events.last().map_or(self.last_event_ns, |event| event.time_ns);
         let mut counter = LineCounter::new(&self.counts, self.limit);
         if self.has_stories {

@@ -6,11 +6,8 @@
 //!
 //! # Layout
 //! - [`Select`]: decides, and holds back undecided transitions
-<<<<<<< HEAD
-//! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`cgroups`]: the one on cgroups
-=======
-//! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`slow`]: on time in states
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
+//! - [`story`]: filters on owner, user, cgroup, state, transition, reason; [`cgroups`]: the one on cgroups; [`slow`]:
+//!   on time in states
 //! - [`connections`]: all filters together, applied to a connection
 //! - [`spec`]: the filters as the user asked for them
 //!

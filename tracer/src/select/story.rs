@@ -6,11 +6,7 @@ use wildmatch::WildMatch;
 
 use crate::{
     filter::Verdict,
-<<<<<<< HEAD
-    select::cgroups::CgroupFilter,
-=======
-    select::slow::Slow,
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
+    select::{cgroups::CgroupFilter, slow::Slow},
     tcp::{
         reason::Reason,
         reasons::Reasons,
@@ -45,13 +41,9 @@ pub struct StoryFilter {
     /// Transitions: old state, new state.
     pub transitions: Vec<(States, States)>,
     /// Reasons for which connections end.
-<<<<<<< HEAD
     pub reasons: Choices<Reasons>,
-=======
-    pub reasons: Vec<Reason>,
     /// Times in states; `None` for any.
     pub slow: Option<Slow>,
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 }
 
 impl StoryFilter {
@@ -135,7 +127,6 @@ impl StoryFilter {
     #[must_use]
     pub fn selects_line(&self, transition: &Transition) -> bool {
         let (old, new) = (transition.old_state, transition.new_state);
-<<<<<<< HEAD
         let is_one = |(from, to): &(States, States)| {
             from.contains(State::from_kernel(old)) && to.contains(State::from_kernel(new))
         };
@@ -143,15 +134,10 @@ impl StoryFilter {
         let touches = |states: &States| {
             states.contains(State::from_kernel(old)) || states.contains(State::from_kernel(new))
         };
-        self.states.selects(touches) && is_selected && self.selects_reason(transition.reason)
-=======
-        let states = (State::from_kernel(old), State::from_kernel(new));
-        let is_selected = self.transitions.is_empty() || self.transitions.contains(&states);
-        (self.selects_state(old) || self.selects_state(new))
+        self.states.selects(touches)
             && is_selected
             && self.selects_reason(transition.reason)
             && self.slow.as_ref().is_none_or(|slow| slow.selects(transition))
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     }
 }
 

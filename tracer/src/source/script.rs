@@ -193,7 +193,10 @@ impl Names for Script {
         self.cgroups.get(&id).cloned()
     }
 
-<<<<<<< HEAD
+    fn netns_name(&mut self, _: Inum) -> Option<String> {
+        None
+    }
+
     fn command_line(&mut self, _: u32) -> Option<String> {
         None
     }
@@ -204,18 +207,6 @@ impl Names for Script {
 
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
         None
-=======
-    fn netns_name(&mut self, _: Inum) -> Option<String> {
-        None
-    }
-
-    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
-        let is_below = |name: &str| Path::new(name).starts_with(path);
-        let ids: HashSet<u64> =
-            self.cgroups.iter().filter(|(_, name)| is_below(name)).map(|(id, _)| *id).collect();
-        let unknown = || UnknownName(format!("{} is not a cgroup of the script", path.display()));
-        if ids.is_empty() { Err(unknown()) } else { Ok(ids) }
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     }
 
     fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {

@@ -23,7 +23,7 @@ const DEFAULTS: [(u8, Duration); 4] = [
 ];
 
 /// The states that can have a limit: all in which a connection spends time.
-fn limitable_states() -> impl Iterator<Item = u8> {
+pub fn limitable_states() -> impl Iterator<Item = u8> {
     LIVED_STATES.into_iter().chain([number::TIME_WAIT, number::NEW_SYN_RECV])
 }
 

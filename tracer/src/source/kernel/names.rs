@@ -3,19 +3,9 @@
 use std::collections::HashMap;
 
 use crate::{
-<<<<<<< HEAD
     facts::names::{CgroupTree, Names, UnknownName},
-    source::kernel::{cgroups::Cgroups, namespaces, processes},
-    tcp::netns::{Netns, NetnsId},
-=======
-    facts::names::{Names, UnknownName},
-    source::kernel::{
-        cgroups::{self, Cgroups},
-        mounts::NetnsNames,
-        namespaces, processes,
-    },
+    source::kernel::{cgroups::Cgroups, mounts::NetnsNames, namespaces, processes},
     tcp::netns::{Inum, Netns, NetnsId},
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
 };
 
 /// Looks names up in `/proc` and `/sys/fs/cgroup`.
@@ -32,7 +22,10 @@ impl Names for HostNames {
         self.cgroups.path(id)
     }
 
-<<<<<<< HEAD
+    fn netns_name(&mut self, inum: Inum) -> Option<String> {
+        self.netns_names.name(inum)
+    }
+
     fn command_line(&mut self, pid: u32) -> Option<String> {
         processes::command_line(pid)
     }
@@ -43,14 +36,6 @@ impl Names for HostNames {
 
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
         processes::named()
-=======
-    fn netns_name(&mut self, inum: Inum) -> Option<String> {
-        self.netns_names.name(inum)
-    }
-
-    fn cgroups_below(&mut self, path: &Path) -> Result<HashSet<u64>, UnknownName> {
-        cgroups::below(path)
->>>>>>> 199d83c (The log's manners: slow states, groups, names, and a receipt that adds up)
     }
 
     fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {
