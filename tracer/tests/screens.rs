@@ -8,7 +8,10 @@ use std::{num::NonZeroU32, path::PathBuf};
 use jiff::tz::TimeZone;
 use ratatui::{Terminal, backend::TestBackend};
 use tracer::{
-    aggregate::findings::{Moment, Thresholds},
+    aggregate::{
+        By,
+        findings::{Moment, Thresholds},
+    },
     cli::words,
     facts::{context::Context, names::FilterNames, snapshot::Snapshot},
     filter::Filter,
@@ -25,6 +28,7 @@ use tracer::{
         input::Input,
         top::{
             draw::{DrawContext, draw},
+            groups::Grouping,
             model::{Model, TypedFilter},
         },
     },
@@ -327,9 +331,62 @@ fn a_listener_s_queue_its_drops_and_when_they_were_read() {
     assert!(wide.contains("97/100 █████      3     12"), "{wide}");
 }
 
+/// More connections than rows: three processes, of which one leaks.
+fn crowd() -> Stages {
+    let mut show = Stages::new();
+    show.model.groups.choose(Grouping::By(By::Pid), 0);
+    for (cookie, comm) in (1..).zip(["web", "leaky", "db pool"].into_iter().cycle().take(60)) {
+        show.event(&event(cookie, comm, 200 - cookie, state::LISTEN, state::SYN_RECV));
+        show.event(&event(cookie, comm, 200 - cookie, state::SYN_RECV, state::ESTABLISHED));
+        if comm == "leaky" {
+            show.event(&event(cookie, comm, 190 - cookie, state::ESTABLISHED, state::CLOSE_WAIT));
+        }
+    }
+    show.event(&event(70, "web", 0, state::CLOSE, state::SYN_SENT));
+    let mut refused = event(70, "web", 0, state::SYN_SENT, state::CLOSE);
+    refused.error = 111;
+    show.event(&refused);
+    show.model.tick();
+    show
+}
+
+#[test]
+fn more_connections_than_rows_are_in_groups() {
+    let mut show = crowd();
+    show.compare("groups-80x24.txt", 80, 24);
+    show.keys(&[Input::Enter]);
+    assert_eq!((show.model.line.text.as_str(), show.model.list.cursor.total), ("pid=105", 20));
+    show.keys(&[Input::Escape]);
+    assert_eq!(show.model.groups.shown(), Some(By::Pid));
+    show.model.groups.choose(Grouping::Auto, 60);
+    assert_eq!(show.model.groups.shown(), Some(By::Pid), "there are more than rows");
+    let mut by = |key| {
+        show.keys(&[Input::Char(key)]);
+        let title = |shown: &str| shown.lines().find(|line| line.contains("CONNS")).map(str::to_owned);
+        title(&show.draw(80, 24)).map(|title| title.split_whitespace().next().unwrap().to_owned())
+    };
+    let titles: Vec<_> = (0..7).map(|_| by('b')).collect();
+    let expected =
+        ["PROCESS", "SERVICE", "PEER", "CGROUP", "NETNS", "STATE"].map(|title| Some(title.to_owned()));
+    assert_eq!((&titles[..6], &titles[6]), (&expected[..], &None));
+}
+
+#[test]
+fn a_name_with_blanks_opens_its_group() {
+    let mut show = crowd();
+    show.keys(&[Input::Char('b'), Input::End, Input::Up]);
+    let names: Vec<_> = show.model.groups.rows.iter().map(|row| row.key).collect();
+    let at = names.iter().position(|key| format!("{key:?}").contains("100, 98, 32")).unwrap();
+    show.keys(&[Input::Home]);
+    show.keys(&vec![Input::Down; at]);
+    show.keys(&[Input::Enter]);
+    assert_eq!((show.model.line.text.as_str(), show.model.line.error.as_deref()), ("comm=db?pool", None));
+}
+
 /// Forty connections, of which the screen shows some.
 fn long() -> Stages {
     let mut show = Stages::new();
+    show.model.groups.grouping = Grouping::Off;
     for cookie in 1..=40 {
         show.event(&event(cookie, "web", 100 - cookie, state::LISTEN, state::SYN_RECV));
         show.event(&event(cookie, "web", 100 - cookie, state::SYN_RECV, state::ESTABLISHED));

@@ -82,10 +82,10 @@ pub enum Error {
 pub struct Destination {
     /// The path, escaped.
     name: String,
-    place: Place,
+    outlet: Outlet,
 }
 
-enum Place {
+enum Outlet {
     /// The process's own descriptor, for a path that stands for one.
     Descriptor(File),
     /// The name of a file in a folder, which is kept, because the path might lead elsewhere later.
@@ -99,8 +99,8 @@ impl Destination {
         let name = escaped(path.as_os_str().as_bytes());
         let system = |cause| Error::System { name: name.clone(), cause };
         if let Some(descriptor) = descriptor(path) {
-            let place = Place::Descriptor(append(&descriptor).map_err(system)?);
-            return Ok(Self { name, place });
+            let outlet = Outlet::Descriptor(append(&descriptor).map_err(system)?);
+            return Ok(Self { name, outlet });
         }
         let Some((folder, file)) = split(path) else {
             let (what, remedy) = FOLDER;
@@ -115,7 +115,7 @@ impl Destination {
         }
         let beside = beside(&folder).and_then(|(beside, _)| unlinkat(&folder, beside, AtFlags::empty()));
         beside.map_err(|cause| system(cause.into()))?;
-        Ok(Self { name, place: Place::Folder(folder, file.to_owned()) })
+        Ok(Self { name, outlet: Outlet::Folder(folder, file.to_owned()) })
     }
 
     /// The path, escaped.
@@ -126,15 +126,15 @@ impl Destination {
 
     /// Writes the whole file, in place of an older one.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        match &self.place {
-            Place::Descriptor(file) => {
+        match &self.outlet {
+            Outlet::Descriptor(file) => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
                     rest = &rest[write_some(file, rest, Some(&PATIENCE))?..];
                 }
                 Ok(())
             }
-            Place::Folder(folder, name) => replace(folder, name, bytes),
+            Outlet::Folder(folder, name) => replace(folder, name, bytes),
         }
     }
 }

@@ -364,8 +364,11 @@ enum Counted {
     TimeWaitOverflows,
 }
 
+/// A counter of a namespace.
+type Counter = fn(&NetnsGauges) -> u64;
+
 /// The counters of a namespace.
-const COUNTERS: [(Counted, fn(&NetnsGauges) -> u64); 5] = [
+const COUNTERS: [(Counted, Counter); 5] = [
     (Counted::Overflowed, |gauges| gauges.listen_overflows),
     (Counted::Cookies, |gauges| gauges.syncookies_sent),
     (Counted::RequestsDropped, |gauges| gauges.request_queue_drops),

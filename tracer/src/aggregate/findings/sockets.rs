@@ -115,7 +115,7 @@ impl<'a> Pass<'a> {
             number::LISTEN => return self.listener(connection),
             number::SYN_RECV | number::NEW_SYN_RECV => self.half_open(connection),
             number::SYN_SENT => {
-                self.stuck(connection, FindingKind::ConnectFailures, Place::target(connection))
+                self.stuck(connection, FindingKind::ConnectFailures, Place::target(connection));
             }
             number::CLOSE_WAIT => self.stuck(connection, FindingKind::CloseWait, Place::process(connection)),
             number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK => {

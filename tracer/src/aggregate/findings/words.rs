@@ -24,7 +24,7 @@ impl Draft {
             parts.extend(states.map(|(state, count)| format!("{count} {}", State::from_kernel(state))));
         }
         if kind == FindingKind::ConnectFailures && group.count > 0 {
-            parts.push(format!("{} without an answer", grouped(group.count)));
+            parts.push(format!("{} waiting", grouped(group.count)));
         }
         if group.oldest_ns > 0 {
             let bound = if group.is_bound { ">" } else { "" };

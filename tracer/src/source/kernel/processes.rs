@@ -58,6 +58,22 @@ pub(super) fn disown(events: &mut [Event], own_pid: Option<u32>) {
     }
 }
 
+/// The most bytes that are read of a command line.
+const COMMAND_LINE: u64 = 4096;
+
+/// The escaped command line of a process of this pid namespace, if it is that of the host.
+pub(super) fn command_line(pid: u32) -> Option<String> {
+    if !sees_all() {
+        return None;
+    }
+    let mut line = Vec::new();
+    File::open(format!("/proc/{pid}/cmdline")).ok()?.take(COMMAND_LINE).read_to_end(&mut line).ok()?;
+    // Arguments end with zeros.
+    let line: Vec<u8> = line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
+    let line = escaped(line.trim_ascii());
+    (!line.is_empty()).then_some(line)
+}
+
 #[cfg(test)]
 mod tests {
     use zerocopy::FromZeros as _;
@@ -74,20 +90,4 @@ mod tests {
             assert_eq!(events.map(|event| event.flags), [flag::OWNED, flags]);
         }
     }
-}
-
-/// The most bytes that are read of a command line.
-const COMMAND_LINE: u64 = 4096;
-
-/// The escaped command line of a process of this pid namespace, if it is that of the host.
-pub(super) fn command_line(pid: u32) -> Option<String> {
-    if !sees_all() {
-        return None;
-    }
-    let mut line = Vec::new();
-    File::open(format!("/proc/{pid}/cmdline")).ok()?.take(COMMAND_LINE).read_to_end(&mut line).ok()?;
-    // Arguments end with zeros.
-    let line: Vec<u8> = line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
-    let line = escaped(line.trim_ascii());
-    (!line.is_empty()).then_some(line)
 }

@@ -131,6 +131,8 @@ impl Groups {
         let by = match self.grouping {
             Grouping::Off => None,
             Grouping::By(by) => Some(by),
+            // The size of the screen is not known yet.
+            Grouping::Auto if self.cursor.height == 0 => None,
             // Not back and forth at every connection.
             Grouping::Auto if self.shown.is_some() => {
                 (connections > self.cursor.height / 2).then_some(By::Pid)
@@ -177,7 +179,13 @@ impl Groups {
     }
 
     /// Adds a socket. `stuck_ns`: how long it has been stuck, if it is.
-    pub fn add(&mut self, table: &mut Table, connection: &Connection, stuck_ns: Option<u64>, now_ns: u64) {
+    pub fn add(
+        &mut self,
+        table: &mut GroupTable,
+        connection: &Connection,
+        stuck_ns: Option<u64>,
+        now_ns: u64,
+    ) {
         let Some(by) = self.shown else { return };
         let key = ranking_key(by, connection);
         if table.groups.len() >= MOST && !table.groups.contains_key(&key) {
@@ -204,7 +212,7 @@ impl Groups {
     }
 
     /// Sorts the groups: those in trouble first.
-    pub fn arrange(&mut self, table: Table, is_reversed: bool, looked_ns: u64) {
+    pub fn arrange(&mut self, table: GroupTable, is_reversed: bool, looked_ns: u64) {
         let mut rows: Vec<GroupRow> = table.groups.into_values().collect();
         for row in &mut rows {
             if let Some(flow) = self.flows.get(&row.key) {
@@ -267,7 +275,7 @@ impl Groups {
 
 /// Groups that are being counted.
 #[derive(Debug, Default)]
-pub struct Table {
+pub struct GroupTable {
     groups: HashMap<RankingKey, GroupRow>,
     /// Sockets whose group found no room.
     pub missing: u64,

@@ -17,7 +17,7 @@ use crate::{
         top::{
             counts::{Arrivals, ByState, Gauge, STATES, Series, fullness},
             detail::Detail,
-            groups::{GroupRow, Grouping, Groups, Table},
+            groups::{GroupRow, GroupTable, Grouping, Groups},
             list::List,
             prompt::Prompt,
             sort::{Sort, SortKey},
@@ -221,7 +221,7 @@ impl Model {
         self.undecided = [0; STATES];
         let mut listeners: Vec<&Connection> = Vec::new();
         let mut order: Vec<(SortKey, &Connection)> = Vec::new();
-        let mut table = Table::default();
+        let mut table = GroupTable::default();
         for connection in connections {
             let state = state_index(connection.state);
             self.now_all[state] += 1;

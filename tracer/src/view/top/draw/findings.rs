@@ -19,7 +19,7 @@ const NAME: usize = 16;
 /// Width of a count.
 const COUNT: usize = 5;
 /// Width of the bars of a trend on a screen of 80 columns.
-const BARS: usize = 8;
+const BARS: usize = 6;
 
 /// Number of lines on a screen of this height: findings take at most a sixth of it.
 pub(super) fn height(model: &Model, screen: u16) -> u16 {
@@ -47,9 +47,11 @@ fn line<'a>(number: usize, finding: &Finding, rest: &str, width: usize) -> Line<
     let bars = BARS + width.saturating_sub(80) / 8;
     let taken = 2 + NAME + 1 + COUNT + 2 + rest.width() + 1 + bars + 2;
     let room = width.saturating_sub(taken);
-    let whom = [finding.whom.place(), finding.whom.process()].into_iter().flatten();
-    let words: Vec<String> =
-        whom.chain(Some(finding.evidence.clone())).filter(|word| !word.is_empty()).collect();
+    // On a narrow screen the evidence matters more than the process that has a place, too.
+    let (place, process) = (finding.whom.place(), finding.whom.process());
+    let evidence = Some(finding.evidence.clone()).filter(|evidence| !evidence.is_empty());
+    let in_order = if place.is_some() { [place, evidence, process] } else { [process, evidence, None] };
+    let words: Vec<String> = in_order.into_iter().flatten().collect();
     let key = if number <= 9 { number.to_string() } else { " ".to_owned() };
     let arrow = match finding.trend {
         Tendency::Growing => "↗",

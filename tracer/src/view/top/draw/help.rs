@@ -6,7 +6,7 @@ use super::{bold, dim, plain};
 use crate::{text::width::left, view::top::model::Model};
 
 /// The keys, each with what it does.
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 14] = [
     ("q Ctrl-C", "leave"),
     ("arrows", "move; also PgUp PgDn Home End, k j g G"),
     ("Enter", "the story of the connection under the cursor; Esc goes back"),
@@ -14,15 +14,13 @@ const KEYS: [(&str, &str); 16] = [
     ("", "port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8 reason=refused"),
     ("", "or what looks like it: 443, nginx, ESTAB, stuck, 10.0.0.0/8"),
     ("1 to 9", "the connections of the finding with this number"),
-    ("b", "group by process, service, peer, ...; Enter opens a group, c shows command lines"),
-    ("t", "only connections in the state of the one under the cursor"),
-    ("p", "only connections of its process"),
+    ("b", "a row for each process, service, peer, ...; Enter opens one"),
+    ("c", "command lines of processes"),
+    ("t p", "only connections in the state of this one, or of its process"),
     ("Esc", "all again"),
-    ("s S", "sort by the next column, by the one before"),
-    ("r", "the other way round"),
+    ("s S r", "sort by the next column, by the one before; the other way round"),
     ("Space", "time stands still; once more, and it goes on"),
     ("Ctrl-Z", "to the shell; fg comes back"),
-    ("", ""),
 ];
 
 /// Width of the column of keys.
