@@ -99,7 +99,7 @@ impl Stages {
         // The first drawing tells how many rows there is room for.
         for _ in 0..2 {
             self.model.count_all(&self.tracker, &self.select, NOW);
-            let moment = Moment::of(&self.tracker, &self.context, Some(self.lost), NOW);
+            let moment = Moment::of(&self.tracker, &self.context, self.select.netns(), Some(self.lost), NOW);
             self.model.survey(&self.tracker, &self.select, &moment);
             let mut around = DrawContext {
                 context: &self.context,

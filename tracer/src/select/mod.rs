@@ -54,7 +54,7 @@ use tracer_common::{Event, event::kind, state};
 use crate::{
     filter::{Filter, Matcher, Verdict},
     select::{connections::ConnectionFilter, story::StoryFilter},
-    tcp::endpoint::Tuple,
+    tcp::{endpoint::Tuple, netns::NetnsIds},
     track::{
         Transition,
         connection::{Connection, Role},
@@ -74,6 +74,8 @@ const MAX_PASSED: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Select {
     filter: ConnectionFilter,
+    /// The namespaces that are asked for; empty if all are.
+    netns: NetnsIds,
     is_open: bool,
     /// Connections that have passed. They are shown to their end, even if a fact changes.
     passed: CookieSet,
@@ -93,6 +95,7 @@ impl Select {
         Self {
             is_open: filter.is_open(),
             filter,
+            netns: constant.netns.clone(),
             passed: CookieSet::default(),
             undecided: CookieMap::default(),
             arrivals: VecDeque::new(),
@@ -204,6 +207,12 @@ impl Select {
     pub fn wants(&self, socket: &Event) -> bool {
         let is_listener = socket.new_state == state::LISTEN;
         is_listener || self.filter.matcher.as_ref().is_none_or(|matcher| !refuses(matcher, socket))
+    }
+
+    /// The namespaces that are asked for; empty if all are.
+    #[must_use]
+    pub fn netns(&self) -> &NetnsIds {
+        &self.netns
     }
 
     /// Whether a connection passes, judged by what is known now. Filters on states, transitions and reasons

@@ -4,10 +4,12 @@
 //! - [`kinds`]: the table of findings with their thresholds
 //! - [`Findings`]: takes transitions, looks at the sockets, and makes the list
 //! - [`place`]: whose a finding is
-//! - `sockets`, `queues`: what the present sockets show; `minute`: what has happened in the last minute
+//! - `sockets`, `queues`: what the present sockets show; `counted`: what the kernel counts; `minute`: what has happened
+//!   in the last minute
 //! - `history`: since when, and where it goes
 //! - `words`: a finding in words
 
+mod counted;
 mod history;
 pub mod kinds;
 mod minute;
@@ -25,6 +27,7 @@ pub use kinds::{FindingKind, Threshold, Thresholds};
 
 use crate::{
     aggregate::findings::{
+        counted::{COUNTERS, Counted, explain_overflows},
         history::{History, Past},
         minute::Minute,
         place::{Place, Whom, task},
@@ -36,7 +39,12 @@ use crate::{
         context::Context,
         gauges::{Gauges, NetnsGauges},
     },
-    tcp::{endpoint::Task, limits::Limits, netns::NetnsId, reason::Reason},
+    tcp::{
+        endpoint::Task,
+        limits::Limits,
+        netns::{NetnsId, NetnsIds},
+        reason::Reason,
+    },
     track::{Tracker, Transition, connection::Connection},
 };
 
@@ -98,12 +106,20 @@ pub struct Moment<'a> {
     pub lost: Option<u64>,
     /// What the kernel counts in each namespace.
     pub gauges: &'a Gauges,
+    /// The namespaces that are asked for; empty if all are.
+    pub netns: &'a NetnsIds,
 }
 
 impl<'a> Moment<'a> {
     /// The moment `now_ns`, with what is known then.
     #[must_use]
-    pub fn of(tracker: &Tracker, context: &'a Context, lost: Option<u64>, now_ns: u64) -> Self {
+    pub fn of(
+        tracker: &Tracker,
+        context: &'a Context,
+        netns: &'a NetnsIds,
+        lost: Option<u64>,
+        now_ns: u64,
+    ) -> Self {
         Self {
             now_ns,
             loss_gap_ns: tracker.loss_gap_ns(),
@@ -111,7 +127,14 @@ impl<'a> Moment<'a> {
             listeners_read_ns: tracker.listeners_read_ns(),
             lost,
             gauges: &context.gauges,
+            netns,
         }
+    }
+
+    /// The namespaces that are asked for, with what the kernel counts there.
+    fn gauges(&self) -> impl Iterator<Item = (&'a NetnsId, &'a NetnsGauges)> {
+        let netns = self.netns;
+        self.gauges.by_netns.iter().filter(move |(id, _)| netns.is_empty() || netns.contains(**id))
     }
 }
 
@@ -226,7 +249,7 @@ impl Findings {
             drafts.entry((kind, place)).or_default().group = group;
         }
         self.add_counts(moment, &mut drafts);
-        self.add_gauges(moment.gauges, &mut drafts);
+        self.add_gauges(moment, &mut drafts);
         drafts.retain(|(kind, _), draft| draft.is_finding(*kind, &self.thresholds));
         self.found = self.list(drafts, moment.now_ns);
     }
@@ -255,7 +278,7 @@ impl Findings {
             }
         };
         add(Counted::Lost, Place::Host, lost);
-        for (netns, gauges) in &moment.gauges.by_netns {
+        for (netns, gauges) in moment.gauges() {
             let now = COUNTERS.map(|(_, counter)| counter(gauges));
             if let Some(before) = self.counters.get(netns) {
                 for ((counted, _), (now, before)) in COUNTERS.iter().zip(now.iter().zip(before)) {
@@ -286,23 +309,12 @@ impl Findings {
             draft.counted.push((counted, count));
             draft.task = draft.task.or(task);
         }
-        // What a listener has dropped, the namespace counts, too.
-        let explained: HashMap<u32, ()> = drafts
-            .keys()
-            .filter_map(|key| match key {
-                (FindingKind::AcceptQueue, Place::Listener(netns, ..)) => Some((*netns, ())),
-                _ => None,
-            })
-            .collect();
-        drafts.retain(|key, _| match key {
-            (FindingKind::AcceptQueue, Place::Netns(netns)) => !explained.contains_key(netns),
-            _ => true,
-        });
+        explain_overflows(drafts, moment);
     }
 
     /// Adds limits of namespaces that are near.
-    fn add_gauges(&self, gauges: &Gauges, drafts: &mut Drafts) {
-        for (netns, gauges) in &gauges.by_netns {
+    fn add_gauges(&self, moment: &Moment<'_>, drafts: &mut Drafts) {
+        for (netns, gauges) in moment.gauges() {
             let (now, Some(most @ 1..)) = (gauges.timewait, gauges.max_timewait) else {
                 continue;
             };
@@ -342,49 +354,6 @@ impl Findings {
             }
         });
         findings.collect()
-    }
-}
-
-/// What counters of the kernel count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Counted {
-    /// Events that the tracer has lost.
-    Lost,
-    /// Connections that a listener has dropped (`sk_drops`).
-    Dropped,
-    /// The same, as the namespace counts (`ListenOverflows`).
-    Overflowed,
-    /// SYN cookies (`SyncookiesSent`).
-    Cookies,
-    /// SYNs dropped because there were too many half-open connections (`TCPReqQFullDrop`).
-    RequestsDropped,
-    /// Connects without a route (`OutNoRoutes`).
-    NoRoute,
-    /// Sockets that found no room in TIME_WAIT (`TCPTimeWaitOverflow`).
-    TimeWaitOverflows,
-}
-
-/// A counter of a namespace.
-type Counter = fn(&NetnsGauges) -> u64;
-
-/// The counters of a namespace.
-const COUNTERS: [(Counted, Counter); 5] = [
-    (Counted::Overflowed, |gauges| gauges.listen_overflows),
-    (Counted::Cookies, |gauges| gauges.syncookies_sent),
-    (Counted::RequestsDropped, |gauges| gauges.request_queue_drops),
-    (Counted::NoRoute, |gauges| gauges.no_routes),
-    (Counted::TimeWaitOverflows, |gauges| gauges.time_wait_overflows),
-];
-
-impl Counted {
-    fn kind(self) -> FindingKind {
-        match self {
-            Self::Lost => FindingKind::Lost,
-            Self::Dropped | Self::Overflowed => FindingKind::AcceptQueue,
-            Self::Cookies | Self::RequestsDropped => FindingKind::HalfOpen,
-            Self::NoRoute => FindingKind::ConnectFailures,
-            Self::TimeWaitOverflows => FindingKind::TimeWait,
-        }
     }
 }
 

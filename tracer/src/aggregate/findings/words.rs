@@ -3,7 +3,7 @@
 use tracer_common::state as number;
 
 use crate::{
-    aggregate::findings::{Counted, Draft, FindingKind, place::Whom},
+    aggregate::findings::{Draft, FindingKind, counted::Counted, place::Whom},
     tcp::state::State,
     text::{
         duration::duration,

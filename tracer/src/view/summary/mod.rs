@@ -96,7 +96,9 @@ impl Summary {
     fn survey(&mut self, scene: &Scene<'_>) {
         if let Some(findings) = &mut self.findings {
             let sockets = scene.tracker.iter().filter(|connection| scene.select.holds(connection));
-            findings.survey(sockets, &Moment::of(scene.tracker, scene.context, scene.lost, scene.now_ns));
+            let netns = scene.select.netns();
+            findings
+                .survey(sockets, &Moment::of(scene.tracker, scene.context, netns, scene.lost, scene.now_ns));
         }
     }
 

@@ -183,7 +183,7 @@ impl View for Top {
         self.model.survey(
             scene.tracker,
             scene.select,
-            &Moment::of(scene.tracker, scene.context, scene.lost, scene.now_ns),
+            &Moment::of(scene.tracker, scene.context, scene.select.netns(), scene.lost, scene.now_ns),
         );
         while scene.now_ns >= self.tick_at_ns {
             self.model.tick();
