@@ -11,6 +11,7 @@
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`figures`]: how well owners are told
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
+//! - [`watch`]: what `top`, a summary and a log tell of an incident
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
@@ -38,3 +39,4 @@ pub mod tracefs;
 pub mod tracer;
 pub mod traffic;
 pub mod types;
+pub mod watch;

@@ -54,7 +54,7 @@ use tracer_common::{Event, event::kind, state};
 use crate::{
     filter::{Filter, Matcher, Verdict},
     select::{connections::ConnectionFilter, story::StoryFilter},
-    tcp::{endpoint::Tuple, netns::NetnsIds},
+    tcp::{endpoint::Tuple, netns::NetnsFilter},
     track::{
         Transition,
         connection::{Connection, Role},
@@ -74,8 +74,8 @@ const MAX_PASSED: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Select {
     filter: ConnectionFilter,
-    /// The namespaces that are asked for; empty if all are.
-    netns: NetnsIds,
+    /// The namespaces that are asked for.
+    netns: NetnsFilter,
     is_open: bool,
     /// Connections that have passed. They are shown to their end, even if a fact changes.
     passed: CookieSet,
@@ -209,9 +209,9 @@ impl Select {
         is_listener || self.filter.matcher.as_ref().is_none_or(|matcher| !refuses(matcher, socket))
     }
 
-    /// The namespaces that are asked for; empty if all are.
+    /// The namespaces that are asked for.
     #[must_use]
-    pub fn netns(&self) -> &NetnsIds {
+    pub fn netns(&self) -> &NetnsFilter {
         &self.netns
     }
 

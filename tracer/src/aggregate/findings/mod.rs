@@ -42,7 +42,7 @@ use crate::{
     tcp::{
         endpoint::Task,
         limits::Limits,
-        netns::{NetnsId, NetnsIds},
+        netns::{NetnsFilter, NetnsId},
         reason::Reason,
     },
     track::{Tracker, Transition, connection::Connection},
@@ -106,8 +106,8 @@ pub struct Moment<'a> {
     pub lost: Option<u64>,
     /// What the kernel counts in each namespace.
     pub gauges: &'a Gauges,
-    /// The namespaces that are asked for; empty if all are.
-    pub netns: &'a NetnsIds,
+    /// The namespaces that are asked for.
+    pub netns: &'a NetnsFilter,
 }
 
 impl<'a> Moment<'a> {
@@ -116,7 +116,7 @@ impl<'a> Moment<'a> {
     pub fn of(
         tracker: &Tracker,
         context: &'a Context,
-        netns: &'a NetnsIds,
+        netns: &'a NetnsFilter,
         lost: Option<u64>,
         now_ns: u64,
     ) -> Self {
@@ -134,7 +134,7 @@ impl<'a> Moment<'a> {
     /// The namespaces that are asked for, with what the kernel counts there.
     fn gauges(&self) -> impl Iterator<Item = (&'a NetnsId, &'a NetnsGauges)> {
         let netns = self.netns;
-        self.gauges.by_netns.iter().filter(move |(id, _)| netns.is_empty() || netns.contains(**id))
+        self.gauges.by_netns.iter().filter(move |(id, _)| netns.selects(**id))
     }
 }
 
