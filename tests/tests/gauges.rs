@@ -158,7 +158,7 @@ fn compare(place: &Place, told: &NetnsGauges) {
     for (name, count) in counted {
         assert_eq!(count, printed[name], "{name}");
     }
-    assert_eq!(told.no_routes, printed["IpOutNoRoutes"] + printed["Ip6OutNoRoutes"]);
+    assert_eq!(told.no_routes, printed["IpOutNoRoutes"]);
     assert_eq!(told.timewait, timewait(place));
 }
 
@@ -230,7 +230,7 @@ fn a_connect_without_a_route_is_counted() {
     }
     let told = watch.next(id(&place));
     compare(&place, &told);
-    assert!(told.no_routes >= 2, "{told:?}");
+    assert!(told.no_routes >= 1, "{told:?}");
 }
 
 #[test]

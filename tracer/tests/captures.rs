@@ -281,7 +281,7 @@ fn top_as_screens() {
     let (before, after) = events.split_at(8);
     let now = Event { old_state: CLOSE_WAIT, recv_queue: 4321, time_ns: BEGIN + 1500 * MS, ..events[6] };
     script = script.events(before.iter().copied()).until(BEGIN + 1500 * MS);
-    script = script.fact(Fact::Refresh(vec![now])).events(after.iter().copied());
+    script = script.fact(Fact::Refresh { sockets: vec![now], is_part: false }).events(after.iter().copied());
     compare("top.txt", script.until(BEGIN + 4 * SECOND), "top --refresh 1s --color never");
 }
 
@@ -572,7 +572,7 @@ fn every_fact() -> Vec<Fact> {
     let losses = Losses { no_room: Some(3), ..Losses::NONE };
     vec![
         batch(&events[..8], 1400 * MS),
-        Fact::Refresh(vec![live(1400 * MS)]),
+        Fact::Refresh { sockets: vec![live(1400 * MS)], is_part: false },
         Fact::Losses(losses, BEGIN + 2400 * MS),
         batch(&[], 2400 * MS),
         batch(&[], 2501 * MS),

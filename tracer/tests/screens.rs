@@ -170,7 +170,7 @@ fn scene() -> Stages {
     let mut show = Stages::new();
     let listener = listener(70);
     show.event(&listener);
-    show.tracker.refresh(&[found(&listener)]);
+    show.tracker.refresh(&[found(&listener)], false);
     for cookie in 2..6 {
         let at_s = 70 - cookie;
         show.event(&event(cookie, "leaky", at_s, state::LISTEN, state::SYN_RECV));
@@ -317,11 +317,11 @@ fn a_listener_s_queue_its_drops_and_when_they_were_read() {
     };
     assert!(last(&mut show, 80).starts_with("*:8080        leaky       97/100  70s?"));
     let look = Event { idle_jiffies: 12, flags: flag::V6ONLY, ..found(&listener) };
-    show.tracker.refresh(&[look]);
+    show.tracker.refresh(&[look], false);
     assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 !12"));
-    show.tracker.refresh(&[Event { idle_jiffies: 0, ..look }]);
+    show.tracker.refresh(&[Event { idle_jiffies: 0, ..look }], false);
     assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 █████"));
-    show.tracker.refresh(&[look]);
+    show.tracker.refresh(&[look], false);
     for cookie in 2..5 {
         show.event(&event(cookie, "leaky", 0, state::LISTEN, state::SYN_RECV));
         show.event(&event(cookie, "leaky", 0, state::SYN_RECV, state::ESTABLISHED));

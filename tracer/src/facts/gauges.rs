@@ -23,8 +23,10 @@ impl Gauges {
         let without_cookie = NetnsId { cookie: 0, ..netns };
         let exact = self.by_netns.get(&netns).or_else(|| self.by_netns.get(&without_cookie));
         exact.or_else(|| {
-            let mut others = self.by_netns.iter().filter(|_| netns.cookie == 0);
-            others.find_map(|(other, gauges)| netns.may_be(*other).then_some(gauges))
+            if netns.cookie != 0 {
+                return None;
+            }
+            self.by_netns.iter().find_map(|(other, gauges)| netns.may_be(*other).then_some(gauges))
         })
     }
 }
@@ -46,7 +48,7 @@ pub struct NetnsGauges {
     pub request_queue_drops: u64,
     /// `TCPTimeWaitOverflow`: connections without a TIME_WAIT, because there were `max_timewait` or no memory.
     pub time_wait_overflows: u64,
-    /// `OutNoRoutes` of IPv4 and IPv6: what could not be sent because there is no route. A connect that fails so
+    /// `OutNoRoutes` of IPv4: what could not be sent because there is no route. A connect that fails so
     /// (`ENETUNREACH`) changes no state. UDP and forwarded packets count, too.
     pub no_routes: u64,
     /// Timewait sockets, also those in FIN_WAIT2, of IPv4 and IPv6.
@@ -98,7 +100,8 @@ impl EphemeralPorts {
     /// Whether this port is one of them.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
-        self.range.contains(&port) && !self.reserved.iter().any(|ports| ports.contains(&port))
+        let at = self.reserved.partition_point(|ports| *ports.end() < port);
+        self.range.contains(&port) && !self.reserved.get(at).is_some_and(|ports| ports.contains(&port))
     }
 }
 

@@ -80,7 +80,12 @@ pub enum Fact {
     /// A poll of the timewait sockets of some namespaces.
     TimewaitSample(TimewaitSample),
     /// The current counters of full sockets, as events whose old and new state are the same.
-    Refresh(Vec<Event>),
+    Refresh {
+        /// The sockets.
+        sockets: Vec<Event>,
+        /// There was no time for all of them.
+        is_part: bool,
+    },
     /// Which processes hold which sockets. All events up to the end of the search come before it.
     Holders(Holders),
     /// Names of network devices, in addition to those before.
@@ -109,7 +114,7 @@ impl Fact {
             Self::TimewaitSample(sample) => Some(sample.from_ns),
             Self::Holders(holders) => Some(holders.during_ns.1),
             Self::Gauges(gauges) => Some(gauges.read_ns),
-            Self::Refresh(sockets) => sockets.iter().map(|socket| socket.time_ns).max(),
+            Self::Refresh { sockets, .. } => sockets.iter().map(|socket| socket.time_ns).max(),
             Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::Interfaces(_) | Self::End(_) => None,
         }
     }

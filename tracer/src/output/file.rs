@@ -186,11 +186,11 @@ fn replace(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn fill(mut file: &File, bytes: &[u8], older: Option<Stat>) -> io::Result<()> {
-    file.write_all(bytes)?;
+    // First, so that nobody else reads meanwhile what was not for them.
     if let Some(older) = older.filter(is_own_file) {
         fchmod(file, Mode::from_raw_mode(older.st_mode & KEPT))?;
     }
-    Ok(())
+    file.write_all(bytes)
 }
 
 /// A new file in the folder. The name is by chance, and nothing that has it already is opened.

@@ -248,7 +248,7 @@ impl<S: Source> Capture<S> {
             Fact::Holders(holders) => self.stages.holders(holders),
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
-            Fact::Refresh(sockets) => self.stages.refresh(&sockets),
+            Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }

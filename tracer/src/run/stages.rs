@@ -308,8 +308,8 @@ impl Stages {
     }
 
     /// Updates connections from the current counters of full sockets, such as queues and bytes.
-    pub fn refresh(&mut self, sockets: &[Event]) {
-        self.tracker.refresh(sockets);
+    pub fn refresh(&mut self, sockets: &[Event], is_part: bool) {
+        self.tracker.refresh(sockets, is_part);
     }
 
     /// Takes the number of transitions lost so far. If it has changed, durations across the loss gap are

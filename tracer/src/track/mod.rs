@@ -105,8 +105,6 @@ pub struct Tracker {
     wants_look_ns: Option<u64>,
     /// See [`Tracker::refreshed_ns`].
     refreshed_ns: u64,
-    /// See [`Tracker::listeners_read_ns`].
-    listeners_read_ns: u64,
     /// The number of the last search.
     search: u8,
     /// Length of a jiffy in nanoseconds; 0 if it is not known.
@@ -188,16 +186,10 @@ impl Tracker {
     }
 
     /// When the counters of all connections were last read, in nanoseconds of the kernel's monotonic clock; 0 if they
-    /// were not.
+    /// were not, or if there is never time for all.
     #[must_use]
     pub fn refreshed_ns(&self) -> u64 {
         self.refreshed_ns
-    }
-
-    /// The same for listeners.
-    #[must_use]
-    pub fn listeners_read_ns(&self) -> u64 {
-        self.listeners_read_ns
     }
 
     /// Drops a connection once filters turn out not to select it.

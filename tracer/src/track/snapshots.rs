@@ -81,15 +81,12 @@ impl Tracker {
     }
 
     /// Updates the counters of full sockets. Skips sockets that are unknown, or that had an event since.
-    pub fn refresh(&mut self, sockets: &[Event]) {
+    pub fn refresh(&mut self, sockets: &[Event], is_part: bool) {
         for event in sockets {
             // Listeners are read more often.
-            let read_ns = if event.new_state == number::LISTEN {
-                &mut self.listeners_read_ns
-            } else {
-                &mut self.refreshed_ns
-            };
-            *read_ns = event.time_ns.max(*read_ns);
+            if !is_part && event.new_state != number::LISTEN {
+                self.refreshed_ns = event.time_ns.max(self.refreshed_ns);
+            }
             if let Some(connection) = self.table.get_mut(event.cookie)
                 && connection.last_ns <= event.time_ns
                 && !connection.is_timewait

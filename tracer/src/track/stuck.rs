@@ -131,7 +131,7 @@ mod tests {
         tracker.merge_holders(&search);
         for at_s in 1..30 {
             let (mut is_doubtful, now_ns) = (None, at_s * SECOND + 2);
-            tracker.refresh(&[Event { time_ns: now_ns, new_state, ..owned }]);
+            tracker.refresh(&[Event { time_ns: now_ns, new_state, ..owned }], false);
             tracker.stuck(&limits, now_ns, &mut |line| {
                 is_doubtful = Some(line.connection.has_doubtful_owner());
                 true

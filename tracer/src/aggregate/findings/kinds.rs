@@ -23,11 +23,10 @@ struct Spec {
     name: &'static str,
     unit: Unit,
     default: u64,
-    words: &'static str,
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $word:literal, $unit:ident $default:literal, $words:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $unit:ident $default:literal;)*) => {
         /// A kind of trouble, the heaviest first.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FindingKind { $($(#[$doc])* $name,)* }
@@ -37,40 +36,39 @@ macro_rules! kinds {
             name: $word,
             unit: Unit::$unit,
             default: $default,
-            words: $words,
         },)*];
     };
 }
 
 kinds! {
     /// The tracer itself has lost events.
-    Lost = "lost", PerMinute 1, "events that tracer has lost: the rest of the picture is incomplete";
+    Lost = "lost", PerMinute 1;
     /// Clients find no local port.
-    EphemeralPorts = "ephemeral-ports", Percent 80, "local ports in use of those available to a destination";
+    EphemeralPorts = "ephemeral-ports", Percent 80;
     /// A listener's queue of connections to be accepted is full.
-    AcceptQueue = "accept-queue", Percent 90, "how full a listener's accept queue is, or connections dropped by it";
+    AcceptQueue = "accept-queue", Percent 90;
     /// Many half-open connections.
-    HalfOpen = "half-open", Sockets 100, "half-open connections of a service, or SYN cookies sent";
+    HalfOpen = "half-open", Sockets 100;
     /// Connects that fail.
-    ConnectFailures = "connect-failures", PerMinute 5, "connects to a target that fail, or wait for an answer";
+    ConnectFailures = "connect-failures", PerMinute 5;
     /// The peer has closed, the process has not.
-    CloseWait = "close-wait", Sockets 1, "sockets in CLOSE_WAIT for longer than --stuck allows";
+    CloseWait = "close-wait", Sockets 1;
     /// The peer does not read.
-    ZeroWindow = "zero-window", Time 5_000_000_000, "data waits, because the peer does not read";
+    ZeroWindow = "zero-window", Time 5_000_000_000;
     /// Data is not acknowledged.
-    Stalled = "stalled", Time 5_000_000_000, "data is sent again and again, and not acknowledged";
+    Stalled = "stalled", Time 5_000_000_000;
     /// The process does not read.
-    Unread = "unread", Time 10_000_000_000, "data waits, because the process does not read";
+    Unread = "unread", Time 10_000_000_000;
     /// Connections that ended because the peer fell silent.
-    Timeouts = "timeouts", PerMinute 3, "connections ended because the peer did not answer";
+    Timeouts = "timeouts", PerMinute 3;
     /// Handshakes that take long.
-    SlowHandshakes = "slow-handshakes", Time 900_000_000, "handshakes that take longer, at least three in a minute";
+    SlowHandshakes = "slow-handshakes", Time 900_000_000;
     /// Connections that ended with an RST.
-    Resets = "resets", PerMinute 10, "connections ended by RST, for a reason";
+    Resets = "resets", PerMinute 10;
     /// Timewait sockets near the kernel's limit.
-    TimeWait = "time-wait", Percent 80, "timewait sockets of net.ipv4.tcp_max_tw_buckets";
+    TimeWait = "time-wait", Percent 80;
     /// The close is not finished.
-    Unfinished = "unfinished", Sockets 1, "sockets in FIN_WAIT1, FIN_WAIT2, CLOSING or LAST_ACK for longer than --stuck allows";
+    Unfinished = "unfinished", Sockets 1;
 }
 
 impl FindingKind {
@@ -87,12 +85,6 @@ impl FindingKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.spec().name
-    }
-
-    /// What it means, in a few words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        self.spec().words
     }
 
     /// The threshold before anybody has changed it, as text.
@@ -225,6 +217,16 @@ mod tests {
     fn the_table_has_the_order_of_the_kinds() {
         for (index, spec) in TABLE.iter().enumerate() {
             assert_eq!(spec.kind as usize, index, "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn every_finding_is_in_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/findings.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        for kind in FindingKind::all() {
+            let row = format!("| `{kind}` | {} |", kind.default_text());
+            assert!(documentation.contains(&row), "{row}");
         }
     }
 

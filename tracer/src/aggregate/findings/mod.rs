@@ -51,6 +51,12 @@ use crate::{
 /// How many slow handshakes with a target in a minute are a finding.
 const SLOW_HANDSHAKES: u64 = 3;
 
+/// What has happened for longer than this is no rate of the last minute.
+const MINUTE_NS: u64 = 60_000_000_000;
+
+/// How many sockets of a service are a finding whose queues do not move: a peer that has vanished is none.
+const SERVED: u64 = 3;
+
 /// How many findings are listed at most.
 const MOST: usize = 100;
 
@@ -92,7 +98,7 @@ pub struct Finding {
 }
 
 /// A moment at which the sockets are looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// The time in nanoseconds of the kernel's monotonic clock.
     pub now_ns: u64,
@@ -100,8 +106,8 @@ pub struct Moment<'a> {
     pub loss_gap_ns: u64,
     /// When the queues of all connections were last read; 0 if never.
     pub refreshed_ns: u64,
-    /// The same for listeners.
-    pub listeners_read_ns: u64,
+    /// Knows when the accept queue of each listener was read.
+    pub tracker: &'a Tracker,
     /// Events lost so far, if that is known.
     pub lost: Option<u64>,
     /// What the kernel counts in each namespace.
@@ -114,7 +120,7 @@ impl<'a> Moment<'a> {
     /// The moment `now_ns`, with what is known then.
     #[must_use]
     pub fn of(
-        tracker: &Tracker,
+        tracker: &'a Tracker,
         context: &'a Context,
         netns: &'a NetnsFilter,
         lost: Option<u64>,
@@ -124,7 +130,7 @@ impl<'a> Moment<'a> {
             now_ns,
             loss_gap_ns: tracker.loss_gap_ns(),
             refreshed_ns: tracker.refreshed_ns(),
-            listeners_read_ns: tracker.listeners_read_ns(),
+            tracker,
             lost,
             gauges: &context.gauges,
             netns,
@@ -150,11 +156,14 @@ pub struct Findings {
     /// What the kernel's counters have counted.
     counted: Minute<(Counted, Place), Option<Task>>,
     queues: Queues,
-    accept_queues: Queues,
+    /// Listeners whose accept queue was full at the last survey, and since when, by cookie.
+    full: HashMap<u64, u64>,
+    /// When the last survey was.
+    surveyed_ns: u64,
     /// How many connections each listener had dropped at the last survey, by its cookie.
     drops: HashMap<u64, u32>,
     /// The counters of each namespace at the last survey.
-    counters: HashMap<NetnsId, [u64; COUNTERS.len()]>,
+    counters: HashMap<NetnsId, ([u64; COUNTERS.len()], u64)>,
     /// The namespaces in which a destination may run out of ports.
     crowded: Vec<NetnsId>,
     history: History,
@@ -177,7 +186,8 @@ impl Findings {
             slow: Minute::default(),
             counted: Minute::default(),
             queues: Queues::default(),
-            accept_queues: Queues::default(),
+            full: HashMap::new(),
+            surveyed_ns: 0,
             drops: HashMap::new(),
             counters: HashMap::new(),
             crowded: Vec::new(),
@@ -208,6 +218,7 @@ impl Findings {
         {
             let place = match kind {
                 FindingKind::Resets => Place::service(connection),
+                FindingKind::Timeouts => Place::peer(connection),
                 _ => Place::target(connection),
             };
             self.ends.add((place, reason), task(connection), transition.time_ns, 1);
@@ -224,12 +235,10 @@ impl Findings {
     /// Looks at the sockets, and lists what is wrong.
     pub fn survey<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, moment: &Moment<'_>) {
         self.queues.begin(moment.refreshed_ns);
-        self.accept_queues.begin(moment.listeners_read_ns);
         let mut pass = Pass::new(
             (&self.limits, &self.thresholds),
-            moment.gauges,
-            (moment.now_ns, moment.loss_gap_ns),
-            (&mut self.queues, &mut self.accept_queues),
+            moment,
+            (&mut self.queues, &self.full),
             &self.crowded,
         );
         let mut sockets = 0_u64;
@@ -239,10 +248,13 @@ impl Findings {
         }
         let pause_ns = SURVEY_PAUSE_NS.max(sockets.saturating_mul(SOCKET_PAUSE_NS));
         self.due_ns = moment.now_ns.saturating_add(pause_ns);
-        let PassResult { groups, listeners, crowded } = pass.end();
-        self.crowded = crowded;
-        self.note_drops(&listeners, moment.now_ns);
-        self.note_counters(moment);
+        let PassResult { groups, listeners, crowded, full } = pass.end();
+        (self.crowded, self.full) = (crowded, full);
+        // After a pause it is not known when it happened.
+        let is_recent = moment.now_ns.saturating_sub(self.surveyed_ns) < MINUTE_NS;
+        self.surveyed_ns = moment.now_ns;
+        self.note_drops(&listeners, moment.now_ns, is_recent);
+        self.note_counters(moment, is_recent);
 
         let mut drafts = Drafts::new();
         for ((kind, place), group) in groups {
@@ -250,16 +262,16 @@ impl Findings {
         }
         self.add_counts(moment, &mut drafts);
         self.add_gauges(moment, &mut drafts);
-        drafts.retain(|(kind, _), draft| draft.is_finding(*kind, &self.thresholds));
+        drafts.retain(|(kind, place), draft| draft.is_finding(*kind, *place, &self.thresholds));
         self.found = self.list(drafts, moment.now_ns);
     }
 
     /// Notes the connections that listeners have dropped since the last survey.
-    fn note_drops(&mut self, listeners: &[Dropping], now_ns: u64) {
+    fn note_drops(&mut self, listeners: &[Dropping], now_ns: u64, is_recent: bool) {
         let mut drops = HashMap::with_capacity(listeners.len());
         for Dropping { cookie, drops: now, place, task } in listeners {
             let new = self.drops.get(cookie).map_or(0, |before| now.wrapping_sub(*before));
-            if new > 0 {
+            if new > 0 && is_recent {
                 self.counted.add((Counted::Dropped, *place), *task, now_ns, new);
             }
             drops.insert(*cookie, *now);
@@ -268,11 +280,11 @@ impl Findings {
     }
 
     /// Notes what the kernel's counters have counted since the last survey.
-    fn note_counters(&mut self, moment: &Moment<'_>) {
+    fn note_counters(&mut self, moment: &Moment<'_>, is_recent: bool) {
         let lost = moment.lost.zip(self.lost).map_or(0, |(now, before)| now.saturating_sub(before));
         self.lost = moment.lost;
         let mut add = |counted, place, count: u64| {
-            if count > 0 {
+            if count > 0 && is_recent {
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
                 self.counted.add((counted, place), None, moment.now_ns, count);
             }
@@ -280,12 +292,14 @@ impl Findings {
         add(Counted::Lost, Place::Host, lost);
         for (netns, gauges) in moment.gauges() {
             let now = COUNTERS.map(|(_, counter)| counter(gauges));
-            if let Some(before) = self.counters.get(netns) {
+            let read_ns = gauges.read_ns;
+            let is_new = |before_ns: u64| read_ns.saturating_sub(before_ns) < MINUTE_NS;
+            if let Some((before, _)) = self.counters.get(netns).filter(|(_, before_ns)| is_new(*before_ns)) {
                 for ((counted, _), (now, before)) in COUNTERS.iter().zip(now.iter().zip(before)) {
                     add(*counted, Place::Netns(netns.inum), now.saturating_sub(*before));
                 }
             }
-            self.counters.insert(*netns, now);
+            self.counters.insert(*netns, (now, read_ns));
         }
         self.counters.retain(|netns, _| moment.gauges.by_netns.contains_key(netns));
     }
@@ -346,7 +360,7 @@ impl Findings {
                 age_ns: age_ns.filter(|_| !is_bound),
                 age_at_least_ns: age_ns.filter(|_| is_bound),
                 trend: past.map_or(Tendency::Steady, Past::trend),
-                evidence: draft.evidence(kind),
+                evidence: draft.evidence(kind, seen_ns),
                 command: words::command(kind, &whom),
                 filter: words::filter(kind, &whom),
                 samples: past.map(|past| past.samples.iter().copied().collect()).unwrap_or_default(),
@@ -414,18 +428,19 @@ impl Draft {
     }
 
     /// Whether it is enough to be told. Sockets are there only if they have passed their threshold.
-    fn is_finding(&self, kind: FindingKind, thresholds: &Thresholds) -> bool {
+    fn is_finding(&self, kind: FindingKind, place: Place, thresholds: &Thresholds) -> bool {
         if thresholds.of(kind).is_none() {
             return false;
         }
-        self.group.count > 0
+        let is_queue = matches!(kind, FindingKind::ZeroWindow | FindingKind::Stalled);
+        let least = if is_queue && matches!(place, Place::Served(..)) { SERVED } else { 1 };
+        self.group.count >= least
             || match kind {
                 FindingKind::SlowHandshakes => self.slow.0 >= SLOW_HANDSHAKES,
                 // None of these happens on a healthy host.
-                FindingKind::EphemeralPorts
-                | FindingKind::AcceptQueue
-                | FindingKind::HalfOpen
-                | FindingKind::TimeWait => true,
+                FindingKind::EphemeralPorts | FindingKind::AcceptQueue | FindingKind::TimeWait => {
+                    self.group.count == 0
+                }
                 kind => thresholds.are_reached(kind, self.ended() + self.counted()),
             }
     }

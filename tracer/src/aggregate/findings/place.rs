@@ -44,6 +44,15 @@ impl Place {
         Self::Target(tuple.netns, tuple.remote_addr, tuple.remote_port)
     }
 
+    /// Where a client goes to; of a server its service, because each of its peers has another port.
+    pub(super) fn peer(connection: &Connection) -> Self {
+        match connection.role {
+            Role::Client => Self::target(connection),
+            Role::Server | Role::Listener => Self::service(connection),
+            Role::Unknown => Self::process(connection),
+        }
+    }
+
     /// The address and port that it listens on.
     pub(super) fn listener(connection: &Connection) -> Self {
         let tuple = &connection.tuple;

@@ -6,19 +6,25 @@ use tracer_common::state as number;
 use crate::{
     aggregate::{
         findings::{
+            Moment,
             kinds::{FindingKind, Thresholds},
             place::{Place, task},
             queues::Queues,
         },
         totals::{STATES, state_index},
     },
-    facts::gauges::Gauges,
     tcp::{endpoint::Task, limits::Limits, netns::NetnsId},
     track::connection::{Connection, Role},
 };
 
 /// From which length on an accept queue can be full. One connection is often there for a moment.
 const SHORTEST_QUEUE: u32 = 2;
+
+/// How long a connection is half open at least to count, in nanoseconds.
+const HALF_OPEN_NS: u64 = 1_000_000_000;
+
+/// How many groups, and how many destinations, there are at most. A scanner makes one for each of its targets.
+const MOST_GROUPS: usize = 1 << 14;
 
 /// Sockets of the same kind and place.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +41,7 @@ pub(super) struct Group {
     pub(super) bytes: u64,
     /// How many there are in each state.
     pub(super) by_state: [u32; STATES],
-    /// An owner, and whether others have sockets in it, too.
+    /// One of the owners.
     pub(super) task: Option<Task>,
 }
 
@@ -62,19 +68,21 @@ pub(super) struct PassResult {
     pub(super) listeners: Vec<Dropping>,
     /// The namespaces in which a destination may run out of ports.
     pub(super) crowded: Vec<NetnsId>,
+    /// Listeners whose accept queue is full, and since when, by cookie.
+    pub(super) full: HashMap<u64, u64>,
 }
 
 /// A pass over the sockets.
 pub(super) struct Pass<'a> {
-    pub(super) limits: &'a Limits,
-    pub(super) thresholds: &'a Thresholds,
-    pub(super) gauges: &'a Gauges,
-    pub(super) now_ns: u64,
-    pub(super) loss_gap_ns: u64,
-    pub(super) queues: &'a mut Queues,
-    pub(super) accept_queues: &'a mut Queues,
+    limits: &'a Limits,
+    thresholds: &'a Thresholds,
+    moment: &'a Moment<'a>,
+    queues: &'a mut Queues,
+    /// Listeners whose accept queue was full at the last pass, and since when, by cookie.
+    full_before: &'a HashMap<u64, u64>,
+    full: HashMap<u64, u64>,
     /// The namespaces in which a destination may run out of ports, as the last pass has found.
-    pub(super) crowded: &'a [NetnsId],
+    crowded: &'a [NetnsId],
     groups: SocketGroups,
     /// The listeners with the connections that each has dropped so far.
     listeners: Vec<Dropping>,
@@ -88,19 +96,17 @@ impl<'a> Pass<'a> {
     /// Begins a pass.
     pub(super) fn new(
         (limits, thresholds): (&'a Limits, &'a Thresholds),
-        gauges: &'a Gauges,
-        (now_ns, loss_gap_ns): (u64, u64),
-        (queues, accept_queues): (&'a mut Queues, &'a mut Queues),
+        moment: &'a Moment<'a>,
+        (queues, full_before): (&'a mut Queues, &'a HashMap<u64, u64>),
         crowded: &'a [NetnsId],
     ) -> Self {
         Self {
             limits,
             thresholds,
-            gauges,
-            now_ns,
-            loss_gap_ns,
+            moment,
             queues,
-            accept_queues,
+            full_before,
+            full: HashMap::new(),
             crowded,
             groups: SocketGroups::new(),
             listeners: Vec::new(),
@@ -129,15 +135,20 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn group(&mut self, connection: &Connection, kind: FindingKind, place: Place) -> &mut Group {
+    /// The group of a socket; `None` if there are too many.
+    fn group(&mut self, connection: &Connection, kind: FindingKind, place: Place) -> Option<&mut Group> {
+        if self.groups.len() >= MOST_GROUPS && !self.groups.contains_key(&(kind, place)) {
+            return None;
+        }
         let group = self.groups.entry((kind, place)).or_default();
         group.task = group.task.or_else(|| task(connection));
-        group
+        Some(group)
     }
 
     /// Adds a socket that has been in its state for longer than the limit.
     fn stuck(&mut self, connection: &Connection, kind: FindingKind, place: Place) {
-        let Some(stuck_ns) = connection.stuck_ns(self.limits, self.now_ns, self.loss_gap_ns) else {
+        let Some(stuck_ns) = connection.stuck_ns(self.limits, self.moment.now_ns, self.moment.loss_gap_ns)
+        else {
             return;
         };
         let is_bound = connection.may_be_older();
@@ -150,19 +161,23 @@ impl<'a> Pass<'a> {
         key: (FindingKind, Place),
         age_ns: u64,
         is_bound: bool,
-    ) -> &mut Group {
-        let group = self.group(connection, key.0, key.1);
+    ) -> Option<&mut Group> {
+        let group = self.group(connection, key.0, key.1)?;
         group.count += 1;
         group.by_state[state_index(connection.state)] += 1;
         if age_ns > group.oldest_ns {
             (group.oldest_ns, group.is_bound) = (age_ns, is_bound);
         }
-        group
+        Some(group)
     }
 
     fn half_open(&mut self, connection: &Connection) {
         let since_ns = connection.in_state_from_ns();
-        let (age_ns, is_bound) = (self.now_ns.saturating_sub(since_ns), connection.may_be_older());
+        let (age_ns, is_bound) = (self.moment.now_ns.saturating_sub(since_ns), connection.may_be_older());
+        // A handshake takes a round trip.
+        if age_ns < HALF_OPEN_NS {
+            return;
+        }
         let tuple = &connection.tuple;
         self.aged(
             connection,
@@ -186,13 +201,16 @@ impl<'a> Pass<'a> {
         if !is_full {
             return;
         }
-        // Two looks: any queue may be full for a moment.
-        let unmoved_ns =
-            self.accept_queues.unmoved_ns(listener.cookie, FindingKind::AcceptQueue, 0).unwrap_or_default();
-        if unmoved_ns > 0 {
-            let group = self.group(listener, FindingKind::AcceptQueue, Place::listener(listener));
+        // Two readings: any queue may be full for a moment.
+        let read_ns = self.moment.tracker.queue_read_ns(listener);
+        let since_ns = self.full_before.get(&listener.cookie).copied().unwrap_or(read_ns);
+        self.full.insert(listener.cookie, since_ns);
+        let full_ns = read_ns.saturating_sub(since_ns);
+        if full_ns > 0
+            && let Some(group) = self.group(listener, FindingKind::AcceptQueue, Place::listener(listener))
+        {
             (group.count, group.limit) = (group.count + length, Some(limit));
-            group.oldest_ns = group.oldest_ns.max(unmoved_ns);
+            (group.oldest_ns, group.is_bound) = (group.oldest_ns.max(full_ns), true);
         }
     }
 
@@ -217,7 +235,7 @@ impl<'a> Pass<'a> {
                 return;
             };
             let bytes = u64::from(counters.send_queue);
-            self.waiting(connection, kind, Place::target(connection), counters.bytes_acked, bytes);
+            self.waiting(connection, kind, Place::peer(connection), counters.bytes_acked, bytes);
         }
     }
 
@@ -233,7 +251,10 @@ impl<'a> Pass<'a> {
             return;
         };
         if self.thresholds.are_reached(kind, unmoved_ns) {
-            self.aged(connection, (kind, place), unmoved_ns, false).bytes += bytes;
+            // It may have stood there before the first reading.
+            if let Some(group) = self.aged(connection, (kind, place), unmoved_ns, true) {
+                group.bytes += bytes;
+            }
         }
     }
 
@@ -244,16 +265,18 @@ impl<'a> Pass<'a> {
         }
         let tuple = &connection.tuple;
         let netns = tuple.netns_id();
-        let ports = self.gauges.of(netns).and_then(|gauges| gauges.ports.as_ref());
+        let ports = self.moment.gauges.of(netns).and_then(|gauges| gauges.ports.as_ref());
         if !ports.is_some_and(|ports| ports.contains(tuple.local_port)) {
             return;
         }
         *self.with_ephemeral_port.entry(netns).or_default() += 1;
         if self.crowded.contains(&netns) {
             let key = (netns, tuple.local_addr, tuple.remote_addr, tuple.remote_port);
+            if self.destinations.len() >= MOST_GROUPS && !self.destinations.contains_key(&key) {
+                return;
+            }
             let destination = self.destinations.entry(key).or_default();
             destination.count += 1;
-            destination.by_state[state_index(connection.state)] += 1;
             destination.task = destination.task.or_else(|| task(connection));
         }
     }
@@ -261,7 +284,7 @@ impl<'a> Pass<'a> {
     /// Ends the pass.
     pub(super) fn end(mut self) -> PassResult {
         let available = |netns: NetnsId| {
-            let ports = self.gauges.of(netns)?.ports.as_ref()?;
+            let ports = self.moment.gauges.of(netns)?.ports.as_ref()?;
             Some(ports.available().max(1))
         };
         let is_crowded = |netns: NetnsId, count: u64| {
@@ -288,6 +311,6 @@ impl<'a> Pass<'a> {
             }
             _ => thresholds.of(*kind).is_some(),
         });
-        PassResult { groups: self.groups, listeners: self.listeners, crowded }
+        PassResult { groups: self.groups, listeners: self.listeners, crowded, full: self.full }
     }
 }

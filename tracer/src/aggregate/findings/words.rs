@@ -11,9 +11,13 @@ use crate::{
     },
 };
 
+/// From how long on it is worth saying that something is a finding.
+const SEEN_NS: u64 = 60_000_000_000;
+
 impl Draft {
     /// The facts that show it, apart from the count and whose it is.
-    pub(super) fn evidence(&self, kind: FindingKind) -> String {
+    /// `seen_ns`: for how long it has been a finding.
+    pub(super) fn evidence(&self, kind: FindingKind, seen_ns: Option<u64>) -> String {
         let group = &self.group;
         let mut parts = Vec::new();
         if let Some(limit) = group.limit {
@@ -24,7 +28,7 @@ impl Draft {
             parts.extend(states.map(|(state, count)| format!("{count} {}", State::from_kernel(state))));
         }
         if kind == FindingKind::ConnectFailures && group.count > 0 {
-            parts.push(format!("{} waiting", grouped(group.count)));
+            parts.push(format!("{} without an answer", grouped(group.count)));
         }
         if group.oldest_ns > 0 {
             let bound = if group.is_bound { ">" } else { "" };
@@ -55,6 +59,9 @@ impl Draft {
             };
             format!("{} {what}/min", grouped(*count))
         }));
+        if let Some(seen_ns) = seen_ns.filter(|seen_ns| group.oldest_ns == 0 && *seen_ns >= SEEN_NS) {
+            parts.push(format!("for >{}", duration(seen_ns)));
+        }
         parts.join(", ")
     }
 }
@@ -99,6 +106,12 @@ pub(super) fn command(kind: FindingKind, whom: &Whom) -> String {
         FindingKind::Resets => ("tracer", " --resets"),
         FindingKind::Stalled => ("tracer", " --retransmits"),
         _ => ("tracer top", ""),
+    };
+    // What has no route leaves no connection.
+    let verb = if kind == FindingKind::ConnectFailures && whom.remote_addr.is_none() {
+        "tracer summary"
+    } else {
+        verb
     };
     let filters = filters(kind, whom).into_iter().map(|(name, value)| format!(" --{name} {value}"));
     let filters = if kind == FindingKind::Lost { String::new() } else { filters.collect() };

@@ -74,12 +74,7 @@ impl GaugeTour {
 fn here() -> io::Result<NetnsGauges> {
     let read_ns = monotonic_ns();
     let (snmp, netstat, sockstat) = (net("snmp")?, net("netstat")?, net("sockstat")?);
-    let snmp6 = match net("snmp6") {
-        // The kernel has no IPv6.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        text => Some(text?),
-    };
-    let gauges = parse(&snmp, snmp6.as_deref(), &netstat, &sockstat).ok_or(io::ErrorKind::InvalidData)?;
+    let gauges = parse(&snmp, &netstat, &sockstat).ok_or(io::ErrorKind::InvalidData)?;
     let max_orphans = sysctl_number("ipv4/tcp_max_orphans");
     Ok(NetnsGauges {
         read_ns,
@@ -91,16 +86,15 @@ fn here() -> io::Result<NetnsGauges> {
     })
 }
 
-fn parse(snmp: &str, snmp6: Option<&str>, netstat: &str, sockstat: &str) -> Option<NetnsGauges> {
+fn parse(snmp: &str, netstat: &str, sockstat: &str) -> Option<NetnsGauges> {
     let extended = |name: &str| count(netstat, "TcpExt:", name);
-    let no_routes_v6 = snmp6.map_or(Some(0), |snmp6| pair(snmp6, "", "Ip6OutNoRoutes"));
     Some(NetnsGauges {
         listen_overflows: extended("ListenOverflows")?,
         listen_drops: extended("ListenDrops")?,
         syncookies_sent: extended("SyncookiesSent")?,
         request_queue_drops: extended("TCPReqQFullDrop")?,
         time_wait_overflows: extended("TCPTimeWaitOverflow")?,
-        no_routes: count(snmp, "Ip:", "OutNoRoutes")?.saturating_add(no_routes_v6?),
+        no_routes: count(snmp, "Ip:", "OutNoRoutes")?,
         timewait: pair(sockstat, "TCP:", "tw")?,
         orphans: pair(sockstat, "TCP:", "orphan"),
         ..NetnsGauges::default()
@@ -130,7 +124,6 @@ mod tests {
 
     /// As Linux 4.16 shows them, without most counters. Newer kernels have more, also between these.
     const SNMP: &str = "Ip: Forwarding OutNoRoutes ReasmTimeout\nIp: 1 2 0\nTcp: RtoAlgorithm\nTcp: 1\n";
-    const SNMP6: &str = "Ip6InReceives                   \t8\nIp6OutNoRoutes                  \t3\n";
     const NETSTAT: &str = "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPTimeWaitOverflow TCPReqQFullDrop\n\
                            TcpExt: 4 5 6 7 8\nIpExt: InNoRoutes\nIpExt: 99\n";
     const SOCKSTAT: &str =
@@ -144,31 +137,27 @@ mod tests {
             listen_drops: 6,
             time_wait_overflows: 7,
             request_queue_drops: 8,
-            no_routes: 5,
+            no_routes: 2,
             orphans: Some(9),
             timewait: 10,
             ..NetnsGauges::default()
         };
-        assert_eq!(parse(SNMP, Some(SNMP6), NETSTAT, SOCKSTAT), Some(expected));
+        assert_eq!(parse(SNMP, NETSTAT, SOCKSTAT), Some(expected));
         let newer = NETSTAT.replace("ListenDrops", "New ListenDrops").replace("5 6", "5 77 6");
-        assert_eq!(parse(SNMP, Some(SNMP6), &newer, SOCKSTAT).unwrap().listen_drops, 6);
-        assert_eq!(parse(SNMP, None, NETSTAT, SOCKSTAT).unwrap().no_routes, 2, "no IPv6");
+        assert_eq!(parse(SNMP, &newer, SOCKSTAT).unwrap().listen_drops, 6);
     }
 
     #[test]
     fn files_that_lack_something_tell_nothing() {
-        assert_eq!(parse("", Some(SNMP6), NETSTAT, SOCKSTAT), None);
-        assert_eq!(parse(SNMP, Some("Ip6OutNoRoutes\n"), NETSTAT, SOCKSTAT), None);
-        assert_eq!(parse(SNMP, Some(SNMP6), NETSTAT, "TCP: inuse 1 tw\n"), None);
+        assert_eq!(parse("", NETSTAT, SOCKSTAT), None);
+        assert_eq!(parse(SNMP, NETSTAT, "TCP: inuse 1 tw\n"), None);
         for name in
             ["SyncookiesSent", "ListenOverflows", "ListenDrops", "TCPTimeWaitOverflow", "TCPReqQFullDrop"]
         {
-            assert_eq!(parse(SNMP, Some(SNMP6), &NETSTAT.replace(name, "x"), SOCKSTAT), None, "{name}");
+            assert_eq!(parse(SNMP, &NETSTAT.replace(name, "x"), SOCKSTAT), None, "{name}");
         }
         let too_large = NETSTAT.replace("4 5", "4 18446744073709551616");
-        assert_eq!(parse(SNMP, Some(SNMP6), &too_large, SOCKSTAT), None);
-        let huge = SNMP6.replace("\t3", "\t18446744073709551615");
-        assert_eq!(parse(SNMP, Some(&huge), NETSTAT, SOCKSTAT).unwrap().no_routes, u64::MAX);
+        assert_eq!(parse(SNMP, &too_large, SOCKSTAT), None);
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Live {
             Answer::Timewait(poll) => self.held.push(HeldFact::Timewait(poll.sample, monotonic_ns())),
             Answer::Refresh(mut refresh) => {
                 self.older.refresh(&mut refresh.sockets);
-                self.queue.push_back(Fact::Refresh(refresh.sockets));
+                self.queue.push_back(Fact::Refresh { sockets: refresh.sockets, is_part: refresh.is_part });
             }
         }
     }

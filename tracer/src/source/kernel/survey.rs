@@ -58,6 +58,8 @@ pub struct TimewaitPoll {
 pub struct Refresh {
     /// The full sockets of all namespaces that can be entered, without holders.
     pub sockets: Vec<Event>,
+    /// There was no time for all of them.
+    pub is_part: bool,
     /// The CPU time that it took.
     pub cost: Duration,
 }

@@ -182,21 +182,24 @@ impl Surveyor {
 
     fn refresh(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
-        if self.unrefreshed.is_empty() {
+        let is_rest = !self.unrefreshed.is_empty();
+        if !is_rest {
             self.at.find();
-            self.unrefreshed = self.at.order(&HashSet::new());
+            self.unrefreshed = self.at.asked_for();
         }
         let mut unvisited = std::mem::take(&mut self.unrefreshed);
         let sockets = self.list(&mut unvisited, Sockets::live);
         self.unrefreshed = unvisited;
-        Ok(Refresh { sockets: sockets?, cost: cpu_time().saturating_sub(begun) })
+        let is_part = is_rest || !self.unrefreshed.is_empty();
+        Ok(Refresh { sockets: sockets?, is_part, cost: cpu_time().saturating_sub(begun) })
     }
 
     /// The listeners of the namespaces that were found last.
     fn listeners(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
-        let sockets = self.list(&mut self.at.order(&HashSet::new()), Sockets::listening)?;
-        Ok(Refresh { sockets, cost: cpu_time().saturating_sub(begun) })
+        let mut unvisited = self.at.asked_for();
+        let sockets = self.list(&mut unvisited, Sockets::listening)?;
+        Ok(Refresh { sockets, is_part: !unvisited.is_empty(), cost: cpu_time().saturating_sub(begun) })
     }
 
     /// Lists sockets of these namespaces, as far as there is time, and takes those from `unvisited`.
@@ -220,7 +223,7 @@ impl Surveyor {
         let begun = cpu_time();
         if self.gauges.is_over() {
             self.at.find();
-            self.gauges.begin(self.at.order(&HashSet::new()));
+            self.gauges.begin(self.at.asked_for());
         }
         let gauges = self.gauges.go_on(|inum| self.at.enter(inum));
         GaugePoll { gauges, cost: cpu_time().saturating_sub(begun) }

@@ -51,6 +51,14 @@ impl Whereabouts {
         order
     }
 
+    /// The namespaces that were found and are asked for, in that order. To look at sockets takes a walk through the
+    /// host's table for each.
+    pub(super) fn asked_for(&self) -> Vec<u32> {
+        let mut order = self.order(&HashSet::new());
+        order.retain(|inum| self.asked_for.selects(NetnsId::new(*inum, 0)));
+        order
+    }
+
     /// Enters a namespace that was found. Returns whether the thread is in it.
     pub(super) fn enter(&mut self, inum: u32) -> bool {
         let is_here = self.current == Some(inum);

@@ -141,9 +141,14 @@ impl Groups {
         };
         if by != self.shown {
             self.shown = by;
-            (self.flows, self.bytes, self.looked_ns) = (HashMap::new(), HashMap::new(), 0);
+            self.forget();
             self.rows = Vec::new();
         }
+    }
+
+    /// Forgets what has been measured: other connections are shown from now on.
+    pub fn forget(&mut self) {
+        (self.flows, self.bytes, self.looked_ns) = (HashMap::new(), HashMap::new(), 0);
     }
 
     /// Takes a transition of a connection that is shown.

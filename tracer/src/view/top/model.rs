@@ -186,7 +186,9 @@ impl Model {
     pub fn tick(&mut self) {
         self.all.tick(self.now_all);
         self.of_chosen.tick(self.now);
-        self.groups.tick();
+        if !self.is_paused() {
+            self.groups.tick();
+        }
         self.arrivals.tick();
         if !self.is_paused() {
             self.show_series();
@@ -200,12 +202,17 @@ impl Model {
     /// Counts all connections, and finds the visible ones.
     pub fn count_all(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
-            self.count_and_sort(connections.iter(), tracker, now_ns);
+            self.count_and_sort(connections.iter(), tracker, now_ns, true);
             self.paused = Some((connections, now_ns));
         } else {
             self.loss_gap_ns = tracker.loss_gap_ns();
-            let connections = tracker.iter().filter(|connection| select.holds(connection));
-            self.count_and_sort(connections, tracker, now_ns);
+            let shown = self.groups.shown();
+            let connections = || tracker.iter().filter(|connection| select.holds(connection));
+            self.count_and_sort(connections(), tracker, now_ns, false);
+            // What the rows are depends on how many connections there are.
+            if self.groups.shown() != shown {
+                self.count_and_sort(connections(), tracker, now_ns, false);
+            }
             self.refresh_story(tracker);
         }
     }
@@ -215,6 +222,7 @@ impl Model {
         connections: impl Iterator<Item = &'a Connection>,
         tracker: &Tracker,
         now_ns: u64,
+        is_paused: bool,
     ) {
         self.now_ns = now_ns;
         (self.now, self.now_all) = ([0; STATES], [0; STATES]);
@@ -248,7 +256,9 @@ impl Model {
             |listener: &Connection| Gauge { listener: *listener, read_ns: tracker.queue_read_ns(listener) };
         self.listeners = listeners.into_iter().take(LISTENERS).map(gauge).collect();
         self.groups.decide(order.len());
-        self.groups.arrange(table, self.is_reversed, tracker.refreshed_ns());
+        // Paused rows do not move.
+        let looked_ns = if is_paused { 0 } else { tracker.refreshed_ns() };
+        self.groups.arrange(table, self.is_reversed, looked_ns);
         self.list.arrange(order, self.is_reversed);
     }
 
@@ -333,7 +343,9 @@ impl Model {
                 let pid = owner.filter(Owner::is_known).map(|owner| owner.pid.to_string());
                 self.narrow("pid", pid, names);
             }
-            Input::Escape | Input::Clear | Input::Left if !self.line.text.is_empty() => {
+            Input::Escape | Input::Clear | Input::Left
+                if !self.line.text.is_empty() || self.opened.is_some() =>
+            {
                 self.line.text.clear();
                 self.apply_line(names);
                 if let Some(grouping) = self.opened.take() {
@@ -391,6 +403,7 @@ impl Model {
         if let Some(chosen) = chosen {
             (self.chosen, self.chosen_stuck) = chosen;
             self.of_chosen = Series::default();
+            self.groups.forget();
             self.show_series();
             self.list.go_to_top();
         }
@@ -417,7 +430,8 @@ fn filter_of(group: &GroupRow, names: &mut dyn Names) -> Option<String> {
         RankingKey::Cgroup(id) => {
             let path = names.cgroup_path(id)?;
             // Words are separated by blanks, and values by commas.
-            (!path.contains([' ', ',', '\\'])).then(|| format!("cgroup={path}"))?
+            (path != "/" && !path.contains([' ', ',', '\\', '*', '?', '!']))
+                .then(|| format!("cgroup={path}"))?
         }
         RankingKey::Netns(inum) => format!("netns={inum}"),
         RankingKey::State(state) => format!("state={}", State::from_kernel(state)),
