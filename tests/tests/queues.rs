@@ -19,7 +19,9 @@ use tests::{
 fn top(place: &Place, width: u16) -> Screen {
     let script = format!("{} top --netns {}", binary().display(), place.name());
     let screen = Screen::run(width, 24, &script);
-    screen.wait_for("the list", |shown| shown.contains("AGE") && shown.contains("LISTENERS"));
+    screen.wait_for("the list", |shown| {
+        (shown.contains("AGE") || shown.contains("OLDEST")) && shown.contains("LISTENERS")
+    });
     screen
 }
 

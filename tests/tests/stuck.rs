@@ -197,10 +197,10 @@ fn groups_have_a_line_per_process() {
     let servers = [(9, leaky(&place, ADDRESS)), (3, leaky(&place, "127.77.40.3"))];
     leak(&place, ADDRESS, servers[0].1.1, 9);
     leak(&place, "127.77.40.3", servers[1].1.1, 3);
+    // All are stuck from the beginning. Otherwise those that are first have a line of their own.
+    thread::sleep(Duration::from_millis(1500));
     let words = format!("--netns {} --only-stuck --group --stuck CLOSE_WAIT=1s", place.name());
-    let mut tracer = tracer::start(&format!("-o json {words} --count 2"));
-    tracer.wait_for_out("both processes", |out| whole(out).lines().count() == 2);
-    let ended = tracer.wait();
+    let ended = tracer::run(&format!("-o json {words} --count 2"));
     assert_eq!(tracer::remark(&ended, "tell of stuck connections"), 2, "{}", ended.err);
     for (line, (count, (server, _))) in lines(&ended.out).iter().zip(&servers) {
         assert_eq!((&line["count"], &line["pid"]), (&(*count).into(), &server.pid().into()), "{line}");

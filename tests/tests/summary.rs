@@ -185,7 +185,7 @@ fn what_the_kernel_counts_agrees_with_the_log() {
         }
     }
     let report = total(&reports[1]);
-    let rows = list(ranking(report, "port"), "rows");
+    let rows = list(ranking(report, "service"), "rows");
     let told =
         rows.iter().map(|row| (format!("{} {}", text(row, "side"), row["port"]), uint(row, "transitions")));
     let mut logged = count(log.iter().map(service));
@@ -249,7 +249,7 @@ fn rankings_agree_with_the_log() {
     check("cgroup", &|row| row["cgroup"].to_string(), &|line| line["cgroup"].to_string());
     check("process", &|row| text(row, "comm").to_owned(), &|line| text(line, "comm").to_owned());
     check("peer", &|row| text(row, "remote_addr").to_owned(), &|line| text(line, "remote_addr").to_owned());
-    check("port", &|row| format!("{} {}", text(row, "side"), row["port"]), &service);
+    check("service", &|row| format!("{} {}", text(row, "side"), row["port"]), &service);
     let rows = list(ranking(report, "netns"), "rows");
     let sum = |key: &str| rows.iter().map(|row| uint(row, key)).sum::<u64>();
     let begins = |line: &&Value| is_birth(line) && text(line, "new_state") != "LISTEN";

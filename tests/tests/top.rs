@@ -65,10 +65,10 @@ fn a_leak_stands_out_soon() {
     let before = Instant::now();
     leak(&place, ADDRESS, port, 3);
     screen.wait_for("the strip", |shown| shown.contains("CLOSE_WAIT     3"));
-    let shown = screen.wait_for("the leak", |shown| shown.contains("3 CLOSE_WAIT"));
+    let shown = screen.wait_for("the leak", |shown| shown.contains("close-wait           3"));
     assert!(before.elapsed() >= Duration::from_secs(2), "after {:?}", before.elapsed());
     // `ip netns exec` becomes the actor, so both have the same process id.
-    let line = shown.lines().find(|line| line.starts_with("STUCK 3")).unwrap();
+    let line = shown.lines().find(|line| line.starts_with("1 close-wait")).unwrap();
     assert!(line.contains(&format!("actor ({})", server.pid())), "{line}");
     screen.keys(&["q"]);
     left(&screen, "status=0");

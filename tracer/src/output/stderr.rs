@@ -23,13 +23,18 @@ use crate::text::escape::tame;
 /// Maximum number of queued messages.
 const CAPACITY: usize = 1024;
 
-/// Time limit for writing the remaining messages at the end.
+/// Time limit for writing the remaining messages at the end, and before a view takes the screen.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often is asked whether they are written.
+const POLL: Duration = Duration::from_millis(1);
 
 /// The queue of the writer thread; `None` if it is not running.
 static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
 /// Messages held back while a view has the whole screen, the latest last; `None` at other times.
 static HELD: Mutex<Option<VecDeque<Held>>> = Mutex::new(None);
+/// Messages that are queued and not written yet.
+static QUEUED: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// The reader has stopped reading, so a write would block for ever.
 static IS_STUCK: AtomicBool = AtomicBool::new(false);
@@ -63,6 +68,7 @@ pub fn start(prepare: impl FnOnce() + Send + 'static) -> io::Result<()> {
         prepare();
         for message in inbox {
             let _ = stderr.write_all(&message);
+            QUEUED.fetch_sub(1, Ordering::Relaxed);
         }
         let _ = finished.send(());
     };
@@ -85,11 +91,16 @@ pub fn finish() {
     IS_STUCK.store(is_stuck, Ordering::Relaxed);
 }
 
-/// Holds messages back from now on, because a view has the whole screen. Does nothing if standard error is
-/// not a terminal.
+/// Holds messages back from now on, because a view takes the whole screen. Waits until earlier ones are written, up to
+/// a time limit: they would be written across it. Does nothing if standard error is not a terminal.
 pub fn hold() {
-    if io::stderr().is_terminal() {
-        lock(&HELD).get_or_insert_default();
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    lock(&HELD).get_or_insert_default();
+    let begun = Instant::now();
+    while QUEUED.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {
+        thread::sleep(POLL);
     }
 }
 
@@ -118,7 +129,9 @@ fn send(message: Vec<u8>) {
     }
     match &*writer() {
         Some(writer) => {
+            QUEUED.fetch_add(1, Ordering::Relaxed);
             if writer.messages.try_send(message).is_err() {
+                QUEUED.fetch_sub(1, Ordering::Relaxed);
                 DROPPED.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -40,6 +40,11 @@ impl NetnsId {
 pub struct NetnsIds(HashMap<Inum, NetnsId>);
 
 impl NetnsIds {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &NetnsId> {
+        self.0.values()
+    }
+
     /// Whether this namespace is, or may be, among them.
     #[must_use]
     pub fn contains(&self, netns: NetnsId) -> bool {

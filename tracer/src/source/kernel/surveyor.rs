@@ -124,6 +124,10 @@ impl Surveyor {
         }
         snapshot.unvisited = self.unvisited.len();
         snapshot.is_part = tour == Tour::Rest || snapshot.unvisited > 0;
+        // The first subflow of an MPTCP socket gets its cookie when it is listed.
+        if snapshot.holders.iter().any(|holder| holder.cookie == 0) {
+            self.search_holders(&mut snapshot)?;
+        }
         self.sockets.complete(&mut snapshot.holders, &snapshot.sockets);
         snapshot.during_ns.1 = monotonic_ns();
         Ok(snapshot)
@@ -131,11 +135,16 @@ impl Surveyor {
 
     /// Searches for holders. Their namespaces come first.
     fn begin_tour(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
+        self.search_holders(snapshot)?;
+        self.unvisited = self.at.order(&snapshot.holders.iter().map(|held| held.netns).collect());
+        Ok(())
+    }
+
+    fn search_holders(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
         let time = self.time();
         snapshot.holders_ns.0 = monotonic_ns();
         let held = self.sockets.holders(|| time.is_left())?;
         snapshot.holders_ns.1 = monotonic_ns();
-        self.unvisited = self.at.order(&held.records.iter().map(|held| held.netns).collect());
         snapshot.holders = held.records;
         snapshot.holders_are_cut_off = held.is_cut_off;
         snapshot.knows_all_holders = processes::sees_all();
@@ -184,8 +193,7 @@ impl Surveyor {
         let begun = cpu_time();
         let is_rest = !self.unrefreshed.is_empty();
         if !is_rest {
-            self.at.find();
-            self.unrefreshed = self.at.asked_for();
+            self.unrefreshed = self.at.asked_for(true);
         }
         let mut unvisited = std::mem::take(&mut self.unrefreshed);
         let sockets = self.list(&mut unvisited, Sockets::live);
@@ -197,7 +205,7 @@ impl Surveyor {
     /// The listeners of the namespaces that were found last.
     fn listeners(&mut self) -> Result<Refresh, Error> {
         let begun = cpu_time();
-        let mut unvisited = self.at.asked_for();
+        let mut unvisited = self.at.asked_for(false);
         let sockets = self.list(&mut unvisited, Sockets::listening)?;
         Ok(Refresh { sockets, is_part: !unvisited.is_empty(), cost: cpu_time().saturating_sub(begun) })
     }
@@ -222,8 +230,7 @@ impl Surveyor {
     fn gauges(&mut self) -> GaugePoll {
         let begun = cpu_time();
         if self.gauges.is_over() {
-            self.at.find();
-            self.gauges.begin(self.at.asked_for());
+            self.gauges.begin(self.at.asked_for(true));
         }
         let gauges = self.gauges.go_on(|inum| self.at.enter(inum));
         GaugePoll { gauges, cost: cpu_time().saturating_sub(begun) }

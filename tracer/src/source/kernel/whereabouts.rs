@@ -51,9 +51,18 @@ impl Whereabouts {
         order
     }
 
-    /// The namespaces that were found and are asked for, in that order. To look at sockets takes a walk through the
+    /// The namespaces that are asked for, in that order; with `searches` also new ones. To look at sockets takes a walk through the
     /// host's table for each.
-    pub(super) fn asked_for(&self) -> Vec<u32> {
+    pub(super) fn asked_for(&mut self, searches: bool) -> Vec<u32> {
+        // With thousands of processes the search takes longer than the looks.
+        if let NetnsFilter::Only(ids) = self.asked_for.clone()
+            && ids.iter().all(|netns| self.enter_only(*netns))
+        {
+            return ids.iter().map(|netns| netns.inum).collect();
+        }
+        if searches {
+            self.find();
+        }
         let mut order = self.order(&HashSet::new());
         order.retain(|inum| self.asked_for.selects(NetnsId::new(*inum, 0)));
         order
