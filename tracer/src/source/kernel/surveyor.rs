@@ -32,9 +32,12 @@ use crate::{
     tcp::{endpoint::Tuple, netns::NetnsId},
 };
 
-/// How long namespaces are visited for one answer, and how long a snapshot searches processes. Users without privileges
-/// can make thousands of namespaces, and have millions of files open.
+/// How long namespaces are visited for one answer, and how long a snapshot searches processes, in CPU time of this
+/// thread. Users without privileges can make thousands of namespaces, and have millions of files open.
 const VISITS: Duration = Duration::from_secs(1);
+
+/// The same by the clock, on a host that has no CPU time left.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// Answers the questions to the survey thread.
 pub(super) struct Surveyor {
@@ -52,6 +55,8 @@ pub(super) struct Surveyor {
 /// The time for one answer.
 struct Time {
     deadline: Instant,
+    /// The thread's CPU time at the end.
+    cpu_time: Duration,
     /// At the end of a capture only its counters are waited for.
     is_over: Option<Arc<AtomicBool>>,
 }
@@ -59,7 +64,7 @@ struct Time {
 impl Time {
     fn is_left(&self) -> bool {
         let is_over = self.is_over.as_ref().is_some_and(|is_over| is_over.load(Ordering::Relaxed));
-        Instant::now() < self.deadline && !is_over
+        Instant::now() < self.deadline && cpu_time() < self.cpu_time && !is_over
     }
 
     /// The next one of these, if there is time for it.
@@ -100,7 +105,8 @@ impl Surveyor {
     }
 
     fn time(&self) -> Time {
-        Time { deadline: Instant::now() + VISITS, is_over: Some(Arc::clone(&self.is_ending)) }
+        let (deadline, cpu_time) = (Instant::now() + LONGEST, cpu_time() + VISITS);
+        Time { deadline, cpu_time, is_over: Some(Arc::clone(&self.is_ending)) }
     }
 
     fn snapshot(&mut self, tour: Tour) -> Result<Snapshot, Error> {
