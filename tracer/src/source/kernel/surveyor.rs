@@ -55,8 +55,8 @@ pub(super) struct Surveyor {
 /// The time for one answer.
 struct Time {
     deadline: Instant,
-    /// The thread's CPU time at the end.
-    cpu_time: Duration,
+    /// The same in CPU time of the thread.
+    cpu_deadline: Duration,
     /// At the end of a capture only its counters are waited for.
     is_over: Option<Arc<AtomicBool>>,
 }
@@ -64,7 +64,7 @@ struct Time {
 impl Time {
     fn is_left(&self) -> bool {
         let is_over = self.is_over.as_ref().is_some_and(|is_over| is_over.load(Ordering::Relaxed));
-        Instant::now() < self.deadline && cpu_time() < self.cpu_time && !is_over
+        Instant::now() < self.deadline && cpu_time() < self.cpu_deadline && !is_over
     }
 
     /// The next one of these, if there is time for it.
@@ -105,8 +105,8 @@ impl Surveyor {
     }
 
     fn time(&self) -> Time {
-        let (deadline, cpu_time) = (Instant::now() + LONGEST, cpu_time() + VISITS);
-        Time { deadline, cpu_time, is_over: Some(Arc::clone(&self.is_ending)) }
+        let (deadline, cpu_deadline) = (Instant::now() + LONGEST, cpu_time() + VISITS);
+        Time { deadline, cpu_deadline, is_over: Some(Arc::clone(&self.is_ending)) }
     }
 
     fn snapshot(&mut self, tour: Tour) -> Result<Snapshot, Error> {
