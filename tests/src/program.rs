@@ -4,7 +4,7 @@ use std::{
     io::Read,
     os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, Mutex, Once, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -87,7 +87,10 @@ impl Program {
     fn spawn(command: &mut Command) -> Self {
         heed_signals();
         command.stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = {
+            let _guard = STARTS.read().unwrap_or_else(PoisonError::into_inner);
+            command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+        };
         let out = Capture::of(child.stdout.take());
         let err = Capture::of(child.stderr.take());
         Self { child, out, err }
@@ -237,10 +240,22 @@ pub fn cpu_ticks(pid: u32) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
+/// Held while programs are started. Until a child runs its program it has all descriptors of this process.
+static STARTS: RwLock<()> = RwLock::new(());
+
+/// Closes a socket while no child has it, which would be the one that closes it.
+pub fn close<T>(socket: T) {
+    let _guard = STARTS.write().unwrap_or_else(PoisonError::into_inner);
+    drop(socket);
+}
+
 /// Runs a command to its end and returns its standard output. Panics if it fails.
 pub fn run(command: &mut Command) -> String {
     heed_signals();
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = {
+        let _guard = STARTS.read().unwrap_or_else(PoisonError::into_inner);
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    };
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{err}", output.status);
     String::from_utf8(output.stdout).unwrap()

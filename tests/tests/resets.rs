@@ -14,7 +14,7 @@ use tests::{
     incidents::{ADDRESS, Scene, end_of, is_own, local, of, only, remote, what},
     patience::until_or,
     place::Place,
-    program::run,
+    program::{close, run},
     remote::{ACK, FIN_ACK, RST_ACK, Remote, SYN, SYN_ACK, THERE},
     story::{self, Line, text},
     tracefs::{Told, Trace},
@@ -174,7 +174,7 @@ fn data_with_the_last_ack() {
 fn unacknowledged(options: &str) -> (Scene, Remote, SocketAddr) {
     let (scene, mut far, client) = connected_far(options);
     let here = client.local_addr().unwrap();
-    drop(client);
+    close(client);
     let before_fin = far.ack;
     far.expect(FIN_ACK);
     far.ack = before_fin;

@@ -11,7 +11,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     remote::{ACK, FIN_ACK, HERE, RST_ACK, Remote, SYN, SYN_ACK},
     story::{self, Line, number, text},
     tracer,
@@ -356,9 +356,9 @@ fn an_orphan_that_may_not_wait() {
             if is_acknowledged {
                 scene.remote.send(ACK);
                 scene.reaches("FIN_WAIT2");
-                drop(stream);
+                close(stream);
             } else {
-                drop(stream);
+                close(stream);
                 scene.remote.send(ACK);
             }
             if options.contains("auto") {

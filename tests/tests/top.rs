@@ -306,7 +306,7 @@ mod alone {
             let shown = screen.wait_for("many connections", |shown| told(shown, "connections") >= 80_000);
             let mut waits: Vec<Duration> = Vec::new();
             for _ in 0..5 {
-                for (key, sign) in [("?", "time stands still"), ("x", "AGE")] {
+                for (key, sign) in [("?", "time stands still"), ("x", "OLDEST")] {
                     let pressed = Instant::now();
                     screen.keys(&[key]);
                     screen.wait_for(sign, |shown| shown.contains(sign));
