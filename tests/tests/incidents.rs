@@ -295,12 +295,14 @@ fn idle_race(place: &Place, server: &Program, comm: &str) {
     let mut client = python(place, IDLES, &[ADDRESS, "8080"]);
     client.wait_for_out("`sent`", |out| out.contains("sent\n"));
     let due = Instant::now();
-    let is_servers = |line: &Line| line["local_port"] == 8080 && text(line, "comm") == comm;
+    // A summary may come before the last of them.
+    let is_whole = |line: &Line| line["count"] == 12;
+    let is_servers = |line: &Line| is_whole(line) && line["local_port"] == 8080 && text(line, "comm") == comm;
     let found = watch.finds("resets", due, is_servers, &[" 12  port 8080 "]);
     assert_eq!((&found["pid"], &found["count"]), (&server.pid().into(), &12.into()), "{found}");
     assert_eq!(text(&found, "evidence"), "12 reset-local-late-data/min");
     assert_eq!(text(&found, "command"), "tracer --local-port 8080 --resets");
-    let is_clients = |line: &Line| line["remote_port"] == 8080 && is_of(line, &client);
+    let is_clients = |line: &Line| is_whole(line) && line["remote_port"] == 8080 && is_of(line, &client);
     let found = watch.finds("resets", due, is_clients, &[" 12  to port 8080 "]);
     assert_eq!(text(&found, "evidence"), "12 reset-remote-after-fin/min");
     let late = |line: &Line| text(line, "reason") == "reset-local-late-data" && line["local_port"] == 8080;
