@@ -228,15 +228,21 @@ fn without_hooks_both_are_unknown() {
     }
 }
 
-/// More data arrives for a connection that this side has just reset. No socket is left to tell whose the RST is.
-#[test]
-fn data_after_the_end() {
+/// A connection that this side has ended with unread data, so that the peer got an RST.
+fn ended_unread() -> (Scene, Remote, SocketAddr) {
     let (scene, mut far, client) = connected_far("--resets --retransmits");
     let here = client.local_addr().unwrap();
     far.send_data(b"unread");
     client.peek(&mut [0]).unwrap();
     drop(client);
     far.expect(RST_ACK);
+    (scene, far, here)
+}
+
+/// More data arrives for a connection that this side has just reset. No socket is left to tell whose the RST is.
+#[test]
+fn data_after_the_end() {
+    let (scene, mut far, here) = ended_unread();
     far.send_data(b"late");
     scene.wait_for("reset", 2);
     // Nor is one left for a segment that belongs to no connection.
@@ -261,12 +267,7 @@ fn data_after_the_end() {
 /// before has nothing to do with it; but a late SYN-ACK answers its own SYN.
 #[test]
 fn a_new_syn_after_the_end() {
-    let (scene, mut far, client) = connected_far("--resets --retransmits");
-    let here = client.local_addr().unwrap();
-    far.send_data(b"unread");
-    client.peek(&mut [0]).unwrap();
-    drop(client);
-    far.expect(RST_ACK);
+    let (scene, mut far, here) = ended_unread();
     for (at, flags) in [(2, SYN), (3, SYN_ACK)] {
         far.send(flags);
         scene.wait_for("reset", at);

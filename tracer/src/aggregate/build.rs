@@ -1,6 +1,6 @@
 //! Making a report of totals.
 
-use tracer_common::{aggregate::Side, state as number};
+use tracer_common::{aggregate::Side, event::COMM_LEN, state as number};
 
 use crate::{
     aggregate::{
@@ -155,24 +155,28 @@ impl RankingTable {
 
 impl RankingRow {
     fn new(key: &RankingKey, share: &KeyCounts, names: &mut dyn Names) -> Self {
-        let key = match key {
-            RankingKey::Service(end, port) => RankedName::Port { side: side(*end), port: *port },
-            RankingKey::Peer(addr) => RankedName::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
-            RankingKey::Process(comm) => RankedName::Process {
-                comm: comm.map(|comm| escaped(name(&comm))),
-                pid: share.pid.filter(|_| !share.has_several_pids),
-            },
-            RankingKey::Pid(pid) => {
-                RankedName::Process { comm: pid.map(|_| escaped(name(&share.comm))), pid: *pid }
-            }
-            RankingKey::State(state) => RankedName::State { state: State::from_kernel(*state) },
-            RankingKey::Cgroup(id) => {
-                RankedName::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
-            }
-            RankingKey::Netns(inum) => RankedName::Netns { netns: *inum },
-        };
+        let pid = share.pid.filter(|_| !share.has_several_pids);
+        let key = RankedName::new(key, share.comm, pid, names);
         let KeyCounts { transitions, begun, ended, failed, .. } = *share;
         Self { key, transitions, begun, ended: Some(ended), failed: Some(failed), established: None }
+    }
+}
+
+impl RankedName {
+    /// Names a key. `comm`: the name of the process with a key's pid; `pid`: the only process with a key's name.
+    #[must_use]
+    pub fn new(key: &RankingKey, comm: [u8; COMM_LEN], pid: Option<u32>, names: &mut dyn Names) -> Self {
+        match key {
+            RankingKey::Service(end, port) => Self::Port { side: side(*end), port: *port },
+            RankingKey::Peer(addr) => Self::Peer { remote_addr: addr.map(|addr| addr.to_string()) },
+            RankingKey::Process(comm) => Self::Process { comm: comm.map(|comm| escaped(name(&comm))), pid },
+            RankingKey::Pid(pid) => Self::Process { comm: pid.map(|_| escaped(name(&comm))), pid: *pid },
+            RankingKey::State(state) => Self::State { state: State::from_kernel(*state) },
+            RankingKey::Cgroup(id) => {
+                Self::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
+            }
+            RankingKey::Netns(inum) => Self::Netns { netns: *inum },
+        }
     }
 }
 

@@ -50,6 +50,21 @@ pub enum By {
     State,
 }
 
+impl By {
+    /// The title of a column of its keys.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Service => "SERVICE",
+            Self::Peer => "PEER",
+            Self::Process | Self::Pid => "PROCESS",
+            Self::Cgroup => "CGROUP",
+            Self::Netns => "NETNS",
+            Self::State => "STATE",
+        }
+    }
+}
+
 /// What rankings are sorted by, the most first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rank {

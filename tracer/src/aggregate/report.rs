@@ -1,6 +1,8 @@
 //! The contents of a summary, ready to be written as text, or as JSON by serde. Field names are those in
 //! JSON.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -215,6 +217,31 @@ pub enum RankedName {
         #[serde(serialize_with = "state_name")]
         state: State,
     },
+}
+
+impl fmt::Display for RankedName {
+    /// For people, in a column.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port { side, port } => match (side, port) {
+                (Some("local"), Some(port)) => write!(f, "local port {port}"),
+                (Some(_), Some(port)) => write!(f, "to port {port}"),
+                _ => f.write_str("(beginning not seen)"),
+            },
+            Self::Peer { remote_addr } => f.write_str(remote_addr.as_deref().unwrap_or("(listeners)")),
+            Self::Process { comm, pid } => {
+                f.write_str(comm.as_deref().unwrap_or("(not known)"))?;
+                pid.map_or(Ok(()), |pid| write!(f, " ({pid})"))
+            }
+            Self::Cgroup { cgroup, path } => match (path, cgroup) {
+                (Some(path), _) => f.write_str(path),
+                (None, Some(id)) => write!(f, "{id} (gone)"),
+                (None, None) => f.write_str("(not known)"),
+            },
+            Self::Netns { netns } => netns.fmt(f),
+            Self::State { state } => state.fmt(f),
+        }
+    }
 }
 
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

@@ -102,11 +102,7 @@ pub struct Finding {
 pub struct Moment<'a> {
     /// The time in nanoseconds of the kernel's monotonic clock.
     pub now_ns: u64,
-    /// The end of the last loss gap.
-    pub loss_gap_ns: u64,
-    /// When the queues of all connections were last read; 0 if never.
-    pub refreshed_ns: u64,
-    /// Knows when the accept queue of each listener was read.
+    /// Knows when queues were read, and events lost.
     pub tracker: &'a Tracker,
     /// Events lost so far, if that is known.
     pub lost: Option<u64>,
@@ -126,15 +122,7 @@ impl<'a> Moment<'a> {
         lost: Option<u64>,
         now_ns: u64,
     ) -> Self {
-        Self {
-            now_ns,
-            loss_gap_ns: tracker.loss_gap_ns(),
-            refreshed_ns: tracker.refreshed_ns(),
-            tracker,
-            lost,
-            gauges: &context.gauges,
-            netns,
-        }
+        Self { now_ns, tracker, lost, gauges: &context.gauges, netns }
     }
 
     /// The namespaces that are asked for, with what the kernel counts there.
@@ -232,9 +220,12 @@ impl Findings {
         }
     }
 
-    /// Looks at the sockets, and lists what is wrong.
+    /// Looks at the sockets, and lists what is wrong, if that is due.
     pub fn survey<'a>(&mut self, connections: impl Iterator<Item = &'a Connection>, moment: &Moment<'_>) {
-        self.queues.begin(moment.refreshed_ns);
+        if moment.now_ns < self.due_ns {
+            return;
+        }
+        self.queues.begin(moment.tracker.refreshed_ns());
         let mut pass = Pass::new(
             (&self.limits, &self.thresholds),
             moment,

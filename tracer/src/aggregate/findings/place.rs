@@ -84,11 +84,11 @@ pub struct Whom {
     /// Its name, escaped.
     pub comm: Option<String>,
     /// A local address.
-    pub local_addr: Option<String>,
+    pub local_addr: Option<IpAddr>,
     /// A local port.
     pub local_port: Option<u16>,
     /// A remote address.
-    pub remote_addr: Option<String>,
+    pub remote_addr: Option<IpAddr>,
     /// A remote port.
     pub remote_port: Option<u16>,
     /// A network namespace.
@@ -98,7 +98,7 @@ pub struct Whom {
 impl Whom {
     /// A place, with a process as an example.
     pub(super) fn new(place: Place, task: Option<Task>) -> Self {
-        let addr = |addr: [u8; 16]| Some(Endpoint::of(addr, 0).addr.to_string());
+        let addr = |addr: [u8; 16]| Some(Endpoint::of(addr, 0).addr);
         let mut whom = match place {
             Place::Process(_) | Place::Host => Self::default(),
             Place::Target(netns, remote, port) => Self {
@@ -136,13 +136,12 @@ impl Whom {
     /// The addresses and ports, or the namespace.
     #[must_use]
     pub fn place(&self) -> Option<String> {
-        let end = |addr: &Option<String>, port: Option<u16>| {
-            let addr = addr.as_deref()?.parse::<IpAddr>().ok()?;
-            Some(Endpoint { addr, device: None, port: port.filter(|port| *port != 0) }.to_string())
+        let end = |addr: Option<IpAddr>, port: Option<u16>| {
+            Some(Endpoint { addr: addr?, device: None, port: port.filter(|port| *port != 0) }.to_string())
         };
-        end(&self.remote_addr, self.remote_port)
+        end(self.remote_addr, self.remote_port)
             .map(|end| format!("to {end}"))
-            .or_else(|| end(&self.local_addr, self.local_port))
+            .or_else(|| end(self.local_addr, self.local_port))
             .or_else(|| Some(format!("port {}", self.local_port?)))
             .or_else(|| Some(format!("to port {}", self.remote_port?)))
             .or_else(|| Some(format!("netns {}", self.netns?)))
@@ -152,7 +151,7 @@ impl Whom {
     pub(super) fn filters(&self) -> Vec<(&'static str, String)> {
         let mut filters = Vec::new();
         let mut put = |name, value: Option<String>| filters.extend(value.map(|value| (name, value)));
-        put("remote-addr", self.remote_addr.clone());
+        put("remote-addr", self.remote_addr.map(|addr| addr.to_string()));
         put("remote-port", self.remote_port.filter(|port| *port != 0).map(|port| port.to_string()));
         put("local-port", self.local_port.filter(|port| *port != 0).map(|port| port.to_string()));
         if filters.is_empty() {

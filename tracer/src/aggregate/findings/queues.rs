@@ -36,9 +36,9 @@ impl Queues {
         }
     }
 
-    /// Since when the queue of a socket has not moved, in nanoseconds of the kernel's monotonic clock; `None` if there
-    /// are too many, or before the first look.
-    pub(super) fn unmoved_since(&mut self, cookie: u64, kind: FindingKind, position: u64) -> Option<u64> {
+    /// For how long the queue of a socket has not moved, in nanoseconds; `None` if there are too many, or before the
+    /// first look.
+    pub(super) fn unmoved_ns(&mut self, cookie: u64, kind: FindingKind, position: u64) -> Option<u64> {
         let looked_ns = self.looked_ns;
         // Nobody has looked yet.
         if looked_ns == 0 {
@@ -56,13 +56,7 @@ impl Queues {
             (queue.position, queue.since_ns) = (position, looked_ns);
         }
         queue.until_ns = looked_ns;
-        Some(queue.since_ns)
-    }
-
-    /// For how long the queue of a socket has not moved, in nanoseconds.
-    pub(super) fn unmoved_ns(&mut self, cookie: u64, kind: FindingKind, position: u64) -> Option<u64> {
-        let since_ns = self.unmoved_since(cookie, kind, position)?;
-        Some(self.looked_ns - since_ns)
+        Some(looked_ns - queue.since_ns)
     }
 }
 

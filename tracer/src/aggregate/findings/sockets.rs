@@ -147,8 +147,8 @@ impl<'a> Pass<'a> {
 
     /// Adds a socket that has been in its state for longer than the limit.
     fn stuck(&mut self, connection: &Connection, kind: FindingKind, place: Place) {
-        let Some(stuck_ns) = connection.stuck_ns(self.limits, self.moment.now_ns, self.moment.loss_gap_ns)
-        else {
+        let loss_gap_ns = self.moment.tracker.loss_gap_ns();
+        let Some(stuck_ns) = connection.stuck_ns(self.limits, self.moment.now_ns, loss_gap_ns) else {
             return;
         };
         let is_bound = connection.may_be_older();

@@ -28,7 +28,7 @@ use crate::{
     source::kernel::{
         clock::monotonic_ns,
         mounts::{self, MountedNetns},
-        proc_net::{count, net, pair},
+        proc_net::{count, net, pair, sysctl_number},
     },
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::escaped,
@@ -41,7 +41,7 @@ const MOUNTS: Duration = Duration::from_millis(500);
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// A setting of this thread's network namespace: for how many seconds it keeps an orphan in FIN_WAIT2.
-pub(super) const FIN_TIMEOUT: &str = "/proc/sys/net/ipv4/tcp_fin_timeout";
+pub(super) const FIN_TIMEOUT: &str = "ipv4/tcp_fin_timeout";
 
 /// Looks up a namespace. Its cookie tells it from one that gets its number later.
 pub fn resolve(netns: &Netns) -> Result<NetnsId, UnknownName> {
@@ -203,8 +203,7 @@ fn ask_for_cookie() -> io::Result<u64> {
 /// nanoseconds.
 #[must_use]
 pub fn fin_timeout_ns() -> Option<u64> {
-    let seconds: u64 = fs::read_to_string(FIN_TIMEOUT).ok()?.trim().parse().ok()?;
-    seconds.checked_mul(1_000_000_000)
+    sysctl_number(FIN_TIMEOUT)?.checked_mul(1_000_000_000)
 }
 
 fn parse(snmp: &str, netstat: &str) -> Option<KernelCounts> {

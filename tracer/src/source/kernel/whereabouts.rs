@@ -51,8 +51,8 @@ impl Whereabouts {
         order
     }
 
-    /// The namespaces that are asked for, in that order; with `searches` also new ones. To look at sockets takes a walk through the
-    /// host's table for each.
+    /// The namespaces that are asked for, in that order; with `searches` also new ones. To look at sockets takes a walk
+    /// through the host's table for each.
     pub(super) fn asked_for(&mut self, searches: bool) -> Vec<u32> {
         // With thousands of processes the search takes longer than the looks.
         if let NetnsFilter::Only(ids) = self.asked_for.clone()

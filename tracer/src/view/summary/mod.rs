@@ -152,9 +152,7 @@ impl View for Summary {
     }
 
     fn act(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
-        if self.findings.as_ref().is_some_and(|findings| findings.due_ns() <= scene.now_ns) {
-            self.survey(&scene);
-        }
+        self.survey(&scene);
         if self.schedule.due().is_some_and(|due_ns| due_ns <= scene.now_ns) {
             self.end_interval(&mut scene, out);
         }
@@ -162,9 +160,7 @@ impl View for Summary {
     }
 
     fn end(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) {
-        if self.findings.as_ref().is_some_and(|findings| findings.due_ns() <= scene.now_ns) {
-            self.survey(&scene);
-        }
+        self.survey(&scene);
         if self.schedule.has_rest(scene.now_ns) {
             self.end_interval(&mut scene, out);
         }

@@ -7,9 +7,8 @@ use jiff::tz::TimeZone;
 
 use crate::{
     aggregate::{
-        By,
         findings::Tendency,
-        report::{Bucket, Established, PeriodKind, RankedName, RankingRow, RankingTable, Report, StateTimes},
+        report::{Bucket, Established, PeriodKind, RankingRow, RankingTable, Report, StateTimes},
     },
     tcp::colour,
     text::{
@@ -226,14 +225,7 @@ impl Page<'_> {
         if top.rows.is_empty() {
             return;
         }
-        let title = match top.by {
-            By::Service => "SERVICE",
-            By::Peer => "PEER",
-            By::Process | By::Pid => "PROCESS",
-            By::State => "STATE",
-            By::Cgroup => "CGROUP",
-            By::Netns => "NETNS",
-        };
+        let title = top.by.title();
         self.head(&format!(
             "{title:<NAME$} {:>12} {:>9} {:>9} {}",
             "TRANSITIONS",
@@ -265,7 +257,7 @@ impl Page<'_> {
     }
 
     fn row(&mut self, row: &RankingRow) {
-        let mut name = name(&row.key);
+        let mut name = row.key.to_string();
         shorten_front(&mut name, NAME);
         let name = left(&name, NAME);
         let maybe = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), grouped);
@@ -286,28 +278,6 @@ impl Page<'_> {
             self.put(look, &format!("{:>9}", grouped(failed)));
         }
         self.text.push('\n');
-    }
-}
-
-fn name(name: &RankedName) -> String {
-    match name {
-        RankedName::Port { side, port } => match (side, port) {
-            (Some("local"), Some(port)) => format!("local port {port}"),
-            (Some(_), Some(port)) => format!("to port {port}"),
-            _ => "(beginning not seen)".to_owned(),
-        },
-        RankedName::Peer { remote_addr } => remote_addr.clone().unwrap_or_else(|| "(listeners)".to_owned()),
-        RankedName::Process { comm, pid } => {
-            let comm = comm.as_deref().unwrap_or("(not known)");
-            pid.map_or_else(|| comm.to_owned(), |pid| format!("{comm} ({pid})"))
-        }
-        RankedName::Cgroup { cgroup, path } => match (path, cgroup) {
-            (Some(path), _) => path.clone(),
-            (None, Some(id)) => format!("{id} (gone)"),
-            (None, None) => "(not known)".to_owned(),
-        },
-        RankedName::Netns { netns } => netns.to_string(),
-        RankedName::State { state } => state.to_string(),
     }
 }
 

@@ -194,7 +194,6 @@ impl Groups {
         let Some(by) = self.shown else { return };
         let key = ranking_key(by, connection);
         if table.groups.len() >= MOST && !table.groups.contains_key(&key) {
-            table.missing += 1;
             return;
         }
         let group = table.groups.entry(key).or_insert_with(|| GroupRow::empty(key));
@@ -282,8 +281,6 @@ impl Groups {
 #[derive(Debug, Default)]
 pub struct GroupTable {
     groups: HashMap<RankingKey, GroupRow>,
-    /// Sockets whose group found no room.
-    pub missing: u64,
 }
 
 impl GroupRow {

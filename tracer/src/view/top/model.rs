@@ -166,16 +166,16 @@ impl Model {
         self.arrivals.note(transition);
         let connection = &transition.connection;
         let is_chosen = match transition.reason {
-            _ if self.chosen.is_open() => {
-                self.groups.note(transition);
-                false
-            }
+            _ if self.chosen.is_open() => true,
             Some(reason) => self.chosen.holds_end(connection, reason),
             None => self.chosen.is_of(connection),
         };
         if is_chosen {
-            self.of_chosen.note(transition);
             self.groups.note(transition);
+        }
+        // Otherwise those of all connections are shown.
+        if is_chosen && !self.chosen.is_open() {
+            self.of_chosen.note(transition);
         }
         if let Middle::Story(detail) = &mut self.middle {
             detail.note(transition);
@@ -186,11 +186,9 @@ impl Model {
     pub fn tick(&mut self) {
         self.all.tick(self.now_all);
         self.of_chosen.tick(self.now);
-        if !self.is_paused() {
-            self.groups.tick();
-        }
         self.arrivals.tick();
         if !self.is_paused() {
+            self.groups.tick();
             self.show_series();
         }
     }
@@ -264,10 +262,9 @@ impl Model {
 
     /// Looks for trouble if that is due. While the display is paused, what was found stays.
     pub fn survey(&mut self, tracker: &Tracker, select: &Select, moment: &Moment<'_>) {
-        if self.is_paused() || moment.now_ns < self.findings.due_ns() {
-            return;
+        if !self.is_paused() {
+            self.findings.survey(tracker.iter().filter(|connection| select.holds(connection)), moment);
         }
-        self.findings.survey(tracker.iter().filter(|connection| select.holds(connection)), moment);
     }
 
     /// Updates the visible connections without counting all.

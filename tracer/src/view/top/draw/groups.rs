@@ -4,12 +4,11 @@ use ratatui::{
     style::{Modifier, Style},
     text::{Line, Span},
 };
-use tracer_common::aggregate::Side;
 
 use super::{DrawContext, dim, style_of};
 use crate::{
-    aggregate::{By, totals::RankingKey},
-    tcp::{colour, state::State},
+    aggregate::{By, report::RankedName, totals::RankingKey},
+    tcp::colour,
     text::{
         duration::duration,
         escape::{escaped, name},
@@ -40,14 +39,7 @@ pub(super) fn lines<'a>(model: &Model, around: &mut DrawContext<'_>, width: u16)
 }
 
 fn titles<'a>(model: &Model, room: usize) -> Line<'a> {
-    let by = match model.groups.shown() {
-        Some(By::Service) => "SERVICE",
-        Some(By::Peer) => "PEER",
-        Some(By::Process | By::Pid) | None => "PROCESS",
-        Some(By::Cgroup) => "CGROUP",
-        Some(By::Netns) => "NETNS",
-        Some(By::State) => "STATE",
-    };
+    let by = model.groups.shown().map_or("", By::title);
     let mut text = left(&format!("{by} ({})", model.groups.rows.len()), room);
     for (title, width) in COLUMNS {
         text.push(' ');
@@ -86,25 +78,12 @@ fn line<'a>(
 
 /// What the connections of a group have in common.
 fn title(group: &GroupRow, model: &Model, around: &mut DrawContext<'_>) -> String {
-    let unknown = || "(not known)".to_owned();
-    match group.key {
-        RankingKey::Pid(pid) => pid.map_or_else(unknown, |pid| {
-            let line = if model.shows_command_lines { around.names.command_line(pid) } else { None };
-            let comm = || group.comm.map(|comm| escaped(name(&comm))).unwrap_or_default();
-            format!("{pid:>7} {}", line.unwrap_or_else(comm))
-        }),
-        RankingKey::Process(comm) => comm.map_or_else(unknown, |comm| escaped(name(&comm))),
-        RankingKey::Service(Side::Local, Some(port)) => format!("local port {port}"),
-        RankingKey::Service(Side::Remote, Some(port)) => format!("to port {port}"),
-        RankingKey::Service(..) => "(beginning not seen)".to_owned(),
-        RankingKey::Peer(addr) => addr.map_or_else(unknown, |addr| addr.to_string()),
-        RankingKey::Cgroup(id) => around
-            .names
-            .cgroup_path(id)
-            .unwrap_or_else(|| if id == 0 { unknown() } else { format!("{id} (gone)") }),
-        RankingKey::Netns(inum) => inum.to_string(),
-        RankingKey::State(state) => State::from_kernel(state).to_string(),
+    let comm = group.comm.unwrap_or_default();
+    if let RankingKey::Pid(Some(pid)) = group.key {
+        let line = if model.shows_command_lines { around.names.command_line(pid) } else { None };
+        return format!("{pid:>7} {}", line.unwrap_or_else(|| escaped(name(&comm))));
     }
+    RankedName::new(&group.key, comm, None, around.names).to_string()
 }
 
 /// Thousandths per second, with a digit behind the point while there is room.
