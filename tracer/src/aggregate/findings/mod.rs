@@ -26,6 +26,7 @@ pub use history::Tendency;
 pub use kinds::{FindingKind, Threshold, Thresholds};
 
 use crate::{
+    aggregate::SOCKET_PAUSE_NS,
     aggregate::findings::{
         counted::{COUNTERS, Counted, explain_overflows},
         history::{History, Past},
@@ -60,11 +61,8 @@ const SERVED: u64 = 3;
 /// How many findings are listed at most.
 const MOST: usize = 100;
 
-/// Time between two surveys, in nanoseconds.
+/// The shortest time between two surveys, in nanoseconds.
 const SURVEY_PAUSE_NS: u64 = 1_000_000_000;
-
-/// The same for each socket: looking at one takes about 50 ns, and surveys may use 1/200 of a CPU.
-const SOCKET_PAUSE_NS: u64 = 50 * 200;
 
 /// A finding. Field names are those in JSON.
 #[derive(Clone, Debug, Serialize)]

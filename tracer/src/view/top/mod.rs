@@ -30,7 +30,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, la
 
 use crate::{
     aggregate::{
-        By,
+        By, SOCKET_PAUSE_NS,
         findings::{Moment, Thresholds},
     },
     facts::{context::Context, kernel::KernelInfo},
@@ -46,10 +46,6 @@ use crate::{
         },
     },
 };
-
-/// Time between two counts of all connections, in nanoseconds for each connection. Counting one takes about
-/// 50 ns, and counting may use 1/200 of a CPU. Visible connections are updated at every drawing regardless.
-const COUNT_PAUSE_NS: u64 = 50 * 200;
 
 /// Interval of the per-second numbers, in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -143,7 +139,8 @@ impl Top {
 
     fn count(&mut self, scene: &Scene<'_>) {
         self.model.count_all(scene.tracker, scene.select, scene.now_ns);
-        let pause_ns = COUNT_PAUSE_NS.saturating_mul(scene.tracker.len() as u64);
+        // Visible connections are updated at every drawing regardless.
+        let pause_ns = SOCKET_PAUSE_NS.saturating_mul(scene.tracker.len() as u64);
         self.count_at_ns = scene.now_ns.saturating_add(pause_ns);
     }
 }
