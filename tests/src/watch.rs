@@ -18,6 +18,13 @@ use crate::{
 /// tests run beside, and readings of queues are paced by what they cost.
 pub const SOON: Duration = Duration::from_secs(30);
 
+/// Waits until `top` has drawn its list: of connections, or of groups where there are more than rows.
+pub fn wait_for_list(screen: &Screen) -> String {
+    let of_connections = |shown: &str| shown.contains("AGE") && shown.contains("STATE");
+    let of_groups = |shown: &str| shown.contains("CONNS") && shown.contains("OLDEST");
+    screen.wait_for("the list", |shown| of_connections(shown) || of_groups(shown))
+}
+
 /// A `top` of 80 columns and 24 lines, a summary and a log of the same namespace.
 pub struct Watch {
     screen: Screen,
@@ -35,7 +42,7 @@ impl Watch {
         let log = run(format!("{log} -o json --netns {netns}"));
         let top = format!("{} top {thresholds} --netns {netns}", binary().display());
         let screen = Screen::run(80, 24, &top);
-        screen.wait_for("the list", |shown| shown.contains("AGE") && shown.contains("STATE"));
+        wait_for_list(&screen);
         Self { screen, summary: started(summary), log: started(log) }
     }
 

@@ -6,7 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::run,
+    program::{Program, run},
     story::{Line, lines, text, whole},
     tracer,
 };
@@ -46,12 +46,27 @@ fn token_by_ss(place: &Place, end: &TcpStream) -> String {
 
 #[test]
 fn subflows_have_their_connections_holder_and_token() {
+    follow(|_| {});
+}
+
+/// The first look gives the sockets their cookies, so another tracer finds them otherwise.
+#[test]
+fn another_tracer_has_looked_before() {
+    follow(|place| {
+        let looks = format!("--duration 1ms --netns {}", place.name());
+        assert_eq!(Program::collect(&mut tracer::command(&looks)).wait().code(), 0);
+    });
+}
+
+/// Follows MPTCP connections that are made, and that are there already, after `before` has been done.
+fn follow(before: impl Fn(&Place)) {
     let place = Place::new();
     let (listener, old) = place.run(|| {
         let listener = listen();
         let old = connect(&listener, Some(IPPROTO_MPTCP));
         (listener, old)
     });
+    before(&place);
     let tracer = tracer::start(&format!("-o json --netns {}", place.name()));
     let new = place.run(|| connect(&listener, Some(IPPROTO_MPTCP)));
     let plain = place.run(|| connect(&listener, None));

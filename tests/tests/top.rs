@@ -17,6 +17,7 @@ use tests::{
     screen::Screen,
     tracer::binary,
     traffic::{Scenario, connect, leak, leaky, listen, play},
+    watch::wait_for_list,
 };
 
 const ADDRESS: &str = "127.77.41.1";
@@ -27,7 +28,7 @@ fn top(width: u16, height: u16, options: &str) -> Screen {
     let script =
         format!("ulimit -c 0; echo before; {} top {options}; echo status=$?; stty -a", tracer.display());
     let screen = Screen::run(width, height, &script);
-    screen.wait_for("the list", |shown| shown.contains("AGE") && shown.contains("STATE"));
+    wait_for_list(&screen);
     screen
 }
 
@@ -254,6 +255,10 @@ mod alone {
         let options = format!("--netns {}", place.name());
         let screen = top(120, 40, &options);
         screen.wait_for("all of them", |shown| shown.contains("10,000 connections"));
+        // They are one row. Enter opens it.
+        screen.wait_for("their group", |shown| shown.contains("PROCESS (1)") && shown.contains("10K"));
+        screen.keys(&["Enter"]);
+        screen.wait_for("the connections", |shown| shown.contains("AGE"));
         screen.keys(&["End"]);
         screen.wait_for("the last ones", |shown| shown.contains("ESTABLISHED"));
         let pid = pid(&screen).as_raw_pid().cast_unsigned();

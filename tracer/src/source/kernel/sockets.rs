@@ -14,7 +14,7 @@ use aya::{
 use rustix::io::Errno;
 use tracer_common::{
     Event,
-    event::{Holder, TimewaitSocket},
+    event::{Holder, TimewaitSocket, flag},
     helper::Helper,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -115,11 +115,14 @@ impl Sockets {
         records(self.start(HOLDERS)?, may_go_on)
     }
 
-    /// Adds the facts that the iterator over holders could not give. A holder of a socket that is not in `sockets` is
-    /// left out.
+    /// Adds the facts that the iterator over holders could not give, where `sockets` has them.
     pub fn complete(&self, holders: &mut Vec<Event>, sockets: &[Event]) {
+        if holders.iter().any(|holder| holder.flags & flag::BARE != 0) {
+            join_holders(holders, sockets);
+        }
         if self.holders_lack_facts {
-            *holders = join_holders(holders, sockets);
+            // Sockets of any kind.
+            holders.retain(|holder| holder.flags & flag::BARE == 0);
         }
     }
 
@@ -168,14 +171,14 @@ impl Sockets {
     }
 }
 
-/// The sockets with their holders.
-fn join_holders(holders: &[Event], sockets: &[Event]) -> Vec<Event> {
+/// Replaces holders of which only the cookie of their socket is known.
+fn join_holders(holders: &mut [Event], sockets: &[Event]) {
     let sockets: HashMap<_, _> = sockets.iter().map(|socket| (socket.cookie, socket)).collect();
-    let join = |holder: &Event| {
-        let socket = *sockets.get(&holder.cookie)?;
-        Some(Event { pid: holder.pid, tid: holder.tid, comm: holder.comm, ..*socket })
-    };
-    holders.iter().filter_map(join).collect()
+    for holder in holders.iter_mut().filter(|holder| holder.flags & flag::BARE != 0) {
+        if let Some(socket) = sockets.get(&holder.cookie) {
+            *holder = Event { pid: holder.pid, tid: holder.tid, comm: holder.comm, ..**socket };
+        }
+    }
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Iter, ProgramError> {

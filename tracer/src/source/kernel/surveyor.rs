@@ -47,6 +47,8 @@ pub(super) struct Surveyor {
     is_ending: Arc<AtomicBool>,
     /// The namespaces whose sockets are still to be listed.
     unvisited: Vec<u32>,
+    /// A socket is held that had no cookie when its holders were searched.
+    lacks_cookies: bool,
     /// The namespaces whose full sockets are still to be looked at, before all are looked at again.
     unrefreshed: Vec<u32>,
     gauges: GaugeTour,
@@ -81,6 +83,7 @@ impl Surveyor {
             at,
             is_ending,
             unvisited: Vec::new(),
+            lacks_cookies: false,
             unrefreshed: Vec::new(),
             gauges: GaugeTour::default(),
         }
@@ -130,9 +133,11 @@ impl Surveyor {
         }
         snapshot.unvisited = self.unvisited.len();
         snapshot.is_part = tour == Tour::Rest || snapshot.unvisited > 0;
-        // The first subflow of an MPTCP socket gets its cookie when it is listed.
-        if snapshot.holders.iter().any(|holder| holder.cookie == 0) {
+        // The first subflow of an MPTCP socket may get its cookie only when it is listed.
+        self.lacks_cookies |= snapshot.holders.iter().any(|holder| holder.cookie == 0);
+        if self.lacks_cookies {
             self.search_holders(&mut snapshot)?;
+            self.lacks_cookies = snapshot.unvisited > 0;
         }
         self.sockets.complete(&mut snapshot.holders, &snapshot.sockets);
         snapshot.during_ns.1 = monotonic_ns();
