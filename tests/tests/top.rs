@@ -143,6 +143,14 @@ fn it_fits_every_size() {
     screen.wait_for("the connection", |shown| places(shown) == 1);
     screen.resize(140, 40);
     screen.wait_for("addresses", |shown| places(shown) >= 2 && shown.lines().count() == 40);
+    screen.resize(200, 40);
+    let has_names = |shown: &str| shown.contains("CGROUP") && shown.contains(place.name());
+    let shown = screen.wait_for("names", has_names);
+    let titles = shown.lines().find(|line| line.contains("NETNS")).expect(&shown);
+    assert!(
+        ["TX", "RX"].iter().all(|title| titles.split_whitespace().any(|word| word == *title)),
+        "{titles}"
+    );
     screen.resize(30, 8);
     screen.wait_for("a small screen", |shown| shown.contains("AGE") && shown.lines().count() <= 8);
     screen.resize(80, 24);

@@ -24,6 +24,9 @@ pub fn parse(line: &str) -> Result<FilterArgs, String> {
     if let Some(flag) = line.split_whitespace().find(|word| word.starts_with('-') && !word.contains('=')) {
         return Err(format!("`{flag}` has no value: write it as a word, such as port=443"));
     }
+    if let Some(why) = line.split_whitespace().find_map(what_is_mixed) {
+        return Err(why);
+    }
     let arguments: Vec<String> = line.split_whitespace().flat_map(arguments).collect();
     let words = FilterWords::try_parse_from(arguments);
     words.map(|words| words.filter).map_err(|error| {
@@ -76,6 +79,27 @@ pub(super) fn arguments(word: &str) -> Vec<String> {
     } else {
         format!("--comm={not}*{word}*")
     }]
+}
+
+/// Why a word without `=` is no filter: its parts are of several kinds, which would have to be alternatives.
+fn what_is_mixed(word: &str) -> Option<String> {
+    if word.contains('=') {
+        return None;
+    }
+    let mut parts = word.split(',').map(|part| part.trim_start_matches('!'));
+    if word.contains('!') && parts.clone().any(|part| part.parse::<SocketAddr>().is_ok()) {
+        return Some(format!("`{word}`: an address with a port cannot be left out; write !address or !port"));
+    }
+    let is_typed = |part: &str| {
+        is_ports(part)
+            || part.parse::<SocketAddr>().is_ok()
+            || part.parse::<Cidr>().is_ok()
+            || part.parse::<States>().is_ok()
+            || part.parse::<Reasons>().is_ok()
+    };
+    let becomes_names = arguments(word).iter().any(|argument| argument.starts_with("--comm="));
+    (becomes_names && parts.any(is_typed))
+        .then(|| format!("`{word}` lists values of different kinds: write a word for each"))
 }
 
 /// Whether a word is a port or a range. The name of a service may be that of a process, too.
@@ -137,7 +161,18 @@ mod tests {
                 && !is_prefix_of_option("nginx")
                 && !is_prefix_of_option("port=")
         );
-        for line in ["--help", "-D 443", "port=x", "nonsense=1", "state=OPEN", "=", "pid=0"] {
+        for line in [
+            "--help",
+            "-D 443",
+            "port=x",
+            "nonsense=1",
+            "state=OPEN",
+            "=",
+            "pid=0",
+            "!10.0.0.1:443",
+            "CLOSE_WAIT,refused",
+            "443,nginx",
+        ] {
             let error = parse(line).map(|_| ()).expect_err(line);
             assert!(!error.is_empty() && !error.contains('\n'), "{line}: {error}");
         }

@@ -29,7 +29,8 @@ pub trait Names {
     /// visible.
     fn cgroup_path(&mut self, id: u64) -> Option<String>;
 
-    /// The escaped command line of a process; `None` if it has gone, or has none.
+    /// The escaped command line of a process; `None` if it has gone, has none, or has
+    /// not been read yet: whoever shows it asks again.
     fn command_line(&mut self, pid: u32) -> Option<String>;
 
     /// All cgroups that are there; `None` if the v2 hierarchy is not.

@@ -10,7 +10,7 @@
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
 //!   of sockets; `gauges`, `proc_net`: what the kernel counts in a namespace
-//! - [`names`], [`cgroups`], `devices`, [`clock`]: names on this host; its clocks
+//! - [`names`], [`cgroups`], `command_lines`, `devices`, [`clock`]: names on this host; its clocks
 
 pub mod aggregate;
 mod attach_point;
@@ -19,6 +19,7 @@ mod btf_format;
 pub mod buffer;
 pub mod cgroups;
 pub mod clock;
+mod command_lines;
 mod counts;
 mod devices;
 pub mod error;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use crate::{
     facts::names::{CgroupTree, Names, UnknownName},
-    source::kernel::{cgroups::Cgroups, mounts::NetnsNames, namespaces, processes},
+    source::kernel::{
+        cgroups::Cgroups, command_lines::CommandLines, mounts::NetnsNames, namespaces, processes,
+    },
     tcp::netns::{Inum, Netns, NetnsId},
 };
 
@@ -13,6 +15,7 @@ use crate::{
 pub struct HostNames {
     cgroups: Cgroups,
     netns_names: NetnsNames,
+    command_lines: CommandLines,
     /// Namespaces that were found. Without capabilities they might not be found again.
     netns: HashMap<Netns, NetnsId>,
 }
@@ -27,7 +30,7 @@ impl Names for HostNames {
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {
-        processes::command_line(pid)
+        self.command_lines.get(pid)
     }
 
     fn cgroups(&mut self) -> Option<CgroupTree> {

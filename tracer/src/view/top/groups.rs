@@ -8,6 +8,7 @@ use crate::{
         By,
         totals::{RankingKey, begins_connection, ranking_key},
     },
+    tcp::reason::Reason,
     track::{Transition, connection::Connection},
     view::{input::Input, top::cursor::Cursor},
 };
@@ -64,6 +65,8 @@ struct Flow {
     average: [u64; 2],
     /// Bytes of connections that have ended.
     ended_bytes: u64,
+    /// How the last one ended.
+    last_end: Option<Reason>,
 }
 
 /// A row.
@@ -88,6 +91,8 @@ pub struct GroupRow {
     pub begun: u64,
     /// The same for those that fail.
     pub failed: u64,
+    /// How the last of its connections ended, if one has since the rows are groups.
+    pub last_end: Option<Reason>,
     /// Bytes sent and received by its connections so far.
     bytes: u64,
     /// Bytes per second; `None` before there are two counts.
@@ -169,6 +174,7 @@ impl Groups {
         flow.now[1] += u64::from(has_failed);
         if transition.reason.is_some() {
             flow.ended_bytes += bytes(connection);
+            flow.last_end = transition.reason;
         }
     }
 
@@ -222,6 +228,7 @@ impl Groups {
             if let Some(flow) = self.flows.get(&row.key) {
                 [row.begun, row.failed] = flow.average;
                 row.bytes += flow.ended_bytes;
+                row.last_end = flow.last_end;
             }
         }
         self.measure(&mut rows, looked_ns);
@@ -295,6 +302,7 @@ impl GroupRow {
             retransmitting: 0,
             begun: 0,
             failed: 0,
+            last_end: None,
             bytes: 0,
             bytes_per_second: None,
         }

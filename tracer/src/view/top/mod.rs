@@ -147,7 +147,7 @@ impl Top {
 
 impl View for Top {
     fn needs(&self) -> Needs {
-        Needs { stories: true, screen: true, refreshes: true, gauges: true, ..Needs::default() }
+        Needs { stories: true, screen: true, refreshes: true, gauges: true, names: true, ..Needs::default() }
     }
 
     fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {

@@ -8,7 +8,7 @@ use ratatui::{
 use super::{DrawContext, dim, style_of};
 use crate::{
     aggregate::{By, report::RankedName, totals::RankingKey},
-    tcp::colour,
+    tcp::{colour, reason::Reason},
     text::{
         duration::duration,
         escape::{escaped, name},
@@ -21,15 +21,25 @@ use crate::{
 const COLUMNS: [(&str, usize); 7] =
     [("CONNS", 6), ("STUCK", 6), ("OLDEST", 7), ("NEW/S", 7), ("FAIL/S", 7), ("RETR", 5), ("BYTES/S", 7)];
 
+/// A further column of screens that are at least so wide: how the last connection ended. Its width holds each reason.
+const LAST_END: (&str, usize) = ("LAST END", 22);
+const WIDE: u16 = 110;
+
 /// The title line and the rows.
 pub(super) fn lines<'a>(model: &Model, around: &mut DrawContext<'_>, width: u16) -> Vec<Line<'a>> {
-    let taken: usize = COLUMNS.iter().map(|(_, width)| width + 1).sum();
+    let is_wide = width >= WIDE;
+    let last_end = if is_wide { LAST_END.1 + 1 } else { 0 };
+    let taken: usize = COLUMNS.iter().map(|(_, width)| width + 1).sum::<usize>() + last_end;
     let room = usize::from(width).saturating_sub(taken);
-    let mut lines = vec![titles(model, room)];
+    let mut lines = vec![titles(model, room, is_wide)];
     let cursor = model.groups.cursor;
     for index in cursor.visible() {
         if let Some(group) = model.groups.rows.get(index) {
-            lines.push(line(group, model, around, room, index == cursor.at));
+            let mut line = line(group, model, around, room, index == cursor.at);
+            if is_wide {
+                line.push_span(end(group, index == cursor.at));
+            }
+            lines.push(line);
         }
     }
     if model.groups.rows.is_empty() {
@@ -38,12 +48,24 @@ pub(super) fn lines<'a>(model: &Model, around: &mut DrawContext<'_>, width: u16)
     lines
 }
 
-fn titles<'a>(model: &Model, room: usize) -> Line<'a> {
+/// How the last connection of a group ended.
+fn end<'a>(group: &GroupRow, is_chosen: bool) -> Span<'a> {
+    let style = group.last_end.map_or_else(Style::new, |end| style_of(colour::end(end.is_orderly())));
+    let style = if is_chosen { style.add_modifier(Modifier::REVERSED) } else { style };
+    let text = group.last_end.map_or("-", Reason::name);
+    Span::styled(format!(" {}", left(text, LAST_END.1)), style)
+}
+
+fn titles<'a>(model: &Model, room: usize, is_wide: bool) -> Line<'a> {
     let by = model.groups.shown().map_or("", By::title);
     let mut text = left(&format!("{by} ({})", model.groups.rows.len()), room);
     for (title, width) in COLUMNS {
         text.push(' ');
         text.push_str(&right(title, width));
+    }
+    if is_wide {
+        text.push(' ');
+        text.push_str(&left(LAST_END.0, LAST_END.1));
     }
     Line::from(Span::styled(text, Modifier::BOLD | Modifier::UNDERLINED))
 }

@@ -31,7 +31,7 @@ struct ListColumn {
     /// The key of the value that is shown while the column is too narrow for an IPv4 address.
     narrow: Option<&'static str>,
     title: &'static str,
-    /// Width on a screen of 80 columns.
+    /// Width on a screen of 80 columns; 0 if only wide screens have it.
     width: usize,
     /// Numbers are aligned to the right.
     is_right: bool,
@@ -44,7 +44,7 @@ struct ListColumn {
 }
 
 #[rustfmt::skip]
-const COLUMNS: [ListColumn; 10] = [
+const COLUMNS: [ListColumn; 14] = [
     ListColumn { title: "AGE", width: 7, sort: Some(Sort::Age), ..right_column("age_us") },
     ListColumn { title: "STATE", width: 11, sort: Some(Sort::State), ..left_column("state") },
     ListColumn { title: "PID", width: 7, ..right_column("pid") },
@@ -55,6 +55,10 @@ const COLUMNS: [ListColumn; 10] = [
     ListColumn { title: "SEND", width: 4, sort: Some(Sort::SendQueue), text: count, ..right_column("send_queue") },
     ListColumn { title: "RTT", width: 6, sort: Some(Sort::Rtt), text: micros, ..right_column("srtt_us") },
     ListColumn { title: "RE", width: 2, sort: Some(Sort::Retransmits), text: count, ..right_column("retransmits") },
+    ListColumn { title: "TX", text: count, ..right_column("tx_bytes") },
+    ListColumn { title: "RX", text: count, ..right_column("rx_bytes") },
+    ListColumn { title: "NETNS", ..left_column("netns_name") },
+    ListColumn { title: "CGROUP", keeps_end: true, ..left_column("cgroup_path") },
 ];
 
 const fn left_column(key: &'static str) -> ListColumn {
@@ -74,15 +78,25 @@ enum Growth {
     ToLongest,
     /// To the width of its longest value, or not at all: a local address that is cut off is useless.
     ToLongestOrNot,
+    /// From nothing to this width, or not at all.
+    ToOrNot(usize),
+    /// From nothing to its longest value, within these widths, as far as space allows; or not at all if no row has a
+    /// value.
+    ToLongestWithin(usize, usize),
 }
 
-/// The extra width of a wide screen goes first to short addresses and names, then to long addresses.
-const GROWTH: [(&str, Growth); 5] = [
+/// The extra width of a wide screen goes first to short addresses and names, then to long addresses, then to columns
+/// that a narrow one has not.
+const GROWTH: [(&str, Growth); 9] = [
     ("remote", Growth::To(IPV4)),
     ("comm", Growth::To(15)),
     ("local", Growth::ToLongestOrNot),
     ("remote", Growth::ToLongest),
     ("retransmits", Growth::To(4)),
+    ("tx_bytes", Growth::ToOrNot(4)),
+    ("rx_bytes", Growth::ToOrNot(4)),
+    ("netns_name", Growth::ToLongestWithin(8, 16)),
+    ("cgroup_path", Growth::ToLongestWithin(12, 60)),
 ];
 
 /// Maximum width of an IPv4 address with its port.
@@ -116,39 +130,54 @@ pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Lin
 /// The widths of the columns on a screen of this width.
 fn widths(width: usize, rows: &[Row<'_>]) -> [usize; COLUMNS.len()] {
     let mut widths = COLUMNS.each_ref().map(|column| column.width);
-    let taken: usize = widths.iter().sum::<usize>() + COLUMNS.len() - 1;
+    let taken: usize = widths.iter().filter(|width| **width > 0).map(|width| width + 1).sum::<usize>() - 1;
     let mut room = width.saturating_sub(taken);
     for (key, growth) in &GROWTH {
         let grown = COLUMNS.iter().zip(&mut widths).filter(|(column, _)| column.key == *key);
         for (column, width) in grown {
-            let longest = || rows.iter().map(|row| column.text(row, IPV6).len()).max().unwrap_or_default();
+            let longest =
+                |most| rows.iter().map(|row| column.text(row, most).len()).max().unwrap_or_default();
+            let gap = usize::from(*width == 0);
+            let left = room.saturating_sub(gap);
             let to = match growth {
-                Growth::To(to) => *to,
-                Growth::ToLongest | Growth::ToLongestOrNot => longest().clamp(IPV4, IPV6),
+                Growth::To(to) => (*to).min(*width + left),
+                Growth::ToLongest => longest(IPV6).clamp(IPV4, IPV6).min(*width + left),
+                Growth::ToLongestOrNot => or_not(longest(IPV6).clamp(IPV4, IPV6), *width + left),
+                Growth::ToOrNot(to) => or_not(*to, left),
+                Growth::ToLongestWithin(least, most) => {
+                    let is_empty = rows.iter().all(|row| matches!(value_of(column.key, row), Value::Null));
+                    if is_empty || left < *least { 0 } else { longest(*most).clamp(*least, left.min(*most)) }
+                }
             };
-            let more = to.saturating_sub(*width);
-            let more = match growth {
-                Growth::ToLongestOrNot if more > room => 0,
-                _ => more.min(room),
-            };
-            *width += more;
-            room -= more;
+            if to > *width {
+                room -= to - *width + gap;
+                *width = to;
+            }
         }
     }
     widths
 }
 
+/// A width, if there is so much room.
+fn or_not(width: usize, room: usize) -> usize {
+    if width > room { 0 } else { width }
+}
+
+/// The value for a connection that a row of the table of columns gives.
+fn value_of<'a>(key: &str, row: &Row<'a>) -> Value<'a> {
+    columns::column(key).map_or(Value::Null, |column| (column.value)(row))
+}
+
 impl ListColumn {
     /// The text for a connection in a column of this width.
     fn text(&self, row: &Row<'_>, width: usize) -> String {
-        let value = |key| columns::column(key).map_or(Value::Null, |column| (column.value)(row));
         let mut text = match self.narrow {
-            Some(narrow) if width < IPV4 => match value(narrow) {
+            Some(narrow) if width < IPV4 => match value_of(narrow, row) {
                 // `ss` also writes `*` for an unknown port.
                 Value::Null => "*".to_owned(),
                 known => (self.text)(&known),
             },
-            _ => match value(self.key) {
+            _ => match value_of(self.key, row) {
                 // The mark of doubt stays.
                 Value::DoubtfulName(name) => doubtful(cell(&Value::Name(name)), width),
                 value => (self.text)(&value),
@@ -183,7 +212,7 @@ fn micros(value: &Value<'_>) -> String {
 
 fn titles<'a>(model: &Model, widths: &[usize]) -> Line<'a> {
     let mut spans = Vec::new();
-    for (column, width) in COLUMNS.iter().zip(widths) {
+    for (column, width) in COLUMNS.iter().zip(widths).filter(|(_, width)| **width > 0) {
         let is_sorted = column.sort == Some(model.sort);
         let mark = match (is_sorted, model.is_reversed) {
             (false, _) => "",
@@ -208,7 +237,7 @@ fn spans<'a>(
     let base = if is_stuck { style_of(colour::STUCK) } else { Style::new() };
     let base = if is_chosen { base.add_modifier(Modifier::REVERSED) } else { base };
     let mut spans = Vec::new();
-    for (column, width) in COLUMNS.iter().zip(widths) {
+    for (column, width) in COLUMNS.iter().zip(widths).filter(|(_, width)| **width > 0) {
         let text = column.fitted(&column.text(row, *width), *width);
         let style = if column.key == "state" { base.patch(style_of(colour::of(row.new))) } else { base };
         spans.push(Span::styled(text, style));
