@@ -14,14 +14,14 @@ use tests::{
     screen::Screen,
     tracer::binary,
     traffic::{churn, connect, listen},
+    watch::wait_for_list,
 };
 
 fn top(place: &Place, width: u16) -> Screen {
     let script = format!("{} top --netns {}", binary().display(), place.name());
     let screen = Screen::run(width, 24, &script);
-    screen.wait_for("the list", |shown| {
-        (shown.contains("AGE") || shown.contains("OLDEST")) && shown.contains("LISTENERS")
-    });
+    wait_for_list(&screen);
+    screen.wait_for("the listeners", |shown| shown.contains("LISTENERS"));
     screen
 }
 

@@ -66,19 +66,31 @@ pub(super) fn arguments(word: &str) -> Vec<String> {
     if let Some(end) = word.parse::<SocketAddr>().ok().filter(|_| not.is_empty()) {
         return vec![format!("--addr={}", end.ip()), format!("--port={}", end.port())];
     }
-    let is_list_of =
-        |is_one: fn(&str) -> bool| word.split(',').all(|word| is_one(word.trim_start_matches('!')));
-    vec![if is_list_of(is_ports) {
-        format!("--port={not}{word}")
-    } else if is_list_of(|word| word.parse::<Cidr>().is_ok()) {
-        format!("--addr={not}{word}")
-    } else if is_list_of(|word| word.parse::<States>().is_ok()) {
-        format!("--state={not}{word}")
-    } else if is_list_of(|word| word.parse::<Reasons>().is_ok()) {
-        format!("--reason={not}{word}")
-    } else {
-        format!("--comm={not}*{word}*")
+    vec![match kind_of_all(word) {
+        Some(option) => format!("--{option}={not}{word}"),
+        None => format!("--comm={not}*{word}*"),
     }]
+}
+
+/// An option, and whether a value looks like one of its own.
+type Kind = (&'static str, fn(&str) -> bool);
+
+/// The options that values alone stand for.
+const KINDS: [Kind; 4] = [
+    ("port", is_ports),
+    ("addr", |value| value.parse::<Cidr>().is_ok()),
+    ("state", |value| value.parse::<States>().is_ok()),
+    ("reason", |value| value.parse::<Reasons>().is_ok()),
+];
+
+/// The values of a list, without the signs that take away.
+fn values(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(|value| value.trim_start_matches('!'))
+}
+
+/// The option that all values of a list look like.
+fn kind_of_all(list: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(_, is_one)| values(list).all(is_one)).map(|(option, _)| *option)
 }
 
 /// Why a word without `=` is no filter: its parts are of several kinds, which would have to be alternatives.
@@ -86,19 +98,13 @@ fn what_is_mixed(word: &str) -> Option<String> {
     if word.contains('=') {
         return None;
     }
-    let mut parts = word.split(',').map(|part| part.trim_start_matches('!'));
-    if word.contains('!') && parts.clone().any(|part| part.parse::<SocketAddr>().is_ok()) {
+    let has_end = || values(word).any(|value| value.parse::<SocketAddr>().is_ok());
+    if word.contains('!') && has_end() {
         return Some(format!("`{word}`: an address with a port cannot be left out; write !address or !port"));
     }
-    let is_typed = |part: &str| {
-        is_ports(part)
-            || part.parse::<SocketAddr>().is_ok()
-            || part.parse::<Cidr>().is_ok()
-            || part.parse::<States>().is_ok()
-            || part.parse::<Reasons>().is_ok()
-    };
-    let becomes_names = arguments(word).iter().any(|argument| argument.starts_with("--comm="));
-    (becomes_names && parts.any(is_typed))
+    let is_end = word.parse::<SocketAddr>().is_ok();
+    let is_typed = || values(word).any(|value| KINDS.iter().any(|(_, is_one)| is_one(value)));
+    (!is_end && kind_of_all(word).is_none() && (is_typed() || has_end()))
         .then(|| format!("`{word}` lists values of different kinds: write a word for each"))
 }
 
