@@ -16,7 +16,7 @@ use rustix::{
 
 use crate::{
     patience::{until, until_or},
-    program::run,
+    program::{run, spawn},
 };
 
 /// How many lower numbers are taken at most to get a certain one.
@@ -197,7 +197,8 @@ impl Default for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+        let _ =
+            spawn(Command::new("ip").args(["netns", "del", &self.name])).and_then(|mut child| child.wait());
     }
 }
 

@@ -1,9 +1,9 @@
 //! Runs other programs in the background and collects their output.
 
 use std::{
-    io::Read,
+    io::{self, Read},
     os::unix::process::ExitStatusExt as _,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, Once, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -87,10 +87,7 @@ impl Program {
     fn spawn(command: &mut Command) -> Self {
         heed_signals();
         command.stderr(Stdio::piped());
-        let mut child = {
-            let _guard = STARTS.read().unwrap_or_else(PoisonError::into_inner);
-            command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
-        };
+        let mut child = spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = Capture::of(child.stdout.take());
         let err = Capture::of(child.stderr.take());
         Self { child, out, err }
@@ -249,13 +246,23 @@ pub fn close<T>(socket: T) {
     drop(socket);
 }
 
+/// Starts a program as [`Command::spawn`] does, while no other thread closes a socket.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let _guard = STARTS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
+/// Runs a command to its end. Panics if it cannot be started.
+pub fn output(command: &mut Command) -> Output {
+    spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+        .and_then(Child::wait_with_output)
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
 /// Runs a command to its end and returns its standard output. Panics if it fails.
 pub fn run(command: &mut Command) -> String {
     heed_signals();
-    let output = {
-        let _guard = STARTS.read().unwrap_or_else(PoisonError::into_inner);
-        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
-    };
+    let output = output(command.stdin(Stdio::null()));
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{err}", output.status);
     String::from_utf8(output.stdout).unwrap()

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     patience::{until, until_or},
-    program::run,
+    program::{output, run},
 };
 
 /// A terminal. It is closed when this is dropped.
@@ -93,6 +93,6 @@ fn parent(pid: u32, name: &str) -> Option<u32> {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
+        let _ = output(Command::new("tmux").args(["-L", &self.server, "kill-server"]));
     }
 }

@@ -12,7 +12,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
 };
 
 /// How a connection ends.
@@ -115,12 +115,12 @@ fn finish(scenario: Scenario, mut client: TcpStream, mut server: TcpStream) {
     }
     match scenario {
         Scenario::ServerCloses => {
-            drop(server);
+            close(server);
             wait_for_end(&mut client);
         }
         Scenario::Reset => {
             SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-            drop(client);
+            close(client);
             wait_for_end(&mut server);
         }
         Scenario::HalfClosed => {
@@ -131,11 +131,11 @@ fn finish(scenario: Scenario, mut client: TcpStream, mut server: TcpStream) {
         }
         Scenario::Unread => {
             server.peek(&mut [0]).unwrap();
-            drop(server);
+            close(server);
             wait_for_end(&mut client);
         }
         _ => {
-            drop(client);
+            close(client);
             wait_for_end(&mut server);
         }
     }

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tests::{
     forged::old_ack,
     place::Place,
-    program::run,
+    program::{close, run},
     remote::{ACK, FIN_ACK, Remote, SYN, SYN_ACK},
     story::{Line, lines, number, text, whole},
     tracer,
@@ -151,9 +151,9 @@ fn time_wait() {
         let (listener, client, mut server) = place.run(connected);
         let (ends, begun) = Begun::by(|| {
             let ends = [client.local_addr(), client.peer_addr()].map(Result::unwrap);
-            drop(client);
+            close(client);
             wait_for_end(&mut server);
-            drop(server);
+            close(server);
             place.settle_to(1);
             ends
         });

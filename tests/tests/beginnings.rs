@@ -8,6 +8,7 @@ use tests::{
     incidents::{Scene, of, what},
     option::set_tcp,
     place::Place,
+    program::close,
     story::{Line, number, text},
     traffic::connect,
 };
@@ -46,7 +47,7 @@ fn a_retransmission_comes_after_the_beginning() {
     let socket = opening(&scene.place);
     let lines = scene.wait_for("retransmit", 1);
     assert_eq!(told(&lines), ["CLOSE>SYN_SENT", "retransmit"]);
-    drop(socket);
+    close(socket);
 }
 
 #[test]

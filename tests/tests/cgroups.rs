@@ -6,6 +6,7 @@ use tests::{
     attack::cgroup::Cgroup,
     patience::until,
     place::Place,
+    program::run,
     story, tracer,
     traffic::{actor, listen},
 };
@@ -25,7 +26,7 @@ fn call(place: &Place, cgroup: Option<&Cgroup>, port: u16) {
             unsafe {
                 command.pre_exec(move || step.as_ref().map_or(Ok(()), tests::attack::sandbox::Step::take))
             };
-            assert!(command.status().unwrap().success());
+            run(&mut command);
         });
     });
 }

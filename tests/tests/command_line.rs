@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use tests::{
     place::Place,
-    program::{Program, run},
+    program::{Program, output, run},
     tracer::{self, binary},
 };
 
@@ -156,8 +156,7 @@ fn manuals_are_there_for_every_command_and_sound() {
     for command in std::iter::once("").chain(COMMANDS) {
         let name = if command.is_empty() { "tracer".to_owned() } else { format!("tracer-{command}") };
         let page = folder.path().join(format!("{name}.1"));
-        let output =
-            Command::new("groff").args(["-man", "-Tascii", "-ww", "-P-cbou"]).arg(&page).output().unwrap();
+        let output = output(Command::new("groff").args(["-man", "-Tascii", "-ww", "-P-cbou"]).arg(&page));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}");
         let text = String::from_utf8(output.stdout).unwrap();
         let help = run(Command::new(binary()).args(command.split_whitespace()).arg("--help"));

@@ -13,6 +13,7 @@ use tests::{
     option::set_tcp,
     patience::until_or,
     place::Place,
+    program::close,
     receipt::{Unfiltered, dispute},
     remote::{ACK, FIN_ACK, RST_ACK, Remote, SYN, SYN_ACK},
     tracer,
@@ -317,7 +318,7 @@ fn child_closed_and_reset(place: &Place) -> Kept {
     let (mut server, _) = listener.accept().unwrap();
     server.read_exact(&mut [0; 5]).unwrap();
     // FIN_WAIT1
-    drop(server);
+    close(server);
     remote.expect(FIN_ACK);
     remote.send(RST_ACK);
     vec![Box::new(listener)]

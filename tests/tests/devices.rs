@@ -9,7 +9,7 @@ use tests::{
     links::{DEVICES, bound, index, ip, link, two_links},
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{Line, lines, text, whole},
     tracer,
     traffic::wait_for_end,
@@ -53,9 +53,9 @@ fn the_device_tells_connections_apart() {
         // Two clients, of which the first one is in TIME_WAIT when the second one connects.
         for device in DEVICES {
             let (client, mut server) = connect(&left, &right, family, device);
-            drop(client);
+            close(client);
             wait_for_end(&mut server);
-            drop(server);
+            close(server);
             until("TIME_WAIT", || {
                 let lines = lines(whole(&tracer.out()));
                 let index = index(&left, device);

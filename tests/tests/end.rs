@@ -13,7 +13,7 @@ use tests::{
     event::parse,
     patience::until,
     place::Place,
-    program::Program,
+    program::{Program, spawn},
     tracer::{self, receipt},
     traffic::connect,
 };
@@ -198,7 +198,8 @@ fn a_standard_error_that_nobody_reads_cannot_hold_it() {
     rustix::io::ioctl_fionbio(&writer, false).unwrap();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = tracer::command("--duration 200ms");
-    let mut tracer = command.stdin(Stdio::null()).stdout(full).stderr(OwnedFd::from(writer)).spawn().unwrap();
+    command.stdin(Stdio::null()).stdout(full).stderr(OwnedFd::from(writer));
+    let mut tracer = spawn(&mut command).unwrap();
     let status = until("its end", || tracer.try_wait().unwrap());
     assert_eq!(status.code(), Some(1));
 }

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     screen::Screen,
     story::{Line, lines, text, whole},
     tracer,
@@ -98,7 +98,7 @@ fn a_quiet_hand_over_is_noticed() {
         client.read_exact(&mut [0; 5]).unwrap();
         let keeper = server.keeper();
         thread::sleep(Duration::from_secs(seconds));
-        drop(client);
+        close(client);
         let is_end =
             |line: &Line| line["local_port"] == server.port && text(line, "new_state") == "CLOSE_WAIT";
         let line = until("its end", || lines(whole(&tracer.out())).into_iter().find(is_end));
@@ -224,7 +224,7 @@ mod alone {
                 while begun.elapsed() < ROUND {
                     let client = place.run(|| connect(to).unwrap());
                     drop(listener.accept().unwrap());
-                    drop(client);
+                    close(client);
                     thread::sleep(Duration::from_millis(100));
                 }
                 let ticks = u32::try_from(cpu_ticks(tracer.pid()) - before).unwrap();

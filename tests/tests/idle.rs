@@ -11,6 +11,7 @@ use std::{
 use tests::{
     patience::until,
     place::Place,
+    program::close,
     story::{lines, number, whole},
     tracer,
     traffic::{connect, listen, wait_for_end},
@@ -44,9 +45,9 @@ fn the_silence_before_the_end_is_measured() {
         let after = Instant::now();
         thread::sleep(SILENCE);
         let least = after.elapsed();
-        drop(client);
+        close(client);
         wait_for_end(&mut server);
-        drop(server);
+        close(server);
         until("both ends", || {
             let lines = lines(whole(&tracer.out()));
             (lines.iter().filter(|line| !line["reason"].is_null()).count() == 2).then_some(())
@@ -74,9 +75,9 @@ fn without_data_there_is_no_idle_time() {
         let client = connect(listener.local_addr().unwrap()).unwrap();
         (client, listener.accept().unwrap().0)
     });
-    drop(client);
+    close(client);
     wait_for_end(&mut server);
-    drop(server);
+    close(server);
     until("both ends", || (tracer.out().matches("\"reason\":\"fin-").count() == 2).then_some(()));
     let ended = tracer.interrupt();
     assert!(lines(&ended.out).iter().all(|line| line["idle_us"].is_null()), "{}", ended.out);

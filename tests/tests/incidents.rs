@@ -13,7 +13,7 @@ use tests::{
     nginx::Nginx,
     patience::{Stops, until},
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{Line, number, text},
     traffic::{Scenario, connect, leak, play, wait_for_end},
     watch::{Watch, goes_to, is_of, python},
@@ -141,7 +141,7 @@ fn connects_that_fail() {
     let found = watch.finds("connect-failures", due, waits, &["10.77.0.2:7001", " 6 "]);
     assert!(is_of(&found, &client), "{found}");
     assert!(text(&found, "evidence").starts_with("6 without an answer, oldest "), "{found}");
-    drop(client);
+    close(client);
     let unanswered = |line: &Line| text(line, "reason") == "unanswered" && goes_to(line, target(7001));
     watch.logs("the end of connects", 6, unanswered);
 

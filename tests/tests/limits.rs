@@ -20,7 +20,7 @@ use rustix::{
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run, signal},
+    program::{Program, run, signal, spawn},
     story, tracer,
     traffic::{Scenario, play},
 };
@@ -132,7 +132,7 @@ fn a_full_standard_error_cannot_hold_it_while_loading() {
         rustix::io::ioctl_fionbio(&writer, false).unwrap();
         let mut command = tracer::command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(OwnedFd::from(writer));
-        let mut tracer = command.spawn().unwrap();
+        let mut tracer = spawn(&mut command).unwrap();
         let status = format!("/proc/{}/status", tracer.id());
         until("its own handlers", || {
             let status = std::fs::read_to_string(&status).unwrap();

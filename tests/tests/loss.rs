@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tests::{
     bpftrace::Counter,
     place::Place,
-    program::{Ended, Program},
+    program::{Ended, Program, close},
     tracer,
     traffic::{connect, listen},
 };
@@ -28,7 +28,7 @@ fn load(place: &Place) {
         for _ in 0..CONNECTIONS / 4 {
             let client = connect(to).unwrap();
             drop(listener.accept().unwrap());
-            drop(client);
+            close(client);
         }
     };
     thread::scope(|scope| {

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     tracefs::Instance,
     tracer::{self, receipt},
     traffic::{actor, connect, listen},
@@ -297,7 +297,7 @@ mod alone {
                     for _ in 0..connections / 4 {
                         let client = connect(to).unwrap();
                         drop(listener.accept().unwrap());
-                        drop(client);
+                        close(client);
                     }
                 });
             }

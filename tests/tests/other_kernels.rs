@@ -6,7 +6,7 @@ use std::{io::Write as _, net::Ipv4Addr, path::Path};
 use tests::{
     patience::until,
     place::Place,
-    program::{Ended, Program},
+    program::{Ended, Program, close},
     story::{self, Line, text},
     tracer,
     traffic::{Scenario, connect, listen, play, storm, wait_for_end},
@@ -77,7 +77,7 @@ fn without_cookies_addresses_and_births_tell_who_is_who() {
     let new = tracer::start(&arguments);
     storm(&[&place], 400, 61);
     client.write_all(b"hello").unwrap();
-    drop(client);
+    close(client);
     wait_for_end(&mut server);
     drop((server, listener));
     place.settle();

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tests::{
     patience::{until, until_or},
     place::Place,
-    program::Program,
+    program::{Program, close, output},
     story::{self, Line, text},
     tracer,
     traffic::{actor, connect, listen, wait_for_end},
@@ -310,10 +310,10 @@ fn a_kernel_thread_is_no_owner() {
         (client, listener.accept().unwrap().0)
     });
     abandon(&client);
-    drop(client);
+    close(client);
     let closed = "\"new_state\":\"FIN_WAIT1\"";
     until("the kernel's close", || (log.out().contains(closed) && raw.out().contains(closed)).then_some(()));
-    drop(server);
+    close(server);
     until("the end", || log.out().contains("fin-local").then_some(()));
     let raw = raw.interrupt().out;
     let close = raw.lines().find(|line| line.contains(closed)).unwrap();
@@ -367,7 +367,7 @@ fn cgroups_and_namespaces_by_name() {
     let mut client = Command::new("sh");
     client.args(["-c", &script, "sh", "ip", "netns", "exec", place.name()]);
     // Nobody listens there any more.
-    _ = client.arg(actor()).args(["call", address, &port]).output().unwrap();
+    _ = output(client.arg(actor()).args(["call", address, &port]));
     for (view, tracer) in tracers {
         let ended = tracer.interrupt();
         let lines = story::lines(&ended.out);

@@ -13,7 +13,7 @@ use tests::{
     option::set_tcp,
     patience::{until, until_or},
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{self, Line, text},
     tracer,
     traffic::{connect, listen, wait_for_end},
@@ -117,9 +117,9 @@ fn fin_local_and_fin_remote() {
     ] {
         let scene = Scene::new();
         let (_listener, client, mut server) = scene.connected();
-        drop(client);
+        close(client);
         wait_for_end(&mut server);
-        drop(server);
+        close(server);
         follows(&scene.ended(role, reason), begin, &end);
     }
 }
@@ -130,7 +130,7 @@ fn fin_both() {
     let (_listener, client, server) = scene.connected();
     // No FIN arrives before both are sent.
     scene.cut(true);
-    drop((client, server));
+    close((client, server));
     scene.cut(false);
     let story = scene.ended("client", "fin-both");
     follows(&story, CLIENT, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSING", "CLOSING>TIME_WAIT"]);
@@ -144,7 +144,7 @@ fn reset_local_linger_and_reset_remote() {
         let scene = Scene::new();
         let (_listener, client, mut server) = scene.connected();
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-        drop(client);
+        close(client);
         wait_for_end(&mut server);
         follows(&scene.ended(role, reason), begin, &["ESTABLISHED>CLOSE"]);
     }
@@ -161,7 +161,7 @@ fn reset_remote_in_close_wait() {
     server.write_all(b"unwanted").unwrap();
     client.peek(&mut [0]).unwrap();
     client.set_nonblocking(true).unwrap();
-    drop(client);
+    close(client);
     let story = scene.ended("server", "reset-remote");
     follows(&story, SERVER, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>CLOSE"]);
     assert_eq!(text(story.last().unwrap(), "error"), "EPIPE");
@@ -173,7 +173,7 @@ fn reset_local_unread() {
     let (_listener, mut client, server) = scene.connected();
     client.write_all(b"unread").unwrap();
     server.peek(&mut [0]).unwrap();
-    drop(server);
+    close(server);
     wait_for_end(&mut client);
     follows(&scene.ended("server", "reset-local-unread"), SERVER, &["ESTABLISHED>CLOSE"]);
 }
@@ -241,7 +241,7 @@ fn timeout_close() {
     scene.place.set("net.ipv4.tcp_orphan_retries=1");
     let (_listener, client, _server) = scene.connected();
     scene.cut(true);
-    drop(client);
+    close(client);
     follows(&scene.ended("client", "timeout-close"), CLIENT, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>CLOSE"]);
 }
 
@@ -306,7 +306,7 @@ fn connecting() -> Socket {
 fn cancelled() {
     let scene = Scene::new();
     scene.cut(true);
-    scene.place.run(|| drop(connecting()));
+    scene.place.run(|| close(connecting()));
     assert_eq!(path(&scene.ended("client", "cancelled")), ["CLOSE>SYN_SENT", "SYN_SENT>CLOSE"]);
 }
 
@@ -348,7 +348,7 @@ fn cancelled_before_the_syn() {
 fn reset_remote_after_fin() {
     let scene = Scene::new();
     let (_listener, mut client, server) = scene.connected();
-    drop(server);
+    close(server);
     wait_for_end(&mut client);
     client.write_all(b"late").unwrap();
     let story = scene.ended("client", "reset-remote-after-fin");
@@ -425,7 +425,7 @@ fn killed() {
     let pid = server.pid();
     server.signal(rustix::process::Signal::KILL);
     wait_for_end(&mut client);
-    drop(client);
+    close(client);
     let story = scene.ended("server", "fin-local");
     let last = story.last().unwrap();
     assert_eq!(last["pid"].as_u64(), Some(u64::from(pid)), "{last}");

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{Line, lines, text, whole},
     tracer,
     traffic::{actor, connect, wait_for_end},
@@ -120,9 +120,9 @@ fn a_transparent_proxys_connections_are_not_the_innocent_listeners() {
         let client = left.run(|| connect(SocketAddr::from(([10, 77, 0, 2], port))).unwrap());
         let mut taken = proxy.accept().unwrap().0;
         assert_eq!(taken.local_addr().unwrap().port(), port, "it was redirected");
-        drop(client);
+        close(client);
         wait_for_end(&mut taken);
-        drop(taken);
+        close(taken);
         until("its end", || tracer.out().contains("\"reason\":\"fin-remote\"").then_some(()));
         let ended = tracer.interrupt();
         assert_eq!((ended.code(), tracer::lost(&ended)), (0, 0), "{}", ended.err);

@@ -121,7 +121,7 @@ fn data_after_the_close() {
     let scene = Scene::new("--resets --retransmits");
     let (_listener, client, mut server) = scene.connected();
     let here = client.local_addr().unwrap();
-    drop(client);
+    close(client);
     let is_waiting = || scene.lines().iter().any(|line| text(line, "new_state") == "FIN_WAIT2").then_some(());
     until_or("FIN_WAIT2", is_waiting, || scene.tracer.out());
     server.write_all(b"late").unwrap();
@@ -157,7 +157,7 @@ fn connected_far(options: &str) -> (Scene, Remote, TcpStream) {
 fn data_with_the_last_ack() {
     let (scene, mut far, client) = connected_far("--resets --retransmits");
     let here = client.local_addr().unwrap();
-    drop(client);
+    close(client);
     far.expect(FIN_ACK);
     far.send_data(b"late");
     scene.wait_for("reset", 1);
@@ -234,7 +234,7 @@ fn ended_unread() -> (Scene, Remote, SocketAddr) {
     let here = client.local_addr().unwrap();
     far.send_data(b"unread");
     client.peek(&mut [0]).unwrap();
-    drop(client);
+    close(client);
     far.expect(RST_ACK);
     (scene, far, here)
 }

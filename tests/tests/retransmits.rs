@@ -9,6 +9,7 @@ use std::{
 use socket2::{Domain, SockRef, Socket, Type};
 use tests::{
     incidents::{ADDRESS, Scene, end_of, is_own, local, of, remote},
+    program::close,
     remote::{ACK, SYN, SYN_ACK, THERE},
     story::text,
     traffic::wait_for_end,
@@ -52,7 +53,7 @@ fn a_syn_to_a_silent_peer() {
     assert_eq!(Some(local(again)), socket.local_addr().unwrap().as_socket());
     assert_eq!((text(again, "old_state"), remote(again)), ("SYN_SENT", SocketAddr::from((ADDRESS, 9))));
     assert_eq!(again["cookie"], of(&lines, "transition")[0]["cookie"]);
-    drop(socket);
+    close(socket);
     let end = scene.finish();
     assert_eq!(text(end.last().unwrap(), "reason"), "unanswered");
     assert_eq!(end.last().unwrap()["retransmitted"], again["time"]);

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 use tests::{
     place::Place,
+    program::close,
     story::{Line, lines},
     tracer,
     traffic::{connect, listen},
@@ -49,7 +50,7 @@ fn a_socket_tells_its_role_by_itself() {
         let plain = connect(to).unwrap();
         let plain_server = server.accept().unwrap().0;
         // The listener that the servers came out of is gone, and another is at its port.
-        drop(server);
+        close(server);
         let other = shared(SocketAddr::from(([127, 77, 75, 3], to.port())));
         other.listen(4).unwrap();
         (TcpStream::from(bound), its_server, plain, plain_server, (beside, other))

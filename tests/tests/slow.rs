@@ -4,7 +4,7 @@ use std::{net::IpAddr, process::Command, thread, time::Duration};
 
 use tests::{
     place::Place,
-    program::Program,
+    program::{Program, close},
     story::{Line, ended, lines, number, path, text},
     tracer,
     traffic::{connect, listen},
@@ -25,8 +25,8 @@ fn conversations(place: &Place) -> u64 {
             port = client.local_addr().unwrap().port();
             // There is no condition to wait for.
             thread::sleep(lasts);
-            drop(client);
-            drop(server);
+            close(client);
+            close(server);
         }
         u64::from(port)
     })

@@ -14,6 +14,7 @@ use tests::{
     patience::{until, until_or},
     place::Place,
     processors,
+    program::close,
     story::{self, number, text},
     tracer,
     traffic::{churn, connect, listen, wait_for_end},
@@ -37,9 +38,9 @@ fn older_connections_have_owners_and_no_age() {
     let log = tracer::start(&format!("-o json --netns {}", place.name()));
     let life = tracer::start(&format!("life -o json --netns {}", place.name()));
     client.write_all(b"hello").unwrap();
-    drop(client);
+    close(client);
     wait_for_end(&mut server);
-    drop(server);
+    close(server);
     until("the lines of both ends", || (life.out().lines().count() == 2).then_some(()));
     let us = u64::from(std::process::id());
 
@@ -69,9 +70,9 @@ fn without_a_snapshot_owners_are_learnt_later() {
     let place = Place::new();
     let (_listener, client, mut server) = connected(&place);
     let tracer = tracer::start(&format!("-o json --no-snapshot --netns {}", place.name()));
-    drop(client);
+    close(client);
     wait_for_end(&mut server);
-    drop(server);
+    close(server);
     until("the end", || tracer.out().contains("fin-remote").then_some(()));
     let lines = story::lines(&tracer.interrupt().out);
     let server =
@@ -165,9 +166,9 @@ fn across_a_loss_nothing_is_invented() {
         tracer.err().lines().filter_map(told).sum::<usize>() >= 2 * DOOMED
     };
     until_or("the snapshot after the loss", || missing().then_some(()), || tracer.err());
-    drop(client);
+    close(client);
     wait_for_end(&mut server);
-    drop(server);
+    close(server);
     until("its end", || {
         let out = tracer.out();
         out.lines().any(|line| line.contains("LAST_ACK\",\"new_state\":\"CLOSE")).then_some(())

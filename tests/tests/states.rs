@@ -136,7 +136,7 @@ fn refused() {
 #[test]
 fn simultaneous_close() {
     let (mut scene, stream) = Scene::client();
-    drop(stream);
+    close(stream);
     let before_fin = scene.remote.ack;
     scene.remote.expect(FIN_ACK);
     // The two FINs cross: the remote one does not acknowledge ours yet.
@@ -150,7 +150,7 @@ fn simultaneous_close() {
 #[test]
 fn reset_in_closing() {
     let (mut scene, stream) = Scene::client();
-    drop(stream);
+    close(stream);
     let before_fin = scene.remote.ack;
     scene.remote.expect(FIN_ACK);
     scene.remote.send_acking(FIN_ACK, before_fin);
@@ -163,7 +163,7 @@ fn reset_in_closing() {
 #[test]
 fn fin_and_ack_in_one() {
     let (mut scene, stream) = Scene::client();
-    drop(stream);
+    close(stream);
     scene.remote.expect(FIN_ACK);
     scene.remote.send(FIN_ACK);
     let path = after(&OPENED, &["ESTABLISHED>FIN_WAIT1", "FIN_WAIT1>FIN_WAIT2", "FIN_WAIT2>TIME_WAIT"]);
@@ -218,7 +218,7 @@ fn reset_in_close_wait_and_last_ack() {
     let (mut scene, stream) = Scene::client();
     scene.remote.send(FIN_ACK);
     scene.remote.expect(ACK);
-    drop(stream);
+    close(stream);
     let before_fin = scene.remote.ack;
     scene.remote.expect(FIN_ACK);
     scene.remote.send_acking(RST_ACK, before_fin);
@@ -243,10 +243,10 @@ impl Abort {
 
     fn end(self, stream: TcpStream) {
         match self {
-            Self::Unread => drop(stream),
+            Self::Unread => close(stream),
             Self::Linger => {
                 SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-                drop(stream);
+                close(stream);
             }
             // connect(AF_UNSPEC)
             Self::Disconnect => rustix::net::connect_unspec(&stream).unwrap(),
@@ -289,7 +289,7 @@ fn a_close_that_is_never_finished() {
     scene.place.set("net.ipv4.tcp_orphan_retries=1");
     scene.remote.send(FIN_ACK);
     scene.remote.expect(ACK);
-    drop(stream);
+    close(stream);
     let path = after(&OPENED, &["ESTABLISHED>CLOSE_WAIT", "CLOSE_WAIT>LAST_ACK", "LAST_ACK>CLOSE"]);
     check(&scene.story(), &path, "timeout-close");
 }
@@ -299,7 +299,7 @@ fn a_close_that_is_never_finished() {
 fn an_orphan_in_fin_wait2_runs_out_of_time() {
     let (mut scene, stream) = Scene::client();
     scene.place.set("net.ipv4.tcp_fin_timeout=3");
-    drop(stream);
+    close(stream);
     scene.remote.expect(FIN_ACK);
     scene.remote.send(ACK);
     let story = scene.story();
@@ -332,7 +332,7 @@ fn an_orphan_has_a_time_of_its_own() {
         if let Some(seconds) = linger2 {
             set_linger2(&stream, seconds);
         }
-        drop(stream);
+        close(stream);
         scene.remote.expect(FIN_ACK);
         scene.remote.send(ACK);
         let story = scene.story();
@@ -397,7 +397,7 @@ fn an_older_orphan_runs_out_of_time() {
         remote.expect(SYN);
         remote.send(SYN_ACK);
         remote.expect(ACK);
-        drop(socket);
+        close(socket);
         remote.expect(FIN_ACK);
         remote.send(ACK);
         let is_orphan = || run(place.command("ss").args(["-Htan", "state", "fin-wait-2"])).contains("7000");

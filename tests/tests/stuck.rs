@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tests::{
     patience::Stops,
     place::Place,
-    program::{Program, signal},
+    program::{Program, close, output, signal},
     story::{Line, lines, number, text, whole},
     tracer,
     traffic::{connect, leak, leaky, listen},
@@ -57,7 +57,7 @@ fn a_leak_is_told_soon_and_once() {
     }
     // These lines are no transitions, but they count as shown.
     assert_eq!(tracer::receipt(&ended, "shown"), lines(&ended.out).len() as u64);
-    drop(server);
+    close(server);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn connections_below_the_limit_or_filtered_are_not_reported() {
     // Longer than the limit of the tracer whose filter does not match.
     thread::sleep(Duration::from_secs(1));
     // The server is killed, and the kernel closes its sockets.
-    drop(server);
+    close(server);
     thread::sleep(Duration::from_secs(6));
     for tracer in [leaving, other] {
         let ended = tracer.interrupt();
@@ -262,7 +262,7 @@ fn invalid_limits_are_refused() {
         ("CLOSE_WAIT=0", "give a time greater than zero"),
         ("CLOSE_WAIT=1s,=", "is not a state"),
     ] {
-        let output = Command::new(tracer::binary()).args(["--stuck", words]).output().unwrap();
+        let output = output(Command::new(tracer::binary()).args(["--stuck", words]));
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{words}: {err}");
         assert!(err.contains(why), "{words}: {err}");

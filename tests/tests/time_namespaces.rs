@@ -5,7 +5,7 @@ use std::{fs, process::Command, time::Instant};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{Line, lines, number, text, whole},
     tracer,
     traffic::{connect, listen, wait_for_end},
@@ -51,7 +51,7 @@ fn times_are_right_in_any_time_namespace() {
         wait_for_end(&mut client);
         let is_stuck = |line: &Line| !line["stuck_us"].is_null();
         until("a stuck connection", || lines(whole(&tracer.out())).iter().any(is_stuck).then_some(()));
-        drop(client);
+        close(client);
         drop(old_server);
         wait_for_end(&mut old);
         drop(old);

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tests::{
     patience::until,
     place::Place,
-    program::{Program, run},
+    program::{Program, close, run},
     story::{self, Line, number, text},
     tracer,
     traffic::{connect, listen, wait_for_end},
@@ -63,7 +63,7 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
         (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
     });
     let before_close = Instant::now();
-    drop(client);
+    close(client);
     line(&tracer, "FIN_WAIT1", "FIN_WAIT2");
     let seen = Instant::now();
     // The peer does not close yet.
@@ -71,7 +71,7 @@ fn an_orphan_in_fin_wait2_is_not_closed() {
     let before = lines(&tracer);
     assert!(before.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{before:#?}");
     let least = seen.elapsed();
-    drop(server);
+    close(server);
     let most = before_close.elapsed();
     let line = line(&tracer, "FIN_WAIT2", "TIME_WAIT");
     assert_eq!((text(&line, "reason"), text(&line, "role")), ("fin-local", "client"));
@@ -84,7 +84,7 @@ fn leave_time_wait(place: &Place) {
         let listener = listen(ADDRESS.into(), 0);
         let client = connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        drop(client);
+        close(client);
         wait_for_end(&mut server);
     });
 }
@@ -179,7 +179,7 @@ fn a_reused_tuple_is_told() {
         for _ in 0..2 {
             let (mut client, server) = pair(&listener, 7801);
             // The server closes first, so that it enters TIME_WAIT and the client can use its port again.
-            drop(server);
+            close(server);
             wait_for_end(&mut client);
         }
     });
@@ -209,10 +209,10 @@ fn without_sampling_the_story_ends_earlier() {
         let listener = listen(ADDRESS.into(), 0);
         (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
     });
-    drop(client);
+    close(client);
     let of_client: Line = until("the client's life", || lines(&life).into_iter().next());
     assert_eq!((text(&of_client, "role"), text(&of_client, "reason")), ("client", "unknown"));
-    drop(server);
+    close(server);
     until("the server's life", || (lines(&life).len() == 2).then_some(()));
     let log = story::lines(&log.interrupt().out);
     assert!(log.iter().all(|line| text(line, "old_state") != "FIN_WAIT2"), "{log:#?}");
@@ -270,9 +270,9 @@ fn a_namespace_with_the_number_of_one_before_does_not_end_its_connections() {
             let listener = listen(ADDRESS.into(), 0);
             (connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0)
         });
-        drop(client);
+        close(client);
         newer.settle_to(2);
-        drop(server);
+        close(server);
         until("a poll", || {
             let now = lines(&tracer).iter().filter(|line| of_place(&newer, line) && waits(line)).count();
             (now > known).then_some(())

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tests::{
     patience::Stops,
     place::Place,
-    program::{cpu_ticks, run},
+    program::{close, cpu_ticks, output, run},
     screen::Screen,
     tracer::binary,
     traffic::{Scenario, connect, leak, leaky, listen, play},
@@ -234,7 +234,7 @@ fn a_crash_gives_the_terminal_back() {
 
 #[test]
 fn without_a_terminal_it_says_what_else_there_is() {
-    let output = Command::new(binary()).arg("top").output().unwrap();
+    let output = output(Command::new(binary()).arg("top"));
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("top needs a terminal") && err.contains("tracer summary"), "{err}");
@@ -300,7 +300,7 @@ mod alone {
             }
             let client = connect(listener.local_addr().unwrap()).unwrap();
             drop(listener.accept().unwrap());
-            drop(client);
+            close(client);
         }
     }
 

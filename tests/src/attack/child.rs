@@ -10,12 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::attack::{
-    binary,
-    ended::Ended,
-    run::{Run, When},
-    sandbox,
-    sink::{Sink, Terminal},
+use crate::{
+    attack::{
+        binary,
+        ended::Ended,
+        run::{Run, When},
+        sandbox,
+        sink::{Sink, Terminal},
+    },
+    program::spawn,
 };
 
 type Bytes = Arc<Mutex<Vec<u8>>>;
@@ -75,7 +78,7 @@ pub(super) fn run(run: &Run) -> Ended {
     // SAFETY: what runs between fork and exec makes system calls only, and allocates nothing.
     unsafe { command.pre_exec(prepare) };
     let begun = Instant::now();
-    let child = match command.spawn() {
+    let child = match spawn(&mut command) {
         Ok(child) => child,
         Err(error) => return Ended { refused: error.to_string(), ..Ended::default() },
     };

@@ -73,10 +73,10 @@ pub(super) fn arguments(word: &str) -> Vec<String> {
 }
 
 /// An option, and whether a value looks like one of its own.
-type Kind = (&'static str, fn(&str) -> bool);
+type WordKind = (&'static str, fn(&str) -> bool);
 
 /// The options that values alone stand for.
-const KINDS: [Kind; 4] = [
+const KINDS: [WordKind; 4] = [
     ("port", is_ports),
     ("addr", |value| value.parse::<Cidr>().is_ok()),
     ("state", |value| value.parse::<States>().is_ok()),
