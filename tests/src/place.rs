@@ -22,6 +22,9 @@ use crate::{
 /// How many lower numbers are taken at most to get a certain one.
 const MOST_LOWER: usize = 512;
 
+/// How many lower numbers are left to other programs.
+const LEFT_TO_OTHERS: usize = 200;
+
 /// The number of TIME_WAIT in `/proc/net/tcp`.
 const TIME_WAIT: &str = "06";
 
@@ -75,7 +78,16 @@ impl Place {
         (left, right)
     }
 
-    /// Removes these namespaces, and makes one that has the number of one of them.
+    /// Makes namespaces with `make`. Other programs, which get the lowest free numbers, do not soon get theirs.
+    pub fn with_high_numbers<T>(make: impl FnOnce() -> T) -> T {
+        let lower =
+            || (0..LEFT_TO_OTHERS).map(|_| enter_new(UnshareFlags::NEWUTS, "uts")).collect::<Vec<_>>();
+        let _lower = thread::scope(|scope| scope.spawn(lower).join().unwrap());
+        make()
+    }
+
+    /// Removes these namespaces, and makes one that has the number of one of them. They were made by
+    /// [`Place::with_high_numbers`].
     pub fn with_number_of(older: Vec<Self>) -> Self {
         let numbers: Vec<_> = older.iter().map(Self::inum).collect();
         drop(older);

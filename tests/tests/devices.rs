@@ -152,7 +152,7 @@ fn a_renamed_device_has_its_new_name() {
 /// A namespace gets the number of one before, and a device the index of one there, with another name.
 #[test]
 fn a_device_is_not_named_after_one_of_a_namespace_before() {
-    let (left, right) = two_links();
+    let (left, right) = Place::with_high_numbers(two_links);
     let tracer = tracer::start("-o json --port 8078");
     visit_until_named(&tracer, &left, &right, DEVICES[0]);
     let older = index(&left, DEVICES[0]);

@@ -3,7 +3,7 @@
 use std::{
     io::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -12,9 +12,10 @@ use tests::{
     place::Place,
     program::run,
     screen::Screen,
+    story::{Line, text},
     tracer::binary,
     traffic::{churn, connect, listen},
-    watch::wait_for_list,
+    watch::{Watch, goes_to, is_of, python, wait_for_list},
 };
 
 fn top(place: &Place, width: u16) -> Screen {
@@ -146,4 +147,46 @@ fn listeners_are_fresh_among_many_connections() {
     }
     until("no reading that is not fresh", || (!screen.shown().contains("s?")).then_some(()));
     screen.keys(&["q"]);
+}
+
+/// Listens with this backlog, and accepts nothing.
+const LISTENS: &str = "
+import signal, socket, sys
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=500)
+print('ready', flush=True)
+signal.pause()
+";
+
+/// Begins so many connects, and waits for none.
+const CONNECTS: &str = "
+import signal, socket, sys
+held = []
+for _ in range(int(sys.argv[3])):
+    held.append(socket.socket())
+    held[-1].setblocking(False)
+    held[-1].connect_ex((sys.argv[1], int(sys.argv[2])))
+print('ready', flush=True)
+signal.pause()
+";
+
+/// No single one of them is seen where the kernel does not allow its hook, but the listener counts them.
+#[test]
+fn half_open_connections_that_fit_into_the_backlog() {
+    let (near, far) = Place::pair();
+    // The clients never hear the server's answers.
+    let rules = "table ip t { chain c { type filter hook input priority 0; tcp sport 8080 drop; }; }";
+    run(near.command("nft").arg(rules));
+    let server = python(&far, LISTENS, &["10.77.0.2", "8080"]);
+    let at_server = Watch::new(&far, "--finding half-open=60", "life");
+    let at_client = Watch::new(&near, "--stuck SYN_SENT=1h", "life");
+    let client = python(&near, CONNECTS, &["10.77.0.2", "8080", "60"]);
+    // The SYN-ACK, or the SYN, is sent again.
+    let due = Instant::now() + Duration::from_secs(1);
+    let is_whole = |line: &Line| line["local_port"] == 8080 && line["count"] == 60;
+    let found = at_server.finds("half-open", due, is_whole, &[" 60 ", "port 8080"]);
+    assert!(is_of(&found, &server), "{found}");
+    let waits = |line: &Line| goes_to(line, ([10, 77, 0, 2], 8080).into()) && line["count"] == 60;
+    let found = at_client.finds("slow-handshakes", due, waits, &[" 60 ", "10.77.0.2:8080"]);
+    assert!(is_of(&found, &client), "{found}");
+    assert!(text(&found, "evidence").starts_with("60 without an answer yet, oldest "), "{found}");
 }

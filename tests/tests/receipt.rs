@@ -103,7 +103,7 @@ fn namespaces_that_are_asked_for_are_compared() {
 fn another_namespace_with_the_number_of_one_that_is_asked_for_is_not_shown() {
     for by_number in [false, true] {
         // Several, because other programs may get a number first.
-        let older = [(); 3].map(|()| Place::new());
+        let older = Place::with_high_numbers(|| [(); 3].map(|()| Place::new()));
         older.iter().for_each(refused);
         let ask = |place: &Place| if by_number { place.inum().to_string() } else { place.name().to_owned() };
         let tracer = tracer::start(&format!("-o json --netns {}", older.each_ref().map(ask).join(",")));

@@ -250,7 +250,7 @@ fn a_namespace_can_go_while_it_is_looked_at() {
 fn a_namespace_with_the_number_of_one_before_does_not_end_its_connections() {
     // Not the whole host's connections: other programs make millions.
     let tracer = tracer::start(&format!("-o json --addr {ADDRESS}"));
-    let older: Vec<_> = (0..3).map(|_| Place::new()).collect();
+    let older: Vec<_> = Place::with_high_numbers(|| (0..3).map(|_| Place::new()).collect());
     let of_place = |place: &Place, line: &Line| line["netns"] == place.inum();
     let waits = |line: &Line| text(line, "new_state") == "TIME_WAIT";
     let before = older.iter().map(|place| {

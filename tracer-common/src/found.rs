@@ -33,6 +33,12 @@ impl Event {
         if self.new_state == state::LISTEN { self.idle_jiffies } else { 0 }
     }
 
+    /// Half-open connections of a listener that have not answered its first SYN-ACK in time; 0 for other sockets.
+    #[must_use]
+    pub const fn half_open(&self) -> u32 {
+        if self.new_state == state::LISTEN { self.linger2.cast_unsigned() } else { 0 }
+    }
+
     /// How long the socket has been in its state at least, in milliseconds; 0 if nothing proves that.
     #[must_use]
     pub const fn in_state_at_least_ms(&self) -> u32 {

@@ -118,6 +118,10 @@ members! {
     MaxAckBacklog = "sock" "sk_max_ack_backlog" 4 optional;
     /// SYNs and connections that a listener has dropped.
     Drops = "sock" "sk_drops.counter" 4 optional;
+    /// Half-open connections of a listener.
+    HalfOpen = "tcp_sock" "inet_conn.icsk_accept_queue.qlen.counter" 4 optional;
+    /// Those of them whose SYN-ACK was sent only once.
+    HalfOpenYoung = "tcp_sock" "inet_conn.icsk_accept_queue.young.counter" 4 optional;
     /// The socket's cgroup (v2). Before 5.15 a union of a pointer and flags, so absent.
     Cgroup = "sock" "sk_cgrp_data.cgroup" 8 optional;
     /// Directory of a cgroup.

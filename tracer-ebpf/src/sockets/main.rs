@@ -61,7 +61,7 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
 #[inline(always)]
 fn holder_only(meta: *const Meta, holder: NamedTask, cookie: u64) {
     let bare = Bare { cookie, ..Bare::default() };
-    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0), now_ns(), 0);
+    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0), now_ns(), (0, 0));
 }
 
 /// The same, but only who it is. It takes a fraction of the time, and is asked again and again.
@@ -141,7 +141,7 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
         let (bare, flags) = (timewait.bare(), flag::TIME_WAIT | flag::DEAD);
         let exists = exists(bare.netns, flags, bare.state);
         let in_state_ms = timewait.in_state_ms();
-        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists, now_ns(), in_state_ms);
+        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists, now_ns(), (in_state_ms, 0));
     }
     0
 }
@@ -200,7 +200,8 @@ fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
         (sock.window_flag(state), sock.in_state_ms(state, roles, time_ns))
     };
     let exists = Occurrence { detail: sock.backoff(), ..exists(sock.netns(), roles | flags, state) };
-    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, found);
+    let half_open = if state == LISTEN { sock.half_open() } else { 0 };
+    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, (found, half_open));
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.
@@ -210,7 +211,7 @@ fn exists(netns: Netns, flags: u16, state: u8) -> Occurrence {
 }
 
 /// Writes an event. Its CPU is 0: that of the iterator says nothing about the socket. `found` is what a snapshot has
-/// in the place of [`Event::idle_jiffies`].
+/// in the places of [`Event::idle_jiffies`] and [`Event::linger2`].
 #[inline(always)]
 fn write_event(
     meta: *const Meta,
@@ -218,7 +219,7 @@ fn write_event(
     holder: NamedTask,
     exists: &Occurrence,
     time_ns: u64,
-    found: u32,
+    found: (u32, u32),
 ) {
     let mut event = MaybeUninit::<Event>::uninit();
     // SAFETY: memory for an Event, all of which `fill` initialises.
@@ -226,6 +227,6 @@ fn write_event(
         fill(event.as_mut_ptr(), Moment { time_ns, cpu: 0 }, subject, holder, exists);
         event.assume_init_mut()
     };
-    event.idle_jiffies = found;
+    (event.idle_jiffies, event.linger2) = (found.0, found.1.cast_signed());
     write(meta, event);
 }

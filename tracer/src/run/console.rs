@@ -99,9 +99,7 @@ impl IdleConsole {
             .name("tracer-keys".into())
             .spawn(move || {
                 while let Ok(event) = read() {
-                    if let Some(input) = input(&event)
-                        && sender.blocking_send(input).is_err()
-                    {
+                    if inputs(&event).any(|input| sender.blocking_send(input).is_err()) {
                         return;
                     }
                 }
@@ -235,12 +233,18 @@ fn leave() {
     }
 }
 
-fn input(event: &Event) -> Option<Input> {
-    match event {
-        Event::Resize(width, height) => Some(Input::Screen(*width, *height)),
-        Event::Key(key) if key.kind != KeyEventKind::Release => of_key(*key),
-        _ => None,
-    }
+/// A terminal sends a key with Alt as Escape and the key. Over a slow line the two keys look the same, so they are what
+/// they are taken for.
+fn inputs(event: &Event) -> impl Iterator<Item = Input> {
+    let (escape, input) = match event {
+        Event::Resize(width, height) => (None, Some(Input::Screen(*width, *height))),
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            let has_escape = key.modifiers.contains(KeyModifiers::ALT);
+            (has_escape.then_some(Input::Escape), of_key(*key))
+        }
+        _ => (None, None),
+    };
+    escape.into_iter().chain(input)
 }
 
 fn of_key(key: KeyEvent) -> Option<Input> {
@@ -270,4 +274,17 @@ fn of_key(key: KeyEvent) -> Option<Input> {
         KeyCode::Backspace => Input::Backspace,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_and_a_key_at_once_are_both() {
+        let typed = |code, modifiers| inputs(&Event::Key(KeyEvent::new(code, modifiers))).collect::<Vec<_>>();
+        let slash = KeyCode::Char('/');
+        assert_eq!(typed(slash, KeyModifiers::ALT), [Input::Escape, Input::Char('/')]);
+        assert_eq!(typed(slash, KeyModifiers::NONE), [Input::Char('/')]);
+    }
 }

@@ -423,9 +423,11 @@ impl Draft {
         }
         let is_queue = matches!(kind, FindingKind::ZeroWindow | FindingKind::Stalled);
         let least = if is_queue && matches!(place, Place::Served(..)) { SERVED } else { 1 };
+        if kind == FindingKind::SlowHandshakes {
+            return self.count() >= SLOW_HANDSHAKES;
+        }
         self.group.count >= least
             || match kind {
-                FindingKind::SlowHandshakes => self.slow.0 >= SLOW_HANDSHAKES,
                 // None of these happens on a healthy host.
                 FindingKind::EphemeralPorts | FindingKind::AcceptQueue | FindingKind::TimeWait => {
                     self.group.count == 0

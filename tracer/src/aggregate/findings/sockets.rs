@@ -86,6 +86,8 @@ pub(super) struct Pass<'a> {
     groups: SocketGroups,
     /// The listeners with the connections that each has dropped so far.
     listeners: Vec<Dropping>,
+    /// Half-open connections as listeners count them. Single ones are known only where they are hooked.
+    half_open: HashMap<Place, Group>,
     /// Sockets with an ephemeral port in each namespace.
     with_ephemeral_port: HashMap<NetnsId, u64>,
     /// The ports in use for each destination, in the crowded ones: local address, remote address, remote port.
@@ -110,6 +112,7 @@ impl<'a> Pass<'a> {
             crowded,
             groups: SocketGroups::new(),
             listeners: Vec::new(),
+            half_open: HashMap::new(),
             with_ephemeral_port: HashMap::new(),
             destinations: HashMap::new(),
         }
@@ -120,10 +123,10 @@ impl<'a> Pass<'a> {
         match connection.state {
             number::LISTEN => return self.listener(connection),
             number::SYN_RECV | number::NEW_SYN_RECV => self.half_open(connection),
-            number::SYN_SENT => {
-                self.stuck(connection, FindingKind::ConnectFailures, Place::target(connection));
+            number::SYN_SENT => self.connecting(connection),
+            number::CLOSE_WAIT => {
+                self.stuck(connection, FindingKind::CloseWait, Place::process(connection));
             }
-            number::CLOSE_WAIT => self.stuck(connection, FindingKind::CloseWait, Place::process(connection)),
             number::FIN_WAIT1 | number::FIN_WAIT2 | number::CLOSING | number::LAST_ACK => {
                 self.stuck(connection, FindingKind::Unfinished, Place::process(connection));
             }
@@ -146,13 +149,28 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds a socket that has been in its state for longer than the limit.
-    fn stuck(&mut self, connection: &Connection, kind: FindingKind, place: Place) {
+    /// Returns whether it is one.
+    fn stuck(&mut self, connection: &Connection, kind: FindingKind, place: Place) -> bool {
         let loss_gap_ns = self.moment.tracker.loss_gap_ns();
         let Some(stuck_ns) = connection.stuck_ns(self.limits, self.moment.now_ns, loss_gap_ns) else {
-            return;
+            return false;
         };
         let is_bound = connection.may_be_older();
         self.aged(connection, (kind, place), stuck_ns, is_bound);
+        true
+    }
+
+    /// A connect without an answer: it has failed if it lasts for longer than the limit, else it may be slow.
+    fn connecting(&mut self, connection: &Connection) {
+        let place = Place::target(connection);
+        let age_ns = self.moment.now_ns.saturating_sub(connection.in_state_from_ns());
+        if self.stuck(connection, FindingKind::ConnectFailures, place) {
+            return;
+        }
+        if self.thresholds.are_reached(FindingKind::SlowHandshakes, age_ns) {
+            let is_bound = connection.may_be_older();
+            self.aged(connection, (FindingKind::SlowHandshakes, place), age_ns, is_bound);
+        }
     }
 
     fn aged(
@@ -188,7 +206,15 @@ impl<'a> Pass<'a> {
     }
 
     fn listener(&mut self, listener: &Connection) {
-        let counters = listener.counters;
+        let (counters, tuple) = (listener.counters, &listener.tuple);
+        if listener.half_open() > 0 {
+            let place = Place::Served(tuple.netns, tuple.local_port);
+            let group = self.half_open.entry(place).or_default();
+            group.count += u64::from(listener.half_open());
+            group.task = group.task.or_else(|| task(listener));
+            // The SYN-ACK was sent again.
+            (group.oldest_ns, group.is_bound) = (HALF_OPEN_NS, true);
+        }
         self.listeners.push(Dropping {
             cookie: listener.cookie,
             drops: listener.drops,
@@ -302,6 +328,12 @@ impl<'a> Pass<'a> {
                 if worst.count < group.count {
                     *worst = group;
                 }
+            }
+        }
+        for (place, counted) in std::mem::take(&mut self.half_open) {
+            let single = self.groups.entry((FindingKind::HalfOpen, place)).or_default();
+            if single.count < counted.count {
+                *single = Group { by_state: single.by_state, ..counted };
             }
         }
         let thresholds = self.thresholds;

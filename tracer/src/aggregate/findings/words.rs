@@ -30,6 +30,9 @@ impl Draft {
         if kind == FindingKind::ConnectFailures && group.count > 0 {
             parts.push(format!("{} without an answer", grouped(group.count)));
         }
+        if kind == FindingKind::SlowHandshakes && group.count > 0 {
+            parts.push(format!("{} without an answer yet", grouped(group.count)));
+        }
         if group.oldest_ns > 0 {
             let bound = if group.is_bound { ">" } else { "" };
             let what = match kind {

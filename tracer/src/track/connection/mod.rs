@@ -81,7 +81,8 @@ pub struct Connection {
     /// Token of the MPTCP connection that it is a subflow of; 0 for plain TCP.
     pub mptcp_token: u32,
     /// In SYN_SENT: how long after it entered it the socket was last seen not to have sent its SYN, in
-    /// milliseconds. Later: duration of the handshake in microseconds; 0 if it was not measured.
+    /// milliseconds. Later: duration of the handshake in microseconds; 0 if it was not measured. In LISTEN: half-open
+    /// connections.
     opening: u32,
     /// How often the timer for retransmissions or window probes had been doubled when the socket was last looked at.
     pub backoff: u8,
@@ -207,6 +208,9 @@ impl Connection {
     /// Takes over what only a snapshot or another look at the socket tells.
     pub fn note_found(&mut self, socket: &Event) {
         (self.backoff, self.drops) = (socket.backoff(), socket.drops());
+        if self.state == number::LISTEN {
+            self.opening = socket.half_open();
+        }
         self.mark(WINDOW_ZERO, socket.is_window_zero());
         self.mark(V6_ONLY, socket.is_v6_only());
     }

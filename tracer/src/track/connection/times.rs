@@ -39,7 +39,13 @@ impl Connection {
     /// Duration of the handshake in microseconds; 0 if it was not measured.
     #[must_use]
     pub fn handshake_us(&self) -> u32 {
-        if self.state == number::SYN_SENT { 0 } else { self.opening }
+        if matches!(self.state, number::SYN_SENT | number::LISTEN) { 0 } else { self.opening }
+    }
+
+    /// Half-open connections of a listener that have not answered its first SYN-ACK in time; else 0.
+    #[must_use]
+    pub fn half_open(&self) -> u32 {
+        if self.state == number::LISTEN { self.opening } else { 0 }
     }
 
     /// Sets the duration of the handshake in microseconds, once it has left SYN_SENT.
