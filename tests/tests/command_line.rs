@@ -36,6 +36,8 @@ fn bash_completes() {
     assert!(offered.contains("check") && offered.contains("completions"), "{offered}");
     let offered = complete("tracer summary --b");
     assert!(offered.contains("--by") && offered.contains("--buffer"), "{offered}");
+    let offered = complete("tracer summary --finding clo");
+    assert!(offered.contains("close-wait="), "{offered}");
     let offered = complete("tracer log --output c");
     assert!(offered.contains("csv"), "{offered}");
     for (words, expected) in values(&place) {

@@ -39,6 +39,13 @@ impl Event {
         if self.new_state == state::LISTEN { self.linger2.cast_unsigned() } else { 0 }
     }
 
+    /// Jiffies since a segment with data was last sent or received, or since the handshake if there was none. 0 for a
+    /// listener.
+    #[must_use]
+    pub const fn data_jiffies(&self) -> u32 {
+        if self.new_state == state::LISTEN { 0 } else { self.linger2.cast_unsigned() }
+    }
+
     /// How long the socket has been in its state at least, in milliseconds; 0 if nothing proves that.
     #[must_use]
     pub const fn in_state_at_least_ms(&self) -> u32 {

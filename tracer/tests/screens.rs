@@ -328,7 +328,13 @@ fn a_listener_s_queue_its_drops_and_when_they_were_read() {
     }
     show.model.tick();
     let wide = last(&mut show, 160);
-    assert!(wide.contains("97/100 █████      3     12"), "{wide}");
+    assert!(wide.contains("97/100 █████      3      3     12"), "{wide}");
+    // None comes, and seven leave the queue.
+    show.tracker.refresh(&[Event { recv_queue: look.recv_queue - 7, ..look }], false);
+    show.draw(160, 24);
+    show.model.tick();
+    let shown = show.draw(160, 24);
+    assert!(shown.contains("90/100 █████      0      7     12"), "{shown}");
 }
 
 /// More connections than rows: three processes, of which one leaks.

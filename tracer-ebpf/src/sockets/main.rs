@@ -200,8 +200,8 @@ fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
         (sock.window_flag(state), sock.in_state_ms(state, roles, time_ns))
     };
     let exists = Occurrence { detail: sock.backoff(), ..exists(sock.netns(), roles | flags, state) };
-    let half_open = if state == LISTEN { sock.half_open() } else { 0 };
-    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, (found, half_open));
+    let also = if state == LISTEN { sock.half_open() } else { sock.idle_jiffies() };
+    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, (found, also));
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.

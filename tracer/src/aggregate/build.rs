@@ -175,7 +175,7 @@ impl RankedName {
             RankingKey::Cgroup(id) => {
                 Self::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
             }
-            RankingKey::Netns(inum) => Self::Netns { netns: *inum },
+            RankingKey::Netns(inum) => Self::Netns { netns: *inum, name: names.netns_name(*inum) },
         }
     }
 }

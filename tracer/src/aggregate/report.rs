@@ -210,6 +210,9 @@ pub enum RankedName {
     Netns {
         /// Its inode number.
         netns: u32,
+        /// The name that `ip netns` knows it by, escaped; `None` if it has none.
+        #[serde(rename = "netns_name")]
+        name: Option<String>,
     },
     /// A state.
     State {
@@ -238,7 +241,10 @@ impl fmt::Display for RankedName {
                 (None, Some(id)) => write!(f, "{id} (gone)"),
                 (None, None) => f.write_str("(not known)"),
             },
-            Self::Netns { netns } => netns.fmt(f),
+            Self::Netns { netns, name } => match name {
+                Some(name) => write!(f, "{name} ({netns})"),
+                None => netns.fmt(f),
+            },
             Self::State { state } => state.fmt(f),
         }
     }

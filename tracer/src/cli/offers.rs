@@ -7,6 +7,7 @@ use clap::{Arg, Command, builder::StyledStr};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::{
+    aggregate::findings::FindingKind,
     format::columns::COLUMNS,
     tcp::{limits::limitable_states, reason::Reason, state::State},
 };
@@ -31,6 +32,7 @@ fn with_offer(arg: Arg) -> Arg {
         "transition" => transitions,
         "reason" => |_| Reason::ALL.iter().map(|reason| plain(reason.name().to_owned())).collect(),
         "stuck" | "slow" => |_| limits(),
+        "finding" => |_| findings(),
         "columns" => |_| columns(),
         "netns" => |_| namespaces(),
         "uid" => |_| users(),
@@ -73,6 +75,10 @@ fn limits() -> Vec<Offer> {
     let names = limitable_states().filter_map(|state| State::from_kernel(state).name());
     let limits = names.map(|name| plain(format!("{name}=")));
     limits.chain([plain("default".to_owned())]).collect()
+}
+
+fn findings() -> Vec<Offer> {
+    FindingKind::all().map(|kind| plain(format!("{kind}="))).collect()
 }
 
 fn columns() -> Vec<Offer> {

@@ -18,6 +18,8 @@ pub struct Context {
     pub gauges: Gauges,
     /// Names of cgroups and network namespaces, if lines show them.
     pub names: KnownNames,
+    /// The length of a jiffy in nanoseconds; 0 if it is not known.
+    pub tick_ns: u64,
 }
 
 impl Context {
@@ -30,6 +32,7 @@ impl Context {
             holders: Holders::default(),
             gauges: Gauges::default(),
             names: KnownNames::default(),
+            tick_ns: 0,
         }
     }
 }

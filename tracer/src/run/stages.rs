@@ -108,7 +108,7 @@ impl Stages {
             has_stories: needs.stories,
             shows_names: needs.names,
             view,
-            context: Context::new(Clock::fixed(0, 0)),
+            context: Context { tick_ns: kernel.tick_ns, ..Context::new(Clock::fixed(0, 0)) },
             has_clock: false,
             now_ns: 0,
             last_event_ns: 0,

@@ -70,7 +70,7 @@ impl Tracker {
 
     /// The transition ends its connection for the processes.
     pub(super) fn give_reason(&self, transition: &mut Transition, reason: Reason) {
-        let idle_ns = transition.connection.idle_ns(transition.time_ns, self.tick_ns);
+        let idle_ns = transition.connection.idle_before_end_ns(transition.time_ns, self.tick_ns);
         transition.idle_ns = idle_ns.map(|(idle_ns, error_ns)| (idle_ns, error_ns + transition.error_ns));
         transition.reason = Some(reason);
     }

@@ -60,6 +60,7 @@ impl Tracker {
         }
         if connection.last_ns <= event.time_ns {
             connection.note_found(event);
+            connection.note_idle_so_far(event, self.tick_ns);
         }
         if connection.role == Role::Unknown {
             connection.role = role_of(event);
@@ -92,6 +93,7 @@ impl Tracker {
                 && !connection.is_timewait
             {
                 connection.refresh(event);
+                connection.note_idle_so_far(event, self.tick_ns);
                 if event.new_state == number::LISTEN {
                     self.listeners.note_read(connection, event.time_ns);
                 }

@@ -196,6 +196,12 @@ impl Findings {
         &self.found
     }
 
+    /// Whether it was known at the last survey how many events were lost.
+    #[must_use]
+    pub fn is_loss_known(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// Takes a transition.
     pub fn note(&mut self, transition: &Transition) {
         let connection = &transition.connection;
@@ -252,7 +258,7 @@ impl Findings {
         self.add_counts(moment, &mut drafts);
         self.add_gauges(moment, &mut drafts);
         drafts.retain(|(kind, place), draft| draft.is_finding(*kind, *place, &self.thresholds));
-        self.found = self.list(drafts, moment.now_ns);
+        self.found = self.list(drafts, moment);
     }
 
     /// Notes the connections that listeners have dropped since the last survey.
@@ -330,7 +336,9 @@ impl Findings {
     }
 
     /// The findings in order.
-    fn list(&mut self, drafts: Drafts, now_ns: u64) -> Vec<Finding> {
+    fn list(&mut self, drafts: Drafts, moment: &Moment<'_>) -> Vec<Finding> {
+        let now_ns = moment.now_ns;
+        let has_namespaces = moment.gauges().nth(1).is_some();
         let mut drafts: Vec<_> = drafts.into_iter().map(|(key, draft)| (draft.count(), key, draft)).collect();
         drafts.sort_unstable_by_key(|(count, (kind, place), _)| (*kind, u64::MAX - count, *place));
         drafts.truncate(MOST);
@@ -350,8 +358,8 @@ impl Findings {
                 age_at_least_ns: age_ns.filter(|_| is_bound),
                 trend: past.map_or(Tendency::Steady, Past::trend),
                 evidence: draft.evidence(kind, seen_ns),
-                command: words::command(kind, &whom),
-                filter: words::filter(kind, &whom),
+                command: words::command(kind, &whom, has_namespaces),
+                filter: words::filter(kind, &whom, has_namespaces),
                 samples: past.map(|past| past.samples.iter().copied().collect()).unwrap_or_default(),
                 whom,
             }

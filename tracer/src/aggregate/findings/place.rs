@@ -147,8 +147,9 @@ impl Whom {
             .or_else(|| Some(format!("netns {}", self.netns?)))
     }
 
-    /// The filters that select it: names of options, without the dashes, and their values.
-    pub(super) fn filters(&self) -> Vec<(&'static str, String)> {
+    /// The filters that select it: names of options, without the dashes, and their values. Where there are several
+    /// namespaces, the same address and port may be in another one, too.
+    pub(super) fn filters(&self, has_namespaces: bool) -> Vec<(&'static str, String)> {
         let mut filters = Vec::new();
         let mut put = |name, value: Option<String>| filters.extend(value.map(|value| (name, value)));
         put("remote-addr", self.remote_addr.map(|addr| addr.to_string()));
@@ -157,7 +158,8 @@ impl Whom {
         if filters.is_empty() {
             filters.extend(self.pid.map(|pid| ("pid", pid.to_string())));
         }
-        if filters.is_empty() {
+        let is_in_one = has_namespaces && filters.iter().any(|(name, _)| *name != "pid");
+        if filters.is_empty() || is_in_one {
             filters.extend(self.netns.map(|netns| ("netns", netns.to_string())));
         }
         filters
@@ -174,9 +176,14 @@ mod tests {
         let whom = Whom::new(Place::Target(7, addr, 5432), None);
         assert_eq!((whom.place(), whom.process()), (Some("to 10.0.0.9:5432".into()), None));
         let words = |whom: &Whom| {
-            whom.filters().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+            whom.filters(false)
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(words(&whom), "remote-addr=10.0.0.9 remote-port=5432");
+        assert_eq!(whom.filters(true).last(), Some(&("netns", "7".to_owned())));
         let task = Task { pid: 9, tid: 9, comm: *b"a\x1b\0\0\0\0\0\0\0\0\0\0\0\0\0\0" };
         let whom = Whom::new(Place::Process(Some(9)), Some(task));
         assert_eq!((whom.process(), words(&whom)), (Some("a\\x1b (9)".into()), "pid=9".into()));

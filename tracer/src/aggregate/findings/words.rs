@@ -81,9 +81,9 @@ fn states(kind: FindingKind) -> &'static [u8] {
     }
 }
 
-/// The filters that select its sockets, as names and values.
-fn filters(kind: FindingKind, whom: &Whom) -> Vec<(&'static str, String)> {
-    let mut filters = whom.filters();
+/// The filters that select its sockets, as names and values. `has_namespaces`: there are several.
+fn filters(kind: FindingKind, whom: &Whom, has_namespaces: bool) -> Vec<(&'static str, String)> {
+    let mut filters = whom.filters(has_namespaces);
     let states = states(kind);
     if !states.is_empty() {
         let names: Vec<_> = states.iter().map(|state| State::from_kernel(*state).to_string()).collect();
@@ -93,13 +93,14 @@ fn filters(kind: FindingKind, whom: &Whom) -> Vec<(&'static str, String)> {
 }
 
 /// The filter as it is typed in `top`.
-pub(super) fn filter(kind: FindingKind, whom: &Whom) -> String {
-    let words = filters(kind, whom).into_iter().map(|(name, value)| format!("{name}={value}"));
+pub(super) fn filter(kind: FindingKind, whom: &Whom, has_namespaces: bool) -> String {
+    let words =
+        filters(kind, whom, has_namespaces).into_iter().map(|(name, value)| format!("{name}={value}"));
     words.collect::<Vec<_>>().join(" ")
 }
 
 /// The command that shows more.
-pub(super) fn command(kind: FindingKind, whom: &Whom) -> String {
+pub(super) fn command(kind: FindingKind, whom: &Whom, has_namespaces: bool) -> String {
     let (verb, more) = match kind {
         FindingKind::Lost => ("tracer check", ""),
         FindingKind::ConnectFailures | FindingKind::EphemeralPorts | FindingKind::Timeouts => {
@@ -116,7 +117,8 @@ pub(super) fn command(kind: FindingKind, whom: &Whom) -> String {
     } else {
         verb
     };
-    let filters = filters(kind, whom).into_iter().map(|(name, value)| format!(" --{name} {value}"));
+    let filters =
+        filters(kind, whom, has_namespaces).into_iter().map(|(name, value)| format!(" --{name} {value}"));
     let filters = if kind == FindingKind::Lost { String::new() } else { filters.collect() };
     format!("{verb}{filters}{more}")
 }

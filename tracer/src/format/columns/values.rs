@@ -132,9 +132,13 @@ pub(super) fn holder_list<'a>(row: &Row<'a>) -> Value<'a> {
     })
 }
 
-/// The time without data before the end, or how far it may be off.
+/// The time without data before the end, or so far, or how far it may be off.
 pub(super) fn idle<'a>(row: &Row<'a>, which: impl FnOnce((u64, u64)) -> u64) -> Value<'a> {
-    transition(row, |transition| transition.idle_ns.map(|idle| Value::Duration(which(idle))))
+    let idle = match row.transition {
+        Some(transition) => transition.idle_ns,
+        None => row.connection().and_then(|c| c.idle_ns(row.time_ns, row.context.tick_ns)),
+    };
+    idle.map_or(Value::Null, |idle| Value::Duration(which(idle)))
 }
 
 pub(super) fn lived<'a>(row: &Row<'a>) -> Value<'a> {

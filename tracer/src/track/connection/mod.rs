@@ -45,6 +45,8 @@ const GAP: u16 = 128;
 const WINDOW_ZERO: u16 = 256;
 /// See [`Connection::is_v6_only`].
 const V6_ONLY: u16 = 512;
+/// Its end has told when data was last sent or received.
+const IDLE_AT_END: u16 = 1024;
 /// What an event shows while a SYN waits.
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 

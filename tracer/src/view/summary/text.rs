@@ -200,7 +200,10 @@ impl Page<'_> {
             return;
         };
         if findings.is_empty() {
-            self.text.push_str("\nnothing is wrong\n");
+            self.text.push_str(match report.lost {
+                Some(_) => "\nnothing is wrong\n",
+                None => "\nnothing is wrong in what was seen; how many events were lost is not known\n",
+            });
             return;
         }
         self.head(&format!("{:<16} {:>9}  {}", "FINDING", "COUNT", "WHOSE, SINCE WHEN, AND WHAT SHOWS MORE"));

@@ -157,6 +157,10 @@ impl Gauge {
 pub struct Arrivals {
     current: HashMap<(NetnsId, u16), u64>,
     last: HashMap<(NetnsId, u16), u64>,
+    /// Connections that wait to be accepted at each port, as last read, and at the end of the last second.
+    waiting: HashMap<(NetnsId, u16), u64>,
+    waited: HashMap<(NetnsId, u16), u64>,
+    accepted: HashMap<(NetnsId, u16), u64>,
 }
 
 impl Arrivals {
@@ -170,9 +174,30 @@ impl Arrivals {
         }
     }
 
+    /// Takes the accept queues of all listeners.
+    pub fn note_queues<'a>(&mut self, listeners: impl Iterator<Item = &'a Connection>) {
+        self.waiting.clear();
+        for listener in listeners {
+            *self.waiting.entry(place(listener)).or_default() += u64::from(listener.counters.recv_queue);
+        }
+    }
+
     /// Ends a second.
     pub fn tick(&mut self) {
         self.last = std::mem::take(&mut self.current);
+        let waited = std::mem::replace(&mut self.waited, self.waiting.clone());
+        let accepted = |(place, waiting): (&(NetnsId, u16), &u64)| {
+            let new = self.last.get(place).copied().unwrap_or_default();
+            (*place, (new + waited.get(place).unwrap_or(waiting)).saturating_sub(*waiting))
+        };
+        self.accepted = self.waiting.iter().map(accepted).collect();
+    }
+
+    /// How many were accepted at the port of a listener in the last full second: those that came, less the growth of
+    /// its queue.
+    #[must_use]
+    pub fn accepted_at(&self, listener: &Connection) -> u64 {
+        self.accepted.get(&place(listener)).copied().unwrap_or_default()
     }
 
     /// How many came to the port of a listener in the last full second.

@@ -66,6 +66,8 @@ pub struct Model {
     pub is_reversed: bool,
     /// The typed filter.
     pub line: Prompt,
+    /// The command for what the filter of a finding shows no longer.
+    pub hint: Option<String>,
     chosen: ConnectionFilter,
     /// Whether only stuck connections are chosen, or only others.
     chosen_stuck: Option<bool>,
@@ -120,6 +122,7 @@ impl Model {
             is_reversed: false,
             line: Prompt::new(words.typed.clone()),
             chosen: ConnectionFilter::default(),
+            hint: None,
             chosen_stuck: None,
             words,
             list: List::default(),
@@ -250,6 +253,7 @@ impl Model {
         }
         listeners.sort_by_key(|listener| (u64::MAX - fullness(listener), listener.tuple.local_port));
         self.listening = listeners.len();
+        self.arrivals.note_queues(listeners.iter().copied());
         let gauge =
             |listener: &Connection| Gauge { listener: *listener, read_ns: tracker.queue_read_ns(listener) };
         self.listeners = listeners.into_iter().take(LISTENERS).map(gauge).collect();
@@ -322,8 +326,10 @@ impl Model {
             Input::Char(digit @ '1'..='9') => {
                 let index = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or_default();
                 if let Some(finding) = self.findings.found().get(index) {
-                    self.line.text.clone_from(&finding.filter);
+                    let (filter, command) = (finding.filter.clone(), finding.command.clone());
+                    self.line.text = filter;
                     self.apply_line(names);
+                    self.hint = Some(command);
                     self.opened.get_or_insert(self.groups.grouping);
                     self.groups.choose(Grouping::Off, self.list.cursor.total);
                 }
@@ -403,6 +409,7 @@ impl Model {
             self.groups.forget();
             self.show_series();
             self.list.go_to_top();
+            self.hint = None;
         }
     }
 

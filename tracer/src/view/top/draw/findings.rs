@@ -73,7 +73,9 @@ fn quiet(model: &Model) -> String {
     let older = (0..).zip(model.undecided).filter(|(_, count)| *count > 0);
     let older: Vec<String> =
         older.map(|(state, count)| format!("{} {}", grouped(count), State::from_kernel(state))).collect();
-    if older.is_empty() {
+    if !model.findings.is_loss_known() {
+        "nothing is wrong in what was seen; how many events were lost is not known".to_owned()
+    } else if older.is_empty() {
         "nothing is wrong".to_owned()
     } else {
         format!("nothing is wrong, as far as is known of older sockets: {}", older.join(", "))

@@ -44,7 +44,7 @@ struct ListColumn {
 }
 
 #[rustfmt::skip]
-const COLUMNS: [ListColumn; 14] = [
+const COLUMNS: [ListColumn; 15] = [
     ListColumn { title: "AGE", width: 7, sort: Some(Sort::Age), ..right_column("age_us") },
     ListColumn { title: "STATE", width: 11, sort: Some(Sort::State), ..left_column("state") },
     ListColumn { title: "PID", width: 7, ..right_column("pid") },
@@ -57,6 +57,7 @@ const COLUMNS: [ListColumn; 14] = [
     ListColumn { title: "RE", width: 2, sort: Some(Sort::Retransmits), text: count, ..right_column("retransmits") },
     ListColumn { title: "TX", text: count, ..right_column("tx_bytes") },
     ListColumn { title: "RX", text: count, ..right_column("rx_bytes") },
+    ListColumn { title: "IDLE", text: idle, ..right_column("idle_us") },
     ListColumn { title: "NETNS", ..left_column("netns_name") },
     ListColumn { title: "CGROUP", keeps_end: true, ..left_column("cgroup_path") },
 ];
@@ -87,7 +88,7 @@ enum Growth {
 
 /// The extra width of a wide screen goes first to short addresses and names, then to long addresses, then to columns
 /// that a narrow one has not.
-const GROWTH: [(&str, Growth); 9] = [
+const GROWTH: [(&str, Growth); 10] = [
     ("remote", Growth::To(IPV4)),
     ("comm", Growth::To(15)),
     ("local", Growth::ToLongestOrNot),
@@ -95,6 +96,7 @@ const GROWTH: [(&str, Growth); 9] = [
     ("retransmits", Growth::To(4)),
     ("tx_bytes", Growth::ToOrNot(4)),
     ("rx_bytes", Growth::ToOrNot(4)),
+    ("idle_us", Growth::ToOrNot(6)),
     ("netns_name", Growth::ToLongestWithin(8, 16)),
     ("cgroup_path", Growth::ToLongestWithin(12, 60)),
 ];
@@ -123,6 +125,10 @@ pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Lin
             "no connections that the filter lets pass"
         };
         lines.push(Line::from(super::dim(why)));
+        if let Some(command) = &model.hint {
+            lines.push(Line::from(super::dim("what has ended is told by:")));
+            lines.push(Line::from(super::plain(command.clone())));
+        }
     }
     lines
 }
@@ -203,6 +209,11 @@ impl ListColumn {
 /// A number in at most four characters.
 fn count(value: &Value<'_>) -> String {
     if let Value::Uint(number) = value { short(*number) } else { cell(value) }
+}
+
+/// Formats a time.
+fn idle(value: &Value<'_>) -> String {
+    if let Value::Duration(ns) = value { duration(*ns) } else { cell(value) }
 }
 
 /// Formats microseconds as a duration.

@@ -29,7 +29,7 @@ const OWNER: usize = 8;
 /// Width of an accept queue and its limit.
 const QUEUE: usize = 9;
 /// From this width on there are columns of new connections and of drops.
-const WIDE: usize = 54;
+const WIDE: usize = 61;
 /// Widths of a reason, the longest being `reset-remote-after-fin`, and of its count.
 const REASON: usize = 22;
 const COUNT: usize = 6;
@@ -38,10 +38,11 @@ const COUNT: usize = 6;
 pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
-    let more = if width >= WIDE { 2 * (COUNT + 1) } else { 0 };
+    let more = if width >= WIDE { 3 * (COUNT + 1) } else { 0 };
     let mut title = left(&format!("LISTENERS {}", model.listening), width.saturating_sub(more));
     if more > 0 {
-        let _ = write!(title, " {} {}", right("NEW/S", COUNT), right("DROPS", COUNT));
+        let _ =
+            write!(title, " {} {} {}", right("NEW/S", COUNT), right("ACC/S", COUNT), right("DROPS", COUNT));
     }
     let mut lines = vec![heading(title, area.width)];
     let address = width.saturating_sub(OWNER + QUEUE + BAR + 3 + more);
@@ -66,7 +67,8 @@ pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec
         ];
         if more > 0 {
             let (new, drops) = (model.arrivals.of(listener), u64::from(listener.drops));
-            spans.push(plain(format!(" {} ", right(&short(new), COUNT))));
+            let accepted = model.arrivals.accepted_at(listener);
+            spans.push(plain(format!(" {} {} ", right(&short(new), COUNT), right(&short(accepted), COUNT))));
             let style = if drops > 0 { style_of(colour::STUCK) } else { Modifier::DIM.into() };
             spans.push(Span::styled(right(&short(drops), COUNT), style));
         }
