@@ -13,7 +13,7 @@ use tracer::{
         findings::{Moment, Thresholds},
     },
     cli::words,
-    facts::{context::Context, names::FilterNames, snapshot::Snapshot},
+    facts::{context::Context, holders::Holders, names::FilterNames, snapshot::Snapshot},
     filter::Filter,
     select::{
         Select,
@@ -35,7 +35,7 @@ use tracer::{
 };
 use tracer_common::{
     Event,
-    event::{AF_INET, flag},
+    event::{AF_INET, Holder, flag},
     state,
 };
 use zerocopy::FromZeros as _;
@@ -321,6 +321,10 @@ fn a_listener_s_queue_its_drops_and_when_they_were_read() {
     assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 !12"));
     show.tracker.refresh(&[Event { idle_jiffies: 0, ..look }], false);
     assert!(last(&mut show, 80).starts_with("[::]:8080     leaky       97/100 █████"));
+    // Who holds it does not tell anew how full it is, nor that it was read long ago.
+    let holder = Holder { cookie: 1, pid: 101, ..Holder::default() };
+    show.tracker.merge_holders(&Holders::new((NOW, NOW), vec![holder], true));
+    assert!(last(&mut show, 80).contains("97/100 █████"), "{}", last(&mut show, 80));
     show.tracker.refresh(&[look], false);
     for cookie in 2..5 {
         show.event(&event(cookie, "leaky", 0, state::LISTEN, state::SYN_RECV));

@@ -53,6 +53,8 @@ fn port(tuple: &Tuple) -> Port {
 impl Listeners {
     /// Adds a listener, or updates it.
     pub fn add(&mut self, listener: &Connection) {
+        // A search for its holders reads no queue.
+        let read_ns = listener.last_ns.max(self.read_ns(listener));
         self.remove(listener);
         let listeners = self.by_port.entry(port(&listener.tuple)).or_default();
         listeners.push(Listener {
@@ -60,7 +62,7 @@ impl Listeners {
             addr: listener.tuple.local_addr,
             traits: Traits::of(listener),
             owner: listener.owner,
-            read_ns: listener.last_ns,
+            read_ns,
         });
     }
 
