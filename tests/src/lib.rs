@@ -6,7 +6,7 @@
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
 //! - [`event`], [`story`], [`receipt`]: parse tracer's JSON output and its receipt
 //! - [`place`], [`links`], [`processors`]: network namespaces to test in, links between them, CPU affinity
-//! - [`nginx`]: a web server; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
+//! - [`nginx`]: a web server; [`postgres`]: a database; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
 //!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
 //! - [`figures`]: how well owners are told
@@ -29,6 +29,7 @@ pub mod nginx;
 pub mod option;
 pub mod patience;
 pub mod place;
+pub mod postgres;
 pub mod processors;
 pub mod program;
 pub mod receipt;

@@ -1,6 +1,11 @@
 //! nginx in a namespace, with a configuration of its own.
 
-use std::fs;
+use std::{
+    collections::HashMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use tempfile::TempDir;
 
@@ -8,6 +13,7 @@ use crate::{
     patience::until,
     place::Place,
     program::{Program, run},
+    traffic::connect,
 };
 
 /// A running nginx, which answers `hello`.
@@ -39,6 +45,36 @@ impl Nginx {
         until("nginx to listen", || run(place.command("ss").arg("-ltn")).contains(at).then_some(()));
         Self { process, _folder: folder }
     }
+}
+
+/// A connection to an nginx at this address and port that has answered, and keeps it.
+pub fn keep(place: &Place, at: &str) -> TcpStream {
+    let mut client = place.run(|| connect(at.parse().unwrap()).unwrap());
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    read_answer(&mut client);
+    client
+}
+
+/// Reads an answer to its end.
+pub fn read_answer(client: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"hello") {
+        let mut part = [0; 512];
+        let read = client.read(&mut part).unwrap();
+        assert_ne!(read, 0, "closed");
+        answer.extend_from_slice(&part[..read]);
+    }
+}
+
+/// The process that `ss` names for each connection of a server at this port, by the client's port.
+pub fn workers_by_ss(place: &Place, port: u16) -> HashMap<u64, u64> {
+    let out = run(place.command("ss").args(["-tnpH", &format!("sport = :{port}")]));
+    let entry = |line: &str| {
+        let peer = line.split_whitespace().nth(4)?;
+        let pid = line.split("pid=").nth(1)?.split(',').next()?;
+        Some((peer.rsplit(':').next()?.parse().ok()?, pid.parse().ok()?))
+    };
+    out.lines().filter_map(entry).collect()
 }
 
 impl Drop for Nginx {

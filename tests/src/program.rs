@@ -151,7 +151,12 @@ impl Program {
 
     /// Ends it as `kill` does, and waits: a program with children of its own ends those, too.
     pub fn terminate(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        self.end_with(Signal::TERM);
+    }
+
+    /// Ends it with this signal, and waits.
+    pub fn end_with(&mut self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
         until("its end", || self.child.try_wait().unwrap());
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,9 +15,8 @@ use crate::{
     tracer::{binary, command, started},
 };
 
-/// So soon after its threshold a finding has to be there. It is there within five seconds on a host with time; here other
-/// tests run beside, and readings of queues are paced by what they cost.
-pub const SOON: Duration = Duration::from_secs(30);
+/// So soon after its threshold a finding has to be there. Tests that ask for it run alone.
+pub const SOON: Duration = Duration::from_secs(5);
 
 /// Waits until `top` has drawn its list: of connections, or of groups where there are more than rows.
 pub fn wait_for_list(screen: &Screen) -> String {
@@ -35,7 +35,11 @@ pub struct Watch {
 impl Watch {
     /// Starts them. `thresholds` are options of `top` and `summary`, `log` is the command that makes the log.
     pub fn new(place: &Place, thresholds: &str, log: &str) -> Self {
-        let netns = place.name();
+        Self::of(place.name(), thresholds, log)
+    }
+
+    /// The same for several namespaces, whose names are separated by commas.
+    pub fn of(netns: &str, thresholds: &str, log: &str) -> Self {
         // None waits for another.
         let run = |arguments: String| Program::collect(&mut command(&arguments));
         let summary = run(format!("summary -o json --interval 1s {thresholds} --netns {netns}"));
@@ -47,7 +51,7 @@ impl Watch {
     }
 
     /// The summaries so far.
-    fn summaries(&self) -> Vec<Line> {
+    pub fn summaries(&self) -> Vec<Line> {
         lines(whole(&self.summary.out()))
     }
 
@@ -90,14 +94,47 @@ impl Watch {
         self.screen.wait_for(&format!("{kind} with {words:?}"), |shown| shown.lines().any(is_told));
     }
 
-    /// Waits until so many lines of the log satisfy `condition`, and returns them.
-    pub fn logs(&self, what: &str, count: usize, condition: impl Fn(&Line) -> bool) -> Vec<Line> {
+    /// Waits until so many lines of the log satisfy `condition`, and returns them. `due` is when they could be there:
+    /// they have to be told soon.
+    pub fn logs(
+        &self,
+        what: &str,
+        due: Instant,
+        count: usize,
+        condition: impl Fn(&Line) -> bool,
+    ) -> Vec<Line> {
         let probe = || {
             let lines: Vec<_> =
                 lines(whole(&self.log.out())).into_iter().filter(|line| condition(line)).collect();
             (lines.len() >= count).then_some(lines)
         };
-        until_or(what, probe, || self.log.out() + &self.log.err())
+        let lines = until_or(what, probe, || self.log.out() + &self.log.err());
+        let took = due.elapsed();
+        println!("{what}: log after {took:?}");
+        assert!(took < SOON, "{what}: {took:?}");
+        lines
+    }
+
+    /// Waits until the reports count so many, in this column, of the rows of a ranking that satisfy `condition`.
+    pub fn ranks(&self, by: &str, condition: impl Fn(&Line) -> bool, column: &str, count: u64) {
+        let rows = || -> Vec<Line> {
+            let reports = self.summaries();
+            let tables = reports.iter().filter_map(|report| report["top"].as_array()).flatten();
+            let tables = tables.filter(|table| text(table, "by") == by);
+            tables.filter_map(|table| table["rows"].as_array()).flatten().cloned().collect()
+        };
+        let sum = || {
+            let rows = rows();
+            let matching = rows.iter().filter(|row| condition(row));
+            matching.filter_map(|row| row[column].as_u64()).sum::<u64>()
+        };
+        let what = format!("{count} {column} by {by}");
+        until_or(&what, || (sum() == count).then_some(()), || format!("{:#?}", rows()));
+    }
+
+    /// Waits until the screen satisfies `condition`, and returns it.
+    pub fn sees(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        self.screen.wait_for(what, condition)
     }
 
     /// Panics unless nothing has been found so far, and the screen says so.
@@ -124,7 +161,12 @@ fn findings(report: &Line) -> Vec<Line> {
 
 /// A python program in a namespace that has printed `ready`.
 pub fn python(place: &Place, script: &str, arguments: &[&str]) -> Program {
-    let mut program = Program::collect(place.command("python3").args(["-c", script]).args(arguments));
+    ready(place.command("python3").args(["-c", script]).args(arguments))
+}
+
+/// Starts a program, and waits until it has printed `ready`.
+pub fn ready(command: &mut Command) -> Program {
+    let mut program = Program::collect(command);
     program.wait_for_out("`ready`", |out| out.contains("ready\n"));
     program
 }

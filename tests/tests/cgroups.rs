@@ -1,6 +1,6 @@
 //! Filters on cgroups: by path, name and pattern, with those that are made later.
 
-use std::{ffi::OsStr, os::unix::process::CommandExt as _, process::Command, thread};
+use std::{ffi::OsStr, process::Command, thread};
 
 use tests::{
     attack::cgroup::Cgroup,
@@ -21,11 +21,9 @@ fn call(place: &Place, cgroup: Option<&Cgroup>, port: u16) {
             scope.spawn(|| listener.accept().unwrap());
             let mut command = Command::new(actor());
             command.args(["call", "127.77.61.1", &port.to_string()]);
-            let step = cgroup.map(Cgroup::entered);
-            // SAFETY: a step makes system calls only.
-            unsafe {
-                command.pre_exec(move || step.as_ref().map_or(Ok(()), tests::attack::sandbox::Step::take))
-            };
+            if let Some(cgroup) = cgroup {
+                cgroup.hold(&mut command);
+            }
             run(&mut command);
         });
     });

@@ -2,51 +2,23 @@
 //! master's name. Four figures: lines with a wrong owner that is not marked, with none, with one that is sure, with
 //! one that is marked. And of the connections that live on: whether `ss` names the same process.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
+use std::collections::HashSet;
 
 use tests::{
     figures::Figures,
-    nginx::Nginx,
+    nginx::{Nginx, keep, workers_by_ss},
     patience::until,
     place::Place,
     program::run,
     story::{self, Line, lines, text, whole},
     tracer,
-    traffic::{actor, connect},
+    traffic::actor,
 };
 
 const AT: &str = "127.77.73.1:8080";
 
 /// So many connections stay open.
 const KEPT: usize = 24;
-
-/// One that nginx has answered on, and keeps.
-fn keep(place: &Place) -> TcpStream {
-    let mut client = place.run(|| connect(AT.parse().unwrap()).unwrap());
-    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"hello") {
-        let mut part = [0; 512];
-        let read = client.read(&mut part).unwrap();
-        answer.extend_from_slice(&part[..read]);
-    }
-    client
-}
-
-/// The process that `ss` names, by the client's port.
-fn workers_by_ss(place: &Place) -> HashMap<u64, u64> {
-    let out = run(place.command("ss").args(["-tnpH", "sport = :8080"]));
-    let entry = |line: &str| {
-        let peer = line.split_whitespace().nth(4)?;
-        let pid = line.split("pid=").nth(1)?.split(',').next()?;
-        Some((peer.rsplit(':').next()?.parse().ok()?, pid.parse().ok()?))
-    };
-    out.lines().filter_map(entry).collect()
-}
 
 #[test]
 fn workers_are_named_and_never_their_master_as_if_it_were_sure() {
@@ -55,7 +27,7 @@ fn workers_are_named_and_never_their_master_as_if_it_were_sure() {
     let master = u64::from(nginx.process.pid());
     let options = format!("-o json --netns {} --stuck ESTABLISHED=2s", place.name());
     let tracer = tracer::start(&options);
-    let kept: Vec<_> = (0..KEPT).map(|_| keep(&place)).collect();
+    let kept: Vec<_> = (0..KEPT).map(|_| keep(&place, AT)).collect();
     // What it asks is no HTTP, so nginx closes each connection.
     assert_eq!(run(place.command(actor()).args(["ask", "client", "127.77.73.1", "8080", "400"])), "done\n");
 
@@ -64,7 +36,7 @@ fn workers_are_named_and_never_their_master_as_if_it_were_sure() {
         let told: Vec<_> = lines(whole(&tracer.out())).into_iter().filter(is_kept).collect();
         (told.len() >= KEPT).then_some(told)
     });
-    let by_ss = workers_by_ss(&place);
+    let by_ss = workers_by_ss(&place, 8080);
     let workers: HashSet<_> = by_ss.values().copied().collect();
     let wrong: Vec<_> = told
         .iter()

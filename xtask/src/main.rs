@@ -3,6 +3,7 @@
 //! # Layout
 //! - `run`: builds tracer and runs it
 //! - `test`: runs all tests, or some of them
+//! - `quiet`: runs a healthy busy host, on which nothing may be found
 //! - `attack`: runs tracer in hostile situations
 //! - `ebpf`: builds the kernel programs
 //! - `bench`, `instructions`: measure what tracer costs
@@ -17,6 +18,7 @@ mod command;
 mod ebpf;
 mod instructions;
 mod man;
+mod quiet;
 mod run;
 mod setup;
 mod test;
@@ -34,6 +36,8 @@ enum Verb {
     Run(run::Args),
     /// Install what the tests need, and run all tests or some of them
     Test(test::Args),
+    /// Run a healthy busy host for minutes: no finding may come
+    Quiet(quiet::Args),
     /// Run tracer in hostile situations: long
     Attack(attack::Args),
     /// Build the kernel programs into tracer/bpf
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::test(&args),
+        Verb::Quiet(args) => quiet::quiet(&args),
         Verb::Attack(args) => attack::attack(&args),
         Verb::Ebpf(args) => ebpf::ebpf(&args),
         Verb::Bench(args) => bench::bench(&args),

@@ -24,6 +24,8 @@ pub(crate) const TESTS: &[&str] = &[
     "curl",
     "redis-server",
     "redis-tools",
+    "postgresql",
+    "python3-psycopg2",
     "haproxy",
     "nodejs",
     "python3",
@@ -57,6 +59,12 @@ pub(crate) const VM: &[&str] = &[
     "kmod",
 ];
 
+/// Debian's PostgreSQL makes a database when it is installed, and starts it, unless a file in this folder says no. The
+/// tests make their own.
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d/tracer.conf";
+const NO_CLUSTER: &str = "mkdir -p /etc/postgresql-common/createcluster.d && \
+    echo create_main_cluster = false > /etc/postgresql-common/createcluster.d/tracer.conf";
+
 /// The version of bpf-linker that works with the LLVM in [`EBPF`].
 const BPF_LINKER: &str = "0.13.0";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
@@ -84,9 +92,17 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     }
     println!("setup: installing the Debian packages {}", missing.join(" "));
     run(as_root("apt-get").args(["-qq", "update"]))?;
+    let has_postgresql = missing.contains(&"postgresql");
+    if has_postgresql {
+        run(as_root("sh").args(["-c", NO_CLUSTER]))?;
+    }
     let mut install = as_root("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-    run(install.args(["-qq", "-y", "--no-install-recommends", "install"]).args(missing))
+    let installed = run(install.args(["-qq", "-y", "--no-install-recommends", "install"]).args(missing));
+    if has_postgresql {
+        run(as_root("rm").args(["-f", CLUSTER_SETTINGS]))?;
+    }
+    installed
 }
 
 fn is_installed(package: &str) -> bool {

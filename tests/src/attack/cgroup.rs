@@ -3,7 +3,9 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -62,6 +64,13 @@ impl Cgroup {
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Has a command run in it.
+    pub fn hold(&self, command: &mut Command) {
+        let step = self.entered();
+        // SAFETY: a step makes system calls only.
+        unsafe { command.pre_exec(move || step.take()) };
     }
 
     /// Enters it.

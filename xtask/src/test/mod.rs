@@ -63,6 +63,13 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs a test on the real kernel with this variable in its environment.
+pub(crate) fn one_with(name: &str, variable: (&'static str, &str)) -> Result<ExitCode> {
+    steps::run(steps::BEFORE_KERNEL)?;
+    kernel::test(&Wanted::named(name, false).with(variable))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn everything(is_long: bool) -> Result<()> {
     steps::run(&[steps::SET_UP_ALL])?;
     at_once::run(&Chain::ALL)?;

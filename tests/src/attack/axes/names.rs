@@ -22,7 +22,6 @@ use crate::{
         ended::Ended,
         hostile::{BEFORE, NAMES},
         run::Run,
-        sandbox::Step,
         sink::Sink,
     },
     patience::Stops,
@@ -136,9 +135,9 @@ fn keep_calling(name: &[u8], in_cgroup: bool, port: &str, stops: &AtomicBool) {
     while !stops.load(Ordering::Relaxed) {
         let mut command = Command::new(&path);
         command.arg0("actor").args(["call", "127.77.4.1", port]);
-        let step = cgroup.as_ref().map(Cgroup::entered);
-        // SAFETY: a step makes system calls only.
-        unsafe { command.pre_exec(move || step.as_ref().map_or(Ok(()), Step::take)) };
+        if let Some(cgroup) = &cgroup {
+            cgroup.hold(&mut command);
+        }
         assert!(command.status().unwrap().success());
         thread::sleep(Duration::from_millis(20));
     }

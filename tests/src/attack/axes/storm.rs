@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    os::unix::process::CommandExt as _,
     process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -18,7 +17,6 @@ use crate::{
         case::{Case, Verdict},
         cgroup::Cgroup,
         run::{Run, When},
-        sandbox::Step,
     },
     patience::Stops,
     traffic::{actor, connect},
@@ -125,11 +123,9 @@ fn set_loopback_up() {
 fn make_cgroups(stops: &AtomicBool, made: &AtomicU64) {
     while !stops.load(Ordering::Relaxed) {
         let cgroup = Cgroup::named("tracer-storm".as_ref());
-        let entered = cgroup.entered();
         let mut command = Command::new(actor());
         command.args(["call", "127.0.0.1", "9"]);
-        // SAFETY: a step makes system calls only.
-        unsafe { command.pre_exec(move || Step::take(&entered)) };
+        cgroup.hold(&mut command);
         // Nobody listens there, and the call is refused.
         let _ = command.stderr(std::process::Stdio::null()).status();
         made.fetch_add(1, Ordering::Relaxed);

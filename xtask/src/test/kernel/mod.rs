@@ -39,12 +39,14 @@ pub(crate) struct Wanted {
     /// Also tests that take long.
     ignored: bool,
     rounds: u32,
+    /// Set in the environment of the tests.
+    variable: Option<(&'static str, String)>,
 }
 
 impl Wanted {
     /// All tests, as in a full run.
     pub(crate) fn all() -> Self {
-        Self { filter: None, noise: true, ignored: false, rounds: 1 }
+        Self { filter: None, noise: true, ignored: false, rounds: 1, variable: None }
     }
 
     /// Also tests that take long, and everything three times.
@@ -56,13 +58,18 @@ impl Wanted {
     pub(crate) fn named(filter: &str, noise: bool) -> Self {
         Self { filter: Some(filter.to_owned()), noise, ..Self::all() }
     }
+
+    /// The same with this variable in their environment.
+    pub(crate) fn with(self, (name, value): (&'static str, &str)) -> Self {
+        Self { variable: Some((name, value.to_owned())), ..self }
+    }
 }
 
 /// Builds the tests and runs them.
 pub(crate) fn test(wanted: &Wanted) -> Result<()> {
     let built = build::build()?;
     let noise = wanted.noise.then(|| Noise::start(&built.noise)).transpose()?;
-    let runner = Runner::new(&built, target().join("release/tracer"));
+    let runner = Runner::new(&built, target().join("release/tracer"), wanted.variable.clone());
     let all: Vec<_> = built.tests.iter().collect();
     let mut outcomes = Vec::new();
     for round in 1..=wanted.rounds {
@@ -123,7 +130,7 @@ fn print_summary(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
 /// Runs one test with the tracer that the unit tests have built: hardly optimised, but already there.
 pub(crate) fn smoke() -> Result<()> {
     let built = build::build_one("smoke")?;
-    let runner = Runner::new(&built, target().join("debug/tracer"));
+    let runner = Runner::new(&built, target().join("debug/tracer"), None);
     let outcomes = runner.run(&built.tests.iter().collect::<Vec<_>>(), &["--test-threads=1"], 1)?;
     print_summary(&outcomes, &Wanted::all())
 }

@@ -36,12 +36,13 @@ pub(crate) struct Runner<'a> {
     built: &'a Built,
     tracer: PathBuf,
     logs: PathBuf,
+    variable: Option<(&'static str, String)>,
 }
 
 impl<'a> Runner<'a> {
     /// A runner of tests for the build of tracer at this path.
-    pub(crate) fn new(built: &'a Built, tracer: PathBuf) -> Self {
-        Self { built, tracer, logs: target().join("kernel-tests") }
+    pub(crate) fn new(built: &'a Built, tracer: PathBuf, variable: Option<(&'static str, String)>) -> Self {
+        Self { built, tracer, logs: target().join("kernel-tests"), variable }
     }
 
     /// Runs the tests that `arguments` select, `at_once` programs at a time. Prints the output of each
@@ -96,7 +97,11 @@ impl<'a> Runner<'a> {
         let path = self.logs.join(format!("{}-{}.log", program.name, std::process::id()));
         let log = File::create(&path)?;
         let mut command = privileged(&program.path);
-        command.current_dir(root().join("tests")).args(arguments).env("ACTOR", &self.built.actor);
+        command
+            .current_dir(root().join("tests"))
+            .args(arguments)
+            .env("ACTOR", &self.built.actor)
+            .envs(self.variable.clone());
         // `TRACER` in the environment selects another build.
         if env::var_os("TRACER").is_none() {
             command.env("TRACER", &self.tracer);
