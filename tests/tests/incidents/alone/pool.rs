@@ -77,7 +77,7 @@ fn a_pool_larger_than_max_connections() {
     let lives = watch.logs("the refused ones", due, 20, |line| !line["reason"].is_null());
     for life in &lives {
         assert!(is_of(life, &client) && text(life, "reason").starts_with("fin-"), "{life}");
-        assert!(number(life, "duration_us").unwrap() < 1e6, "{life}");
+        assert!(number(life, "established_us").unwrap() < 1e6, "{life}");
     }
     watch.ranks("service", is_service, "begun", 30);
     watch.ranks("service", is_service, "failed", 0);
