@@ -118,9 +118,9 @@ fn listeners_have_their_drops_and_are_told_apart() {
     screen.wait_for("drops", |shown| {
         let title = shown.lines().find(|line| line.contains("LISTENERS 3"));
         let told = line(shown, &ends[0]).map(|line| line.split_whitespace().collect::<Vec<_>>());
-        title.is_some_and(|title| title.contains("NEW/S  DROPS"))
+        title.is_some_and(|title| title.contains("NEW/S  ACC/S  DROPS"))
             && told.is_some_and(|words| {
-                words[2] == "2/1" && words[5].parse::<u64>().is_ok_and(|drops| drops > 0)
+                words[2] == "2/1" && words[6].parse::<u64>().is_ok_and(|drops| drops > 0)
             })
     });
     screen.keys(&["q"]);

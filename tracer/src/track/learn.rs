@@ -6,11 +6,17 @@ use tracer_common::{
     state as number,
 };
 
-use crate::track::{
-    connection::{Connection, FirstFin, Role},
-    owner::{Evidence, Owner},
-    reason,
+use crate::{
+    text::escape::name,
+    track::{
+        connection::{Connection, FirstFin, Role},
+        owner::{Evidence, Owner},
+        reason,
+    },
 };
+
+/// The name of a tracer's process.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// The role of a socket whose birth is this event; [`Role::Unknown`] for a birth that RFC 9293 does not have.
 pub(super) fn role_at_birth(event: &Event) -> Role {
@@ -40,9 +46,16 @@ pub(super) fn role_of(event: &Event) -> Role {
 pub(super) fn learn_owner(event: &Event, connection: &mut Connection) {
     let is_aborted_listener = event.old_state == number::LISTEN && connection.owner.is_known();
     let is_at_work = event.flags & (flag::OWNED | flag::KERNEL_THREAD) == flag::OWNED;
-    if is_at_work && event.error != reason::ECONNABORTED && !is_aborted_listener {
+    let is_bystander = connection.owner.is_known() && is_searching_tracer(event, &connection.owner);
+    if is_at_work && event.error != reason::ECONNABORTED && !is_aborted_listener && !is_bystander {
         connection.owner.learn(Owner::of(event, Evidence::Own));
     }
+}
+
+/// Whether the task is a tracer that was searching for holders. The kernel's iterator (`iter/task_file`) has a file for a
+/// moment. If its process closes it just then, it is the tracer's thread that closes it last.
+fn is_searching_tracer(event: &Event, owner: &Owner) -> bool {
+    event.pid != owner.pid && event.tid != event.pid && name(&event.comm) == PROGRAM.as_bytes()
 }
 
 pub(super) fn note_fin(event: &Event, connection: &mut Connection) {
@@ -99,5 +112,27 @@ fn client_handshake_us(event: &Event, state_ns: Option<u64>) -> u32 {
         if event.retransmits == 0 { event.srtt_us } else { 0 }
     } else {
         state_ns.map_or(0, |ns| u32::try_from(ns / 1000).unwrap_or(u32::MAX).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    #[test]
+    fn a_tracer_that_searches_does_not_become_the_owner() {
+        let mut comm = [0; 16];
+        comm[..PROGRAM.len()].copy_from_slice(PROGRAM.as_bytes());
+        let owned = Event { flags: flag::OWNED, pid: 7, tid: 7, ..Event::new_zeroed() };
+        let searching = Event { pid: 9, tid: 10, comm, ..owned };
+        let mut connection = Connection::first_seen(&owned);
+        learn_owner(&owned, &mut connection);
+        learn_owner(&searching, &mut connection);
+        assert_eq!(connection.owner.pid, 7);
+        // Another process's thread has closed what it was given.
+        learn_owner(&Event { comm: *b"worker\0\0\0\0\0\0\0\0\0\0", ..searching }, &mut connection);
+        assert_eq!(connection.owner.pid, 9);
     }
 }

@@ -47,9 +47,9 @@ fn redis_hammered_with_ports_to_spare() {
     assert!(client.status.success(), "{client:?}");
     let due = Instant::now();
     let lives = watch.logs("all of them", due, 4000, |line| text(line, "reason") == "fin-remote");
-    // A tracer that searches for holders has a file for a moment. If redis closes it then, the tracer closes it last.
+    // Those that redis closes while a tracer that searches for holders has their file are its own, too.
     let others: Vec<_> = lives.iter().filter(|line| line["pid"] != redis.pid()).collect();
-    assert!(others.len() < 4 && others.iter().all(|line| text(line, "comm") == "tracer"), "{others:#?}");
+    assert!(others.is_empty(), "{others:#?}");
     watch.next_summary();
     watch.finds_nothing();
     let waiting = watch.summaries().last().map(in_time_wait).unwrap();
