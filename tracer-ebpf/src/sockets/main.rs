@@ -61,7 +61,14 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
 #[inline(always)]
 fn holder_only(meta: *const Meta, holder: NamedTask, cookie: u64) {
     let bare = Bare { cookie, ..Bare::default() };
-    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0), now_ns(), (0, 0));
+    write_event(
+        meta,
+        Subject::Bare(&bare),
+        holder,
+        &exists(Netns::default(), flag::BARE, 0),
+        now_ns(),
+        (0, 0),
+    );
 }
 
 /// The same, but only who it is. It takes a fraction of the time, and is asked again and again.
