@@ -131,10 +131,15 @@ fn of_fields(lines: &[&str]) -> Option<Source> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn turned(name: &str, text: &str) -> Result<String> {
-        let folder = std::env::temp_dir().join(format!("xtask-sources-{}-{name}", std::process::id()));
+        // Tests run at the same time, some of them with the same name.
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("xtask-sources-{}-{number}", std::process::id()));
         fs::create_dir_all(folder.join("sources.list.d"))?;
         fs::write(folder.join(name), text)?;
         let sources = for_all_suites(&folder, "amd64 arm64");
