@@ -36,7 +36,8 @@ impl Event {
     /// Half-open connections of a listener that have not answered its first SYN-ACK in time; 0 for other sockets.
     #[must_use]
     pub const fn half_open(&self) -> u32 {
-        if self.new_state == state::LISTEN { self.linger2.cast_unsigned() } else { 0 }
+        // The two numbers whose difference it is are not read at the same moment.
+        if self.new_state == state::LISTEN && self.linger2 > 0 { self.linger2.cast_unsigned() } else { 0 }
     }
 
     /// Jiffies since a segment with data was last sent or received, or since the handshake if there was none. 0 for a

@@ -45,12 +45,11 @@ impl Sock {
         load!(self.sock, Drops as u32)
     }
 
-    /// A listener's half-open connections whose SYN-ACK was sent again (`reqsk_timer_handler`).
+    /// A listener's half-open connections whose SYN-ACK was sent again (`reqsk_timer_handler`). They are counted one after
+    /// the other, so this may be below zero.
     #[inline(always)]
     pub fn half_open(self) -> u32 {
-        let (all, young) = (load!(self.tcp, HalfOpen as u32), load!(self.tcp, HalfOpenYoung as u32));
-        // They are counted one after the other.
-        if young > all { 0 } else { all - young }
+        load!(self.tcp, HalfOpen as u32).wrapping_sub(load!(self.tcp, HalfOpenYoung as u32))
     }
 
     /// Milliseconds that it has been in this state at least; 0 if nothing proves that. `roles` are its

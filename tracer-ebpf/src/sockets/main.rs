@@ -61,14 +61,7 @@ extern "C" fn holders(context: *const TaskFile) -> i32 {
 #[inline(always)]
 fn holder_only(meta: *const Meta, holder: NamedTask, cookie: u64) {
     let bare = Bare { cookie, ..Bare::default() };
-    write_event(
-        meta,
-        Subject::Bare(&bare),
-        holder,
-        &exists(Netns::default(), flag::BARE, 0),
-        now_ns(),
-        (0, 0),
-    );
+    write_event(meta, Subject::Bare(&bare), holder, &exists(Netns::default(), flag::BARE, 0), now_ns(), 0);
 }
 
 /// The same, but only who it is. It takes a fraction of the time, and is asked again and again.
@@ -148,7 +141,7 @@ extern "C" fn sockets(context: *const Tcp) -> i32 {
         let (bare, flags) = (timewait.bare(), flag::TIME_WAIT | flag::DEAD);
         let exists = exists(bare.netns, flags, bare.state);
         let in_state_ms = timewait.in_state_ms();
-        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists, now_ns(), (in_state_ms, 0));
+        write_event(meta, Subject::Bare(&bare), NamedTask::None, &exists, now_ns(), in_state_ms);
     }
     0
 }
@@ -207,8 +200,7 @@ fn write_full(meta: *const Meta, sock: Sock, holder: NamedTask) {
         (sock.window_flag(state), sock.in_state_ms(state, roles, time_ns))
     };
     let exists = Occurrence { detail: sock.backoff(), ..exists(sock.netns(), roles | flags, state) };
-    let also = if state == LISTEN { sock.half_open() } else { sock.idle_jiffies() };
-    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, (found, also));
+    write_event(meta, Subject::Full(sock), holder, &exists, time_ns, found);
 }
 
 /// What "happened" to a socket in a snapshot: it exists, in this state.
@@ -226,7 +218,7 @@ fn write_event(
     holder: NamedTask,
     exists: &Occurrence,
     time_ns: u64,
-    found: (u32, u32),
+    found: u32,
 ) {
     let mut event = MaybeUninit::<Event>::uninit();
     // SAFETY: memory for an Event, all of which `fill` initialises.
@@ -234,6 +226,13 @@ fn write_event(
         fill(event.as_mut_ptr(), Moment { time_ns, cpu: 0 }, subject, holder, exists);
         event.assume_init_mut()
     };
-    (event.idle_jiffies, event.linger2) = (found.0, found.1.cast_signed());
+    event.idle_jiffies = found;
+    // At the end: the verifier of older kernels looks at all that follows once for each way through this.
+    let also = match subject {
+        Subject::Full(sock) if exists.new_state == LISTEN => sock.half_open(),
+        Subject::Full(sock) => sock.idle_jiffies(),
+        _ => 0,
+    };
+    event.linger2 = also.cast_signed();
     write(meta, event);
 }
