@@ -15,6 +15,7 @@
 //! - [`aggregate`] — counting, apart from any view
 //! - [`view`] — what is shown, as bytes
 //! - [`format`] — the table of columns, and a file for each format of lines
+//! - [`explain`] — what each word means, in several languages
 //! - [`output`] — writers of bytes and of messages
 //! - [`tcp`], [`text`], [`time`] — words and small tools that all others use
 //!
@@ -60,6 +61,7 @@
 pub mod aggregate;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod facts;
 pub mod filter;
 pub mod format;

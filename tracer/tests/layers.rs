@@ -25,6 +25,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("select", "facts filter tcp text track"),
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
+    ("explain", "format text"),
     ("view", "aggregate facts format select tcp text track"),
     ("cli", "aggregate filter format select source tcp text time"),
     ("config", "aggregate cli facts filter format output select source tcp text time view"),

@@ -72,6 +72,11 @@ kinds! {
 }
 
 impl FindingKind {
+    /// All kinds, the heaviest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|spec| spec.kind)
+    }
+
     fn spec(self) -> &'static Spec {
         &TABLE[self as usize]
     }
