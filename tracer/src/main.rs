@@ -10,12 +10,14 @@ use std::{
 
 use clap::Parser as _;
 use tracer::{
-    cli::{Cli, Command, OutputArgs, completions, usage::tamed, wrong_turns::advised},
+    cli::{Cli, Command, ExplainArgs, OutputArgs, completions, usage::tamed, wrong_turns::advised},
     config::{self, RunConfig},
+    explain::explain as explanation,
     format::columns::COLUMNS,
     output::{refusal, stderr, stderr::message, stdout::write_whole},
     run::{self, check, error::Error, in_kernel},
     source::kernel::limits,
+    text::charset::recoding,
 };
 
 /// The exit status of wrong usage: as clap's own.
@@ -58,6 +60,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
+        Command::Explain(args) => explain(&args),
         Command::Check(args) => check::check(&config::check(args)),
         Command::Completions(args) => run::printed(write_whole(&completions::completions(args.shell))),
     }
@@ -91,6 +94,20 @@ fn usage(error: clap::Error) -> ExitCode {
 fn fail(error: &dyn Display, code: ExitCode) -> ExitCode {
     message(error);
     code
+}
+
+fn explain(args: &ExplainArgs) -> ExitCode {
+    let (language, look) = config::explain(args);
+    match explanation(args.word.as_deref(), language, look, None) {
+        Ok(text) => {
+            let mut text = text.into_bytes();
+            if let Some(recode) = recoding() {
+                recode(&mut text);
+            }
+            run::printed(write_whole(&text))
+        }
+        Err(error) => fail(&error, ExitCode::from(USAGE)),
+    }
 }
 
 fn list_columns() -> ExitCode {

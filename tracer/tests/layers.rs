@@ -25,10 +25,10 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("select", "facts filter tcp text track"),
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
-    ("explain", "format text"),
+    ("explain", "format tcp text"),
     ("view", "aggregate facts format select tcp text track"),
-    ("cli", "aggregate filter format select source tcp text time"),
-    ("config", "aggregate cli facts filter format output select source tcp text time view"),
+    ("cli", "aggregate explain filter format select source tcp text time"),
+    ("config", "aggregate cli explain facts filter format output select source tcp text time view"),
     ("run", "aggregate config facts filter output select source text time track view"),
 ];
 

@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     aggregate::{By, Rank},
+    explain::texts::Language,
     tcp::limits::Limit,
     time::duration,
 };
@@ -51,6 +52,7 @@ Examples:
   tracer life --reason reset-remote    connections that the peer reset
   tracer summary --interval 10s        how many, how long, and who
   tracer top                           where is it stuck? full screen
+  tracer explain CLOSE_WAIT            what is that, and what do I do?
   tracer check                         can it run here?
 
 Exit status: 0 done, also after Ctrl-C, SIGTERM or a closed pipe; 1 could not do it; 2 wrong
@@ -83,6 +85,19 @@ Examples:
   tracer top --stuck CLOSE_WAIT=5s     with another limit for what counts as stuck
   tracer top --finding resets=100      with another threshold for a finding";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  tracer explain                       the list of words
+  tracer explain CLOSE_WAIT            a state, in any tool's spelling: SYN-RECEIVED, ESTAB, 0A
+  tracer explain ESTABLISHED:CLOSE_WAIT
+                                       a transition
+  tracer explain reset-remote          why a connection ended
+  tracer explain accept-queue          a finding of top and summary
+  tracer explain srtt_us               a column, by its name or its title
+  tracer explain close                 how a connection ends, seen from both ends; also open,
+                                       simultaneous-close, half-open, reset, timeout
+  tracer explain finding:close-wait    this meaning of a word that has several";
+
 /// Shows every TCP state transition of this host, live: whose connection, how long in which state,
 /// who closed first and why.
 #[derive(Debug, Parser)]
@@ -111,6 +126,9 @@ pub enum Command {
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
+    /// What does a word mean, and what do I do? States, transitions, reasons, findings, columns, the receipt
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
     /// Can it run here, with which features?
     Check(CheckArgs),
     /// Completions for bash, zsh or fish
@@ -274,6 +292,20 @@ pub struct TopArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+}
+
+/// Options of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// What to explain; without it, the list of words
+    #[arg(value_name = "WORD")]
+    pub word: Option<String>,
+    /// Language [default: that of LC_ALL, LC_MESSAGES or LANG, else en]
+    #[arg(long, value_name = "LANGUAGE")]
+    pub lang: Option<Language>,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
 }
 
 /// Options of `completions`.

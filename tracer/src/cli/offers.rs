@@ -8,6 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::{
     aggregate::findings::FindingKind,
+    explain::{self, texts::Language},
     format::columns::COLUMNS,
     tcp::{limits::limitable_states, reason::Reason, state::State},
 };
@@ -19,7 +20,7 @@ const NETNS: &str = "/run/netns";
 const USERS: &str = "/etc/passwd";
 
 /// A value, and what it means.
-type Offer = (String, Option<&'static str>);
+type Offer = (String, Option<String>);
 
 /// This command and those below it, with the values of their options.
 pub(super) fn with_offers(command: Command) -> Command {
@@ -34,6 +35,8 @@ fn with_offer(arg: Arg) -> Arg {
         "stuck" | "slow" => |_| limits(),
         "finding" => |_| findings(),
         "columns" => |_| columns(),
+        "word" => |_| explain::words().into_iter().map(|(word, brief)| (word, Some(brief))).collect(),
+        "lang" => |_| Language::all().map(|language| plain(language.to_string())).collect(),
         "netns" => |_| namespaces(),
         "uid" => |_| users(),
         _ => return arg,
@@ -82,8 +85,8 @@ fn findings() -> Vec<Offer> {
 }
 
 fn columns() -> Vec<Offer> {
-    let columns = COLUMNS.iter().map(|column| (column.key.to_owned(), Some(column.help)));
-    columns.chain([("help".to_owned(), Some("lists the columns"))]).collect()
+    let columns = COLUMNS.iter().map(|column| (column.key.to_owned(), Some(column.help.to_owned())));
+    columns.chain([("help".to_owned(), Some("lists the columns".to_owned()))]).collect()
 }
 
 fn namespaces() -> Vec<Offer> {

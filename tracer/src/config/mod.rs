@@ -9,9 +9,10 @@ mod filters;
 mod lines;
 mod reports;
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, io, path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
 use tracer_common::state;
 
 use crate::{
@@ -20,10 +21,11 @@ use crate::{
         findings::{Findings, Thresholds},
     },
     cli::{
-        CaptureArgs, CheckArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs, StuckArgs,
-        SummaryArgs, TopArgs, words,
+        CaptureArgs, CheckArgs, ExplainArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs,
+        StuckArgs, SummaryArgs, TopArgs, words,
     },
     config::{filters::filters, lines::plan, reports::reports},
+    explain::{screen::Look, texts::Language},
     facts::hooks::REQUEST_HOOK,
     format::{Kind, columns::DefaultIn, lines::Lines},
     output::{file::Destination, stderr::message},
@@ -53,6 +55,12 @@ use crate::{
 
 pub use error::Error;
 use lines::use_colour;
+
+/// The widest lines that read well, also where there is no terminal.
+const READABLE: usize = 80;
+
+/// The narrowest lines that text is wrapped to.
+const NARROWEST: usize = 40;
 
 /// The configuration of a capture.
 pub struct Config {
@@ -165,6 +173,16 @@ pub struct CheckOptions {
 #[must_use]
 pub fn check(args: CheckArgs) -> CheckOptions {
     CheckOptions { btf: args.btf, colour: use_colour(args.color) }
+}
+
+/// Builds what `tracer explain` needs: the language and the look of the screen.
+#[must_use]
+pub fn explain(args: &ExplainArgs) -> (Language, Look) {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| env::var(name).unwrap_or_default());
+    let language = args.lang.unwrap_or_else(|| Language::of_locale(locale.iter().map(String::as_str)));
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    let width = if columns == 0 { READABLE } else { columns.clamp(NARROWEST, READABLE) };
+    (language, Look { width, colour: use_colour(args.color) })
 }
 
 /// Builds the configuration of `tracer top`.

@@ -25,6 +25,7 @@ pub mod line;
 pub mod number;
 pub mod second;
 pub mod width;
+pub mod wrap;
 
 /// What was attempted when the host had no room for a thread, with the usual causes.
 pub(crate) const STARTING_A_THREAD: &str =

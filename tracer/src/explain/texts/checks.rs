@@ -8,7 +8,7 @@ mod tests {
         aggregate::findings::FindingKind,
         explain::{
             texts::{
-                HEADING, Language, OF, TABLES, Texts,
+                HEADING, Language, TABLES, Texts,
                 entry::{Entry, hash},
             },
             topic::Topic,
@@ -19,6 +19,9 @@ mod tests {
         tcp::{reason::Reason, state::State},
         track::owner::Evidence,
     };
+
+    /// In a translation, the hash of the English text that it translates.
+    const OF: &str = "of";
 
     fn english() -> Texts {
         Texts::read(Language::ENGLISH).unwrap()

@@ -25,9 +25,6 @@ const TABLES: &[(&str, &str)] = &[("en", include_str!("en.toml"))];
 /// The table with the headings.
 const HEADING: &str = "heading";
 
-/// In a translation, the hash of the English text that it translates.
-const OF: &str = "of";
-
 /// A language that there is a table for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Language(&'static (&'static str, &'static str));

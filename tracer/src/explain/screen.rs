@@ -1,0 +1,230 @@
+//! An explanation, and the list of words, as they are shown.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{
+    explain::{
+        diagram::terminal::{self, Mark},
+        here::Here,
+        lookup::{Meaning, spellings},
+        stories,
+        texts::{Texts, entry::Entry},
+        topic::Topic,
+    },
+    tcp::{colour, state::State},
+    text::{
+        width::{left, shorten},
+        wrap::wrap,
+    },
+};
+
+/// How far text stands from the left.
+const INDENT: usize = 2;
+
+/// The widest word in lists that has its text on the same line.
+const WORD: usize = 22;
+
+/// How a screen looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Its width.
+    pub width: usize,
+    /// Whether it has colours.
+    pub colour: bool,
+}
+
+/// A screen that is being written.
+pub(super) struct Screen<'a> {
+    texts: &'a Texts,
+    look: Look,
+    out: String,
+}
+
+impl<'a> Screen<'a> {
+    pub(super) fn new(texts: &'a Texts, look: Look) -> Self {
+        Self { texts, look, out: String::new() }
+    }
+
+    /// Text in a style.
+    fn styled(&self, text: &str, style: Style) -> String {
+        if self.look.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.out += text.trim_end();
+        self.out.push('\n');
+    }
+
+    fn heading(&mut self, key: &str) {
+        self.out.push('\n');
+        let heading = self.styled(self.texts.heading(key), Style::new().bold());
+        self.line(&heading);
+    }
+
+    /// Wrapped text. What was quoted is bold where there are colours.
+    fn text(&mut self, first: &str, text: &str) {
+        let indent = first.width();
+        let bold = Style::new().bold();
+        let mut is_quoted = false;
+        for (index, line) in wrap(text, self.look.width.saturating_sub(indent)).into_iter().enumerate() {
+            let mut out = if index == 0 { first.to_owned() } else { " ".repeat(indent) };
+            if !self.look.colour {
+                self.line(&(out + &line));
+                continue;
+            }
+            for (part, piece) in line.split('`').enumerate() {
+                is_quoted ^= part > 0;
+                out += &if is_quoted { self.styled(piece, bold) } else { piece.to_owned() };
+            }
+            self.line(&out);
+        }
+    }
+
+    fn indented(&mut self, text: &str) {
+        self.text(&" ".repeat(INDENT), text);
+    }
+
+    /// A picture that has to fit.
+    fn picture(&mut self, lines: &[String], width: usize) {
+        if self.look.width >= width + INDENT {
+            for line in lines {
+                self.line(&format!("{:INDENT$}{line}", ""));
+            }
+        }
+    }
+
+    pub(super) fn explanation(
+        mut self,
+        meaning: &Meaning,
+        others: &[Meaning],
+        source: &str,
+        here: Option<&Here>,
+    ) -> String {
+        let texts = self.texts;
+        let Some(entry) = texts.entry(meaning.topic, &meaning.word) else { return self.out };
+        let state = (meaning.topic == Topic::State).then(|| meaning.word.parse::<State>().ok()).flatten();
+        let style = state.map_or(Style::new(), colour::of).bold();
+        let word = self.styled(&meaning.word, style);
+        let title = format!("{}: {}", meaning.word, entry.brief);
+        self.text("", &title);
+        // The style takes no room.
+        self.out = self.out.replacen(&meaning.word, &word, 1);
+        if let Some(state) = state {
+            let spelled = format!("{}: {}", texts.heading("spellings"), spellings(state).join(", "));
+            self.indented(&spelled);
+        }
+        self.told(meaning, entry);
+        self.lists(entry);
+        if let Some(mark) = state.map(Mark::State) {
+            self.diagram(mark);
+        }
+        if !source.is_empty() {
+            self.heading("source");
+            self.indented(source);
+        }
+        if let Some(here) = here {
+            self.heading("here");
+            self.indented(&here.line(texts.heading("oldest")));
+        }
+        if !others.is_empty() {
+            self.heading("also");
+            for other in others {
+                let brief = texts.entry(other.topic, &other.word).map_or("", |entry| entry.brief.as_str());
+                self.indented(&format!("`tracer explain {}`: {brief}", other.typed()));
+            }
+        }
+        self.out
+    }
+
+    /// What is told in paragraphs, and the pictures that belong to it.
+    fn told(&mut self, meaning: &Meaning, entry: &Entry) {
+        for (key, text) in entry.paragraphs().into_iter().filter(|(_, text)| !text.is_empty()) {
+            // In a story this is no pile, but what may go wrong.
+            if meaning.topic == Topic::Story && key == "pile" {
+                continue;
+            }
+            self.heading(key);
+            self.indented(text);
+        }
+        if meaning.topic == Topic::Transition {
+            let states = meaning.word.split_once(':');
+            let states = states.and_then(|(old, new)| Some((old.parse().ok()?, new.parse().ok()?)));
+            if let Some((old, new)) = states {
+                self.diagram(Mark::Transition(old, new));
+            }
+        }
+        if meaning.topic == Topic::Story {
+            self.out.push('\n');
+            let texts = self.texts;
+            let lines = stories::lines(&meaning.word, texts.heading("client"), texts.heading("server"));
+            self.picture(&lines, stories::WIDTH);
+            self.heading("steps");
+            for (step, text) in (1..).zip(&entry.steps) {
+                self.text(&format!("  {step} "), text);
+            }
+            if !entry.pile.is_empty() {
+                self.heading("wrong");
+                self.indented(&entry.pile);
+            }
+        }
+    }
+
+    fn lists(&mut self, entry: &Entry) {
+        if !entry.causes.is_empty() {
+            self.heading("causes");
+            for (number, cause) in (1..).zip(&entry.causes) {
+                self.text(&format!("  {number}. "), cause);
+            }
+        }
+        if !entry.next.is_empty() {
+            self.heading("next");
+            for (command, why) in &entry.next {
+                // It can be copied, so it is not wrapped.
+                let command = self.styled(command, AnsiColor::Cyan.on_default());
+                self.line(&format!("{:INDENT$}{command}", ""));
+                self.text("      ", why);
+            }
+        }
+        if !entry.settings.is_empty() {
+            self.heading("settings");
+            for setting in &entry.settings {
+                self.text("  - ", setting);
+            }
+        }
+    }
+
+    fn diagram(&mut self, mark: Mark) {
+        if self.look.width < terminal::WIDTH + INDENT {
+            return;
+        }
+        self.heading("diagram");
+        self.picture(&terminal::lines(mark, self.look.colour), terminal::WIDTH);
+        let texts = self.texts;
+        self.indented(texts.heading("not_drawn"));
+    }
+
+    /// All words, a line for each.
+    pub(super) fn list(mut self) -> String {
+        let texts = self.texts;
+        let usage = texts.heading("usage").to_owned();
+        self.text("", &usage);
+        for topic in Topic::ALL {
+            self.heading(topic.name());
+            let longest = texts.words(topic).map(|(word, _)| word.len()).max().unwrap_or_default().min(WORD);
+            for (word, entry) in texts.words(topic) {
+                let mut brief = entry.brief.replace('`', "");
+                shorten(&mut brief, self.look.width.saturating_sub(INDENT + longest + 2));
+                // Words are whole, even where one is longer than most.
+                let padded = if word.len() > longest { word.to_owned() } else { left(word, longest) };
+                let mut line = String::new();
+                // Writing into memory cannot fail.
+                let _ = write!(line, "{:INDENT$}{}  {brief}", "", self.styled(&padded, Style::new().bold()));
+                self.line(&line);
+            }
+        }
+        self.out
+    }
+}

@@ -1,0 +1,147 @@
+//! `tracer explain`: its screens, character by character, and whether its commands can be typed.
+//! `UPDATE_SCREENS=1 cargo test` takes the screens as they are now.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::PathBuf;
+
+use clap::Parser as _;
+use tracer::{
+    cli::{Cli, Command},
+    config,
+    explain::{
+        explain,
+        lookup::find,
+        screen::Look,
+        texts::{Language, Texts},
+        topic::Topic,
+    },
+};
+use unicode_width::UnicodeWidthStr as _;
+
+const LOOK: Look = Look { width: 80, colour: false };
+
+fn shown(word: Option<&str>, look: Look) -> String {
+    explain(word, Language::ENGLISH, look, None).unwrap()
+}
+
+#[test]
+fn screens_are_as_they_were() {
+    for (name, word) in [
+        ("state", Some("CLOSE_WAIT")),
+        ("transition", Some("FIN_WAIT1:CLOSING")),
+        ("reason", Some("reset-local-unread")),
+        ("finding", Some("accept-queue")),
+        ("column", Some("idle_us")),
+        ("story", Some("close")),
+        ("list", None),
+    ] {
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/screens/explain-{name}.txt"));
+        let screen = shown(word, LOOK);
+        if std::env::var_os("UPDATE_SCREENS").is_some() {
+            std::fs::write(&path, &screen).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), screen, "{name}");
+    }
+}
+
+fn all_words(texts: &Texts) -> Vec<String> {
+    let words = |topic: Topic| texts.words(topic).map(move |(word, _)| format!("{}:{word}", topic.name()));
+    Topic::ALL.into_iter().flat_map(words).collect()
+}
+
+/// In every language. Only commands may be longer: they are to be copied.
+#[test]
+fn screens_keep_to_their_width() {
+    for language in Language::all() {
+        let texts = Texts::read(language).unwrap();
+        for width in [40, 60, 80] {
+            let look = Look { width, colour: false };
+            for word in all_words(&texts).iter().map(|word| Some(word.as_str())).chain([None]) {
+                let screen = explain(word, language, look, None).unwrap();
+                let is_command =
+                    |line: &str| line.trim_start().starts_with(['`', 't']) && line.contains("tracer ");
+                let wide = screen.lines().filter(|line| line.width() > width && !is_command(line));
+                assert_eq!(wide.collect::<Vec<_>>(), [""; 0], "{language} {word:?} {width}");
+            }
+        }
+    }
+}
+
+#[test]
+fn colours_change_no_word() {
+    let texts = Texts::read(Language::ENGLISH).unwrap();
+    for word in all_words(&texts).iter().map(|word| Some(word.as_str())).chain([None]) {
+        let coloured = shown(word, Look { colour: true, ..LOOK });
+        let plain = shown(word, LOOK).replace('`', "");
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain, "{word:?}");
+        assert!(coloured.lines().all(|line| !line.contains('\u{1b}') || line.contains("\u{1b}[0m")));
+    }
+}
+
+/// The commands of a text: what is quoted and begins with tracer's name, and what stands to be typed.
+fn commands(texts: &Texts) -> Vec<String> {
+    let entries = Topic::ALL.into_iter().flat_map(|topic| texts.words(topic).map(|(_, entry)| entry));
+    let mut commands = Vec::new();
+    for entry in entries {
+        commands.extend(entry.next.iter().map(|(command, _)| command.clone()));
+        let quoted = entry.texts().flat_map(|text| text.split('`').skip(1).step_by(2));
+        commands.extend(quoted.filter(|quoted| quoted.starts_with("tracer ")).map(str::to_owned));
+    }
+    commands
+}
+
+/// Verbs that do not exist yet. Delete `list` here as soon as it does.
+const NOT_YET: [&str; 1] = ["list"];
+
+/// The words of a command line, as a shell takes it: single quotes keep a word together.
+fn as_shell(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        match index % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}
+
+#[test]
+fn every_command_can_be_typed() {
+    let texts = Texts::read(Language::ENGLISH).unwrap();
+    let commands = commands(&texts);
+    assert!(commands.len() > 100, "{}", commands.len());
+    for line in commands {
+        let words = as_shell(&line);
+        if words.get(1).is_some_and(|verb| NOT_YET.contains(&verb.as_str())) {
+            continue;
+        }
+        let cli = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        // Columns and what belongs together are checked behind the parser.
+        let checked = match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
+            Command::Log(args) => config::log(*args).map(|_| ()),
+            Command::Life(args) => config::life(*args).map(|_| ()),
+            Command::Summary(args) if args.report.in_kernel => config::in_kernel(*args).map(|_| ()),
+            Command::Summary(args) => config::summary(*args).map(|_| ()),
+            Command::Top(args) => config::top(*args).map(|_| ()),
+            Command::Explain(args) => {
+                let word = args.word.filter(|word| !["WORD", "STATE"].contains(&word.as_str()));
+                if let Some(word) = word {
+                    find(&texts, &word).unwrap_or_else(|error| panic!("{line}: {error}"));
+                }
+                Ok(())
+            }
+            Command::Check(_) | Command::Completions(_) => Ok(()),
+        };
+        checked.unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn errors_are_one_line_and_harmless() {
+    let error =
+        explain(Some("CLOSE_WIAT\u{1b}[2J\n"), Language::ENGLISH, LOOK, None).unwrap_err().to_string();
+    assert!(error.contains("is it CLOSE_WAIT") && !error.contains(['\u{1b}', '\n']), "{error}");
+}
