@@ -92,9 +92,10 @@ pub fn lines(mark: Mark, has_colour: bool) -> Vec<String> {
     }
     for state_box in &BOXES {
         let state = State::from_kernel(state_box.state);
-        let (name, style) = match mark.has_state(state_box.state) {
-            true => (format!("[{state}]"), colour::of(state).bold().invert()),
-            false => (state.to_string(), colour::of(state)),
+        let (name, style) = if mark.has_state(state_box.state) {
+            (format!("[{state}]"), colour::of(state).bold().invert())
+        } else {
+            (state.to_string(), colour::of(state))
         };
         let (x, y) = state_box.at;
         canvas.text((x - name.len() / 2, y), &name, style);
@@ -108,13 +109,13 @@ fn line(row: &[Glyph], has_colour: bool) -> String {
     let mut current = Style::new();
     for (character, style) in &row[..end] {
         if has_colour && *style != current {
-            line += &format!("{current:#}{style}");
+            line += &[current.render_reset().to_string(), style.to_string()].concat();
             current = *style;
         }
         line.push(*character);
     }
     if current != Style::new() {
-        line += &format!("{current:#}");
+        line += &current.render_reset().to_string();
     }
     line
 }

@@ -61,6 +61,13 @@ mod tests {
         are_all_there(Topic::Story, stories);
     }
 
+    fn keys(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            into.insert(key.clone());
+            keys(value, into);
+        }
+    }
+
     /// The words of the receipt are those of its JSON, and the two outcomes of the comparison.
     #[test]
     fn every_word_of_the_receipt_has_an_entry() {
@@ -88,12 +95,6 @@ mod tests {
             connections: Some(Connections { counts, open: 0, waiting: 0, ended_unseen: 0 }),
             kernel: Some(kernel),
         };
-        fn keys(value: &serde_json::Value, into: &mut BTreeSet<String>) {
-            for (key, value) in value.as_object().into_iter().flatten() {
-                into.insert(key.clone());
-                keys(value, into);
-            }
-        }
         let mut expected = BTreeSet::from(["disagrees".to_owned()]);
         keys(&serde_json::to_value(&receipt).unwrap(), &mut expected);
         are_all_there(Topic::Receipt, expected);
@@ -260,7 +261,7 @@ mod tests {
                 }
             };
             if let Some(hash) = hash {
-                out += &format!("of = \"{hash}\"\n");
+                out += &["of = \"", &hash, "\"\n"].concat();
             }
         }
         out
