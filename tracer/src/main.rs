@@ -10,12 +10,15 @@ use std::{
 
 use clap::Parser as _;
 use tracer::{
-    cli::{Cli, Command, ExplainArgs, OutputArgs, completions, usage::tamed, wrong_turns::advised},
+    cli::{
+        Cli, Command, ExplainArgs, OutputArgs, completions, list::with_formats, usage::tamed,
+        wrong_turns::advised,
+    },
     config::{self, RunConfig},
     explain::explain as explanation,
-    format::columns::COLUMNS,
+    format::columns::{COLUMNS, Views},
     output::{refusal, stderr, stderr::message, stdout::write_whole},
-    run::{self, check, error::Error, in_kernel},
+    run::{self, check, error::Error, in_kernel, list},
     source::kernel::limits,
     text::charset::recoding,
 };
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
         return fail(&error, ExitCode::FAILURE);
     }
     refusal::take_size_limits_as_errors();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(with_formats(std::env::args_os())) {
         Err(error) if error.use_stderr() => return usage(error),
         _ if closed::standard_output() => {
             return fail(&"standard output is closed: give it a file or a pipe", ExitCode::FAILURE);
@@ -50,8 +53,8 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> ExitCode {
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
-        Command::Log(args) if asks_for_columns(&args.output) => list_columns(),
-        Command::Life(args) if asks_for_columns(&args.output) => list_columns(),
+        Command::Log(args) if asks_for_columns(&args.output) => list_columns(Views::EVENTS),
+        Command::Life(args) if asks_for_columns(&args.output) => list_columns(Views::EVENTS),
         Command::Log(args) => capture(args.capture.verbose, || config::log(*args)),
         Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
         Command::Summary(args) if args.report.in_kernel => {
@@ -60,6 +63,11 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
+        Command::List(args) if asks_for_columns(&args.output) => list_columns(Views::LIST),
+        Command::List(args) => {
+            start_logger(args.verbose);
+            ended(config::list(*args).map(list::list))
+        }
         Command::Explain(args) => explain(&args),
         Command::Check(args) => check::check(&config::check(args)),
         Command::Completions(args) => run::printed(write_whole(&completions::completions(args.shell))),
@@ -110,9 +118,9 @@ fn explain(args: &ExplainArgs) -> ExitCode {
     }
 }
 
-fn list_columns() -> ExitCode {
+fn list_columns(of: Views) -> ExitCode {
     let mut lines = Vec::new();
-    for column in COLUMNS {
+    for column in COLUMNS.iter().filter(|column| column.views.includes(of)) {
         // Writing into memory cannot fail.
         let _ = writeln!(lines, "{:<18} {:<14} {}", column.key, column.views, column.help);
     }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
+//! - [`list`]: the options of `list`, which has flags of its own
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells; `offers`: the values that they offer
@@ -9,6 +10,7 @@
 
 mod args;
 pub mod completions;
+pub mod list;
 mod offers;
 pub mod usage;
 mod values;
@@ -28,6 +30,7 @@ use crate::{
 
 use args::FILTERS;
 pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
+pub use list::ListArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,6 +55,7 @@ Examples:
   tracer life --reason reset-remote    connections that the peer reset
   tracer summary --interval 10s        how many, how long, and who
   tracer top                           where is it stuck? full screen
+  tracer list -tulpn                   which sockets are there now? as netstat and ss have it
   tracer explain CLOSE_WAIT            what is that, and what do I do?
   tracer check                         can it run here?
 
@@ -126,6 +130,9 @@ pub enum Command {
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
+    /// Which sockets exist now, whose are they, how long in this state? Takes netstat's and ss's flags: -tulpn
+    #[command(after_help = list::EXAMPLES)]
+    List(Box<ListArgs>),
     /// What does a word mean, and what do I do? States, transitions, reasons, findings, columns, the receipt
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),

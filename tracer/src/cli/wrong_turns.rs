@@ -25,7 +25,7 @@ const EXPRESSIONS: [(&str, &str); 10] = [
 ];
 
 /// Options of other tools that are an option here by another name.
-const OPTIONS: [(&str, &str); 13] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("--json", "-o json"),
     ("-j", "-o json"),
     ("--csv", "-o csv"),
@@ -36,32 +36,17 @@ const OPTIONS: [(&str, &str); 13] = [
     ("--dport", "--remote-port"),
     ("--process", "--comm"),
     ("--user", "--uid"),
-    ("-l", "--state LISTEN"),
-    ("--listening", "--state LISTEN"),
     ("-c", "--count"),
 ];
 
-const ONLY_TCP: &str = "all that tracer shows is TCP: leave it away";
-const NUMBERS: &str = "addresses and ports are always shown as numbers: leave it away";
+const ONLY_TCP: &str = "all that tracer traces is TCP: leave it away";
 const NOW: &str = "tracer shows what happens from now on: --duration says for how long";
 const INTERFACES: &str =
     "tracer follows sockets, not packets: --local-addr chooses by an interface's address";
-const ALL: &str = "without filters all connections are shown: leave it away";
 
 /// Words and options of other tools that are nothing here, with the reason.
-const NEEDLESS: [(&str, &str); 11] = [
-    ("tcp", ONLY_TCP),
-    ("-t", ONLY_TCP),
-    ("--tcp", ONLY_TCP),
-    ("-n", NUMBERS),
-    ("--numeric", NUMBERS),
-    ("--since", NOW),
-    ("--until", NOW),
-    ("-i", INTERFACES),
-    ("--interface", INTERFACES),
-    ("-a", ALL),
-    ("--all", ALL),
-];
+const NEEDLESS: [(&str, &str); 4] =
+    [("tcp", ONLY_TCP), ("--since", NOW), ("--until", NOW), ("--interface", INTERFACES)];
 
 /// Adds a tip to an error about a word or an option that tracer does not know. `arguments` are those of the command
 /// line.
@@ -106,14 +91,16 @@ fn known(word: &str, next: Option<&str>) -> Option<String> {
 
 /// A tip for another word or option.
 fn guess(word: &str) -> Option<String> {
-    if let Some(option) = word.strip_prefix("--") {
+    if word.starts_with('-') {
         let command = Cli::command();
-        let has_it =
-            |command: &&clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(option));
-        let owner = command.get_subcommands().find(has_it)?;
-        return Some(format!("'--{option}' is an option of 'tracer {}'", owner.get_name()));
+        let is_it = |arg: &clap::Arg| match word.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short() == word.chars().nth(1) && word.chars().count() == 2,
+        };
+        let owner = command.get_subcommands().find(|command| command.get_arguments().any(is_it))?;
+        return Some(format!("'{word}' is an option of 'tracer {}'", owner.get_name()));
     }
-    if word.starts_with('-') || word.is_empty() {
+    if word.is_empty() {
         return None;
     }
     let options = if services::port(word).is_ok() {
@@ -153,12 +140,14 @@ mod tests {
             ("tracer ESTAB", "'tracer --state ESTAB'"),
             ("tracer nginx", "'tracer --comm nginx'"),
             ("tracer life 443", "'tracer --port 443'"),
-            ("tracer tcp", "all that tracer shows is TCP"),
+            ("tracer tcp", "all that tracer traces is TCP"),
             ("tracer --json", "'-o json'"),
             ("tracer top --json", "'-o json'"),
             ("tracer --since 10m", "from now on"),
-            ("tracer -n", "always shown as numbers"),
-            ("tracer -i eth0", "--local-addr"),
+            ("tracer -n", "'tracer list'"),
+            ("tracer -tulpn", "'tracer list'"),
+            ("tracer --listening", "'tracer list'"),
+            ("tracer --interface eth0", "--local-addr"),
             ("tracer --interval 5s", "'tracer summary'"),
         ] {
             let said = said(line);

@@ -14,6 +14,15 @@ pub enum Error {
     /// A column is named twice, which JSON objects do not allow.
     #[error("column `{0}` is named twice")]
     RepeatedColumn(&'static str),
+    /// A column that has no value for a socket that is there now.
+    #[error("column `{0}` has no value in `list`: `tracer list --columns help` lists those that have")]
+    NotListed(&'static str),
+    /// Sockets are sorted by one column.
+    #[error("--sort takes one column")]
+    OneColumn,
+    /// `list` has states, and no transitions.
+    #[error("list shows what is there now: choose a --state; transitions and reasons are in `tracer log`")]
+    NotNow,
     /// The kernel program counts by port only, and `--by` asks for something else.
     #[error("in the kernel only ports are counted: --by service, or no --by; or leave --in-kernel away")]
     NotInKernel,

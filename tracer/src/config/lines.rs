@@ -30,7 +30,7 @@ pub(super) fn plan(
     })
 }
 
-fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
+pub(super) fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
     if list.trim().is_empty() {
         return Err(Error::NoColumns);
     }

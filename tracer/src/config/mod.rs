@@ -2,11 +2,13 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
+//! - `list`: that of `list`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
 mod filters;
 mod lines;
+mod list;
 mod reports;
 
 use std::{env, io, path::PathBuf, time::Duration};
@@ -55,6 +57,7 @@ use crate::{
 
 pub use error::Error;
 use lines::use_colour;
+pub use list::{ListConfig, SocketsConfig, list};
 
 /// The widest lines that read well, also where there is no terminal.
 const READABLE: usize = 80;

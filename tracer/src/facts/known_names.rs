@@ -22,9 +22,13 @@ pub struct KnownNames {
 impl KnownNames {
     /// Looks up the names of an event's cgroup and namespace, unless they are known.
     pub fn learn(&mut self, event: &Event, names: &mut dyn Names) {
-        let netns = NetnsId::new(event.netns, event.netns_cookie);
-        learn(&mut self.cgroups, event.cgroup, event.cgroup != 0, |id| names.cgroup_path(id));
-        learn(&mut self.netns, netns, event.netns != 0, |id| names.netns_name(id.inum));
+        self.learn_ids(event.cgroup, NetnsId::new(event.netns, event.netns_cookie), names);
+    }
+
+    /// Looks up the names of a cgroup and a namespace, unless they are known; 0 is none.
+    pub fn learn_ids(&mut self, cgroup: u64, netns: NetnsId, names: &mut dyn Names) {
+        learn(&mut self.cgroups, cgroup, cgroup != 0, |id| names.cgroup_path(id));
+        learn(&mut self.netns, netns, netns.inum != 0, |id| names.netns_name(id.inum));
     }
 
     /// The escaped path of a cgroup.

@@ -7,6 +7,7 @@
 //! - [`holders`]: which processes hold which sockets; [`interfaces`]: names of network devices
 //! - [`context`]: what they have told about the host
 //! - [`gauges`]: what the kernel counts in network namespaces, and its limits there
+//! - [`listing`]: the sockets that are there now (`tracer list`)
 //! - [`losses`]: lost events
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
@@ -42,6 +43,7 @@ pub mod in_kernel;
 pub mod interfaces;
 pub mod kernel;
 pub mod known_names;
+pub mod listing;
 pub mod losses;
 pub mod names;
 pub mod snapshot;

@@ -65,6 +65,8 @@ use crate::{
 pub trait Format {
     /// Appends what precedes the first line, such as a header.
     fn begin(&mut self, out: &mut Vec<u8>);
+    /// Makes room for a row that comes later. Formats that align nothing need none.
+    fn fit(&mut self, _: &Row<'_>) {}
     /// Appends a line.
     fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>);
     /// Appends what follows the last line, such as the footer of a file.
@@ -118,15 +120,21 @@ impl Plan {
         self.columns.iter().flatten().any(|column| NAMES.contains(&column.key))
     }
 
+    /// The columns: those that the user chose, or the default ones.
+    #[must_use]
+    pub fn shown(&self) -> Vec<&'static Column> {
+        let (text, data) = self.default_in;
+        let output = if self.kind == Kind::Text { text } else { data };
+        match &self.columns {
+            Some(chosen) => chosen.clone(),
+            None => COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect(),
+        }
+    }
+
     /// Creates the format for a kernel that lacks these structure members.
     #[must_use]
     pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
-        let (text, data) = self.default_in;
-        let output = if self.kind == Kind::Text { text } else { data };
-        let columns = match &self.columns {
-            Some(chosen) => chosen.clone(),
-            None => COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect(),
-        };
+        let columns = self.shown();
         let shown = |column: &'static Column| {
             let is_absent = column.needs.iter().any(|needed| absent.contains(needed));
             ShownColumn { column, is_absent }

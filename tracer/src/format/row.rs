@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use tracer_common::{
     Event,
-    event::{AF_INET, flag, kind},
+    event::{AF_INET, Holder, flag, kind},
 };
 
 use crate::{
-    facts::context::Context,
+    facts::{context::Context, listing::ListedSocket},
     tcp::{
         endpoint::{Endpoint, Family, Task, Tuple},
         netns::NetnsId,
@@ -27,6 +27,7 @@ use crate::{
 enum Facts<'a> {
     Event(&'a Event),
     Connection(&'a Connection),
+    Socket(&'a ListedSocket),
 }
 
 /// The content of a line.
@@ -152,12 +153,50 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The connection; `None` with `--raw`.
+    /// A row for a socket that was found at `now_ns` (`list`).
+    #[must_use]
+    pub fn listed(socket: &'a ListedSocket, now_ns: u64, context: &'a Context) -> Self {
+        let (local, remote) = ends(&socket.tuple, context);
+        let is_v4 = local.addr.is_ipv4() || remote.addr.is_ipv4();
+        let state = State::from_kernel(socket.state);
+        let holder = socket.holders.as_deref().and_then(<[Holder]>::first);
+        Self {
+            facts: Facts::Socket(socket),
+            transition: None,
+            group: None,
+            context,
+            reset_reasons: &NO_REASONS,
+            time_ns: now_ns,
+            cpu: None,
+            error: 0,
+            flags: if socket.uid.is_none() { flag::BARE } else { 0 },
+            kind: kind::TRANSITION,
+            detail: 0,
+            shutdown: socket.shutdown,
+            old: state,
+            new: state,
+            family: if is_v4 { Family::Ipv4 } else { Family::Ipv6 },
+            local,
+            remote: (remote.port.is_some() || !remote.addr.is_unspecified()).then_some(remote),
+            task: holder.map(|holder| Task { pid: holder.pid, tid: holder.pid, comm: holder.comm }),
+        }
+    }
+
+    /// The connection; `None` with `--raw` and in `list`.
     #[must_use]
     pub fn connection(&self) -> Option<&'a Connection> {
         match self.facts {
-            Facts::Event(_) => None,
+            Facts::Event(_) | Facts::Socket(_) => None,
             Facts::Connection(connection) => Some(connection),
+        }
+    }
+
+    /// The socket that was found; only in `list`.
+    #[must_use]
+    pub fn socket(&self) -> Option<&'a ListedSocket> {
+        match self.facts {
+            Facts::Event(_) | Facts::Connection(_) => None,
+            Facts::Socket(socket) => Some(socket),
         }
     }
 
@@ -167,6 +206,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.cookie,
             Facts::Connection(connection) => connection.cookie,
+            Facts::Socket(socket) => socket.cookie,
         }
     }
 
@@ -176,6 +216,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.netns,
             Facts::Connection(connection) => connection.tuple.netns,
+            Facts::Socket(socket) => socket.tuple.netns,
         }
     }
 
@@ -185,6 +226,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => Tuple::of(event).netns_cookie,
             Facts::Connection(connection) => connection.tuple.netns_cookie,
+            Facts::Socket(socket) => socket.tuple.netns_cookie,
         }
     }
 
@@ -194,6 +236,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => NetnsId::new(event.netns, event.netns_cookie),
             Facts::Connection(connection) => connection.tuple.netns_id(),
+            Facts::Socket(socket) => socket.tuple.netns_id(),
         }
     }
 
@@ -203,6 +246,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.ifindex,
             Facts::Connection(connection) => connection.tuple.ifindex,
+            Facts::Socket(socket) => socket.tuple.ifindex,
         }
     }
 
@@ -212,6 +256,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.mptcp_token,
             Facts::Connection(connection) => connection.mptcp_token,
+            Facts::Socket(_) => 0,
         }
     }
 
@@ -221,6 +266,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.uid,
             Facts::Connection(connection) => connection.uid,
+            Facts::Socket(socket) => socket.uid.unwrap_or_default(),
         }
     }
 
@@ -230,6 +276,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => event.cgroup,
             Facts::Connection(connection) => connection.cgroup,
+            Facts::Socket(socket) => socket.cgroup,
         }
     }
 
@@ -239,6 +286,7 @@ impl<'a> Row<'a> {
         match self.facts {
             Facts::Event(event) => Counters::of(event),
             Facts::Connection(connection) => connection.counters,
+            Facts::Socket(socket) => counters(socket),
         }
     }
 
@@ -246,6 +294,19 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn role(&self) -> Role {
         self.connection().map(|connection| connection.role).unwrap_or_default()
+    }
+}
+
+/// The counters of a socket that was found. Those that it does not have are 0.
+fn counters(socket: &ListedSocket) -> Counters {
+    let info = socket.info.unwrap_or_default();
+    Counters {
+        bytes_acked: info.bytes_acked,
+        received: info.bytes_received,
+        srtt_us: info.srtt_us,
+        retransmits: info.retransmits,
+        recv_queue: socket.recv_queue,
+        send_queue: socket.send_queue,
     }
 }
 

@@ -56,6 +56,8 @@ const SECOND: &str = "%H:%M:%S";
 pub struct Text {
     columns: Vec<ShownColumn>,
     widths: Vec<usize>,
+    /// Whether all rows are known beforehand, so that no column needs more room than they take.
+    is_fitted: bool,
     style: TextStyle,
     seconds: Seconds,
     /// Whether columns with [`Align::Cut`] are cut. They are not if the user chose the columns.
@@ -77,6 +79,7 @@ impl Text {
             widths: columns.iter().map(|column| width(column, &style)).collect(),
             cuts: !is_chosen,
             columns,
+            is_fitted: false,
             seconds: Seconds::new(zone, SECOND),
             style,
             room: [0; ROOM],
@@ -119,7 +122,7 @@ impl Text {
             }
             // Nothing follows the last column, so it needs no alignment.
             if needed > *width && index < last {
-                *width = grown(needed, column.column.align);
+                *width = if self.is_fitted { needed } else { grown(needed, column.column.align) };
                 has_grown = true;
             }
             if self.style.colour {
@@ -136,6 +139,15 @@ impl Text {
 impl Format for Text {
     fn begin(&mut self, out: &mut Vec<u8>) {
         self.header(out);
+    }
+
+    /// The first row makes the columns as narrow as their titles, so that they become as wide as they need to be.
+    fn fit(&mut self, row: &Row<'_>) {
+        if !self.is_fitted {
+            (self.is_fitted, self.cuts) = (true, false);
+            self.widths = self.columns.iter().map(|column| column.column.title.len()).collect();
+        }
+        self.make(row);
     }
 
     fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {

@@ -1,10 +1,11 @@
 //! The values of columns, before a format writes them.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, net::IpAddr};
 
 use tracer_common::event::{COMM_LEN, Holder};
 
 use crate::{
+    format::text,
     tcp::{device::Device, endpoint::Endpoint, reason::Reason, state::State},
     track::connection::Connection,
 };
@@ -80,7 +81,34 @@ pub enum Value<'a> {
     Reset(&'static str, Option<&'a str>),
 }
 
+/// The place of a value in a sorted list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SortKey {
+    /// Numbers and times, the largest first.
+    Number(Reverse<u64>),
+    /// Text.
+    Text(String),
+    /// What is not known comes last.
+    Last,
+}
+
 impl Value<'_> {
+    /// Its place in a sorted list.
+    #[must_use]
+    pub fn sort_key(&self) -> SortKey {
+        match self {
+            Self::Null => SortKey::Last,
+            Self::Uint(number) | Self::Duration(number) | Self::DurationAtLeast(number) => {
+                SortKey::Number(Reverse(*number))
+            }
+            Self::Addr(addr) => SortKey::Text(sortable(*addr)),
+            Self::Endpoint(endpoint) => {
+                SortKey::Text(format!("{}{:05}", sortable(endpoint.addr), endpoint.port.unwrap_or_default()))
+            }
+            other => SortKey::Text(text::cell(other)),
+        }
+    }
+
     /// Whether a column of this type may hold the value.
     #[must_use]
     pub fn is_of(&self, data_type: DataType) -> bool {
@@ -107,5 +135,13 @@ impl Value<'_> {
             | Self::Stuck(_)
             | Self::Reset(..) => data_type == Utf8,
         }
+    }
+}
+
+/// An address as digits that sort like it, those of IPv4 first.
+fn sortable(addr: IpAddr) -> String {
+    match addr {
+        IpAddr::V4(addr) => format!("4{:08x}", addr.to_bits()),
+        IpAddr::V6(addr) => format!("6{:032x}", addr.to_bits()),
     }
 }

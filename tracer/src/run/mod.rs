@@ -6,7 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
-//! - [`check`]: `tracer check`
+//! - [`list`]: `tracer list`; [`check`]: `tracer check`
 
 pub mod capture;
 pub mod check;
@@ -14,6 +14,7 @@ pub mod console;
 pub mod error;
 mod fault;
 pub mod in_kernel;
+pub mod list;
 pub mod receipt;
 mod receipt_file;
 pub mod stages;

@@ -46,6 +46,11 @@ impl Stop {
         any(&mut self.signals.0).await;
     }
 
+    /// Whether a signal comes within this time.
+    pub async fn comes_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.wait()).await.is_ok()
+    }
+
     /// Waits for a second signal, which means that the user does not want to wait.
     async fn impatience(&mut self) {
         sleep(ECHO).await;

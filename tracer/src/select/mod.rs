@@ -43,6 +43,7 @@
 
 pub mod cgroups;
 pub mod connections;
+pub mod listed;
 pub mod slow;
 pub mod spec;
 pub mod story;

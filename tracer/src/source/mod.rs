@@ -5,6 +5,7 @@
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
 //! - [`older`]: completes what kernels before 6.16 report
+//! - [`listing`]: the sockets that are there now, from netlink and `/proc` (`tracer list`)
 //! - [`late_data`]: tells RSTs of this side from those of the peer
 //! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
 //!   order
@@ -40,6 +41,7 @@
 pub mod decode;
 pub mod kernel;
 pub mod late_data;
+pub mod listing;
 pub mod merge;
 pub mod older;
 pub mod open;
@@ -127,6 +129,9 @@ pub enum Error {
     /// A filter has a name that means nothing where the events come from.
     #[error(transparent)]
     Name(#[from] UnknownName),
+    /// The sockets that are there cannot be listed.
+    #[error(transparent)]
+    Listing(#[from] listing::Error),
     /// A system call failed.
     #[error("{what}: {cause}")]
     System {

@@ -85,6 +85,8 @@ impl State {
     pub const SYN_SENT: Self = Self(state::SYN_SENT);
     /// The handshake's last ACK is being processed.
     pub const SYN_RECV: Self = Self(state::SYN_RECV);
+    /// Both ends may send.
+    pub const ESTABLISHED: Self = Self(state::ESTABLISHED);
     /// No connection.
     pub const CLOSE: Self = Self(state::CLOSE);
     /// A listener waits for connections.

@@ -4,6 +4,7 @@
 //! Each view has its own file or folder, and no view imports another:
 //! - [`log`]: a line for each transition; [`raw`]: a line for each event of the tracepoint
 //! - [`life`]: a line for each connection that has ended
+//! - [`list`]: a line for each socket that is there now
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
@@ -45,6 +46,7 @@
 
 pub mod input;
 pub mod life;
+pub mod list;
 pub mod log;
 pub mod raw;
 pub mod summary;

@@ -18,13 +18,17 @@ use tracer_common::{
     state as number,
 };
 
-use crate::format::{
-    columns::values::{
-        age, became, comm, connected, connection, duration, error, event, holder_list, idle, known, lived,
-        of_full_socket, port, sent, shutdown, spent, stuck, time, time_in_state_ns, transition,
+use crate::{
+    format::{
+        columns::values::{
+            age, age_at_least, became, comm, connected, connection, duration, error, event, family, found,
+            holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent, shutdown, spent,
+            state, stuck, time, transition,
+        },
+        row::Row,
+        value::{DataType, Value},
     },
-    row::Row,
-    value::{DataType, Value},
+    tcp::state::State,
 };
 
 /// The outputs in which a column is shown by default, as a bit set.
@@ -52,6 +56,10 @@ impl DefaultIn {
     pub const GROUP_TEXT: Self = Self(1 << 7);
     /// In the JSON and CSV of `--group`.
     pub const GROUP_DATA: Self = Self(1 << 8);
+    /// In the JSON and CSV of `list`.
+    pub const LIST_DATA: Self = Self(1 << 9);
+    /// In those of `list --watch`, besides.
+    pub const WATCH_DATA: Self = Self(1 << 10);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
@@ -83,9 +91,19 @@ impl Views {
     pub const RAW: Self = Self(1 << 2);
     /// `--group`. It also has the log's columns: those of the oldest connection.
     pub const GROUP: Self = Self(1 << 3);
+    /// `list`.
+    pub const LIST: Self = Self(1 << 4);
 
-    const NAMES: [(Self, &str); 4] =
-        [(Self::LOG, "log"), (Self::LIFE, "life"), (Self::RAW, "--raw"), (Self::GROUP, "--group")];
+    /// Those of events.
+    pub const EVENTS: Self = Self::LOG.and(Self::LIFE).and(Self::RAW).and(Self::GROUP);
+
+    const NAMES: [(Self, &str); 5] = [
+        (Self::LOG, "log"),
+        (Self::LIFE, "life"),
+        (Self::RAW, "--raw"),
+        (Self::GROUP, "--group"),
+        (Self::LIST, "list"),
+    ];
 
     /// The union of both.
     #[must_use]
@@ -152,6 +170,7 @@ use DefaultIn as S;
 
 const ALL: Views = Views::LOG.and(Views::LIFE).and(Views::RAW);
 const STORY: Views = Views::LOG.and(Views::LIFE);
+const FOUND: Views = Views::LIST;
 
 const LOG: S = S::LOG_TEXT.and(S::LOG_DATA);
 const RAW: S = S::RAW_TEXT.and(S::RAW_DATA);
@@ -179,8 +198,8 @@ macro_rules! lived {
 /// All columns, in display order.
 #[rustfmt::skip]
 pub static COLUMNS: &[Column] = &[
-    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, views: ALL, default_in: LOG.and(RAW).and(GROUP), needs: &[],
-        help: "when it happened (not when it was printed); RFC 3339 UTC in JSON and CSV",
+    Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, views: ALL.and(FOUND), default_in: LOG.and(RAW).and(GROUP).and(S::WATCH_DATA), needs: &[],
+        help: "when it happened, or was listed (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.time_ns) },
     Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, views: ALL, default_in: S::EVENT_DATA.and(S::GROUP_DATA), needs: &[],
         help: "what the line is about: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
@@ -191,76 +210,85 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "end", data_type: Timestamp, title: "END", width: 12, align: Clock, views: ALL, default_in: LIFE, needs: &[],
         help: "when the connection ended for its processes",
         value: |row| time(row, row.time_ns) },
-    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, views: ALL, default_in: STORY_DATA, needs: &[],
+    Column { key: "cookie", data_type: UInt64, title: "COOKIE", width: 8, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIST_DATA), needs: &[],
         help: "socket cookie: the socket's identity, which `ss -e` prints in hex as sk: (before Linux 5.12 a number of tracer's own, from 2^52 on)",
         value: |row| known(row.cookie()) },
-    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[Net, NetInum],
+    Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace; its name is netns_name",
         value: |row| known(u64::from(row.netns())) },
-    Column { key: "netns_name", data_type: Utf8, title: "NETNS NAME", width: 12, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Net, NetInum],
+    Column { key: "netns_name", data_type: Utf8, title: "NETNS NAME", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Net, NetInum],
         help: "name of the file that keeps that namespace, as `ip netns` lists it; none if none does",
         value: |row| row.context.names.netns(row.netns_id()).map_or(Value::Null, Value::Text) },
-    Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_CK", width: 8, align: Right, views: ALL, default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
+    Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_CK", width: 8, align: Right, views: ALL.and(FOUND), default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
         help: "cookie of that namespace, which no other gets until the host restarts (since Linux 5.12)",
         value: |row| known(u64::from(row.netns_cookie())) },
+    Column { key: "change", data_type: Utf8, title: "CHANGE", width: 7, align: Left, views: FOUND, default_in: S::WATCH_DATA, needs: &[],
+        help: "what became of the socket since the list before (--watch): new, changed (its state, queues or processes) or gone",
+        value: |row| found(row, |s| s.change.name().map(Value::Word)) },
+    Column { key: "protocol", data_type: Utf8, title: "PROTO", width: 5, align: Left, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "tcp, udp or unix",
+        value: |row| found(row, |s| Some(Value::Word(s.protocol.name()))) },
     Column { key: "cpu", data_type: UInt64, title: "CPU", width: 3, align: Right, views: ALL, default_in: RAW, needs: &[],
         help: "CPU that the event happened on",
         value: |row| row.cpu.map_or(Value::Null, |cpu| Value::Uint(u64::from(cpu))) },
-    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, views: ALL, default_in: S::EVERYWHERE.and(GROUP), needs: &[],
+    Column { key: "pid", data_type: UInt64, title: "PID", width: 7, align: Right, views: ALL.and(FOUND), default_in: S::EVERYWHERE.and(GROUP).and(S::LIST_DATA), needs: &[],
         help: "process that owns the socket, as far as known (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.pid))) },
     Column { key: "tid", data_type: UInt64, title: "TID", width: 7, align: Right, views: ALL, default_in: S::RAW_DATA, needs: &[],
         help: "its thread that last worked on the socket (with --raw: the one on the CPU)",
         value: |row| row.task.map_or(Value::Null, |task| Value::Uint(u64::from(task.tid))) },
-    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, views: ALL, default_in: S::EVERYWHERE.and(GROUP), needs: &[],
+    Column { key: "comm", data_type: Utf8, title: "COMM", width: 10, align: Cut, views: ALL.and(FOUND), default_in: S::EVERYWHERE.and(GROUP).and(S::LIST_DATA), needs: &[],
         help: "name of that process; text cuts it to 10 columns, and puts a question mark behind one that is not sure",
         value: comm },
     Column { key: "owner", data_type: Utf8, title: "OWNER", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[],
         help: "how the process is known: own (it was working on the socket), accept (it has accepted the connection), holder (it was found holding the socket), snapshot (the same, in a snapshot at the start or after a loss), listener (the socket came out of its listener). Text marks listener, and one that was not found holding the socket (holders is 0), by a question mark",
         value: |row| connection(row, |c| c.owner.evidence.name().map(Value::Word)) },
-    Column { key: "holders", data_type: UInt64, title: "HOLDERS", width: 7, align: Right, views: STORY, default_in: STORY_DATA, needs: &[],
+    Column { key: "holders", data_type: UInt64, title: "HOLDERS", width: 7, align: Right, views: STORY.and(FOUND), default_in: STORY_DATA.and(S::LIST_DATA), needs: &[],
         help: "how many processes held the socket when that was last searched; none if it was not",
-        value: |row| connection(row, |c| c.owner.holders().map(|count| Value::Uint(u64::from(count)))) },
-    Column { key: "holder_list", data_type: List, title: "HOLDER LIST", width: 20, align: Left, views: STORY, default_in: S::NOWHERE, needs: &[],
+        value: holders },
+    Column { key: "holder_list", data_type: List, title: "PROCESSES", width: 20, align: Left, views: STORY.and(FOUND), default_in: S::NOWHERE.and(S::LIST_DATA), needs: &[],
         help: "those processes, at most 32 of them: process id and name",
         value: holder_list },
-    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[],
+    Column { key: "inode", data_type: UInt64, title: "INODE", width: 7, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "inode number of the socket, which `/proc/PID/fd` has; none if no process can hold it, such as in TIME_WAIT",
+        value: |row| found(row, |s| Some(known(u64::from(s.inode)))) },
+    Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[],
         help: "user id of the socket",
         value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
-    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, views: ALL, default_in: STORY_DATA.and(S::GROUP_DATA), needs: &[Cgroup, CgroupNode, NodeId],
+    Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[Cgroup, CgroupNode, NodeId],
         help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy, in all formats; its path is cgroup_path",
         value: |row| known(row.cgroup()) },
-    Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP PATH", width: 20, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+    Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP PATH", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
         help: "path of that cgroup below the root of the v2 hierarchy; none if it was gone or not visible when it was looked up",
         value: |row| row.context.names.cgroup(row.cgroup()).map_or(Value::Null, Value::Text) },
     Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",
         value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
-    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, views: ALL, default_in: S::DATA, needs: &[],
+    Column { key: "family", data_type: Utf8, title: "FAMILY", width: 6, align: Left, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "ipv4 or ipv6; a v4-mapped connection is ipv4 (with --raw: the socket's family)",
-        value: |row| Value::Word(row.family.name()) },
-    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, views: ALL, default_in: S::TEXT, needs: &[],
+        value: family },
+    Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, views: ALL.and(FOUND), default_in: S::TEXT, needs: &[],
         help: "local address and port",
-        value: |row| Value::Endpoint(row.local) },
-    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, views: ALL, default_in: S::DATA, needs: &[],
+        value: |row| inet(row, Value::Endpoint(row.local)) },
+    Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "local address",
-        value: |row| Value::Addr(row.local.addr) },
-    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, views: ALL, default_in: S::DATA, needs: &[],
+        value: |row| inet(row, Value::Addr(row.local.addr)) },
+    Column { key: "local_port", data_type: UInt64, title: "LPORT", width: 5, align: Right, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "local port; none before a client's is chosen",
         value: |row| port(row.local.port) },
-    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, views: ALL, default_in: S::TEXT, needs: &[],
+    Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, views: ALL.and(FOUND), default_in: S::TEXT, needs: &[],
         help: "remote address and port",
         value: |row| row.remote.map_or(Value::Null, Value::Endpoint) },
-    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, views: ALL, default_in: S::DATA, needs: &[],
+    Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "remote address; none for a listener",
         value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
-    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, views: ALL, default_in: S::DATA, needs: &[],
+    Column { key: "remote_port", data_type: UInt64, title: "RPORT", width: 5, align: Right, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "remote port; none for a listener",
         value: |row| port(row.remote.and_then(|end| end.port)) },
-    Column { key: "ifindex", data_type: UInt64, title: "IFINDEX", width: 7, align: Right, views: ALL, default_in: S::NOWHERE, needs: &[],
+    Column { key: "ifindex", data_type: UInt64, title: "IFINDEX", width: 7, align: Right, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[],
         help: "index of the network device that the socket is bound to",
         value: |row| known(u64::from(row.ifindex())) },
-    Column { key: "interface", data_type: Utf8, title: "INTERFACE", width: 9, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
+    Column { key: "interface", data_type: Utf8, title: "INTERFACE", width: 9, align: Left, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIST_DATA), needs: &[],
         help: "name of the network device that the socket is bound to: by SO_BINDTODEVICE, by its VRF, or for its link-local address; the index if the name is not known",
         value: |row| row.local.device.map_or(Value::Null, Value::Device) },
     Column { key: "mptcp", data_type: Utf8, title: "MPTCP", width: 8, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
@@ -278,15 +306,15 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "new_state", data_type: Utf8, title: "NEW", width: 11, align: Left, views: ALL, default_in: S::LOG_DATA.and(RAW), needs: &[],
         help: "state after",
         value: |row| Value::State(row.new) },
-    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, views: ALL, default_in: GROUP, needs: &[],
-        help: "state that the socket is in",
-        value: |row| Value::State(row.new) },
-    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, views: STORY, default_in: S::NOWHERE, needs: &[],
+    Column { key: "state", data_type: Utf8, title: "STATE", width: 11, align: Left, views: ALL.and(FOUND), default_in: GROUP.and(S::LIST_DATA), needs: &[],
+        help: "state that the socket is in; in `list` netstat's words, none for a UDP socket without a peer",
+        value: state },
+    Column { key: "age_us", data_type: Float64, title: "AGE", width: 7, align: Right, views: STORY.and(FOUND), default_in: S::NOWHERE.and(S::LIST_DATA), needs: &[],
         help: "time since it entered that state; if that was not seen, none, and in text > with how long at least",
         value: age },
-    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, views: STORY, default_in: S::NOWHERE, needs: &[],
+    Column { key: "age_at_least_us", data_type: Float64, title: "AGE>=", width: 7, align: Right, views: STORY.and(FOUND), default_in: S::NOWHERE.and(S::LIST_DATA), needs: &[],
         help: "the same, or how long at least if it was not seen to enter that state",
-        value: |row| connection(row, |c| Some(Value::Duration(time_in_state_ns(row, c)))) },
+        value: age_at_least },
     Column { key: "count", data_type: UInt64, title: "COUNT", width: 5, align: Right, views: Views::GROUP, default_in: GROUP, needs: &[],
         help: "how many connections of the process are stuck in that state",
         value: |row| row.group.map_or(Value::Null, Value::Uint) },
@@ -302,16 +330,16 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "stuck_us", data_type: Float64, title: "STUCK_US", width: 10, align: Right, views: Views::LOG, default_in: S::LOG_DATA, needs: &[],
         help: "on the line of a stuck connection (--stuck), which is no transition: microseconds that it has been in its state, at least",
         value: stuck },
-    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesAcked],
+    Column { key: "tx_bytes", data_type: UInt64, title: "TX", width: 7, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIFE_TEXT).and(S::LIST_DATA), needs: &[BytesAcked],
         help: "bytes of data that the peer has acknowledged; with a client older than the tracer its SYN may count as one",
         value: |row| connected(row, sent(row)) },
-    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[BytesReceived],
+    Column { key: "rx_bytes", data_type: UInt64, title: "RX", width: 7, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIFE_TEXT).and(S::LIST_DATA), needs: &[BytesReceived],
         help: "bytes of data received in order",
         value: |row| connected(row, row.counters().received) },
-    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[Srtt],
+    Column { key: "srtt_us", data_type: UInt64, title: "SRTT_US", width: 7, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIFE_TEXT).and(S::LIST_DATA), needs: &[Srtt],
         help: "smoothed round-trip time in microseconds; none before the first measurement",
         value: |row| known(u64::from(row.counters().srtt_us)) },
-    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, views: ALL, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[TotalRetrans],
+    Column { key: "retransmits", data_type: UInt64, title: "RETR", width: 4, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::LIFE_TEXT).and(S::LIST_DATA), needs: &[TotalRetrans],
         help: "segments retransmitted so far",
         value: |row| connected(row, u64::from(row.counters().retransmits)) },
     Column { key: "retransmitted", data_type: Timestamp, title: "RETRANS", width: 12, align: Clock, views: STORY, default_in: STORY_DATA, needs: &[],
@@ -320,16 +348,40 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "handshake_us", data_type: UInt64, title: "SHAKE_US", width: 8, align: Right, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "length of the handshake in microseconds: a client's time in SYN_SENT, a server's from SYN-ACK to ACK; none where the kernel measured something else",
         value: |row| connection(row, |c| (c.handshake_us() > 0).then(|| Value::Uint(u64::from(c.handshake_us())))) },
-    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, views: ALL, default_in: S::LOG_DATA, needs: &[RcvNxt, CopiedSeq, AckBacklog],
+    Column { key: "recv_queue", data_type: UInt64, title: "RECVQ", width: 5, align: Right, views: ALL.and(FOUND), default_in: S::LOG_DATA.and(S::LIST_DATA), needs: &[RcvNxt, CopiedSeq, AckBacklog],
         help: "bytes received and not read yet; for a listener its accept queue",
-        value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().recv_queue))) },
-    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, views: ALL, default_in: S::LOG_DATA, needs: &[WriteSeq, SndUna, MaxAckBacklog],
+        value: |row| queue(row, row.counters().recv_queue) },
+    Column { key: "send_queue", data_type: UInt64, title: "SENDQ", width: 5, align: Right, views: ALL.and(FOUND), default_in: S::LOG_DATA.and(S::LIST_DATA), needs: &[WriteSeq, SndUna, MaxAckBacklog],
         help: "bytes written and not acknowledged yet; for a listener its accept queue's limit",
-        value: |row| of_full_socket(row, || Value::Uint(u64::from(row.counters().send_queue))) },
+        value: |row| queue(row, row.counters().send_queue) },
+    Column { key: "timer", data_type: Utf8, title: "TIMER", width: 5, align: Left, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "timer that runs: on (for retransmissions), keepalive, timewait or probe (of a closed window)",
+        value: |row| found(row, |s| s.timer.map(|timer| Value::Word(timer.name()))) },
+    Column { key: "timer_us", data_type: Float64, title: "EXPIRES", width: 7, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "microseconds until it expires; the kernel counts it in jiffies, 1 to 10 ms",
+        value: |row| found(row, |s| s.timer.map(|timer| Value::Duration(u64::from(timer.rest_ms) * 1_000_000))) },
+    Column { key: "unanswered", data_type: UInt64, title: "UNANSW", width: 6, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "retransmissions or probes by that timer without an answer so far",
+        value: |row| found(row, |s| s.timer.map(|timer| Value::Uint(u64::from(timer.unanswered)))) },
+    Column { key: "type", data_type: Utf8, title: "TYPE", width: 4, align: Left, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "type of a unix socket: STREAM, DGRAM or SEQPACKET",
+        value: |row| of_unix(row, |unix| Some(Value::Word(unix.type_name()))) },
+    Column { key: "refcount", data_type: UInt64, title: "REFCNT", width: 6, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "references to a unix socket, as the kernel counts them",
+        value: |row| of_unix(row, |unix| unix.refcount.map(|count| Value::Uint(u64::from(count)))) },
+    Column { key: "flags", data_type: Utf8, title: "FLAGS", width: 5, align: Left, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "flags of a unix socket: ACC if it accepts connections",
+        value: |row| of_unix(row, |_| (row.new == State::LISTEN).then_some(Value::Word("ACC"))) },
+    Column { key: "peer_inode", data_type: UInt64, title: "PEER", width: 7, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "inode number of the unix socket at the other end",
+        value: |row| of_unix(row, |unix| unix.peer_inode.map(|inode| Value::Uint(u64::from(inode)))) },
+    Column { key: "path", data_type: Utf8, title: "PATH", width: 4, align: Left, views: FOUND, default_in: S::LIST_DATA, needs: &[],
+        help: "path of a unix socket, or @ and its abstract name; what a terminal would obey is escaped in all formats",
+        value: |row| of_unix(row, |unix| unix.path.as_deref().map(Value::Text)) },
     Column { key: "error", data_type: Utf8, title: "ERROR", width: 12, align: Left, views: ALL, default_in: STORY_DATA, needs: &[],
         help: "error pending on the socket, such as ECONNRESET",
         value: |row| error(row.error) },
-    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, views: ALL, default_in: S::NOWHERE, needs: &[Shutdown],
+    Column { key: "shutdown", data_type: Utf8, title: "SHUT", width: 4, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Shutdown],
         help: "sides that are shut down: r, w or rw",
         value: |row| shutdown(row.shutdown) },
     Column { key: "duration_us", data_type: Float64, title: "DURATION", width: 8, align: Right, views: STORY, default_in: LIFE, needs: &[],
@@ -404,7 +456,7 @@ mod tests {
         let mut out = String::from(
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
              `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
-             of `life`, **g** and **h** with\n`--group`, whose lines also have the log's columns: those of the oldest connection. This page is made from\n`tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             of `life`, **g** and **h** with\n`--group`, whose lines also have the log's columns: those of the oldest connection, **n** JSON and CSV of `list`. This page is made from\n`tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
              Names of tasks are any bytes. In text and CSV what a terminal would obey and what cannot be seen is \
              escaped, as\n`\\x1b` or `\\u{202e}`. JSON has these characters themselves, in JSON's own escapes (but that \
              of `summary` as text). In all\nformats a byte that is no UTF-8 is `\\xff`, and a backslash is `\\\\` (in the \
@@ -420,6 +472,7 @@ mod tests {
             (S::LIFE_DATA, 'j'),
             (S::GROUP_TEXT, 'g'),
             (S::GROUP_DATA, 'h'),
+            (S::LIST_DATA, 'n'),
         ];
         for column in COLUMNS {
             let shown = outputs.into_iter().filter(|(output, _)| column.default_in.includes(*output));

@@ -3,8 +3,9 @@
 use tracer_common::event::{flag, kind};
 
 use crate::{
+    facts::listing::{ListedSocket, Protocol, UnixFacts},
     format::{row::Row, value::Value},
-    tcp::state::LIVED_STATES,
+    tcp::state::{LIVED_STATES, State},
     track::{Transition, connection::Connection},
 };
 
@@ -26,6 +27,51 @@ pub(super) fn connection<'a>(
     row.connection().and_then(value).unwrap_or(Value::Null)
 }
 
+/// A value of a socket that was found (`list`).
+pub(super) fn found<'a>(
+    row: &Row<'a>,
+    value: impl FnOnce(&'a ListedSocket) -> Option<Value<'a>>,
+) -> Value<'a> {
+    row.socket().and_then(value).unwrap_or(Value::Null)
+}
+
+/// A value that only sockets of this host have.
+pub(super) fn of_unix<'a>(
+    row: &Row<'a>,
+    value: impl FnOnce(&'a UnixFacts) -> Option<Value<'a>>,
+) -> Value<'a> {
+    found(row, |socket| socket.unix.as_deref().and_then(value))
+}
+
+fn is_unix(row: &Row<'_>) -> bool {
+    row.socket().is_some_and(|socket| socket.unix.is_some())
+}
+
+/// A value that sockets of this host do not have.
+pub(super) fn inet<'a>(row: &Row<'a>, value: Value<'a>) -> Value<'a> {
+    if is_unix(row) { Value::Null } else { value }
+}
+
+pub(super) fn family<'a>(row: &Row<'a>) -> Value<'a> {
+    inet(row, Value::Word(row.family.name()))
+}
+
+/// In `list` in netstat's words: UDP without a peer has no state, and those of unix sockets have names of their own.
+pub(super) fn state<'a>(row: &Row<'a>) -> Value<'a> {
+    let Some(socket) = row.socket() else {
+        return Value::State(row.new);
+    };
+    match socket.protocol {
+        Protocol::Udp if row.new == State::CLOSE => Value::Null,
+        Protocol::Tcp | Protocol::Udp => Value::State(row.new),
+        Protocol::Unix => match row.new {
+            State::LISTEN => Value::Word("LISTENING"),
+            State::ESTABLISHED => Value::Word("CONNECTED"),
+            _ => Value::Null,
+        },
+    }
+}
+
 /// A number for which 0 means unknown.
 pub(super) fn known<'a>(number: u64) -> Value<'a> {
     if number == 0 { Value::Null } else { Value::Uint(number) }
@@ -37,12 +83,16 @@ pub(super) fn port<'a>(port: Option<u16>) -> Value<'a> {
 
 /// A counter that only a full socket with a peer has.
 pub(super) fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
+    if row.socket().is_some_and(|socket| socket.info.is_none()) {
+        return Value::Null;
+    }
     if row.remote.is_none() || row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(count) }
 }
 
-/// A value that only a full socket has.
-pub(super) fn of_full_socket<'a>(row: &Row<'_>, value: impl FnOnce() -> Value<'a>) -> Value<'a> {
-    if row.flags & (flag::TIME_WAIT | flag::BARE) != 0 { Value::Null } else { value() }
+/// A queue, which only a full socket has. In `list` others have empty ones, as in netstat.
+pub(super) fn queue<'a>(row: &Row<'_>, length: u32) -> Value<'a> {
+    let is_full = row.flags & (flag::TIME_WAIT | flag::BARE) == 0;
+    if is_full || row.socket().is_some() { Value::Uint(u64::from(length)) } else { Value::Null }
 }
 
 pub(super) fn sent(row: &Row<'_>) -> u64 {
@@ -68,16 +118,26 @@ pub(super) fn stuck<'a>(row: &Row<'a>) -> Value<'a> {
 }
 
 /// How long it has been in its state, at least.
-pub(super) fn time_in_state_ns(row: &Row<'_>, connection: &Connection) -> u64 {
+fn time_in_state_ns(row: &Row<'_>, connection: &Connection) -> u64 {
     row.time_ns.saturating_sub(connection.in_state_from_ns())
 }
 
 pub(super) fn age<'a>(row: &Row<'a>) -> Value<'a> {
+    if row.socket().is_some() {
+        return found(row, |socket| socket.in_state_ns.map(Value::DurationAtLeast));
+    }
     connection(row, |connection| {
         let age_ns = time_in_state_ns(row, connection);
         let is_known = connection.since_ns().is_some();
         Some(if is_known { Value::Duration(age_ns) } else { Value::DurationAtLeast(age_ns) })
     })
+}
+
+pub(super) fn age_at_least<'a>(row: &Row<'a>) -> Value<'a> {
+    if row.socket().is_some() {
+        return found(row, |socket| socket.in_state_ns.map(Value::Duration));
+    }
+    connection(row, |connection| Some(Value::Duration(time_in_state_ns(row, connection))))
 }
 
 pub(super) fn event<'a>(row: &Row<'_>) -> Value<'a> {
@@ -123,7 +183,20 @@ pub(super) fn comm<'a>(row: &Row<'a>) -> Value<'a> {
     if is_doubtful { Value::DoubtfulName(task.comm) } else { Value::Name(task.comm) }
 }
 
+/// How many processes hold it.
+pub(super) fn holders<'a>(row: &Row<'a>) -> Value<'a> {
+    if row.socket().is_some() {
+        return found(row, |socket| socket.holders.as_ref().map(|holders| Value::Uint(holders.len() as u64)));
+    }
+    connection(row, |connection| connection.owner.holders().map(|count| Value::Uint(u64::from(count))))
+}
+
 pub(super) fn holder_list<'a>(row: &Row<'a>) -> Value<'a> {
+    if row.socket().is_some() {
+        return found(row, |socket| {
+            socket.holders.as_deref().filter(|holders| !holders.is_empty()).map(Value::Holders)
+        });
+    }
     connection(row, |connection| {
         let count = connection.owner.holders()?;
         let list = row.context.holders.of(connection.cookie, connection.mptcp_token);

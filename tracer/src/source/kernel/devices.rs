@@ -67,7 +67,7 @@ impl Devices {
 
 /// The name of a device in this thread's network namespace (`SIOCGIFNAME`, netdevice(7)); `None` if there is
 /// none, or if it cannot be shown.
-pub(super) fn name(ifindex: u32) -> Option<DeviceName> {
+pub(in crate::source) fn name(ifindex: u32) -> Option<DeviceName> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
     DeviceName::new(&netdevice::index_to_name(&socket, ifindex).ok()?)
 }

@@ -20,7 +20,7 @@ fn pid_namespace() -> Option<u64> {
 }
 
 /// Whether this process sees all processes of the host. In a pid namespace it sees only those in it.
-pub(super) fn sees_all() -> bool {
+pub(in crate::source) fn sees_all() -> bool {
     pid_namespace() == Some(INITIAL_PID_NAMESPACE)
 }
 

@@ -1,0 +1,120 @@
+//! `tracer list`: what is there now. It needs no privileges, and loads nothing into the kernel.
+
+use std::{collections::HashSet, process::ExitCode, time::Duration};
+
+use crate::{
+    config::{ListConfig, SocketsConfig},
+    facts::{context::Context, listing::Listing},
+    output::{
+        stderr::message,
+        stdout::{self, write_whole},
+    },
+    run::{drive, error::Error, listening, stop::Stop, tolerate_closed_pipe},
+    select::{cgroups::CgroupFilter, listed::ListedFilter, story::StoryFilter},
+    source::{
+        self,
+        kernel::names::HostNames,
+        listing::{self, ListingOptions, Where},
+    },
+    time::clock::Clock,
+};
+
+/// Shows the list.
+pub fn list(config: ListConfig) -> Result<ExitCode, Error> {
+    match config {
+        ListConfig::Sockets(config) => SocketList::new(*config)?.run(),
+        ListConfig::Interfaces | ListConfig::Routes => {
+            message("interfaces and routes are not listed yet");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// A list of sockets.
+struct SocketList {
+    config: SocketsConfig,
+    options: ListingOptions,
+    filter: ListedFilter,
+    names: HostNames,
+    /// Messages.
+    said: HashSet<String>,
+}
+
+impl SocketList {
+    fn new(config: SocketsConfig) -> Result<Self, Error> {
+        let mut names = HostNames::default();
+        let ids = config.names.resolve(&mut names).map_err(source::Error::from)?;
+        let place = if config.all_netns || !ids.netns.is_open() {
+            Where::Namespaces(ids.netns.clone())
+        } else {
+            Where::Here
+        };
+        let story =
+            StoryFilter { cgroups: CgroupFilter::new(ids.cgroups, &ids.tree), ..config.story.clone() };
+        Ok(Self {
+            options: ListingOptions {
+                protocols: config.protocols.clone(),
+                states: config.states,
+                families: config.constant.families,
+                info: config.info,
+                owners: config.owners,
+                place,
+                given: config.names.paths(),
+            },
+            filter: ListedFilter::new(&config.constant, story, config.shown),
+            names,
+            said: HashSet::new(),
+            config,
+        })
+    }
+
+    fn run(mut self) -> Result<ExitCode, Error> {
+        let Some(interval) = self.config.watch else {
+            return tolerate_closed_pipe(self.show()).map(|()| ExitCode::SUCCESS);
+        };
+        let (runtime, signals) = listening()?;
+        let result = drive(runtime, self.watch(interval, Stop::new(signals)));
+        tolerate_closed_pipe(result).map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Shows one list after the other until a signal comes.
+    async fn watch(&mut self, interval: Duration, mut stop: Stop) -> Result<(), Error> {
+        let mut left = self.config.count.unwrap_or(u64::MAX);
+        loop {
+            self.show()?;
+            left = left.saturating_sub(1);
+            if left == 0 || stop.comes_within(interval).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Shows what is there now.
+    fn show(&mut self) -> Result<(), Error> {
+        let (mut listing, context) = self.find()?;
+        // Those that are true of every list are said once.
+        for text in std::mem::take(&mut listing.missing) {
+            if self.said.insert(text.clone()) {
+                message(text);
+            }
+        }
+        let mut out = Vec::new();
+        self.config.view.show(&mut listing, &context, &mut out);
+        if let Some(recode) = self.config.recoding {
+            recode(&mut out);
+        }
+        write_whole(&out).map_err(|error| stdout::Error::Write(error).into())
+    }
+
+    fn find(&mut self) -> Result<(Listing, Context), Error> {
+        let filter = &self.filter;
+        let (mut listing, interfaces) =
+            listing::list(&self.options, &|socket| filter.selects(socket)).map_err(source::Error::from)?;
+        listing.sockets.retain(|socket| self.filter.selects_holders(socket));
+        let mut context = Context { interfaces, ..Context::new(Clock::new(listing.at)) };
+        for socket in &listing.sockets {
+            context.names.learn_ids(socket.cgroup, socket.tuple.netns_id(), &mut self.names);
+        }
+        Ok((listing, context))
+    }
+}

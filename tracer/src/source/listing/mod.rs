@@ -1,0 +1,202 @@
+//! The sockets that are there now, from netlink and `/proc`: without BPF, and without privileges.
+//!
+//! # Layout
+//! - here: [`list`] visits the network namespaces that are asked for
+//! - `netlink`: a dump of `sock_diag`, message by message
+//! - `inet`: sockets of TCP and UDP; `info`: what the kernel knows of a connection; `unix`: those of this host
+//! - `owners`: which processes hold them
+
+mod inet;
+mod info;
+mod netlink;
+mod owners;
+mod unix;
+
+use std::{collections::HashSet, io, path::PathBuf, thread};
+
+use tracer_common::filter::family;
+
+use crate::{
+    facts::{
+        interfaces::{DeviceKey, Interfaces},
+        listing::{ListedSocket, Listing, Protocol},
+    },
+    source::{
+        kernel::{clock, devices, namespaces},
+        listing::{inet::InetDump, netlink::Diag, owners::Owners},
+    },
+    tcp::{
+        endpoint::Tuple,
+        netns::{NetnsFilter, NetnsId},
+    },
+};
+
+/// Why sockets cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel does not answer.
+    #[error("asking the kernel for its sockets: {0}")]
+    Netlink(#[source] io::Error),
+    /// There can be no thread to enter namespaces with.
+    #[error("starting a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// None of the namespaces that are asked for could be entered.
+    #[error("none of the network namespaces can be entered: run as root, or with CAP_SYS_ADMIN")]
+    NoNetns,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Default)]
+pub enum Where {
+    /// In this process's own network namespace.
+    #[default]
+    Here,
+    /// In all that pass.
+    Namespaces(NetnsFilter),
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub struct ListingOptions {
+    /// The kinds of sockets.
+    pub protocols: Vec<Protocol>,
+    /// A bit for each state of TCP, by the kernel's number.
+    pub states: u32,
+    /// Address families, as bits of [`family`].
+    pub families: u8,
+    /// Whether what the kernel knows of each connection is wanted, which takes time.
+    pub info: bool,
+    /// Whether holders are wanted.
+    pub owners: bool,
+    /// Network namespaces.
+    pub place: Where,
+    /// Paths of namespaces that the user gave.
+    pub given: Vec<PathBuf>,
+}
+
+/// Lists the sockets that `selects` selects, and the names of the devices that they are bound to. It is asked before holders
+/// are known.
+pub fn list(
+    options: &ListingOptions,
+    selects: &(dyn Fn(&ListedSocket) -> bool + Sync),
+) -> Result<(Listing, Interfaces), Error> {
+    let mut found = Visit::new(selects);
+    match &options.place {
+        Where::Here => found.list_here(options, namespaces::current().unwrap_or_default())?,
+        // Entering a namespace moves the whole thread.
+        Where::Namespaces(filter) => {
+            let visit = || found.visit(options, filter);
+            thread::scope(|scope| {
+                let visitor = thread::Builder::new().name("tracer-list".into()).spawn_scoped(scope, visit);
+                visitor.map_err(Error::Thread)?.join().unwrap_or(Err(Error::NoNetns))
+            })?;
+        }
+    }
+    if options.owners {
+        Owners::search(&found.listing.sockets).give(&mut found.listing);
+    }
+    Ok((found.listing, found.interfaces))
+}
+
+/// What was found so far.
+struct Visit<'a> {
+    selects: &'a (dyn Fn(&ListedSocket) -> bool + Sync),
+    listing: Listing,
+    interfaces: Interfaces,
+    seen: HashSet<u64>,
+}
+
+impl<'a> Visit<'a> {
+    fn new(selects: &'a (dyn Fn(&ListedSocket) -> bool + Sync)) -> Self {
+        Self {
+            selects,
+            listing: Listing::begun(clock::anchor()),
+            interfaces: Interfaces::default(),
+            seen: HashSet::new(),
+        }
+    }
+
+    fn visit(&mut self, options: &ListingOptions, filter: &NetnsFilter) -> Result<(), Error> {
+        let mut there: Vec<_> = namespaces::all(&options.given).into_iter().collect();
+        there.retain(|(inum, _)| filter.selects(NetnsId::new(*inum, 0)));
+        there.sort_unstable();
+        let (mut visited, mut refused) = (0, 0);
+        for (inum, path) in &there {
+            let is_here = namespaces::current() == Some(*inum);
+            if !is_here && let Err(error) = namespaces::enter(*inum, path) {
+                // One that is gone meanwhile has no sockets.
+                refused += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
+                continue;
+            }
+            visited += 1;
+            self.list_here(options, *inum)?;
+        }
+        match (visited, refused) {
+            (0, 1..) => Err(Error::NoNetns),
+            (_, 0) => Ok(()),
+            _ => {
+                let text = format!("{refused} network namespaces cannot be entered: run as root");
+                self.listing.missing.push(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lists the sockets of the namespace that this thread is in.
+    fn list_here(&mut self, options: &ListingOptions, inum: u32) -> Result<(), Error> {
+        let netns = namespaces::here(inum);
+        let mut diag = Diag::open().map_err(Error::Netlink)?;
+        let first = self.listing.sockets.len();
+        for protocol in &options.protocols {
+            let listed = match protocol {
+                Protocol::Unix => {
+                    unix::list(&mut diag, netns, options.states, &mut |socket| self.add(socket))
+                }
+                inet => self.list_inet(&mut diag, *inet, netns, options),
+            };
+            match listed {
+                // Kinds of sockets that a kernel does not have, or cannot list.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                    self.listing.missing.push(format!("the kernel cannot list {} sockets", protocol.name()));
+                }
+                listed => listed.map_err(Error::Netlink)?,
+            }
+        }
+        let bound = self.listing.sockets[first..].iter().filter(|socket| socket.tuple.ifindex != 0);
+        for device in bound.map(|socket| DeviceKey::of(&socket.tuple)).collect::<HashSet<_>>() {
+            if let Some(name) = devices::name(device.ifindex) {
+                self.interfaces.insert(device, name);
+            }
+        }
+        Ok(())
+    }
+
+    fn list_inet(
+        &mut self,
+        diag: &mut Diag,
+        protocol: Protocol,
+        netns: NetnsId,
+        options: &ListingOptions,
+    ) -> io::Result<()> {
+        // A socket of IPv6 may have mapped addresses.
+        let wanted = [(inet::V4, family::IPV4), (inet::V6, family::IPV6 | family::MAPPED)];
+        let wanted = wanted.into_iter().filter(|(_, bits)| options.families & bits != 0);
+        for family in wanted.map(|(family, _)| family) {
+            let dump = InetDump { protocol, family, states: options.states, info: options.info };
+            let place = Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() };
+            match dump.list(diag, place, &mut |socket| self.add(socket)) {
+                // Without IPv6 there are no sockets of it.
+                Err(error) if family == inet::V6 && error.raw_os_error() == Some(libc::ENOENT) => {}
+                listed => listed?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A table that changes while it is listed may give a socket twice.
+    fn add(&mut self, socket: ListedSocket) {
+        if (self.selects)(&socket) && (socket.cookie == 0 || self.seen.insert(socket.cookie)) {
+            self.listing.sockets.push(socket);
+        }
+    }
+}
