@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[&str] = &[
     "nodejs",
     "python3",
     "libcap2-bin",
+    "net-tools",
     "nftables",
     "procps",
     "tmux",
