@@ -9,9 +9,10 @@
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
-//!   of sockets; `gauges`, `proc_net`: what the kernel counts in a namespace
+//!   of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
 //! - [`names`], [`cgroups`], `command_lines`, `devices`, [`clock`]: names on this host; its clocks
 
+pub(in crate::source) mod ages;
 pub mod aggregate;
 mod attach_point;
 pub mod btf;

@@ -14,7 +14,7 @@ mod unix;
 
 use std::{collections::HashSet, io, path::PathBuf, thread};
 
-use tracer_common::filter::family;
+use tracer_common::{filter::family, state};
 
 use crate::{
     facts::{
@@ -22,7 +22,7 @@ use crate::{
         listing::{ListedSocket, Listing, Protocol},
     },
     source::{
-        kernel::{clock, devices, namespaces},
+        kernel::{ages::Ages, clock, devices, namespaces},
         listing::{inet::InetDump, netlink::Diag, owners::Owners},
     },
     tcp::{
@@ -104,6 +104,8 @@ struct Visit<'a> {
     listing: Listing,
     interfaces: Interfaces,
     seen: HashSet<u64>,
+    /// `None` inside if they cannot be asked.
+    ages: Option<Option<Ages>>,
 }
 
 impl<'a> Visit<'a> {
@@ -113,6 +115,7 @@ impl<'a> Visit<'a> {
             listing: Listing::begun(clock::anchor()),
             interfaces: Interfaces::default(),
             seen: HashSet::new(),
+            ages: None,
         }
     }
 
@@ -162,6 +165,7 @@ impl<'a> Visit<'a> {
                 listed => listed.map_err(Error::Netlink)?,
             }
         }
+        self.learn_ages(first, options.info);
         let bound = self.listing.sockets[first..].iter().filter(|socket| socket.tuple.ifindex != 0);
         for device in bound.map(|socket| DeviceKey::of(&socket.tuple)).collect::<HashSet<_>>() {
             if let Some(name) = devices::name(device.ifindex) {
@@ -191,6 +195,25 @@ impl<'a> Visit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Asks for what netlink does not tell, if there is a socket that it would be known of.
+    fn learn_ages(&mut self, first: usize, is_wanted: bool) {
+        let lacks_age = |socket: &ListedSocket| {
+            let is_told = matches!(socket.state, state::CLOSE_WAIT | state::FIN_WAIT2 | state::SYN_SENT);
+            socket.protocol == Protocol::Tcp && is_told && socket.in_state_ns.is_none()
+        };
+        let sockets = &mut self.listing.sockets[first..];
+        if !is_wanted || !sockets.iter().any(lacks_age) {
+            return;
+        }
+        let Some(ages) = self.ages.get_or_insert_with(Ages::load) else {
+            return;
+        };
+        let ages = ages.here();
+        for socket in sockets.iter_mut().filter(|socket| lacks_age(socket)) {
+            socket.in_state_ns = ages.get(&socket.cookie).copied();
+        }
     }
 
     /// A table that changes while it is listed may give a socket twice.
