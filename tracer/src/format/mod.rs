@@ -169,11 +169,14 @@ fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
 /// Behind the name of an owner that is not sure.
 const DOUBT: u8 = b'?';
 
-/// The holders of a socket, as netstat writes them, with names that cannot do harm: `12/nginx 13/nginx`.
+/// The holders of a socket, as netstat writes them, with names that cannot do harm: `12/nginx 13/nginx`. Of more
+/// than are shown there is a number: `+8`.
 fn holder_list(holders: &[Holder]) -> String {
     let shown = holders.iter().take(MOST_HOLDERS);
-    let names: Vec<_> =
+    let mut names: Vec<_> =
         shown.map(|holder| format!("{}/{}", holder.pid, escaped(name(&holder.comm)))).collect();
+    let others = holders.len().saturating_sub(MOST_HOLDERS);
+    names.extend((others > 0).then(|| format!("+{others}")));
     names.join(" ")
 }
 

@@ -83,7 +83,7 @@ pub enum Value<'a> {
 
 /// The place of a value in a sorted list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SortKey {
+pub enum ValueOrder {
     /// Numbers and times, the largest first.
     Number(Reverse<u64>),
     /// Text.
@@ -95,17 +95,19 @@ pub enum SortKey {
 impl Value<'_> {
     /// Its place in a sorted list.
     #[must_use]
-    pub fn sort_key(&self) -> SortKey {
+    pub fn sort_key(&self) -> ValueOrder {
         match self {
-            Self::Null => SortKey::Last,
+            Self::Null => ValueOrder::Last,
             Self::Uint(number) | Self::Duration(number) | Self::DurationAtLeast(number) => {
-                SortKey::Number(Reverse(*number))
+                ValueOrder::Number(Reverse(*number))
             }
-            Self::Addr(addr) => SortKey::Text(sortable(*addr)),
-            Self::Endpoint(endpoint) => {
-                SortKey::Text(format!("{}{:05}", sortable(endpoint.addr), endpoint.port.unwrap_or_default()))
-            }
-            other => SortKey::Text(text::cell(other)),
+            Self::Addr(addr) => ValueOrder::Text(sortable(*addr)),
+            Self::Endpoint(endpoint) => ValueOrder::Text(format!(
+                "{}{:05}",
+                sortable(endpoint.addr),
+                endpoint.port.unwrap_or_default()
+            )),
+            other => ValueOrder::Text(text::cell(other)),
         }
     }
 

@@ -247,7 +247,7 @@ pub static COLUMNS: &[Column] = &[
         help: "how many processes held the socket when that was last searched; none if it was not",
         value: holders },
     Column { key: "holder_list", data_type: List, title: "PROCESSES", width: 20, align: Left, views: STORY.and(FOUND), default_in: S::NOWHERE.and(S::LIST_DATA), needs: &[],
-        help: "those processes, at most 32 of them: process id and name",
+        help: "those processes, at most 32 of them: process id and name; text and CSV say how many there are beside those, as +8",
         value: holder_list },
     Column { key: "inode", data_type: UInt64, title: "INODE", width: 7, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
         help: "inode number of the socket, which `/proc/PID/fd` has; none if no process can hold it, such as in TIME_WAIT",
