@@ -131,7 +131,9 @@ impl Kept {
             self.keep(client);
             self.keep(server);
         }
-        ends.into_iter().for_each(|listener| self.keep(listener));
+        for listener in ends {
+            self.keep(listener);
+        }
     }
 
     fn datagrams(&mut self) {
@@ -275,7 +277,11 @@ fn of_ss(line: &str) -> Option<(String, Fields)> {
         ("send", Some(words[3].to_owned())),
         (
             "local",
-            if is_unix { Some(words[4].to_owned()).filter(|path| path != "*") } else { ss_end(words[4]) },
+            if is_unix {
+                Some(words[4].to_owned()).filter(|path| path != "*")
+            } else {
+                Some(ss_end(words[4]))
+            },
         ),
         (
             "remote",
@@ -291,15 +297,15 @@ fn of_ss(line: &str) -> Option<(String, Fields)> {
 }
 
 /// `[::ffff:127.0.0.1]:80`, `*:81`: of both families, which is IPv6's.
-fn ss_end(end: &str) -> Option<String> {
+fn ss_end(end: &str) -> String {
     let (address, port) = end.rsplit_once(':').unwrap();
     let address = if address == "*" { "::" } else { address.trim_matches(['[', ']']) };
     let address = address.parse::<IpAddr>().unwrap().to_canonical();
-    Some(format!("{address} {}", if port == "*" { "" } else { port }))
+    format!("{address} {}", if port == "*" { "" } else { port })
 }
 
 fn ss_peer(end: &str) -> Option<String> {
-    ss_end(end).filter(|_| !end.ends_with(":*"))
+    (!end.ends_with(":*")).then(|| ss_end(end))
 }
 
 /// Asserts that both say the same of each socket that is there before and after.
@@ -547,7 +553,7 @@ fn ages_are_true() {
     let lines = json(&place, "-ta");
     let mut states = BTreeSet::new();
     for line in lines.iter().filter(|line| text(line, "state") != "LISTEN") {
-        let age = Duration::from_secs_f64(number(line, "age_at_least_us").expect(text(line, "state")) / 1e6);
+        let age = Duration::from_secs_f64(number(line, "age_at_least_us").unwrap() / 1e6);
         let most = if text(line, "state") == "ESTABLISHED" { before } else { later }.elapsed();
         assert!(age <= most && age + Duration::from_millis(300) >= least, "{least:?} {most:?}: {line}");
         states.insert(text(line, "state"));

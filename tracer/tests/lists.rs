@@ -3,7 +3,7 @@
 // A panic is how a test says that it failed.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{ffi::OsString, net::IpAddr, path::PathBuf};
+use std::{ffi::OsString, fmt::Write as _, net::IpAddr, path::PathBuf};
 
 use clap::Parser as _;
 use tracer::{
@@ -155,7 +155,7 @@ fn lists_are_written_so() {
         "-ta -o csv",
         "-tux -o json",
     ] {
-        text += &format!("$ tracer list {flags}\n{}\n", written(flags));
+        writeln!(text, "$ tracer list {flags}\n{}", written(flags)).unwrap();
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures/lists.txt");
     if std::env::var_os("UPDATE_CAPTURES").is_some() {

@@ -12,7 +12,7 @@ mod netlink;
 mod owners;
 mod unix;
 
-use std::{collections::HashSet, io, path::PathBuf, thread};
+use std::{cell::OnceCell, collections::HashSet, io, path::PathBuf, thread};
 
 use tracer_common::{filter::family, state};
 
@@ -104,8 +104,8 @@ struct Visit<'a> {
     listing: Listing,
     interfaces: Interfaces,
     seen: HashSet<u64>,
-    /// `None` inside if they cannot be asked.
-    ages: Option<Option<Ages>>,
+    /// Loaded when they are first needed, if that is allowed.
+    ages: OnceCell<Option<Ages>>,
 }
 
 impl<'a> Visit<'a> {
@@ -115,7 +115,7 @@ impl<'a> Visit<'a> {
             listing: Listing::begun(clock::anchor()),
             interfaces: Interfaces::default(),
             seen: HashSet::new(),
-            ages: None,
+            ages: OnceCell::new(),
         }
     }
 
@@ -207,7 +207,8 @@ impl<'a> Visit<'a> {
         if !is_wanted || !sockets.iter().any(lacks_age) {
             return;
         }
-        let Some(ages) = self.ages.get_or_insert_with(Ages::load) else {
+        self.ages.get_or_init(Ages::load);
+        let Some(Some(ages)) = self.ages.get_mut() else {
             return;
         };
         let ages = ages.here();

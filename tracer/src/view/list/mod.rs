@@ -92,21 +92,32 @@ impl ListView {
                 out.push(b'\n');
             }
             let sockets = listing.sockets.iter().filter(|socket| table.protocols.contains(&socket.protocol));
-            let mut rows: Vec<_> = sockets.map(|socket| Row::listed(socket, now_ns, context)).collect();
+            let mut sockets: Vec<_> = sockets.collect();
+            let row = |socket| Row::listed(socket, now_ns, context);
             if let Some(column) = self.options.sort {
-                rows.sort_by_cached_key(|row| (column.value)(row).sort_key());
+                sockets.sort_by_cached_key(|socket| (column.value)(&row(socket)).sort_key());
             }
-            write(table, is_headed, &rows, out);
+            write(table, is_headed, &|| sockets.iter().copied().map(row), out);
         }
     }
 }
 
-fn write(table: &SocketTable, has_header: bool, rows: &[Row<'_>], out: &mut Vec<u8>) {
+/// A row is several times larger than its socket, so it is made again rather than kept.
+fn write<'a, Rows: Iterator<Item = Row<'a>>>(
+    table: &SocketTable,
+    has_header: bool,
+    rows: &dyn Fn() -> Rows,
+    out: &mut Vec<u8>,
+) {
     let mut format = table.plan.format(&[]);
-    rows.iter().for_each(|row| format.fit(row));
+    for row in rows() {
+        format.fit(&row);
+    }
     if has_header {
         format.begin(out);
     }
-    rows.iter().for_each(|row| format.line(row, out));
+    for row in rows() {
+        format.line(&row, out);
+    }
     format.end(out);
 }
