@@ -9,7 +9,8 @@ use crate::{
     config::Error,
     format::{
         Kind, Plan,
-        columns::{self, Column, DefaultIn},
+        columns::{Column, DefaultIn},
+        subject::Subject,
         text::TextStyle,
     },
     text::escape::escaped,
@@ -30,13 +31,14 @@ pub(super) fn plan(
     })
 }
 
-pub(super) fn chosen_columns(list: &str) -> Result<Vec<&'static Column>, Error> {
+/// The columns of a list such as `time,new_state`.
+pub(super) fn chosen_columns<S: Subject>(list: &str) -> Result<Vec<&'static Column<S>>, Error> {
     if list.trim().is_empty() {
         return Err(Error::NoColumns);
     }
-    let mut chosen: Vec<&'static Column> = Vec::new();
+    let mut chosen: Vec<&'static Column<S>> = Vec::new();
     for key in list.split(',').map(str::trim) {
-        let column = columns::column(key).ok_or_else(|| Error::UnknownColumn(escaped(key.as_bytes())))?;
+        let column = S::column(key).ok_or_else(|| Error::UnknownColumn(escaped(key.as_bytes())))?;
         if chosen.iter().any(|other| other.key == column.key) {
             return Err(Error::RepeatedColumn(column.key));
         }

@@ -10,6 +10,7 @@ use crate::{
         Error,
         filters::filters,
         lines::{chosen_columns, use_colour},
+        network::{self, NetworkConfig},
     },
     facts::{listing::Protocol, names::FilterNames},
     filter::Filter,
@@ -28,10 +29,8 @@ use crate::{
 pub enum ListConfig {
     /// Sockets.
     Sockets(Box<SocketsConfig>),
-    /// Network interfaces (`-i`).
-    Interfaces,
-    /// Routes (`-r`).
-    Routes,
+    /// Network interfaces (`-i`) or routes (`-r`).
+    Network(Box<NetworkConfig>),
 }
 
 /// The configuration of a list of sockets.
@@ -67,10 +66,10 @@ pub struct SocketsConfig {
 /// Builds the configuration of `tracer list`.
 pub fn list(args: ListArgs) -> Result<ListConfig, Error> {
     if args.routes {
-        return Ok(ListConfig::Routes);
+        return network::routes(args).map(|config| ListConfig::Network(Box::new(config)));
     }
     if args.interfaces && !args.asks_for_sockets() {
-        return Ok(ListConfig::Interfaces);
+        return network::interfaces(args).map(|config| ListConfig::Network(Box::new(config)));
     }
     sockets(args).map(|config| ListConfig::Sockets(Box::new(config)))
 }

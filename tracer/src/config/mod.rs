@@ -2,13 +2,14 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
-//! - `list`: that of `list`
+//! - `list`: that of `list`; `network`: of its interfaces and routes
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
 mod filters;
 mod lines;
 mod list;
+mod network;
 mod reports;
 
 use std::{env, io, path::PathBuf, time::Duration};
@@ -57,6 +58,7 @@ use crate::{
 
 pub use error::Error;
 use lines::use_colour;
+pub use network::{NetworkConfig, NetworkList};
 pub use list::{ListConfig, SocketsConfig, list};
 
 /// The widest lines that read well, also where there is no terminal.

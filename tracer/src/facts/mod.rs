@@ -13,6 +13,7 @@
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
 //! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show
+//! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
 //!   maps and pass no `Source`: there are no events in them
 //!
@@ -46,6 +47,7 @@ pub mod known_names;
 pub mod listing;
 pub mod losses;
 pub mod names;
+pub mod network;
 pub mod snapshot;
 
 use tracer_common::Event;

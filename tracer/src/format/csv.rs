@@ -5,7 +5,7 @@ use tracer_common::event::COMM_LEN;
 use crate::{
     format::{
         Format, ShownColumn, holder_list, push_device, push_endpoint, push_errno, push_reset, push_state,
-        row::Row, value::Value,
+        subject::{Story, Subject}, value::Value,
     },
     text::{
         escape::{escaped, name, plain_len},
@@ -16,28 +16,28 @@ use crate::{
 };
 
 /// Writes CSV.
-pub struct Csv {
-    columns: Vec<ShownColumn>,
+pub struct Csv<S: Subject = Story> {
+    columns: Vec<ShownColumn<S>>,
     seconds: Seconds,
     room: [u8; ROOM],
 }
 
-impl Csv {
+impl<S: Subject> Csv<S> {
     /// Creates the format with these columns.
     #[must_use]
-    pub fn new(columns: Vec<ShownColumn>) -> Self {
+    pub fn new(columns: Vec<ShownColumn<S>>) -> Self {
         Self { columns, seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
 
-impl Format for Csv {
+impl<S: Subject> Format<S> for Csv<S> {
     fn begin(&mut self, out: &mut Vec<u8>) {
         let keys: Vec<_> = self.columns.iter().map(|column| column.column.key).collect();
         out.extend_from_slice(keys.join(",").as_bytes());
         out.push(b'\n');
     }
 
-    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
         let mut line = Line::new(&mut self.room);
         for column in &self.columns {
             line = push_value(line, &column.value(row), &mut self.seconds).push(b',');
@@ -54,7 +54,7 @@ impl Format for Csv {
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         // A bound is not the value.
-        Value::Null | Value::DurationAtLeast(_) => line,
+        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) => line,
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),

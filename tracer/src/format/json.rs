@@ -9,7 +9,7 @@ use tracer_common::event::{COMM_LEN, Holder};
 use crate::{
     format::{
         Format, ShownColumn, push_device, push_endpoint, push_errno, push_reset, push_state,
-        row::Row,
+        subject::{Story, Subject},
         value::{MOST_HOLDERS, Value},
     },
     text::{
@@ -21,8 +21,8 @@ use crate::{
 };
 
 /// Writes JSON.
-pub struct Json {
-    columns: Vec<(KeyText, ShownColumn)>,
+pub struct Json<S: Subject = Story> {
+    columns: Vec<(KeyText, ShownColumn<S>)>,
     seconds: Seconds,
     room: [u8; ROOM],
 }
@@ -43,20 +43,20 @@ impl KeyText {
     }
 }
 
-impl Json {
+impl<S: Subject> Json<S> {
     /// Creates the format with these columns.
     #[must_use]
-    pub fn new(columns: Vec<ShownColumn>) -> Self {
+    pub fn new(columns: Vec<ShownColumn<S>>) -> Self {
         let columns = columns.into_iter().enumerate();
         let keyed = columns.map(|(index, column)| (KeyText::new(column.column.key, index == 0), column));
         Self { columns: keyed.collect(), seconds: Seconds::rfc3339(), room: [0; ROOM] }
     }
 }
 
-impl Format for Json {
+impl<S: Subject> Format<S> for Json<S> {
     fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
         let mut line = Line::new(&mut self.room);
         for (key, column) in &self.columns {
             line = line.push_first(&key.text, key.len);
@@ -69,7 +69,7 @@ impl Format for Json {
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         // A bound is not the value.
-        Value::Null | Value::DurationAtLeast(_) => line.push_first(b"null", 4),
+        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) => line.push_first(b"null", 4),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),

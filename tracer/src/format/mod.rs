@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`columns`]: the table of columns; [`value`]: the values of columns
+//! - [`subject`]: what lines can be about, each with its table; [`links`], [`routes`]: the tables of `list -i` and `-r`
 //! - [`row`]: the content of a line
 //! - [`text`], [`json`], [`csv`]: one file for each format
 //! - [`lines`]: a format with the kernel's properties, as views use it
@@ -36,7 +37,10 @@ pub mod columns;
 pub mod csv;
 pub mod json;
 pub mod lines;
+pub mod links;
+pub mod routes;
 pub mod row;
+pub mod subject;
 pub mod text;
 pub mod value;
 
@@ -46,10 +50,10 @@ use tracer_common::{event::Holder, member::Member};
 
 use crate::{
     format::{
-        columns::{COLUMNS, Column, DefaultIn, NAMES},
+        columns::{Column, DefaultIn, NAMES},
         csv::Csv,
         json::Json,
-        row::Row,
+        subject::{Story, Subject},
         text::{Text, TextStyle},
         value::{MOST_HOLDERS, Value},
     },
@@ -62,30 +66,32 @@ use crate::{
 };
 
 /// A format turns rows into bytes. It does no I/O and cannot fail.
-pub trait Format {
+pub trait Format<S: Subject = Story> {
     /// Appends what precedes the first line, such as a header.
     fn begin(&mut self, out: &mut Vec<u8>);
     /// Makes room for a row that comes later. Formats that align nothing need none.
-    fn fit(&mut self, _: &Row<'_>) {}
+    fn fit(&mut self, _: &S::Row<'_>) {}
     /// Appends a line.
-    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>);
+    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>);
     /// Appends what follows the last line, such as the footer of a file.
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 /// A column of the output.
-pub struct ShownColumn {
+pub struct ShownColumn<S: Subject = Story> {
     /// Its row in the table of columns.
-    pub column: &'static Column,
+    pub column: &'static Column<S>,
+    /// Its title.
+    title: &'static str,
     /// The running kernel lacks the structure member for it.
     is_absent: bool,
 }
 
-impl ShownColumn {
+impl<S: Subject> ShownColumn<S> {
     /// The column's value in this row; null if the kernel lacks it.
     #[must_use]
-    pub fn value<'a>(&self, row: &Row<'a>) -> Value<'a> {
-        if self.is_absent { Value::Null } else { (self.column.value)(row) }
+    pub fn value<'a>(&self, row: &S::Row<'a>) -> Value<'a> {
+        if self.is_absent { Value::Null } else { S::value(self.column, row) }
     }
 }
 
@@ -102,18 +108,18 @@ pub enum Kind {
 
 /// How lines are written.
 #[derive(Clone)]
-pub struct Plan {
+pub struct Plan<S: Subject = Story> {
     /// The format.
     pub kind: Kind,
     /// The columns that the user chose; `None` for the default ones.
-    pub columns: Option<Vec<&'static Column>>,
+    pub columns: Option<Vec<&'static Column<S>>>,
     /// The outputs whose default columns apply: one for text, one for JSON and CSV.
     pub default_in: (DefaultIn, DefaultIn),
     /// The style of text.
     pub style: TextStyle,
 }
 
-impl Plan {
+impl<S: Subject> Plan<S> {
     /// Whether a column has names that have to be looked up.
     #[must_use]
     pub fn shows_names(&self) -> bool {
@@ -122,22 +128,27 @@ impl Plan {
 
     /// The columns: those that the user chose, or the default ones.
     #[must_use]
-    pub fn shown(&self) -> Vec<&'static Column> {
-        let (text, data) = self.default_in;
-        let output = if self.kind == Kind::Text { text } else { data };
+    pub fn shown(&self) -> Vec<&'static Column<S>> {
+        let output = self.output();
         match &self.columns {
             Some(chosen) => chosen.clone(),
-            None => COLUMNS.iter().filter(|column| column.default_in.includes(output)).collect(),
+            None => S::columns().iter().filter(|column| column.default_in.includes(output)).collect(),
         }
+    }
+
+    /// The output whose default columns apply.
+    fn output(&self) -> DefaultIn {
+        let (text, data) = self.default_in;
+        if self.kind == Kind::Text { text } else { data }
     }
 
     /// Creates the format for a kernel that lacks these structure members.
     #[must_use]
-    pub fn format(&self, absent: &[Member]) -> Box<dyn Format> {
-        let columns = self.shown();
-        let shown = |column: &'static Column| {
+    pub fn format(&self, absent: &[Member]) -> Box<dyn Format<S>> {
+        let (columns, output) = (self.shown(), self.output());
+        let shown = |column: &'static Column<S>| {
             let is_absent = column.needs.iter().any(|needed| absent.contains(needed));
-            ShownColumn { column, is_absent }
+            ShownColumn { column, title: S::title(column, output), is_absent }
         };
         let columns = columns.into_iter().map(shown).collect();
         match self.kind {
@@ -225,7 +236,7 @@ mod tests {
     use super::*;
     use crate::{
         facts::context::Context,
-        format::{columns::Views, text::TimeFormat},
+        format::{columns::{COLUMNS, Views}, row::Row, text::TimeFormat},
         tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
         time::clock::Clock,

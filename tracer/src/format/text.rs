@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::{
     format::{
         DOUBT, Format, ShownColumn, columns::Align, holder_list, push_device, push_endpoint, push_errno,
-        push_reset, push_state, row::Row, value::Value,
+        push_reset, push_state, subject::{Story, Subject}, value::Value,
     },
     tcp::{colour, limits::waits_for},
     text::{
@@ -53,8 +53,8 @@ const ADDRESS_STEPS: [usize; 2] = [30, 47];
 const SECOND: &str = "%H:%M:%S";
 
 /// Writes text.
-pub struct Text {
-    columns: Vec<ShownColumn>,
+pub struct Text<S: Subject = Story> {
+    columns: Vec<ShownColumn<S>>,
     widths: Vec<usize>,
     /// Whether all rows are known beforehand, so that no column needs more room than they take.
     is_fitted: bool,
@@ -65,10 +65,10 @@ pub struct Text {
     room: [u8; ROOM],
 }
 
-impl Text {
+impl<S: Subject> Text<S> {
     /// Creates the format with these columns. `is_chosen` means that the user chose them.
     #[must_use]
-    pub fn new(columns: Vec<ShownColumn>, style: &TextStyle, is_chosen: bool) -> Self {
+    pub fn new(columns: Vec<ShownColumn<S>>, style: &TextStyle, is_chosen: bool) -> Self {
         let mut style = style.clone();
         style.precise |= is_chosen;
         let zone = match style.time {
@@ -92,15 +92,15 @@ impl Text {
         let mut end = 0;
         for (column, width) in self.columns.iter().zip(&self.widths) {
             let begin = line.len();
-            line = painted(line.push_all(column.column.title.as_bytes()), begin, style);
-            (line, end) = padded(line, begin, column.column.title.len(), *width, column.column.align);
+            line = painted(line.push_all(column.title.as_bytes()), begin, style);
+            (line, end) = padded(line, begin, column.title.len(), *width, column.column.align);
         }
         out.extend_from_slice(line.truncated(end).push(b'\n').as_bytes());
     }
 
     /// Writes a line and returns its length. If a value does not fit, its column grows and the result is
     /// `None`: the line must be written again.
-    fn make(&mut self, row: &Row<'_>) -> Option<usize> {
+    fn make(&mut self, row: &S::Row<'_>) -> Option<usize> {
         let mut line = Line::new(&mut self.room);
         let (mut has_grown, mut end) = (false, 0);
         let last = self.columns.len().saturating_sub(1);
@@ -136,21 +136,21 @@ impl Text {
     }
 }
 
-impl Format for Text {
+impl<S: Subject> Format<S> for Text<S> {
     fn begin(&mut self, out: &mut Vec<u8>) {
         self.header(out);
     }
 
     /// The first row makes the columns as narrow as their titles, so that they become as wide as they need to be.
-    fn fit(&mut self, row: &Row<'_>) {
+    fn fit(&mut self, row: &S::Row<'_>) {
         if !self.is_fitted {
             (self.is_fitted, self.cuts) = (true, false);
-            self.widths = self.columns.iter().map(|column| column.column.title.len()).collect();
+            self.widths = self.columns.iter().map(|column| column.title.len()).collect();
         }
         self.make(row);
     }
 
-    fn line(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
         let len = self.make(row).or_else(|| {
             self.header(out);
             self.make(row)
@@ -169,7 +169,7 @@ pub fn cell(value: &Value<'_>) -> String {
     String::from_utf8_lossy(line.as_bytes()).into_owned()
 }
 
-fn width(column: &ShownColumn, style: &TextStyle) -> usize {
+fn width<S: Subject>(column: &ShownColumn<S>, style: &TextStyle) -> usize {
     match (column.column.align, style.time) {
         (Align::Clock, TimeFormat::Unix) => "1700000000.000000".len(),
         (Align::Clock, _) if style.precise => "00:00:00.000000".len(),
@@ -205,6 +205,7 @@ fn push_value<'a>(
 ) -> (Line<'a>, bool) {
     let line = match value {
         Value::Null => line.push(b'-'),
+        Value::NullAs(word) => line.push_all(word.as_bytes()),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Word(word) => line.push_all(word.as_bytes()),
@@ -333,7 +334,7 @@ mod tests {
     use super::*;
     use crate::facts::context::Context;
     use crate::{
-        format::{Kind, Plan, columns::DefaultIn},
+        format::{Kind, Plan, columns::DefaultIn, row::Row},
         time::clock::Clock,
     };
     use tracer_common::{Event, event::AF_INET};

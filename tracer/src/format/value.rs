@@ -37,6 +37,8 @@ pub enum DataType {
 pub enum Value<'a> {
     /// Unknown or not applicable.
     Null,
+    /// Not applicable, for which text has a word of its own: netstat's `0.0.0.0` where there is no gateway.
+    NullAs(&'static str),
     /// A number.
     Uint(u64),
     /// True or false.
@@ -45,7 +47,7 @@ pub enum Value<'a> {
     Word(&'a str),
     /// Text from outside, escaped for terminals.
     Text(&'a str),
-    /// A process name, padded with zeros. It may contain any bytes.
+    /// A name, such as that of a process, padded with zeros. It may contain any bytes.
     Name([u8; COMM_LEN]),
     /// The name of a process that may not be the right one. Text puts a question mark behind it.
     DoubtfulName([u8; COMM_LEN]),
@@ -116,7 +118,7 @@ impl Value<'_> {
     pub fn is_of(&self, data_type: DataType) -> bool {
         use DataType::{Boolean, Float64, List, Map, Timestamp, UInt64, Utf8};
         match self {
-            Self::Null => true,
+            Self::Null | Self::NullAs(_) => true,
             Self::Uint(_) => data_type == UInt64,
             Self::Bool(_) => data_type == Boolean,
             Self::Time(..) => data_type == Timestamp,

@@ -9,7 +9,7 @@ use crate::{
         stderr::message,
         stdout::{self, write_whole},
     },
-    run::{drive, error::Error, listening, stop::Stop, tolerate_closed_pipe},
+    run::{drive, error::Error, listening, network, stop::Stop, tolerate_closed_pipe},
     select::{cgroups::CgroupFilter, listed::ListedFilter, story::StoryFilter},
     source::{
         self,
@@ -23,10 +23,7 @@ use crate::{
 pub fn list(config: ListConfig) -> Result<ExitCode, Error> {
     match config {
         ListConfig::Sockets(config) => SocketList::new(*config)?.run(),
-        ListConfig::Interfaces | ListConfig::Routes => {
-            message("interfaces and routes are not listed yet");
-            Ok(ExitCode::FAILURE)
-        }
+        ListConfig::Network(config) => network::list(&config),
     }
 }
 

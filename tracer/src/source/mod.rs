@@ -9,6 +9,7 @@
 //! - [`late_data`]: tells RSTs of this side from those of the peer
 //! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
 //!   order
+//! - [`network`]: interfaces and routes; `netlink`: lists that the kernel tells
 //!
 //! # Example
 //! A script, read to its end:
@@ -43,6 +44,8 @@ pub mod kernel;
 pub mod late_data;
 pub mod listing;
 pub mod merge;
+mod netlink;
+pub mod network;
 pub mod older;
 pub mod open;
 pub mod order;
@@ -132,6 +135,9 @@ pub enum Error {
     /// The sockets that are there cannot be listed.
     #[error(transparent)]
     Listing(#[from] listing::Error),
+    /// Interfaces or routes cannot be listed.
+    #[error(transparent)]
+    Network(#[from] network::Error),
     /// A system call failed.
     #[error("{what}: {cause}")]
     System {

@@ -5,6 +5,7 @@
 //! - [`log`]: a line for each transition; [`raw`]: a line for each event of the tracepoint
 //! - [`life`]: a line for each connection that has ended
 //! - [`list`]: a line for each socket that is there now
+//! - [`network`]: a line for each network interface or route that is there now
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
@@ -48,6 +49,7 @@ pub mod input;
 pub mod life;
 pub mod list;
 pub mod log;
+pub mod network;
 pub mod raw;
 pub mod summary;
 pub mod top;

@@ -25,7 +25,7 @@ use crate::{
             holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent, shutdown, spent,
             state, stuck, time, transition,
         },
-        row::Row,
+        subject::{Story, Subject},
         value::{DataType, Value},
     },
     tcp::state::State,
@@ -60,6 +60,21 @@ impl DefaultIn {
     pub const LIST_DATA: Self = Self(1 << 9);
     /// In those of `list --watch`, besides.
     pub const WATCH_DATA: Self = Self(1 << 10);
+
+    /// In the lines of `list -i`.
+    pub const LINKS_TEXT: Self = Self(1 << 16);
+    /// In its JSON and CSV.
+    pub const LINKS_DATA: Self = Self(1 << 17);
+    /// In the lines of `list -r`.
+    pub const ROUTES_TEXT: Self = Self(1 << 18);
+    /// In those of `list -re`.
+    pub const MORE_ROUTES_TEXT: Self = Self(1 << 19);
+    /// In those of `list -r6`.
+    pub const ROUTES6_TEXT: Self = Self(1 << 20);
+    /// In the JSON and CSV of all these.
+    pub const ROUTES_DATA: Self = Self(1 << 21);
+    /// In lines of several network namespaces.
+    pub const NAMESPACES_TEXT: Self = Self(1 << 22);
 
     const EVERYWHERE: Self = Self(0b11_1111);
     const TEXT: Self = Self(0b01_0101);
@@ -97,12 +112,19 @@ impl Views {
     /// Those of events.
     pub const EVENTS: Self = Self::LOG.and(Self::LIFE).and(Self::RAW).and(Self::GROUP);
 
-    const NAMES: [(Self, &str); 5] = [
+    /// `list -i`.
+    pub const LINKS: Self = Self(1 << 6);
+    /// `list -r`.
+    pub const ROUTES: Self = Self(1 << 7);
+
+    const NAMES: [(Self, &str); 7] = [
         (Self::LOG, "log"),
         (Self::LIFE, "life"),
         (Self::RAW, "--raw"),
         (Self::GROUP, "--group"),
         (Self::LIST, "list"),
+        (Self::LINKS, "list -i"),
+        (Self::ROUTES, "list -r"),
     ];
 
     /// The union of both.
@@ -141,7 +163,7 @@ pub enum Align {
 }
 
 /// A column.
-pub struct Column {
+pub struct Column<S: Subject = Story> {
     /// Its name in JSON, CSV and `--columns`.
     pub key: &'static str,
     /// The type of its values in data formats.
@@ -161,7 +183,7 @@ pub struct Column {
     /// The structure members that the kernel must have for it.
     pub needs: &'static [Member],
     /// Returns the value in a row.
-    pub value: for<'a> fn(&Row<'a>) -> Value<'a>,
+    pub value: S::ValueOf,
 }
 
 use Align::{Address, Clock, Cut, Left, Right};
