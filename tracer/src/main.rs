@@ -16,7 +16,12 @@ use tracer::{
     },
     config::{self, RunConfig},
     explain::explain as explanation,
-    format::columns::{COLUMNS, Views},
+    format::{
+        columns::Views,
+        links::Links,
+        routes::Routes,
+        subject::{Story, Subject},
+    },
     output::{refusal, stderr, stderr::message, stdout::write_whole},
     run::{self, check, error::Error, in_kernel, list},
     source::kernel::limits,
@@ -53,8 +58,8 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> ExitCode {
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
-        Command::Log(args) if asks_for_columns(&args.output) => list_columns(Views::EVENTS),
-        Command::Life(args) if asks_for_columns(&args.output) => list_columns(Views::EVENTS),
+        Command::Log(args) if asks_for_columns(&args.output) => list_columns::<Story>(Views::EVENTS),
+        Command::Life(args) if asks_for_columns(&args.output) => list_columns::<Story>(Views::EVENTS),
         Command::Log(args) => capture(args.capture.verbose, || config::log(*args)),
         Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
         Command::Summary(args) if args.report.in_kernel => {
@@ -63,7 +68,13 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
-        Command::List(args) if asks_for_columns(&args.output) => list_columns(Views::LIST),
+        Command::List(args) if asks_for_columns(&args.output) => {
+            match (args.routes, args.asks_for_interfaces()) {
+                (true, _) => list_columns::<Routes>(Views::ROUTES),
+                (_, true) => list_columns::<Links>(Views::LINKS),
+                _ => list_columns::<Story>(Views::LIST),
+            }
+        }
         Command::List(args) => {
             start_logger(args.verbose);
             ended(config::list(*args).map(list::list))
@@ -118,9 +129,9 @@ fn explain(args: &ExplainArgs) -> ExitCode {
     }
 }
 
-fn list_columns(of: Views) -> ExitCode {
+fn list_columns<S: Subject>(of: Views) -> ExitCode {
     let mut lines = Vec::new();
-    for column in COLUMNS.iter().filter(|column| column.views.includes(of)) {
+    for column in S::columns().iter().filter(|column| column.views.includes(of)) {
         // Writing into memory cannot fail.
         let _ = writeln!(lines, "{:<18} {:<14} {}", column.key, column.views, column.help);
     }

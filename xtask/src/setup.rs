@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[&str] = &[
     "bpftrace",
     "bpftool",
     "iproute2",
+    "net-tools",
     "nginx-light",
     "curl",
     "redis-server",

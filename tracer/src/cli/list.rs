@@ -23,9 +23,11 @@ Examples:
   tracer list --all-netns -tlp         listeners of all network namespaces
   tracer list --watch 1s --state SYN_SENT
                                        again every second, with what has changed
+  tracer list -i                       network interfaces, as `netstat -i`; -ia with those that are down
+  tracer list -rn                      routes, as `netstat -rn`; -rn6 those of IPv6
   tracer list -ta -o json              for programs; -o alone shows timers
 
-Columns: `tracer list --columns help`. No BPF and no privileges are needed; owners of other users' sockets
+Columns: `tracer list --columns help`, also with -i and -r. No BPF and no privileges are needed; owners of other users' sockets
 are visible to root only.";
 
 const SHOWN: &str = "What to list (without -t, -u and -x: TCP)";
@@ -61,7 +63,7 @@ pub struct ListArgs {
     /// Network interfaces; with -t, -u, -x, -l, -p or -o: what the kernel knows of each TCP connection (--info)
     #[arg(short, long, help_heading = SHOWN)]
     pub interfaces: bool,
-    /// Routes
+    /// Routes of IPv4, or with -6 of IPv6; with -e other columns
     #[arg(short, long, help_heading = SHOWN)]
     pub routes: bool,
     /// Sockets of all network namespaces
@@ -126,6 +128,12 @@ impl ListArgs {
     #[must_use]
     pub fn asks_for_sockets(&self) -> bool {
         self.tcp || self.udp || self.unix || self.listening || self.processes || self.timers || self.info
+    }
+
+    /// Whether -i asks for interfaces.
+    #[must_use]
+    pub fn asks_for_interfaces(&self) -> bool {
+        self.interfaces && !self.routes && !self.asks_for_sockets()
     }
 
     /// Whether any of netstat's flags is there, so that owners are asked for by -p only.

@@ -20,6 +20,9 @@ pub enum Error {
     /// Sockets are sorted by one column.
     #[error("--sort takes one column")]
     OneColumn,
+    /// Interfaces and routes have nothing that this option could be about.
+    #[error("{0} is about sockets: leave it, or -i and -r, away")]
+    OnlyOfSockets(&'static str),
     /// `list` has states, and no transitions.
     #[error("list shows what is there now: choose a --state; transitions and reasons are in `tracer log`")]
     NotNow,

@@ -60,11 +60,13 @@ pub(super) fn use_colour(when: When) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::subject::Story;
 
     #[test]
     fn columns_are_checked() {
-        let keys =
-            |list| chosen_columns(list).map(|columns| columns.iter().map(|c| c.key).collect::<Vec<_>>());
+        let keys = |list| {
+            chosen_columns::<Story>(list).map(|columns| columns.iter().map(|c| c.key).collect::<Vec<_>>())
+        };
         assert_eq!(keys("new_state, time").unwrap(), ["new_state", "time"]);
         assert!(matches!(keys("time,nope"), Err(Error::UnknownColumn(key)) if key == "nope"));
         assert!(matches!(keys("\x1b"), Err(Error::UnknownColumn(key)) if key == "\\x1b"));

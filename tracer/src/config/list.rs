@@ -68,7 +68,7 @@ pub fn list(args: ListArgs) -> Result<ListConfig, Error> {
     if args.routes {
         return network::routes(args).map(|config| ListConfig::Network(Box::new(config)));
     }
-    if args.interfaces && !args.asks_for_sockets() {
+    if args.asks_for_interfaces() {
         return network::interfaces(args).map(|config| ListConfig::Network(Box::new(config)));
     }
     sockets(args).map(|config| ListConfig::Sockets(Box::new(config)))

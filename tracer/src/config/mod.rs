@@ -58,8 +58,8 @@ use crate::{
 
 pub use error::Error;
 use lines::use_colour;
-pub use network::{NetworkConfig, NetworkList};
 pub use list::{ListConfig, SocketsConfig, list};
+pub use network::{NetworkConfig, NetworkList};
 
 /// The widest lines that read well, also where there is no terminal.
 const READABLE: usize = 80;

@@ -1,14 +1,16 @@
 //! The configuration of `tracer list -i` and `-r`.
 
 use crate::{
-    cli::ListArgs,
+    cli::{FilterArgs, ListArgs, StoryFilterArgs},
     config::{
         Error,
         filters::filters,
         lines::{chosen_columns, use_colour},
     },
     facts::names::FilterNames,
-    format::{Kind, Plan, columns::DefaultIn, links::Links, routes::Routes, subject::Subject, text::TextStyle},
+    format::{
+        Kind, Plan, columns::DefaultIn, links::Links, routes::Routes, subject::Subject, text::TextStyle,
+    },
     tcp::endpoint::Family,
     text::charset::{self, Recoding},
 };
@@ -61,6 +63,9 @@ pub(super) fn routes(args: ListArgs) -> Result<NetworkConfig, Error> {
 }
 
 fn network(what: NetworkList, args: ListArgs) -> Result<NetworkConfig, Error> {
+    if let Some(option) = only_of_sockets(&args) {
+        return Err(Error::OnlyOfSockets(option));
+    }
     let is_text = args.output.output == Kind::Text;
     Ok(NetworkConfig {
         what,
@@ -69,6 +74,31 @@ fn network(what: NetworkList, args: ListArgs) -> Result<NetworkConfig, Error> {
         all_netns: args.all_netns,
         recoding: is_text.then(charset::recoding).flatten(),
     })
+}
+
+/// An option that is there, although it is about sockets.
+fn only_of_sockets(args: &ListArgs) -> Option<&'static str> {
+    let FilterArgs { port, local_port, remote_port, addr, local_addr, remote_addr, story, .. } = &args.filter;
+    let StoryFilterArgs { pid, comm, uid, cgroup, state, transition, reason } = story;
+    let there = [
+        (!port.is_empty(), "--port"),
+        (!local_port.is_empty(), "--local-port"),
+        (!remote_port.is_empty(), "--remote-port"),
+        (!addr.is_empty(), "--addr"),
+        (!local_addr.is_empty(), "--local-addr"),
+        (!remote_addr.is_empty(), "--remote-addr"),
+        (!pid.is_empty(), "--pid"),
+        (!comm.is_empty(), "--comm"),
+        (!uid.is_empty(), "--uid"),
+        (!cgroup.is_empty(), "--cgroup"),
+        (!state.is_empty(), "--state"),
+        (!transition.is_empty(), "--transition"),
+        (!reason.is_empty(), "--reason"),
+        (args.sort.is_some(), "--sort"),
+        (args.by.is_some(), "--by"),
+        (args.watch.is_some(), "--watch"),
+    ];
+    there.into_iter().find(|(is_there, _)| *is_there).map(|(_, option)| option)
 }
 
 fn plan<S: Subject>(args: &ListArgs, (text, data): (DefaultIn, DefaultIn)) -> Result<Plan<S>, Error> {

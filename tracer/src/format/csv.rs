@@ -5,7 +5,8 @@ use tracer_common::event::COMM_LEN;
 use crate::{
     format::{
         Format, ShownColumn, holder_list, push_device, push_endpoint, push_errno, push_reset, push_state,
-        subject::{Story, Subject}, value::Value,
+        subject::{Story, Subject},
+        value::Value,
     },
     text::{
         escape::{escaped, name, plain_len},
@@ -37,7 +38,7 @@ impl<S: Subject> Format<S> for Csv<S> {
         out.push(b'\n');
     }
 
-    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>) {
         let mut line = Line::new(&mut self.room);
         for column in &self.columns {
             line = push_value(line, &column.value(row), &mut self.seconds).push(b',');

@@ -56,7 +56,7 @@ impl<S: Subject> Json<S> {
 impl<S: Subject> Format<S> for Json<S> {
     fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>) {
         let mut line = Line::new(&mut self.room);
         for (key, column) in &self.columns {
             line = line.push_first(&key.text, key.len);

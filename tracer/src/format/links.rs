@@ -34,10 +34,10 @@ pub struct LinkRow<'a> {
 }
 
 impl Subject for Links {
-    type Row<'a> = LinkRow<'a>;
+    type About<'a> = LinkRow<'a>;
     type ValueOf = for<'a> fn(&LinkRow<'a>) -> Value<'a>;
 
-    fn value<'a>(column: &Column<Self>, row: &Self::Row<'a>) -> Value<'a> {
+    fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a> {
         (column.value)(row)
     }
 
@@ -154,4 +154,48 @@ fn state(number: u8) -> Option<&'static str> {
     ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"]
         .get(usize::from(number))
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{tcp::netns::NetnsId, time::clock::Clock};
+
+    #[test]
+    fn letters_are_netstat_s() {
+        let of = |flags| String::from_utf8_lossy(&letters(flags)).trim_end_matches('\0').to_owned();
+        assert_eq!(of(0), "");
+        assert_eq!(of(0x1043), "BMRU");
+        assert_eq!(of(0x49), "LRU");
+        assert_eq!(of(u32::MAX), "ABDLMdPNOPsmRU");
+    }
+
+    #[test]
+    fn values_are_of_the_columns_type() {
+        let bare = NetworkInterface {
+            netns: NetnsId::default(),
+            name: [b'a'; COMM_LEN],
+            index: 1,
+            mtu: None,
+            flags: 0,
+            state: Some(9),
+            hardware_addr: None,
+            traffic: None,
+        };
+        let full = NetworkInterface {
+            mtu: Some(1),
+            state: Some(6),
+            hardware_addr: Some("02:00".into()),
+            traffic: Some(Traffic::default()),
+            ..bare.clone()
+        };
+        let context = Context::new(Clock::fixed(0, 0));
+        for interface in [bare, full] {
+            let row = LinkRow { interface: &interface, context: &context };
+            for column in LINK_COLUMNS {
+                let value = Links::value(column, &row);
+                assert!(value.is_of(column.data_type), "{}: {value:?}", column.key);
+            }
+        }
+    }
 }

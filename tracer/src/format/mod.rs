@@ -70,9 +70,9 @@ pub trait Format<S: Subject = Story> {
     /// Appends what precedes the first line, such as a header.
     fn begin(&mut self, out: &mut Vec<u8>);
     /// Makes room for a row that comes later. Formats that align nothing need none.
-    fn fit(&mut self, _: &S::Row<'_>) {}
+    fn fit(&mut self, _: &S::About<'_>) {}
     /// Appends a line.
-    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>);
+    fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>);
     /// Appends what follows the last line, such as the footer of a file.
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
@@ -90,7 +90,7 @@ pub struct ShownColumn<S: Subject = Story> {
 impl<S: Subject> ShownColumn<S> {
     /// The column's value in this row; null if the kernel lacks it.
     #[must_use]
-    pub fn value<'a>(&self, row: &S::Row<'a>) -> Value<'a> {
+    pub fn value<'a>(&self, row: &S::About<'a>) -> Value<'a> {
         if self.is_absent { Value::Null } else { S::value(self.column, row) }
     }
 }
@@ -236,7 +236,11 @@ mod tests {
     use super::*;
     use crate::{
         facts::context::Context,
-        format::{columns::{COLUMNS, Views}, row::Row, text::TimeFormat},
+        format::{
+            columns::{COLUMNS, Views},
+            row::Row,
+            text::TimeFormat,
+        },
         tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
         time::clock::Clock,

@@ -46,10 +46,10 @@ impl<'a> RouteRow<'a> {
 }
 
 impl Subject for Routes {
-    type Row<'a> = RouteRow<'a>;
+    type About<'a> = RouteRow<'a>;
     type ValueOf = for<'a> fn(&RouteRow<'a>) -> Value<'a>;
 
-    fn value<'a>(column: &Column<Self>, row: &Self::Row<'a>) -> Value<'a> {
+    fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a> {
         (column.value)(row)
     }
 
@@ -59,7 +59,8 @@ impl Subject for Routes {
 
     /// netstat has other titles for IPv6.
     fn title(column: &Column<Self>, output: DefaultIn) -> &'static str {
-        let other = TITLES6.iter().find(|(key, _)| output.includes(DefaultIn::ROUTES6_TEXT) && *key == column.key);
+        let other =
+            TITLES6.iter().find(|(key, _)| output.includes(DefaultIn::ROUTES6_TEXT) && *key == column.key);
         other.map_or(column.title, |(_, title)| title)
     }
 }
@@ -120,11 +121,11 @@ pub static ROUTE_COLUMNS: &[Column<Routes>] = &[
          configuration, C cached, a all on the link, e expires, m modified, n no next hop, f with a flow",
         |row| Value::Name(padded(letters(row.route).into_iter()))),
     column(("metric", "Metric"), UInt64, (Left, 6), USE,
-        "priority; the lowest is taken. 4294967295, which netstat prints as -1, is the end of a table of IPv6",
-        |row| Value::Uint(row.route.metric.into())),
+        "priority; the lowest is taken. None, -1 in text as in netstat, at the end of a table of IPv6",
+        metric),
     column(("references", "Ref"), UInt64, (Left, 3), USE,
         "the kernel's references to a route of IPv6; of IPv4 it does not tell them: text has netstat's 0",
-        |row| used(row, |used| used.references)),
+        |row| if is_only_refused(row.route) { Value::Null } else { used(row, |used| used.references) }),
     column(("uses", "Use"), UInt64, (Right, 6), USE,
         "lookups of a route of IPv6, which current kernels do not count; of IPv4 text has netstat's 0",
         |row| used(row, |used| used.uses)),
@@ -184,6 +185,14 @@ fn gateway<'a>(row: &RouteRow<'a>) -> Value<'a> {
         _ if is_only_refused(row.route) => Value::Null,
         (None, Family::Ipv4) => Value::NullAs("0.0.0.0"),
         (None, Family::Ipv6) => Value::NullAs("::"),
+    }
+}
+
+/// The end of a table has none, for which the kernel says all ones.
+fn metric<'a>(row: &RouteRow<'a>) -> Value<'a> {
+    match (row.route.metric, row.route.table) {
+        (u32::MAX, None) => Value::NullAs("-1"),
+        (metric, _) => Value::Uint(metric.into()),
     }
 }
 
@@ -268,4 +277,112 @@ fn derived(route: &NetworkRoute) -> u32 {
         (flag::NO_NEXT_HOP, !is_v4 && is_refused),
     ];
     flags.into_iter().filter(|(_, is_set)| *is_set).fold(0, |flags, (bit, _)| flags | bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        facts::network::{RouteKind, RouteMetrics},
+        format::{
+            Kind, Plan,
+            text::{TextStyle, TimeFormat},
+        },
+        tcp::netns::NetnsId,
+        time::clock::Clock,
+    };
+
+    fn route(destination: &str, prefix_len: u8) -> NetworkRoute {
+        let destination: IpAddr = destination.parse().unwrap();
+        NetworkRoute {
+            netns: NetnsId::default(),
+            family: if destination.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
+            destination,
+            prefix_len,
+            gateway: None,
+            interface: None,
+            table: Some(254),
+            kind: RouteKind(1),
+            protocol: Some(3),
+            metric: 0,
+            source: None,
+            metrics: RouteMetrics::default(),
+            hop: None,
+            expires: false,
+            in_use: None,
+        }
+    }
+
+    fn line(route: &NetworkRoute, kind: Kind, keys: &str) -> String {
+        let columns = keys.split(',').map(|key| Routes::column(key).unwrap()).collect();
+        let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
+        let default_in = (S::ROUTES_TEXT, S::ROUTES_DATA);
+        let (context, mut prefix, mut out) = (Context::new(Clock::fixed(0, 0)), String::new(), Vec::new());
+        let row = RouteRow::new(route, &context, &mut prefix);
+        Plan { kind, columns: Some(columns), default_in, style }.format(&[]).line(&row, &mut out);
+        let out = String::from_utf8(out).unwrap();
+        out.lines().next_back().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn masks_are_of_ipv4() {
+        for (len, expected) in
+            [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (32, "255.255.255.255")]
+        {
+            assert_eq!(mask(&route("10.0.0.0", len)).unwrap().to_string(), expected);
+        }
+        assert_eq!(mask(&route("fd00::", 20)), None);
+        assert_eq!(mask(&route("10.0.0.0", 33)), None);
+    }
+
+    #[test]
+    fn only_text_has_netstat_s_words_for_nothing() {
+        let keys = "gateway,mss,interface,references,metric";
+        let here = route("10.0.0.0", 8);
+        assert_eq!(line(&here, Kind::Text, keys), "0.0.0.0 0 * 0 0");
+        let null = r#"{"gateway":null,"mss":null,"interface":null,"references":null,"metric":0}"#;
+        assert_eq!(line(&here, Kind::Json, keys), null);
+        assert_eq!(line(&here, Kind::Csv, keys), ",,,,0");
+        let refused = NetworkRoute { kind: RouteKind::UNREACHABLE, ..here };
+        assert_eq!(line(&refused, Kind::Text, keys), "- - - - 0");
+        let end = NetworkRoute { table: None, metric: u32::MAX, ..route("::", 0) };
+        assert_eq!(line(&end, Kind::Text, "gateway,metric,references"), ":: -1 -");
+        assert_eq!(line(&end, Kind::Csv, "metric,gateway"), ",");
+    }
+
+    #[test]
+    fn flags_are_made_where_the_kernel_tells_none() {
+        let flags = |route: &NetworkRoute| String::from_utf8(letters(route).collect()).unwrap();
+        let refused =
+            |destination, len| NetworkRoute { kind: RouteKind::UNREACHABLE, ..route(destination, len) };
+        assert_eq!(flags(&route("10.0.0.0", 8)), "U");
+        assert_eq!(flags(&route("10.0.0.1", 32)), "UH");
+        assert_eq!(flags(&refused("10.0.0.1", 32)), "!H");
+        assert_eq!(flags(&refused("fd00::", 64)), "!n");
+        let via = NetworkRoute { gateway: Some([0; 4].into()), expires: true, ..route("fd00::1", 128) };
+        assert_eq!(flags(&via), "UGe");
+    }
+
+    #[test]
+    fn values_are_of_the_columns_type() {
+        let bare = route("fd00::", 64);
+        let full = NetworkRoute {
+            gateway: Some([1; 16].into()),
+            interface: Some([b'a'; 16]),
+            source: Some([2; 16].into()),
+            metrics: RouteMetrics { locked: 4, mtu: Some(1), window: Some(1), rtt: Some(8), advmss: Some(1) },
+            hop: Some(crate::facts::network::Hop { number: 1, weight: 1 }),
+            in_use: Some(RouteUse { flags: u32::MAX, references: 1, uses: 1 }),
+            ..bare.clone()
+        };
+        let context = Context::new(Clock::fixed(0, 0));
+        for route in [bare, full] {
+            let mut prefix = String::new();
+            let row = RouteRow::new(&route, &context, &mut prefix);
+            for column in ROUTE_COLUMNS {
+                let value = Routes::value(column, &row);
+                assert!(value.is_of(column.data_type), "{}: {value:?}", column.key);
+            }
+        }
+    }
 }

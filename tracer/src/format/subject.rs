@@ -9,13 +9,13 @@ use crate::format::{
 /// What the lines of an output are about.
 pub trait Subject: Sized + 'static {
     /// The content of a line.
-    type Row<'a>;
+    type About<'a>;
 
     /// How a column gets its value out of a row.
     type ValueOf: Copy;
 
     /// The value of a column in a row.
-    fn value<'a>(column: &Column<Self>, row: &Self::Row<'a>) -> Value<'a>;
+    fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a>;
 
     /// All its columns, in display order.
     fn columns() -> &'static [Column<Self>];
@@ -36,10 +36,10 @@ pub trait Subject: Sized + 'static {
 pub struct Story;
 
 impl Subject for Story {
-    type Row<'a> = Row<'a>;
+    type About<'a> = Row<'a>;
     type ValueOf = for<'a> fn(&Row<'a>) -> Value<'a>;
 
-    fn value<'a>(column: &Column<Self>, row: &Self::Row<'a>) -> Value<'a> {
+    fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a> {
         (column.value)(row)
     }
 

@@ -6,8 +6,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     format::{
-        DOUBT, Format, ShownColumn, columns::Align, holder_list, push_device, push_endpoint, push_errno,
-        push_reset, push_state, subject::{Story, Subject}, value::Value,
+        DOUBT, Format, ShownColumn,
+        columns::Align,
+        holder_list, push_device, push_endpoint, push_errno, push_reset, push_state,
+        subject::{Story, Subject},
+        value::Value,
     },
     tcp::{colour, limits::waits_for},
     text::{
@@ -100,7 +103,7 @@ impl<S: Subject> Text<S> {
 
     /// Writes a line and returns its length. If a value does not fit, its column grows and the result is
     /// `None`: the line must be written again.
-    fn make(&mut self, row: &S::Row<'_>) -> Option<usize> {
+    fn make(&mut self, row: &S::About<'_>) -> Option<usize> {
         let mut line = Line::new(&mut self.room);
         let (mut has_grown, mut end) = (false, 0);
         let last = self.columns.len().saturating_sub(1);
@@ -142,7 +145,7 @@ impl<S: Subject> Format<S> for Text<S> {
     }
 
     /// The first row makes the columns as narrow as their titles, so that they become as wide as they need to be.
-    fn fit(&mut self, row: &S::Row<'_>) {
+    fn fit(&mut self, row: &S::About<'_>) {
         if !self.is_fitted {
             (self.is_fitted, self.cuts) = (true, false);
             self.widths = self.columns.iter().map(|column| column.title.len()).collect();
@@ -150,7 +153,7 @@ impl<S: Subject> Format<S> for Text<S> {
         self.make(row);
     }
 
-    fn line(&mut self, row: &S::Row<'_>, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>) {
         let len = self.make(row).or_else(|| {
             self.header(out);
             self.make(row)
@@ -344,7 +347,8 @@ mod tests {
     fn lines(names: &[&str]) -> Vec<String> {
         let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
         let default_in = (DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA);
-        let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
+        let plan: Plan = Plan { kind: Kind::Text, columns: None, default_in, style };
+        let mut format = plan.format(&[]);
         let mut event = Event::new_zeroed();
         event.family = AF_INET;
         let context = Context::new(Clock::fixed(0, 0));

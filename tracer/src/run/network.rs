@@ -15,7 +15,6 @@ use crate::{
         kernel::{clock, names::HostNames},
         network::{self, Places},
     },
-    tcp::netns::NetnsId,
     time::clock::Clock,
     view,
 };
@@ -29,7 +28,7 @@ pub(super) fn list(config: &NetworkConfig) -> Result<ExitCode, Error> {
         given: config.names.paths(),
     };
     let mut context = Context::new(Clock::new(clock::anchor()));
-    let mut learn = |netns: NetnsId| context.names.learn_ids(0, netns, &mut names);
+    let mut learn = |netns| context.names.learn_ids(0, netns, &mut names);
     let mut out = Vec::new();
     let missing = match &config.what {
         NetworkList::Interfaces { all, plan } => {

@@ -107,6 +107,7 @@ pub(super) fn until_whole<T>(mut ask: impl FnMut() -> io::Result<(T, Dump)>) -> 
         if dump == Dump::Whole {
             return Ok((list, dump));
         }
+        log::info!("what the kernel lists has changed meanwhile: asked again");
     }
     ask()
 }

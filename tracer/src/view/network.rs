@@ -40,7 +40,7 @@ pub fn routes(
     write(plan, has_header, &rows.collect::<Vec<_>>(), out);
 }
 
-fn write<S: Subject>(plan: &Plan<S>, has_header: bool, rows: &[S::Row<'_>], out: &mut Vec<u8>) {
+fn write<S: Subject>(plan: &Plan<S>, has_header: bool, rows: &[S::About<'_>], out: &mut Vec<u8>) {
     let mut format = plan.format(&[]);
     rows.iter().for_each(|row| format.fit(row));
     if has_header {

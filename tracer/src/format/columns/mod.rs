@@ -461,6 +461,7 @@ pub fn column(key: &str) -> Option<&'static Column> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{links::Links, routes::Routes};
     use std::{collections::HashSet, fmt::Write as _};
 
     #[test]
@@ -502,7 +503,43 @@ mod tests {
             let Column { key, title, views, help, .. } = column;
             writeln!(out, "| `{key}` | {title} | {views} | {marks} | {help} |").unwrap();
         }
+        out.push_str(&of_network::<Links>(
+            "Interfaces (`list -i`)",
+            &[(S::LINKS_TEXT, 't'), (S::LINKS_DATA, 'd')],
+        ));
+        let outputs = [
+            (S::ROUTES_TEXT, 't'),
+            (S::MORE_ROUTES_TEXT, 'e'),
+            (S::ROUTES6_TEXT, '6'),
+            (S::ROUTES_DATA, 'd'),
+        ];
+        out.push_str(&of_network::<Routes>("Routes (`list -r`)", &outputs));
         out
+    }
+
+    fn of_network<T: Subject>(title: &str, outputs: &[(DefaultIn, char)]) -> String {
+        let mut out = format!("\n## {title}\n\n");
+        out.push_str("Defaults: **t** text, **d** JSON and CSV, **e** with `-e`, **6** with `-6`.\n\n");
+        out.push_str("| column | title | default | meaning |\n|---|---|---|---|\n");
+        for Column { key, title, help, default_in, .. } in T::columns() {
+            let shown = outputs.iter().filter(|(output, _)| default_in.includes(*output));
+            let marks: String = shown.map(|(_, mark)| *mark).collect();
+            writeln!(out, "| `{key}` | {title} | {marks} | {help} |").unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn keys_of_other_subjects_are_unique() {
+        fn keys<T: Subject>() -> Vec<&'static str> {
+            T::columns().iter().map(|column| column.key).collect()
+        }
+        for keys in [keys::<Links>(), keys::<Routes>()] {
+            assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+            assert!(
+                keys.iter().flat_map(|key| key.bytes()).all(|b| b.is_ascii_lowercase() || b"_".contains(&b))
+            );
+        }
     }
 
     #[test]

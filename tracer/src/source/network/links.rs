@@ -2,7 +2,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write as _, io};
+    fmt::Write as _,
+    io,
+};
 
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::{
@@ -162,7 +164,8 @@ mod tests {
 
     #[test]
     fn names_are_in_the_order_of_their_numbers() {
-        let mut names = ["eth10", "lo", "eth2", "br0", "eth2.7", "eth", "eth02"].map(|name| padded(name.as_bytes()));
+        let mut names =
+            ["eth10", "lo", "eth2", "br0", "eth2.7", "eth", "eth02"].map(|name| padded(name.as_bytes()));
         names.sort_by(|a, b| in_order(a).cmp(&in_order(b)));
         let sorted = names.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned());
         assert_eq!(sorted, ["br0", "eth", "eth02", "eth2", "eth10", "eth2.7", "lo"]);

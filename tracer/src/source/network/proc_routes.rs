@@ -16,7 +16,7 @@ use crate::{
 const REJECT: u32 = 0x200;
 
 /// What both tell of a route: destination and its length, gateway, metric, interface.
-type Key = (IpAddr, u8, Option<IpAddr>, u32, Option<InterfaceName>);
+type RouteKey = (IpAddr, u8, Option<IpAddr>, u32, Option<InterfaceName>);
 
 /// Completes the routes that netlink has told, and adds those that it does not tell, each behind the one that precedes
 /// it in `/proc`. A route that was made or removed between both is told as far as one of them knows it.
@@ -27,7 +27,7 @@ pub(super) fn join(told: Vec<NetworkRoute>, netns: NetnsId) -> Vec<NetworkRoute>
 }
 
 fn joined(mut told: Vec<NetworkRoute>, lines: impl Iterator<Item = NetworkRoute>) -> Vec<NetworkRoute> {
-    let mut by_key: HashMap<Key, VecDeque<usize>> = HashMap::new();
+    let mut by_key: HashMap<RouteKey, VecDeque<usize>> = HashMap::new();
     for (at, route) in told.iter().enumerate() {
         by_key.entry(key(route)).or_default().push_back(at);
     }
@@ -50,7 +50,7 @@ fn joined(mut told: Vec<NetworkRoute>, lines: impl Iterator<Item = NetworkRoute>
     all
 }
 
-fn key(route: &NetworkRoute) -> Key {
+fn key(route: &NetworkRoute) -> RouteKey {
     (route.destination, route.prefix_len, route.gateway, route.metric, route.interface)
 }
 
@@ -103,7 +103,9 @@ mod tests {
     const ZERO: &str = "00000000000000000000000000000000";
 
     fn line(destination: &str, metric: &str, references: u32, name: &str) -> NetworkRoute {
-        let text = format!("{destination} 40 {ZERO} 00 {ZERO} {metric} {references:08x} 00000000 00000001 {name:>8}");
+        let text = format!(
+            "{destination} 40 {ZERO} 00 {ZERO} {metric} {references:08x} 00000000 00000001 {name:>8}"
+        );
         parse(text.as_bytes(), NetnsId::default()).unwrap()
     }
 
