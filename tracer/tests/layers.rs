@@ -255,6 +255,10 @@ fn no_two_types_share_a_name() {
     let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources() {
         for line in source.code.lines() {
+            // Each type that has a trait names the trait's types anew.
+            if line.starts_with("    type ") {
+                continue;
+            }
             let words: Vec<&str> = line.split_whitespace().collect();
             let (["pub" | "pub(crate)" | "pub(super)", kind, name, ..] | [kind, name, ..]) = &words[..]
             else {
