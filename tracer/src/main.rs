@@ -117,7 +117,7 @@ fn fail(error: &dyn Display, code: ExitCode) -> ExitCode {
 
 fn explain(args: &ExplainArgs) -> ExitCode {
     let (language, look) = config::explain(args);
-    match explanation(args.word.as_deref(), language, look, None) {
+    match explanation(args.word.as_deref(), language, look, list::here) {
         Ok(text) => {
             let mut text = text.into_bytes();
             if let Some(recode) = recoding() {

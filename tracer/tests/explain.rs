@@ -23,7 +23,7 @@ use unicode_width::UnicodeWidthStr as _;
 const LOOK: Look = Look { width: 80, colour: false };
 
 fn shown(word: Option<&str>, look: Look) -> String {
-    explain(word, Language::ENGLISH, look, None).unwrap()
+    explain(word, Language::ENGLISH, look, |_| None).unwrap()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn screens_keep_to_their_width() {
         for width in [40, 60, 80] {
             let look = Look { width, colour: false };
             for word in all_words(&texts).iter().map(|word| Some(word.as_str())).chain([None]) {
-                let screen = explain(word, language, look, None).unwrap();
+                let screen = explain(word, language, look, |_| None).unwrap();
                 let is_command =
                     |line: &str| line.trim_start().starts_with(['`', 't']) && line.contains("tracer ");
                 let wide = screen.lines().filter(|line| line.width() > width && !is_command(line));
@@ -142,6 +142,6 @@ fn every_command_can_be_typed() {
 #[test]
 fn errors_are_one_line_and_harmless() {
     let error =
-        explain(Some("CLOSE_WIAT\u{1b}[2J\n"), Language::ENGLISH, LOOK, None).unwrap_err().to_string();
+        explain(Some("CLOSE_WIAT\u{1b}[2J\n"), Language::ENGLISH, LOOK, |_| None).unwrap_err().to_string();
     assert!(error.contains("is it CLOSE_WAIT") && !error.contains(['\u{1b}', '\n']), "{error}");
 }

@@ -15,12 +15,15 @@ mod stories;
 pub mod texts;
 pub mod topic;
 
-use crate::explain::{
-    here::Here,
-    lookup::find,
-    screen::{Look, Screen},
-    texts::{Language, Texts},
-    topic::Topic,
+use crate::{
+    explain::{
+        here::Here,
+        lookup::find,
+        screen::{Look, Screen},
+        texts::{Language, Texts},
+        topic::Topic,
+    },
+    tcp::state::State,
 };
 
 /// Why there is no explanation.
@@ -35,13 +38,13 @@ pub enum Error {
 }
 
 /// Explains a word; without one, lists all words.
-/// `here`: the sockets of that state on this host, for those who know.
+/// `here`: tells which sockets of a state there are on this host, for those who know.
 ///
 /// ```
 /// use tracer::explain::{explain, screen::Look, texts::Language};
 ///
 /// let look = Look { width: 80, colour: false };
-/// let text = explain(Some("close-wait"), Language::ENGLISH, look, None)?;
+/// let text = explain(Some("close-wait"), Language::ENGLISH, look, |_| None)?;
 /// assert!(text.starts_with("CLOSE_WAIT: the peer has closed"));
 /// # Ok::<(), tracer::explain::Error>(())
 /// ```
@@ -49,7 +52,7 @@ pub fn explain(
     word: Option<&str>,
     language: Language,
     look: Look,
-    here: Option<&Here>,
+    here: impl FnOnce(State) -> Option<Here>,
 ) -> Result<String, Error> {
     let texts = Texts::read(language)?;
     let Some(word) = word else {
@@ -59,7 +62,9 @@ pub fn explain(
     // What RFCs and functions are called is the same in all languages.
     let english = Texts::read(Language::ENGLISH)?;
     let source = english.entry(first.topic, &first.word).map_or("", |entry| entry.source.as_str());
-    Ok(Screen::new(&texts, look).explanation(&first, &others, source, here))
+    let state = if first.topic == Topic::State { first.word.parse().ok() } else { None };
+    let here = state.and_then(here);
+    Ok(Screen::new(&texts, look).explanation(&first, &others, source, here.as_ref()))
 }
 
 /// All words with what they mean in one line, as shells offer them.

@@ -128,6 +128,9 @@ impl<'a> Screen<'a> {
         if let Some(here) = here {
             self.heading("here");
             self.indented(&here.line(texts.heading("oldest")));
+            if let Some(verdict) = here.verdict() {
+                self.indented(texts.heading(verdict));
+            }
         }
         if !others.is_empty() {
             self.heading("also");

@@ -1,10 +1,20 @@
 //! `tracer list`: what is there now. It needs no privileges, and loads nothing into the kernel.
 
-use std::{collections::HashSet, process::ExitCode, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    process::ExitCode,
+    time::Duration,
+};
+
+use tracer_common::filter::family;
 
 use crate::{
     config::{ListConfig, SocketsConfig},
-    facts::{context::Context, listing::Listing},
+    explain::here::Here,
+    facts::{
+        context::Context,
+        listing::{Listing, Protocol},
+    },
     output::{
         stderr::message,
         stdout::{self, write_whole},
@@ -16,6 +26,8 @@ use crate::{
         kernel::names::HostNames,
         listing::{self, ListingOptions, Where},
     },
+    tcp::{limits::Limits, netns::NetnsFilter, state::State},
+    text::escape::{escaped, name},
     time::clock::Clock,
 };
 
@@ -25,6 +37,43 @@ pub fn list(config: ListConfig) -> Result<ExitCode, Error> {
         ListConfig::Sockets(config) => SocketList::new(*config)?.run(),
         ListConfig::Network(config) => network::list(&config),
     }
+}
+
+/// How many processes are named of those that hold sockets of a state.
+const MOST_OWNERS: usize = 3;
+
+/// Which sockets of TCP are in a state now: of all network namespaces that may be entered. `None` if that cannot be told.
+#[must_use]
+pub fn here(state: State) -> Option<Here> {
+    let place = if rustix::process::geteuid().is_root() {
+        Where::Namespaces(NetnsFilter::default())
+    } else {
+        Where::Here
+    };
+    let options = ListingOptions {
+        protocols: vec![Protocol::Tcp],
+        states: 1_u32.checked_shl(state.number().into())?,
+        families: family::ANY,
+        info: true,
+        owners: true,
+        place,
+        given: Vec::new(),
+    };
+    let (listing, _) = listing::list(&options, &|_| true).ok()?;
+    let mut owners: HashMap<(u32, String), u64> = HashMap::new();
+    for holder in listing.sockets.iter().filter_map(|socket| socket.holders.as_ref()?.first()) {
+        *owners.entry((holder.pid, escaped(name(&holder.comm)))).or_default() += 1;
+    }
+    let mut owners: Vec<_> = owners.into_iter().collect();
+    owners.sort_by_key(|((pid, _), count)| (u64::MAX - count, *pid));
+    let owners =
+        owners.into_iter().take(MOST_OWNERS).map(|((pid, comm), count)| (format!("{comm} ({pid})"), count));
+    Some(Here {
+        count: u64::try_from(listing.sockets.len()).unwrap_or(u64::MAX),
+        oldest_ns: listing.sockets.iter().filter_map(|socket| socket.in_state_ns).max(),
+        owners: owners.collect(),
+        limit_ns: Limits::defaults().of(state.number()),
+    })
 }
 
 /// A list of sockets.

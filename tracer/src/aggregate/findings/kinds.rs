@@ -81,11 +81,6 @@ impl FindingKind {
         &TABLE[self as usize]
     }
 
-    /// All of them, the heaviest first.
-    pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|spec| spec.kind)
-    }
-
     /// The name in output and options.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -20,7 +20,12 @@ use crate::{
 };
 
 /// The tables, by the codes of their languages. The first one is what the others translate.
-const TABLES: &[(&str, &str)] = &[("en", include_str!("en.toml"))];
+const TABLES: &[(&str, &str)] = &[
+    ("en", include_str!("en.toml")),
+    ("ja", include_str!("ja.toml")),
+    ("fr", include_str!("fr.toml")),
+    ("pt", include_str!("pt.toml")),
+];
 
 /// The table with the headings.
 const HEADING: &str = "heading";
