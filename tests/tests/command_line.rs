@@ -9,7 +9,7 @@ use tests::{
     tracer::{self, binary},
 };
 
-const COMMANDS: [&str; 6] = ["log", "life", "summary", "top", "check", "completions"];
+const COMMANDS: [&str; 7] = ["log", "life", "summary", "top", "list", "check", "completions"];
 
 /// Writes the completions for a shell to a file in this folder. Returns its path.
 fn completions(shell: &str, folder: &tempfile::TempDir) -> PathBuf {

@@ -9,7 +9,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use crate::{
     aggregate::findings::FindingKind,
     explain::{self, texts::Language},
-    format::columns::COLUMNS,
+    format::columns::{COLUMNS, Views},
     tcp::{limits::limitable_states, reason::Reason, state::State},
 };
 
@@ -37,6 +37,7 @@ fn with_offer(arg: Arg) -> Arg {
         "columns" => |_| columns(),
         "word" => |_| explain::words().into_iter().map(|(word, brief)| (word, Some(brief))).collect(),
         "lang" => |_| Language::all().map(|language| plain(language.to_string())).collect(),
+        "sort" => |_| listed_columns(),
         "netns" => |_| namespaces(),
         "uid" => |_| users(),
         _ => return arg,
@@ -87,6 +88,12 @@ fn findings() -> Vec<Offer> {
 fn columns() -> Vec<Offer> {
     let columns = COLUMNS.iter().map(|column| (column.key.to_owned(), Some(column.help.to_owned())));
     columns.chain([("help".to_owned(), Some("lists the columns".to_owned()))]).collect()
+}
+
+/// Those that a socket of `list` may have a value of.
+fn listed_columns() -> Vec<Offer> {
+    let columns = COLUMNS.iter().filter(|column| column.views.includes(Views::LIST));
+    columns.map(|column| (column.key.to_owned(), Some(column.help))).collect()
 }
 
 fn namespaces() -> Vec<Offer> {

@@ -75,7 +75,8 @@ impl Owners {
             socket.holders = (!is_hidden).then_some(holders);
         }
         if let Some(why) = self.unseen.filter(|_| hidden > 0) {
-            listing.missing.push(format!("owners of {hidden} sockets are not visible: {why}"));
+            let sockets = if hidden == 1 { "socket" } else { "sockets" };
+            listing.missing.push(format!("owners of {hidden} {sockets} are not visible: {why}"));
         }
     }
 
