@@ -477,10 +477,21 @@ fn flags_choose_as_netstat_does() {
     assert_eq!(with(&format!("-a --comm {}", comm.trim())).len(), held);
 }
 
-/// A process that has the socket, too.
-fn holder(socket: &TcpStream) -> Child {
-    let socket = Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
-    spawn(Command::new("sleep").arg("600").stdin(socket)).unwrap()
+/// A process that has a socket, too, until this is dropped.
+struct SharingProcess(Child);
+
+impl SharingProcess {
+    fn of(socket: &TcpStream) -> Self {
+        let socket = Stdio::from(OwnedFd::from(socket.try_clone().unwrap()));
+        let mut command = Command::new("sleep");
+        Self(spawn(command.arg("600").stdin(socket).stdout(Stdio::null()).stderr(Stdio::null())).unwrap())
+    }
+}
+
+impl Drop for SharingProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
 }
 
 #[test]
@@ -488,7 +499,7 @@ fn all_holders_are_told() {
     let place = Place::new();
     let listener = place.run(|| listen(V4, 0));
     let (client, _server) = place.run(|| Kept::pair(&listener, V4));
-    let mut children = [holder(&client), holder(&client)];
+    let sharing = [SharingProcess::of(&client), SharingProcess::of(&client)];
     let port = client.local_addr().unwrap().port();
     let lines = json(&place, &format!("--local-port {port}"));
     let [line] = &lines[..] else { panic!("{lines:?}") };
@@ -498,14 +509,11 @@ fn all_holders_are_told() {
         .iter()
         .map(|holder| holder["pid"].as_u64().unwrap())
         .collect();
-    let expected = children.iter().map(Child::id).chain([std::process::id()]).map(u64::from).collect();
+    let expected =
+        sharing.iter().map(|process| process.0.id()).chain([std::process::id()]).map(u64::from).collect();
     assert_eq!((told, number(line, "holders")), (expected, Some(3.0)));
     let by = list(&place, &format!("--local-port {port} --by process")).out;
     assert!(by.contains("sleep") && by.contains("ESTABLISHED 1"), "{by}");
-    for child in &mut children {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
 }
 
 fn as_nobody(place: &Place, binary: &Path) -> Ended {
