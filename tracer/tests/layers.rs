@@ -26,10 +26,10 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
     ("explain", "format tcp text"),
-    ("view", "aggregate facts format select tcp text track"),
+    ("view", "aggregate explain facts format select tcp text track"),
     ("cli", "aggregate explain filter format select source tcp text time"),
     ("config", "aggregate cli explain facts filter format output select source tcp text time view"),
-    ("run", "aggregate config facts filter output select source text time track view"),
+    ("run", "aggregate config explain facts filter output select source tcp text time track view"),
 ];
 
 /// Parts of a room that must not know what the room may.

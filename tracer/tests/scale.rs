@@ -10,7 +10,7 @@ use std::{hint::black_box, slice::Chunks, time::Instant};
 use tracer::{
     facts::context::Context,
     format::{
-        Kind, Plan,
+        Format, Kind, Plan,
         columns::DefaultIn,
         row::Row,
         text::{TextStyle, TimeFormat},
@@ -62,7 +62,7 @@ fn fill(live: u64) -> (Tracker, usize) {
 fn cost(tracker: &mut Tracker, live: u64) -> f64 {
     let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
     let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
-    let mut format = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
+    let mut format: Box<dyn Format> = Plan { kind: Kind::Text, columns: None, default_in, style }.format(&[]);
     let context = Context::new(Clock::fixed(0, 0));
     let mut random = fastrand::Rng::with_seed(7);
     // To and fro: each event finds its connection in the state that it leaves.

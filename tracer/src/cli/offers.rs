@@ -93,7 +93,7 @@ fn columns() -> Vec<Offer> {
 /// Those that a socket of `list` may have a value of.
 fn listed_columns() -> Vec<Offer> {
     let columns = COLUMNS.iter().filter(|column| column.views.includes(Views::LIST));
-    columns.map(|column| (column.key.to_owned(), Some(column.help))).collect()
+    columns.map(|column| (column.key.to_owned(), Some(column.help.to_owned()))).collect()
 }
 
 fn namespaces() -> Vec<Offer> {

@@ -183,11 +183,16 @@ pub fn check(args: CheckArgs) -> CheckOptions {
 /// Builds what `tracer explain` needs: the language and the look of the screen.
 #[must_use]
 pub fn explain(args: &ExplainArgs) -> (Language, Look) {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| env::var(name).unwrap_or_default());
-    let language = args.lang.unwrap_or_else(|| Language::of_locale(locale.iter().map(String::as_str)));
+    let language = args.lang.unwrap_or_else(of_locale);
     let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
     let width = if columns == 0 { READABLE } else { columns.clamp(NARROWEST, READABLE) };
     (language, Look { width, colour: use_colour(args.color) })
+}
+
+/// The language of the user's locale (setlocale(3)).
+fn of_locale() -> Language {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| env::var(name).unwrap_or_default());
+    Language::of_locale(locale.iter().map(String::as_str))
 }
 
 /// Builds the configuration of `tracer top`.
@@ -212,6 +217,7 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
         colour: use_colour(color),
         zone,
         words,
+        language: of_locale(),
     };
     live(Box::new(Top::new(options)), filter, capture, Lined::none(true))
 }

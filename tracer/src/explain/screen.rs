@@ -60,8 +60,10 @@ impl<'a> Screen<'a> {
 
     fn heading(&mut self, key: &str) {
         self.out.push('\n');
-        let heading = self.styled(self.texts.heading(key), Style::new().bold());
-        self.line(&heading);
+        for line in wrap(self.texts.heading(key), self.look.width) {
+            let line = self.styled(&line, Style::new().bold());
+            self.line(&line);
+        }
     }
 
     /// Wrapped text. What was quoted is bold where there are colours.

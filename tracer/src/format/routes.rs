@@ -119,7 +119,7 @@ pub static ROUTE_COLUMNS: &[Column<Routes>] = &[
     column(("flags", "Flags"), Utf8, (Left, 5), ALWAYS,
         "netstat's letters: U up, ! refused, G through a gateway, H a host; of IPv6 also D default, A from address \
          configuration, C cached, a all on the link, e expires, m modified, n no next hop, f with a flow",
-        |row| Value::Name(padded(letters(row.route).into_iter()))),
+        |row| Value::Name(padded(letters(row.route)))),
     column(("metric", "Metric"), UInt64, (Left, 6), USE,
         "priority; the lowest is taken. None, -1 in text as in netstat, at the end of a table of IPv6",
         metric),

@@ -26,6 +26,7 @@ pub trait Subject: Sized + 'static {
     }
 
     /// Finds a column by its key.
+    #[must_use]
     fn column(key: &str) -> Option<&'static Column<Self>> {
         Self::columns().iter().find(|column| column.key == key)
     }

@@ -208,10 +208,9 @@ fn push_value<'a>(
 ) -> (Line<'a>, bool) {
     let line = match value {
         Value::Null => line.push(b'-'),
-        Value::NullAs(word) => line.push_all(word.as_bytes()),
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
-        Value::Word(word) => line.push_all(word.as_bytes()),
+        Value::Word(word) | Value::NullAs(word) => line.push_all(word.as_bytes()),
         Value::Text(text) => return (line.push_all(text.as_bytes()), false),
         Value::Name(comm) => return push_name(line, comm),
         Value::DoubtfulName(comm) => {

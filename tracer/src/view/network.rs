@@ -42,10 +42,14 @@ pub fn routes(
 
 fn write<S: Subject>(plan: &Plan<S>, has_header: bool, rows: &[S::About<'_>], out: &mut Vec<u8>) {
     let mut format = plan.format(&[]);
-    rows.iter().for_each(|row| format.fit(row));
+    for row in rows {
+        format.fit(row);
+    }
     if has_header {
         format.begin(out);
     }
-    rows.iter().for_each(|row| format.line(row, out));
+    for row in rows {
+        format.line(row, out);
+    }
     format.end(out);
 }

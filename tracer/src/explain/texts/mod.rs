@@ -95,7 +95,13 @@ pub struct Texts {
 impl Texts {
     /// Reads the table of a language. It is a part of this program, and its tests have read it.
     pub fn read(language: Language) -> Result<Self, toml::de::Error> {
-        Self::parse(language.0.1)
+        let mut texts = Self::parse(language.0.1)?;
+        if language == Language::ENGLISH {
+            for (_, word, entry) in texts.entries.iter_mut().filter(|(topic, ..)| *topic == Topic::Column) {
+                column(word).map_or("", |column| column.help).clone_into(&mut entry.brief);
+            }
+        }
+        Ok(texts)
     }
 
     fn parse(text: &str) -> Result<Self, toml::de::Error> {
@@ -105,10 +111,7 @@ impl Texts {
         for topic in Topic::ALL {
             let words = table.remove(topic.name()).unwrap_or_else(|| toml::Table::new().into());
             for (word, value) in toml::Table::deserialize(words)? {
-                let mut entry = Entry::deserialize(value)?;
-                if topic == Topic::Column && entry.brief.is_empty() {
-                    column(&word).map_or("", |column| column.help).clone_into(&mut entry.brief);
-                }
+                let entry = Entry::deserialize(value)?;
                 texts.entries.push((topic, word, entry));
             }
         }

@@ -114,8 +114,8 @@ mod tests {
     }
 
     /// As netlink tells it.
-    fn told(line: NetworkRoute) -> NetworkRoute {
-        NetworkRoute { table: Some(254), in_use: None, ..line }
+    fn told(line: &NetworkRoute) -> NetworkRoute {
+        NetworkRoute { table: Some(254), in_use: None, ..line.clone() }
     }
 
     fn references(routes: &[NetworkRoute]) -> Vec<Option<u32>> {
@@ -146,7 +146,7 @@ mod tests {
             line(&net(2), "1", 8, "eth0"),
             line(ZERO, "ffffffff", 10, "lo"),
         ];
-        let routes: Vec<_> = [0, 2, 3, 4].map(|at| told(lines[at].clone())).into();
+        let routes: Vec<_> = [0, 2, 3, 4].map(|at| told(&lines[at])).into();
         let all = joined(routes, lines.into_iter());
         assert_eq!(references(&all), [5, 9, 6, 7, 8, 10].map(Some));
         assert_eq!(all.iter().filter(|route| route.table.is_some()).count(), 4);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_route_that_only_one_of_both_tells_stays() {
-        let (gone, made) = (told(line(&net(1), "1", 5, "eth0")), line(&net(2), "1", 6, "eth0"));
+        let (gone, made) = (told(&line(&net(1), "1", 5, "eth0")), line(&net(2), "1", 6, "eth0"));
         let all = joined(vec![gone], [made].into_iter());
         assert_eq!(references(&all), [Some(6), None]);
     }

@@ -131,9 +131,9 @@ impl<'a> Route<'a> {
     fn push_to(mut self, found: &mut Vec<NetworkRoute>) {
         let next_hops = std::mem::take(&mut self.next_hops);
         for (number, next) in (1..).zip(&next_hops) {
-            let gateways = next.attributes.iter();
+            let mut gateways = next.attributes.iter();
             found.push(NetworkRoute {
-                gateway: gateways.filter_map(|other| gateway(other, self.base.family)).next(),
+                gateway: gateways.find_map(|other| gateway(other, self.base.family)),
                 interface: self.name(next.interface_index),
                 hop: Some(Hop { number, weight: u32::from(next.hops) + 1 }),
                 ..self.base.clone()

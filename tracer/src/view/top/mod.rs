@@ -4,7 +4,7 @@
 //! - here: when it counts and draws
 //! - [`model`]: what is shown, and what keys do to it; [`prompt`]: the filter that is typed
 //! - [`list`], [`sort`]: the connections in view, and their order; [`groups`]: rows that stand for many; [`cursor`]:
-//!   where the cursor is; [`detail`]: the story of one connection
+//!   where the cursor is; [`detail`]: the story of one connection; [`explanation`]: what a word means
 //! - [`counts`]: numbers by the second and by the minute
 //! - [`draw`]: draws the model
 
@@ -12,6 +12,7 @@ pub mod counts;
 pub mod cursor;
 pub mod detail;
 pub mod draw;
+pub mod explanation;
 pub mod groups;
 pub mod list;
 pub mod model;
@@ -33,6 +34,7 @@ use crate::{
         By, SOCKET_PAUSE_NS,
         findings::{Moment, Thresholds},
     },
+    explain::texts::Language,
     facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
     track::Transition,
@@ -69,6 +71,8 @@ pub struct TopOptions {
     pub zone: TimeZone,
     /// The filters that users type.
     pub words: TypedFilter,
+    /// The language of explanations.
+    pub language: Language,
 }
 
 /// Maximum size of the drawing, whatever size the terminal reports.
@@ -115,6 +119,7 @@ impl Top {
     pub fn new(options: TopOptions) -> Self {
         let refresh = options.refresh.max(FASTEST);
         let mut model = Model::new(options.limits, options.thresholds, options.words);
+        model.speak(options.language);
         model.groups.grouping = options.by.map_or(Grouping::Auto, Grouping::By);
         Self {
             model,

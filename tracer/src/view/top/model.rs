@@ -4,9 +4,10 @@ use tracer_common::{aggregate::Side, state as number};
 
 use crate::{
     aggregate::{
-        findings::{Findings, Moment, Thresholds},
+        findings::{FindingKind, Findings, Moment, Thresholds},
         totals::{RankingKey, state_index},
     },
+    explain::texts::Language,
     facts::names::Names,
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
@@ -17,6 +18,7 @@ use crate::{
         top::{
             counts::{Arrivals, ByState, Gauge, STATES, Series, fullness},
             detail::Detail,
+            explanation::Explanation,
             groups::{GroupRow, GroupTable, Grouping, Groups},
             list::List,
             prompt::Prompt,
@@ -49,8 +51,19 @@ pub enum Middle {
     List,
     /// One connection.
     Story(Box<Detail>),
+    /// What a word means.
+    Explanation(Box<Explanation>),
     /// The help screen.
     Help,
+}
+
+/// A finding whose connections are shown.
+#[derive(Debug)]
+pub struct OpenedFinding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The command for what is not there any more.
+    pub command: String,
 }
 
 /// The state of the screen.
@@ -66,8 +79,10 @@ pub struct Model {
     pub is_reversed: bool,
     /// The typed filter.
     pub line: Prompt,
-    /// The command for what the filter of a finding shows no longer.
-    pub hint: Option<String>,
+    /// The finding whose connections are shown.
+    pub opened_finding: Option<OpenedFinding>,
+    /// The language of explanations.
+    language: Language,
     chosen: ConnectionFilter,
     /// Whether only stuck connections are chosen, or only others.
     chosen_stuck: Option<bool>,
@@ -122,7 +137,8 @@ impl Model {
             is_reversed: false,
             line: Prompt::new(words.typed.clone()),
             chosen: ConnectionFilter::default(),
-            hint: None,
+            opened_finding: None,
+            language: Language::ENGLISH,
             chosen_stuck: None,
             words,
             list: List::default(),
@@ -304,6 +320,13 @@ impl Model {
             (_, Input::Char('?' | 'h')) => self.middle = Middle::Help,
             (_, Input::Char(' ')) => self.pause(tracker, select),
             (Middle::Story(_), _) => {}
+            (Middle::Explanation(_), input) => {
+                if let Middle::Explanation(explanation) = &mut self.middle
+                    && explanation.input(input)
+                {
+                    self.middle = Middle::List;
+                }
+            }
             (Middle::List, input) => self.list_input(input, names),
         }
     }
@@ -316,6 +339,7 @@ impl Model {
                 self.groups.choose(next, self.list.cursor.total);
                 self.opened = None;
             }
+            Input::Char('e') => self.explain(),
             Input::Char('c') => self.shows_command_lines = !self.shows_command_lines,
             Input::Enter | Input::Right => {
                 if let Some(connection) = self.list.at_cursor() {
@@ -327,9 +351,10 @@ impl Model {
                 let index = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or_default();
                 if let Some(finding) = self.findings.found().get(index) {
                     let (filter, command) = (finding.filter.clone(), finding.command.clone());
+                    let opened = OpenedFinding { kind: finding.kind, command };
                     self.line.text = filter;
                     self.apply_line(names);
-                    self.hint = Some(command);
+                    self.opened_finding = Some(opened);
                     self.opened.get_or_insert(self.groups.grouping);
                     self.groups.choose(Grouping::Off, self.list.cursor.total);
                 }
@@ -409,8 +434,29 @@ impl Model {
             self.groups.forget();
             self.show_series();
             self.list.go_to_top();
-            self.hint = None;
+            self.opened_finding = None;
         }
+    }
+
+    /// Explains the finding whose connections are shown, or else the state of the connection under the cursor, or else the
+    /// heaviest finding.
+    fn explain(&mut self) {
+        let opened = self.opened_finding.as_ref().map(|opened| opened.kind);
+        let state = || {
+            let connection = self.list.at_cursor().filter(|_| self.groups.shown().is_none())?;
+            Some(State::from_kernel(connection.state).to_string())
+        };
+        let heaviest = || self.findings.found().first().map(|finding| finding.kind);
+        let word = |kind: FindingKind| format!("finding:{kind}");
+        let word = opened.map(word).or_else(state).or_else(|| heaviest().map(word));
+        if let Some(explanation) = word.and_then(|word| Explanation::of(&word, self.language)) {
+            self.middle = Middle::Explanation(Box::new(explanation));
+        }
+    }
+
+    /// Explains in this language from now on.
+    pub fn speak(&mut self, language: Language) {
+        self.language = language;
     }
 
     fn pause(&mut self, tracker: &Tracker, select: &Select) {

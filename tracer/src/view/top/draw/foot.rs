@@ -26,6 +26,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
             ("b", word("by")),
             ("Enter", word("open")),
             ("c", word("command lines")),
+            ("e", word("explain")),
             ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
         ],
         Middle::List => vec![
@@ -38,8 +39,10 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
             ("Enter", word("story")),
             ("t", word("state")),
             ("p", word("process")),
+            ("e", word("explain")),
         ],
         Middle::Story(_) => vec![("Esc", word("back")), ("Space", word("pause")), ("q", word("quit"))],
+        Middle::Explanation(_) => vec![("Esc", word("back")), ("arrows", word("move"))],
         Middle::Help => vec![("Esc", word("back"))],
     }
 }

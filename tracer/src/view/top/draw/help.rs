@@ -6,7 +6,7 @@ use super::{bold, dim, plain};
 use crate::{text::width::left, view::top::model::Model};
 
 /// The keys, each with what it does.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("q Ctrl-C", "leave"),
     ("arrows", "move; also PgUp PgDn Home End, k j g G"),
     ("Enter", "the story of the connection under the cursor; Esc goes back"),
@@ -14,6 +14,7 @@ const KEYS: [(&str, &str); 14] = [
     ("", "port=443 comm=nginx state=CLOSE_WAIT addr=10.0.0.0/8 reason=refused"),
     ("", "or what looks like it: 443, nginx, ESTAB, stuck, 10.0.0.0/8"),
     ("1 to 9", "the connections of the finding with this number"),
+    ("e", "what this state or finding means, and what to do"),
     ("b", "a row for each process, service, peer, ...; Enter opens one"),
     ("c", "command lines of processes"),
     ("t p", "only connections in the state of this one, or of its process"),

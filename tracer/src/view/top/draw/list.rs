@@ -125,7 +125,7 @@ pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Lin
             "no connections that the filter lets pass"
         };
         lines.push(Line::from(super::dim(why)));
-        if let Some(command) = &model.hint {
+        if let Some(command) = model.opened_finding.as_ref().map(|opened| &opened.command) {
             lines.push(Line::from(super::dim("what has ended is told by:")));
             lines.push(Line::from(super::plain(command.clone())));
         }

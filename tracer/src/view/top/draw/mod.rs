@@ -83,6 +83,10 @@ pub fn draw(frame: &mut Frame<'_>, model: &mut Model, around: &mut DrawContext<'
             put(frame, ends, panels::reasons(model, around.context, ends));
         }
         Middle::Story(detail) => put(frame, middle, story::lines(detail, model, around, middle.width)),
+        Middle::Explanation(explanation) => {
+            let lines: Vec<_> = explanation.lines().map(|line| Line::from(line.to_owned())).collect();
+            put(frame, middle, lines);
+        }
         Middle::Help => put(frame, middle, help::lines(model)),
     }
     put(frame, foot, [foot::line(model, around, foot.width)]);
