@@ -221,7 +221,9 @@ fn with_routes() -> (Place, Place) {
 /// The lines without second and further next hops, which netstat does not show of IPv4; the number is the last field.
 fn first_hops(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let mut first: Vec<_> = rows.into_iter().filter(|row| row.last().is_some_and(|hop| hop != "2")).collect();
-    first.iter_mut().for_each(|row| _ = row.pop());
+    for row in &mut first {
+        row.pop();
+    }
     first
 }
 
@@ -309,7 +311,7 @@ fn many_are_all_there_once() {
     assert_eq!(sorted(netstat), sorted(listed));
     ip(&format!("-n {} link set left0 up", place.name()));
     let networks = |prefix: &'static str, end: &'static str| {
-        (0..4000).map(move |n| format!("{prefix}{}{end} dev left0", n))
+        (0..4000).map(move |n| format!("{prefix}{n}{end} dev left0"))
     };
     batch(&place, (0..4000).map(|n| format!("route add 10.{}.{}.0/24 dev left0", n / 256, n % 256)));
     batch(&place, networks("route add fd00:", "::/64"));

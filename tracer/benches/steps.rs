@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tracer::{
     facts::context::Context,
     format::{
-        Kind, Plan,
+        Format, Kind, Plan,
         columns::DefaultIn,
         row::Row,
         text::{TextStyle, TimeFormat},
@@ -97,7 +97,7 @@ fn formats(criterion: &mut Criterion) {
     for (name, kind) in [("text", Kind::Text), ("json", Kind::Json), ("csv", Kind::Csv)] {
         let style = TextStyle { time: TimeFormat::Utc, colour: false, precise: false };
         let default_in = (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA);
-        let mut format = Plan { kind, columns: None, default_in, style }.format(&[]);
+        let mut format: Box<dyn Format> = Plan { kind, columns: None, default_in, style }.format(&[]);
         let mut out = Vec::new();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

@@ -30,7 +30,7 @@ fn config(flags: &str) -> SocketsConfig {
     let Some(Command::List(args)) = Cli::parse_from(words).command else { panic!("{flags}") };
     match config::list(*args).unwrap() {
         ListConfig::Sockets(config) => *config,
-        _ => panic!("{flags}: no sockets"),
+        ListConfig::Network(_) => panic!("{flags}: no sockets"),
     }
 }
 
