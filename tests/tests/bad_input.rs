@@ -51,7 +51,7 @@ fn arguments() {
         (&["443"], "'tracer --port 443'"),
         (&["port", "443"], "'tracer --port 443'"),
         (&["host", "10.0.0.1"], "'tracer --addr 10.0.0.1'"),
-        (&["tcp"], "all that tracer shows is TCP"),
+        (&["tcp"], "all that tracer traces is TCP"),
         (&["--json"], "'-o json'"),
         (&["--since", "10m"], "from now on"),
         (&["-n"], "always shown as numbers"),

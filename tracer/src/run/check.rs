@@ -1,6 +1,12 @@
 //! `tracer check`: whether the tracer can run on this host, and with which features.
 
-use std::{io::Write as _, panic::resume_unwind, path::Path, process::ExitCode, thread};
+use std::{
+    io::{self, Write as _},
+    panic::resume_unwind,
+    path::Path,
+    process::ExitCode,
+    thread,
+};
 
 use anstyle::{AnsiColor, Style};
 use tokio::runtime;
@@ -218,20 +224,26 @@ fn program(check: &CheckOptions) -> (Result<String, String>, String) {
 /// counters.
 fn namespaces() -> String {
     let all = namespaces::all(&[]);
-    let seen = all.len();
-    // Entering a namespace changes the thread, so a separate thread does it.
-    let reach = thread::Builder::new()
-        .spawn(move || all.iter().filter(|(inum, path)| namespaces::enter(**inum, path).is_ok()).count());
+    let found = all.len();
+    // Entering a namespace changes the thread, so a separate thread does it. Those that are gone meanwhile do not count.
+    let is_gone = |entered: &io::Result<()>| {
+        entered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let reach = thread::Builder::new().spawn(move || {
+        let entered = all.iter().map(|(inum, path)| namespaces::enter(*inum, path));
+        let entered: Vec<_> = entered.filter(|entered| !is_gone(entered)).collect();
+        (entered.len(), entered.iter().filter(|entered| entered.is_ok()).count())
+    });
     match reach.map(thread::JoinHandle::join) {
-        _ if seen == 0 => "none can be seen".to_owned(),
-        Ok(Ok(reached)) if reached == seen && !privileges::reads_processes() => {
+        Ok(Ok((0, _))) => "none can be seen".to_owned(),
+        Ok(Ok((seen, reached))) if reached == seen && !privileges::reads_processes() => {
             format!("{seen} seen, and entered: with CAP_SYS_PTRACE those of all processes could be seen")
         }
-        Ok(Ok(reached)) if reached == seen => format!("{reached}, all of which can be entered"),
-        Ok(Ok(reached)) => format!(
+        Ok(Ok((seen, reached))) if reached == seen => format!("{reached}, all of which can be entered"),
+        Ok(Ok((seen, reached))) => format!(
             "{seen} seen, {reached} of which can be entered: with CAP_SYS_ADMIN and CAP_SYS_PTRACE all could"
         ),
         Ok(Err(_)) => "unknown".to_owned(),
-        Err(error) => format!("{seen} seen; to enter them takes a thread, which cannot be had: {error}"),
+        Err(error) => format!("{found} seen; to enter them takes a thread, which cannot be had: {error}"),
     }
 }

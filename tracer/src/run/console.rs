@@ -239,7 +239,8 @@ fn inputs(event: &Event) -> impl Iterator<Item = Input> {
     let (escape, input) = match event {
         Event::Resize(width, height) => (None, Some(Input::Screen(*width, *height))),
         Event::Key(key) if key.kind != KeyEventKind::Release => {
-            let has_escape = key.modifiers.contains(KeyModifiers::ALT);
+            let is_character = matches!(key.code, KeyCode::Char(_));
+            let has_escape = is_character && key.modifiers.contains(KeyModifiers::ALT);
             (has_escape.then_some(Input::Escape), of_key(*key))
         }
         _ => (None, None),

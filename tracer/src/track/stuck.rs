@@ -14,9 +14,16 @@ impl Connection {
     #[must_use]
     pub fn stuck_ns(&self, limits: &Limits, now_ns: u64, loss_gap_ns: u64) -> Option<u64> {
         let limit_ns = limits.of(self.state)?;
-        let known_ns = if self.last_ns > loss_gap_ns { now_ns } else { self.last_ns };
-        let stay_ns = known_ns.saturating_sub(self.waits_from_ns());
+        let stay_ns = self.waits_ns(now_ns, loss_gap_ns);
         (stay_ns >= limit_ns).then_some(stay_ns)
+    }
+
+    /// How long it has been waiting for the peer at `now_ns`, as far as is known after a loss of events at `loss_gap_ns`, in
+    /// nanoseconds.
+    #[must_use]
+    pub fn waits_ns(&self, now_ns: u64, loss_gap_ns: u64) -> u64 {
+        let known_ns = if self.last_ns > loss_gap_ns { now_ns } else { self.last_ns };
+        known_ns.saturating_sub(self.waits_from_ns())
     }
 }
 

@@ -13,6 +13,7 @@ use tests::{
 };
 
 use super::common::{ADDRESS, CONNECTS, LISTENS, rule};
+
 #[test]
 fn ports_that_run_out() {
     let place = Place::new();

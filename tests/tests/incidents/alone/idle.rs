@@ -10,6 +10,7 @@ use tests::{
 };
 
 use super::common::{ADDRESS, wait_for_listener};
+
 /// Makes requests, waits for the peer to close each connection that is idle, does not heed it, and makes more.
 const IDLES: &str = r"
 import select, signal, socket, sys

@@ -9,11 +9,12 @@ use tests::{
 };
 
 use super::common::{ADDRESS, CONNECTS, LISTENS, rule};
+
 #[test]
 fn an_accept_queue_that_overflows() {
     let place = Place::new();
     let server = python(&place, LISTENS, &[ADDRESS, "8080", "4"]);
-    let watch = Watch::new(&place, "", "life --state ESTABLISHED --local-port 8080");
+    let watch = Watch::new(&place, "", "--state ESTABLISHED --local-port 8080");
     let _client = python(&place, CONNECTS, &[ADDRESS, "8080", "20", "nonblocking"]);
     // A queue is full if it was so at two looks.
     let due = Instant::now() + Duration::from_secs(1);
@@ -25,6 +26,8 @@ fn an_accept_queue_that_overflows() {
     let found = watch.finds("accept-queue", due, overflows, &[&at, " 5 ", "of 4"]);
     assert!(is_of(&found, &server), "{found}");
     assert_eq!((text(&found, "local_addr"), &found["local_port"]), (ADDRESS, &8080.into()));
+    let begun = watch.logs("those that wait", due, 5, |line| text(line, "new_state") == "ESTABLISHED");
+    assert!(begun.iter().all(|line| is_of(line, &server)), "{begun:#?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use tests::{
 };
 
 use super::common::ADDRESS;
+
 /// How long the healthy load lasts, in seconds, if the environment does not say `QUIET_SECONDS`.
 const QUIET_SECONDS: u64 = 20;
 

@@ -12,6 +12,7 @@ use tests::{
 };
 
 use super::common::{ADDRESS, READS_NOTHING, rule};
+
 /// Sends until nothing fits. Another connection it closes for sending only.
 const SENDS: &str = "
 import signal, socket, sys

@@ -37,6 +37,8 @@ pub(super) struct Past {
     seen_ns: u64,
     /// When the last sample was taken.
     sampled_ns: u64,
+    /// Whether the count is measured against a limit. If that changes, it counts something else.
+    has_limit: bool,
     /// Its count, second by second.
     pub(super) samples: VecDeque<u64>,
 }
@@ -66,8 +68,13 @@ impl Past {
 pub(super) struct History(HashMap<(FindingKind, Place), Past>);
 
 impl History {
-    /// Notes the count of a finding, and returns its past with it.
-    pub(super) fn note(&mut self, key: (FindingKind, Place), count: u64, now_ns: u64) -> Option<&Past> {
+    /// Notes the count of a finding, and whether it has a limit, and returns its past with it.
+    pub(super) fn note(
+        &mut self,
+        key: (FindingKind, Place),
+        (count, has_limit): (u64, bool),
+        now_ns: u64,
+    ) -> Option<&Past> {
         if self.0.len() >= MOST && !self.0.contains_key(&key) {
             return None;
         }
@@ -75,8 +82,13 @@ impl History {
             since_ns: now_ns,
             seen_ns: now_ns,
             sampled_ns: now_ns,
+            has_limit,
             samples: VecDeque::new(),
         });
+        if past.has_limit != has_limit {
+            past.has_limit = has_limit;
+            past.samples.clear();
+        }
         past.seen_ns = now_ns;
         let seconds = (now_ns.saturating_sub(past.sampled_ns)) / 1_000_000_000;
         match past.samples.back_mut() {
@@ -111,7 +123,7 @@ mod tests {
         let trend = |counts: &[u64]| {
             let mut history = History::default();
             for (second, count) in (1..).zip(counts) {
-                history.note(KEY, *count, second * SECOND);
+                history.note(KEY, (*count, false), second * SECOND);
             }
             history.0[&KEY].trend()
         };
@@ -122,12 +134,24 @@ mod tests {
     }
 
     #[test]
+    fn another_count_has_another_trend() {
+        let mut history = History::default();
+        for second in 1..4 {
+            history.note(KEY, (48, false), second * SECOND);
+        }
+        for second in 4..7 {
+            history.note(KEY, (4, true), second * SECOND);
+        }
+        assert_eq!((history.0[&KEY].trend(), history.0[&KEY].since_ns), (Tendency::Steady, SECOND));
+    }
+
+    #[test]
     fn the_beginning_is_kept_for_a_minute() {
         let mut history = History::default();
-        history.note(KEY, 1, SECOND);
+        history.note(KEY, (1, false), SECOND);
         history.forget(60 * SECOND);
-        assert_eq!(history.note(KEY, 1, 60 * SECOND).unwrap().since_ns, SECOND);
+        assert_eq!(history.note(KEY, (1, false), 60 * SECOND).unwrap().since_ns, SECOND);
         history.forget(121 * SECOND);
-        assert_eq!(history.note(KEY, 1, 121 * SECOND).unwrap().since_ns, 121 * SECOND);
+        assert_eq!(history.note(KEY, (1, false), 121 * SECOND).unwrap().since_ns, 121 * SECOND);
     }
 }

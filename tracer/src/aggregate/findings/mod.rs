@@ -344,7 +344,7 @@ impl Findings {
         drafts.truncate(MOST);
         self.history.forget(now_ns);
         let findings = drafts.into_iter().map(|(count, (kind, place), draft)| {
-            let past = self.history.note((kind, place), count, now_ns);
+            let past = self.history.note((kind, place), (count, draft.group.limit.is_some()), now_ns);
             let whom = Whom::new(place, draft.task.or(draft.group.task));
             let seen_ns = past.map(|past| now_ns.saturating_sub(past.since_ns));
             let group = &draft.group;

@@ -160,16 +160,17 @@ impl<'a> Pass<'a> {
         true
     }
 
-    /// A connect without an answer: it has failed if it lasts for longer than the limit, else it may be slow.
+    /// A connect without an answer: it has failed if it lasts for longer than the limit, else it may be slow. One that has not
+    /// sent its SYN yet waits for nobody.
     fn connecting(&mut self, connection: &Connection) {
         let place = Place::target(connection);
-        let age_ns = self.moment.now_ns.saturating_sub(connection.in_state_from_ns());
-        if self.stuck(connection, FindingKind::ConnectFailures, place) {
+        if self.stuck(connection, FindingKind::ConnectFailures, place) || connection.needs_a_look() {
             return;
         }
-        if self.thresholds.are_reached(FindingKind::SlowHandshakes, age_ns) {
+        let waits_ns = connection.waits_ns(self.moment.now_ns, self.moment.tracker.loss_gap_ns());
+        if self.thresholds.are_reached(FindingKind::SlowHandshakes, waits_ns) {
             let is_bound = connection.may_be_older();
-            self.aged(connection, (FindingKind::SlowHandshakes, place), age_ns, is_bound);
+            self.aged(connection, (FindingKind::SlowHandshakes, place), waits_ns, is_bound);
         }
     }
 
@@ -212,8 +213,6 @@ impl<'a> Pass<'a> {
             let group = self.half_open.entry(place).or_default();
             group.count += u64::from(listener.half_open());
             group.task = group.task.or_else(|| task(listener));
-            // The SYN-ACK was sent again.
-            (group.oldest_ns, group.is_bound) = (HALF_OPEN_NS, true);
         }
         self.listeners.push(Dropping {
             cookie: listener.cookie,

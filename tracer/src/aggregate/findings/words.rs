@@ -108,7 +108,7 @@ pub(super) fn command(kind: FindingKind, whom: &Whom, has_namespaces: bool) -> S
         }
         FindingKind::SlowHandshakes => ("tracer life", " --columns start,remote,comm,handshake_us"),
         FindingKind::Resets => ("tracer", " --resets"),
-        FindingKind::Stalled => ("tracer", " --retransmits"),
+        FindingKind::Stalled | FindingKind::HalfOpen => ("tracer", " --retransmits"),
         _ => ("tracer top", ""),
     };
     // What has no route leaves no connection.
@@ -117,8 +117,12 @@ pub(super) fn command(kind: FindingKind, whom: &Whom, has_namespaces: bool) -> S
     } else {
         verb
     };
-    let filters =
-        filters(kind, whom, has_namespaces).into_iter().map(|(name, value)| format!(" --{name} {value}"));
+    // Half-open connections have no sockets of their own where they are not hooked.
+    let filters = match kind {
+        FindingKind::HalfOpen => whom.filters(has_namespaces),
+        _ => filters(kind, whom, has_namespaces),
+    };
+    let filters = filters.into_iter().map(|(name, value)| format!(" --{name} {value}"));
     let filters = if kind == FindingKind::Lost { String::new() } else { filters.collect() };
     format!("{verb}{filters}{more}")
 }

@@ -430,7 +430,7 @@ pub static COLUMNS: &[Column] = &[
         help: "whose FIN or RST came first: local, remote or both; on the transition that ends the connection; none if there was neither",
         value: |row| transition(row, |s| s.closed_by()?.name().map(Value::Word)) },
     Column { key: "idle_us", data_type: Float64, title: "IDLE_US", width: 10, align: Right, views: STORY, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
-        help: "microseconds from the last data in either direction to the end; on the transition that ends the connection, and so far on the line of a stuck one; none if there was no data",
+        help: "microseconds from the last data in either direction to the end; on the transition that ends the connection; none if there was no data",
         value: |row| idle(row, |(idle_ns, _)| idle_ns) },
     Column { key: "idle_error_us", data_type: Float64, title: "IDLE_ERR", width: 8, align: Right, views: STORY, default_in: STORY_DATA, needs: &[LastSent, LastReceived],
         help: "how far that may be off: the kernel's stamps are jiffies, 1 to 10 ms",

@@ -13,9 +13,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, byteorder::big_endian};
 
 use crate::{
     facts::listing::{Change, ListedSocket, Protocol, SocketTimer},
-    source::listing::{
-        info::{INFO, Info, at_least_ns},
-        netlink::Diag,
+    source::{
+        listing::info::{INFO, Info, at_least_ns},
+        netlink::Netlink,
     },
     tcp::endpoint::Tuple,
 };
@@ -66,11 +66,16 @@ impl InetDump {
     /// Hands over each socket. `place` is an empty tuple of this thread's network namespace.
     pub(super) fn list(
         &self,
-        diag: &mut Diag,
+        diag: &mut Netlink,
         place: Tuple,
         each: &mut dyn FnMut(ListedSocket),
     ) -> io::Result<()> {
-        diag.dump(self.request(), &mut |payload| each_in(self.protocol, place, payload, each))
+        // `inet_diag` never says that a list has changed meanwhile.
+        diag.dump(self.request(), &mut |payload| {
+            each_in(self.protocol, place, payload, each);
+            Ok(())
+        })
+        .map(|_| ())
     }
 
     fn request(&self) -> SockDiagMessage {

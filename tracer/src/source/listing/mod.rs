@@ -2,18 +2,17 @@
 //!
 //! # Layout
 //! - here: [`list`] visits the network namespaces that are asked for
-//! - `netlink`: a dump of `sock_diag`, message by message
 //! - `inet`: sockets of TCP and UDP; `info`: what the kernel knows of a connection; `unix`: those of this host
 //! - `owners`: which processes hold them
 
 mod inet;
 mod info;
-mod netlink;
 mod owners;
 mod unix;
 
 use std::{cell::OnceCell, collections::HashSet, io, path::PathBuf, thread};
 
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use tracer_common::{filter::family, state};
 
 use crate::{
@@ -23,7 +22,8 @@ use crate::{
     },
     source::{
         kernel::{ages::Ages, clock, devices, namespaces},
-        listing::{inet::InetDump, netlink::Diag, owners::Owners},
+        listing::{inet::InetDump, owners::Owners},
+        netlink::Netlink,
     },
     tcp::{
         endpoint::Tuple,
@@ -148,7 +148,7 @@ impl<'a> Visit<'a> {
     /// Lists the sockets of the namespace that this thread is in.
     fn list_here(&mut self, options: &ListingOptions, inum: u32) -> Result<(), Error> {
         let netns = namespaces::here(inum);
-        let mut diag = Diag::open().map_err(Error::Netlink)?;
+        let mut diag = Netlink::open(NETLINK_SOCK_DIAG).map_err(Error::Netlink)?;
         let first = self.listing.sockets.len();
         for protocol in &options.protocols {
             let listed = match protocol {
@@ -177,7 +177,7 @@ impl<'a> Visit<'a> {
 
     fn list_inet(
         &mut self,
-        diag: &mut Diag,
+        diag: &mut Netlink,
         protocol: Protocol,
         netns: NetnsId,
         options: &ListingOptions,

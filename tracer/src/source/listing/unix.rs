@@ -12,7 +12,7 @@ use netlink_packet_sock_diag::{
 
 use crate::{
     facts::listing::{Change, ListedSocket, Protocol, UnixFacts},
-    source::listing::netlink::Diag,
+    source::netlink::Netlink,
     tcp::{endpoint::Tuple, netns::NetnsId},
     text::escape::escaped,
 };
@@ -24,7 +24,7 @@ const UID: u16 = 7;
 
 /// Hands over each socket.
 pub(super) fn list(
-    diag: &mut Diag,
+    diag: &mut Netlink,
     netns: NetnsId,
     states: u32,
     each: &mut dyn FnMut(ListedSocket),
@@ -46,7 +46,9 @@ pub(super) fn list(
             socket.unix.iter_mut().for_each(|unix| unix.refcount = refcount);
             each(socket);
         }
+        Ok(())
     })
+    .map(|_| ())
 }
 
 fn listed(payload: &[u8], place: Tuple) -> Option<ListedSocket> {

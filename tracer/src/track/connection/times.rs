@@ -74,7 +74,7 @@ impl Connection {
     pub fn leave(&mut self, now_ns: u64) -> Option<u64> {
         let spent_ns = self.since_ns().and_then(|since_ns| now_ns.checked_sub(since_ns));
         self.add_spent(self.state, spent_ns);
-        if matches!(self.state, number::CLOSE | number::SYN_SENT) {
+        if matches!(self.state, number::CLOSE | number::SYN_SENT | number::LISTEN) {
             self.opening = 0;
         }
         spent_ns

@@ -125,8 +125,10 @@ pub(super) fn lines<'a>(model: &Model, context: &Context, width: u16) -> Vec<Lin
             "no connections that the filter lets pass"
         };
         lines.push(Line::from(super::dim(why)));
-        if let Some(command) = model.opened_finding.as_ref().map(|opened| &opened.command) {
-            lines.push(Line::from(super::dim("what has ended is told by:")));
+        let command = model.opened_finding.as_ref().map(|opened| &opened.command);
+        // What is there now is shown here.
+        if let Some(command) = command.filter(|command| !command.starts_with("tracer top")) {
+            lines.push(Line::from(super::dim("what has ended, or has no socket, is told by:")));
             lines.push(Line::from(super::plain(command.clone())));
         }
     }

@@ -28,8 +28,8 @@ const BAR: usize = 5;
 const OWNER: usize = 8;
 /// Width of an accept queue and its limit.
 const QUEUE: usize = 9;
-/// From this width on there are columns of new connections and of drops.
-const WIDE: usize = 61;
+/// From this width on there are columns of new connections and of drops, and from the second on one of accepts.
+const WIDE: [usize; 2] = [54, 61];
 /// Widths of a reason, the longest being `reset-remote-after-fin`, and of its count.
 const REASON: usize = 22;
 const COUNT: usize = 6;
@@ -38,14 +38,20 @@ const COUNT: usize = 6;
 pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec<Line<'a>> {
     let width = usize::from(area.width);
     let rows = usize::from(area.height.saturating_sub(1));
-    let more = if width >= WIDE { 3 * (COUNT + 1) } else { 0 };
-    let mut title = left(&format!("LISTENERS {}", model.listening), width.saturating_sub(more));
-    if more > 0 {
-        let _ =
-            write!(title, " {} {} {}", right("NEW/S", COUNT), right("ACC/S", COUNT), right("DROPS", COUNT));
+    let more = WIDE.iter().filter(|least| width >= **least).count();
+    let columns = if more > 0 { more + 1 } else { 0 };
+    let taken = columns * (COUNT + 1);
+    let mut title = left(&format!("LISTENERS {}", model.listening), width.saturating_sub(taken));
+    let titles: &[&str] = match columns {
+        0 => &[],
+        2 => &["NEW/S", "DROPS"],
+        _ => &["NEW/S", "ACC/S", "DROPS"],
+    };
+    for column in titles {
+        let _ = write!(title, " {}", right(column, COUNT));
     }
     let mut lines = vec![heading(title, area.width)];
-    let address = width.saturating_sub(OWNER + QUEUE + BAR + 3 + more);
+    let address = width.saturating_sub(OWNER + QUEUE + BAR + 3 + taken);
     for gauge in model.listeners.iter().take(rows) {
         let listener = &gauge.listener;
         let owner = comm(listener);
@@ -65,10 +71,13 @@ pub(super) fn listeners<'a>(model: &Model, context: &Context, area: Rect) -> Vec
             plain(" "),
             bar(gauge, more > 0, model.now_ns),
         ];
-        if more > 0 {
+        if columns > 0 {
             let (new, drops) = (model.arrivals.of(listener), u64::from(listener.drops));
-            let accepted = model.arrivals.accepted_at(listener);
-            spans.push(plain(format!(" {} {} ", right(&short(new), COUNT), right(&short(accepted), COUNT))));
+            spans.push(plain(format!(" {} ", right(&short(new), COUNT))));
+            if columns > 2 {
+                let accepted = model.arrivals.accepted_at(listener);
+                spans.push(plain(format!("{} ", right(&short(accepted), COUNT))));
+            }
             let style = if drops > 0 { style_of(colour::STUCK) } else { Modifier::DIM.into() };
             spans.push(Span::styled(right(&short(drops), COUNT), style));
         }
