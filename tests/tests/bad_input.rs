@@ -54,7 +54,7 @@ fn arguments() {
         (&["tcp"], "all that tracer traces is TCP"),
         (&["--json"], "'-o json'"),
         (&["--since", "10m"], "from now on"),
-        (&["-n"], "always shown as numbers"),
+        (&["-n"], "'tracer list'"),
         (&["-i", "eth0"], "--local-addr"),
         (&["--port", ""], "empty port"),
         (&["--port", "80,,81"], "empty port"),
