@@ -86,7 +86,10 @@ fn known(word: &str, next: Option<&str>) -> Option<String> {
         filters_are_options(&format!("{option} {value}"))
     });
     let as_option = || find(&OPTIONS).map(|option| format!("here it is '{option}'"));
-    as_filter.or_else(as_option).or_else(|| find(&NEEDLESS).map(str::to_owned))
+    // With a value it is tcpdump's; alone it is netstat's, which is in `tracer list`.
+    let is_interface = word == "-i" && next.is_some_and(|next| !next.starts_with('-'));
+    let as_interface = || is_interface.then(|| INTERFACES.to_owned());
+    as_filter.or_else(as_option).or_else(as_interface).or_else(|| find(&NEEDLESS).map(str::to_owned))
 }
 
 /// A tip for another word or option.
