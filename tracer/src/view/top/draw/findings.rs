@@ -18,6 +18,8 @@ use crate::{
 const NAME: usize = 16;
 /// Width of a count.
 const COUNT: usize = 5;
+/// From this width on there is room for all that is known.
+const WIDE: usize = 100;
 /// Width of the bars of a trend on a screen of 80 columns.
 const BARS: usize = 6;
 
@@ -47,10 +49,14 @@ fn line<'a>(number: usize, finding: &Finding, rest: &str, width: usize) -> Line<
     let bars = BARS + width.saturating_sub(80) / 8;
     let taken = 2 + NAME + 1 + COUNT + 2 + rest.width() + 1 + bars + 2;
     let room = width.saturating_sub(taken);
-    // On a narrow screen the evidence matters more than the process that has a place, too.
     let (place, process) = (finding.whom.place(), finding.whom.process());
     let evidence = Some(finding.evidence.clone()).filter(|evidence| !evidence.is_empty());
-    let in_order = if place.is_some() { [place, evidence, process] } else { [process, evidence, None] };
+    let in_order = match place {
+        None => [process, evidence, None],
+        // There is no room for the pid, too.
+        Some(_) if width < WIDE => [place, finding.whom.comm.clone(), evidence],
+        Some(_) => [place, process, evidence],
+    };
     let words: Vec<String> = in_order.into_iter().flatten().collect();
     let key = if number <= 9 { number.to_string() } else { " ".to_owned() };
     let arrow = match finding.trend {
