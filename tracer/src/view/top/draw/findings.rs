@@ -18,6 +18,8 @@ use crate::{
 const NAME: usize = 16;
 /// Width of a count.
 const COUNT: usize = 5;
+/// Width of a process's name on a narrow screen.
+const COMM: usize = 8;
 /// From this width on there is room for all that is known.
 const WIDE: usize = 100;
 /// Width of the bars of a trend on a screen of 80 columns.
@@ -53,8 +55,11 @@ fn line<'a>(number: usize, finding: &Finding, rest: &str, width: usize) -> Line<
     let evidence = Some(finding.evidence.clone()).filter(|evidence| !evidence.is_empty());
     let in_order = match place {
         None => [process, evidence, None],
-        // There is no room for the pid, too.
-        Some(_) if width < WIDE => [place, finding.whom.comm.clone(), evidence],
+        // There is no room for the pid, nor for a long name.
+        Some(_) if width < WIDE => {
+            let comm = finding.whom.comm.as_ref().map(|comm| left(comm, COMM).trim_end().to_owned());
+            [place, comm, evidence]
+        }
         Some(_) => [place, process, evidence],
     };
     let words: Vec<String> = in_order.into_iter().flatten().collect();
