@@ -2,11 +2,13 @@
 
 use std::{
     fs::{self, File},
+    iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -21,6 +23,10 @@ use crate::{
 
 /// How many lower numbers are taken at most to get a certain one.
 const MOST_LOWER: usize = 512;
+
+/// How long the kernel may take to free a number, and the time between two looks.
+const SOON: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How many lower numbers are left to other programs.
 const LEFT_TO_OTHERS: usize = 200;
@@ -91,11 +97,25 @@ impl Place {
     pub fn with_number_of(older: Vec<Self>) -> Self {
         let numbers: Vec<_> = older.iter().map(Self::inum).collect();
         drop(older);
-        // The namespace belongs to a thread until it has a name.
-        until("a number that was there before", || {
-            let made = || enter_numbered(&numbers).then(|| Self::attach(gettid()));
-            thread::scope(|scope| scope.spawn(made).join().unwrap())
+        until("a number that was there before", || Self::numbered(&numbers))
+    }
+
+    /// The same for one namespace; `None` if another program seems to have got its number.
+    pub fn soon_with_number_of(older: Self) -> Option<Self> {
+        let (number, end) = (older.inum(), Instant::now() + SOON);
+        drop(older);
+        iter::from_fn(|| (Instant::now() < end).then(|| Self::numbered(&[number]))).find_map(|made| {
+            if made.is_none() {
+                thread::sleep(PAUSE);
+            }
+            made
         })
+    }
+
+    fn numbered(numbers: &[u64]) -> Option<Self> {
+        // The namespace belongs to a thread until it has a name.
+        let made = || enter_numbered(numbers).then(|| Self::attach(gettid()));
+        thread::scope(|scope| scope.spawn(made).join().unwrap())
     }
 
     /// Names the namespace of a thread.

@@ -152,11 +152,15 @@ fn a_renamed_device_has_its_new_name() {
 /// A namespace gets the number of one before, and a device the index of one there, with another name.
 #[test]
 fn a_device_is_not_named_after_one_of_a_namespace_before() {
-    let (left, right) = Place::with_high_numbers(two_links);
-    let tracer = tracer::start("-o json --port 8078");
-    visit_until_named(&tracer, &left, &right, DEVICES[0]);
-    let older = index(&left, DEVICES[0]);
-    let left = Place::with_number_of(vec![left]);
+    let attempt = |_| {
+        let (left, right) = Place::with_high_numbers(two_links);
+        let tracer = tracer::start("-o json --port 8078");
+        visit_until_named(&tracer, &left, &right, DEVICES[0]);
+        let older = index(&left, DEVICES[0]);
+        Some((tracer, older, Place::soon_with_number_of(left)?, right))
+    };
+    // Other programs make namespaces, too.
+    let (tracer, older, left, right) = (0..8).find_map(attempt).expect("a number that was there before");
     link(&left, &right, &["cable0", "cable1"]);
     assert_eq!(index(&left, "cable0"), older);
     let netns_cookie = visit_until_named(&tracer, &left, &right, "cable0");
