@@ -55,8 +55,8 @@ pub fn keep(place: &Place, at: &str) -> TcpStream {
     client
 }
 
-/// Reads an answer to its end.
-pub fn read_answer(client: &mut TcpStream) {
+/// Reads an answer to its end, and returns it.
+pub fn read_answer(client: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     while !answer.ends_with(b"hello") {
         let mut part = [0; 512];
@@ -64,6 +64,7 @@ pub fn read_answer(client: &mut TcpStream) {
         assert_ne!(read, 0, "closed");
         answer.extend_from_slice(&part[..read]);
     }
+    answer
 }
 
 /// The process that `ss` names for each connection of a server at this port, by the client's port.

@@ -1,7 +1,7 @@
 //! A healthy host.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::Signal;
 use tests::{
-    nginx::Nginx,
+    nginx::{Nginx, read_answer},
     patience::Stops,
     place::Place,
     program::{Program, run},
@@ -31,13 +31,7 @@ fn browse(place: &Place, at: SocketAddr, is_kept: bool, stops: &AtomicBool) {
         let mut client = connect(at).unwrap();
         while !stops.load(Ordering::Relaxed) {
             client.write_all(request.as_bytes()).unwrap();
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"hello") {
-                let mut part = [0; 512];
-                let read = client.read(&mut part).unwrap();
-                assert_ne!(read, 0, "closed");
-                answer.extend_from_slice(&part[..read]);
-            }
+            let answer = read_answer(&mut client);
             // nginx says so before it closes a connection that is kept, after a thousand requests.
             if String::from_utf8_lossy(&answer).contains("Connection: close") {
                 wait_for_end(&mut client);

@@ -30,7 +30,7 @@ use crate::{
         mounts::{self, MountedNetns},
         proc_net::{count, net, pair, sysctl_number},
     },
-    tcp::netns::{Inum, Netns, NetnsId},
+    tcp::netns::{Inum, Netns, NetnsFilter, NetnsId},
     text::escape::escaped,
 };
 
@@ -121,6 +121,29 @@ pub fn enter(inum: u32, path: &Path) -> io::Result<()> {
     }
     let file = File::open(format!("/proc/thread-self/fd/{}", found.as_raw_fd()))?;
     Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+/// Visits the namespaces that `filter` selects, in the order of their numbers, and calls `visit` in each. This moves the
+/// whole thread. Returns how many were visited, and how many may not be entered; those that are gone are neither.
+pub fn visit<E>(
+    given: &[PathBuf],
+    filter: &NetnsFilter,
+    mut visit: impl FnMut(u32) -> Result<(), E>,
+) -> Result<(usize, usize), E> {
+    let mut there: Vec<_> = all(given).into_iter().collect();
+    there.retain(|(inum, _)| filter.selects(NetnsId::new(*inum, 0)));
+    there.sort_unstable();
+    let (mut visited, mut refused) = (0, 0);
+    for (inum, path) in &there {
+        let is_here = current() == Some(*inum);
+        if !is_here && let Err(error) = enter(*inum, path) {
+            refused += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
+            continue;
+        }
+        visited += 1;
+        visit(*inum)?;
+    }
+    Ok((visited, refused))
 }
 
 /// Whether this thread's network namespace has TCP sockets other than half-open ones, by its `sockstat`. Most namespaces

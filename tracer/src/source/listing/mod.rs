@@ -120,20 +120,8 @@ impl<'a> Visit<'a> {
     }
 
     fn visit(&mut self, options: &ListingOptions, filter: &NetnsFilter) -> Result<(), Error> {
-        let mut there: Vec<_> = namespaces::all(&options.given).into_iter().collect();
-        there.retain(|(inum, _)| filter.selects(NetnsId::new(*inum, 0)));
-        there.sort_unstable();
-        let (mut visited, mut refused) = (0, 0);
-        for (inum, path) in &there {
-            let is_here = namespaces::current() == Some(*inum);
-            if !is_here && let Err(error) = namespaces::enter(*inum, path) {
-                // One that is gone meanwhile has no sockets.
-                refused += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
-                continue;
-            }
-            visited += 1;
-            self.list_here(options, *inum)?;
-        }
+        let (visited, refused) =
+            namespaces::visit(&options.given, filter, |inum| self.list_here(options, inum))?;
         match (visited, refused) {
             (0, 1..) => Err(Error::NoNetns),
             (_, 0) => Ok(()),

@@ -97,20 +97,8 @@ fn visit_all<T>(
     list: Asking<'_, T>,
 ) -> Result<Network<T>, Error> {
     let mut network = Network::default();
-    let mut there: Vec<_> = namespaces::all(&places.given).into_iter().collect();
-    there.retain(|(inum, _)| filter.selects(NetnsId::new(*inum, 0)));
-    there.sort_unstable();
-    let (mut visited, mut refused) = (0, 0);
-    for (inum, path) in &there {
-        let is_here = namespaces::current() == Some(*inum);
-        if !is_here && let Err(error) = namespaces::enter(*inum, path) {
-            // One that is gone meanwhile has nothing.
-            refused += usize::from(error.kind() == io::ErrorKind::PermissionDenied);
-            continue;
-        }
-        visited += 1;
-        list_here(*inum, what, list, &mut network)?;
-    }
+    let (visited, refused) =
+        namespaces::visit(&places.given, filter, |inum| list_here(inum, what, list, &mut network))?;
     match (visited, refused) {
         (0, 1..) => return Err(Error::NoNetns),
         (_, 0) => {}
