@@ -9,6 +9,7 @@
 //! - [`nginx`]: a web server; [`postgres`]: a database; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
 //!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
+//! - [`sockets`], [`listed`]: sockets of all kinds and states; what `tracer list`, `ss` and netstat say of them
 //! - [`figures`]: how well owners are told
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`watch`]: what `top`, a summary and a log tell of an incident
@@ -25,6 +26,7 @@ pub mod figures;
 pub mod forged;
 pub mod incidents;
 pub mod links;
+pub mod listed;
 pub mod nginx;
 pub mod option;
 pub mod patience;
@@ -35,6 +37,7 @@ pub mod program;
 pub mod receipt;
 pub mod remote;
 pub mod screen;
+pub mod sockets;
 pub mod story;
 pub mod tracefs;
 pub mod tracer;
