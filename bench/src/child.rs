@@ -21,6 +21,9 @@ use crate::interrupt;
 /// How often it is checked whether a program is ready or has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+/// The same where a run of a tenth of a second is measured.
+const SHORT_INTERVAL: Duration = Duration::from_millis(2);
+
 /// A program is sent SIGINT again after this time: bpftrace misses a signal while it attaches.
 const SIGNAL_INTERVAL: Duration = Duration::from_secs(5);
 const SIGNALS: u32 = 6;
@@ -125,6 +128,22 @@ impl Child {
                 bail!("{} does not end", self.name);
             }
             interrupt::sleep(POLL_INTERVAL)?;
+        }
+    }
+
+    /// Waits for its end, and calls `meanwhile` with its process id every now and then. Returns how long it ran.
+    pub(crate) fn run(mut self, mut meanwhile: impl FnMut(u32)) -> Result<Duration> {
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                let ran = self.started.elapsed();
+                if !status.success() {
+                    bail!("{} failed ({status}):\n{}", self.name, self.stderr());
+                }
+                return Ok(ran);
+            }
+            meanwhile(self.pid());
+            interrupt::check()?;
+            thread::sleep(SHORT_INTERVAL);
         }
     }
 

@@ -65,6 +65,12 @@ impl Process {
         Ok(sum)
     }
 
+    /// Its peak memory so far, in MiB.
+    pub(crate) fn peak_mib(self) -> Result<f64> {
+        let status = self.read("status")?;
+        Ok(mib(value_of(&status, "VmHWM:").context("no VmHWM")?.parse()?))
+    }
+
     /// Its peak memory so far. A mapped ring buffer is resident from the beginning, and counts twice: the
     /// kernel maps its data two times in a row, so that records are contiguous.
     pub(crate) fn peak_memory(self) -> Result<PeakMemory> {

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use bench::READY;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{child::Child, interrupt, places::built};
 
@@ -18,6 +19,9 @@ pub(crate) struct Held(Vec<Child>);
 
 /// Opens connections in several processes.
 pub(crate) fn hold(processes: usize, connections_each: usize) -> Result<Held> {
+    // Three pipes for each.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     let mut held = Held(Vec::with_capacity(processes));
     for _ in 0..processes {
         let mut command = Command::new(built("load")?);

@@ -4,11 +4,13 @@
 //! - `turns`: contestants take turns in rounds
 //! - `churn`: measures contestants on connections that are opened and closed
 //! - `service`: measures contestants beside a service
+//! - `list`: how long lists of sockets take
 //! - `against`: compares two builds of tracer in pairs
 //! - `progress`: prints how far a run is
 
 mod against;
 mod churn;
+mod list;
 mod progress;
 mod service;
 mod turns;
@@ -23,7 +25,7 @@ use crate::{
     contestant::{CONTESTANTS, present},
     load::service::NAME as SERVICE,
     places,
-    report::{Report, figure::Figure, host::Host, pair::Pair, rows::rows},
+    report::{Report, figure::Figure, host::Host, list::NAME as LIST, pair::Pair, rows::rows},
     scenes::SCENES,
     targets,
 };
@@ -45,6 +47,9 @@ pub(crate) fn measure(args: &Args) -> Result<Report> {
 fn measure_all(args: &Args, scratch: &Path, report: &mut Report) -> Result<()> {
     let (rounds, seconds) = (args.rounds(), args.seconds());
     report.scenes = scenes(args, scratch)?;
+    if args.asks_for(LIST) {
+        report.list = list::measure(rounds, scratch)?;
+    }
     if args.asks_for(SERVICE) {
         report.service = service::Plan {
             contestants: service::contestants(|name| args.asks_for(name)),

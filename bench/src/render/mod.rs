@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - `churn`, `service`: tables of contestants on these loads
+//! - `list`: the table of lists of sockets
 //! - `pairs`: the table of two builds of tracer
 //! - `cells`: parts of all tables
 //! - [`chart`]: the chart
@@ -9,6 +10,7 @@
 mod cells;
 pub(crate) mod chart;
 mod churn;
+mod list;
 mod pairs;
 mod service;
 
@@ -24,6 +26,9 @@ pub(crate) fn tables(report: &Report) -> String {
     }
     if !report.service.is_empty() {
         parts.push(service::service(&report.service).to_string());
+    }
+    if !report.list.is_empty() {
+        parts.push(list::lists(&report.list).to_string());
     }
     if !report.pairs.is_empty() {
         parts.push(pairs::pairs(&report.pairs).to_string());

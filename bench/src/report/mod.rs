@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Report`]: all results; its JSON is the report file
 //! - [`churn`], [`service`]: samples and medians of contestants on these loads
+//! - [`list`]: lists of sockets
 //! - [`pair`]: two builds of tracer
 //! - [`figure`]: figures of tracer alone
 //! - [`verdict`]: figures compared with their bounds
@@ -12,6 +13,7 @@
 pub(crate) mod churn;
 pub(crate) mod figure;
 pub(crate) mod host;
+pub(crate) mod list;
 pub(crate) mod pair;
 pub(crate) mod rows;
 pub(crate) mod service;
@@ -47,6 +49,9 @@ pub(crate) struct Report {
     /// Contestants beside a service.
     #[serde(default)]
     pub service: Vec<service::Sample>,
+    /// Lists of sockets.
+    #[serde(default)]
+    pub list: Vec<list::Sample>,
     /// Two builds of tracer compared.
     #[serde(default)]
     pub pairs: Vec<Pair>,
@@ -68,6 +73,7 @@ impl Report {
             untraced: Vec::new(),
             rows: Vec::new(),
             service: Vec::new(),
+            list: Vec::new(),
             pairs: Vec::new(),
             scenes: Vec::new(),
             verdicts: Vec::new(),

@@ -14,6 +14,7 @@ use crate::{
     load::service::Connections,
     report::{
         Report,
+        list::{self, Sockets},
         verdict::{
             Bound::{self, AtLeast, AtMost, Below},
             Verdict,
@@ -70,6 +71,18 @@ const TARGETS: &[Target] = &[
     }),
     target("peak memory beside the ring, 100,000 connections", Below(50.0), "MB", |report| {
         report.figure(scenes::MEMORY)
+    }),
+    target("list -tan, 100,000 sockets and 2,000 processes, of ss -tan", AtMost(1.2), "", |report| {
+        list::ratio(&report.list, Sockets::Held, "list -tan", "ss -tan")
+    }),
+    target("list -tanp, the same, of ss -tanp", AtMost(0.5), "", |report| {
+        list::ratio(&report.list, Sockets::Held, "list -tanp", "ss -tanp")
+    }),
+    target("list -tanp, the same, peak memory", Below(100.0), "MB", |report| {
+        Some(list::peak_mib(&report.list, Sockets::Held, "list -tanp")? * 1.048_576)
+    }),
+    target("list -tan, 1,000,000 in TIME_WAIT, of ss -tan", AtMost(1.2), "", |report| {
+        list::ratio(&report.list, Sockets::TimeWait, "list -tan", "ss -tan")
     }),
     target("release binary", Below(8.0), "MB", |report| report.figure(scenes::BINARY)),
 ];

@@ -4,6 +4,7 @@
 //! # Layout
 //! - `churn`: opens and closes connections
 //! - `hold`: opens connections and keeps them
+//! - `time_wait`: leaves sockets in TIME_WAIT
 //! - `exchange`: requests and responses on a connection
 //! - `socket`: sockets, and the addresses to connect to
 //! - `stop`: stops the load when standard input ends
@@ -13,6 +14,7 @@ mod exchange;
 mod hold;
 mod socket;
 mod stop;
+mod time_wait;
 
 use std::process::ExitCode;
 
@@ -25,12 +27,15 @@ enum Verb {
     Churn(churn::Args),
     /// Open connections, print `ready`, and keep them until standard input ends
     Hold(hold::Args),
+    /// Leave sockets in TIME_WAIT, and end
+    TimeWait(time_wait::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Churn(args) => churn::churn(&args),
         Verb::Hold(args) => hold::hold(&args),
+        Verb::TimeWait(args) => time_wait::time_wait(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
