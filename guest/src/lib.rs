@@ -31,6 +31,11 @@ pub enum Found {
         /// Whether tracer can run on this kernel.
         passed: bool,
     },
+    /// `tracer list -tuxanpeoi`, compared with `ss`.
+    List {
+        /// Sockets of which all fields are the same.
+        sockets: usize,
+    },
     /// The cost of loading the kernel programs.
     Load {
         /// Time from the start to `tracer: ready`.

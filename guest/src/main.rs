@@ -32,6 +32,7 @@ type Scenario = (&'static str, fn() -> Found);
 const SCENARIOS: &[Scenario] = &[
     ("kernel", scenario::kernel::play),
     ("check", scenario::check::play),
+    ("list", scenario::list::play),
     ("load", scenario::load::play),
     ("oracle", scenario::oracle::play),
     ("story", scenario::story::play),

@@ -4,6 +4,7 @@
 //! - [`kernel`]: release and type information of the kernel
 //! - [`check`]: the output of `tracer check`
 //! - [`load`], [`locked`]: loading the kernel programs, also with little lockable memory
+//! - [`list`]: `tracer list` beside `ss`
 //! - [`oracle`]: `--raw` compared with the kernel's trace buffer
 //! - [`story`]: owner, role and reason of known connections
 //! - [`owners`]: owners of a prefork server's connections, and of a TLS socket
@@ -18,6 +19,7 @@ pub(crate) mod costs;
 pub(crate) mod hooks;
 pub(crate) mod in_kernel;
 pub(crate) mod kernel;
+pub(crate) mod list;
 pub(crate) mod load;
 pub(crate) mod locked;
 pub(crate) mod oracle;

@@ -46,9 +46,19 @@ const COMMAND_LINE: &str =
 /// The scenarios that a guest has to report.
 pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
     match play {
-        Play::Short | Play::Long => {
-            &["kernel", "check", "load", "oracle", "story", "owners", "in-kernel", "vrf", LAST, "time-wait"]
-        }
+        Play::Short | Play::Long => &[
+            "kernel",
+            "check",
+            "list",
+            "load",
+            "oracle",
+            "story",
+            "owners",
+            "in-kernel",
+            "vrf",
+            LAST,
+            "time-wait",
+        ],
         Play::Costs => &["costs"],
     }
 }

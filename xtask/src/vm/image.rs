@@ -26,11 +26,13 @@ const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
 /// Modules that scenarios need, where they are not built in. Not every kernel has all of them.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 12] = [
     "veth",
     "vrf",
     "sch_netem",
     "tcp_diag",
+    "udp_diag",
+    "unix_diag",
     "virtio_pci",
     "virtio_blk",
     // TLS in the kernel with AES-GCM.

@@ -10,12 +10,13 @@ use crate::vm::{
     known::Known,
 };
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 15] = [
     "kernel",
     "arch",
     "check",
     "fentry",
     "TIME_WAIT s",
+    "list",
     "events",
     "stories",
     "owners",
@@ -39,6 +40,7 @@ struct Row {
     check: String,
     hooks: String,
     time_wait: String,
+    list: String,
     events: String,
     stories: String,
     owners: String,
@@ -52,7 +54,7 @@ struct Row {
 pub(crate) fn table(runs: &[Run], known: &Known) -> String {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(HEADER);
-    for column in [4, 5, 6, 7, 8, 9, 10, 11, 12] {
+    for column in [4, 5, 6, 7, 8, 9, 10, 11, 12, 13] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -69,6 +71,7 @@ pub(crate) fn table(runs: &[Run], known: &Known) -> String {
             row.check,
             row.hooks,
             row.time_wait,
+            row.list,
             row.events,
             row.stories,
             row.owners,
@@ -91,6 +94,7 @@ impl Row {
                 self.load_ms = milliseconds.to_string();
                 self.verified = grouped(*verified);
             }
+            Ok(Found::List { sockets }) => self.list = sockets.to_string(),
             Ok(Found::Oracle { tracer, lost, kernel, differences }) => {
                 let sign = if differences.is_empty() && tracer + lost == *kernel { "=" } else { "≠" };
                 let lost = if *lost > 0 { format!(" + {lost} lost") } else { String::new() };
