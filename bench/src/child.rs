@@ -131,7 +131,7 @@ impl Child {
         }
     }
 
-    /// Waits for its end, and calls `meanwhile` with its process id every now and then. Returns how long it ran.
+    /// Waits for its end, and calls `meanwhile` with its process id now and then. Returns how long it ran.
     pub(crate) fn run(mut self, mut meanwhile: impl FnMut(u32)) -> Result<Duration> {
         loop {
             if let Some(status) = self.process.try_wait()? {

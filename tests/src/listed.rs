@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use crate::{
@@ -261,7 +262,65 @@ fn ss_end(end: &str) -> String {
     format!("{address} {}", if port == "*" { "" } else { port })
 }
 
-/// Compares lists until each socket was the same right before and right after one of tracer's, and that said the same.
+/// The time that is left of timers, by cookie.
+pub type Rests = BTreeMap<String, Rest>;
+
+/// A timer, the answers that it lacks, and its rest in milliseconds: at least, and less than.
+pub type Rest = (String, std::ops::Range<u64>);
+
+/// What `ss -tuaneOHo` says of timers.
+pub fn rests_by_ss(out: &[u8]) -> Rests {
+    let rest = |line: &str| {
+        let after = |prefix: &str| line.split_whitespace().find_map(|word| word.strip_prefix(prefix));
+        let timer: Vec<_> = after("timer:(")?.trim_end_matches(')').split(',').collect();
+        let [kind, rest, unanswered] = timer[..] else { panic!("{line}") };
+        Some((after("sk:")?.to_owned(), (format!("{kind} {unanswered}"), milliseconds(rest))))
+    };
+    latin(out).lines().filter_map(rest).collect()
+}
+
+/// `119min`, `1min5sec`, `59sec`, `9.800ms`, `200ms`: cut, the longer the more.
+fn milliseconds(text: &str) -> std::ops::Range<u64> {
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("{text}"));
+    let (minutes, rest) = text.split_once("min").unwrap_or(("0", text));
+    let (seconds, thousandths) = match (rest.strip_suffix("sec"), rest.strip_suffix("ms")) {
+        (Some(seconds), _) => (number(seconds), 0),
+        (_, Some(rest)) => rest
+            .split_once('.')
+            .map_or_else(|| (0, number(rest)), |(seconds, rest)| (number(seconds), number(rest))),
+        _ => (0, 0),
+    };
+    let least = (number(minutes) * 60 + seconds) * 1_000 + thousandths;
+    let unit = if number(minutes) > 9 { 60_000 } else { 1_000 };
+    least..least + unit
+}
+
+/// What `tracer list -o` says of timers.
+pub fn rests(lines: &[Line]) -> Rests {
+    let rest = |line: &Line| {
+        let kind = format!("{} {}", line["timer"].as_str()?, line["unanswered"]);
+        // Without a fraction, but JSON has all times with a point.
+        let least = Duration::from_secs_f64(line["timer_us"].as_f64()? / 1e6 + 1e-9).as_millis();
+        let least = u64::try_from(least).unwrap();
+        Some((key(line), (kind, least..least + 1)))
+    };
+    lines.iter().filter_map(rest).collect()
+}
+
+/// Compares timers that ran from one list to the other: meanwhile they had as much left as `list` says.
+/// Returns how many.
+pub fn compare_rests(before: &Rests, list: &Rests, after: &Rests) -> usize {
+    let ran = before.iter().filter_map(|(key, (kind, first))| {
+        let (_, last) = after.get(key).filter(|(other, last)| other == kind && last.start <= first.start)?;
+        Some((list.get(key).unwrap_or_else(|| panic!("{kind} of {key}")), first, last))
+    });
+    ran.map(|((kind, rest), first, last)| {
+        assert!(rest.start < first.end && rest.start >= last.start, "{kind}: {first:?} {rest:?} {last:?}");
+    })
+    .count()
+}
+
+/// Compares lists until each socket was the same right before and right after one of tracer's, which said so.
 pub fn compare(other: impl Fn() -> BySocket, list: impl Fn() -> BySocket) {
     let mut compared = BTreeSet::new();
     let mut left = Vec::new();
@@ -288,8 +347,8 @@ pub fn compare(other: impl Fn() -> BySocket, list: impl Fn() -> BySocket) {
     panic!("these never stand still: {left:?}");
 }
 
-/// A socket of TCP or UDP as netstat has it: protocol, queues, ends, state and first holder. netstat says 0 of a
-/// listener's limit.
+/// A socket of TCP or UDP as netstat has it: protocol, queues, ends, state and first holder. netstat says 0
+/// of a listener's limit.
 pub fn inet_of_netstat(line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let state = if words.len() == 7 { words[5] } else { "-" };
@@ -318,8 +377,9 @@ pub fn inet_of_list(line: &str) -> Vec<String> {
     [protocol, recv, send, &end(local), &end(remote), state, pid].map(str::to_owned).to_vec()
 }
 
-/// A unix socket as `netstat -xanpW` has it: references, flags, type, state, inode, first holder and path, which netstat
-/// ends at the first blank. The line has a character for each byte. `None` if it is none of a socket.
+/// A unix socket as `netstat -xanpW` has it: references, flags, type, state, inode, first holder and path,
+/// which netstat ends at the first blank. The line has a character for each byte. `None` if it is none of a
+/// socket.
 pub fn unix_of_netstat(line: &str) -> Option<Vec<String>> {
     let (refcount, rest) = line.strip_prefix("unix")?.split_once('[')?;
     let (flags, rest) = rest.split_once(']')?;

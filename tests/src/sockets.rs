@@ -24,7 +24,7 @@ const MAPPED: IpAddr = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
 /// A name that would clear a terminal and forge a line.
 pub const HOSTILE: &str = "a\x1b[2J\n0: 00000009 0 0 1 3 1 forged";
 
-/// Names that no program should trust: a line break, a bell, bytes that are not UTF-8, a reversed reading direction.
+/// Names that no program should trust: a line break, a bell, bytes that are not UTF-8, a reversed direction.
 const MORE_HOSTILE: [&[u8]; 4] =
     [b"two\nlines", b"bell\x07 and \\blank", b"\xff\xfe\xc3", "\u{202e}fdp".as_bytes()];
 
@@ -184,8 +184,8 @@ impl Kept {
         }
     }
 
-    /// A connection in each other state, at the ports from `base` on. `nft` drops what would end it; the port tells its
-    /// packets apart.
+    /// A connection in each other state, at the ports from `base` on. `nft` drops what would end it; the port
+    /// tells its packets apart.
     fn states(&mut self, place: &Place, address: IpAddr, base: u16) {
         let port = |number: u16| base - 9 + number;
         drops(place, &format!("tcp dport {}", port(9)));

@@ -1,5 +1,5 @@
-//! `tracer list` while sockets come and go: no socket twice, and what differs from `ss` right before and right after is what
-//! happened meanwhile, by the events of a tracer beside it.
+//! `tracer list` while sockets come and go: no socket twice, and what differs from `ss` right before and
+//! right after is what happened meanwhile, by the events of a tracer beside it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -36,8 +36,9 @@ fn connections(count: usize) -> Vec<(TcpStream, TcpStream)> {
     (0..count).map(|_| pair(&listener, V4)).collect()
 }
 
-/// The kernel goes through a table of hashes by counting, and lets go of it again and again. What is put in front of a chain
-/// meanwhile moves the others on, and the last one that was told is told again. Here the whole table is one chain.
+/// The kernel goes through a table of hashes by counting, and lets go of it again and again. What is put in
+/// front of a chain meanwhile moves the others on, and the last one that was told is told again. Here the
+/// whole table is one chain.
 #[test]
 fn a_socket_that_the_kernel_tells_twice_is_listed_once() {
     raise_descriptor_limit();
@@ -90,8 +91,8 @@ fn has_twice(ss: &[u8]) -> bool {
     cookies.iter().collect::<BTreeSet<_>>().len() < cookies.len()
 }
 
-/// How far the time of an event may be from when the socket enters or leaves the kernel's table: a task may lose its processor
-/// in between.
+/// How far the time of an event may be from when the socket enters or leaves the kernel's table: a task may
+/// lose its processor in between.
 const SLACK: Duration = Duration::from_millis(20);
 /// Rounds, and connections of each kind that come and go in each.
 const ROUNDS: u64 = 4;
@@ -144,7 +145,7 @@ impl Between {
         if let Some(steps) = events.by_cookie.get(cookie) {
             return states(steps, self.from, self.to);
         }
-        // Who asks for a half-open connection's cookie while it becomes established gets one that nobody else has.
+        // Who asks for a half-open connection's cookie while it becomes established gets one of its own.
         let said: Vec<_> = self.said(cookie).into_iter().flatten().collect();
         assert!(said.iter().all(|fields| state(Some(fields)) == "SYN_RECV"), "no events: {said:?}");
         let same_ends = events.by_ends.get(&ends(said[0])).into_iter().flatten();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use tests::{
     listed::{
-        STATES, bytes, compare, inet_of_list, inet_of_netstat, json, latin, list, told, told_by_ss,
-        unix_of_list, unix_of_netstat,
+        STATES, bytes, compare, compare_rests, inet_of_list, inet_of_netstat, json, latin, list, rests,
+        rests_by_ss, told, told_by_ss, unix_of_list, unix_of_netstat,
     },
     patience::until,
     place::Place,
@@ -28,6 +28,9 @@ fn fields_of_many_sockets_are_those_of_ss_and_netstat() {
     all_kinds_are_there(&all);
 
     compare(|| told_by_ss(&bytes(&place, "ss", "-tuxanpeOHoi")), || told(&json(&place, "-tuxanpeoi")));
+    let timers = || rests_by_ss(&bytes(&place, "ss", "-tuaneOHo"));
+    let (before, own, after) = (timers(), rests(&json(&place, "-tuano")), timers());
+    assert!(compare_rests(&before, &own, &after) > CONNECTIONS / 2, "{}", own.len());
     sorted_lists_are_equal(
         || latin(&bytes(&place, "netstat", "-tuanpW")).lines().skip(2).map(inet_of_netstat).collect(),
         || list(&place, "-tuanp").out.lines().skip(1).map(inet_of_list).collect(),

@@ -25,7 +25,8 @@ pub(crate) fn limit() -> Result<u64> {
     text.trim().parse().context("tcp_max_tw_buckets")
 }
 
-/// Makes so many, in a network namespace that has no others. TIME_WAIT lasts a minute: that they are made takes some of it.
+/// Makes so many, in a network namespace that has no others. TIME_WAIT lasts a minute, of which this takes
+/// some.
 pub(crate) fn fill(sockets: u64) -> Result<()> {
     fs::write(LIMIT, (sockets * 2).to_string()).context(LIMIT)?;
     let mut command = Command::new(built("load")?);

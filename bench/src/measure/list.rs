@@ -24,7 +24,7 @@ use crate::{
 const PROCESSES: usize = 2_000;
 const CONNECTIONS_EACH: usize = 25;
 
-/// Sockets in TIME_WAIT, and how many have to be left while they are listed: that they are made takes a part of its minute.
+/// Sockets in TIME_WAIT, and how many have to be left while they are listed. It lasts a minute.
 const WAITING: u64 = 1_000_000;
 const WAITING_AT_LEAST: u64 = 990_000;
 

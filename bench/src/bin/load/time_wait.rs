@@ -41,7 +41,8 @@ fn end(net: u16, port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, 2 + high, low, 1), port))
 }
 
-/// A socket that connects to itself is a whole connection, and goes through TIME_WAIT itself: half the work of two ends.
+/// A socket that connects to itself is a whole connection, and goes through TIME_WAIT: half the work of two
+/// ends.
 fn with_itself(end: &SockAddr) -> Result<()> {
     let socket = socket()?;
     socket.bind(end).context("binding")?;
