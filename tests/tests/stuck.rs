@@ -55,6 +55,7 @@ fn a_leak_is_told_soon_and_once() {
             "the beginning of the state was seen, so its time is known"
         );
     }
+    assert_eq!(ended.err.matches("see: tracer explain CLOSE_WAIT\n").count(), 1, "{}", ended.err);
     // These lines are no transitions, but they count as shown.
     assert_eq!(tracer::receipt(&ended, "shown"), lines(&ended.out).len() as u64);
     close(server);
@@ -202,6 +203,7 @@ fn groups_have_a_line_per_process() {
     let words = format!("--netns {} --only-stuck --group --stuck CLOSE_WAIT=1s", place.name());
     let ended = tracer::run(&format!("-o json {words} --count 2"));
     assert_eq!(tracer::remark(&ended, "tell of stuck connections"), 2, "{}", ended.err);
+    assert_eq!(ended.err.matches("see: tracer explain CLOSE_WAIT\n").count(), 1, "{}", ended.err);
     for (line, (count, (server, _))) in lines(&ended.out).iter().zip(&servers) {
         assert_eq!((&line["count"], &line["pid"]), (&(*count).into(), &server.pid().into()), "{line}");
         assert_eq!((text(line, "event"), text(line, "state")), ("stuck", "CLOSE_WAIT"), "{line}");

@@ -12,6 +12,7 @@ use tracer::{
     config,
     explain::{
         explain,
+        here::Here,
         lookup::find,
         screen::Look,
         texts::{Language, Texts},
@@ -34,6 +35,8 @@ fn screens_are_as_they_were() {
         ("reason", Some("reset-local-unread")),
         ("finding", Some("accept-queue")),
         ("column", Some("idle_us")),
+        ("interface", Some("RX-DRP")),
+        ("route", Some("route:type")),
         ("story", Some("close")),
         ("list", None),
     ] {
@@ -47,6 +50,94 @@ fn screens_are_as_they_were() {
     }
 }
 
+/// A state in each language: nothing is cut or misplaced by wide characters, and what is never translated is not.
+#[test]
+fn screens_of_other_languages_are_as_they_were() {
+    for language in Language::all().filter(|language| *language != Language::ENGLISH) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("tests/screens/explain-state-{language}.txt"));
+        let screen = explain(Some("CLOSE_WAIT"), language, LOOK, |_| None).unwrap();
+        if std::env::var_os("UPDATE_SCREENS").is_some() {
+            std::fs::write(&path, &screen).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), screen, "{language}");
+        for word in
+            ["CLOSE_WAIT", "LAST_ACK", "Recv-Q", "RLIMIT_NOFILE", "tracer list -tnp --state CLOSE_WAIT"]
+        {
+            assert!(screen.contains(word), "{language}: {word}");
+        }
+    }
+}
+
+/// In the list each word has one line, which says something whole.
+#[test]
+fn no_line_of_the_list_is_cut() {
+    for language in Language::all() {
+        let list = explain(None, language, LOOK, |_| None).unwrap();
+        let cut = list.lines().filter(|line| line.contains('…')).collect::<Vec<_>>();
+        assert_eq!(cut, [""; 0], "{language}");
+    }
+}
+
+/// What there is on the host stands at the end of a state, and sentences come only where they are true.
+#[test]
+fn what_is_here_is_told_last() {
+    let here = Here {
+        count: 50,
+        oldest_ns: Some(90_000_000_000),
+        owners: vec![("python3 (412)".into(), 48)],
+        limit_ns: Some(60_000_000_000),
+        stuck: 50,
+        hidden: 2,
+        is_part: true,
+        ..Here::default()
+    };
+    for (language, first) in Language::all().zip([
+        "On this host now\n  50, oldest 90.0s, python3 (412) 48\n  Here for longer than `--stuck` allows by default: 50\n",
+        "このホストの現状\n  50, 最古 90.0s, python3 (412) 48\n  `--stuck` の既定の制限時間を超えたソケット： 50\n",
+        "Actuellement sur cet hôte\n  50, la plus ancienne 90.0s, python3 (412) 48\n",
+        "Neste host, agora\n  50, mais antiga 90.0s, python3 (412) 48\n",
+    ]) {
+        let screen = explain(Some("CLOSE_WAIT"), language, LOOK, |_| Some(here.clone())).unwrap();
+        let (_, told) = screen.split_once(first).unwrap_or_else(|| panic!("{language}: {screen}"));
+        let (told, _) = told.split_once("\n\n").unwrap();
+        assert!(told.lines().all(|line| line.starts_with("  ") && line.width() <= 80), "{language}: {told}");
+    }
+    let asked = std::cell::Cell::new(false);
+    let reason = explain(Some("refused"), Language::ENGLISH, LOOK, |_| {
+        asked.set(true);
+        None
+    });
+    assert!(reason.is_ok() && !asked.get(), "only of states");
+}
+
+/// The program itself, with the locale's language.
+#[test]
+fn the_language_is_the_locale_s_or_the_one_asked_for() {
+    let said = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tracer"));
+        command.args(["explain", "refused"]).args(arguments).env_remove("LC_ALL").env_remove("LC_MESSAGES");
+        let output = command.env_remove("LANG").envs(variables.iter().copied()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned()
+    };
+    let titles: Vec<_> = Language::all()
+        .map(|language| {
+            let screen = explain(Some("refused"), language, LOOK, |_| None).unwrap();
+            screen.lines().next().unwrap().to_owned()
+        })
+        .collect();
+    let [english, japanese, french, portuguese] = &titles[..] else { panic!("{titles:?}") };
+    assert_eq!(&said(&[], &[]), english);
+    assert_eq!(&said(&[("LANG", "ja_JP.UTF-8")], &[]), japanese);
+    assert_eq!(&said(&[("LANG", "pt_BR.UTF-8")], &[]), portuguese);
+    assert_eq!(&said(&[("LANG", "ja_JP.UTF-8"), ("LC_ALL", "fr_CA.UTF-8")], &[]), french);
+    assert_eq!(&said(&[("LANG", "fr_FR.UTF-8"), ("LC_MESSAGES", "pt_PT.UTF-8")], &[]), portuguese);
+    assert_eq!(&said(&[("LANG", "de_DE.UTF-8")], &[]), english);
+    assert_eq!(&said(&[("LANG", "ja_JP.UTF-8")], &["--lang", "en"]), english);
+    assert_eq!(&said(&[], &["--lang", "FR"]), french);
+}
+
 fn all_words(texts: &Texts) -> Vec<String> {
     let words = |topic: Topic| texts.words(topic).map(move |(word, _)| format!("{}:{word}", topic.name()));
     Topic::ALL.into_iter().flat_map(words).collect()
@@ -57,7 +148,7 @@ fn all_words(texts: &Texts) -> Vec<String> {
 fn screens_keep_to_their_width() {
     for language in Language::all() {
         let texts = Texts::read(language).unwrap();
-        for width in [40, 60, 80] {
+        for width in [40, 80] {
             let look = Look { width, colour: false };
             for word in all_words(&texts).iter().map(|word| Some(word.as_str())).chain([None]) {
                 let screen = explain(word, language, look, |_| None).unwrap();

@@ -97,7 +97,7 @@ Examples:
                                        a transition
   tracer explain reset-remote          why a connection ended
   tracer explain accept-queue          a finding of top and summary
-  tracer explain srtt_us               a column, by its name or its title
+  tracer explain srtt_us               a column, by its name or its title; also of list -i and -r
   tracer explain close                 how a connection ends, seen from both ends; also open,
                                        simultaneous-close, half-open, reset, timeout
   tracer explain finding:close-wait    this meaning of a word that has several";

@@ -4,13 +4,23 @@ use tracer_common::state as number;
 
 use crate::{
     explain::{diagram::after, texts::Texts, topic::Topic},
-    format::columns::COLUMNS,
     tcp::state::State,
-    text::escape::escaped,
+    text::{escape::escaped, width::shorten},
 };
 
 /// How alike a word has to be to be offered, from 0 to 1.
 const ALIKE: f64 = 0.8;
+
+/// Words of the receipt that its text has otherwise than its JSON.
+const AS_PRINTED: [(&str, &str); 4] = [
+    ("still open", "open"),
+    ("the kernel counted", "kernel"),
+    ("the kernel", "kernel"),
+    ("the events", "compared"),
+];
+
+/// How much of an unknown word is said, in columns. Longer ones are like no word.
+const SHOWN: usize = 64;
 
 /// How many are offered.
 const OFFERED: usize = 4;
@@ -78,9 +88,12 @@ fn meaning(texts: &Texts, topic: Topic, typed: &str) -> Option<Meaning> {
             format!("{old}:{new}")
         }
         // Text has a title where data has a key.
-        Topic::Column => {
-            let by_key = COLUMNS.iter().find(|column| is_it(column.key));
-            by_key.or_else(|| COLUMNS.iter().find(|column| is_it(column.title)))?.key.to_owned()
+        Topic::Column | Topic::Interface | Topic::Route => topic.column_key(is_it)?.to_owned(),
+        Topic::Receipt => {
+            let is_it = |word: &str| {
+                is_it(word) || AS_PRINTED.iter().any(|(as_printed, key)| *key == word && is_it(as_printed))
+            };
+            texts.words(topic).map(|(word, _)| word).find(|word| is_it(word))?.to_owned()
         }
         _ => texts.words(topic).map(|(word, _)| word).find(|word| is_it(word))?.to_owned(),
     };
@@ -97,7 +110,7 @@ fn plain(word: &str) -> String {
 fn state(typed: &str) -> Option<State> {
     let upper = typed.to_uppercase();
     let number = match upper.as_bytes() {
-        [b'0', digit] => char::from(*digit).to_digit(16),
+        [b'0', digit] | [b'0', b'X', b'0', digit] | [b'0', b'X', digit] => char::from(*digit).to_digit(16),
         _ => upper.parse().ok(),
     };
     let known = number.and_then(|number| u8::try_from(number).ok()).map(State::from_kernel);
@@ -140,7 +153,8 @@ fn unknown(texts: &Texts, typed: &str) -> Error {
         let after: Vec<_> = after(old.number()).map(|new| State::from_kernel(new).to_string()).collect();
         return Error::NoTransition { old, new, after: after.join(", ") };
     }
-    let word = escaped(typed.as_bytes());
+    let mut word = escaped(typed.as_bytes());
+    shorten(&mut word, SHOWN);
     match alike(texts, typed) {
         alike if alike.is_empty() => Error::Unknown(word),
         alike => Error::Alike(word, alike.join(", ")),
@@ -149,6 +163,9 @@ fn unknown(texts: &Texts, typed: &str) -> Error {
 
 /// The words that are most like it.
 fn alike(texts: &Texts, typed: &str) -> Vec<String> {
+    if typed.len() > SHOWN {
+        return Vec::new();
+    }
     let typed = plain(typed);
     let words = Topic::ALL.into_iter().flat_map(|topic| texts.words(topic).map(|(word, _)| word));
     let begins = |word: &str| typed.len() >= 2 && plain(word).starts_with(&typed);
@@ -181,9 +198,13 @@ mod tests {
         for (state, spelled) in [
             (
                 "SYN_RECV",
-                "SYN_RECV SYN-RECEIVED SYN-RECV SYN_RECEIVED syn_rcvd TCP_SYN_RECV tcp_syn_recv 3 03",
+                "SYN_RECV SYN-RECEIVED SYN-RECV SYN_RECEIVED SynReceived syn_rcvd TCP_SYN_RECV 3 03",
             ),
-            ("LISTEN", "LISTEN LISTENING listen 10 0A 0a TCP_LISTEN"),
+            ("LISTEN", "LISTEN LISTENING listen 10 0A 0a 0x0A 0xa TCP_LISTEN"),
+            ("FIN_WAIT1", "FIN-WAIT-1 FIN_WAIT_1 FinWait1 fin-wait-1 TCP_FIN_WAIT1 4 04"),
+            ("CLOSE_WAIT", "CLOSE-WAIT CLOSE_WAIT CloseWait 8 08"),
+            ("LAST_ACK", "LAST-ACK LAST_ACK LastAck 9 09"),
+            ("CLOSING", "CLOSING 11 0B 0b"),
             ("CLOSE", "CLOSE CLOSED UNCONN 7 07"),
             ("NEW_SYN_RECV", "NEW_SYN_RECV 12 0C TCP_NEW_SYN_RECV"),
             ("ESTABLISHED", "ESTABLISHED ESTAB 1 01"),
@@ -222,6 +243,13 @@ mod tests {
         assert_eq!(found("DISAGREES"), ["receipt:disagrees"]);
         assert_eq!(found("ended unseen"), ["receipt:ended_unseen"]);
         assert_eq!(found("RETR"), ["column:retransmits"], "by its title");
+        assert_eq!(found("RX-OK"), ["interface:rx_packets"]);
+        assert_eq!(found("Genmask"), ["route:genmask"]);
+        assert_eq!(found("Next Hop"), ["route:gateway"], "the title in IPv6");
+        assert_eq!(found("mtu"), ["interface:mtu", "route:mtu"]);
+        assert_eq!(found("route:Metric"), ["route:metric"]);
+        assert_eq!(found("still open"), ["receipt:open"], "as the receipt's text has it");
+        assert_eq!(found("the kernel counted"), ["receipt:kernel"]);
     }
 
     /// Whatever the list shows can be typed.
@@ -247,6 +275,14 @@ mod tests {
             ("xyzzy", "`xyzzy` is no word that tracer explains: `tracer explain` lists them"),
             ("\u{1b}[2J", "`\\x1b[2J` is no word"),
             ("13", "`13` is no word"),
+            ("0", "`0` is no word"),
+            ("00", "`00` is no word"),
+            ("-1", "`-1` is no word"),
+            ("0x", "`0x` is no word"),
+            ("state:", "`state:` is no word"),
+            (":", "`:` is no word"),
+            ("ESTABLISHED:", "`ESTABLISHED:` is no word"),
+            ("\u{3042}\u{202e}\0", "is no word"),
             ("", "`` is no word"),
             (
                 "FIN_WAIT1>TIME_WAIT",
@@ -257,5 +293,7 @@ mod tests {
             let error = find(&texts, typed).map(|_| ()).expect_err(typed).to_string();
             assert!(error.contains(message), "{typed}: {error}");
         }
+        let error = find(&texts, &"CLOSE_WAIT".repeat(100_000)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.len() < 200 && error.contains("CLOSE_WAITCLO\u{2026}` is no word"), "{error}");
     }
 }

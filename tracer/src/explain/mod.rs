@@ -74,5 +74,12 @@ pub fn words() -> Vec<(String, String)> {
         return Vec::new();
     };
     let words = |topic| texts.words(topic).map(|(word, entry)| (word.to_owned(), entry.brief.clone()));
-    Topic::ALL.into_iter().flat_map(words).collect()
+    let mut all: Vec<(String, String)> = Vec::new();
+    for (word, brief) in Topic::ALL.into_iter().flat_map(words) {
+        // What else it means is told where it is explained.
+        if !all.iter().any(|(other, _)| *other == word) {
+            all.push((word, brief));
+        }
+    }
+    all
 }

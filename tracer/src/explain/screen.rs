@@ -36,6 +36,39 @@ pub struct Look {
     pub colour: bool,
 }
 
+/// As much of what is said about a column as has room and makes sense alone: the text, or its beginning up to the
+/// first colon, semicolon, bracket or end of a sentence. Where that is too long, up to a comma before it.
+fn first_words(text: &str, room: usize) -> &str {
+    if text.width() <= room {
+        return text;
+    }
+    let is_end = |at: usize, c: char| match c {
+        '；' | '：' | '（' | '。' => true,
+        ';' | ':' | '.' => text[at + 1..].starts_with(' '),
+        '(' => text[..at].ends_with(' '),
+        _ => false,
+    };
+    let is_pause = |at: usize, c: char| c == '、' || c == ',' && text[at + 1..].starts_with(' ');
+    let mut depth = 0_usize;
+    let mut paused = None;
+    for (at, c) in text.char_indices() {
+        let words = text[..at].trim_end();
+        let has_room = words.width() <= room;
+        match depth {
+            0 if is_end(at, c) && has_room => return words,
+            0 if is_end(at, c) => break,
+            0 if is_pause(at, c) && has_room => paused = Some(words),
+            _ => {}
+        }
+        match c {
+            '(' | '（' => depth += 1,
+            ')' | '）' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    paused.unwrap_or(text)
+}
+
 /// A screen that is being written.
 pub(super) struct Screen<'a> {
     texts: &'a Texts,
@@ -114,9 +147,9 @@ impl<'a> Screen<'a> {
         self.text("", &title);
         // The style takes no room.
         self.out = self.out.replacen(&meaning.word, &word, 1);
-        if let Some(state) = state {
-            let spelled = format!("{}: {}", texts.heading("spellings"), spellings(state).join(", "));
-            self.indented(&spelled);
+        let titles = || meaning.topic.column(&meaning.word).map(|column| column.titles.join(", "));
+        if let Some(others) = state.map(|state| spellings(state).join(", ")).or_else(titles) {
+            self.indented(&format!("{}: {others}", texts.heading("spellings")));
         }
         self.told(meaning, entry);
         self.lists(entry);
@@ -130,8 +163,8 @@ impl<'a> Screen<'a> {
         if let Some(here) = here {
             self.heading("here");
             self.indented(&here.line(texts.heading("oldest")));
-            if let Some(verdict) = here.verdict() {
-                self.indented(texts.heading(verdict));
+            for (key, value) in here.remarks() {
+                self.indented(&format!("{}{value}", texts.heading(key)));
             }
         }
         if !others.is_empty() {
@@ -220,8 +253,12 @@ impl<'a> Screen<'a> {
             self.heading(topic.name());
             let longest = texts.words(topic).map(|(word, _)| word.len()).max().unwrap_or_default().min(WORD);
             for (word, entry) in texts.words(topic) {
+                let room = self.look.width.saturating_sub(INDENT + longest.max(word.len()) + 2);
                 let mut brief = entry.brief.replace('`', "");
-                shorten(&mut brief, self.look.width.saturating_sub(INDENT + longest + 2));
+                if topic.column(word).is_some() {
+                    brief.truncate(first_words(&brief, room).len());
+                }
+                shorten(&mut brief, room);
                 // Words are whole, even where one is longer than most.
                 let padded = if word.len() > longest { word.to_owned() } else { left(word, longest) };
                 let mut line = String::new();
@@ -231,5 +268,26 @@ impl<'a> Screen<'a> {
             }
         }
         self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_end_where_they_make_sense() {
+        for (text, first) in [
+            ("short: as it is", "short: as it is"),
+            ("what it is about: this, that and much more", "what it is about"),
+            ("its size (in bytes; of v4: 4) or none; more, and much more", "its size"),
+            ("one: two, three four; five six seven eight nine ten", "one"),
+            ("as in 2001:db8::/32 or elsewhere: more and more", "as in 2001:db8::/32 or elsewhere"),
+            ("the name of a file, as some other tool has it", "the name of a file"),
+            ("one. Two three four five six seven eight nine", "one"),
+            ("行の種類：transition、reset、retransmit、その他いろいろ、まだあります", "行の種類"),
+        ] {
+            assert_eq!(first_words(text, 37), first);
+        }
     }
 }

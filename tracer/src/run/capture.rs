@@ -280,8 +280,16 @@ impl<S: Source> Capture<S> {
         let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
+        self.lead_to_explanations();
         self.losses.tell(self.stages.now_ns());
         self.reach(self.stages.now_ns());
+    }
+
+    /// Names the words that explain the lines about stuck connections, each once.
+    fn lead_to_explanations(&mut self) {
+        for state in self.stages.newly_stuck() {
+            message(format_args!("stuck in {state}, see: tracer explain {state}"));
+        }
     }
 
     /// Takes note that it is this time.
@@ -323,6 +331,7 @@ impl<S: Source> Capture<S> {
         }
         let mut around = ActContext { names: self.source.names(), message: stderr::held };
         self.stages.end(&mut around, &mut self.out);
+        self.lead_to_explanations();
         self.lines += self.stages.take_lines();
         self.output.patience().await?;
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));

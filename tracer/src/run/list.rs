@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use tracer_common::filter::family;
+use tracer_common::{filter::family, state as number};
 
 use crate::{
     config::{ListConfig, SocketsConfig},
     explain::here::Here,
     facts::{
         context::Context,
-        listing::{Listing, Protocol},
+        listing::{ListedSocket, Listing, Protocol},
     },
     output::{
         stderr::message,
@@ -42,7 +42,8 @@ pub fn list(config: ListConfig) -> Result<ExitCode, Error> {
 /// How many processes are named of those that hold sockets of a state.
 const MOST_OWNERS: usize = 3;
 
-/// Which sockets of TCP are in a state now: of all network namespaces that may be entered. `None` if that cannot be told.
+/// Which sockets of TCP are in a state now: of all network namespaces that may be entered. `None` if that cannot be
+/// told, as of those in CLOSE, which the kernel does not list.
 #[must_use]
 pub fn here(state: State) -> Option<Here> {
     let place = if rustix::process::geteuid().is_root() {
@@ -50,6 +51,9 @@ pub fn here(state: State) -> Option<Here> {
     } else {
         Where::Here
     };
+    if state.number() == number::CLOSE {
+        return None;
+    }
     let options = ListingOptions {
         protocols: vec![Protocol::Tcp],
         states: 1_u32.checked_shl(state.number().into())?,
@@ -61,18 +65,30 @@ pub fn here(state: State) -> Option<Here> {
     };
     let (listing, _) = listing::list(&options, &|_| true).ok()?;
     let mut owners: HashMap<(u32, String), u64> = HashMap::new();
-    for holder in listing.sockets.iter().filter_map(|socket| socket.holders.as_ref()?.first()) {
+    for holder in listing.sockets.iter().filter_map(|socket| socket.holders.as_deref()).flatten() {
         *owners.entry((holder.pid, escaped(name(&holder.comm)))).or_default() += 1;
     }
     let mut owners: Vec<_> = owners.into_iter().collect();
     owners.sort_by_key(|((pid, _), count)| (u64::MAX - count, *pid));
     let owners =
         owners.into_iter().take(MOST_OWNERS).map(|((pid, comm), count)| (format!("{comm} ({pid})"), count));
+    let limit_ns = Limits::defaults().of(state.number());
+    let age_ns = |socket: &ListedSocket| socket.in_state_ns;
+    let count = |is_so: &dyn Fn(&ListedSocket) -> bool| {
+        u64::try_from(listing.sockets.iter().filter(|socket| is_so(socket)).count()).unwrap_or(u64::MAX)
+    };
+    let hidden = count(&|socket| socket.holders.is_none());
+    // One message is about owners; others are about namespaces.
+    let has_unseen = listing.missing.len() > usize::from(hidden > 0);
     Some(Here {
-        count: u64::try_from(listing.sockets.len()).unwrap_or(u64::MAX),
-        oldest_ns: listing.sockets.iter().filter_map(|socket| socket.in_state_ns).max(),
+        count: count(&|_| true),
+        oldest_ns: listing.sockets.iter().filter_map(age_ns).max(),
         owners: owners.collect(),
-        limit_ns: Limits::defaults().of(state.number()),
+        limit_ns,
+        stuck: count(&|socket| age_ns(socket).is_some_and(|age| limit_ns.is_some_and(|limit| age >= limit))),
+        ageless: count(&|socket| age_ns(socket).is_none()),
+        hidden,
+        is_part: matches!(options.place, Where::Here) || has_unseen,
     })
 }
 

@@ -164,7 +164,7 @@ impl Receipt {
                     ", and the events of the same namespaces between the two readings give {compared}"
                 )?;
             }
-            write!(f, ": {}", if *agrees { "agrees" } else { "DISAGREES" })?;
+            write!(f, ": {}", if *agrees { "agrees" } else { "DISAGREES (see: tracer explain DISAGREES)" })?;
             if let Some(tolerance) = tolerance.filter(|tolerance| *tolerance != TcpCounts::default()) {
                 let within = tolerance.nonzero();
                 write!(f, " (a difference of {within} is allowed: {TOLERATED})")?;

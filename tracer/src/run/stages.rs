@@ -18,6 +18,7 @@ use crate::{
         snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
     },
     select::{Select, spec::Filters},
+    tcp::state::State,
     time::clock::{Anchor, Clock},
     track::{Tracker, Transition, prefetch_groups},
     view::{Ending, Scene, View, input::Input},
@@ -339,6 +340,11 @@ impl Stages {
             // Its line is the last one.
             self.limit = Some(self.counts.shown);
         }
+    }
+
+    /// States that the view has shown a connection stuck in since this was asked last, each once in a capture.
+    pub fn newly_stuck(&mut self) -> Vec<State> {
+        self.view.newly_stuck()
     }
 
     /// Shows the beginnings that were held back, of connections about which enough is known by now: a line that

@@ -59,6 +59,7 @@ use tracer_common::Event;
 use crate::{
     facts::{context::Context, kernel::KernelInfo, names::Names},
     select::Select,
+    tcp::state::State,
     track::{Tracker, Transition},
     view::input::Input,
 };
@@ -138,6 +139,10 @@ pub trait View {
     /// Acts at its due time. Returns the number of lines appended.
     fn act(&mut self, _: Scene<'_>, _: &mut Vec<u8>) -> u64 {
         0
+    }
+    /// States that it has shown a connection stuck in since it was asked last, each once in a capture.
+    fn newly_stuck(&mut self) -> Vec<State> {
+        Vec::new()
     }
     /// Appends the last output, after all events.
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}

@@ -14,7 +14,7 @@ mod tests {
             topic::Topic,
         },
         facts::{counts::TcpCounts, losses::Losses},
-        format::columns::COLUMNS,
+        format::{columns::COLUMNS, links::LINK_COLUMNS, routes::ROUTE_COLUMNS},
         run::receipt::{Connections, Kernel, Receipt},
         tcp::{reason::Reason, state::State},
         track::owner::Evidence,
@@ -44,6 +44,8 @@ mod tests {
         are_all_there(Topic::Reason, Reason::ALL.iter().map(|reason| reason.name()));
         are_all_there(Topic::Finding, FindingKind::all());
         are_all_there(Topic::Column, COLUMNS.iter().map(|column| column.key));
+        are_all_there(Topic::Interface, LINK_COLUMNS.iter().map(|column| column.key));
+        are_all_there(Topic::Route, ROUTE_COLUMNS.iter().map(|column| column.key));
         let evidence = [
             Evidence::Unknown,
             Evidence::Listener,
@@ -108,7 +110,7 @@ mod tests {
         let mut also = |keys: &[&'static str]| needed.extend(keys.iter().map(|key| (*key, is_told(key))));
         match topic {
             Topic::State => also(&["what", "enters", "leaves", "acts", "normal", "pile"]),
-            Topic::Column | Topic::Receipt => {}
+            Topic::Column | Topic::Interface | Topic::Route | Topic::Receipt => {}
             _ => also(&["what"]),
         }
         match topic {

@@ -15,7 +15,6 @@ use serde::Deserialize as _;
 
 use crate::{
     explain::{texts::entry::Entry, topic::Topic},
-    format::columns::column,
     text::escape::escaped,
 };
 
@@ -97,8 +96,10 @@ impl Texts {
     pub fn read(language: Language) -> Result<Self, toml::de::Error> {
         let mut texts = Self::parse(language.0.1)?;
         if language == Language::ENGLISH {
-            for (_, word, entry) in texts.entries.iter_mut().filter(|(topic, ..)| *topic == Topic::Column) {
-                column(word).map_or("", |column| column.help).clone_into(&mut entry.brief);
+            for (topic, word, entry) in &mut texts.entries {
+                if let Some(column) = topic.column(word) {
+                    column.help.clone_into(&mut entry.brief);
+                }
             }
         }
         Ok(texts)

@@ -6,12 +6,14 @@
 
 mod groups;
 
+use std::mem;
+
 use tracer_common::{event::kind, state};
 
 use crate::{
     facts::{context::Context, hooks::REQUEST_HOOK, kernel::KernelInfo},
     format::lines::Lines,
-    tcp::limits::Limits,
+    tcp::{limits::Limits, state::State},
     track::Transition,
     view::{Ending, Needs, Scene, View, log::groups::ProcessGroups},
 };
@@ -62,13 +64,25 @@ pub struct Log {
     groups: ProcessGroups,
     due_ns: Option<u64>,
     is_stuck: bool,
+    /// States that connections were stuck in, as bits, and those of them that were not asked for yet.
+    stuck_in: u32,
+    newly_stuck_in: u32,
 }
 
 impl Log {
     /// Creates the view, which writes these lines. `watch` also searches for stuck connections.
     #[must_use]
     pub fn new(lines: Lines, incidents: Incidents, watch: Option<Watch>) -> Self {
-        Self { lines, incidents, watch, groups: ProcessGroups::default(), due_ns: None, is_stuck: false }
+        Self {
+            lines,
+            incidents,
+            watch,
+            groups: ProcessGroups::default(),
+            due_ns: None,
+            is_stuck: false,
+            stuck_in: 0,
+            newly_stuck_in: 0,
+        }
     }
 }
 
@@ -119,10 +133,12 @@ impl View for Log {
         // A group may have any number of connections.
         let most = if *groups { u64::MAX } else { room };
         let mut shown = 0;
+        let mut states = 0;
         let mut tell = |stuck: &Transition| {
             let is_shown = shown < most && scene.select.holds(&stuck.connection);
             if is_shown {
                 shown += 1;
+                states |= 1_u32.checked_shl(stuck.connection.state.into()).unwrap_or_default();
                 if !groups {
                     self.lines.transition(stuck, scene.context, out);
                 }
@@ -139,7 +155,15 @@ impl View for Log {
         }
         self.due_ns = next_ns.map(|next_ns| next_ns.max(scene.now_ns.saturating_add(PAUSE_NS)));
         self.is_stuck |= *ends && shown > 0;
+        self.newly_stuck_in |= states & !self.stuck_in;
+        self.stuck_in |= states;
         shown
+    }
+
+    fn newly_stuck(&mut self) -> Vec<State> {
+        let states = mem::take(&mut self.newly_stuck_in);
+        let numbers = state::ESTABLISHED..=state::NEW_SYN_RECV;
+        numbers.filter(|number| states & 1 << number != 0).map(State::from_kernel).collect()
     }
 
     fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {
