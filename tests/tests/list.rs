@@ -14,9 +14,9 @@ use tests::{
     listed::{inet_of_list, inet_of_netstat, json, list},
     patience::until,
     place::Place,
-    program::{Ended, Program, close, run, spawn},
+    program::{self, Ended, Program, close, run, spawn},
     sockets::{mixed, pair},
-    story::{lines, number, text},
+    story::{Line, lines, number, text},
     tracer,
     traffic::{listen, wait_for_end},
 };
@@ -138,6 +138,59 @@ fn all_holders_are_told() {
     assert!(by.contains("sleep") && by.contains("ESTABLISHED 1"), "{by}");
 }
 
+/// What getent says: the system's own databases.
+fn getent(database: &str, key: &str) -> String {
+    let output = program::output(Command::new("getent").args([database, key]));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn names_are_those_of_the_system() {
+    let place = Place::new();
+    let _listener = place.run(|| listen(V4, 443));
+    let service = getent("services", "443/tcp");
+    let service = service.split_whitespace().next().expect("a name for 443/tcp");
+    let host = getent("hosts", "127.0.0.1");
+    let host = host.split_whitespace().nth(1).expect("a name for 127.0.0.1");
+    let user = getent("passwd", "0");
+    let user = user.split(':').next().unwrap();
+    let line = |arguments: &str| list(&place, arguments).out.lines().nth(1).unwrap().to_owned();
+    assert!(line("-tl").contains(" 127.0.0.1:443 "));
+    assert!(line("-tl --names").contains(&format!(" 127.0.0.1:{service} ")));
+    let ended = list(&place, "-tl --names=hosts");
+    assert!(ended.out.contains(&format!(" {host}:{service} ")) && ended.err.is_empty(), "{}", ended.out);
+    let words = |arguments: &str| line(arguments).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words("-tl --columns user,uid"), [user, "0"]);
+    assert!(words("-tle").contains(&user.to_owned()) && !words("-tlen").contains(&user.to_owned()));
+    assert_eq!(json(&place, "-tl --columns user,uid,local")[0]["user"], user);
+}
+
+/// A resolver that never answers holds nothing up for long: what it was asked for stays a number, and is counted.
+#[test]
+fn a_silent_resolver_is_not_waited_for() {
+    let place = Place::new();
+    run(place.command("ip").args(["addr", "add", "192.0.2.1/32", "dev", "lo"]));
+    let _listeners = place.run(|| [listen([192, 0, 2, 1].into(), 80), listen(V4, 80)]);
+    let _silent = place.run(|| UdpSocket::bind((V4, 53)).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let resolver = folder.path().join("resolv.conf");
+    std::fs::write(&resolver, "nameserver 127.0.0.1\n").unwrap();
+    let script = r#"mount --bind "$0" /etc/resolv.conf && exec "$1" list -tl --names=hosts"#;
+    let mut command = place.command("unshare");
+    command.args(["--mount", "sh", "-c", script]).args([resolver.as_path(), tracer::binary().as_ref()]);
+    let begun = Instant::now();
+    let ended = Program::collect(&mut command).wait();
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(
+        (ended.code(), ended.out.contains(" 192.0.2.1:http ")),
+        (0, true),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    assert!(ended.err.contains("1 address stays a number: the resolver has not answered"), "{}", ended.err);
+}
+
 fn as_nobody(place: &Place, binary: &Path) -> Ended {
     let mut command = place.command("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(binary);
@@ -190,6 +243,39 @@ fn ages_are_true() {
     }
     assert_eq!(states, BTreeSet::from(["CLOSE_WAIT", "ESTABLISHED", "FIN_WAIT2", "TIME_WAIT"]), "{lines:?}");
     assert!(lines.iter().all(|line| line["age_us"].is_null()), "a bound is not the age");
+}
+
+/// A FIN that is sent again and again proves an age without any privileges; one that waits for a first answer does not.
+#[test]
+fn a_fin_without_an_answer_has_an_age() {
+    let place = Place::new();
+    let mut kept = Kept::default();
+    let before = Instant::now();
+    place.run(|| kept.states(&place));
+    let begun = Instant::now();
+    let aged = until("both have an age", || {
+        let lines = json(&place, "-ta");
+        let aged = lines.into_iter().filter(|line| ["FIN_WAIT1", "LAST_ACK"].contains(&text(line, "state")));
+        let aged: Vec<_> = aged.filter(|line| number(line, "age_at_least_us") > Some(0.0)).collect();
+        (aged.len() >= 2).then_some(aged)
+    });
+    let most = before.elapsed();
+    for line in &aged {
+        let age = Duration::from_secs_f64(number(line, "age_at_least_us").unwrap() / 1e6);
+        assert!(age <= most && line["age_us"].is_null(), "{most:?}: {line}");
+        // The timer is doubled each time, so the bound is at least a fifth of what has passed.
+        assert!(
+            age * 5 + Duration::from_millis(500) >= begun.elapsed().min(most) || age > Duration::from_secs(1),
+            "{line}"
+        );
+    }
+    let states: BTreeSet<_> = aged.iter().map(|line| text(line, "state")).collect();
+    assert_eq!(states, BTreeSet::from(["FIN_WAIT1", "LAST_ACK"]));
+    let unknown = json(&place, "-ta --state CLOSING,SYN_RECV");
+    assert!(
+        !unknown.is_empty() && unknown.iter().all(|line| line["age_at_least_us"].is_null()),
+        "{unknown:?}"
+    );
 }
 
 /// An ACK that overtakes the FIN is older than CLOSE_WAIT, so without a kernel program nothing proves its age.

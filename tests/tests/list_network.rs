@@ -292,6 +292,52 @@ fn routes_have_more_than_netstat_shows() {
     assert_eq!((&end["prefix"], &end["metric"], &end["type"]), (&"::/0".into(), &Value::Null, &Value::Null));
 }
 
+/// With nothing but the number of a nexthop object, a route leads where that object says.
+#[test]
+fn nexthop_objects_are_followed() {
+    let (place, _peer) = with_routes();
+    for command in [
+        "nexthop add id 6 via 10.77.0.6 dev veth0",
+        "nexthop add id 7 group 5,3/6,2",
+        "route add 10.93.0.0/16 nhid 7",
+        "nexthop add id 8 blackhole",
+        "route add 10.92.0.0/16 nhid 8",
+        "nexthop add id 9 dev veth0",
+        "route add 10.91.0.0/16 nhid 9",
+    ] {
+        ip(&format!("-n {} {command}", place.name()));
+    }
+    let set = |mode: &str| {
+        run(place.command("sysctl").args(["-qw", &format!("net.ipv4.nexthop_compat_mode={mode}")]));
+    };
+    let listed = || [json(&place, "-r"), json(&place, "-r6")];
+    set("1");
+    let before = listed();
+    set("0");
+    let told_by_kernel = print(place.command("ip").args(["-j", "route", "show", "10.94.0.0/16"]));
+    assert!(!told_by_kernel.contains("10.77.0.5"), "the kernel tells only the number: {told_by_kernel}");
+    let after = listed();
+    assert_eq!(before, after);
+    let to =
+        |prefix: &str| after.iter().flatten().filter(|line| line["prefix"] == prefix).collect::<Vec<_>>();
+    let hops: Vec<_> =
+        to("10.93.0.0/16").iter().map(|line| (text(line, "gateway"), line["weight"].clone())).collect();
+    assert_eq!(hops, [("10.77.0.5", 3.into()), ("10.77.0.6", 2.into())]);
+    assert_eq!(
+        (text(to("10.94.0.0/16")[0], "gateway"), &to("10.94.0.0/16")[0]["nexthop"]),
+        ("10.77.0.5", &5.into())
+    );
+    assert_eq!(
+        (text(to("10.91.0.0/16")[0], "interface"), &to("10.91.0.0/16")[0]["gateway"]),
+        ("veth0", &Value::Null)
+    );
+    assert_eq!(text(to("fd96::/64")[0], "gateway"), "fd77:1::5");
+    let (netstat, listed) = both(&place, "-rn", &format!("-rn --columns {COLUMNS}"));
+    let mut listed = first_hops(listed);
+    listed.iter_mut().find(|row| row[1] == "fe80::9").unwrap()[1] = "0.0.0.0".to_owned();
+    assert_eq!(netstat, listed);
+}
+
 #[test]
 fn routes_of_ipv6_are_those_of_netstat() {
     let (place, _peer) = with_routes();
@@ -404,7 +450,7 @@ fn users_without_privileges_see_their_own_namespace() {
 
 #[test]
 fn options_of_sockets_are_refused() {
-    for option in ["--port 1", "--sort rx_bytes", "--watch 1s", "--state LISTEN"] {
+    for option in ["--port 1", "--sort rx_bytes", "--names", "--state LISTEN"] {
         let ended = tracer::run(&format!("list -i {option}"));
         let name = option.split(' ').next().unwrap();
         assert!(
@@ -413,6 +459,8 @@ fn options_of_sockets_are_refused() {
             ended.err
         );
     }
+    let ended = tracer::run("list -r --watch 1s");
+    assert!(ended.code() == 2 && ended.err.contains("`watch -d tracer list -r`"), "{}", ended.err);
     let ended = tracer::run("list -r --columns rx_bytes");
     assert!(ended.code() == 2 && ended.err.contains("rx_bytes"), "{}", ended.err);
     let help = tracer::run("list -r --columns help").out;

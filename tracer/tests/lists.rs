@@ -3,7 +3,7 @@
 // A panic is how a test says that it failed.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{ffi::OsString, fmt::Write as _, net::IpAddr, path::PathBuf};
+use std::{collections::HashMap, ffi::OsString, fmt::Write as _, net::IpAddr, path::PathBuf, sync::Arc};
 
 use clap::Parser as _;
 use tracer::{
@@ -11,10 +11,16 @@ use tracer::{
     config::{self, ListConfig, SocketsConfig},
     facts::{
         context::Context,
+        end_names::EndNames,
         interfaces::DeviceKey,
         listing::{Change, ConnectionInfo, ListedSocket, Listing, Protocol, SocketTimer, UnixFacts},
+        names::{CgroupTree, Names, UnknownName},
     },
-    tcp::{device::DeviceName, endpoint::Tuple},
+    tcp::{
+        device::DeviceName,
+        endpoint::Tuple,
+        netns::{Netns, NetnsId},
+    },
     time::clock::{Anchor, Clock},
 };
 use tracer_common::{
@@ -94,8 +100,35 @@ fn unix(kind: u8, state: u8, inode: u32, path: Option<&str>) -> ListedSocket {
     }
 }
 
+/// Names on a host with a container.
+struct Named;
+
+impl Names for Named {
+    fn cgroup_path(&mut self, _: u64) -> Option<String> {
+        Some(format!("/system.slice/docker-{}.scope", "0123456789abcdef".repeat(4)))
+    }
+    fn netns_name(&mut self, _: u32) -> Option<String> {
+        None
+    }
+    fn command_line(&mut self, _: u32) -> Option<String> {
+        None
+    }
+    fn cgroups(&mut self) -> Option<CgroupTree> {
+        None
+    }
+    fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
+        None
+    }
+    fn netns(&mut self, _: &Netns) -> Result<NetnsId, UnknownName> {
+        Ok(NetnsId::default())
+    }
+    fn check_pids(&self) -> Result<(), UnknownName> {
+        Ok(())
+    }
+}
+
 /// Sockets of all kinds, with the longest and the most hostile values.
-fn listing() -> (Listing, Context) {
+fn listing(flags: &str) -> (Listing, Context) {
     use Protocol::{Tcp, Udp};
     let long = "fe80:1111:2222:3333:4444:5555:6666:7777";
     let mut scoped = socket(Tcp, state::ESTABLISHED, (long, 65535), (long, 443));
@@ -106,9 +139,10 @@ fn listing() -> (Listing, Context) {
     scoped.in_state_ns = Some(90_000 * SECOND);
     scoped.timer = Some(SocketTimer { kind: 2, unanswered: 9, rest_ms: 7_199_000 });
     let listener = ListedSocket { send_queue: 128, ..socket(Tcp, state::LISTEN, ("::", 80), ("::", 0)) };
-    let many = (0..40).map(|number| holder(100 + number, "worker")).collect();
+    let many = (0..1030).map(|number| holder(100 + number, "worker")).collect();
     let shared = ListedSocket {
         holders: Some(many),
+        cgroup: 7,
         ..socket(Tcp, state::CLOSE_WAIT, ("10.0.0.1", 80), ("10.0.0.2", 5000))
     };
     let mut timewait = orphan(socket(Tcp, state::TIME_WAIT, ("127.0.0.1", 80), ("127.0.0.1", 5001)));
@@ -130,12 +164,25 @@ fn listing() -> (Listing, Context) {
     let mut context = Context::new(Clock::new(at));
     let device = DeviceKey::of(&sockets[1].tuple);
     context.interfaces.insert(device, DeviceName::new("wg-to-somewhere").unwrap());
+    context.names.learn_user(1000, |_| Some("alice".to_owned()));
+    let mut named = Named;
+    for socket in &sockets {
+        context.names.learn_ids(socket.cgroup, socket.tuple.netns_id(), &mut named);
+    }
+    if flags.contains("--names") {
+        let services = [((Tcp, 80), "http"), ((Tcp, 443), "https"), ((Udp, 53), "domain")];
+        let services = services.into_iter().map(|(place, name)| (place, name.into()));
+        let hosts =
+            [("10.0.0.2", "client.example"), (long, "a-host-with-a-long-name.in.a-long-domain.example")];
+        let hosts = hosts.into_iter().map(|(addr, name)| (addr.parse().unwrap(), name.into()));
+        context.end_names = EndNames { services: Arc::new(services.collect()), hosts: hosts.collect() };
+    }
     let missing = Vec::new();
     (Listing { at, sockets, missing }, context)
 }
 
 fn written(flags: &str) -> String {
-    let (mut listing, context) = listing();
+    let (mut listing, context) = listing(flags);
     let mut out = Vec::new();
     config(flags).view.show(&mut listing, &context, &mut out);
     String::from_utf8(out).unwrap()
@@ -146,8 +193,14 @@ fn lists_are_written_so() {
     let mut text = String::new();
     for flags in [
         "-ta",
+        "-ta --names",
         "-tuxanp",
         "-tuxanpeoi",
+        "-tuxape",
+        "-ta --columns local_port,holders,holder_list",
+        "-ta --columns local_port,cgroup_path,container",
+        "-ta --columns local_port,user,container -o json",
+        "-ta --by port --names",
         "-tux -H",
         "-ta --sort age_us",
         "-tux --by process",
@@ -155,7 +208,12 @@ fn lists_are_written_so() {
         "-ta -o csv",
         "-tux -o json",
     ] {
-        writeln!(text, "$ tracer list {flags}\n{}", written(flags)).unwrap();
+        let out = written(flags);
+        // Not all of the thousand.
+        let out = out.lines().map(|line| line.split(r#"{"pid":103,"#).next().unwrap_or_default());
+        writeln!(text, "$ tracer list {flags}").unwrap();
+        out.for_each(|line| writeln!(text, "{line}").unwrap());
+        writeln!(text).unwrap();
     }
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures/lists.txt");
     if std::env::var_os("UPDATE_CAPTURES").is_some() {
@@ -167,7 +225,7 @@ fn lists_are_written_so() {
 /// Every line has as many values as there are columns, so a script may split at blanks; only the last column has any.
 #[test]
 fn columns_never_merge() {
-    for flags in ["-ta", "-tuan", "-tuaneoi"] {
+    for flags in ["-ta", "-tuan", "-tuaneoi", "-tuaeoi", "-tuaeoi --names"] {
         let out = written(flags);
         let columns = out.lines().next().unwrap().split_whitespace().count();
         for line in out.lines() {
@@ -176,9 +234,24 @@ fn columns_never_merge() {
     }
 }
 
+/// Text names the first ones, JSON as many as fit into a line that a program still reads at once; `holders` counts all.
+#[test]
+fn holders_are_counted_beyond_those_that_are_named() {
+    let text = written("-ta --columns local_port,holder_list");
+    let named = text.lines().find(|line| line.contains("worker")).unwrap();
+    assert!(named.matches("/worker").count() == 32 && named.ends_with(" +998"), "{named}");
+    let json = written("-ta -o json --state CLOSE_WAIT");
+    let line = json.lines().find(|line| line.contains("worker")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let list = line["holder_list"].as_array().unwrap();
+    assert_eq!((line["holders"].as_u64(), list.len()), (Some(1030), 1024));
+    assert_eq!((&list[1023]["pid"], &list[1023]["comm"]), (&1123.into(), &"worker".into()));
+    assert!(line.as_object().unwrap().len() > 30, "what follows is there, too");
+}
+
 #[test]
 fn what_has_changed_is_marked() {
-    let (listing, context) = listing();
+    let (listing, context) = listing("");
     let mut config = config("-ta --watch 1s -o csv --columns change,local_port,state");
     let mut show = |sockets: Vec<ListedSocket>| {
         let mut out = Vec::new();

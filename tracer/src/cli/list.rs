@@ -25,6 +25,7 @@ Examples:
                                        again every second, with what has changed
   tracer list -i                       network interfaces, as `netstat -i`; -ia with those that are down
   tracer list -rn                      routes, as `netstat -rn`; -rn6 those of IPv6
+  tracer list -ta --names              services by name; --names=hosts also hosts
   tracer list -ta -o json              for programs; -o alone shows timers
 
 Columns: `tracer list --columns help`, also with -i and -r. No BPF and no privileges are needed; owners of other users' sockets
@@ -72,7 +73,7 @@ pub struct ListArgs {
     /// Which processes hold each socket; also without any of these flags
     #[arg(short = 'p', long, help_heading = "Columns")]
     pub processes: bool,
-    /// User, inode and cookie
+    /// User, inode, cookie and cgroup; with -n the user's number
     #[arg(short, long, help_heading = "Columns")]
     pub extended: bool,
     /// Timers; `-o json`, `-o csv` and `-o text` are formats
@@ -81,9 +82,14 @@ pub struct ListArgs {
     /// Round-trip time, retransmissions and bytes of TCP connections
     #[arg(long, help_heading = "Columns")]
     pub info: bool,
-    /// Addresses and ports as numbers, which they are anyway
+    /// Users as numbers (-e); addresses and ports are numbers anyway
     #[arg(short, long, help_heading = "Columns")]
     pub numeric: bool,
+    /// Names of services instead of ports, from /etc/services; with `hosts` also names of hosts, for which the resolver is
+    /// asked: two seconds at most, what is not answered by then stays a number
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true,
+        default_missing_value = "services", conflicts_with = "numeric", help_heading = "Columns")]
+    pub names: Option<ListNames>,
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -109,6 +115,15 @@ pub struct ListArgs {
 
 const STATE: &str = "Sockets in a state, such as CLOSE_WAIT, in any tool's spelling, or in one of ss's groups: all, \
      connected, synchronized, bucket, big";
+
+/// Which names are shown instead of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListNames {
+    /// Those of services.
+    Services,
+    /// Those of services and hosts.
+    Hosts,
+}
 
 /// What sockets are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -143,7 +158,7 @@ impl ListArgs {
     }
 }
 
-/// The formats that `-o` may stand before.
+/// The formats that may stand directly behind `-o`.
 const FORMATS: [&str; 3] = ["json", "csv", "text"];
 
 /// Replaces `-o json` by `--output json`: in `list`, `-o` alone means timers, as in netstat and ss.
@@ -157,12 +172,16 @@ pub fn with_formats(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> 
         let (before, after) = words.split_at_mut(at + 1);
         let Some(word) = before.last_mut() else { break };
         let attached = word.to_str().and_then(|word| word.strip_prefix("-o"));
+        let has_equals = attached.is_some_and(|format| format.starts_with('='));
         let attached = attached.map(|format| format.strip_prefix('=').unwrap_or(format).to_owned());
         match attached.as_deref() {
-            Some("") if after.first().is_some_and(|next| FORMATS.iter().any(|format| next == format)) => {
+            // There are no words in `list`, so one that is no format is a wrong one.
+            Some("") if after.first().is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-")) => {
                 *word = "--output".into();
             }
-            Some(format) if FORMATS.contains(&format) => *word = format!("--output={format}").into(),
+            Some(format) if has_equals || FORMATS.contains(&format) => {
+                *word = format!("--output={format}").into();
+            }
             _ => {}
         }
     }
@@ -255,7 +274,24 @@ mod tests {
             assert_eq!(parsed(line), (true, Kind::Text), "{line}");
         }
         assert_eq!(parsed("-to -o json"), (true, Kind::Json));
-        assert!(parse("tracer list -o xml").is_err());
+    }
+
+    #[test]
+    fn a_format_that_there_is_not_is_told() {
+        for line in ["-o xml", "-o=xml", "-ta -o jsonl"] {
+            let said = parse(&format!("tracer list {line}")).unwrap_err();
+            assert!(said.contains("'--output <FORMAT>'") && said.contains("text, json, csv"), "{said}");
+        }
+    }
+
+    #[test]
+    fn names_are_asked_for() {
+        let names = |line: &str| parse(&format!("tracer list {line}")).map(|args| args.names);
+        assert_eq!(names("-ta"), Ok(None));
+        assert_eq!(names("-ta --names -p"), Ok(Some(ListNames::Services)));
+        assert_eq!(names("--names=services"), Ok(Some(ListNames::Services)));
+        assert_eq!(names("--names=hosts"), Ok(Some(ListNames::Hosts)));
+        assert!(names("-tan --names").is_err() && names("--names=all").is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::{
     CommandFactory as _, Error,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
@@ -39,6 +39,9 @@ const OPTIONS: [(&str, &str); 11] = [
     ("-c", "--count"),
 ];
 
+/// What `-o` is in `list`.
+const TIMERS: &str = "'-o' alone, or before another option, shows timers, as in netstat and ss";
+
 const ONLY_TCP: &str = "all that tracer traces is TCP: leave it away";
 const NOW: &str = "tracer shows what happens from now on: --duration says for how long";
 const INTERFACES: &str =
@@ -52,16 +55,22 @@ const NEEDLESS: [(&str, &str); 4] =
 /// line.
 #[must_use]
 pub fn advised(mut error: Error, arguments: &[String]) -> Error {
+    let is_of_output = matches!(error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(arg)) if arg.starts_with("--output"));
+    if is_of_output
+        && error.kind() == ErrorKind::InvalidValue
+        && arguments.first().is_some_and(|word| word == "list")
+    {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![TIMERS.into()]));
+        return error;
+    }
     let kinds = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
     let word = kinds.into_iter().find_map(|kind| match error.get(kind) {
         Some(ContextValue::String(word)) => Some(word.clone()),
         _ => None,
     });
     let is_like_a_command = error.get(ContextKind::SuggestedSubcommand).is_some();
-    let is_unknown = matches!(
-        error.kind(),
-        clap::error::ErrorKind::InvalidSubcommand | clap::error::ErrorKind::UnknownArgument
-    );
+    let is_unknown = matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument);
     let Some(word) = word.filter(|_| is_unknown) else {
         return error;
     };
@@ -123,10 +132,12 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::cli::list::with_formats;
 
     fn said(line: &str) -> String {
         let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let error = Cli::try_parse_from(&arguments).expect_err(line);
+        let words = with_formats(arguments.iter().map(Into::into));
+        let error = Cli::try_parse_from(words).expect_err(line);
         advised(error, &arguments[1..]).render().to_string()
     }
 
@@ -152,6 +163,7 @@ mod tests {
             ("tracer --listening", "'tracer list'"),
             ("tracer --interface eth0", "--local-addr"),
             ("tracer --interval 5s", "'tracer summary'"),
+            ("tracer list -o xml", "'-o' alone"),
         ] {
             let said = said(line);
             assert!(said.contains("tip: ") && said.contains(tip), "{line}: {said}");

@@ -17,12 +17,18 @@ pub enum Error {
     /// A column that has no value for a socket that is there now.
     #[error("column `{0}` has no value in `list`: `tracer list --columns help` lists those that have")]
     NotListed(&'static str),
+    /// Programs get numbers.
+    #[error("--names is for text: JSON and CSV have addresses and ports as numbers")]
+    NamesInText,
     /// Sockets are sorted by one column.
     #[error("--sort takes one column")]
     OneColumn,
     /// Interfaces and routes have nothing that this option could be about.
     #[error("{0} is about sockets: leave it, or -i and -r, away")]
     OnlyOfSockets(&'static str),
+    /// Counters of interfaces change all the time, and the kernel tells changes of routes as they happen.
+    #[error("--watch is for sockets: type `{}` to see {} again and again, or `{}` for each change", .0.1, .0.0, .0.2)]
+    NotWatched((&'static str, &'static str, &'static str)),
     /// `list` has states, and no transitions.
     #[error("list shows what is there now: choose a --state; transitions and reasons are in `tracer log`")]
     NotNow,

@@ -5,14 +5,17 @@ use std::time::Duration;
 use tracer_common::state;
 
 use crate::{
-    cli::{ListArgs, list::ListBy},
+    cli::{
+        ListArgs,
+        list::{ListBy, ListNames},
+    },
     config::{
         Error,
         filters::filters,
         lines::{chosen_columns, use_colour},
         network::{self, NetworkConfig},
     },
-    facts::{listing::Protocol, names::FilterNames},
+    facts::{end_names::NamedEnds, listing::Protocol, names::FilterNames},
     filter::Filter,
     format::{
         Kind, Plan,
@@ -53,6 +56,10 @@ pub struct SocketsConfig {
     pub info: bool,
     /// Whether owners are shown, or filtered.
     pub owners: bool,
+    /// Whether users are shown by name.
+    pub users: bool,
+    /// The names that ports, and perhaps addresses, are shown by.
+    pub end_names: Option<NamedEnds>,
     /// The view.
     pub view: ListView,
     /// Time between two lists; `None` for one.
@@ -78,6 +85,9 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
     let story = &args.filter.story;
     if !story.transition.is_empty() || !story.reason.is_empty() {
         return Err(Error::NotNow);
+    }
+    if args.names.is_some() && args.output.output != Kind::Text {
+        return Err(Error::NamesInText);
     }
     let protocols = protocols(&args);
     let tables = tables(&args, &protocols)?;
@@ -107,6 +117,8 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         all_netns: args.all_netns,
         info,
         owners,
+        users: needs(&["user"]),
+        end_names: args.names.map(named_ends),
         view: ListView::new(ListOptions {
             tables,
             has_header: !args.no_header,
@@ -150,6 +162,13 @@ const fn group_by(by: ListBy) -> GroupBy {
     }
 }
 
+const fn named_ends(names: ListNames) -> NamedEnds {
+    match names {
+        ListNames::Services => NamedEnds::Services,
+        ListNames::Hosts => NamedEnds::Hosts,
+    }
+}
+
 /// The columns that need a search for holders.
 const OWNERS: [&str; 4] = ["pid", "comm", "holders", "holder_list"];
 
@@ -163,12 +182,14 @@ const ALWAYS: With = |_| true;
 const WATCHED: With = |args| args.watch.is_some();
 const NETNS: With = |args| args.all_netns || !args.filter.netns.is_empty();
 const EXTENDED: With = |args| args.extended;
+const USER_NAMES: With = |args| args.extended && !args.numeric;
+const USER_NUMBERS: With = |args| args.extended && args.numeric;
 const TIMERS: With = |args| args.timers;
 const DETAILS: With = |args| args.info || args.interfaces;
 const PROCESSES: With = |args| args.processes || !args.has_flags();
 
 /// The columns of TCP and UDP sockets in text, in netstat's order.
-const INET: [(&str, With); 20] = [
+const INET: [(&str, With); 23] = [
     ("change", WATCHED),
     ("netns", NETNS),
     ("netns_name", NETNS),
@@ -186,13 +207,16 @@ const INET: [(&str, With); 20] = [
     ("retransmits", DETAILS),
     ("tx_bytes", DETAILS),
     ("rx_bytes", DETAILS),
-    ("uid", EXTENDED),
+    ("user", USER_NAMES),
+    ("uid", USER_NUMBERS),
     ("inode", EXTENDED),
+    ("cookie", EXTENDED),
+    ("cgroup_path", EXTENDED),
     ("holder_list", PROCESSES),
 ];
 
 /// Those of unix sockets.
-const UNIX: [(&str, With); 15] = [
+const UNIX: [(&str, With); 17] = [
     ("change", WATCHED),
     ("netns", NETNS),
     ("netns_name", NETNS),
@@ -203,7 +227,9 @@ const UNIX: [(&str, With); 15] = [
     ("state", ALWAYS),
     ("recv_queue", DETAILS),
     ("send_queue", DETAILS),
-    ("uid", EXTENDED),
+    ("user", USER_NAMES),
+    ("uid", USER_NUMBERS),
+    ("cookie", EXTENDED),
     ("inode", ALWAYS),
     ("peer_inode", DETAILS),
     ("holder_list", PROCESSES),

@@ -66,6 +66,12 @@ fn network(what: NetworkList, args: ListArgs) -> Result<NetworkConfig, Error> {
     if let Some(option) = only_of_sockets(&args) {
         return Err(Error::OnlyOfSockets(option));
     }
+    if args.watch.is_some() {
+        return Err(Error::NotWatched(match what {
+            NetworkList::Interfaces { .. } => ("interfaces", "watch -d tracer list -i", "ip monitor link"),
+            NetworkList::Routes { .. } => ("routes", "watch -d tracer list -r", "ip monitor route"),
+        }));
+    }
     let is_text = args.output.output == Kind::Text;
     Ok(NetworkConfig {
         what,
@@ -94,9 +100,9 @@ fn only_of_sockets(args: &ListArgs) -> Option<&'static str> {
         (!state.is_empty(), "--state"),
         (!transition.is_empty(), "--transition"),
         (!reason.is_empty(), "--reason"),
+        (args.names.is_some(), "--names"),
         (args.sort.is_some(), "--sort"),
         (args.by.is_some(), "--by"),
-        (args.watch.is_some(), "--watch"),
     ];
     there.into_iter().find(|(is_there, _)| *is_there).map(|(_, option)| option)
 }

@@ -1,7 +1,10 @@
 //! What facts have told about the host.
 
 use crate::{
-    facts::{gauges::Gauges, holders::Holders, interfaces::Interfaces, known_names::KnownNames},
+    facts::{
+        end_names::EndNames, gauges::Gauges, holders::Holders, interfaces::Interfaces,
+        known_names::KnownNames,
+    },
     time::clock::Clock,
 };
 
@@ -18,6 +21,8 @@ pub struct Context {
     pub gauges: Gauges,
     /// Names of cgroups and network namespaces, if lines show them.
     pub names: KnownNames,
+    /// Names of services and hosts, if text shows them.
+    pub end_names: EndNames,
     /// The length of a jiffy in nanoseconds; 0 if it is not known.
     pub tick_ns: u64,
 }
@@ -32,6 +37,7 @@ impl Context {
             holders: Holders::default(),
             gauges: Gauges::default(),
             names: KnownNames::default(),
+            end_names: EndNames::default(),
             tick_ns: 0,
         }
     }

@@ -17,6 +17,7 @@ const LONGEST: usize = 1024;
 pub struct KnownNames {
     cgroups: HashMap<u64, Box<str>>,
     netns: HashMap<NetnsId, Box<str>>,
+    users: HashMap<u32, Box<str>>,
 }
 
 impl KnownNames {
@@ -31,10 +32,21 @@ impl KnownNames {
         learn(&mut self.netns, netns, netns.inum != 0, |id| names.netns_name(id.inum));
     }
 
+    /// Looks up the name of a user, unless it is known.
+    pub fn learn_user(&mut self, uid: u32, look_up: impl FnOnce(u32) -> Option<String>) {
+        learn(&mut self.users, uid, true, look_up);
+    }
+
     /// The escaped path of a cgroup.
     #[must_use]
     pub fn cgroup(&self, id: u64) -> Option<&str> {
         self.cgroups.get(&id).map(Box::as_ref)
+    }
+
+    /// The escaped name of a user.
+    #[must_use]
+    pub fn user(&self, uid: u32) -> Option<&str> {
+        self.users.get(&uid).map(Box::as_ref)
     }
 
     /// The escaped name of a network namespace.

@@ -12,7 +12,8 @@
 //! - [`counts`]: the kernel's own counters, which the events are checked against
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
-//! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show
+//! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show;
+//!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
 //!   maps and pass no `Source`: there are no events in them
@@ -37,6 +38,7 @@
 
 pub mod context;
 pub mod counts;
+pub mod end_names;
 pub mod gauges;
 pub mod holders;
 pub mod hooks;

@@ -167,12 +167,23 @@ pub struct NetworkRoute {
     pub source: Option<IpAddr>,
     /// What it tells TCP.
     pub metrics: RouteMetrics,
+    /// The number of the nexthop object that it uses.
+    pub nexthop: Option<u32>,
     /// Which one of several next hops this is.
     pub hop: Option<Hop>,
     /// Whether it goes away by itself.
     pub expires: bool,
     /// The rest.
     pub in_use: Option<RouteUse>,
+}
+
+impl NetworkRoute {
+    /// Whether only the number of its nexthop object is known.
+    #[must_use]
+    pub fn is_unresolved(&self) -> bool {
+        let leads = self.gateway.is_some() || self.interface.is_some() || self.hop.is_some();
+        self.nexthop.is_some() && !leads && !self.kind.leads_nowhere()
+    }
 }
 
 /// What was found of a network.

@@ -34,6 +34,26 @@ fn port_in(path: &Path, name: &str) -> Result<u16, Error> {
     found.ok_or_else(|| Error::Unknown(escaped(name.as_bytes())))
 }
 
+/// The names of ports, each with its protocol as the file has it, such as `tcp`. Of several names the first one counts,
+/// as for getservbyport(3).
+pub fn names() -> io::Result<Vec<(String, u16, String)>> {
+    names_in(Path::new(SERVICES))
+}
+
+fn names_in(path: &Path) -> io::Result<Vec<(String, u16, String)>> {
+    let text = read(path)?;
+    let named = text.lines().filter_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let (service, port) = (words.next()?, words.next()?);
+        let (port, protocol) = port.split_once('/')?;
+        // A name that looks like a port, or like an address with one, would lie.
+        let is_name = service.parse::<u16>().is_err() && !service.contains(':');
+        Some((protocol.to_owned(), port.parse().ok().filter(|port| *port > 0)?, escaped(service.as_bytes())))
+            .filter(|_| is_name)
+    });
+    Ok(named.collect())
+}
+
 /// The beginning of the file, whatever bytes it has.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
@@ -69,6 +89,18 @@ mod tests {
         for name in ["ntp", "web", "bad", "zero", "short", "HTTP", "#"] {
             assert_eq!(port_in(&path, name), unknown(name));
         }
+    }
+
+    #[test]
+    fn ports_have_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("services");
+        fs::write(&path, b"http 80/tcp www\nntp 123/udp # time\n81 80/tcp\na:b 9/tcp\n\x1b 7/tcp\nx y\n")
+            .unwrap();
+        let names = names_in(&path).unwrap();
+        let shown: Vec<_> = names.iter().map(|(kind, port, name)| format!("{kind} {port} {name}")).collect();
+        assert_eq!(shown, ["tcp 80 http", "udp 123 ntp", "tcp 7 \\x1b"]);
+        assert!(names_in(Path::new("/no/such/file")).is_err());
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<S: Subject> Format<S> for Csv<S> {
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         // A bound is not the value.
-        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) => line,
+        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) | Value::NameOf(_, None) => line,
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),
@@ -66,7 +66,7 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             })
         }
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Text(text) => push_text(line, text),
+        Value::Text(text) | Value::NameOf(_, Some(text)) => push_text(line, text),
         Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
         Value::Holders(holders) => {
             line.push(b'"').push_all(holder_list(holders).replace('"', "\"\"").as_bytes()).push(b'"')
@@ -78,7 +78,8 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
         Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => push_state(line, *state),
         Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Addr(addr) => push_addr(line, *addr),
-        Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Value::Id(id) => line.push_all(id.as_bytes()),
+        Value::Endpoint(endpoint) | Value::NamedEndpoint(endpoint, ..) => push_endpoint(line, *endpoint),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     format::{
         Format, ShownColumn, push_device, push_endpoint, push_errno, push_reset, push_state,
         subject::{Story, Subject},
-        value::{MOST_HOLDERS, Value},
+        value::{MOST_HOLDERS_IN_JSON, Value},
     },
     text::{
         escape::{exact, is_hostile, name, plain_len},
@@ -60,7 +60,15 @@ impl<S: Subject> Format<S> for Json<S> {
         let mut line = Line::new(&mut self.room);
         for (key, column) in &self.columns {
             line = line.push_first(&key.text, key.len);
-            line = push_value(line, &column.value(row), &mut self.seconds);
+            let value = column.value(row);
+            if let Value::Holders(holders) = value {
+                // A line has no room for many.
+                out.extend_from_slice(line.as_bytes());
+                push_holders(holders, out);
+                line = Line::new(&mut self.room);
+                continue;
+            }
+            line = push_value(line, &value, &mut self.seconds);
         }
         out.extend_from_slice(line.push_first(b"}\n", 2).as_bytes());
     }
@@ -69,7 +77,9 @@ impl<S: Subject> Format<S> for Json<S> {
 fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         // A bound is not the value.
-        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) => line.push_first(b"null", 4),
+        Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) | Value::NameOf(_, None) => {
+            line.push_first(b"null", 4)
+        }
         Value::Uint(number) => push_uint(line, *number),
         Value::Bool(truth) => line.push_all(if *truth { b"true" } else { b"false" }),
         Value::Duration(ns) | Value::DurationAbout(ns, _) => push_micros(line, *ns),
@@ -82,18 +92,21 @@ fn push_value<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> L
             line.push(b'}')
         }
         Value::Name(comm) | Value::DoubtfulName(comm) => push_name(line, comm),
-        Value::Text(text) => push_text(line, text),
-        Value::Holders(holders) => push_holders(line, holders),
+        Value::Text(text) | Value::NameOf(_, Some(text)) => push_text(line, text),
         quoted => push_quoted(line.push(b'"'), quoted, seconds).push(b'"'),
     }
 }
+
+/// Room for a process: each byte of its name takes six characters at most.
+const HOLDER_ROOM: usize = 256;
 
 /// The values that are JSON strings and need no escaping.
 #[inline]
 fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Word(word) => line.push_all(word.as_bytes()),
-        Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Value::Endpoint(endpoint) | Value::NamedEndpoint(endpoint, ..) => push_endpoint(line, *endpoint),
+        Value::Id(id) => line.push_all(id.as_bytes()),
         Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Errno(errno) => push_errno(line, *errno),
         Value::Hex(number) => line.push_all(format!("{number:x}").as_bytes()),
@@ -105,24 +118,25 @@ fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> 
     }
 }
 
-fn push_holders<'a>(line: Line<'a>, holders: &[Holder]) -> Line<'a> {
-    let line =
-        holders.iter().take(MOST_HOLDERS).enumerate().fold(line.push(b'['), |line, (index, holder)| {
-            let line = line.push_all(if index == 0 { b"{\"pid\":" } else { b",{\"pid\":" });
-            let line = push_uint(line, u64::from(holder.pid)).push_all(b",\"comm\":");
-            push_name(line, &holder.comm).push(b'}')
-        });
-    line.push(b']')
+fn push_holders(holders: &[Holder], out: &mut Vec<u8>) {
+    let mut room = [0; HOLDER_ROOM];
+    out.push(b'[');
+    for (index, holder) in holders.iter().take(MOST_HOLDERS_IN_JSON).enumerate() {
+        let line = Line::new(&mut room).push_all(if index == 0 { b"{\"pid\":" } else { b",{\"pid\":" });
+        let line = push_uint(line, u64::from(holder.pid)).push_all(b",\"comm\":");
+        out.extend_from_slice(push_name(line, &holder.comm).push(b'}').as_bytes());
+    }
+    out.push(b']');
 }
 
-fn push_name<'a>(line: Line<'a>, comm: &[u8; COMM_LEN]) -> Line<'a> {
+fn push_name<'a, const N: usize>(line: Line<'a, N>, comm: &[u8; COMM_LEN]) -> Line<'a, N> {
     if let Some(len) = plain_len(comm) {
         return line.push(b'"').push_first(comm, len).push(b'"');
     }
     push_text(line, &exact(name(comm)))
 }
 
-fn push_text<'a>(line: Line<'a>, text: &str) -> Line<'a> {
+fn push_text<'a, const N: usize>(line: Line<'a, N>, text: &str) -> Line<'a, N> {
     let mut escaped = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut escaped, Safe);
     // Writing into memory cannot fail.

@@ -68,7 +68,7 @@ pub static LINK_COLUMNS: &[Column<Links>] = &[
     column(("netns", "NETNS"), UInt64, (Right, 10), PLACE,
         "inode number of the interface's network namespace",
         |row| Value::Uint(row.interface.netns.inum.into())),
-    column(("netns_name", "NETNS NAME"), Utf8, (Left, 10), DefaultIn::NAMESPACES_TEXT,
+    column(("netns_name", "NETNS_NAME"), Utf8, (Left, 10), DefaultIn::NAMESPACES_TEXT,
         "name of the file that keeps that namespace, as `ip netns` lists it; none if none does",
         |row| row.context.names.netns(row.interface.netns).map_or(Value::Null, Value::Text)),
     column(("interface", "Iface"), Utf8, (Left, 8), ALWAYS,

@@ -177,18 +177,55 @@ fn push_endpoint(line: Line<'_>, endpoint: Endpoint) -> Line<'_> {
     }
 }
 
+/// The same with the names that are known: `localhost:http`, `10.0.0.1:https`.
+fn push_named_endpoint<'a>(
+    line: Line<'a>,
+    endpoint: Endpoint,
+    host: Option<&str>,
+    service: Option<&str>,
+) -> Line<'a> {
+    let port = endpoint.port.filter(|_| service.is_none());
+    let line = match host {
+        None if service.is_none() => return push_endpoint(line, endpoint),
+        None => {
+            let line = push_endpoint(line, Endpoint { port: None, ..endpoint });
+            // Without the star that stands for no port.
+            let len = line.len() - 1;
+            line.truncated(len)
+        }
+        Some(host) => {
+            let line = line.push_all(host.as_bytes());
+            match endpoint.device {
+                Some(device) => push_device(line.push(b'%'), device),
+                None => line,
+            }
+            .push(b':')
+        }
+    };
+    match (service, port) {
+        (Some(service), _) => line.push_all(service.as_bytes()),
+        (None, Some(port)) => push_uint(line, u64::from(port)),
+        (None, None) => line.push(b'*'),
+    }
+}
+
 /// Behind the name of an owner that is not sure.
 const DOUBT: u8 = b'?';
 
-/// The holders of a socket, as netstat writes them, with names that cannot do harm: `12/nginx 13/nginx`. Of more
+/// The holders of a socket, as netstat writes them, with names that cannot do harm, nor forge a holder: `12/nginx 13/a\x20b`. Of more
 /// than are shown there is a number: `+8`.
 fn holder_list(holders: &[Holder]) -> String {
     let shown = holders.iter().take(MOST_HOLDERS);
     let mut names: Vec<_> =
-        shown.map(|holder| format!("{}/{}", holder.pid, escaped(name(&holder.comm)))).collect();
+        shown.map(|holder| format!("{}/{}", holder.pid, escaped_word(name(&holder.comm)))).collect();
     let others = holders.len().saturating_sub(MOST_HOLDERS);
     names.extend((others > 0).then(|| format!("+{others}")));
     names.join(" ")
+}
+
+/// Escaped, with its blanks.
+fn escaped_word(bytes: &[u8]) -> String {
+    escaped(bytes).replace(' ', "\\x20")
 }
 
 /// A device's name, or its index.

@@ -100,7 +100,7 @@ pub static ROUTE_COLUMNS: &[Column<Routes>] = &[
     column(("netns", "NETNS"), UInt64, (Right, 10), PLACE,
         "inode number of the route's network namespace",
         |row| Value::Uint(row.route.netns.inum.into())),
-    column(("netns_name", "NETNS NAME"), Utf8, (Left, 10), S::NAMESPACES_TEXT,
+    column(("netns_name", "NETNS_NAME"), Utf8, (Left, 10), S::NAMESPACES_TEXT,
         "name of the file that keeps that namespace, as `ip netns` lists it; none if none does",
         |row| row.context.names.netns(row.route.netns).map_or(Value::Null, Value::Text)),
     column(("family", "FAMILY"), Utf8, (Left, 6), DATA,
@@ -110,7 +110,8 @@ pub static ROUTE_COLUMNS: &[Column<Routes>] = &[
     column(("destination", "Destination"), Utf8, (Left, 15), FOUR.and(DATA),
         "address of the destination", |row| Value::Addr(row.route.destination)),
     column(("gateway", "Gateway"), Utf8, (Left, 15), ALWAYS,
-        "next router; none if the destination is on the link or refused, where text has netstat's 0.0.0.0, :: or -",
+        "next router; none if the destination is on the link or refused, where text has netstat's 0.0.0.0, :: or -, which also \
+         stands where a nexthop object is not known",
         gateway),
     column(("genmask", "Genmask"), Utf8, (Left, 15), FOUR,
         "mask of an IPv4 destination", |row| mask(row.route).map_or(Value::Null, Value::Addr)),
@@ -160,6 +161,9 @@ pub static ROUTE_COLUMNS: &[Column<Routes>] = &[
     column(("source", "SOURCE"), Utf8, (Left, 15), DATA,
         "source address that packets get; none if it is chosen otherwise",
         |row| row.route.source.map_or(Value::Null, Value::Addr)),
+    column(("nexthop", "NHID"), UInt64, (Right, 4), DATA,
+        "number of the nexthop object that the route uses, as `ip nexthop` has it; none if it uses none",
+        |row| number(row.route.nexthop)),
     column(("hop", "HOP"), UInt64, (Right, 3), DATA,
         "number of the next hop, of a route with several, each of which has a line: netstat shows only the first of IPv4",
         |row| number(row.route.hop.map(|hop| hop.number))),
@@ -182,7 +186,7 @@ fn is_only_refused(route: &NetworkRoute) -> bool {
 fn gateway<'a>(row: &RouteRow<'a>) -> Value<'a> {
     match (row.route.gateway, row.route.family) {
         (Some(gateway), _) => Value::Addr(gateway),
-        _ if is_only_refused(row.route) => Value::Null,
+        _ if is_only_refused(row.route) || row.route.is_unresolved() => Value::Null,
         (None, Family::Ipv4) => Value::NullAs("0.0.0.0"),
         (None, Family::Ipv6) => Value::NullAs("::"),
     }
@@ -199,7 +203,7 @@ fn metric<'a>(row: &RouteRow<'a>) -> Value<'a> {
 fn interface<'a>(row: &RouteRow<'a>) -> Value<'a> {
     match row.route.interface {
         Some(name) => Value::Name(name),
-        None if is_only_refused(row.route) => Value::Null,
+        None if is_only_refused(row.route) || row.route.is_unresolved() => Value::Null,
         None => Value::NullAs("*"),
     }
 }
@@ -307,6 +311,7 @@ mod tests {
             metric: 0,
             source: None,
             metrics: RouteMetrics::default(),
+            nexthop: None,
             hop: None,
             expires: false,
             in_use: None,

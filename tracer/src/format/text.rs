@@ -8,7 +8,7 @@ use crate::{
     format::{
         DOUBT, Format, ShownColumn,
         columns::Align,
-        holder_list, push_device, push_endpoint, push_errno, push_reset, push_state,
+        holder_list, push_device, push_endpoint, push_errno, push_named_endpoint, push_reset, push_state,
         subject::{Story, Subject},
         value::Value,
     },
@@ -54,6 +54,9 @@ const ADDRESS_STEPS: [usize; 2] = [30, 47];
 
 /// The format of a time of day in whole seconds.
 const SECOND: &str = "%H:%M:%S";
+
+/// Digits of an identifier of a container, as `docker ps` shows it.
+const SHORT_ID: usize = 12;
 
 /// Writes text.
 pub struct Text<S: Subject = Story> {
@@ -232,6 +235,12 @@ fn push_value<'a>(
         Value::Stuck(state) => line.push_all(b"stuck: ").push_all(waits_for(state.number()).as_bytes()),
         Value::Reset(way, why) => push_reset(line, way, *why),
         Value::Endpoint(endpoint) => push_endpoint(line, *endpoint),
+        Value::NamedEndpoint(endpoint, host, service) => {
+            return (push_named_endpoint(line, *endpoint, *host, *service), false);
+        }
+        Value::NameOf(number, None) => push_uint(line, u64::from(*number)),
+        Value::NameOf(_, Some(name)) => return (line.push_all(name.as_bytes()), false),
+        Value::Id(id) => line.push_all(id.get(..SHORT_ID).unwrap_or(id).as_bytes()),
         Value::Addr(addr) => push_addr(line, *addr),
         Value::Lived(connection) => {
             connection.lived().enumerate().fold(line, |line, (index, (state, ns))| {

@@ -13,6 +13,9 @@ use crate::{
 /// How many holders of a socket are shown.
 pub const MOST_HOLDERS: usize = 32;
 
+/// How many are in JSON, which no one reads at a glance. The column `holders` has the number of all.
+pub const MOST_HOLDERS_IN_JSON: usize = 1024;
+
 /// The type of a column in data formats, with the names of Apache Arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataType {
@@ -55,7 +58,7 @@ pub enum Value<'a> {
     Hex(u32),
     /// A network device.
     Device(Device),
-    /// Processes that hold a socket. Formats show the first [`MOST_HOLDERS`].
+    /// Processes that hold a socket. Text and CSV show the first [`MOST_HOLDERS`], JSON [`MOST_HOLDERS_IN_JSON`].
     Holders(&'a [Holder]),
     /// An error number without a known name.
     Errno(u16),
@@ -71,6 +74,12 @@ pub enum Value<'a> {
     Lived(&'a Connection),
     /// Address and port, as text.
     Endpoint(Endpoint),
+    /// Address and port, of which text shows the names that are known: of the host, and of the service.
+    NamedEndpoint(Endpoint, Option<&'a str>, Option<&'a str>),
+    /// A number with its escaped name, if that is known. Text shows the number if not.
+    NameOf(u32, Option<&'a str>),
+    /// A long identifier in hex, of which text shows the first twelve digits.
+    Id(&'a str),
     /// A duration in nanoseconds, and its maximum error.
     DurationAbout(u64, u64),
     /// A lower bound of a duration, in nanoseconds.
@@ -104,7 +113,7 @@ impl Value<'_> {
                 ValueOrder::Number(Reverse(*number))
             }
             Self::Addr(addr) => ValueOrder::Text(sortable(*addr)),
-            Self::Endpoint(endpoint) => ValueOrder::Text(format!(
+            Self::Endpoint(endpoint) | Self::NamedEndpoint(endpoint, ..) => ValueOrder::Text(format!(
                 "{}{:05}",
                 sortable(endpoint.addr),
                 endpoint.port.unwrap_or_default()
@@ -135,6 +144,9 @@ impl Value<'_> {
             | Self::State(_)
             | Self::Addr(_)
             | Self::Endpoint(_)
+            | Self::NamedEndpoint(..)
+            | Self::NameOf(..)
+            | Self::Id(_)
             | Self::Became(..)
             | Self::Stuck(_)
             | Self::Reset(..) => data_type == Utf8,

@@ -19,11 +19,13 @@ use crate::{
         stderr::message,
         stdout::{self, write_whole},
     },
-    run::{drive, error::Error, listening, network, stop::Stop, tolerate_closed_pipe},
+    run::{
+        drive, error::Error, list_names::ListedNames, listening, network, stop::Stop, tolerate_closed_pipe,
+    },
     select::{cgroups::CgroupFilter, listed::ListedFilter, story::StoryFilter},
     source::{
         self,
-        kernel::names::HostNames,
+        kernel::{names::HostNames, users::user_name},
         listing::{self, ListingOptions, Where},
     },
     tcp::{limits::Limits, netns::NetnsFilter, state::State},
@@ -98,6 +100,8 @@ struct SocketList {
     options: ListingOptions,
     filter: ListedFilter,
     names: HostNames,
+    users: HashMap<u32, Option<String>>,
+    ends: Option<ListedNames>,
     /// Messages.
     said: HashSet<String>,
 }
@@ -125,6 +129,8 @@ impl SocketList {
             },
             filter: ListedFilter::new(&config.constant, story, config.shown),
             names,
+            users: HashMap::new(),
+            ends: config.end_names.map(ListedNames::new),
             said: HashSet::new(),
             config,
         })
@@ -176,6 +182,15 @@ impl SocketList {
         let mut context = Context { interfaces, ..Context::new(Clock::new(listing.at)) };
         for socket in &listing.sockets {
             context.names.learn_ids(socket.cgroup, socket.tuple.netns_id(), &mut self.names);
+            if let Some(uid) = socket.uid.filter(|_| self.config.users) {
+                let users = &mut self.users;
+                context
+                    .names
+                    .learn_user(uid, |uid| users.entry(uid).or_insert_with(|| user_name(uid)).clone());
+            }
+        }
+        if let Some(ends) = &mut self.ends {
+            context.end_names = ends.of(&mut listing);
         }
         Ok((listing, context))
     }

@@ -6,7 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
-//! - [`list`]: `tracer list`; `network`: its interfaces and routes; [`check`]: `tracer check`
+//! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
 
 pub mod capture;
 pub mod check;
@@ -15,6 +15,7 @@ pub mod error;
 mod fault;
 pub mod in_kernel;
 pub mod list;
+mod list_names;
 mod network;
 pub mod receipt;
 mod receipt_file;

@@ -21,14 +21,14 @@ use tracer_common::{
 use crate::{
     format::{
         columns::values::{
-            age, age_at_least, became, comm, connected, connection, duration, error, event, family, found,
-            holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent, shutdown, spent,
-            state, stuck, time, transition,
+            age, age_at_least, became, comm, connected, connection, duration, endpoint, error, event, family,
+            found, holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent, shutdown,
+            spent, state, stuck, time, transition,
         },
         subject::{Story, Subject},
         value::{DataType, Value},
     },
-    tcp::state::State,
+    tcp::{cgroup::container, state::State},
 };
 
 /// The outputs in which a column is shown by default, as a bit set.
@@ -238,7 +238,7 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "netns", data_type: UInt64, title: "NETNS", width: 10, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[Net, NetInum],
         help: "inode number of the socket's network namespace; its name is netns_name",
         value: |row| known(u64::from(row.netns())) },
-    Column { key: "netns_name", data_type: Utf8, title: "NETNS NAME", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Net, NetInum],
+    Column { key: "netns_name", data_type: Utf8, title: "NETNS_NAME", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Net, NetInum],
         help: "name of the file that keeps that namespace, as `ip netns` lists it; none if none does",
         value: |row| row.context.names.netns(row.netns_id()).map_or(Value::Null, Value::Text) },
     Column { key: "netns_cookie", data_type: UInt64, title: "NETNS_CK", width: 8, align: Right, views: ALL.and(FOUND), default_in: S::LOG_DATA.and(S::LIFE_DATA), needs: &[Net, NetCookie],
@@ -269,7 +269,7 @@ pub static COLUMNS: &[Column] = &[
         help: "how many processes held the socket at the last search; none if there was none",
         value: holders },
     Column { key: "holder_list", data_type: List, title: "PROCESSES", width: 20, align: Left, views: STORY.and(FOUND), default_in: S::NOWHERE.and(S::LIST_DATA), needs: &[],
-        help: "those processes, at most 32 of them: process id and name; text and CSV say how many there are beside those, as +8",
+        help: "those processes: process id and name; text and CSV have 32 of them and say how many there are beside those, as +8; JSON has 1024",
         value: holder_list },
     Column { key: "inode", data_type: UInt64, title: "INODE", width: 7, align: Right, views: FOUND, default_in: S::LIST_DATA, needs: &[],
         help: "inode number of the socket, which `/proc/PID/fd` has; none if no process can hold it, such as in TIME_WAIT",
@@ -277,12 +277,18 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[],
         help: "user id of the socket",
         value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
+    Column { key: "user", data_type: Utf8, title: "USER", width: 5, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[],
+        help: "name of that user in the system's database; text has the number of one that is not there",
+        value: |row| found(row, |s| s.uid.map(|uid| Value::NameOf(uid, row.context.names.user(uid)))) },
     Column { key: "cgroup", data_type: UInt64, title: "CGROUP", width: 6, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[Cgroup, CgroupNode, NodeId],
         help: "id of the socket's cgroup: the inode number of its directory in the v2 hierarchy, in all formats; its path is cgroup_path",
         value: |row| known(row.cgroup()) },
-    Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP PATH", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+    Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP_PATH", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
         help: "path of that cgroup below the root of the v2 hierarchy; none if it was gone or not visible when it was looked up",
         value: |row| row.context.names.cgroup(row.cgroup()).map_or(Value::Null, Value::Text) },
+    Column { key: "container", data_type: Utf8, title: "CONTAINER", width: 12, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "identifier of the container that the path of that cgroup names, of which text has the first 12 digits; none if it names none",
+        value: |row| row.context.names.cgroup(row.cgroup()).and_then(container).map_or(Value::Null, Value::Id) },
     Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",
         value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
@@ -291,7 +297,7 @@ pub static COLUMNS: &[Column] = &[
         value: family },
     Column { key: "local", data_type: Utf8, title: "LOCAL", width: 21, align: Address, views: ALL.and(FOUND), default_in: S::TEXT, needs: &[],
         help: "local address and port",
-        value: |row| inet(row, Value::Endpoint(row.local)) },
+        value: |row| inet(row, endpoint(row, row.local)) },
     Column { key: "local_addr", data_type: Utf8, title: "LADDR", width: 15, align: Address, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "local address",
         value: |row| inet(row, Value::Addr(row.local.addr)) },
@@ -300,7 +306,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| port(row.local.port) },
     Column { key: "remote", data_type: Utf8, title: "REMOTE", width: 21, align: Address, views: ALL.and(FOUND), default_in: S::TEXT, needs: &[],
         help: "remote address and port",
-        value: |row| row.remote.map_or(Value::Null, Value::Endpoint) },
+        value: |row| row.remote.map_or(Value::Null, |end| endpoint(row, end)) },
     Column { key: "remote_addr", data_type: Utf8, title: "RADDR", width: 15, align: Address, views: ALL.and(FOUND), default_in: S::DATA.and(S::LIST_DATA), needs: &[],
         help: "remote address; none for a listener",
         value: |row| row.remote.map_or(Value::Null, |end| Value::Addr(end.addr)) },
@@ -450,7 +456,7 @@ pub static COLUMNS: &[Column] = &[
 ];
 
 /// The columns whose values are names that have to be looked up.
-pub const NAMES: [&str; 2] = ["cgroup_path", "netns_name"];
+pub const NAMES: [&str; 3] = ["cgroup_path", "container", "netns_name"];
 
 /// Finds a column by its key.
 #[must_use]

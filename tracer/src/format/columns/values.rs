@@ -5,7 +5,10 @@ use tracer_common::event::{flag, kind};
 use crate::{
     facts::listing::{ListedSocket, Protocol, UnixFacts},
     format::{row::Row, value::Value},
-    tcp::state::{LIVED_STATES, State},
+    tcp::{
+        endpoint::Endpoint,
+        state::{LIVED_STATES, State},
+    },
     track::{Transition, connection::Connection},
 };
 
@@ -50,6 +53,19 @@ fn is_unix(row: &Row<'_>) -> bool {
 /// A value that sockets of this host do not have.
 pub(super) fn inet<'a>(row: &Row<'a>, value: Value<'a>) -> Value<'a> {
     if is_unix(row) { Value::Null } else { value }
+}
+
+/// An end with the names that are known.
+pub(super) fn endpoint<'a>(row: &Row<'a>, end: Endpoint) -> Value<'a> {
+    let names = &row.context.end_names;
+    let Some(socket) = row.socket() else {
+        return Value::Endpoint(end);
+    };
+    let service = end.port.and_then(|port| names.service(socket.protocol, port));
+    match (names.host(end.addr), service) {
+        (None, None) => Value::Endpoint(end),
+        (host, service) => Value::NamedEndpoint(end, host, service),
+    }
 }
 
 pub(super) fn family<'a>(row: &Row<'a>) -> Value<'a> {

@@ -10,7 +10,7 @@
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
 //!   of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
-//! - [`names`], [`cgroups`], `command_lines`, `devices`, [`clock`]: names on this host; its clocks
+//! - [`names`], [`cgroups`], `command_lines`, `devices`, [`hosts`], [`users`], [`clock`]: names on this host, and of others; its clocks
 
 pub(in crate::source) mod ages;
 pub mod aggregate;
@@ -27,6 +27,7 @@ pub mod error;
 mod gauges;
 mod held;
 mod hook;
+pub mod hosts;
 pub mod layout;
 pub mod limits;
 pub mod live;
@@ -46,6 +47,7 @@ pub mod surroundings;
 pub mod survey;
 mod surveyor;
 mod uninterrupted;
+pub mod users;
 pub mod verdict;
 mod whereabouts;
 

@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, byteorder::big_endian};
 use crate::{
     facts::listing::{Change, ListedSocket, Protocol, SocketTimer},
     source::{
-        listing::info::{INFO, Info, at_least_ns},
+        listing::info::{INFO, Info, at_least_ns, closing_ns},
         netlink::Netlink,
     },
     tcp::endpoint::Tuple,
@@ -154,7 +154,8 @@ fn learn(socket: &mut ListedSocket, attribute: u16, value: &[u8]) {
         INFO => {
             let info = Info(value);
             socket.info = info.connection(socket.state);
-            socket.in_state_ns = socket.in_state_ns.or_else(|| info.in_state_ns(socket.state));
+            let in_state_ns = || info.in_state_ns(socket.state).or_else(|| closing_ns(socket, &info));
+            socket.in_state_ns = socket.in_state_ns.or_else(in_state_ns);
         }
         SHUTDOWN => socket.shutdown = value.first().copied().unwrap_or_default(),
         V6ONLY => socket.is_v6_only = value.first() == Some(&1),

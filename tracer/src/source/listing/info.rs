@@ -3,12 +3,13 @@
 
 use tracer_common::state;
 
-use crate::facts::listing::ConnectionInfo;
+use crate::facts::listing::{ConnectionInfo, ListedSocket};
 
 /// The attribute that has it.
 pub(super) const INFO: u16 = 2;
 
 // Offsets (`include/uapi/linux/tcp.h`).
+const RTO: usize = 8;
 const LAST_DATA_SENT: usize = 44;
 const LAST_ACK_RECEIVED: usize = 56;
 const RTT: usize = 68;
@@ -51,6 +52,22 @@ impl Info<'_> {
     }
 }
 
+/// How long it has been closing at least, if the FIN is all that is not acknowledged, and was sent again: its first timer ran
+/// for half of the present one or longer, because each is at most twice as long as the one before (`tcp_retransmit_timer`).
+/// It began with the FIN, and so with FIN_WAIT1 or LAST_ACK; CLOSING begins later. Nothing else is proven: a timer that runs
+/// may be shortened by TCP_USER_TIMEOUT, and how many there were may include those for data before the FIN.
+pub(super) fn closing_ns(socket: &ListedSocket, info: &Info<'_>) -> Option<u64> {
+    let is_closing = matches!(socket.state, state::FIN_WAIT1 | state::LAST_ACK);
+    let is_only_fin = socket.send_queue == 1;
+    let is_sent_again =
+        socket.timer.is_some_and(|timer| timer.kind == RETRANSMISSION && timer.unanswered > 0);
+    let least_ms = info.u32(RTO) / 1000 / 2;
+    (is_closing && is_only_fin && is_sent_again).then(|| at_least_ns(least_ms))
+}
+
+/// The timer for retransmissions.
+const RETRANSMISSION: u8 = 1;
+
 /// Nanoseconds since a stamp that is so many milliseconds old, at least.
 pub(super) fn at_least_ns(ms: u32) -> u64 {
     u64::from(ms.saturating_sub(STAMP_ERROR_MS)) * 1_000_000
@@ -59,6 +76,33 @@ pub(super) fn at_least_ns(ms: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        facts::listing::{Change, Protocol, SocketTimer},
+        tcp::endpoint::Tuple,
+    };
+
+    fn socket() -> ListedSocket {
+        ListedSocket {
+            protocol: Protocol::Tcp,
+            family: 2,
+            state: 0,
+            tuple: Tuple::default(),
+            cookie: 1,
+            inode: 0,
+            uid: None,
+            recv_queue: 0,
+            send_queue: 0,
+            timer: None,
+            in_state_ns: None,
+            info: None,
+            cgroup: 0,
+            shutdown: 0,
+            is_v6_only: false,
+            unix: None,
+            holders: None,
+            change: Change::None,
+        }
+    }
 
     #[test]
     fn an_older_kernel_s_is_shorter() {
@@ -72,6 +116,25 @@ mod tests {
         assert_eq!((short.retransmits, short.bytes_received), (3, 0));
         assert_eq!(Info(&bytes[..70]).connection(state::ESTABLISHED), Some(ConnectionInfo::default()));
         assert_eq!(Info(&bytes).connection(state::LISTEN), None);
+    }
+
+    #[test]
+    fn a_fin_that_was_sent_again_proves_an_age() {
+        let mut bytes = [0; 104];
+        bytes[RTO..][..4].copy_from_slice(&8_000_000_u32.to_ne_bytes());
+        let age = |state, send_queue, kind, unanswered| {
+            let timer = Some(SocketTimer { kind, unanswered, rest_ms: 1 });
+            closing_ns(&ListedSocket { state, send_queue, timer, ..socket() }, &Info(&bytes))
+        };
+        for state in [state::FIN_WAIT1, state::LAST_ACK] {
+            assert_eq!(age(state, 1, 1, 3), Some(3_989_000_000));
+            assert_eq!(age(state, 1, 1, 0), None, "not sent again");
+            assert_eq!(age(state, 2, 1, 3), None, "there are data before it");
+            assert_eq!(age(state, 1, 4, 3), None, "the peer's window is closed");
+        }
+        for state in [state::CLOSING, state::ESTABLISHED] {
+            assert_eq!(age(state, 1, 1, 3), None);
+        }
     }
 
     #[test]

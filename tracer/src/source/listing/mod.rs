@@ -185,7 +185,8 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// Asks for what netlink does not tell, if there is a socket that it would be known of.
+    /// Asks for what netlink does not tell, if there is a socket that it would be known of. This is the one place for ages
+    /// from elsewhere: a running capture that saw when states began would be asked here, by cookie, before the iterators.
     fn learn_ages(&mut self, first: usize, is_wanted: bool) {
         let lacks_age = |socket: &ListedSocket| {
             let is_told = matches!(socket.state, state::CLOSE_WAIT | state::FIN_WAIT2 | state::SYN_SENT);

@@ -3,9 +3,10 @@
 //! # Layout
 //! - here: the namespaces that are asked for are visited, one after the other
 //! - `links`: interfaces, and the labels of their addresses
-//! - `routes`: routes of both families; `proc_routes`: what only `/proc` tells of those of IPv6
+//! - `routes`: routes of both families; `nexthops`: objects that they may refer to; `proc_routes`: what only `/proc` tells of those of IPv6
 
 mod links;
+mod nexthops;
 mod proc_routes;
 mod routes;
 

@@ -81,6 +81,7 @@ fn parse(line: &[u8], netns: NetnsId) -> Option<NetworkRoute> {
         metric,
         source: None,
         metrics: RouteMetrics::default(),
+        nexthop: None,
         hop: None,
         expires: false,
         in_use: Some(RouteUse { flags, references, uses }),

@@ -13,7 +13,10 @@ use netlink_packet_route::{
 
 use crate::{
     facts::network::{Hop, InterfaceName, NetworkRoute, RouteKind, RouteMetrics},
-    source::netlink::{Dump, Netlink},
+    source::{
+        netlink::{Dump, Netlink},
+        network::nexthops,
+    },
     tcp::{endpoint::Family, netns::NetnsId},
 };
 
@@ -23,6 +26,9 @@ const HEADER: usize = 12;
 /// The attributes that are read (`RTA_DST` and its like in `linux/rtnetlink.h`). What else a route may have, such as an
 /// encapsulation, is not shown, and need not be understood.
 const SHOWN: [u16; 10] = [1, 4, 5, 6, 7, 8, 9, 12, 15, 18];
+
+/// The number of a nexthop object (`RTA_NH_ID`).
+const NEXTHOP: u16 = 30;
 
 /// Lists the routes of a family: of IPv4 those of the main table, of IPv6 those of all tables, as netstat does.
 pub(super) fn list(
@@ -56,7 +62,10 @@ pub(super) fn list(
     match dump {
         // The table has never had a route.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((Vec::new(), Dump::Whole)),
-        dump => Ok((found, dump?)),
+        dump => {
+            let (found, nexthops) = nexthops::resolve(netlink, names, found)?;
+            Ok((found, dump?.and(nexthops)))
+        }
     }
 }
 
@@ -91,6 +100,7 @@ impl<'a> Route<'a> {
                 metric: 0,
                 source: None,
                 metrics: RouteMetrics::default(),
+                nexthop: None,
                 hop: None,
                 expires: false,
                 in_use: None,
@@ -105,6 +115,9 @@ impl<'a> Route<'a> {
     }
 
     fn learn(&mut self, header: &RouteHeader, attribute: &NlaBuffer<&[u8]>) -> io::Result<()> {
+        if attribute.kind() == NEXTHOP {
+            self.base.nexthop = attribute.value().first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        }
         if !SHOWN.contains(&attribute.kind()) {
             return Ok(());
         }

@@ -53,10 +53,21 @@ impl GroupBy {
         match self {
             Self::Process => names(row),
             Self::State => text("state").into_iter().collect(),
-            Self::Port => text("local_port").into_iter().collect(),
-            Self::Peer => text("remote_addr").into_iter().collect(),
+            Self::Port => service(row).or_else(|| text("local_port")).into_iter().collect(),
+            Self::Peer => host(row).or_else(|| text("remote_addr")).into_iter().collect(),
         }
     }
+}
+
+/// The name of the local port, if it is known.
+fn service(row: &Row<'_>) -> Option<String> {
+    let protocol = row.socket()?.protocol;
+    row.context.end_names.service(protocol, row.local.port?).map(str::to_owned)
+}
+
+/// The name of the peer, if it is known.
+fn host(row: &Row<'_>) -> Option<String> {
+    row.context.end_names.host(row.remote?.addr).map(str::to_owned)
 }
 
 /// The names of the processes that hold a socket, each once; `-` if none is known.
