@@ -182,7 +182,7 @@ impl NetworkRoute {
     #[must_use]
     pub fn is_unresolved(&self) -> bool {
         let leads = self.gateway.is_some() || self.interface.is_some() || self.hop.is_some();
-        self.nexthop.is_some() && !leads && !self.kind.leads_nowhere()
+        self.nexthop.is_some() && !leads
     }
 }
 

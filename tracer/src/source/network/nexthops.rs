@@ -17,8 +17,12 @@ const HEADER: usize = 8;
 /// Attributes (`include/uapi/linux/nexthop.h`).
 const ID: u16 = 1;
 const GROUP: u16 = 2;
+const BLACKHOLE: u16 = 4;
 const INTERFACE: u16 = 5;
 const GATEWAY: u16 = 6;
+
+/// The index of the loopback device in every namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
 
 /// Bytes of a member of a group (`struct nexthop_grp`): its number, and its weight less one, of which 6.12 has an upper byte.
 const MEMBER: usize = 8;
@@ -97,6 +101,8 @@ fn read(payload: &[u8]) -> Option<(u32, Nexthop)> {
         let number = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         match attribute.kind() {
             ID => id = number,
+            // The kernel gives these routes the loopback device, and tells it only of the route.
+            BLACKHOLE => nexthop.interface = Some(LOOPBACK),
             INTERFACE => nexthop.interface = number,
             GATEWAY => nexthop.gateway = addr(value),
             GROUP => nexthop.group = value.chunks_exact(MEMBER).filter_map(member).collect(),
