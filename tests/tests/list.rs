@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    net::{IpAddr, Ipv4Addr, Shutdown, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, TcpStream, UdpSocket},
     os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, Stdio},
@@ -16,7 +16,7 @@ use tests::{
     place::Place,
     program::{self, Ended, Program, close, run, spawn},
     sockets::{mixed, pair},
-    story::{Line, lines, number, text},
+    story::{lines, number, text},
     tracer,
     traffic::{listen, wait_for_end},
 };
@@ -249,9 +249,9 @@ fn ages_are_true() {
 #[test]
 fn a_fin_without_an_answer_has_an_age() {
     let place = Place::new();
-    let mut kept = Kept::default();
+    let folder = tempfile::tempdir().unwrap();
     let before = Instant::now();
-    place.run(|| kept.states(&place));
+    let _kept = mixed(&place, folder.path(), 0);
     let begun = Instant::now();
     let aged = until("both have an age", || {
         let lines = json(&place, "-ta");

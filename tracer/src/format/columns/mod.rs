@@ -287,7 +287,7 @@ pub static COLUMNS: &[Column] = &[
         help: "path of that cgroup below the root of the v2 hierarchy; none if it was gone or not visible when it was looked up",
         value: |row| row.context.names.cgroup(row.cgroup()).map_or(Value::Null, Value::Text) },
     Column { key: "container", data_type: Utf8, title: "CONTAINER", width: 12, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
-        help: "identifier of the container that the path of that cgroup names, of which text has the first 12 digits; none if it names none",
+        help: "identifier of the container, from the path of that cgroup; text has its first 12 digits; none if the path names none",
         value: |row| row.context.names.cgroup(row.cgroup()).and_then(container).map_or(Value::Null, Value::Id) },
     Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",

@@ -29,7 +29,7 @@ const LONGEST: usize = 1025;
 
 /// What the resolver says of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
+enum HostName {
     Name(Box<str>),
     /// It has none.
     Nameless,
@@ -41,9 +41,9 @@ enum Answer {
 #[derive(Debug)]
 pub struct Hosts {
     /// `None` while the answer is awaited.
-    known: HashMap<IpAddr, Option<Answer>>,
+    known: HashMap<IpAddr, Option<HostName>>,
     questions: Sender<IpAddr>,
-    answers: Receiver<(IpAddr, Answer)>,
+    answers: Receiver<(IpAddr, HostName)>,
 }
 
 impl Default for Hosts {
@@ -54,7 +54,7 @@ impl Default for Hosts {
 
 impl Hosts {
     /// The threads end with the questions, or with the process: one that waits for an answer cannot be stopped.
-    fn new(look_up: impl Fn(IpAddr) -> Answer + Copy + Send + 'static) -> Self {
+    fn new(look_up: impl Fn(IpAddr) -> HostName + Copy + Send + 'static) -> Self {
         let (questions, queue) = mpsc::channel();
         let (answered, answers) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -102,10 +102,10 @@ impl Hosts {
         let (mut names, mut unanswered) = (HashMap::new(), 0);
         for addr in addrs {
             match self.known.get(&addr) {
-                Some(Some(Answer::Name(name))) => {
+                Some(Some(HostName::Name(name))) => {
                     names.insert(addr, name.clone());
                 }
-                Some(Some(Answer::Nameless)) => {}
+                Some(Some(HostName::Nameless)) => {}
                 _ => unanswered += 1,
             }
         }
@@ -122,15 +122,15 @@ fn may_have_name(addr: IpAddr) -> bool {
     !addr.is_unspecified() && !matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }
 
-fn look_up(addr: IpAddr) -> Answer {
+fn look_up(addr: IpAddr) -> HostName {
     let mut name = [0; LONGEST];
     match ask(addr, &mut name) {
         0 => CStr::from_bytes_until_nul(&name)
             .ok()
             .and_then(|name| shown(name.to_bytes()))
-            .map_or(Answer::Nameless, Answer::Name),
-        libc::EAI_NONAME => Answer::Nameless,
-        _ => Answer::Failed,
+            .map_or(HostName::Nameless, HostName::Name),
+        libc::EAI_NONAME => HostName::Nameless,
+        _ => HostName::Failed,
     }
 }
 
@@ -187,9 +187,9 @@ mod tests {
     #[test]
     fn what_is_not_answered_in_time_is_counted_and_waited_for_once() {
         let mut hosts = Hosts::new(|addr| match addr {
-            IpAddr::V4(addr) if addr.octets()[3] == 1 => Answer::Name("one".into()),
-            IpAddr::V4(addr) if addr.octets()[3] == 2 => Answer::Nameless,
-            IpAddr::V4(addr) if addr.octets()[3] == 3 => Answer::Failed,
+            IpAddr::V4(addr) if addr.octets()[3] == 1 => HostName::Name("one".into()),
+            IpAddr::V4(addr) if addr.octets()[3] == 2 => HostName::Nameless,
+            IpAddr::V4(addr) if addr.octets()[3] == 3 => HostName::Failed,
             _ => loop {
                 thread::park();
             },
