@@ -1,10 +1,10 @@
 //! Sets of reasons, as filters name them: one reason, a group, or a pattern.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use wildmatch::WildMatch;
 
-use crate::{tcp::reason::Reason, text::escape::escaped};
+use crate::{tcp::reason::Reason, text::escape::escaped, time::duration};
 
 /// A set of reasons, with the word that stands for it.
 ///
@@ -64,6 +64,54 @@ impl FromStr for Reasons {
 impl fmt::Display for Reasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.word)
+    }
+}
+
+/// So many ends of connections for a reason, in a time.
+///
+/// ```
+/// use std::time::Duration;
+/// use tracer::tcp::reasons::Rate;
+///
+/// let rate: Rate = "reset-remote=100/s".parse()?;
+/// assert_eq!((rate.count, rate.time), (100, Duration::from_secs(1)));
+/// # Ok::<(), tracer::tcp::reasons::RateError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The reasons.
+    pub reasons: Reasons,
+    /// How many.
+    pub count: u64,
+    /// In this time.
+    pub time: Duration,
+}
+
+/// A text that is not a rate.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// Its form is another one.
+    #[error("give REASON=N/TIME, such as reset-remote=100/s or timeout=10/1m")]
+    Syntax,
+    /// There is no such reason.
+    #[error(transparent)]
+    Reason(#[from] Error),
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (reasons, rate) = text.split_once('=').ok_or(RateError::Syntax)?;
+        let (count, time) = rate.split_once('/').ok_or(RateError::Syntax)?;
+        let time = match time.trim() {
+            unit @ ("s" | "m" | "h") => duration::parse(&format!("1{unit}")),
+            time => duration::parse(time),
+        };
+        let count = count.trim().parse().ok().filter(|count| *count > 0);
+        let time = time.ok().filter(|time| !time.is_zero());
+        let (count, time) = count.zip(time).ok_or(RateError::Syntax)?;
+        Ok(Self { reasons: reasons.parse()?, count, time })
     }
 }
 
