@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
-//! - [`list`]: the options of `list`, which has flags of its own
+//! - [`list`]: the options of `list`, which has flags of its own; [`record`]: those of `record`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells; `offers`: the values that they offer
@@ -12,6 +12,7 @@ mod args;
 pub mod completions;
 pub mod list;
 mod offers;
+pub mod record;
 pub mod usage;
 mod values;
 pub mod words;
@@ -29,8 +30,11 @@ use crate::{
 };
 
 use args::FILTERS;
-pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
+pub use args::{
+    CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, StoryFilterArgs, StuckArgs, When,
+};
 pub use list::ListArgs;
+pub use record::RecordArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,6 +131,9 @@ pub enum Command {
     /// How many, how long, and who? Tables and distributions, at intervals and at the end
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(Box<SummaryArgs>),
+    /// Keep what happens, for later and for others: a recording, which every view takes with --from
+    #[command(after_help = record::EXAMPLES)]
+    Record(Box<RecordArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
@@ -182,6 +189,9 @@ pub struct LogArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `life`.
@@ -200,6 +210,9 @@ pub struct LifeArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `summary`.
@@ -220,6 +233,9 @@ pub struct SummaryArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// What a summary shows, and how.
@@ -299,6 +315,9 @@ pub struct TopArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `explain`.

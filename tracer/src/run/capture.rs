@@ -17,7 +17,7 @@ use crate::{
         error::Error,
         receipt::{Comparison, Receipt},
         stages::{ActContext, Stages, StagesOptions},
-        stop::Stop,
+        stop::{Heard, Stop},
     },
     source::{self, Demand, Source},
     time::duration::after,
@@ -120,10 +120,14 @@ pub async fn capture(
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
         let Config { view, filters, follows_timewait, count, duration, .. } = config;
-        let filters = filters.resolve(source.names())?;
+        let mut filters = filters.resolve(source.names())?;
+        let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
+        if let Some(header) = source.header() {
+            filters.constant = filters.constant.within(&header.filter)?;
+            follows_timewait &= header.follows_timewait;
+        }
         filters.absent(source.names()).iter().for_each(message);
         let kernel = source.kernel();
-        let follows_timewait = follows_timewait && kernel.has_cookies;
         Ok(Self {
             comparison: Comparison::new(&filters.constant),
             stages: Stages::new(StagesOptions { view, filters, kernel, follows_timewait, limit: count }),
@@ -191,13 +195,28 @@ impl<S: Source> Capture<S> {
             };
             tokio::select! {
                 biased;
-                () = stop.wait() => break,
+                heard = stop.heard() => match heard {
+                    Heard::End => break,
+                    Heard::Mark => {
+                        let why = self.stages.named("signal");
+                        self.source.checkpoint(self.stages.checkpoint(), Some(&why));
+                    }
+                },
                 written = self.output.turn() => written?,
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
+            self.rotate();
         }
         Ok(())
+    }
+
+    /// Lets a recording go on in a new part, if it has to.
+    fn rotate(&mut self) {
+        let why = self.stages.trigger();
+        if why.is_some() || self.source.wants_checkpoint() {
+            self.source.checkpoint(self.stages.checkpoint(), why.as_deref());
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -249,6 +268,7 @@ impl<S: Source> Capture<S> {
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
+            Fact::Checkpoint(checkpoint) => self.stages.restore(&checkpoint),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }
@@ -376,15 +396,22 @@ impl<S: Source> Capture<S> {
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: totals.losses,
             gaps: 0,
+            cut_off: totals.is_cut_off,
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
             stuck: counts.stuck_shown,
             forgotten: select.given_up(),
-            crowded_out_hooks: self.source.kernel().hooks.crowded_out().map(|hook| hook.hook).collect(),
+            crowded_out_hooks: self
+                .source
+                .kernel()
+                .hooks
+                .crowded_out()
+                .map(|hook| hook.hook.clone().into())
+                .collect(),
             connections: None,
             kernel: None,
         };
-        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0;
+        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0 || totals.is_joined;
         if let Some(tracker) = self.stages.tracker() {
             self.comparison.conclude(tracker, &mut receipt);
         }

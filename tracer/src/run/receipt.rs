@@ -37,6 +37,8 @@ pub struct Receipt {
     /// Transitions that do not follow on the one before of the same connection, although no loss is known: see
     /// [`Tracker::gaps`]. 0 with `--raw`.
     pub gaps: u64,
+    /// A recording has no end, so what came after it is missing.
+    pub cut_off: bool,
     /// Transitions after the last line that `--count` allows.
     pub beyond: u64,
     /// Lines and transitions that standard output did not accept.
@@ -45,7 +47,7 @@ pub struct Receipt {
     /// could decide.
     pub forgotten: u64,
     /// Hooks for which there was no room, because of other tools' programs.
-    pub crowded_out_hooks: Vec<&'static str>,
+    pub crowded_out_hooks: Vec<String>,
     /// The connections; `None` with `--raw`.
     pub connections: Option<Connections>,
     /// The kernel's own counters.
@@ -88,7 +90,11 @@ impl Receipt {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
-        self.losses.total() == Some(0) && self.losses.incidents == Some(0) && self.gaps == 0 && !contradicted
+        self.losses.total() == Some(0)
+            && self.losses.incidents == Some(0)
+            && self.gaps == 0
+            && !self.cut_off
+            && !contradicted
     }
 }
 
@@ -133,6 +139,9 @@ impl fmt::Display for Receipt {
             (Some(self.forgotten), "beginnings were forgotten before a filter could decide on them"),
         ];
         push_notes(f, &notes)?;
+        if self.cut_off {
+            f.write_str("; the recording has no end: what came later is missing")?;
+        }
         if !self.crowded_out_hooks.is_empty() {
             write!(f, "; no room for a program at {}", self.crowded_out_hooks.join(", "))?;
         }

@@ -9,6 +9,7 @@ use tracer_common::{
 use crate::{
     facts::{
         Batch,
+        checkpoint::Checkpoint,
         context::Context,
         gauges::Gauges,
         holders::Holders,
@@ -262,6 +263,38 @@ impl Stages {
         }
         self.context.interfaces.extend(snapshot.interfaces);
         retired as u64
+    }
+
+    /// Takes over what was known at a checkpoint.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        if self.has_stories
+            && let Err(error) = self.tracker.restore(checkpoint)
+        {
+            log::warn!("{error}");
+        }
+        self.now_ns = self.now_ns.max(checkpoint.at_ns);
+    }
+
+    /// The name under which the last parts of a recording must be kept, if they must be: time and cause.
+    pub fn trigger(&mut self) -> Option<String> {
+        let (why, at_ns) = self.view.trigger()?;
+        Some(self.named_after(&why, at_ns))
+    }
+
+    /// A name made of the time now and a cause.
+    #[must_use]
+    pub fn named(&self, why: &str) -> String {
+        self.named_after(why, self.now_ns)
+    }
+
+    fn named_after(&self, why: &str, at_ns: u64) -> String {
+        format!("{}-{why}", self.context.clock.wall(at_ns).strftime("%Y%m%dT%H%M%SZ"))
+    }
+
+    /// All that is known now, for a part of a recording that begins here.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.tracker.checkpoint(self.now_ns)
     }
 
     /// Corrects the owners of sockets by those who hold them now.

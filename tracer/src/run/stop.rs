@@ -29,16 +29,50 @@ impl Signals {
     }
 }
 
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The capture is to end.
+    End,
+    /// What was recorded last is to be kept.
+    Mark,
+}
+
 /// Waits for signals.
 pub struct Stop {
     signals: Signals,
+    mark: Option<Signal>,
 }
 
 impl Stop {
     /// Waits for these signals.
     #[must_use]
     pub fn new(signals: Signals) -> Self {
-        Self { signals }
+        Self { signals, mark: None }
+    }
+
+    /// Also listens to SIGUSR1, which ends nothing.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn with_mark(self) -> io::Result<Self> {
+        Ok(Self { mark: Some(signal(SignalKind::user_defined1())?), ..self })
+    }
+
+    /// Waits for the first signal that means something.
+    pub async fn heard(&mut self) -> Heard {
+        let Self { signals, mark } = self;
+        let marked = async {
+            match mark {
+                Some(mark) => _ = mark.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = any(&mut signals.0) => Heard::End,
+            () = marked => Heard::Mark,
+        }
     }
 
     /// Waits for the first signal.

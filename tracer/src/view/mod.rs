@@ -6,6 +6,7 @@
 //! - [`life`]: a line for each connection that has ended
 //! - [`list`]: a line for each socket that is there now
 //! - [`network`]: a line for each network interface or route that is there now
+//! - [`record`]: nothing, while facts are recorded
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
@@ -51,6 +52,7 @@ pub mod list;
 pub mod log;
 pub mod network;
 pub mod raw;
+pub mod record;
 pub mod summary;
 pub mod top;
 
@@ -148,6 +150,10 @@ pub trait View {
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
     /// Handles a key or a change of the screen size.
     fn input(&mut self, _: Input, _: Scene<'_>) {}
+    /// Why the last parts of a recording must be kept, and when that came up, in nanoseconds. Says so once.
+    fn trigger(&mut self) -> Option<(String, u64)> {
+        None
+    }
     /// Why the capture should end, if it should.
     fn ending(&self) -> Option<Ending> {
         None

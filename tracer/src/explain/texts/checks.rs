@@ -90,6 +90,7 @@ mod tests {
             filtered: None,
             losses: Losses::NONE,
             gaps: 0,
+            cut_off: false,
             beyond: 0,
             unwritten: 0,
             forgotten: 0,
