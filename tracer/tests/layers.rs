@@ -20,7 +20,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("tcp", "text time"),
     ("facts", "tcp text time"),
     ("filter", "tcp text"),
-    ("recording", "facts filter output tcp text time"),
+    ("recording", "facts filter output text"),
     ("source", "facts filter recording tcp text time"),
     ("track", "facts tcp text"),
     ("select", "facts filter tcp text track"),
@@ -233,7 +233,14 @@ fn nobody_behind_the_source_reads_a_clock() {
     const CLOCKS: [&str; 6] =
         ["Instant::now", "SystemTime", "clock_gettime", "monotonic_ns()", "Timestamp::now", ".elapsed()"];
     const WAITS: [&str; 3] = ["tokio::time", "std::thread::sleep", "crate::time::wait"];
-    const MAY: [&str; 4] = ["source::kernel", "source::script", "output", "time::wait"];
+    const MAY: [&str; 6] = [
+        "source::kernel",
+        "source::script",
+        "source::replay::pace",
+        "source::recorded",
+        "output",
+        "time::wait",
+    ];
     // For people, after the first signal.
     const MAY_WAIT: &str = "run::stop";
     let uses = |source: &Source| {

@@ -25,7 +25,7 @@ const HEAD: usize = 6;
 
 /// A column: a field of a record.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub struct RecordField {
     /// Where it is in the record.
     pub offset: usize,
     /// Its size in bytes.
@@ -37,13 +37,13 @@ pub struct Column {
 /// A record with columns. Its fields are numbers, or arrays of bytes.
 pub trait Columns: FromBytes + IntoBytes + Immutable + Copy + fmt::Debug + PartialEq {
     /// Its columns, in the order of a recording.
-    const COLUMNS: &'static [Column];
+    const COLUMNS: &'static [RecordField];
 }
 
 macro_rules! columns {
     ($record:ident: $($field:ident $($difference:ident)?),* $(,)?) => {
         impl Columns for $record {
-            const COLUMNS: &'static [Column] = &[$(Column {
+            const COLUMNS: &'static [RecordField] = &[$(RecordField {
                 offset: std::mem::offset_of!($record, $field),
                 width: {
                     const fn width<T>(_: fn(&$record) -> &T) -> usize { size_of::<T>() }
@@ -113,13 +113,13 @@ pub fn pack<T: Columns>(records: &[T], out: &mut Vec<u8>) {
     }
 }
 
-fn gather<const WIDTH: usize>(records: &[u8], size: usize, column: &Column, to: &mut [u8]) {
+fn gather<const WIDTH: usize>(records: &[u8], size: usize, column: &RecordField, to: &mut [u8]) {
     for (record, to) in records.chunks_exact(size).zip(to.as_chunks_mut::<WIDTH>().0) {
         to.copy_from_slice(&record[column.offset..column.offset + WIDTH]);
     }
 }
 
-fn difference(records: &[u8], size: usize, column: &Column, before: &mut u64, to: &mut [u8]) {
+fn difference(records: &[u8], size: usize, column: &RecordField, before: &mut u64, to: &mut [u8]) {
     for (record, to) in records.chunks_exact(size).zip(to.as_chunks_mut::<8>().0) {
         if let Some(value) = record[column.offset..].first_chunk().map(|value| u64::from_le_bytes(*value)) {
             *to = value.wrapping_sub(*before).to_le_bytes();
@@ -161,13 +161,13 @@ pub fn unpack<T: Columns>(table: &[u8]) -> Option<Vec<T>> {
     Some(records)
 }
 
-fn scatter<const WIDTH: usize>(from: &[u8], column: &Column, records: &mut [u8], size: usize) {
+fn scatter<const WIDTH: usize>(from: &[u8], column: &RecordField, records: &mut [u8], size: usize) {
     for (record, from) in records.chunks_exact_mut(size).zip(from.as_chunks::<WIDTH>().0) {
         record[column.offset..column.offset + WIDTH].copy_from_slice(from);
     }
 }
 
-fn sum(from: &[u8], column: &Column, before: &mut u64, records: &mut [u8], size: usize) {
+fn sum(from: &[u8], column: &RecordField, before: &mut u64, records: &mut [u8], size: usize) {
     for (record, from) in records.chunks_exact_mut(size).zip(from.as_chunks::<8>().0) {
         *before = before.wrapping_add(u64::from_le_bytes(*from));
         record[column.offset..column.offset + 8].copy_from_slice(&before.to_le_bytes());
@@ -189,12 +189,12 @@ pub fn serialize<T: Columns, S: Serializer>(records: &[T], serializer: S) -> Res
 /// # Errors
 /// They are no table.
 pub fn deserialize<'de, T: Columns, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_bytes(Table(PhantomData))
+    deserializer.deserialize_bytes(TableVisitor(PhantomData))
 }
 
-struct Table<T>(PhantomData<T>);
+struct TableVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Columns> Visitor<'de> for Table<T> {
+impl<'de, T: Columns> Visitor<'de> for TableVisitor<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

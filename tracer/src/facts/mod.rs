@@ -16,7 +16,7 @@
 //!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`checkpoint`]: what was known at the beginning of a recording's part
-//! - [`columns`]: records such as events as a recording keeps them, one column after the other
+//! - [`columns`]: records such as events as a recording keeps them, one column after the other; `packed_bytes`: bytes
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
 //!   maps and pass no `Source`: there are no events in them
 //!
@@ -54,6 +54,7 @@ pub mod listing;
 pub mod losses;
 pub mod names;
 pub mod network;
+mod packed_bytes;
 pub mod snapshot;
 
 use tracer_common::Event;

@@ -45,10 +45,10 @@ impl Filter {
 }
 
 /// A value of the one filter and its marks in both: all values that have the same marks are alike.
-type Marks = (Kind, u8, u8);
+type Marks = (IsV4, u8, u8);
 
 /// Both ends of a connection have addresses of the same kind.
-type Kind = bool;
+type IsV4 = bool;
 
 /// `inner`, or `outer` if it is empty; `None` if it is wider.
 fn narrower<T: Clone>(

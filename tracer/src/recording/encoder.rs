@@ -6,7 +6,7 @@ use crate::{
     facts::Fact,
     recording::{
         block::Unpacked,
-        entry::{self, Entry, Unwritable},
+        entry::{self, RecordingEntry, Unwritable},
         header::Header,
         name::Name,
     },
@@ -35,7 +35,7 @@ impl Encoder {
     #[must_use]
     pub fn header(&mut self, header: &Header) -> Bytes {
         let mut entries = Vec::new();
-        if entry::push(&Entry::Header(Box::new(header.clone())), &mut entries).is_err() {
+        if entry::push(&RecordingEntry::Header(Box::new(header.clone())), &mut entries).is_err() {
             log::error!("the header of the recording cannot be written");
         }
         (self.sequence, self.events, self.events_before) = (1, 0, 0);
@@ -92,7 +92,7 @@ impl Encoder {
     }
 }
 
-/// The same bytes as those of an [`Entry`], without a copy of what is in it.
+/// The same bytes as those of an [`RecordingEntry`], without a copy of what is in it.
 #[derive(serde::Serialize)]
 enum EntryRef<'a> {
     Fact(&'a Fact),

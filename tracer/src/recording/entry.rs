@@ -10,7 +10,7 @@ use crate::{
 
 /// What is in a block.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub enum Entry {
+pub enum RecordingEntry {
     /// Where the recording comes from.
     Header(Box<Header>),
     /// A fact.
@@ -79,31 +79,31 @@ fn end(begin: usize, out: &mut [u8]) {
 }
 
 /// Takes an entry off the beginning of a block's bytes; `None` at the end.
-pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<Entry, Malformed>> {
+pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<RecordingEntry, BadEntry>> {
     let (&encoding, rest) = bytes.split_first()?;
     let taken = rest
         .split_first_chunk()
         .and_then(|(len, rest)| rest.split_at_checked(u32::from_le_bytes(*len) as usize));
     let Some((entry, rest)) = taken else {
         *bytes = &[];
-        return Some(Err(Malformed));
+        return Some(Err(BadEntry));
     };
     *bytes = rest;
     Some(if encoding == Encoding::Events as u8 {
-        events(entry).ok_or(Malformed)
+        events(entry).ok_or(BadEntry)
     } else if encoding == Encoding::MessagePack as u8 {
-        rmp_serde::from_slice(entry).map_err(|_| Malformed)
+        rmp_serde::from_slice(entry).map_err(|_| BadEntry)
     } else {
-        Err(Malformed)
+        Err(BadEntry)
     })
 }
 
-fn events(entry: &[u8]) -> Option<Entry> {
+fn events(entry: &[u8]) -> Option<RecordingEntry> {
     let (until_ns, table) = entry.split_first_chunk()?;
     let events = columns::unpack(table)?;
-    Some(Entry::Fact(Fact::Events(Batch { events, until_ns: u64::from_le_bytes(*until_ns) })))
+    Some(RecordingEntry::Fact(Fact::Events(Batch { events, until_ns: u64::from_le_bytes(*until_ns) })))
 }
 
 /// Bytes that are no entry of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct BadEntry;

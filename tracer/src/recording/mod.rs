@@ -15,7 +15,7 @@
 //! ```
 //! use tracer::{
 //!     facts::{Batch, Fact},
-//!     recording::{encoder::Encoder, entry::Entry, header::Header, reader::{Piece, Reader}},
+//!     recording::{encoder::Encoder, entry::RecordingEntry, header::Header, reader::{RecordingPiece, RecordingReader}},
 //! };
 //!
 //! let mut encoder = Encoder::default();
@@ -24,15 +24,15 @@
 //! encoder.fact(&fact);
 //! bytes.extend(encoder.take().unwrap().pack());
 //!
-//! let mut reader = Reader::new(&bytes[..]);
+//! let mut reader = RecordingReader::new(&bytes[..]);
 //! let mut entries = Vec::new();
 //! while let Some(piece) = reader.read()? {
-//!     if let Piece::Block(block) = piece {
+//!     if let RecordingPiece::Block(block) = piece {
 //!         entries.extend(block.entries);
 //!     }
 //! }
 //! // The header is there twice, in case that one is damaged.
-//! assert!(matches!(&entries[..], [Entry::Header(_), Entry::Header(_), Entry::Fact(last)] if *last == fact));
+//! assert!(matches!(&entries[..], [RecordingEntry::Header(_), RecordingEntry::Header(_), RecordingEntry::Fact(last)] if *last == fact));
 //! # Ok::<(), tracer::recording::reader::Error>(())
 //! ```
 

@@ -17,7 +17,7 @@ use rustix::{
 
 use crate::{
     output::file::{self, Folder},
-    recording::writer::Sink,
+    recording::writer::RecordingFile,
 };
 
 /// Digits of a part's number.
@@ -86,7 +86,7 @@ impl Parts {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn next(&mut self, bytes: u64) -> io::Result<Sink> {
+    pub fn next(&mut self, bytes: u64) -> io::Result<RecordingFile> {
         if let Some((_, present)) = self.there.back_mut() {
             *present = bytes;
         }
@@ -98,7 +98,7 @@ impl Parts {
         self.next += 1;
         self.there.push_back((number, 0));
         self.remove_oldest();
-        Ok(Sink { name: format!("{}.{number:0DIGITS$}", self.shown), file: File::from(file) })
+        Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file: File::from(file) })
     }
 
     fn remove_oldest(&mut self) {

@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use crate::recording::{
     VERSION,
     block::{self, HEAD, Head, MARK},
-    entry::{self, Entry},
+    entry::{self, RecordingEntry},
 };
 
 /// Bytes that are read at once.
@@ -18,7 +18,7 @@ const BEGINNING: u64 = 1 << 24;
 
 /// What a recording consists of.
 #[derive(Debug)]
-pub enum Piece {
+pub enum RecordingPiece {
     /// A block that is whole.
     Block(Block),
     /// Bytes that are no block, or a damaged one.
@@ -31,7 +31,7 @@ pub struct Block {
     /// Its head.
     pub head: Head,
     /// Its entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RecordingEntry>,
     /// Entries that this version cannot read.
     pub unreadable: u64,
 }
@@ -65,7 +65,7 @@ pub enum Error {
 
 /// Reads a recording from its beginning to its end.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub struct RecordingReader<R> {
     input: R,
     buffer: BytesMut,
     /// Where the buffer begins in the file.
@@ -77,7 +77,7 @@ pub struct Reader<R> {
 }
 
 /// What is at the beginning of the buffer.
-enum Found {
+enum AtHand {
     Block(Block),
     /// No block.
     Damage,
@@ -85,7 +85,7 @@ enum Found {
     End,
 }
 
-impl<R: Read> Reader<R> {
+impl<R: Read> RecordingReader<R> {
     /// A reader of these bytes.
     pub fn new(input: R) -> Self {
         Self { input, buffer: BytesMut::new(), at: 0, ready: None, has_ended: false, has_begun: false }
@@ -106,29 +106,33 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// The bytes cannot be read, are no recording, or one of a later version.
-    pub fn read(&mut self) -> Result<Option<Piece>, Error> {
+    pub fn read(&mut self) -> Result<Option<RecordingPiece>, Error> {
         if let Some(block) = self.ready.take() {
-            return Ok(Some(Piece::Block(block)));
+            return Ok(Some(RecordingPiece::Block(block)));
         }
         let begin = self.at;
         loop {
             let at = self.at;
             match self.block()? {
-                Found::Block(block) => {
+                AtHand::Block(block) => {
                     self.has_begun = true;
                     if at == begin {
-                        return Ok(Some(Piece::Block(block)));
+                        return Ok(Some(RecordingPiece::Block(block)));
                     }
                     self.ready = Some(block);
-                    return Ok(Some(Piece::Damage(Damage { at: begin, bytes: at - begin, is_end: false })));
+                    return Ok(Some(RecordingPiece::Damage(Damage {
+                        at: begin,
+                        bytes: at - begin,
+                        is_end: false,
+                    })));
                 }
-                Found::Damage => self.skip_to_mark()?,
-                Found::End if self.has_begun => {
+                AtHand::Damage => self.skip_to_mark()?,
+                AtHand::End if self.has_begun => {
                     self.skip(self.buffer.len());
                     let damage = Damage { at: begin, bytes: self.at - begin, is_end: true };
-                    return Ok((damage.bytes > 0).then_some(Piece::Damage(damage)));
+                    return Ok((damage.bytes > 0).then_some(RecordingPiece::Damage(damage)));
                 }
-                Found::End => return Err(Error::NoRecording),
+                AtHand::End => return Err(Error::NoRecording),
             }
             if !self.has_begun && self.at > BEGINNING {
                 return Err(Error::NoRecording);
@@ -137,26 +141,26 @@ impl<R: Read> Reader<R> {
     }
 
     /// Takes a block off the beginning of the buffer.
-    fn block(&mut self) -> Result<Found, Error> {
+    fn block(&mut self) -> Result<AtHand, Error> {
         if !self.fill(HEAD)? {
-            return Ok(Found::End);
+            return Ok(AtHand::End);
         }
         let Some(head) = block::head(&self.buffer) else {
-            return Ok(Found::Damage);
+            return Ok(AtHand::Damage);
         };
         if head.version.get() > VERSION {
             return Err(Error::TooNew(head.version.get()));
         }
         if !self.fill(head.block_len())? {
             // What it lacks may also be missing in the middle of the file.
-            return Ok(if self.mark_behind().is_some() { Found::Damage } else { Found::End });
+            return Ok(if self.mark_behind().is_some() { AtHand::Damage } else { AtHand::End });
         }
         if !head.owns(&self.buffer[HEAD..head.block_len()]) {
-            return Ok(Found::Damage);
+            return Ok(AtHand::Damage);
         }
         let mut body = self.take(head.block_len());
         body.advance(HEAD);
-        Ok(Found::Block(Block::new(head, body)))
+        Ok(AtHand::Block(Block::new(head, body)))
     }
 
     /// Reads until the buffer has so many bytes. Returns whether there are so many.
@@ -216,7 +220,7 @@ impl Block {
         while let Some(entry) = entry::next(&mut rest) {
             match entry {
                 Ok(entry) => block.entries.push(entry),
-                Err(entry::Malformed) => block.unreadable += 1,
+                Err(entry::BadEntry) => block.unreadable += 1,
             }
         }
         block

@@ -37,7 +37,7 @@ pub struct Error {
 
 /// A file that a recording is written to.
 #[derive(Debug)]
-pub struct Sink {
+pub struct RecordingFile {
     /// Its path, escaped.
     pub name: String,
     /// The file, the pipe or the socket.
@@ -52,14 +52,14 @@ enum Job {
     /// Pack this block, and write it.
     Block(Unpacked),
     /// Go on in another file.
-    Next(Sink),
+    Next(RecordingFile),
     /// Bring everything to the disk, and say so.
     Finish(oneshot::Sender<()>),
 }
 
 /// Hands blocks to the thread.
 #[derive(Debug)]
-pub struct Writer {
+pub struct RecordingWriter {
     jobs: jobs::Sender<Job>,
     shared: Arc<Shared>,
 }
@@ -87,17 +87,17 @@ impl Room<'_> {
     }
 
     /// Goes on in another file.
-    pub fn next(self, sink: Sink) {
+    pub fn next(self, sink: RecordingFile) {
         self.0.send(Job::Next(sink));
     }
 }
 
-impl Writer {
+impl RecordingWriter {
     /// Starts the threads.
     ///
     /// # Errors
     /// The system has no room for a thread.
-    pub fn start(sink: Sink) -> io::Result<Self> {
+    pub fn start(sink: RecordingFile) -> io::Result<Self> {
         let (jobs, receiver) = jobs::channel(WAITING);
         let shared = Arc::new(Shared::default());
         let thread = Thread::new(sink, Arc::clone(&shared))?;
@@ -145,13 +145,13 @@ impl Writer {
 
 /// The thread's own.
 struct Thread {
-    sink: Sink,
+    sink: RecordingFile,
     sync: Sync,
     shared: Arc<Shared>,
 }
 
 impl Thread {
-    fn new(sink: Sink, shared: Arc<Shared>) -> io::Result<Self> {
+    fn new(sink: RecordingFile, shared: Arc<Shared>) -> io::Result<Self> {
         let sync = Sync::start(&sink.file)?;
         Ok(Self { sink, sync, shared })
     }

@@ -8,7 +8,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::{
     config::RecordConfig,
     output::{file::Destination, stderr::message},
-    recording::{header::Header, parts::Parts, writer::Sink},
+    recording::{header::Header, parts::Parts, writer::RecordingFile},
     run::error::Error,
     source::{
         Source,
@@ -26,7 +26,7 @@ pub(super) fn files(config: &RecordConfig) -> Result<Files, Error> {
             return Ok(Files::Parts(Parts::new(path, *rotation)?));
         }
         let (name, file) = Destination::new_file(path)?;
-        return Ok(Files::One(Sink { name, file }));
+        return Ok(Files::One(RecordingFile { name, file }));
     }
     let output = io::stdout();
     if output.is_terminal() {
@@ -34,7 +34,7 @@ pub(super) fn files(config: &RecordConfig) -> Result<Files, Error> {
     }
     let file = rustix::io::fcntl_dupfd_cloexec(&output, 0).map_err(io::Error::from);
     let file = file.map_err(Error::system("opening standard output once more"))?.into();
-    Ok(Files::One(Sink { name: "standard output".to_owned(), file }))
+    Ok(Files::One(RecordingFile { name: "standard output".to_owned(), file }))
 }
 
 /// The header of a recording that begins now.

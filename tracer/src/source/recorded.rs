@@ -25,7 +25,7 @@ use crate::{
         header::Header,
         name::Name,
         parts::{Parts, Rotation},
-        writer::{Error as WriteError, Sink, Writer},
+        writer::{Error as WriteError, RecordingFile, RecordingWriter},
     },
     source::{Demand, Error, Source},
     tcp::netns::{Inum, Netns, NetnsId},
@@ -46,7 +46,7 @@ pub struct Recorded<S> {
     source: S,
     names: RecordedNames,
     encoder: Encoder,
-    writer: Writer,
+    writer: RecordingWriter,
     /// When what is in the encoder is to be written.
     due: Option<Instant>,
     /// The last fact, while it is being written.
@@ -82,7 +82,7 @@ struct Resumption {
 /// Where a recording is written to.
 pub enum Files {
     /// One file, or a pipe.
-    One(Sink),
+    One(RecordingFile),
     /// Parts, one after the other.
     Parts(Parts),
 }
@@ -103,15 +103,15 @@ pub struct RecordingCounts {
 /// Names as they are in the recording: a view must not know more than a replay does.
 #[derive(Default)]
 struct RecordedNames {
-    cgroups: HashMap<u64, Known>,
-    netns: HashMap<Inum, Known>,
+    cgroups: HashMap<u64, RecordedName>,
+    netns: HashMap<Inum, RecordedName>,
     /// Names that are not in the recording yet.
     unwritten: Vec<Name>,
     now_ns: u64,
 }
 
 /// A name, and when it was last looked up.
-struct Known {
+struct RecordedName {
     name: Option<String>,
     at_ns: u64,
 }
@@ -129,7 +129,8 @@ impl<S: Source> Recorded<S> {
                 (sink, Some(parts))
             }
         };
-        let writer = Writer::start(sink).map_err(Error::system("starting the thread of the recording"))?;
+        let writer =
+            RecordingWriter::start(sink).map_err(Error::system("starting the thread of the recording"))?;
         let mut encoder = Encoder::default();
         let bytes = encoder.header(&header);
         writer.room().await?.bytes(bytes);
@@ -412,7 +413,7 @@ impl RecordedNames {
 
 /// Looks a name up unless it is known, and hands out what is new.
 fn learn<Id: Copy + Eq + std::hash::Hash>(
-    known: &mut HashMap<Id, Known>,
+    known: &mut HashMap<Id, RecordedName>,
     id: Id,
     at_ns: u64,
     look_up: impl FnOnce() -> Option<String>,
@@ -425,7 +426,7 @@ fn learn<Id: Copy + Eq + std::hash::Hash>(
         Slot::Vacant(slot) => {
             let name = look_up();
             new(name.clone());
-            slot.insert(Known { name, at_ns });
+            slot.insert(RecordedName { name, at_ns });
         }
         Slot::Occupied(mut slot) => {
             let known = slot.get_mut();

@@ -1,7 +1,7 @@
 //! Checkpoints: all that the tracker knows, so that a part of a recording can do without those before it.
 
 use crate::{
-    facts::checkpoint::{Checkpoint, Malformed},
+    facts::checkpoint::{BadCheckpoint, Checkpoint},
     track::{
         Tracker,
         table::{self, Table, ended::LastEnded, listeners::Listeners, recent::RecentCookies, timewaits},
@@ -10,10 +10,10 @@ use crate::{
 
 /// What is in a checkpoint.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
-struct State {
-    table: table::Places,
+struct TrackerState {
+    table: table::TablePlaces,
     listeners: Listeners,
-    timewaits: timewaits::Places,
+    timewaits: timewaits::TimewaitPlaces,
     recently_ended: Vec<u64>,
     last_ended: LastEnded,
     loss_gap_ns: u64,
@@ -29,7 +29,7 @@ impl Tracker {
     /// All that is known now. What was counted so far is not part of it.
     #[must_use]
     pub fn checkpoint(&self, at_ns: u64) -> Checkpoint {
-        let state = State {
+        let state = TrackerState {
             table: self.table.places(),
             listeners: self.listeners.clone(),
             timewaits: self.timewaits.places(),
@@ -50,8 +50,8 @@ impl Tracker {
     ///
     /// # Errors
     /// It is none of this version.
-    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Malformed> {
-        let state: State = checkpoint.state()?;
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), BadCheckpoint> {
+        let state: TrackerState = checkpoint.state()?;
         self.table = Table::at(state.table);
         let table = &self.table;
         self.timewaits = timewaits::Timewaits::at(state.timewaits, |cookie| Some(table.get(cookie)?.tuple));

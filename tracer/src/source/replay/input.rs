@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 
 use crate::{
     recording::{
-        entry::Entry,
+        entry::RecordingEntry,
         header::Header,
-        reader::{self, Piece, Reader},
+        reader::{self, RecordingPiece, RecordingReader},
     },
     source::Error,
     text::escape::escaped,
@@ -59,25 +59,25 @@ pub enum Item {
     /// A file begins, with this escaped path.
     File(String),
     /// A piece of it.
-    Piece(Piece),
+    RecordingPiece(RecordingPiece),
 }
 
 /// The pieces of recordings.
 #[derive(Debug)]
-pub struct Input {
+pub struct ReplayInput {
     items: mpsc::Receiver<Result<Item, Unreadable>>,
 }
 
 /// A file that has been opened.
 struct Opened {
     name: String,
-    reader: Reader<Patient>,
+    reader: RecordingReader<Patient>,
     /// What was read already.
-    first: Option<Piece>,
+    first: Option<RecordingPiece>,
     header: Header,
 }
 
-impl Input {
+impl ReplayInput {
     /// Opens files, or standard input (`-`), and starts to read them in the order of their times.
     ///
     /// # Errors
@@ -105,7 +105,9 @@ impl Input {
                 while let Some(piece) = next.take().or_else(|| reader.read().transpose()) {
                     let cause = |cause| Unreadable::File { name: name.clone(), cause };
                     let has_failed = piece.is_err();
-                    if sender.blocking_send(piece.map(Item::Piece).map_err(cause)).is_err() || has_failed {
+                    if sender.blocking_send(piece.map(Item::RecordingPiece).map_err(cause)).is_err()
+                        || has_failed
+                    {
                         return;
                     }
                 }
@@ -135,7 +137,7 @@ fn open(path: &Path) -> Result<Opened, Unreadable> {
     if file.metadata().map_err(unreadable)?.is_dir() {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
-    let reader = Reader::new(Patient { file, follows: false });
+    let reader = RecordingReader::new(Patient { file, follows: false });
     Ok(Opened { name, reader, first: None, header: Header::default() })
 }
 
@@ -144,8 +146,8 @@ impl Opened {
     fn read_header(&mut self) -> Result<(), Unreadable> {
         let unreadable = |cause| Unreadable::File { name: self.name.clone(), cause };
         while let Some(piece) = self.reader.read().map_err(unreadable)? {
-            if let Piece::Block(block) = &piece
-                && let Some(Entry::Header(header)) = block.entries.first()
+            if let RecordingPiece::Block(block) = &piece
+                && let Some(RecordingEntry::Header(header)) = block.entries.first()
             {
                 self.header = header.clone().tamed();
                 self.first = Some(piece);

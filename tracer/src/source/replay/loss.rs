@@ -169,9 +169,9 @@ fn sum(one: SourceTotals, other: SourceTotals) -> SourceTotals {
 impl Block {
     /// Events in it.
     fn events(&self) -> u64 {
-        use crate::recording::entry::Entry;
-        let in_entry = |entry: &Entry| match entry {
-            Entry::Fact(Fact::Events(batch)) => batch.events.len() as u64,
+        use crate::recording::entry::RecordingEntry;
+        let in_entry = |entry: &RecordingEntry| match entry {
+            RecordingEntry::Fact(Fact::Events(batch)) => batch.events.len() as u64,
             _ => 0,
         };
         self.entries.iter().map(in_entry).sum()

@@ -4,27 +4,28 @@
 //! - [`Replay`]: plays the facts of a recording
 //! - [`names`]: the names in it
 //! - [`input`]: a thread that reads it
-//! - `loss`: what is missing in it
+//! - `loss`: what is missing in it; `pace`: the speed
 
 pub mod input;
 mod loss;
 pub mod names;
+mod pace;
 
-use std::{collections::VecDeque, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, sync::LazyLock};
 
-use tokio::time::{Instant, sleep_until};
 use tracer_common::Event;
 
 use crate::{
     facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
-    recording::{entry::Entry, header::Header, reader::Piece},
+    recording::{entry::RecordingEntry, header::Header, reader::RecordingPiece},
     source::{
         Demand, Error, Source,
         decode::check,
         replay::{
-            input::{Input, Item},
+            input::{Item, ReplayInput},
             loss::Missing,
             names::ReplayedNames,
+            pace::Pace,
         },
     },
 };
@@ -43,11 +44,11 @@ pub struct ReplayOptions {
 /// Recordings as a source of facts.
 #[derive(Debug)]
 pub struct Replay {
-    input: Input,
+    input: ReplayInput,
     /// That of the present file; `None` before the first one.
     header: Option<Header>,
     /// What was read, and not played yet.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<RecordingEntry>,
     names: ReplayedNames,
     missing: Missing,
     pace: Option<Pace>,
@@ -76,14 +77,6 @@ enum PassesOver {
     Beginning,
 }
 
-/// Plays facts at the speed at which they happened, or a multiple of it.
-#[derive(Debug)]
-struct Pace {
-    speed: f64,
-    /// When the first fact was played, and its time.
-    first: Option<(Instant, u64)>,
-}
-
 impl Replay {
     /// Opens recordings, and reads up to the first fact.
     ///
@@ -92,11 +85,11 @@ impl Replay {
     pub async fn open(options: &ReplayOptions) -> Result<Self, Error> {
         let mut replay = Self {
             missing: Missing::default(),
-            input: Input::start(&options.paths, options.follows)?,
+            input: ReplayInput::start(&options.paths, options.follows)?,
             header: None,
             entries: VecDeque::new(),
             names: ReplayedNames::default(),
-            pace: options.speed.map(|speed| Pace { speed, first: None }),
+            pace: options.speed.map(Pace::of),
             passes_over: PassesOver::Nothing,
             end: None,
             now_ns: 0,
@@ -115,11 +108,11 @@ impl Replay {
     async fn read(&mut self) -> Result<(), Error> {
         match self.input.next().await? {
             Some(Item::File(name)) => self.missing.begin(name),
-            Some(Item::Piece(Piece::Block(block))) => {
-                self.entries.extend(self.missing.before(&block).map(Entry::Fact));
+            Some(Item::RecordingPiece(RecordingPiece::Block(block))) => {
+                self.entries.extend(self.missing.before(&block).map(RecordingEntry::Fact));
                 self.entries.extend(block.entries);
             }
-            Some(Item::Piece(Piece::Damage(damage))) => self.missing.damage(damage),
+            Some(Item::RecordingPiece(RecordingPiece::Damage(damage))) => self.missing.damage(damage),
             None => self.has_ended = true,
         }
         Ok(())
@@ -129,11 +122,11 @@ impl Replay {
     fn settle(&mut self) {
         while let Some(entry) = self.entries.pop_front() {
             match entry {
-                Entry::Header(header) => self.begin(header.tamed()),
-                Entry::Name(name) => self.names.learn(name),
-                Entry::Fact(Fact::End(totals)) => self.end = Some(totals),
-                Entry::Fact(fact) if self.is_passed_over(&fact) => {}
-                fact @ Entry::Fact(_) => {
+                RecordingEntry::Header(header) => self.begin(header.tamed()),
+                RecordingEntry::Name(name) => self.names.learn(name),
+                RecordingEntry::Fact(Fact::End(totals)) => self.end = Some(totals),
+                RecordingEntry::Fact(fact) if self.is_passed_over(&fact) => {}
+                fact @ RecordingEntry::Fact(_) => {
                     self.entries.push_front(fact);
                     return;
                 }
@@ -195,7 +188,7 @@ impl Replay {
 
     /// Takes the next fact, after [`Self::settle`].
     fn pop(&mut self) -> Option<Fact> {
-        let Some(Entry::Fact(fact)) = self.entries.pop_front() else {
+        let Some(RecordingEntry::Fact(fact)) = self.entries.pop_front() else {
             return None;
         };
         self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
@@ -216,18 +209,18 @@ impl Replay {
 
     /// If the next fact is later than the end, puts the end in its place.
     fn cut(&mut self) {
-        let (Some(end_ns), Some(Entry::Fact(fact))) = (self.end_ns, self.entries.front()) else {
+        let (Some(end_ns), Some(RecordingEntry::Fact(fact))) = (self.end_ns, self.entries.front()) else {
             return;
         };
         if self.has_ended || fact.time_ns().is_none_or(|time_ns| time_ns <= end_ns) {
             return;
         }
         let mut last = Batch { events: Vec::new(), until_ns: end_ns };
-        if let Some(Entry::Fact(Fact::Events(batch))) = self.entries.pop_front() {
+        if let Some(RecordingEntry::Fact(Fact::Events(batch))) = self.entries.pop_front() {
             last.events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
         }
         self.entries.clear();
-        self.entries.push_front(Entry::Fact(Fact::Events(last)));
+        self.entries.push_front(RecordingEntry::Fact(Fact::Events(last)));
         self.end_here();
     }
 
@@ -282,7 +275,7 @@ impl Source for Replay {
         loop {
             self.settle();
             self.cut();
-            let Some(Entry::Fact(fact)) = self.entries.front() else {
+            let Some(RecordingEntry::Fact(fact)) = self.entries.front() else {
                 if self.has_ended {
                     return Ok(self.end());
                 }
@@ -316,14 +309,5 @@ impl Source for Replay {
 
     fn names(&mut self) -> &mut dyn Names {
         &mut self.names
-    }
-}
-
-impl Pace {
-    /// Waits until it is this time.
-    async fn wait(&mut self, time_ns: u64) {
-        let (begun, from_ns) = *self.first.get_or_insert_with(|| (Instant::now(), time_ns));
-        let after = Duration::from_nanos(time_ns.saturating_sub(from_ns)).div_f64(self.speed);
-        sleep_until(begun + after).await;
     }
 }

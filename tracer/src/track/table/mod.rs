@@ -132,7 +132,7 @@ impl Table {
 
 /// Records, each at its place: the order of what is emitted depends on it.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Places {
+pub struct TablePlaces {
     records: Vec<(u32, Connection)>,
     free: Vec<u32>,
 }
@@ -140,16 +140,19 @@ pub struct Places {
 impl Table {
     /// All records, each at its place.
     #[must_use]
-    pub fn places(&self) -> Places {
+    pub fn places(&self) -> TablePlaces {
         let records = self.blocks.iter().flatten().zip(0..);
         let records = records.filter(|(record, _)| record.cookie != NO_COOKIE);
-        Places { records: records.map(|(record, slot)| (slot, *record)).collect(), free: self.free.clone() }
+        TablePlaces {
+            records: records.map(|(record, slot)| (slot, *record)).collect(),
+            free: self.free.clone(),
+        }
     }
 
     /// The same records at the same places. What has no place or no cookie of its own is left out.
     #[must_use]
-    pub fn at(places: Places) -> Self {
-        let Places { records, mut free } = places;
+    pub fn at(places: TablePlaces) -> Self {
+        let TablePlaces { records, mut free } = places;
         let mut table = Self::default();
         let slots = (records.len() + free.len()).next_multiple_of(BLOCK_LEN);
         while table.blocks.len() * BLOCK_LEN < slots {

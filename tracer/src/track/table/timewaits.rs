@@ -71,7 +71,7 @@ pub struct Timewaits {
 
 /// Timewait sockets, each at its place: the order of what is emitted depends on it.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Places {
+pub struct TimewaitPlaces {
     entries: Vec<Timewait>,
     free: Vec<u32>,
 }
@@ -79,14 +79,14 @@ pub struct Places {
 impl Timewaits {
     /// All sockets, each at its place.
     #[must_use]
-    pub fn places(&self) -> Places {
-        Places { entries: self.entries.clone(), free: self.free.clone() }
+    pub fn places(&self) -> TimewaitPlaces {
+        TimewaitPlaces { entries: self.entries.clone(), free: self.free.clone() }
     }
 
     /// The same sockets at the same places. `tuple` gives the tuple of a cookie; a socket without one is left out.
     #[must_use]
-    pub fn at(places: Places, tuple: impl Fn(u64) -> Option<Tuple>) -> Self {
-        let Places { mut entries, mut free } = places;
+    pub fn at(places: TimewaitPlaces, tuple: impl Fn(u64) -> Option<Tuple>) -> Self {
+        let TimewaitPlaces { mut entries, mut free } = places;
         let mut all = Self::default();
         for entry in entries.iter_mut().filter(|entry| entry.cookie != NO_COOKIE) {
             match tuple(entry.cookie) {
