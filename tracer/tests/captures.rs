@@ -412,7 +412,7 @@ fn losses_are_told_and_nothing_is_invented_across_them() {
         .until(BEGIN + 2 * SECOND)
         .fact(Fact::Snapshot(snapshot))
         .events(rest)
-        .ending_with(SourceTotals { losses, filtered: Some(0) });
+        .ending_with(SourceTotals { losses, filtered: Some(0), ..SourceTotals::default() });
     let outcome = compare("losses.txt", script, "log --time utc");
     assert_eq!(outcome.receipt.connections.unwrap().ended_unseen, 2, "the client and the listener");
     assert!(!outcome.receipt.is_complete());

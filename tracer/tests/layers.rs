@@ -20,16 +20,17 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("tcp", "text time"),
     ("facts", "tcp text time"),
     ("filter", "tcp text"),
-    ("source", "facts filter tcp text time"),
+    ("recording", "facts filter output text"),
+    ("source", "facts filter recording tcp text time"),
     ("track", "facts tcp text"),
     ("select", "facts filter tcp text track"),
     ("aggregate", "facts tcp text time track"),
     ("format", "facts tcp text time track"),
     ("explain", "format tcp text"),
     ("view", "aggregate explain facts format select tcp text track"),
-    ("cli", "aggregate explain filter format select source tcp text time"),
-    ("config", "aggregate cli explain facts filter format output select source tcp text time view"),
-    ("run", "aggregate config explain facts filter output select source tcp text time track view"),
+    ("cli", "aggregate explain filter format recording select source tcp text time"),
+    ("config", "aggregate cli explain facts filter format output recording select source tcp text time view"),
+    ("run", "aggregate config explain facts filter output recording select source tcp text time track view"),
 ];
 
 /// Parts of a room that must not know what the room may.

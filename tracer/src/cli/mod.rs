@@ -3,6 +3,7 @@
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
 //! - [`list`]: the options of `list`, which has flags of its own
+//! - [`recording`]: the options of `recording`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells; `offers`: the values that they offer
@@ -12,6 +13,7 @@ mod args;
 pub mod completions;
 pub mod list;
 mod offers;
+pub mod recording;
 pub mod usage;
 mod values;
 pub mod words;
@@ -19,18 +21,23 @@ pub mod wrong_turns;
 
 use std::{path::PathBuf, time::Duration};
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     aggregate::{By, Rank},
     explain::texts::Language,
+    recording::parts::Rotation,
     tcp::limits::Limit,
     time::duration,
 };
 
 use args::FILTERS;
-pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
+pub use args::{
+    CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, StoryFilterArgs, StuckArgs, When,
+};
 pub use list::ListArgs;
+pub use recording::SurveyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,6 +88,17 @@ Examples:
   tracer summary --in-kernel           without any event leaving the kernel
   tracer summary -o json | jq .states  for programs, an object per report";
 
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  tracer record host.rec               until Ctrl-C; then: tracer --from host.rec
+  tracer record --duration 5m -P 443 host.rec
+                                       five minutes of one port
+  tracer summary --from host.rec       every view takes a recording, with all filters
+  ssh host sudo tracer record - | tracer top --from -
+                                       another host's connections, live
+
+A recording has whole stories. So filters on owners, states and reasons are given when it is shown.";
+
 const TOP_EXAMPLES: &str = "\
 Examples:
   tracer top                           all connections; ? lists the keys
@@ -127,6 +145,12 @@ pub enum Command {
     /// How many, how long, and who? Tables and distributions, at intervals and at the end
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(Box<SummaryArgs>),
+    /// Keep what happens, for later and for others: a recording, which every view takes with --from
+    #[command(after_help = RECORD_EXAMPLES)]
+    Record(Box<RecordArgs>),
+    /// What is in a recording, is it whole?
+    #[command(subcommand, after_help = recording::EXAMPLES)]
+    Recording(recording::RecordingCommand),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
@@ -182,6 +206,9 @@ pub struct LogArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `life`.
@@ -200,6 +227,9 @@ pub struct LifeArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `summary`.
@@ -220,6 +250,9 @@ pub struct SummaryArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// What a summary shows, and how.
@@ -299,7 +332,61 @@ pub struct TopArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
+
+/// Options of `record`.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// The recording, a new file; `-` is standard output
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only what the tracepoint said: cheaper, and without owners, reasons and TIME_WAIT
+    #[arg(long)]
+    pub raw: bool,
+    /// Begin a new part after so much or so long: 100M, 1h, or both, as 100M,1h. Parts are called FILE.000001 and so
+    /// on; each one stands alone
+    #[arg(long, value_name = "SIZE|TIME", value_parser = rotation)]
+    pub rotate: Option<Rotation>,
+    /// Keep so many parts, and remove the oldest [default: all]
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = kept)]
+    pub keep: Option<usize>,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Parses `100M`, `1h` or `100M,1h`.
+fn rotation(text: &str) -> Result<Rotation, String> {
+    let mut rotation = Rotation::default();
+    for part in text.split(',') {
+        let is_size = part.trim().ends_with(['B', 'K', 'M', 'G', 'T', 'b', 'k', 'g', 't']);
+        if let (true, Ok(size)) = (is_size, part.trim().parse::<ByteSize>()) {
+            rotation.bytes = Some(size.as_u64().max(SMALLEST_PART));
+        } else {
+            let time = duration::parse(part)
+                .map_err(|_| "give a size such as 100M, a time such as 1h, or both: 100M,1h")?;
+            rotation.time = Some(time.max(SHORTEST_PART));
+        }
+    }
+    Ok(rotation)
+}
+
+/// Parses how many parts are kept.
+fn kept(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|kept| *kept > 0).ok_or_else(|| "give a number from 1 on".to_owned())
+}
+
+/// A part has at least so many bytes: less is mostly what it needs to stand alone.
+const SMALLEST_PART: u64 = 64 << 10;
+
+/// A part takes at least this long.
+const SHORTEST_PART: Duration = Duration::from_millis(500);
 
 /// Options of `explain`.
 #[derive(Args, Debug)]

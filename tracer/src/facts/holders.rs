@@ -2,14 +2,15 @@
 
 use tracer_common::event::Holder;
 
-use crate::facts::snapshot::Snapshot;
+use crate::facts::{columns, snapshot::Snapshot};
 
 /// All TCP sockets that processes hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Holders {
     /// Start and end of the search, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),
     /// Sorted by cookie and process, each pair once.
+    #[serde(with = "columns")]
     sorted: Vec<Holder>,
     /// Tokens of MPTCP connections, sorted, each with the cookie in `sorted`.
     tokens: Vec<(u32, u64)>,
@@ -56,6 +57,14 @@ impl Holders {
         }
         holders.retain(|holder| holder.cookie != 0);
         *self = Self { next_ns: self.next_ns, ..Self::new(self.during_ns, holders, self.is_complete) };
+    }
+
+    /// Keeps some of them, which may be changed, except for their cookies and processes.
+    pub fn edit(&mut self, mut keeps: impl FnMut(&mut Holder) -> bool) {
+        self.sorted.retain_mut(&mut keeps);
+        let cookies = &self.sorted;
+        let is_there = |cookie| cookies.binary_search_by_key(&cookie, |holder| holder.cookie).is_ok();
+        self.tokens.retain(|(_, cookie)| is_there(*cookie));
     }
 
     /// The sockets, each with its holders.

@@ -9,7 +9,7 @@ use crate::tcp::{
 };
 
 /// What identifies a device: its network namespace, by inode number and cookie, and its index there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct DeviceKey {
     /// Inode number of the namespace.
     pub netns: u32,
@@ -34,7 +34,7 @@ impl DeviceKey {
 }
 
 /// The names that are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interfaces(HashMap<DeviceKey, DeviceName>);
 
 impl Interfaces {
@@ -50,6 +50,11 @@ impl Interfaces {
             self.0.clear();
         }
         self.0.extend(others.0);
+    }
+
+    /// Keeps some of them, which may be changed.
+    pub fn edit(&mut self, mut keeps: impl FnMut(&DeviceKey, &mut DeviceName) -> bool) {
+        self.0.retain(&mut keeps);
     }
 
     /// The device that a connection is bound to, with its name if that is known; `None` if it is not bound.

@@ -1,7 +1,7 @@
 //! What was lost between the kernel and user space, and what filters in the kernel rejected.
 
 /// Events that were lost or malformed since the capture began. `None` where the kernel gives no count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Losses {
     /// Transitions that were lost because the ring buffer was full.
     pub no_room: Option<u64>,
@@ -21,16 +21,25 @@ impl Losses {
     /// All lost transitions; `None` if a count is unknown.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
-        Some(self.no_room? + self.recursion? + self.malformed)
+        Some(self.no_room?.saturating_add(self.recursion?).saturating_add(self.malformed))
     }
 }
 
 /// The totals that a source reports at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SourceTotals {
     /// All losses of the capture.
     pub losses: Losses,
     /// Transitions that the source withheld: those that filters in the kernel rejected, and births that could
     /// not be completed ([`crate::source::older`]). `None` if the kernel's count cannot be read.
     pub filtered: Option<u64>,
+    /// The source has ended without its end: a recording whose writer was killed.
+    #[serde(default)]
+    pub is_cut_off: bool,
+    /// There are several captures in it, so the kernel's counters are not those of the whole time.
+    #[serde(default)]
+    pub is_joined: bool,
+    /// A part of a recording is damaged or missing, whether or not there were events in it.
+    #[serde(default)]
+    pub is_damaged: bool,
 }

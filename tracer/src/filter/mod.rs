@@ -5,6 +5,8 @@
 //! # Layout
 //! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
 //! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table; [`services`]: names of ports
+//! - `words`: a filter in the words of the command line
+//! - [`within`]: whether a filter asks for no more than another one lets pass
 //!
 //! ```
 //! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
@@ -21,6 +23,8 @@
 pub mod addrs;
 pub mod ports;
 pub mod services;
+pub mod within;
+mod words;
 
 use tracer_common::{
     event::flag,
@@ -40,7 +44,7 @@ use crate::{
 };
 
 /// Values of a filter, each with the mark of the end that it applies to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PerEnd<T>(Vec<(T, u8)>);
 
 impl<T> PerEnd<T> {
@@ -55,6 +59,11 @@ impl<T> PerEnd<T> {
             })
         });
         Self(marked.collect())
+    }
+
+    /// The same values with the same marks again, or others.
+    pub fn from_marked(marked: impl IntoIterator<Item = (T, u8)>) -> Self {
+        Self(marked.into_iter().collect())
     }
 
     /// Each value with its mark.
@@ -77,7 +86,7 @@ impl<T> Default for PerEnd<T> {
 
 /// All filters on facts that never change. Different ones are ANDed, values of one are ORed, and those with `!` take
 /// away.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Filter {
     /// Ports.
     pub ports: PerEnd<Ports>,

@@ -8,7 +8,7 @@ use zerocopy::FromZeros as _;
 use crate::filter::{PerEnd, services};
 
 /// A port, a service's name, or a range of ports such as `8000-8100`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ports(RangeInclusive<u16>);
 
 /// Why a text is not a port or a range of them.
@@ -44,6 +44,14 @@ impl FromStr for Ports {
             return Err(Error::Reversed(first, last));
         }
         Ok(Self(first..=last))
+    }
+}
+
+impl Ports {
+    /// The first and the last of them.
+    #[must_use]
+    pub fn bounds(&self) -> (u16, u16) {
+        (*self.0.start(), *self.0.end())
     }
 }
 

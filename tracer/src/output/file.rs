@@ -78,6 +78,35 @@ pub enum Error {
     },
 }
 
+/// A folder that files are to be made in, and the beginning of their names.
+pub struct Folder {
+    /// The folder, which is kept, because the path might lead elsewhere later.
+    pub folder: OwnedFd,
+    /// The name in it.
+    pub name: OsString,
+    /// The path, escaped.
+    pub shown: String,
+}
+
+impl Folder {
+    /// The folder of a path.
+    ///
+    /// # Errors
+    /// It is not there, another user decides where the path leads, or the path is that of a folder.
+    pub fn of(path: &Path) -> Result<Self, Error> {
+        let shown = escaped(path.as_os_str().as_bytes());
+        let Some((folder, name)) = split(path) else {
+            let (what, remedy) = FOLDER;
+            return Err(Error::Occupied { name: shown, what, remedy });
+        };
+        let opened = folder::open(folder).map_err(|error| match error {
+            folder::Error::Link { name: link, owner } => Error::Link { name: shown.clone(), link, owner },
+            folder::Error::System(cause) => Error::System { name: shown.clone(), cause: cause.into() },
+        });
+        Ok(Self { folder: opened?, name: name.to_owned(), shown })
+    }
+}
+
 /// Where a file is to be written.
 pub struct Destination {
     /// The path, escaped.
@@ -102,20 +131,33 @@ impl Destination {
             let outlet = Outlet::Descriptor(append(&descriptor).map_err(system)?);
             return Ok(Self { name, outlet });
         }
-        let Some((folder, file)) = split(path) else {
-            let (what, remedy) = FOLDER;
-            return Err(Error::Occupied { name, what, remedy });
-        };
-        let folder = folder::open(folder).map_err(|error| match error {
-            folder::Error::Link { name: link, owner } => Error::Link { name: name.clone(), link, owner },
-            folder::Error::System(cause) => system(cause.into()),
-        })?;
-        if let Some((what, remedy)) = occupant(&folder, file).map_err(|cause| system(cause.into()))? {
+        let Folder { folder, name: file, .. } = Folder::of(path)?;
+        if let Some((what, remedy)) = occupant(&folder, &file).map_err(|cause| system(cause.into()))? {
             return Err(Error::Occupied { name, what, remedy });
         }
         let beside = beside(&folder).and_then(|(beside, _)| unlinkat(&folder, beside, AtFlags::empty()));
         beside.map_err(|cause| system(cause.into()))?;
-        Ok(Self { name, outlet: Outlet::Folder(folder, file.to_owned()) })
+        Ok(Self { name, outlet: Outlet::Folder(folder, file) })
+    }
+
+    /// Makes a new file there, to be written bit by bit, and returns its escaped path with it.
+    pub fn new_file(path: &Path) -> Result<(String, File), Error> {
+        let Self { name, outlet } = Self::check(path)?;
+        let file = match outlet {
+            Outlet::Descriptor(file) => Ok(file),
+            Outlet::Folder(folder, file) => {
+                let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                openat(folder, file, how, Mode::from_raw_mode(NEW)).map(File::from)
+            }
+        };
+        match file {
+            Ok(file) => Ok((name, file)),
+            Err(Errno::EXIST) => {
+                let (what, remedy) = ("there already", "remove it, or give another name");
+                Err(Error::Occupied { name, what, remedy })
+            }
+            Err(error) => Err(Error::System { name, cause: error.into() }),
+        }
     }
 
     /// The path, escaped.

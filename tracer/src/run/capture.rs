@@ -120,10 +120,14 @@ pub async fn capture(
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
         let Config { view, filters, follows_timewait, count, duration, .. } = config;
-        let filters = filters.resolve(source.names())?;
+        let mut filters = filters.resolve(source.names())?;
+        let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
+        if let Some(header) = source.header() {
+            filters.constant = filters.constant.within(&header.filter)?;
+            follows_timewait &= header.follows_timewait;
+        }
         filters.absent(source.names()).iter().for_each(message);
         let kernel = source.kernel();
-        let follows_timewait = follows_timewait && kernel.has_cookies;
         Ok(Self {
             comparison: Comparison::new(&filters.constant),
             stages: Stages::new(StagesOptions { view, filters, kernel, follows_timewait, limit: count }),
@@ -196,6 +200,9 @@ impl<S: Source> Capture<S> {
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
+            if self.source.wants_checkpoint() {
+                self.source.checkpoint(self.stages.checkpoint(), None);
+            }
         }
         Ok(())
     }
@@ -249,6 +256,7 @@ impl<S: Source> Capture<S> {
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
+            Fact::Checkpoint(checkpoint) => self.stages.restore(&checkpoint),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }
@@ -380,11 +388,19 @@ impl<S: Source> Capture<S> {
             incidents: counts.incidents_shown,
             stuck: counts.stuck_shown,
             forgotten: select.given_up(),
-            crowded_out_hooks: self.source.kernel().hooks.crowded_out().map(|hook| hook.hook).collect(),
+            crowded_out_hooks: self
+                .source
+                .kernel()
+                .hooks
+                .crowded_out()
+                .map(|hook| hook.hook.clone().into())
+                .collect(),
+            cut_off: totals.is_cut_off,
+            damaged: totals.is_damaged,
             connections: None,
             kernel: None,
         };
-        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0;
+        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0 || totals.is_joined;
         if let Some(tracker) = self.stages.tracker() {
             self.comparison.conclude(tracker, &mut receipt);
         }

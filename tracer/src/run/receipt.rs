@@ -45,7 +45,13 @@ pub struct Receipt {
     /// could decide.
     pub forgotten: u64,
     /// Hooks for which there was no room, because of other tools' programs.
-    pub crowded_out_hooks: Vec<&'static str>,
+    pub crowded_out_hooks: Vec<String>,
+    /// The recording has no end: its writer was killed, or is still writing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
+    /// A part of the recording is damaged or missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
     /// The connections; `None` with `--raw`.
     pub connections: Option<Connections>,
     /// The kernel's own counters.
@@ -88,7 +94,9 @@ impl Receipt {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
-        self.losses.total() == Some(0) && self.losses.incidents == Some(0) && self.gaps == 0 && !contradicted
+        let is_whole = !self.cut_off && !self.damaged;
+        let has_lost = self.losses.total() != Some(0) || self.losses.incidents != Some(0) || self.gaps > 0;
+        is_whole && !has_lost && !contradicted
     }
 }
 
@@ -135,6 +143,10 @@ impl fmt::Display for Receipt {
         push_notes(f, &notes)?;
         if !self.crowded_out_hooks.is_empty() {
             write!(f, "; no room for a program at {}", self.crowded_out_hooks.join(", "))?;
+        }
+        let flaws = [(self.cut_off, "the recording has no end"), (self.damaged, "the recording is damaged")];
+        for (_, flaw) in flaws.iter().filter(|(has_it, _)| *has_it) {
+            write!(f, "; {flaw}")?;
         }
         if let Some(Connections { counts, open, waiting, ended_unseen }) = self.connections {
             write!(f, "\nconnections {counts}, still open {open}, waiting {waiting}")?;

@@ -9,6 +9,7 @@ use tracer_common::{
 use crate::{
     facts::{
         Batch,
+        checkpoint::Checkpoint,
         context::Context,
         gauges::Gauges,
         holders::Holders,
@@ -262,6 +263,22 @@ impl Stages {
         }
         self.context.interfaces.extend(snapshot.interfaces);
         retired as u64
+    }
+
+    /// Takes over what was known at a checkpoint.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) {
+        if self.has_stories
+            && let Err(error) = self.tracker.restore(checkpoint)
+        {
+            log::warn!("{error}");
+        }
+        self.now_ns = self.now_ns.max(checkpoint.at_ns);
+    }
+
+    /// All that is known now, for a part of a recording that begins here.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.tracker.checkpoint(self.now_ns)
     }
 
     /// Corrects the owners of sockets by those who hold them now.

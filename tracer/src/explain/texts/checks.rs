@@ -94,6 +94,8 @@ mod tests {
             unwritten: 0,
             forgotten: 0,
             crowded_out_hooks: Vec::new(),
+            cut_off: false,
+            damaged: false,
             connections: Some(Connections { counts, open: 0, waiting: 0, ended_unseen: 0 }),
             kernel: Some(kernel),
         };

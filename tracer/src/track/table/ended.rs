@@ -11,7 +11,7 @@ const LEN: usize = 64;
 const ON_THE_WAY_NS: u64 = 1_000_000_000;
 
 /// The connections that were added last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct LastEnded {
     records: Vec<Connection>,
     /// The place of the oldest, once there are [`LEN`].
@@ -19,6 +19,17 @@ pub struct LastEnded {
 }
 
 impl LastEnded {
+    /// The same from outside, where it may be anything.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.records.truncate(LEN);
+        self.oldest %= LEN;
+        if self.records.len() < LEN {
+            self.oldest = 0;
+        }
+        self
+    }
+
     /// Adds a connection, in place of the oldest.
     pub fn insert(&mut self, connection: &Connection) {
         // A socket that connects again has the same cookie.
@@ -30,6 +41,14 @@ impl LastEnded {
             self.records[self.oldest] = *connection;
             self.oldest = (self.oldest + 1) % LEN;
         }
+    }
+
+    /// Keeps some of them, which may be changed.
+    pub(in crate::track) fn retain(&mut self, mut keeps: impl FnMut(&mut Connection) -> bool) {
+        let oldest = self.oldest.min(self.records.len());
+        self.records.rotate_left(oldest);
+        self.records.retain_mut(&mut keeps);
+        self.oldest = 0;
     }
 
     /// The connection with this cookie.

@@ -9,7 +9,7 @@ use crate::{
 
 /// All listeners, by network namespace and port. A port can have one per address and device, or several that
 /// share it with `SO_REUSEPORT`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Listeners {
     by_port: HashMap<Port, Vec<Listener>>,
 }
@@ -17,7 +17,7 @@ pub struct Listeners {
 /// A port of a network namespace, by its inode number and cookie.
 type Port = (u32, u32, u16);
 
-#[derive(Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Listener {
     cookie: u64,
     addr: [u8; 16],
@@ -28,7 +28,7 @@ struct Listener {
 }
 
 /// What a connection has from its listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Traits {
     uid: u32,
     cgroup: u64,
@@ -79,6 +79,14 @@ impl Listeners {
     pub fn read_ns(&self, listener: &Connection) -> u64 {
         let mut listeners = self.by_port.get(&port(&listener.tuple)).into_iter().flatten();
         listeners.find(|known| known.cookie == listener.cookie).map_or(0, |known| known.read_ns)
+    }
+
+    /// Keeps some of them, by their cookies; their addresses and owners may be changed.
+    pub(in crate::track) fn edit(&mut self, mut keeps: impl FnMut(u64, &mut [u8; 16], &mut Owner) -> bool) {
+        for listeners in self.by_port.values_mut() {
+            listeners.retain_mut(|listener| keeps(listener.cookie, &mut listener.addr, &mut listener.owner));
+        }
+        self.by_port.retain(|_, listeners| !listeners.is_empty());
     }
 
     /// How many listeners there are.

@@ -1,0 +1,296 @@
+//! Bytes become blocks and entries again, as far as they are whole.
+
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::{
+    facts::Fact,
+    recording::{
+        VERSION,
+        block::{self, HEAD, Head, MARK},
+        entry::{self, Entry},
+    },
+};
+
+/// Bytes that are read at once.
+const READ: usize = 1 << 18;
+
+/// Where the first block is found at the latest, if the bytes are a recording.
+const BEGINNING: u64 = 1 << 24;
+
+/// What a recording consists of.
+#[derive(Debug)]
+pub enum Piece {
+    /// A block that is whole.
+    Block(Block),
+    /// Bytes that are no block, or a damaged one.
+    Damage(Damage),
+}
+
+/// A block that is whole.
+#[derive(Debug)]
+pub struct Block {
+    /// Its head.
+    pub head: Head,
+    /// Its entries.
+    pub entries: Vec<Entry>,
+    /// Bytes of each of them, before they were packed.
+    pub lens: Vec<usize>,
+    /// Bytes of all, before they were packed.
+    pub len: usize,
+    /// Entries that this version cannot read.
+    pub unreadable: u64,
+}
+
+/// Bytes that are no block, or a damaged one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where they begin in the file.
+    pub at: u64,
+    /// How many there are.
+    pub bytes: u64,
+    /// It is the beginning of a block, and the file ends there, as it does while it is being written, or after its
+    /// writer was killed.
+    pub is_end: bool,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at byte {} are damaged", self.bytes, self.at)
+    }
+}
+
+/// Why a recording cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It does not begin as a recording does.
+    #[error("not a recording of tracer")]
+    NoRecording,
+    /// There is nothing in it.
+    #[error("empty: nothing has been written to it yet")]
+    Empty,
+    /// It begins as a recording does, and ends before there is anything in it.
+    #[error("cut off before its header is whole: there is nothing to read yet")]
+    NoHeader,
+    /// It was written by a later version.
+    #[error(
+        "written in version {0} of the format, and this tracer reads up to version {VERSION}: update tracer"
+    )]
+    TooNew(u16),
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Reads a recording from its beginning to its end.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    buffer: BytesMut,
+    /// Where the buffer begins in the file.
+    at: u64,
+    /// The block behind damage that was told.
+    ready: Option<Block>,
+    has_ended: bool,
+    has_begun: bool,
+    /// The first bytes are those of a block.
+    begins_well: bool,
+}
+
+/// What is at the beginning of the buffer.
+enum Found {
+    Block(Block),
+    /// No block.
+    Damage,
+    /// Nothing, or a part of a block.
+    End,
+}
+
+impl<R: Read> Reader<R> {
+    /// A reader of these bytes.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: BytesMut::new(),
+            at: 0,
+            ready: None,
+            has_ended: false,
+            has_begun: false,
+            begins_well: false,
+        }
+    }
+
+    /// What the bytes come from.
+    pub fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// The bytes that were read and understood, or passed over.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The bytes cannot be read, are no recording, or one of a later version.
+    pub fn read(&mut self) -> Result<Option<Piece>, Error> {
+        if let Some(block) = self.ready.take() {
+            return Ok(Some(Piece::Block(block)));
+        }
+        let begin = self.at;
+        loop {
+            let at = self.at;
+            match self.block()? {
+                Found::Block(block) => {
+                    self.has_begun = true;
+                    if at == begin {
+                        return Ok(Some(Piece::Block(block)));
+                    }
+                    self.ready = Some(block);
+                    return Ok(Some(Piece::Damage(Damage { at: begin, bytes: at - begin, is_end: false })));
+                }
+                Found::Damage => self.skip_to_mark()?,
+                Found::End if self.has_begun => return Ok(self.end(begin).map(Piece::Damage)),
+                Found::End if self.at == 0 && self.buffer.is_empty() => return Err(Error::Empty),
+                Found::End if self.begins_well => return Err(Error::NoHeader),
+                Found::End => return Err(Error::NoRecording),
+            }
+            if !self.has_begun && self.at > BEGINNING {
+                return Err(Error::NoRecording);
+            }
+        }
+    }
+
+    /// What the file ends with, behind its last whole block.
+    fn end(&mut self, begin: u64) -> Option<Damage> {
+        let (at, rest) = (self.at, self.buffer.len());
+        let is_torn = rest == 0 || is_beginning(&self.buffer);
+        if is_torn && at > begin {
+            // The torn block comes next.
+            return Some(Damage { at: begin, bytes: at - begin, is_end: false });
+        }
+        self.skip(rest);
+        let damage = Damage { at: begin, bytes: self.at - begin, is_end: is_torn };
+        (damage.bytes > 0).then_some(damage)
+    }
+
+    /// Takes a block off the beginning of the buffer.
+    fn block(&mut self) -> Result<Found, Error> {
+        let has_head = self.fill(HEAD)?;
+        self.begins_well |= self.at == 0 && is_beginning(&self.buffer);
+        if !has_head {
+            return Ok(Found::End);
+        }
+        let Some(head) = block::head(&self.buffer) else {
+            return Ok(Found::Damage);
+        };
+        if head.version.get() > VERSION {
+            return Err(Error::TooNew(head.version.get()));
+        }
+        if head.block_len() > block::LARGEST_PACKED {
+            return Ok(Found::Damage);
+        }
+        if !self.fill(head.block_len())? {
+            // What it lacks may also be missing in the middle of the file.
+            return Ok(if self.mark_behind().is_some() { Found::Damage } else { Found::End });
+        }
+        if !head.owns(&self.buffer[HEAD..head.block_len()]) {
+            return Ok(Found::Damage);
+        }
+        let mut body = self.take(head.block_len());
+        body.advance(HEAD);
+        Ok(Found::Block(Block::new(head, body)))
+    }
+
+    /// Reads until the buffer has so many bytes. Returns whether there are so many.
+    fn fill(&mut self, len: usize) -> Result<bool, Error> {
+        while self.buffer.len() < len && !self.has_ended {
+            let filled = self.buffer.len();
+            self.buffer.resize(filled + READ, 0);
+            let read = match self.input.read(&mut self.buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+                read => read.map(Some),
+            };
+            self.buffer.truncate(filled + *read.as_ref().ok().and_then(Option::as_ref).unwrap_or(&0));
+            self.has_ended = read? == Some(0);
+        }
+        Ok(self.buffer.len() >= len)
+    }
+
+    /// Passes over what is before the next mark.
+    fn skip_to_mark(&mut self) -> Result<(), Error> {
+        if let Some(mark) = self.mark_behind() {
+            self.skip(mark);
+        } else {
+            // A mark may begin at the end of the buffer.
+            self.skip(self.buffer.len().saturating_sub(MARK.len() - 1).max(1));
+            if !self.fill(HEAD)? {
+                self.skip(self.buffer.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the next mark is, behind the beginning of the buffer.
+    fn mark_behind(&self) -> Option<usize> {
+        let behind = self.buffer.get(1..)?;
+        Some(1 + behind.windows(MARK.len()).position(|bytes| bytes == MARK)?)
+    }
+
+    fn take(&mut self, len: usize) -> Bytes {
+        self.at += len as u64;
+        self.buffer.split_to(len).freeze()
+    }
+
+    fn skip(&mut self, len: usize) {
+        self.at += len as u64;
+        self.buffer.advance(len);
+    }
+}
+
+/// Whether bytes begin as a block does.
+fn is_beginning(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(MARK.len());
+    len > 0 && bytes[..len] == MARK[..len]
+}
+
+impl Block {
+    fn new(head: Head, body: Bytes) -> Self {
+        let mut block = Self { head, entries: Vec::new(), lens: Vec::new(), len: 0, unreadable: 0 };
+        let Some(bytes) = block::unpack(&head, body) else {
+            block.unreadable = 1;
+            return block;
+        };
+        block.len = bytes.len();
+        let mut rest = &bytes[..];
+        let mut before = rest.len();
+        while let Some(entry) = entry::next(&mut rest) {
+            let len = before - rest.len();
+            before = rest.len();
+            match entry {
+                Ok(entry) => {
+                    block.entries.push(entry);
+                    block.lens.push(len);
+                }
+                Err(entry::Malformed) => block.unreadable += 1,
+            }
+        }
+        block
+    }
+
+    /// Events in it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let in_entry = |entry: &Entry| match entry {
+            Entry::Fact(Fact::Events(batch)) => batch.events.len() as u64,
+            _ => 0,
+        };
+        self.entries.iter().map(in_entry).sum()
+    }
+}

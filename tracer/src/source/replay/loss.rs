@@ -1,0 +1,152 @@
+//! What is missing in a recording.
+
+use crate::{
+    facts::{
+        Fact,
+        losses::{Losses, SourceTotals},
+    },
+    recording::{
+        continuity::Continuity,
+        reader::{Block, Damage},
+    },
+};
+
+/// Counts what is missing, and adds it to what the recording itself says was lost.
+#[derive(Debug)]
+pub(super) struct Missing {
+    /// The present file.
+    name: String,
+    continuity: Continuity,
+    /// Damage since the last block.
+    damaged: Option<Damage>,
+    /// Events that were in damaged blocks.
+    lost: u64,
+    /// Events that cannot be.
+    pub(super) malformed: u64,
+    /// What the present recording says.
+    recorded: Losses,
+    /// What those before it say.
+    before: SourceTotals,
+    is_cut_off: bool,
+    is_joined: bool,
+    is_damaged: bool,
+}
+
+impl Default for Missing {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            continuity: Continuity::default(),
+            damaged: None,
+            lost: 0,
+            malformed: 0,
+            recorded: Losses::NONE,
+            before: SourceTotals { losses: Losses::NONE, filtered: Some(0), ..SourceTotals::default() },
+            is_cut_off: false,
+            is_joined: false,
+            is_damaged: false,
+        }
+    }
+}
+
+impl Missing {
+    /// A file begins.
+    pub(super) fn begin(&mut self, name: String) {
+        // Nothing behind it says how much was lost.
+        self.is_damaged |= self.damaged.take().is_some();
+        self.continuity.begin();
+        self.name = name;
+    }
+
+    /// A file does not go on where the last one ended.
+    pub(super) fn join(&mut self, why: &str) {
+        self.is_joined = true;
+        log::warn!("{}: {why}: what happened in between is not known", self.name);
+    }
+
+    /// Adds the totals of a recording that is followed by another one.
+    pub(super) fn add(&mut self, totals: SourceTotals) {
+        self.before = sum(self.before, totals);
+        self.recorded = Losses::NONE;
+    }
+
+    /// What the present recording says was lost.
+    pub(super) fn recorded(&self) -> Losses {
+        self.recorded
+    }
+
+    /// Notes damage. How much was lost, the next block tells.
+    pub(super) fn damage(&mut self, damage: Damage) {
+        if damage.is_end {
+            self.is_cut_off = true;
+        } else {
+            log::warn!("{}: {damage}", self.name);
+            self.damaged = Some(damage);
+        }
+    }
+
+    /// What was lost before a block, if anything was.
+    pub(super) fn before(&mut self, block: &Block) -> Option<Fact> {
+        let gap = self.continuity.follow(block);
+        let was_damaged = self.damaged.take().is_some();
+        self.malformed = self.malformed.saturating_add(block.unreadable);
+        if block.unreadable > 0 {
+            self.is_damaged = true;
+            let sequence = block.head.sequence;
+            log::warn!("{}: {} entries of block {sequence} are unreadable", self.name, block.unreadable);
+        }
+        if !gap.has_block {
+            return None;
+        }
+        self.is_damaged = true;
+        let what = if was_damaged { "" } else { "blocks are missing: " };
+        log::warn!("{}: {what}{} events are lost there", self.name, gap.events);
+        self.lost = self.lost.saturating_add(gap.events);
+        (gap.events > 0).then(|| Fact::Losses(self.recorded, block.head.from_ns.get()))
+    }
+
+    /// Adds what is missing to a fact that tells of losses.
+    pub(super) fn complete(&mut self, fact: Fact) -> Fact {
+        let Fact::Losses(losses, until_ns) = fact else {
+            return fact;
+        };
+        self.recorded = losses;
+        let all = self.totals(SourceTotals { losses, ..SourceTotals::default() });
+        Fact::Losses(all.losses, until_ns)
+    }
+
+    /// The totals of a recording that has no end.
+    pub(super) fn cut_off(&mut self) -> SourceTotals {
+        log::warn!(
+            "{}: it has no end: its writer was killed, or is still writing (--follow waits for more)",
+            self.name
+        );
+        SourceTotals { losses: self.recorded, is_cut_off: true, ..SourceTotals::default() }
+    }
+
+    /// All that was lost, if the present recording says this.
+    pub(super) fn totals(&self, present: SourceTotals) -> SourceTotals {
+        let mut all = sum(self.before, present);
+        all.losses.malformed = all.losses.malformed.saturating_add(self.lost).saturating_add(self.malformed);
+        all.is_damaged |= self.is_damaged || self.damaged.is_some();
+        all.is_cut_off |= self.is_cut_off;
+        all.is_joined |= self.is_joined;
+        all
+    }
+}
+
+fn sum(one: SourceTotals, other: SourceTotals) -> SourceTotals {
+    let add = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other?));
+    SourceTotals {
+        losses: Losses {
+            no_room: add(one.losses.no_room, other.losses.no_room),
+            recursion: add(one.losses.recursion, other.losses.recursion),
+            incidents: add(one.losses.incidents, other.losses.incidents),
+            malformed: one.losses.malformed.saturating_add(other.losses.malformed),
+        },
+        filtered: add(one.filtered, other.filtered),
+        is_cut_off: one.is_cut_off || other.is_cut_off,
+        is_joined: one.is_joined || other.is_joined,
+        is_damaged: one.is_damaged || other.is_damaged,
+    }
+}
