@@ -10,6 +10,7 @@
 //! - [`run`] — a capture from beginning to end; the loop that moves facts and bytes
 //! - [`source`] — where facts come from: the running kernel, or a script
 //! - [`facts`] — what comes through a source: the schema of a recording
+//! - [`recording`] — how facts are kept in a file
 //! - [`track`] — the story of each connection
 //! - [`filter`], [`select`] — what is asked for; what is let through
 //! - [`aggregate`] — counting, apart from any view
@@ -66,6 +67,7 @@ pub mod facts;
 pub mod filter;
 pub mod format;
 pub mod output;
+pub mod recording;
 pub mod run;
 pub mod select;
 pub mod source;

@@ -68,6 +68,11 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
+        Command::Record(args) => capture(args.capture.verbose, || config::record(*args)),
+        Command::Export(args) if args.columns.as_deref() == Some("help") => {
+            list_columns::<Story>(Views::EVENTS)
+        }
+        Command::Export(args) => capture(args.capture.verbose, || config::export(*args)),
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

@@ -87,6 +87,21 @@ pub struct StoryFilterArgs {
     pub reason: Vec<Choice<Reasons>>,
 }
 
+impl StoryFilterArgs {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { pid, comm, uid, cgroup, state, transition, reason } = self;
+        pid.is_empty()
+            && comm.is_empty()
+            && uid.is_empty()
+            && cgroup.is_empty()
+            && state.is_empty()
+            && transition.is_empty()
+            && reason.is_empty()
+    }
+}
+
 /// What is shown, and how.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
@@ -140,6 +155,32 @@ pub struct CaptureArgs {
     /// More messages on standard error; twice: also the kernel program's, for each event
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// Recordings.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Recordings")]
+pub struct RecordingArgs {
+    /// Show what is in a recording, or in several parts of one, instead of what happens now; `-` is standard input.
+    /// Needs no privileges
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["buffer", "hooks", "no_snapshot", "btf"])]
+    pub from: Vec<PathBuf>,
+    /// As fast as it happened (1x), or so many times as fast [default: as fast as possible]
+    #[arg(long, value_name = "N", requires = "from", value_parser = speed)]
+    pub speed: Option<f64>,
+    /// At the end of the recording wait for more: it is still being written
+    #[arg(long, requires = "from")]
+    pub follow: bool,
+    /// Also keep what happens in a recording, a new file, for `--from`
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub record: Option<PathBuf>,
+}
+
+/// Parses `2x`, or `0.5`.
+fn speed(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches(['x', 'X']).parse().ok();
+    let is_possible = |speed: &f64| (0.001..=1e6).contains(speed);
+    number.filter(is_possible).ok_or_else(|| "give a number such as 1x, 10x or 0.5x".to_owned())
 }
 
 /// When a connection counts as stuck.

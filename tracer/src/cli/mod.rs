@@ -19,17 +19,21 @@ pub mod wrong_turns;
 
 use std::{path::PathBuf, time::Duration};
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     aggregate::{By, Rank},
     explain::texts::Language,
+    recording::parts::Rotation,
     tcp::limits::Limit,
     time::duration,
 };
 
 use args::FILTERS;
-pub use args::{CaptureArgs, FilterArgs, FindingArgs, OutputArgs, StoryFilterArgs, StuckArgs, When};
+pub use args::{
+    CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, StoryFilterArgs, StuckArgs, When,
+};
 pub use list::ListArgs;
 
 const EXAMPLES: &str = "\
@@ -81,6 +85,30 @@ Examples:
   tracer summary --in-kernel           without any event leaving the kernel
   tracer summary -o json | jq .states  for programs, an object per report";
 
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  tracer record host.rec               until Ctrl-C; then: tracer --from host.rec
+  tracer record --duration 5m -P 443 host.rec
+                                       five minutes of one port
+  tracer summary --from host.rec       every view takes a recording, with all filters
+  ssh host sudo tracer record - | tracer top --from -
+                                       another host's connections, live
+
+A recording has whole stories. So filters on owners, states and reasons are given when it is shown.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tracer export host.rec --format parquet --to host.parquet
+                                       a row for each state transition
+  tracer export host.rec --life --format csv --to host.csv
+                                       a row for each connection
+  tracer export --format parquet --rotate 1h,512M --to /srv/tracer/
+                                       what happens from now on, in files one after the other
+  duckdb -c \"from 'host.parquet' select reason, count(*) group by all\"
+
+A file appears under its name when it is whole. Those in a folder are called TIME-HOST.parquet, and sort
+by time; each has an hour, unless --rotate says something else.";
+
 const TOP_EXAMPLES: &str = "\
 Examples:
   tracer top                           all connections; ? lists the keys
@@ -127,6 +155,12 @@ pub enum Command {
     /// How many, how long, and who? Tables and distributions, at intervals and at the end
     #[command(after_help = SUMMARY_EXAMPLES)]
     Summary(Box<SummaryArgs>),
+    /// Keep what happens, for later and for others: a recording, which every view takes with --from
+    #[command(after_help = RECORD_EXAMPLES)]
+    Record(Box<RecordArgs>),
+    /// Take it elsewhere: JSON Lines, CSV or Parquet, of recordings or of what happens now
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Box<ExportArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
@@ -182,6 +216,9 @@ pub struct LogArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `life`.
@@ -200,6 +237,9 @@ pub struct LifeArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// Options of `summary`.
@@ -220,6 +260,9 @@ pub struct SummaryArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
 
 /// What a summary shows, and how.
@@ -299,7 +342,101 @@ pub struct TopArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// Recordings.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
 }
+
+/// Options of `record`.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// The recording, a new file; `-` is standard output
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only what the tracepoint said: cheaper, and without owners, reasons and TIME_WAIT
+    #[arg(long)]
+    pub raw: bool,
+    /// Begin a new part after so much or so long: 100M, 1h, or both, as 100M,1h. Parts are called FILE.000001 and so
+    /// on; each one stands alone
+    #[arg(long, value_name = "SIZE|TIME", value_parser = rotation)]
+    pub rotate: Option<Rotation>,
+    /// Keep so many parts, and remove the oldest [default: all]
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = kept)]
+    pub keep: Option<usize>,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// Recordings, or parts of one; without them, what happens from now on
+    #[arg(value_name = "FILE", conflicts_with_all = ["buffer", "hooks", "no_snapshot", "btf"])]
+    pub files: Vec<PathBuf>,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Where it goes: a file, a folder that is there, or `-` for standard output
+    #[arg(long, value_name = "PATH")]
+    pub to: PathBuf,
+    /// A row for each connection when it ends, instead of one for each transition
+    #[arg(long)]
+    pub life: bool,
+    /// Columns, in order; `help` lists them [default: those of the log's JSON, or of life's, with time_ns and host]
+    #[arg(long, value_name = "LIST")]
+    pub columns: Option<String>,
+    /// Begin a new file in the folder after so much or so long: 512M, 1h, or both, as 512M,1h [default: 1h]
+    #[arg(long, value_name = "SIZE|TIME", value_parser = rotation)]
+    pub rotate: Option<Rotation>,
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// Formats of exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// JSON Lines: an object per line.
+    Jsonl,
+    /// RFC 4180 with a header.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Parses `100M`, `1h` or `100M,1h`.
+fn rotation(text: &str) -> Result<Rotation, String> {
+    let mut rotation = Rotation::default();
+    for part in text.split(',') {
+        let is_size = part.trim().ends_with(['B', 'K', 'M', 'G', 'T', 'b', 'k', 'g', 't']);
+        if let (true, Ok(size)) = (is_size, part.trim().parse::<ByteSize>()) {
+            rotation.bytes = Some(size.as_u64().max(SMALLEST_PART));
+        } else {
+            let time = duration::parse(part)
+                .map_err(|_| "give a size such as 100M, a time such as 1h, or both: 100M,1h")?;
+            rotation.time = Some(time.max(SHORTEST_PART));
+        }
+    }
+    Ok(rotation)
+}
+
+/// Parses how many parts are kept.
+fn kept(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|kept| *kept > 0).ok_or_else(|| "give a number from 1 on".to_owned())
+}
+
+/// A part has at least so many bytes: less is mostly what it needs to stand alone.
+const SMALLEST_PART: u64 = 64 << 10;
+
+/// A part takes at least this long.
+const SHORTEST_PART: Duration = Duration::from_millis(500);
 
 /// Options of `explain`.
 #[derive(Args, Debug)]

@@ -44,6 +44,14 @@ pub enum Error {
     /// `top` has no lines for transitions.
     #[error("top shows connections, and no transitions: choose a state, or use `tracer log`")]
     NoTransitions,
+    /// A recording has whole stories.
+    #[error(
+        "a recording has whole stories: give filters on owners, cgroups, states and reasons when it is shown, with --from"
+    )]
+    WholeStories,
+    /// Standard output is one.
+    #[error("--rotate makes files, and standard output is none: give the name of a file")]
+    NoParts,
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),

@@ -2,17 +2,23 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
-//! - `list`: that of `list`; `network`: of its interfaces and routes
+//! - `export`: that of `export`; `list`: that of `list`; `network`: of its interfaces and routes
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
+mod export;
 mod filters;
 mod lines;
 mod list;
 mod network;
 mod reports;
 
-use std::{env, io, path::PathBuf, time::Duration};
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -25,13 +31,14 @@ use crate::{
     },
     cli::{
         CaptureArgs, CheckArgs, ExplainArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs,
-        StuckArgs, SummaryArgs, TopArgs, words,
+        RecordArgs, RecordingArgs, StuckArgs, SummaryArgs, TopArgs, words,
     },
     config::{filters::filters, lines::plan, reports::reports},
     explain::{screen::Look, texts::Language},
     facts::hooks::REQUEST_HOOK,
     format::{Kind, columns::DefaultIn, lines::Lines},
     output::{file::Destination, stderr::message},
+    recording::parts::Rotation,
     select::{
         slow::Slow,
         spec::{FilterSpec, Filters},
@@ -39,6 +46,7 @@ use crate::{
     source::{
         kernel::{aggregate::AggregateOptions, live, load, optional::Hooks},
         open::SourceOptions,
+        replay::ReplayOptions,
     },
     tcp::{
         limits::{Limit, Limits},
@@ -51,12 +59,14 @@ use crate::{
         life::Life,
         log::{Incidents, Log, Watch},
         raw::Raw,
+        silent::Silent,
         summary::{Summary, SummaryOptions},
         top::{Top, TopOptions, model::TypedFilter},
     },
 };
 
 pub use error::Error;
+pub use export::{ExportConfig, export};
 use lines::use_colour;
 pub use list::{ListConfig, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
@@ -95,12 +105,25 @@ pub struct RunConfig {
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
     /// How text is changed for the user's locale.
     pub recoding: Option<Recoding>,
+    /// Where the facts are recorded.
+    pub record: Option<RecordConfig>,
+    /// Where lines go instead of standard output.
+    pub export: Option<ExportConfig>,
+}
+
+/// Where facts are recorded.
+#[derive(Clone, Debug)]
+pub struct RecordConfig {
+    /// The file; `-` is standard output.
+    pub path: PathBuf,
+    /// Whether there are several, and which.
+    pub rotation: Option<Rotation>,
 }
 
 /// Builds the configuration of `tracer log`.
 pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
     let watch = watch(&args);
-    let LogArgs { filter, slow, output, raw, resets, retransmits, group, capture, .. } = args;
+    let LogArgs { filter, slow, output, raw, resets, retransmits, group, capture, recording, .. } = args;
     let incidents = Incidents { resets, retransmits };
     if incidents.any() && capture.hooks == Hooks::Minimal {
         return Err(Error::NoHooks);
@@ -115,28 +138,29 @@ pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
         };
         Box::new(Log::new(Lines::new(plan(default_in, false, &output)?), incidents, watch))
     };
-    live(view, filter, capture, Lined::of(&output, &slow, false))
+    configured(view, filter, capture, recording, Lined::of(&output, &slow, false))
 }
 
 /// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
-    let LifeArgs { filter, slow, output, capture } = args;
+    let LifeArgs { filter, slow, output, capture, recording } = args;
     let lined = Lined::of(&output, &slow, true);
     if lined.slow.as_ref().is_some_and(|slow| slow.limits.of(state::TIME_WAIT).is_some()) {
         return Err(Error::NoTimewait);
     }
     let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
-    live(Box::new(Life::new(lines)), filter, capture, lined)
+    configured(Box::new(Life::new(lines)), filter, capture, recording, lined)
 }
 
 /// Builds the configuration of `tracer summary`.
 pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
-    let SummaryArgs { filter, report, stuck, finding, capture } = args;
+    let SummaryArgs { filter, report, stuck, finding, capture, recording } = args;
     let reports = SummaryOptions {
         findings: Some(Findings::new(limits(&stuck), thresholds(&finding))),
         ..reports(&report, capture.duration)
     };
-    live(Box::new(Summary::new(&reports)), filter, capture, Lined::none(reports.text.is_some()))
+    let lined = Lined::none(reports.text.is_some());
+    configured(Box::new(Summary::new(&reports)), filter, capture, recording, lined)
 }
 
 /// The configuration of `tracer summary --in-kernel`.
@@ -202,7 +226,7 @@ pub fn top(args: TopArgs) -> Result<RunConfig, Error> {
 
 /// The same, with times of day in this zone.
 pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
-    let TopArgs { mut filter, stuck, finding, by, refresh, color, capture } = args;
+    let TopArgs { mut filter, stuck, finding, by, refresh, color, capture, recording } = args;
     let limits = limits(&stuck);
     let words = words::take_line_filters(&mut filter);
     if !filter.story.transition.is_empty() {
@@ -219,7 +243,24 @@ pub fn top_in(args: TopArgs, zone: TimeZone) -> Result<RunConfig, Error> {
         words,
         language: of_locale(),
     };
-    live(Box::new(Top::new(options)), filter, capture, Lined::none(true))
+    configured(Box::new(Top::new(options)), filter, capture, recording, Lined::none(true))
+}
+
+/// Builds the configuration of `tracer record`.
+pub fn record(args: RecordArgs) -> Result<RunConfig, Error> {
+    let RecordArgs { file, filter, raw, rotate, keep, capture } = args;
+    if !filter.story.is_empty() {
+        return Err(Error::WholeStories);
+    }
+    let recording = RecordingArgs { record: Some(file), ..RecordingArgs::default() };
+    let mut config = configured(Box::new(Silent { raw }), filter, capture, recording, Lined::none(true))?;
+    if let (Some(record), Some(rotate)) = (&mut config.record, rotate) {
+        if record.path == Path::new("-") {
+            return Err(Error::NoParts);
+        }
+        record.rotation = Some(Rotation { keep, ..rotate });
+    }
+    Ok(config)
 }
 
 /// Parses a filter that the user types.
@@ -255,10 +296,11 @@ impl Lined {
     }
 }
 
-fn live(
+fn configured(
     view: Box<dyn View>,
     filter: FilterArgs,
     capture: CaptureArgs,
+    recording: RecordingArgs,
     lined: Lined,
 ) -> Result<RunConfig, Error> {
     if let Some(buffer) = capture.buffer.as_ref().filter(|buffer| buffer.is_rounded) {
@@ -280,22 +322,29 @@ fn live(
     Ok(RunConfig {
         hooks,
         recoding: if is_text { charset::recoding() } else { None },
-        source: SourceOptions::Kernel(live::LiveOptions {
-            load: load::LoadOptions {
-                buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
-                filter: constant.clone(),
-                asks_for_sockets: stories,
-                hooks: if stories { capture.hooks } else { Hooks::Minimal },
-                stray_resets,
-                debug: capture.verbose >= 2,
-                btf: capture.btf,
-            },
-            names: filters.names.clone(),
-            takes_snapshot: stories && !capture.no_snapshot,
-            follows_timewait,
-            refreshes,
-            gauges,
-        }),
+        export: None,
+        record: recording.record.map(|path| RecordConfig { path, rotation: None }),
+        source: if recording.from.is_empty() {
+            SourceOptions::Kernel(live::LiveOptions {
+                load: load::LoadOptions {
+                    buffer: capture.buffer.map(|buffer| buffer.size).unwrap_or_default(),
+                    filter: constant.clone(),
+                    asks_for_sockets: stories,
+                    hooks: if stories { capture.hooks } else { Hooks::Minimal },
+                    stray_resets,
+                    debug: capture.verbose >= 2,
+                    btf: capture.btf,
+                },
+                names: filters.names.clone(),
+                takes_snapshot: stories && !capture.no_snapshot,
+                follows_timewait,
+                refreshes,
+                gauges,
+            })
+        } else {
+            let RecordingArgs { from: paths, speed, follow: follows, .. } = recording;
+            SourceOptions::Recording(ReplayOptions { paths, speed, follows, read: Arc::default() })
+        },
         capture: Config {
             view,
             filters,

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The kernel's counters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CountersByNetns {
     /// Those of each network namespace, by its inode number.
     pub read: HashMap<u32, Reading>,
@@ -16,7 +16,7 @@ pub struct CountersByNetns {
 }
 
 /// The counters of a network namespace, and when they were read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Reading {
     /// The counters.
     pub counts: KernelCounts,
@@ -27,7 +27,7 @@ pub struct Reading {
 }
 
 /// Counts of connections, with the names of RFC 4022.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TcpCounts {
     /// `tcpActiveOpens`: connections opened.
     pub opened: u64,
@@ -122,7 +122,7 @@ impl Bounds {
 }
 
 /// The counters of a network namespace, as the kernel shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KernelCounts {
     /// ActiveOpens, PassiveOpens, AttemptFails and EstabResets.
     pub tcp: TcpCounts,

@@ -7,7 +7,7 @@ use std::{collections::HashMap, ops::RangeInclusive};
 use crate::tcp::netns::NetnsId;
 
 /// What the kernel counts in each network namespace, and its limits there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gauges {
     /// When they were read, in nanoseconds of the kernel's monotonic clock; 0 if never. With thousands of
     /// namespaces some are older: [`NetnsGauges::read_ns`].
@@ -33,7 +33,7 @@ impl Gauges {
 
 /// The gauges of a network namespace. Unless a field says otherwise, the kernel counts for this namespace alone and
 /// since it was made, and has the limit for it alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NetnsGauges {
     /// When they were read, in nanoseconds of the kernel's monotonic clock.
     pub read_ns: u64,
@@ -65,11 +65,25 @@ pub struct NetnsGauges {
 
 /// The local ports from which the kernel chooses: `net.ipv4.ip_local_port_range` without
 /// `net.ipv4.ip_local_reserved_ports`. They are those of IPv6, too.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Ranges")]
 pub struct EphemeralPorts {
     range: RangeInclusive<u16>,
     /// Those in the range, in order, none twice.
     reserved: Vec<RangeInclusive<u16>>,
+}
+
+/// The same from a recording, in which they may be anything.
+#[derive(serde::Deserialize)]
+struct Ranges {
+    range: RangeInclusive<u16>,
+    reserved: Vec<RangeInclusive<u16>>,
+}
+
+impl From<Ranges> for EphemeralPorts {
+    fn from(Ranges { range, reserved }: Ranges) -> Self {
+        Self::new(range, reserved)
+    }
 }
 
 impl EphemeralPorts {

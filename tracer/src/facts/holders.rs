@@ -2,14 +2,15 @@
 
 use tracer_common::event::Holder;
 
-use crate::facts::snapshot::Snapshot;
+use crate::facts::{columns, snapshot::Snapshot};
 
 /// All TCP sockets that processes hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Holders {
     /// Start and end of the search, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),
     /// Sorted by cookie and process, each pair once.
+    #[serde(with = "columns")]
     sorted: Vec<Holder>,
     /// Tokens of MPTCP connections, sorted, each with the cookie in `sorted`.
     tokens: Vec<(u32, u64)>,

@@ -1,27 +1,27 @@
 //! The kernel hooks besides the one on state transitions: which ones are in use, and why others are not.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::text::escape::escaped;
 
 /// Which additional hooks are in use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HookReport {
     /// Hooks that are in use.
-    pub used: Vec<&'static str>,
+    pub used: Vec<Cow<'static, str>>,
     /// Hooks that are not in use.
     pub left_out: Vec<LeftOut>,
 }
 
 /// A hook that is not in use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LeftOut {
     /// Its name.
-    pub hook: &'static str,
+    pub hook: Cow<'static, str>,
     /// Why it is not in use.
     pub why: String,
     /// What only this hook tells.
-    pub tells: &'static str,
+    pub tells: Cow<'static, str>,
     /// The kernel has it, but there is no room for another program.
     pub is_crowded_out: bool,
 }
@@ -36,7 +36,7 @@ impl HookReport {
     /// Whether events report the end of timewait sockets when it happens.
     #[must_use]
     pub fn has_timewait_hook(&self) -> bool {
-        self.used.contains(&TIMEWAIT_HOOK)
+        self.used.iter().any(|hook| hook == TIMEWAIT_HOOK)
     }
 
     /// The hooks that the kernel has, and for which the programs of other tools leave no room.

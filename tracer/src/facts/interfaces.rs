@@ -9,7 +9,7 @@ use crate::tcp::{
 };
 
 /// What identifies a device: its network namespace, by inode number and cookie, and its index there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct DeviceKey {
     /// Inode number of the namespace.
     pub netns: u32,
@@ -34,7 +34,7 @@ impl DeviceKey {
 }
 
 /// The names that are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interfaces(HashMap<DeviceKey, DeviceName>);
 
 impl Interfaces {

@@ -1,7 +1,7 @@
 //! What was lost between the kernel and user space, and what filters in the kernel rejected.
 
 /// Events that were lost or malformed since the capture began. `None` where the kernel gives no count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Losses {
     /// Transitions that were lost because the ring buffer was full.
     pub no_room: Option<u64>,
@@ -26,11 +26,17 @@ impl Losses {
 }
 
 /// The totals that a source reports at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SourceTotals {
     /// All losses of the capture.
     pub losses: Losses,
     /// Transitions that the source withheld: those that filters in the kernel rejected, and births that could
     /// not be completed ([`crate::source::older`]). `None` if the kernel's count cannot be read.
     pub filtered: Option<u64>,
+    /// The source has ended without its end: a recording whose writer was killed.
+    #[serde(default)]
+    pub is_cut_off: bool,
+    /// There are several captures in it, so the kernel's counters are not those of the whole time.
+    #[serde(default)]
+    pub is_joined: bool,
 }

@@ -15,6 +15,8 @@
 //! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show;
 //!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
+//! - [`checkpoint`]: what was known at the beginning of a recording's part
+//! - [`columns`]: records such as events as a recording keeps them, one column after the other
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
 //!   maps and pass no `Source`: there are no events in them
 //!
@@ -31,11 +33,13 @@
 //!     Fact::Clock(Anchor { monotonic_ns: begin_ns, wall_ns: 1_700_000_000_000_000_000 }),
 //!     Fact::Ready(begin_ns),
 //!     Fact::Events(Batch { events: Vec::new(), until_ns: begin_ns + 1_000_000_000 }),
-//!     Fact::End(SourceTotals { losses: Losses::NONE, filtered: Some(0) }),
+//!     Fact::End(SourceTotals { losses: Losses::NONE, filtered: Some(0), ..SourceTotals::default() }),
 //! ];
 //! assert!(matches!(facts.last(), Some(Fact::End(totals)) if totals.losses == Losses::NONE));
 //! ```
 
+pub mod checkpoint;
+pub mod columns;
 pub mod context;
 pub mod counts;
 pub mod end_names;
@@ -56,6 +60,7 @@ use tracer_common::Event;
 
 use crate::{
     facts::{
+        checkpoint::Checkpoint,
         counts::CountersByNetns,
         gauges::Gauges,
         holders::Holders,
@@ -67,7 +72,7 @@ use crate::{
 };
 
 /// A fact. Facts are ordered: each one holds from its position in the stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Fact {
     /// The wall clock's time. It comes first, and again whenever the wall clock has been set.
     Clock(Anchor),
@@ -85,9 +90,12 @@ pub enum Fact {
     Losses(Losses, u64),
     /// A poll of the timewait sockets of some namespaces.
     TimewaitSample(TimewaitSample),
+    /// What was known at this place of a recording, of which nothing before it is there.
+    Checkpoint(Box<Checkpoint>),
     /// The current counters of full sockets, as events whose old and new state are the same.
     Refresh {
         /// The sockets.
+        #[serde(with = "columns")]
         sockets: Vec<Event>,
         /// There was no time for all of them.
         is_part: bool,
@@ -120,6 +128,7 @@ impl Fact {
             Self::TimewaitSample(sample) => Some(sample.from_ns),
             Self::Holders(holders) => Some(holders.during_ns.1),
             Self::Gauges(gauges) => Some(gauges.read_ns),
+            Self::Checkpoint(checkpoint) => Some(checkpoint.at_ns),
             Self::Refresh { sockets, .. } => sockets.iter().map(|socket| socket.time_ns).max(),
             Self::CountersAtStart(_) | Self::CountersAtEnd(_) | Self::Interfaces(_) | Self::End(_) => None,
         }
@@ -127,9 +136,10 @@ impl Fact {
 }
 
 /// Events in chronological order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Batch {
     /// The events, sorted by time.
+    #[serde(with = "columns")]
     pub events: Vec<Event>,
     /// The watermark, in nanoseconds of the kernel's monotonic clock: all events up to this time are in
     /// this batch or came before it.

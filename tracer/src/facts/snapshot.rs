@@ -4,16 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use tracer_common::{Event, event::TimewaitSocket};
 
-use crate::{facts::interfaces::Interfaces, tcp::netns::NetnsId};
+use crate::{
+    facts::{columns, interfaces::Interfaces},
+    tcp::netns::NetnsId,
+};
 
 /// All sockets of all network namespaces that can be entered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Snapshot {
     /// Start and end of the snapshot, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),
     /// The sockets, as events whose old and new state are the same.
+    #[serde(with = "columns")]
     pub sockets: Vec<Event>,
     /// Sockets that processes hold, in any namespace: one entry for each holder.
+    #[serde(with = "columns")]
     pub holders: Vec<Event>,
     /// Start and end of the search for holders, on the same clock.
     pub holders_ns: (u64, u64),
@@ -46,11 +51,12 @@ impl Snapshot {
 }
 
 /// A poll of the timewait sockets of some namespaces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TimewaitSample {
     /// When the poll began, in nanoseconds of the kernel's monotonic clock.
     pub from_ns: u64,
     /// The sockets, each with its identity and substate (TIME_WAIT or FIN_WAIT2).
+    #[serde(with = "columns")]
     pub sockets: Vec<TimewaitSocket>,
     /// The namespaces that were polled.
     pub netns: HashSet<NetnsId>,

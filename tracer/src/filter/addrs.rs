@@ -11,7 +11,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::{filter::PerEnd, text::escape::escaped};
 
 /// An address, or a prefix such as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Cidr(IpNet);
 
 /// A text that is not an address or prefix.
@@ -33,6 +34,29 @@ impl FromStr for Cidr {
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
             .map_err(|_| Error(escaped(text.as_bytes())))?;
         Ok(Self(without_mapping(net).trunc()))
+    }
+}
+
+impl Cidr {
+    /// Its first and its last address, and those next to them: where marks may change.
+    pub(super) fn edges(&self) -> impl Iterator<Item = Ipv6Addr> + use<> {
+        let Prefix { bits, len } = Prefix::of(&self.0);
+        let last = bits | u128::MAX.checked_shr(len.into()).unwrap_or(0);
+        [bits.wrapping_sub(1), bits, last, last.wrapping_add(1)].map(Ipv6Addr::from_bits).into_iter()
+    }
+}
+
+impl From<Cidr> for String {
+    fn from(Cidr(net): Cidr) -> Self {
+        net.to_string()
+    }
+}
+
+impl TryFrom<String> for Cidr {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
     }
 }
 

@@ -5,6 +5,7 @@
 //! # Layout
 //! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
 //! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table; [`services`]: names of ports
+//! - [`within`]: whether a filter asks for no more than another one lets pass
 //!
 //! ```
 //! use tracer::filter::{Filter, Matcher, PerEnd, Verdict};
@@ -21,6 +22,7 @@
 pub mod addrs;
 pub mod ports;
 pub mod services;
+pub mod within;
 
 use tracer_common::{
     event::flag,
@@ -40,7 +42,7 @@ use crate::{
 };
 
 /// Values of a filter, each with the mark of the end that it applies to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PerEnd<T>(Vec<(T, u8)>);
 
 impl<T> PerEnd<T> {
@@ -77,7 +79,7 @@ impl<T> Default for PerEnd<T> {
 
 /// All filters on facts that never change. Different ones are ANDed, values of one are ORed, and those with `!` take
 /// away.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Filter {
     /// Ports.
     pub ports: PerEnd<Ports>,

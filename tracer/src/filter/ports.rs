@@ -8,7 +8,7 @@ use zerocopy::FromZeros as _;
 use crate::filter::{PerEnd, services};
 
 /// A port, a service's name, or a range of ports such as `8000-8100`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ports(RangeInclusive<u16>);
 
 /// Why a text is not a port or a range of them.

@@ -19,7 +19,7 @@ use crate::{
         stages::{ActContext, Stages, StagesOptions},
         stop::Stop,
     },
-    source::{self, Demand, Source},
+    source::{self, Demand, Source, kernel::host},
     time::duration::after,
     view::{Ending, input::Input},
 };
@@ -120,13 +120,25 @@ pub async fn capture(
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
         let Config { view, filters, follows_timewait, count, duration, .. } = config;
-        let filters = filters.resolve(source.names())?;
+        let mut filters = filters.resolve(source.names())?;
+        let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
+        if let Some(header) = source.header() {
+            filters.constant = filters.constant.within(&header.filter)?;
+            follows_timewait &= header.follows_timewait;
+        }
         filters.absent(source.names()).iter().for_each(message);
+        let host = source.header().map_or_else(host::name, |header| header.host.clone());
         let kernel = source.kernel();
-        let follows_timewait = follows_timewait && kernel.has_cookies;
         Ok(Self {
             comparison: Comparison::new(&filters.constant),
-            stages: Stages::new(StagesOptions { view, filters, kernel, follows_timewait, limit: count }),
+            stages: Stages::new(StagesOptions {
+                view,
+                filters,
+                kernel,
+                host,
+                follows_timewait,
+                limit: count,
+            }),
             source,
             output,
             out: Vec::new(),
@@ -179,7 +191,12 @@ impl<S: Source> Capture<S> {
             }
             let is_busy = self.output.is_busy();
             let may_show = self.may_show();
-            let due = [self.stages.due().filter(|_| may_show), self.stages.holders_due(), self.losses.due_ns];
+            let due = [
+                self.stages.due().filter(|_| may_show),
+                self.stages.holders_due(),
+                self.losses.due_ns,
+                self.output.next_file_due(),
+            ];
             let demand = Demand {
                 // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
@@ -196,7 +213,26 @@ impl<S: Source> Capture<S> {
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
+            if self.output.is_next_file_due(self.stages.now_ns()) {
+                self.next_file().await?;
+            }
+            if self.source.wants_checkpoint() {
+                self.source.checkpoint(self.stages.checkpoint(), None);
+            }
         }
+        Ok(())
+    }
+
+    /// Ends a file of an export, and begins the next one.
+    async fn next_file(&mut self) -> Result<(), Error> {
+        self.output.patience().await?;
+        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        self.stages.end_file(&mut around, &mut self.out);
+        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+        self.output.patience().await?;
+        let now_ns = self.stages.now_ns();
+        self.output.next_file(now_ns, |time_ns| self.stages.wall_ns(time_ns))?;
+        self.stages.begin(self.source.kernel(), now_ns, &mut self.out);
         Ok(())
     }
 
@@ -249,6 +285,7 @@ impl<S: Source> Capture<S> {
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
+            Fact::Checkpoint(checkpoint) => self.stages.restore(&checkpoint),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }
@@ -335,7 +372,9 @@ impl<S: Source> Capture<S> {
         self.lines += self.stages.take_lines();
         self.output.patience().await?;
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
-        Ok(self.output.patience().await?)
+        self.output.patience().await?;
+        let now_ns = self.stages.now_ns();
+        Ok(self.output.finish_files(now_ns, |time_ns| self.stages.wall_ns(time_ns))?)
     }
 
     /// Reads the remaining facts without showing them. Returns the number of transitions.
@@ -380,11 +419,17 @@ impl<S: Source> Capture<S> {
             incidents: counts.incidents_shown,
             stuck: counts.stuck_shown,
             forgotten: select.given_up(),
-            crowded_out_hooks: self.source.kernel().hooks.crowded_out().map(|hook| hook.hook).collect(),
+            crowded_out_hooks: self
+                .source
+                .kernel()
+                .hooks
+                .crowded_out()
+                .map(|hook| hook.hook.clone().into())
+                .collect(),
             connections: None,
             kernel: None,
         };
-        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0;
+        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0 || totals.is_joined;
         if let Some(tracker) = self.stages.tracker() {
             self.comparison.conclude(tracker, &mut receipt);
         }

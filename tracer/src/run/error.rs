@@ -23,6 +23,18 @@ pub enum Error {
     /// The terminal of `top`.
     #[error(transparent)]
     Console(#[from] console::Error),
+    /// A recording's file cannot be made.
+    #[error("cannot record: {0}")]
+    Recording(#[from] output::file::Error),
+    /// A recording is not for people's eyes.
+    #[error("cannot record: standard output is a terminal; give a file, or `-` with a pipe behind it")]
+    Terminal,
+    /// An export's file cannot be made.
+    #[error("cannot export: {0}")]
+    Export(#[source] output::file::Error),
+    /// Files one after the other need a folder.
+    #[error("--rotate makes files: give a folder that is there with --to")]
+    NoFolder,
     /// The runtime or the signal handlers.
     #[error("{what}: {cause}")]
     System {
@@ -52,7 +64,7 @@ impl Error {
     /// Whether the command line is wrong, and not the run.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Source(source::Error::Name(_)))
+        matches!(self, Self::NoFolder | Self::Source(source::Error::Name(_) | source::Error::Wider(_)))
     }
 
     /// Whether the reader of standard output has closed the pipe, which is no failure.

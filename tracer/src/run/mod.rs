@@ -5,6 +5,7 @@
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
+//! - `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
 
@@ -12,6 +13,7 @@ pub mod capture;
 pub mod check;
 pub mod console;
 pub mod error;
+mod export;
 mod fault;
 pub mod in_kernel;
 pub mod list;
@@ -19,6 +21,7 @@ mod list_names;
 mod network;
 pub mod receipt;
 mod receipt_file;
+mod record;
 pub mod stages;
 pub mod stop;
 
@@ -42,8 +45,9 @@ use crate::{
     },
     source::{
         Source as _,
-        kernel::{limits, privileges},
+        kernel::{host, limits, privileges},
         open::open,
+        recorded::Recorded,
     },
     text::STARTING_A_THREAD,
     view::Ending,
@@ -57,20 +61,42 @@ const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
-    let RunConfig { capture: mut config, source, hooks, recoding } = config;
+    let RunConfig { capture: mut config, source: options, hooks, recoding, record, export } = config;
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
-    let source = {
-        let _inside = runtime.enter();
-        open(&source)?
-    };
-    tell_missing(&hooks, &source.kernel().hooks);
+    let files = record.as_ref().map(record::files).transpose()?;
+    let export = export.as_ref().map(export::files).transpose()?.flatten();
     let strict = config.strict;
-    let Outcome { receipt, ending, result } = drive(runtime, async {
-        let output = Output::new()?.recoding(recoding);
-        capture(source, config, output, console, &mut Stop::new(signals)).await
+    let outcome = drive(runtime, async {
+        let mut stop = Stop::new(signals);
+        let mut source = tokio::select! {
+            source = open(&options) => source?,
+            // A recording may come from a pipe that says nothing.
+            () = stop.wait() => return Ok(None),
+        };
+        tell_missing(&hooks, &source.kernel().hooks);
+        let (output, _progress) = match export {
+            None => (Output::new()?.recoding(recoding), None),
+            Some(files) => {
+                let host = source.header().map_or_else(host::name, |header| header.host.clone());
+                let output = Output::to_files(files.of_host(&host))?;
+                let progress = export::progress(&options, &output);
+                (output, progress)
+            }
+        };
+        let Some(files) = files else {
+            return Ok(Some(capture(source, config, output, console, &mut stop).await?));
+        };
+        let header = record::header(&options, &mut source)?;
+        let mut source = Recorded::start(source, header, files).await?;
+        let outcome = capture(&mut source, config, output, console, &mut stop).await?;
+        record::tell(source.counts());
+        Ok(Some(outcome))
     })?;
+    let Some(Outcome { receipt, ending, result }) = outcome else {
+        return Ok(ExitCode::SUCCESS);
+    };
     receipt.to_string().lines().for_each(message);
     let written = receipt_file.map_or(Ok(()), |file| file.write(&receipt));
     let result = tolerate_closed_pipe(result);
@@ -126,7 +152,7 @@ fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
         message(format_args!("no room for another program, so not told: {crowded_out}"));
     }
     for LeftOut { hook, why, .. } in &hooks.left_out {
-        for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(hook)) {
+        for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(&&**hook)) {
             message(format_args!("{option} without the hook {hook}: {why}"));
         }
     }

@@ -45,7 +45,7 @@ pub struct Receipt {
     /// could decide.
     pub forgotten: u64,
     /// Hooks for which there was no room, because of other tools' programs.
-    pub crowded_out_hooks: Vec<&'static str>,
+    pub crowded_out_hooks: Vec<String>,
     /// The connections; `None` with `--raw`.
     pub connections: Option<Connections>,
     /// The kernel's own counters.

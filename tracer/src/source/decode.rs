@@ -26,11 +26,19 @@ pub enum Malformed {
 /// Reads the event in `bytes` without copying it.
 pub fn decode(bytes: &[u8]) -> Result<&Event, Malformed> {
     let event = Event::ref_from_bytes(bytes).map_err(|_| Malformed::Size(bytes.len()))?;
+    check(event).map(|()| event)
+}
+
+/// Whether it can be an event.
+///
+/// # Errors
+/// It cannot.
+pub fn check(event: &Event) -> Result<(), Malformed> {
     match event.family {
         AF_INET | AF_INET6 if event.kind > kind::LAST => Err(Malformed::Kind(event.kind)),
         // The kernel also sends an RST for a segment that belongs to no socket.
         AF_INET | AF_INET6 if event.cookie == 0 && event.kind != kind::RESET_SENT => Err(Malformed::NoCookie),
-        AF_INET | AF_INET6 => Ok(event),
+        AF_INET | AF_INET6 => Ok(()),
         other => Err(Malformed::Family(other)),
     }
 }

@@ -4,6 +4,7 @@
 //! - [`open`]: the sources that a command line can ask for
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
+//! - [`replay`]: a recording; [`recorded`]: passes on the facts of another source, and records them
 //! - [`older`]: completes what kernels before 6.16 report
 //! - [`listing`]: the sockets that are there now, from netlink and `/proc` (`tracer list`)
 //! - [`late_data`]: tells RSTs of this side from those of the peer
@@ -49,6 +50,8 @@ pub mod network;
 pub mod older;
 pub mod open;
 pub mod order;
+pub mod recorded;
+pub mod replay;
 pub mod script;
 
 use std::io;
@@ -57,10 +60,13 @@ use tracer_common::Event;
 
 use crate::facts::{
     Fact,
+    checkpoint::Checkpoint,
     kernel::KernelInfo,
     names::{Names, UnknownName},
     snapshot::TimewaitByNetns,
 };
+use crate::filter::within::Wider;
+use crate::recording::{header::Header, writer};
 
 /// A source of facts.
 ///
@@ -70,6 +76,11 @@ use crate::facts::{
 pub trait Source {
     /// What this kernel can report.
     fn kernel(&self) -> &KernelInfo;
+
+    /// Where the recording comes from, if this is one, and what it is limited to.
+    fn header(&self) -> Option<&Header> {
+        None
+    }
 
     /// Waits for the next fact. Dropping the future loses no fact.
     fn next(&mut self, demand: Demand<'_>) -> impl Future<Output = Result<Fact, Error>>;
@@ -89,8 +100,58 @@ pub trait Source {
     /// Returns the memory of a batch, to be used again.
     fn recycle(&mut self, _events: Vec<Event>) {}
 
+    /// Whether a recording goes on in a new part, which needs a checkpoint.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
+    /// Takes what is known after the last fact. With `freeze` the parts before are kept under that name.
+    fn checkpoint(&mut self, _checkpoint: Checkpoint, _freeze: Option<&str>) {}
+
     /// Looks up names, such as those of cgroups, on the host that the events come from.
     fn names(&mut self) -> &mut dyn Names;
+}
+
+impl<S: Source> Source for &mut S {
+    fn kernel(&self) -> &KernelInfo {
+        (**self).kernel()
+    }
+
+    fn header(&self) -> Option<&Header> {
+        (**self).header()
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        (**self).next(demand).await
+    }
+
+    fn is_live(&self) -> bool {
+        (**self).is_live()
+    }
+
+    fn has_more(&self) -> bool {
+        (**self).has_more()
+    }
+
+    fn stop(&mut self) {
+        (**self).stop();
+    }
+
+    fn recycle(&mut self, events: Vec<Event>) {
+        (**self).recycle(events);
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        (**self).wants_checkpoint()
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) {
+        (**self).checkpoint(checkpoint, freeze);
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        (**self).names()
+    }
 }
 
 /// What a capture wants now.
@@ -138,6 +199,15 @@ pub enum Error {
     /// Interfaces or routes cannot be listed.
     #[error(transparent)]
     Network(#[from] network::Error),
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] replay::input::Unreadable),
+    /// A recording cannot be written.
+    #[error(transparent)]
+    Unwritable(#[from] writer::Error),
+    /// A filter asks for more than a recording has.
+    #[error(transparent)]
+    Wider(#[from] Wider),
     /// A system call failed.
     #[error("{what}: {cause}")]
     System {

@@ -5,12 +5,14 @@ use tracer_common::Event;
 
 use crate::{
     facts::{Fact, kernel::KernelInfo, names::Names},
+    recording::header::Header,
     source::{
         Demand, Error, Source,
         kernel::{
             live::{Live, LiveOptions},
             preflight,
         },
+        replay::{Replay, ReplayOptions},
     },
 };
 
@@ -19,27 +21,34 @@ use crate::{
 pub enum SourceOptions {
     /// The running kernel.
     Kernel(LiveOptions),
+    /// A recording.
+    Recording(ReplayOptions),
 }
 
 /// A source that is open.
 pub enum OpenSource {
     /// The running kernel.
-    Kernel(Live),
+    Kernel(Box<Live>),
+    /// A recording.
+    Recording(Box<Replay>),
 }
 
 /// Opens a source. Needs a tokio runtime around it.
 ///
 /// # Errors
-/// A name in the filters is unknown. The kernel, or what runs on the host, does not let programs be loaded or
+/// A name in the filters is unknown. A recording cannot be read. The kernel, or what runs on the host, does not let programs be loaded or
 /// attached.
-pub fn open(options: &SourceOptions) -> Result<OpenSource, Error> {
+pub async fn open(options: &SourceOptions) -> Result<OpenSource, Error> {
     match options {
         SourceOptions::Kernel(options) => {
             let live = Live::open(options)?;
             let buffer = options.load.buffer;
             log::info!("attached on Linux {}, with a buffer of {buffer}", preflight::release());
             log::info!("other hooks: {}", live.kernel().hooks);
-            Ok(OpenSource::Kernel(live))
+            Ok(OpenSource::Kernel(Box::new(live)))
+        }
+        SourceOptions::Recording(options) => {
+            Ok(OpenSource::Recording(Box::new(Replay::open(options).await?)))
         }
     }
 }
@@ -48,42 +57,56 @@ impl Source for OpenSource {
     fn kernel(&self) -> &KernelInfo {
         match self {
             Self::Kernel(live) => live.kernel(),
+            Self::Recording(replay) => replay.kernel(),
+        }
+    }
+
+    fn header(&self) -> Option<&Header> {
+        match self {
+            Self::Kernel(live) => live.header(),
+            Self::Recording(replay) => replay.header(),
         }
     }
 
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         match self {
             Self::Kernel(live) => live.next(demand).await,
+            Self::Recording(replay) => replay.next(demand).await,
         }
     }
 
     fn is_live(&self) -> bool {
         match self {
             Self::Kernel(live) => live.is_live(),
+            Self::Recording(replay) => replay.is_live(),
         }
     }
 
     fn has_more(&self) -> bool {
         match self {
             Self::Kernel(live) => live.has_more(),
+            Self::Recording(replay) => replay.has_more(),
         }
     }
 
     fn stop(&mut self) {
         match self {
             Self::Kernel(live) => live.stop(),
+            Self::Recording(replay) => replay.stop(),
         }
     }
 
     fn recycle(&mut self, events: Vec<Event>) {
         match self {
             Self::Kernel(live) => live.recycle(events),
+            Self::Recording(replay) => replay.recycle(events),
         }
     }
 
     fn names(&mut self) -> &mut dyn Names {
         match self {
             Self::Kernel(live) => live.names(),
+            Self::Recording(replay) => replay.names(),
         }
     }
 }

@@ -173,7 +173,7 @@ impl Source for Script {
             std::future::pending::<()>().await;
         }
         self.wait_for_time().await;
-        let none = SourceTotals { losses: Losses::NONE, filtered: Some(0) };
+        let none = SourceTotals { losses: Losses::NONE, filtered: Some(0), ..SourceTotals::default() };
         let fact = self.facts.pop_front().unwrap_or_else(|| Fact::End(self.totals.unwrap_or(none)));
         self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
         Ok(fact)

@@ -6,7 +6,8 @@ use std::fmt;
 const NAME_LEN: usize = 16;
 
 /// The name of a network device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct DeviceName {
     bytes: [u8; NAME_LEN],
     len: u8,
@@ -37,6 +38,25 @@ impl DeviceName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+/// A name that would need escaping.
+#[derive(Debug, thiserror::Error)]
+#[error("not the plain name of a device")]
+pub struct NotPlain;
+
+impl TryFrom<String> for DeviceName {
+    type Error = NotPlain;
+
+    fn try_from(name: String) -> Result<Self, NotPlain> {
+        Self::new(&name).ok_or(NotPlain)
     }
 }
 

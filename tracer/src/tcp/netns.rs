@@ -13,7 +13,7 @@ use crate::text::choice::Choices;
 pub type Inum = u32;
 
 /// What a network namespace is told apart by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct NetnsId {
     /// Its inode number, which another one gets when it is gone.
     pub inum: Inum,
@@ -36,7 +36,7 @@ impl NetnsId {
 }
 
 /// Network namespaces, by inode number. No two exist at a time that have the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NetnsIds(HashMap<Inum, NetnsId>);
 
 impl NetnsIds {
@@ -53,7 +53,7 @@ impl NetnsIds {
 }
 
 /// Which network namespaces pass.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NetnsFilter {
     /// All of them.
     #[default]

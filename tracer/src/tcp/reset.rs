@@ -3,7 +3,7 @@
 use tracer_common::event::REASON_UNKNOWN;
 
 /// The direction of an RST.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Reset {
     /// There was no RST.
@@ -31,7 +31,8 @@ const PREFIX: &str = "SK_RST_REASON_";
 
 /// The names of the running kernel's `enum sk_rst_reason` (since Linux 6.10), by number. A number without a
 /// name is shown as a number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Vec<String>")]
 pub struct ResetReasons(Vec<Box<str>>);
 
 /// No names, for kernels without this enum.
@@ -56,6 +57,19 @@ impl ResetReasons {
     #[must_use]
     pub fn why(&self, number: u8) -> Option<&str> {
         self.0.get(usize::from(number)).map(|name| &**name)
+    }
+}
+
+/// From a recording, which anybody may have written.
+impl From<Vec<String>> for ResetReasons {
+    fn from(names: Vec<String>) -> Self {
+        let is_word = |name: &str| is_plain_word(&name.replace('-', "_"));
+        let named = names.into_iter().take(REASON_UNKNOWN.into()).zip(0_u8..);
+        Self(
+            named
+                .map(|(name, number)| if is_word(&name) { name } else { number.to_string() }.into())
+                .collect(),
+        )
     }
 }
 

@@ -64,6 +64,13 @@ pub fn is_hostile(c: char) -> bool {
         || BLANKS.contains(&c)
 }
 
+/// Text that was escaped before it came from outside, such as from a recording: hostile characters in it are escaped
+/// now.
+#[must_use]
+pub fn tamed(text: String) -> String {
+    if text.chars().any(is_hostile) { text.escape_default().to_string() } else { text }
+}
+
 /// Appends `bytes` as text. Hostile characters, backslashes and bytes that are not UTF-8 become `\n`, `\\`,
 /// `\x1b` or `\u{202e}`, so that different names stay different.
 pub fn push_escaped(out: &mut String, bytes: &[u8]) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// The kernel's clock and the wall clock, read at the same moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Anchor {
     /// `CLOCK_MONOTONIC` in nanoseconds, as `bpf_ktime_get_ns` returns it and events carry it.
     pub monotonic_ns: u64,

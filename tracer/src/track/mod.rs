@@ -7,6 +7,7 @@
 //!   ended
 //! - `identify`: finds the connection that an event belongs to
 //! - `learn`: owner, first FIN and handshake from an event
+//! - `checkpoint`: all that is known, for a part of a recording that stands alone
 //! - `conclude`: whether the connection goes on, becomes a timewait socket or ends
 //! - `orphan`: how long an orphan may stay in FIN_WAIT2
 //! - `snapshots`, `timewait`: merge snapshots, and samples of timewait sockets
@@ -38,6 +39,7 @@
 //! assert_eq!(times, [None, Some(5_000)]);
 //! ```
 
+mod checkpoint;
 mod conclude;
 pub mod connection;
 

@@ -8,7 +8,9 @@ use tracer_common::{
 use crate::text::escape::name;
 
 /// How an owner is known, from the weakest evidence to the strongest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Evidence {
     /// The owner is not known.
@@ -42,7 +44,7 @@ impl Evidence {
 }
 
 /// The process that owns a socket. The name is kept after the process has exited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Owner {
     /// Process name (`comm`), any bytes, zero-padded.
     pub comm: [u8; COMM_LEN],

@@ -6,6 +6,7 @@
 //! - [`life`]: a line for each connection that has ended
 //! - [`list`]: a line for each socket that is there now
 //! - [`network`]: a line for each network interface or route that is there now
+//! - [`silent`]: nothing, while facts are recorded
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
@@ -51,6 +52,7 @@ pub mod list;
 pub mod log;
 pub mod network;
 pub mod raw;
+pub mod silent;
 pub mod summary;
 pub mod top;
 

@@ -316,7 +316,7 @@ impl Live {
 
     fn totals(&self) -> SourceTotals {
         let filtered = self.rings.filtered().map(|filtered| filtered + self.older.dropped());
-        SourceTotals { losses: self.rings.losses(), filtered }
+        SourceTotals { losses: self.rings.losses(), filtered, ..SourceTotals::default() }
     }
 
     /// Reads the kernel's counters and gauges for the last time.

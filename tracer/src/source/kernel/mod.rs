@@ -27,6 +27,7 @@ pub mod error;
 mod gauges;
 mod held;
 mod hook;
+pub mod host;
 pub mod hosts;
 pub mod layout;
 pub mod limits;

@@ -212,7 +212,7 @@ impl OptionalHooks {
             links.extend(attached?);
             Ok(())
         });
-        self.report.used = self.hooks.iter().map(|(hook, _)| hook.name).collect();
+        self.report.used = self.hooks.iter().map(|(hook, _)| hook.name.into()).collect();
         (links, self.report)
     }
 
@@ -238,7 +238,7 @@ impl OptionalHooks {
 
     fn leave_out(&mut self, hook: &OptionalHook, why: String, is_crowded_out: bool) {
         let OptionalHook { name: hook, tells, .. } = *hook;
-        self.report.left_out.push(LeftOut { hook, why, tells, is_crowded_out });
+        self.report.left_out.push(LeftOut { hook: hook.into(), why, tells: tells.into(), is_crowded_out });
     }
 }
 

@@ -5,7 +5,7 @@ use tracer_common::{Event, event::flag, state as number};
 use crate::track::connection::Role;
 
 /// A socket's counters, as the kernel keeps them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     /// Bytes acknowledged by the peer, its SYN and FIN included: see [`Counters::sent`].
     pub bytes_acked: u64,

@@ -51,7 +51,8 @@ const IDLE_AT_END: u16 = 1024;
 const WAITS: u16 = flag::FASTOPEN_CONNECT | flag::UNSENT;
 
 /// What is known of a socket. The table may hold a million of these records, so their size matters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Connection {
     /// Socket cookie: its identity, the number that `ss -e` prints as `sk:`.
     pub cookie: u64,

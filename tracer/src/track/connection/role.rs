@@ -1,7 +1,7 @@
 //! Client, server or listener; and which side closed first.
 
 /// The role of a socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Role {
     /// Its birth was not seen, and nothing else shows the role.
@@ -29,7 +29,7 @@ impl Role {
 }
 
 /// Which side sent the first FIN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum FirstFin {
     /// None so far.

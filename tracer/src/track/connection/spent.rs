@@ -8,7 +8,8 @@ use crate::tcp::state::LIVED_STATES;
 ///
 /// A connection closes on one of three ways (RFC 9293, 3.6): FIN_WAIT1 and FIN_WAIT2; FIN_WAIT1 and CLOSING; or
 /// CLOSE_WAIT and LAST_ACK. So five durations are enough, which matters for a million records. Nor is it padded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(from = "([u64; 5], u8, u8)", into = "([u64; 5], u8, u8)")]
 #[repr(C, packed(2))]
 pub(super) struct Spent {
     ns: [u64; 5],
@@ -16,6 +17,18 @@ pub(super) struct Spent {
     left: u8,
     /// Bit `i`: after an unknown time.
     unknown: u8,
+}
+
+impl From<([u64; 5], u8, u8)> for Spent {
+    fn from((ns, left, unknown): ([u64; 5], u8, u8)) -> Self {
+        Self { ns, left, unknown }
+    }
+}
+
+impl From<Spent> for ([u64; 5], u8, u8) {
+    fn from(Spent { ns, left, unknown }: Spent) -> Self {
+        (ns, left, unknown)
+    }
 }
 
 /// Where the duration in a state is; `None` for a state that connections do not live in.

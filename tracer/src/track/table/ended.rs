@@ -11,7 +11,7 @@ const LEN: usize = 64;
 const ON_THE_WAY_NS: u64 = 1_000_000_000;
 
 /// The connections that were added last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct LastEnded {
     records: Vec<Connection>,
     /// The place of the oldest, once there are [`LEN`].
@@ -19,6 +19,17 @@ pub struct LastEnded {
 }
 
 impl LastEnded {
+    /// The same from outside, where it may be anything.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.records.truncate(LEN);
+        self.oldest %= LEN;
+        if self.records.len() < LEN {
+            self.oldest = 0;
+        }
+        self
+    }
+
     /// Adds a connection, in place of the oldest.
     pub fn insert(&mut self, connection: &Connection) {
         // A socket that connects again has the same cookie.

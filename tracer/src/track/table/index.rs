@@ -16,6 +16,20 @@ pub struct Index {
 }
 
 impl Index {
+    /// An index of these records, given as keys and slots.
+    #[must_use]
+    pub fn of(records: Vec<(u64, u32)>) -> Self {
+        let mut index = Self::default();
+        while (records.len() + 1) * 4 > index.lines.len() * PLACES * 3 {
+            let lines = (index.lines.len() * 2).max(1);
+            index.lines.resize(lines, CacheLine::default());
+        }
+        for (key, slot) in records {
+            index.insert(key, slot);
+        }
+        index
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,7 +9,7 @@ use crate::{
 
 /// All listeners, by network namespace and port. A port can have one per address and device, or several that
 /// share it with `SO_REUSEPORT`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Listeners {
     by_port: HashMap<Port, Vec<Listener>>,
 }
@@ -17,7 +17,7 @@ pub struct Listeners {
 /// A port of a network namespace, by its inode number and cookie.
 type Port = (u32, u32, u16);
 
-#[derive(Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Listener {
     cookie: u64,
     addr: [u8; 16],
@@ -28,7 +28,7 @@ struct Listener {
 }
 
 /// What a connection has from its listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Traits {
     uid: u32,
     cgroup: u64,

@@ -22,7 +22,7 @@ pub mod timewaits;
 
 use crate::track::{
     connection::Connection,
-    table::{index::Index, prefetch::prefetch},
+    table::{cookie::CookieMap, index::Index, prefetch::prefetch},
 };
 
 /// Records per block.
@@ -125,6 +125,50 @@ impl Table {
         // Slots always fit: four billion records would need more memory than there is.
         self.free.extend(others.filter_map(|slot| u32::try_from(slot).ok()));
         u32::try_from(first).unwrap_or(u32::MAX)
+    }
+}
+
+/// Records, each at its place: the order of what is emitted depends on it.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Places {
+    records: Vec<(u32, Connection)>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    /// All records, each at its place.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let records = self.blocks.iter().flatten().zip(0..);
+        let records = records.filter(|(record, _)| record.cookie != NO_COOKIE);
+        Places { records: records.map(|(record, slot)| (slot, *record)).collect(), free: self.free.clone() }
+    }
+
+    /// The same records at the same places. What has no place or no cookie of its own is left out.
+    #[must_use]
+    pub fn at(places: Places) -> Self {
+        let Places { records, mut free } = places;
+        let mut table = Self::default();
+        let slots = (records.len() + free.len()).next_multiple_of(BLOCK_LEN);
+        while table.blocks.len() * BLOCK_LEN < slots {
+            table.blocks.push(vec![Connection::default(); BLOCK_LEN].into_boxed_slice());
+        }
+        let mut cookies = CookieMap::default();
+        for (slot, record) in records {
+            let is_new = (slot as usize) < slots && record.cookie != NO_COOKIE;
+            let is_new = is_new && record_at(&table.blocks, slot).cookie == NO_COOKIE;
+            if is_new && cookies.insert(record.cookie, ()).is_none() {
+                *record_at_mut(&mut table.blocks, slot) = record;
+            }
+        }
+        let records = table.blocks.iter().flatten();
+        let mut is_free: Vec<bool> = records.map(|record| record.cookie == NO_COOKIE).collect();
+        // Each once, in the same order.
+        free.retain(|slot| is_free.get_mut(*slot as usize).is_some_and(std::mem::take));
+        free.extend(is_free.iter().zip(0..).filter_map(|(is_free, slot)| is_free.then_some(slot)));
+        table.free = free;
+        table.index = Index::of(cookies_and_slots(&table.blocks).collect());
+        table
     }
 }
 

@@ -21,6 +21,12 @@ pub struct RecentCookies {
 }
 
 impl RecentCookies {
+    /// All of them, the oldest of each set first.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        let cookies = self.sets.iter().flat_map(|set| set.iter().rev().copied());
+        cookies.filter(|cookie| *cookie != NO_COOKIE)
+    }
+
     /// Adds a cookie.
     pub fn insert(&mut self, cookie: u64) {
         if self.sets.is_empty() {

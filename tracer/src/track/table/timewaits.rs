@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A timewait socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 struct Timewait {
     /// [`NO_COOKIE`] if the entry is free.
     cookie: u64,
@@ -35,6 +35,7 @@ struct Timewait {
     /// When a hook told that it is gone; [`NEVER`] if none did.
     gone_ns: u64,
     /// Hash of its tuple.
+    #[serde(skip)]
     hash: u64,
     netns: NetnsId,
     /// It is in FIN_WAIT2, not in TIME_WAIT.
@@ -68,7 +69,44 @@ pub struct Timewaits {
     secret: DefaultHashBuilder,
 }
 
+/// Timewait sockets, each at its place: the order of what is emitted depends on it.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Places {
+    entries: Vec<Timewait>,
+    free: Vec<u32>,
+}
+
 impl Timewaits {
+    /// All sockets, each at its place.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places { entries: self.entries.clone(), free: self.free.clone() }
+    }
+
+    /// The same sockets at the same places. `tuple` gives the tuple of a cookie; a socket without one is left out.
+    #[must_use]
+    pub fn at(places: Places, tuple: impl Fn(u64) -> Option<Tuple>) -> Self {
+        let Places { mut entries, mut free } = places;
+        let mut all = Self::default();
+        for entry in entries.iter_mut().filter(|entry| entry.cookie != NO_COOKIE) {
+            match tuple(entry.cookie) {
+                Some(tuple) => entry.hash = all.secret.hash_one(tuple),
+                None => entry.cookie = NO_COOKIE,
+            }
+        }
+        let mut is_free: Vec<bool> = entries.iter().map(|entry| entry.cookie == NO_COOKIE).collect();
+        // Each once, in the same order.
+        free.retain(|slot| is_free.get_mut(*slot as usize).is_some_and(std::mem::take));
+        free.extend(is_free.iter().zip(0..).filter_map(|(is_free, slot)| is_free.then_some(slot)));
+        all.by_cookie = Index::of(occupied(&entries).map(|(entry, slot)| (entry.cookie, slot)).collect());
+        all.by_tuple = Index::of(occupied(&entries).map(|(entry, slot)| (entry.hash, slot)).collect());
+        for (entry, _) in occupied(&entries) {
+            *all.by_netns.entry(entry.netns).or_default() += 1;
+        }
+        (all.entries, all.free) = (entries, free);
+        all
+    }
+
     /// Prefetches the index entry of a tuple, which in most cases shows that no timewait socket has it. See
     /// [`crate::track::Tracker::prefetch`].
     pub fn prefetch(&self, tuple: &Tuple) {

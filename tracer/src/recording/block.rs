@@ -1,0 +1,143 @@
+//! Blocks: a mark, what is in them, checksums.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{U16, U32, U64},
+};
+
+use crate::recording::VERSION;
+
+/// The mark at the beginning of each block. It is no text, and does not survive what changes the ends of lines.
+pub const MARK: [u8; 8] = *b"\x89TRC\r\n\x1a\n";
+
+/// The most bytes that the entries of a block may take: 256 MiB, which is a snapshot of 1.6 million sockets.
+pub const LARGEST: usize = 1 << 28;
+
+/// How hard the packer tries: its fastest levels are enough, because columns are packed well.
+const LEVEL: i32 = 1;
+
+/// What a block begins with.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Head {
+    mark: [u8; 8],
+    /// The version of the format.
+    pub version: U16,
+    /// How the entries are packed: one of [`packing`].
+    packing: u8,
+    reserved: u8,
+    /// The number of the block in its file. The copy of the header has the header's own number.
+    pub sequence: U32,
+    /// Events in the blocks before it.
+    pub events_before: U64,
+    /// The time up to which the blocks before it tell, in nanoseconds of the kernel's monotonic clock.
+    pub from_ns: U64,
+    /// Bytes of its entries.
+    len: U32,
+    /// The same, packed. So many follow.
+    packed_len: U32,
+    /// CRC32C of what follows.
+    body_crc: U32,
+    /// CRC32C of all before it.
+    own_crc: U32,
+}
+
+/// Bytes of a [`Head`].
+pub const HEAD: usize = size_of::<Head>();
+
+const _: () = assert!(HEAD == 48);
+
+/// How entries are packed.
+mod packing {
+    /// Not at all.
+    pub(super) const NONE: u8 = 0;
+    /// Zstandard (RFC 8878).
+    pub(super) const ZSTD: u8 = 1;
+}
+
+impl Head {
+    /// Whether its checksum is right.
+    fn is_whole(&self) -> bool {
+        self.mark == MARK && self.own_crc.get() == crc32c::crc32c(&self.as_bytes()[..HEAD - 4])
+    }
+
+    /// Bytes of the whole block.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        HEAD + self.packed_len.get() as usize
+    }
+
+    /// Whether these bytes are what it is the head of.
+    #[must_use]
+    pub fn owns(&self, body: &[u8]) -> bool {
+        self.body_crc.get() == crc32c::crc32c(body)
+    }
+}
+
+/// The head at the beginning of these bytes, if it is whole.
+#[must_use]
+pub fn head(bytes: &[u8]) -> Option<Head> {
+    let (head, _) = Head::read_from_prefix(bytes).ok()?;
+    head.is_whole().then_some(head)
+}
+
+/// A block whose entries are not packed yet.
+#[derive(Clone, Debug)]
+pub struct Unpacked {
+    /// Its number.
+    pub sequence: u32,
+    /// Events in the blocks before it.
+    pub events_before: u64,
+    /// See [`Head::from_ns`].
+    pub from_ns: u64,
+    /// The entries.
+    pub entries: Vec<u8>,
+}
+
+impl Unpacked {
+    /// Packs the entries.
+    #[must_use]
+    pub fn pack(&self) -> Bytes {
+        let mut block = BytesMut::with_capacity(HEAD + zstd::zstd_safe::compress_bound(self.entries.len()));
+        block.put_bytes(0, HEAD);
+        let packed = zstd::bulk::compress(&self.entries, LEVEL).ok();
+        let (packing, body) = match &packed {
+            Some(packed) if packed.len() < self.entries.len() => (packing::ZSTD, &packed[..]),
+            _ => (packing::NONE, &self.entries[..]),
+        };
+        block.put_slice(body);
+        // A block is full long before it has 4 GiB.
+        let len = |bytes: &[u8]| U32::new(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let mut head = Head {
+            mark: MARK,
+            version: U16::new(VERSION),
+            packing,
+            reserved: 0,
+            sequence: U32::new(self.sequence),
+            events_before: U64::new(self.events_before),
+            from_ns: U64::new(self.from_ns),
+            len: len(&self.entries),
+            packed_len: len(body),
+            body_crc: U32::new(crc32c::crc32c(body)),
+            own_crc: U32::ZERO,
+        };
+        head.own_crc = U32::new(crc32c::crc32c(&head.as_bytes()[..HEAD - 4]));
+        block[..HEAD].copy_from_slice(head.as_bytes());
+        block.freeze()
+    }
+}
+
+/// Unpacks the entries of a block; `None` if they cannot be.
+#[must_use]
+pub fn unpack(head: &Head, body: Bytes) -> Option<Bytes> {
+    let len = head.len.get() as usize;
+    match head.packing {
+        packing::NONE => (body.len() == len).then_some(body),
+        packing::ZSTD if len <= LARGEST => {
+            let entries = zstd::bulk::decompress(&body, len).ok()?;
+            (entries.len() == len).then(|| entries.into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! Entries become blocks.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    facts::Fact,
+    recording::{
+        block::Unpacked,
+        entry::{self, Entry, Unwritable},
+        header::Header,
+        name::Name,
+    },
+};
+
+/// Bytes of entries with which a block is full.
+const FULL: usize = 1 << 18;
+
+/// Collects entries until they are a block.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    entries: Vec<u8>,
+    sequence: u32,
+    /// Events in all entries so far.
+    events: u64,
+    /// Those before this block.
+    events_before: u64,
+    /// The time up to which all entries tell.
+    until_ns: u64,
+    /// That of those before this block.
+    from_ns: u64,
+}
+
+impl Encoder {
+    /// The first two blocks of a file. Both have the header, in case that one is damaged. Blocks are numbered anew.
+    #[must_use]
+    pub fn header(&mut self, header: &Header) -> Bytes {
+        let mut entries = Vec::new();
+        if entry::push(&Entry::Header(Box::new(header.clone())), &mut entries).is_err() {
+            log::error!("the header of the recording cannot be written");
+        }
+        (self.sequence, self.events, self.events_before) = (1, 0, 0);
+        let block = Unpacked { sequence: 0, events_before: 0, from_ns: self.until_ns, entries }.pack();
+        BytesMut::from_iter([&block[..], &block[..]].concat()).freeze()
+    }
+
+    /// Adds a fact.
+    ///
+    /// # Errors
+    /// It is too large. It is left out.
+    pub fn fact(&mut self, fact: &Fact) -> Result<(), Unwritable> {
+        match fact {
+            Fact::Events(batch) => {
+                self.events += batch.events.len() as u64;
+                entry::push_events(batch, &mut self.entries);
+            }
+            fact => entry::push(&EntryRef::Fact(fact), &mut self.entries)?,
+        }
+        self.until_ns = self.until_ns.max(fact.time_ns().unwrap_or_default());
+        Ok(())
+    }
+
+    /// Adds a name.
+    ///
+    /// # Errors
+    /// It is too large. It is left out.
+    pub fn name(&mut self, name: &Name) -> Result<(), Unwritable> {
+        entry::push(&EntryRef::Name(name), &mut self.entries)
+    }
+
+    /// Whether the block is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= FULL
+    }
+
+    /// Whether the block has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Ends the block; `None` if it is empty.
+    pub fn take(&mut self) -> Option<Unpacked> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let entries = std::mem::replace(&mut self.entries, Vec::with_capacity(FULL));
+        let Self { sequence, events_before, from_ns, .. } = *self;
+        self.sequence = sequence.wrapping_add(1);
+        (self.events_before, self.from_ns) = (self.events, self.until_ns);
+        Some(Unpacked { sequence, events_before, from_ns, entries })
+    }
+}
+
+/// The same bytes as those of an [`Entry`], without a copy of what is in it.
+#[derive(serde::Serialize)]
+enum EntryRef<'a> {
+    Fact(&'a Fact),
+    Name(&'a Name),
+}

@@ -1,0 +1,109 @@
+//! Entries: what is in a block.
+//!
+//! Events are tables ([`columns`]), which are fast. Everything else is MessagePack with named fields, so that a
+//! later version may add some.
+
+use crate::{
+    facts::{Batch, Fact, columns},
+    recording::{header::Header, name::Name},
+};
+
+/// What is in a block.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Entry {
+    /// Where the recording comes from.
+    Header(Box<Header>),
+    /// A fact.
+    Fact(Fact),
+    /// A name, before the first fact that it matters for.
+    Name(Name),
+}
+
+/// Bytes before each entry: what it is, and its length.
+const HEAD: usize = 5;
+
+/// The bytes of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Encoding {
+    /// The watermark and a table of events.
+    Events = 1,
+    /// MessagePack.
+    MessagePack = 2,
+}
+
+/// An entry that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritable {
+    /// It is too large.
+    #[error("a fact of {0} bytes is too large for a recording")]
+    TooLarge(usize),
+    /// It cannot be turned into bytes.
+    #[error("a fact cannot be written: {0}")]
+    Encoding(#[from] rmp_serde::encode::Error),
+}
+
+/// Appends a batch of events.
+pub(super) fn push_events(batch: &Batch, out: &mut Vec<u8>) {
+    let begin = begin(Encoding::Events, out);
+    out.extend_from_slice(&batch.until_ns.to_le_bytes());
+    columns::pack(&batch.events, out);
+    end(begin, out);
+}
+
+/// Appends anything else. On an error nothing is appended.
+pub(super) fn push(entry: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+    let begin = begin(Encoding::MessagePack, out);
+    let written = rmp_serde::encode::write_named(out, entry);
+    let len = out.len() - begin;
+    if let Err(error) = written {
+        out.truncate(begin - HEAD);
+        return Err(error.into());
+    }
+    if len > super::block::LARGEST - HEAD {
+        out.truncate(begin - HEAD);
+        return Err(Unwritable::TooLarge(len));
+    }
+    end(begin, out);
+    Ok(())
+}
+
+fn begin(encoding: Encoding, out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[encoding as u8, 0, 0, 0, 0]);
+    out.len()
+}
+
+fn end(begin: usize, out: &mut [u8]) {
+    let len = u32::try_from(out.len() - begin).unwrap_or(u32::MAX);
+    out[begin - 4..begin].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Takes an entry off the beginning of a block's bytes; `None` at the end.
+pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<Entry, Malformed>> {
+    let (&encoding, rest) = bytes.split_first()?;
+    let taken = rest
+        .split_first_chunk()
+        .and_then(|(len, rest)| rest.split_at_checked(u32::from_le_bytes(*len) as usize));
+    let Some((entry, rest)) = taken else {
+        *bytes = &[];
+        return Some(Err(Malformed));
+    };
+    *bytes = rest;
+    Some(if encoding == Encoding::Events as u8 {
+        events(entry).ok_or(Malformed)
+    } else if encoding == Encoding::MessagePack as u8 {
+        rmp_serde::from_slice(entry).map_err(|_| Malformed)
+    } else {
+        Err(Malformed)
+    })
+}
+
+fn events(entry: &[u8]) -> Option<Entry> {
+    let (until_ns, table) = entry.split_first_chunk()?;
+    let events = columns::unpack(table)?;
+    Some(Entry::Fact(Fact::Events(Batch { events, until_ns: u64::from_le_bytes(*until_ns) })))
+}
+
+/// Bytes that are no entry of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;

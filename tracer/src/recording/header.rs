@@ -1,0 +1,54 @@
+//! The first entry of a recording: where it comes from, and what can be in it.
+
+use crate::{facts::kernel::KernelInfo, filter::Filter, text::escape::tamed};
+
+/// Where a recording comes from, and what can be in it.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Header {
+    /// The version of the tracer that wrote it.
+    pub tracer: String,
+    /// Name of the host.
+    pub host: String,
+    /// A hash of the host's machine id (machine-id(5)), which tells hosts of the same name apart and gives
+    /// nothing away; empty if the host has none.
+    pub machine: String,
+    /// Release of the kernel (`uname -r`).
+    pub release: String,
+    /// Architecture of the kernel (`uname -m`).
+    pub arch: String,
+    /// CPUs that there may be.
+    pub cpus: u32,
+    /// When the host was started, in nanoseconds since 1970.
+    pub booted_ns: i64,
+    /// When the recording began, in nanoseconds since 1970.
+    pub begun_ns: i64,
+    /// By chance: all parts of a recording have the same.
+    pub id: u64,
+    /// The number of this part, from 0.
+    pub part: u32,
+    /// What the kernel can report, and the hooks in use.
+    pub kernel: KernelInfo,
+    /// What the recording was limited to.
+    pub filter: Filter,
+    /// Whether there is all that connections' stories need; without it there are only events (`--raw`).
+    pub has_stories: bool,
+    /// Whether timewait sockets are followed.
+    pub follows_timewait: bool,
+}
+
+impl Header {
+    /// The same, with texts that do no harm on a terminal: anybody may have written it.
+    #[must_use]
+    pub fn tamed(mut self) -> Self {
+        for text in [&mut self.tracer, &mut self.host, &mut self.machine, &mut self.release, &mut self.arch] {
+            *text = tamed(std::mem::take(text));
+        }
+        let hooks = &mut self.kernel.hooks;
+        let texts = hooks.left_out.iter_mut().flat_map(|hook| [&mut hook.hook, &mut hook.tells]);
+        for text in hooks.used.iter_mut().chain(texts) {
+            *text = tamed(std::mem::take(text).into_owned()).into();
+        }
+        self
+    }
+}

@@ -1,0 +1,158 @@
+//! The files of a recording: one, or parts one after the other.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fsync, openat, renameat_with, statat, unlinkat},
+    io::Errno,
+};
+
+use crate::{
+    output::file::{self, Folder},
+    recording::writer::Sink,
+};
+
+/// Digits of a part's number.
+const DIGITS: usize = 6;
+
+/// Permissions of a new file, before the process's mask.
+const NEW: u32 = 0o666;
+
+/// When a new part begins, and which ones are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// After so many bytes.
+    pub bytes: Option<u64>,
+    /// After this time.
+    pub time: Option<Duration>,
+    /// So many parts are kept, the present one included; `None`: all.
+    pub keep: Option<usize>,
+    /// So many bytes are kept at most, the present part not included.
+    pub keep_bytes: Option<u64>,
+}
+
+/// Makes the files of a recording in parts: `NAME.000001`, `NAME.000002` and so on.
+#[derive(Debug)]
+pub struct Parts {
+    folder: OwnedFd,
+    /// The path without the number, escaped.
+    shown: String,
+    name: OsString,
+    rotation: Rotation,
+    /// The numbers of those that are there, the oldest first, and their bytes once they are finished.
+    there: VecDeque<(u32, u64)>,
+    next: u32,
+}
+
+impl Parts {
+    /// Goes on behind the parts that are there already.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn new(path: &Path, rotation: Rotation) -> Result<Self, file::Error> {
+        let Folder { folder, name, shown } = Folder::of(path)?;
+        let system = |cause: Errno| file::Error::System { name: shown.clone(), cause: cause.into() };
+        let mut there = Vec::new();
+        for entry in Dir::read_from(&folder_to_read(&folder).map_err(system)?).map_err(system)? {
+            let entry = entry.map_err(system)?;
+            let found = OsStr::from_bytes(entry.file_name().to_bytes());
+            if let Some(number) = number(found, &name)
+                && let Ok(found) = statat(&folder, found, AtFlags::SYMLINK_NOFOLLOW)
+                && FileType::from_raw_mode(found.st_mode).is_file()
+            {
+                there.push((number, u64::try_from(found.st_size).unwrap_or_default()));
+            }
+        }
+        there.sort_unstable();
+        let next = there.last().map_or(1, |(last, _)| last + 1);
+        Ok(Self { folder, shown, name, rotation, there: there.into(), next })
+    }
+
+    /// When a new part begins.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+
+    /// Makes the next part, and removes the oldest ones. The present one has `bytes`.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn next(&mut self, bytes: u64) -> io::Result<Sink> {
+        if let Some((_, present)) = self.there.back_mut() {
+            *present = bytes;
+        }
+        let number = self.next;
+        let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.folder, part(&self.name, number), how, Mode::from_raw_mode(NEW))?;
+        // The names must be there after a power cut. Not every file system can do that.
+        let _ = folder_to_read(&self.folder).and_then(fsync);
+        self.next += 1;
+        self.there.push_back((number, 0));
+        self.remove_oldest();
+        Ok(Sink { name: format!("{}.{number:0DIGITS$}", self.shown), file: File::from(file) })
+    }
+
+    fn remove_oldest(&mut self) {
+        let Rotation { keep, keep_bytes, .. } = self.rotation;
+        let is_too_much = |there: &VecDeque<(u32, u64)>| {
+            let bytes: u64 = there.iter().map(|(_, bytes)| bytes).sum();
+            keep.is_some_and(|keep| there.len() > keep.max(1)) || keep_bytes.is_some_and(|keep| bytes > keep)
+        };
+        while self.there.len() > 1 && is_too_much(&self.there) {
+            if let Some((oldest, _)) = self.there.pop_front()
+                && let Err(error) = unlinkat(&self.folder, part(&self.name, oldest), AtFlags::empty())
+                && error != Errno::NOENT
+            {
+                log::warn!("removing {}.{oldest:0DIGITS$}: {error}", self.shown);
+            }
+        }
+    }
+
+    /// Gives the parts that are there another name, `NAME-WHY.000001` and so on, so that they are kept, and returns
+    /// how many there are.
+    ///
+    /// # Errors
+    /// One cannot be renamed.
+    pub fn freeze(&mut self, why: &str) -> io::Result<usize> {
+        let mut frozen = self.name.clone();
+        frozen.push(format!("-{why}"));
+        let parts = std::mem::take(&mut self.there);
+        for (number, _) in &parts {
+            let (from, to) = (part(&self.name, *number), part(&frozen, *number));
+            match renameat_with(&self.folder, from, &self.folder, to, RenameFlags::NOREPLACE) {
+                // Somebody has removed it.
+                Err(Errno::NOENT) => {}
+                renamed => renamed?,
+            }
+        }
+        Ok(parts.len())
+    }
+}
+
+/// The name of a part.
+fn part(name: &OsStr, number: u32) -> OsString {
+    let mut part = name.to_owned();
+    part.push(format!(".{number:0DIGITS$}"));
+    part
+}
+
+/// The number of a part, if `found` is one of `name`.
+fn number(found: &OsStr, name: &OsStr) -> Option<u32> {
+    let digits = found.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
+    let is_number = digits.len() >= DIGITS && digits.iter().all(u8::is_ascii_digit);
+    str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+}
+
+/// The folder, opened to be read: what is kept is only a place.
+fn folder_to_read(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
+    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}

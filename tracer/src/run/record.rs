@@ -1,0 +1,67 @@
+//! The file of a recording, and its header.
+
+use std::{io, io::IsTerminal as _, path::Path};
+
+use bytesize::ByteSize;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::{
+    config::RecordConfig,
+    output::{file::Destination, stderr::message},
+    recording::{header::Header, parts::Parts, writer::Sink},
+    run::error::Error,
+    source::{
+        Source,
+        kernel::host,
+        open::{OpenSource, SourceOptions},
+        recorded::{Files, RecordingCounts},
+    },
+};
+
+/// Makes the file of a recording, or takes standard output (`-`).
+pub(super) fn files(config: &RecordConfig) -> Result<Files, Error> {
+    let RecordConfig { path, rotation } = config;
+    if path != Path::new("-") {
+        return Ok(match rotation {
+            Some(rotation) => Files::Parts(Parts::new(path, *rotation)?),
+            None => {
+                let (name, file) = Destination::new_file(path)?;
+                Files::One(Sink { name, file })
+            }
+        });
+    }
+    let output = io::stdout();
+    if output.is_terminal() {
+        return Err(Error::Terminal);
+    }
+    let file = rustix::io::fcntl_dupfd_cloexec(&output, 0).map_err(io::Error::from);
+    let file = file.map_err(Error::system("opening standard output once more"))?.into();
+    Ok(Files::One(Sink { name: "standard output".to_owned(), file }))
+}
+
+/// The header of a recording that begins now.
+pub(super) fn header(options: &SourceOptions, source: &mut OpenSource) -> Result<Header, Error> {
+    let mut id = [0; 8];
+    // Without it parts of recordings are told apart by their hosts and times.
+    let _ = getrandom(&mut id, GetRandomFlags::NONBLOCK);
+    let mut header = Header { id: u64::from_ne_bytes(id), kernel: source.kernel().clone(), ..host::header() };
+    if let SourceOptions::Kernel(options) = options {
+        header.filter = options.load.filter.clone();
+        header.filter.netns =
+            options.names.resolve(source.names()).map_err(crate::source::Error::from)?.netns;
+        header.has_stories = options.load.asks_for_sockets;
+        header.follows_timewait = options.follows_timewait;
+    }
+    Ok(header)
+}
+
+/// Says what has been recorded.
+pub(super) fn tell(counts: RecordingCounts) {
+    let RecordingCounts { events, bytes, parts, left_out } = counts;
+    let size = ByteSize::b(bytes);
+    let files = if parts > 1 { format!(" in {parts} parts") } else { String::new() };
+    message(format_args!("recorded {events} events{files}, {size}"));
+    if left_out > 0 {
+        message(format_args!("{left_out} facts are not in it, because they are too large"));
+    }
+}

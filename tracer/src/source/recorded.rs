@@ -1,0 +1,448 @@
+//! A source whose facts are recorded, too.
+
+use std::{
+    collections::{HashMap, hash_map::Entry as Slot},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tracer_common::Event;
+
+use crate::{
+    facts::{
+        Fact,
+        checkpoint::Checkpoint,
+        gauges::Gauges,
+        holders::Holders,
+        interfaces::Interfaces,
+        kernel::KernelInfo,
+        names::{CgroupTree, Names, UnknownName},
+    },
+    recording::{
+        encoder::Encoder,
+        entry::Unwritable,
+        header::Header,
+        name::Name,
+        parts::{Parts, Rotation},
+        writer::{Error as WriteError, Sink, Writer},
+    },
+    source::{Demand, Error, Source},
+    tcp::netns::{Inum, Netns, NetnsId},
+    time::clock::Anchor,
+};
+
+/// How long a fact waits for others before it is written.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long it takes until a name that was not found is looked up again, in nanoseconds.
+const LOOK_AGAIN_NS: u64 = 2_000_000_000;
+
+/// Names that are kept of each kind.
+const MOST: usize = 65_536;
+
+/// Passes on the facts of a source, and records them.
+pub struct Recorded<S> {
+    source: S,
+    names: RecordedNames,
+    encoder: Encoder,
+    writer: Writer,
+    /// When what is in the encoder is to be written.
+    due: Option<Instant>,
+    /// The last fact, while it is being written.
+    last: Option<Fact>,
+    header: Header,
+    /// The files, if there are several.
+    parts: Option<Parts>,
+    /// What a new part begins with.
+    resumption: Resumption,
+    /// When the present part began, in nanoseconds of the kernel's monotonic clock.
+    part_ns: Option<u64>,
+    /// What the next part begins with, if that is now.
+    rotation: Option<Checkpoint>,
+    counts: RecordingCounts,
+    /// The time of the last fact.
+    now_ns: u64,
+    /// Whether process ids mean the same to the user as in the events.
+    pids: Result<(), UnknownName>,
+}
+
+/// The latest facts that a part needs which stands alone.
+#[derive(Default)]
+struct Resumption {
+    clock: Option<Anchor>,
+    interfaces: Interfaces,
+    gauges: Gauges,
+    holders: Option<Holders>,
+}
+
+/// Where a recording is written to.
+pub enum Files {
+    /// One file, or a pipe.
+    One(Sink),
+    /// Parts, one after the other.
+    Parts(Parts),
+}
+
+/// Counts of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordingCounts {
+    /// Events in it.
+    pub events: u64,
+    /// Bytes of all parts.
+    pub bytes: u64,
+    /// How many parts there are.
+    pub parts: u32,
+    /// Facts that are not in it, because they are too large.
+    pub left_out: u64,
+}
+
+/// Names as they are in the recording: a view must not know more than a replay does.
+#[derive(Default)]
+struct RecordedNames {
+    cgroups: HashMap<u64, Known>,
+    netns: HashMap<Inum, Known>,
+    /// Names that are not in the recording yet.
+    unwritten: Vec<Name>,
+    now_ns: u64,
+}
+
+/// A name, and when it was last looked up.
+struct Known {
+    name: Option<String>,
+    at_ns: u64,
+}
+
+impl<S: Source> Recorded<S> {
+    /// Records what comes from `source`. The header says what is true of it.
+    ///
+    /// # Errors
+    /// The system has no room for a thread.
+    pub async fn start(mut source: S, header: Header, files: Files) -> Result<Self, Error> {
+        let (sink, parts) = match files {
+            Files::One(sink) => (sink, None),
+            Files::Parts(mut parts) => {
+                let sink = parts.next(0).map_err(Error::system("making the first part of the recording"))?;
+                (sink, Some(parts))
+            }
+        };
+        let writer = Writer::start(sink).map_err(Error::system("starting the thread of the recording"))?;
+        let mut encoder = Encoder::default();
+        let bytes = encoder.header(&header);
+        writer.room().await?.bytes(bytes);
+        let tree = source.names().cgroups();
+        let unwritten =
+            tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
+        let names = RecordedNames { unwritten, ..RecordedNames::default() };
+        let pids = source.names().check_pids();
+        let counts = RecordingCounts::default();
+        Ok(Self {
+            source,
+            names,
+            encoder,
+            writer,
+            due: None,
+            last: None,
+            header,
+            parts,
+            resumption: Resumption::default(),
+            part_ns: None,
+            rotation: None,
+            counts,
+            now_ns: 0,
+            pids,
+        })
+    }
+
+    /// What was recorded so far.
+    #[must_use]
+    pub fn counts(&self) -> RecordingCounts {
+        let parts = self.header.part + 1;
+        RecordingCounts { bytes: self.counts.bytes + self.writer.written(), parts, ..self.counts }
+    }
+
+    /// Records a fact, and the names that it needs before it.
+    fn record(&mut self, fact: &Fact) {
+        self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
+        self.names.now_ns = self.now_ns;
+        let names = &mut self.names;
+        let source = self.source.names();
+        match fact {
+            Fact::Events(batch) => {
+                self.counts.events += batch.events.len() as u64;
+                names.learn(&batch.events, source);
+            }
+            Fact::Snapshot(snapshot) => {
+                names.learn(&snapshot.sockets, source);
+                names.learn(&snapshot.holders, source);
+            }
+            Fact::Refresh { sockets, .. } => names.learn(sockets, source),
+            Fact::Gauges(gauges) => {
+                gauges.by_netns.keys().for_each(|netns| names.learn_netns(netns.inum, source));
+            }
+            _ => {}
+        }
+        if self.parts.is_some() {
+            self.resumption.learn(fact);
+            self.part_ns = self.part_ns.or(fact.time_ns());
+        }
+        let written = self.write_names().and_then(|()| self.encoder.fact(fact));
+        if let Err(error) = written {
+            self.counts.left_out += 1;
+            log::warn!("{error}");
+        }
+        self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+
+    fn write_names(&mut self) -> Result<(), Unwritable> {
+        self.names.unwritten.drain(..).try_for_each(|name| self.encoder.name(&name))
+    }
+
+    /// Writes what has been collected.
+    async fn flush(&mut self) -> Result<(), WriteError> {
+        let room = self.writer.room().await?;
+        if let Some(block) = self.encoder.take() {
+            room.block(block);
+        }
+        self.due = None;
+        Ok(())
+    }
+
+    /// Goes on in the next part.
+    async fn rotate(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        let Some(parts) = &mut self.parts else {
+            self.rotation = None;
+            return Ok(());
+        };
+        // Both, before anything is changed that would have to be undone.
+        let room = self.writer.room().await?;
+        let Some(checkpoint) = self.rotation.take() else {
+            return Ok(());
+        };
+        self.counts.bytes += self.writer.written();
+        let next = parts.next(self.writer.written());
+        room.next(next.map_err(Error::system("making the next part of the recording"))?);
+        self.header.part += 1;
+        let at_ns = checkpoint.at_ns;
+        let header = self.encoder.header(&self.header);
+        let first = std::mem::take(&mut self.resumption);
+        self.writer.room().await?.bytes(header);
+        self.names.repeat(self.source.names().cgroups());
+        for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint)), Fact::Ready(at_ns)]) {
+            self.record(&fact);
+        }
+        self.part_ns = Some(at_ns);
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.encoder.is_full()
+            || self.due.is_some_and(|due| due <= Instant::now())
+            || self.writer.has_failed()
+    }
+}
+
+impl<S: Source> Source for Recorded<S> {
+    fn kernel(&self) -> &KernelInfo {
+        self.source.kernel()
+    }
+
+    fn header(&self) -> Option<&Header> {
+        self.source.header()
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        loop {
+            if self.rotation.is_some() {
+                self.rotate().await?;
+            }
+            if self.is_due() || self.last.is_some() {
+                self.flush().await?;
+            }
+            if self.last.is_some() {
+                self.writer.finish().await?;
+            }
+            if let Some(last) = self.last.take() {
+                return Ok(last);
+            }
+            let due = self.due;
+            tokio::select! {
+                biased;
+                fact = self.source.next(demand) => {
+                    let fact = fact?;
+                    self.record(&fact);
+                    if !matches!(fact, Fact::End(_)) {
+                        return Ok(fact);
+                    }
+                    self.last = Some(fact);
+                }
+                () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
+            }
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    fn has_more(&self) -> bool {
+        self.source.has_more()
+    }
+
+    fn stop(&mut self) {
+        self.source.stop();
+    }
+
+    fn recycle(&mut self, events: Vec<Event>) {
+        self.source.recycle(events);
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        let Some(Rotation { bytes, time, .. }) = self.parts.as_ref().map(Parts::rotation) else {
+            return false;
+        };
+        let is_large = bytes.is_some_and(|bytes| self.writer.written() >= bytes);
+        let is_old = time.zip(self.part_ns).is_some_and(|(time, begun_ns)| {
+            u128::from(self.now_ns.saturating_sub(begun_ns)) >= time.as_nanos()
+        });
+        self.rotation.is_none() && (is_large || is_old)
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) {
+        if let (Some(parts), Some(why)) = (&mut self.parts, freeze) {
+            match parts.freeze(why) {
+                Ok(count) => log::warn!("{count} parts are kept as *-{why}"),
+                Err(error) => log::error!("keeping the parts: {error}"),
+            }
+        }
+        self.rotation = Some(checkpoint);
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        self
+    }
+}
+
+impl Resumption {
+    fn learn(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Clock(anchor) => self.clock = Some(*anchor),
+            Fact::Interfaces(interfaces) => self.interfaces.extend(interfaces.clone()),
+            Fact::Snapshot(snapshot) => {
+                self.interfaces.extend(snapshot.interfaces.clone());
+                self.holders = Holders::in_snapshot(snapshot).or(self.holders.take());
+            }
+            Fact::Gauges(gauges) => self.gauges = gauges.clone(),
+            Fact::Holders(holders) => self.holders = Some(holders.clone()),
+            _ => {}
+        }
+    }
+
+    fn facts(self) -> impl Iterator<Item = Fact> {
+        let Self { clock, interfaces, gauges, holders } = self;
+        let known = [Fact::Interfaces(interfaces), Fact::Gauges(gauges)];
+        clock.map(Fact::Clock).into_iter().chain(known).chain(holders.map(Fact::Holders))
+    }
+}
+
+impl RecordedNames {
+    /// All names have to be said again.
+    fn repeat(&mut self, tree: Option<CgroupTree>) {
+        self.unwritten =
+            tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
+        let cgroups = self.cgroups.iter().map(|(id, known)| Name::Cgroup(*id, known.name.clone()));
+        let netns = self.netns.iter().map(|(inum, known)| Name::Netns(*inum, known.name.clone()));
+        self.unwritten.extend(cgroups.chain(netns));
+    }
+
+    fn learn(&mut self, events: &[Event], names: &mut dyn Names) {
+        let mut last = (0, 0);
+        for event in events.iter().filter(|event| event.cgroup != 0 || event.netns != 0) {
+            if (event.cgroup, event.netns) != last {
+                last = (event.cgroup, event.netns);
+                self.learn_cgroup(event.cgroup, names);
+                self.learn_netns(event.netns, names);
+            }
+        }
+    }
+
+    fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
+        let Self { cgroups, unwritten, now_ns, .. } = self;
+        learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
+    }
+
+    fn learn_netns(&mut self, inum: Inum, names: &mut dyn Names) {
+        let Self { netns, unwritten, now_ns, .. } = self;
+        learn(
+            netns,
+            inum,
+            *now_ns,
+            || names.netns_name(inum),
+            |name| unwritten.push(Name::Netns(inum, name)),
+        );
+    }
+}
+
+/// Looks a name up unless it is known, and hands out what is new.
+fn learn<Id: Copy + Eq + std::hash::Hash>(
+    known: &mut HashMap<Id, Known>,
+    id: Id,
+    at_ns: u64,
+    look_up: impl FnOnce() -> Option<String>,
+    new: impl FnOnce(Option<String>),
+) {
+    if known.len() >= MOST {
+        known.clear();
+    }
+    match known.entry(id) {
+        Slot::Vacant(slot) => {
+            let name = look_up();
+            new(name.clone());
+            slot.insert(Known { name, at_ns });
+        }
+        Slot::Occupied(mut slot) => {
+            let known = slot.get_mut();
+            if known.name.is_some() || at_ns < known.at_ns.saturating_add(LOOK_AGAIN_NS) {
+                return;
+            }
+            (known.name, known.at_ns) = (look_up(), at_ns);
+            if known.name.is_some() {
+                new(known.name.clone());
+            }
+        }
+    }
+}
+
+impl<S: Source> Names for Recorded<S> {
+    fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        self.names.learn_cgroup(id, self.source.names());
+        self.names.cgroups.get(&id)?.name.clone()
+    }
+
+    fn netns_name(&mut self, inum: Inum) -> Option<String> {
+        self.names.learn_netns(inum, self.source.names());
+        self.names.netns.get(&inum)?.name.clone()
+    }
+
+    fn command_line(&mut self, pid: u32) -> Option<String> {
+        let line = self.source.names().command_line(pid)?;
+        self.names.unwritten.push(Name::CommandLine(pid, Some(line.clone())));
+        Some(line)
+    }
+
+    fn cgroups(&mut self) -> Option<CgroupTree> {
+        self.source.names().cgroups()
+    }
+
+    fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
+        self.source.names().processes()
+    }
+
+    fn netns(&mut self, netns: &Netns) -> Result<NetnsId, UnknownName> {
+        self.source.names().netns(netns)
+    }
+
+    fn check_pids(&self) -> Result<(), UnknownName> {
+        self.pids.clone()
+    }
+}

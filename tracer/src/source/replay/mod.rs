@@ -1,0 +1,311 @@
+//! A recording as a [`Source`]. It needs no kernel and no privileges.
+//!
+//! # Layout
+//! - [`Replay`]: plays the facts of a recording
+//! - [`names`]: the names in it
+//! - [`input`]: a thread that reads it
+//! - `loss`: what is missing in it
+
+pub mod input;
+mod loss;
+pub mod names;
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, LazyLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+use tracer_common::Event;
+
+use crate::{
+    facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
+    recording::{entry::Entry, header::Header, reader::Piece},
+    source::{
+        Demand, Error, Source,
+        decode::check,
+        replay::{
+            input::{Input, Item},
+            loss::Missing,
+            names::ReplayedNames,
+        },
+    },
+};
+
+/// Options of a [`Replay`].
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// The recordings; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// How many times as fast as it happened; `None`: as fast as possible.
+    pub speed: Option<f64>,
+    /// Wait for more at its end, while it is still being written.
+    pub follows: bool,
+    /// Counts the bytes that have been read.
+    pub read: Arc<AtomicU64>,
+}
+
+/// Recordings as a source of facts.
+#[derive(Debug)]
+pub struct Replay {
+    input: Input,
+    /// That of the present file; `None` before the first one.
+    header: Option<Header>,
+    /// What was read, and not played yet.
+    entries: VecDeque<Entry>,
+    names: ReplayedNames,
+    missing: Missing,
+    pace: Option<Pace>,
+    /// Which facts at the beginning of the present file are not played.
+    passes_over: PassesOver,
+    /// The end of the present file. Another one may follow.
+    end: Option<SourceTotals>,
+    /// The time of the last fact.
+    now_ns: u64,
+    /// Nothing later is played.
+    end_ns: Option<u64>,
+    /// All has been read.
+    has_ended: bool,
+}
+
+/// Which facts at the beginning of a file are not played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PassesOver {
+    /// All are played.
+    Nothing,
+    /// It goes on where the last file ended: what stands for that one is not needed.
+    AllUntilReady,
+    /// It does not: there is a beginning already, and the kernel's counters are those of another recording.
+    Beginning,
+}
+
+/// Plays facts at the speed at which they happened, or a multiple of it.
+#[derive(Debug)]
+struct Pace {
+    speed: f64,
+    /// When the first fact was played, and its time.
+    first: Option<(Instant, u64)>,
+}
+
+impl Replay {
+    /// Opens recordings, and reads up to the first fact.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none, or they do not belong together.
+    pub async fn open(options: &ReplayOptions) -> Result<Self, Error> {
+        let mut replay = Self {
+            missing: Missing::default(),
+            input: Input::start(&options.paths, options.follows, &options.read)?,
+            header: None,
+            entries: VecDeque::new(),
+            names: ReplayedNames::default(),
+            pace: options.speed.map(|speed| Pace { speed, first: None }),
+            passes_over: PassesOver::Nothing,
+            end: None,
+            now_ns: 0,
+            end_ns: None,
+            has_ended: false,
+        };
+        // Filters ask for names before the first fact is taken.
+        while replay.entries.is_empty() && !replay.has_ended {
+            replay.read().await?;
+            replay.settle();
+        }
+        Ok(replay)
+    }
+
+    /// Reads on.
+    async fn read(&mut self) -> Result<(), Error> {
+        match self.input.next().await? {
+            Some(Item::File(name)) => self.missing.begin(name),
+            Some(Item::Piece(Piece::Block(block))) => {
+                self.entries.extend(self.missing.before(&block).map(Entry::Fact));
+                self.entries.extend(block.entries);
+            }
+            Some(Item::Piece(Piece::Damage(damage))) => self.missing.damage(damage),
+            None => self.has_ended = true,
+        }
+        Ok(())
+    }
+
+    /// Takes what comes before the next fact that is played.
+    fn settle(&mut self) {
+        while let Some(entry) = self.entries.pop_front() {
+            match entry {
+                Entry::Header(header) => self.begin(header.tamed()),
+                Entry::Name(name) => self.names.learn(name),
+                Entry::Fact(Fact::End(totals)) => self.end = Some(totals),
+                Entry::Fact(fact) if self.is_passed_over(&fact) => {}
+                fact @ Entry::Fact(_) => {
+                    self.entries.push_front(fact);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A file begins.
+    fn begin(&mut self, header: Header) {
+        let Some(last) = &self.header else {
+            self.header = Some(header);
+            return;
+        };
+        let is_same = last.id == header.id;
+        if is_same && last.part == header.part {
+            // The header is there twice.
+            return;
+        }
+        let goes_on = is_same && last.part.checked_add(1) == Some(header.part);
+        self.passes_over = if goes_on { PassesOver::AllUntilReady } else { PassesOver::Beginning };
+        if !goes_on {
+            let why = if is_same { "a part is missing before it" } else { "another recording" };
+            self.missing.join(why);
+        }
+        if let Some(totals) = self.end.take() {
+            self.missing.add(totals);
+        }
+        self.header = Some(header);
+    }
+
+    fn is_passed_over(&mut self, fact: &Fact) -> bool {
+        let is_ready = matches!(fact, Fact::Ready(_));
+        match self.passes_over {
+            PassesOver::Nothing => false,
+            PassesOver::AllUntilReady => {
+                if is_ready {
+                    self.passes_over = PassesOver::Nothing;
+                }
+                true
+            }
+            PassesOver::Beginning => {
+                is_ready || matches!(fact, Fact::CountersAtStart(_) | Fact::CountersAtEnd(_))
+            }
+        }
+    }
+
+    /// Takes the next fact, after [`Self::settle`].
+    fn pop(&mut self) -> Option<Fact> {
+        let Some(Entry::Fact(fact)) = self.entries.pop_front() else {
+            return None;
+        };
+        self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
+        let fact = checked(fact, &mut self.missing.malformed);
+        Some(self.missing.complete(fact))
+    }
+
+    /// The last fact.
+    fn end(&mut self) -> Fact {
+        let totals = self.end.unwrap_or_else(|| self.missing.cut_off());
+        Fact::End(self.missing.totals(totals))
+    }
+
+    /// Ends the replay at this time. Nothing later is played.
+    fn end_at(&mut self, end_ns: u64) {
+        self.end_ns = Some(self.end_ns.map_or(end_ns, |before| before.min(end_ns)));
+    }
+
+    /// If the next fact is later than the end, puts the end in its place.
+    fn cut(&mut self) {
+        let (Some(end_ns), Some(Entry::Fact(fact))) = (self.end_ns, self.entries.front()) else {
+            return;
+        };
+        if self.has_ended || fact.time_ns().is_none_or(|time_ns| time_ns <= end_ns) {
+            return;
+        }
+        let mut last = Batch { events: Vec::new(), until_ns: end_ns };
+        if let Some(Entry::Fact(Fact::Events(batch))) = self.entries.pop_front() {
+            last.events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
+        }
+        self.entries.clear();
+        self.entries.push_front(Entry::Fact(Fact::Events(last)));
+        // How many events filters kept back until then is not known, unless there were none.
+        let is_open = self.header.as_ref().is_some_and(|header| header.filter.is_open());
+        let filtered = is_open.then_some(0);
+        self.end =
+            Some(SourceTotals { losses: self.missing.recorded(), filtered, ..SourceTotals::default() });
+        self.has_ended = true;
+    }
+}
+
+/// A fact without events that cannot be: somebody else may have written the recording.
+fn checked(mut fact: Fact, malformed: &mut u64) -> Fact {
+    let mut keep = |events: &mut Vec<Event>| {
+        let before = events.len();
+        events.retain(|event| check(event).is_ok());
+        *malformed += (before - events.len()) as u64;
+    };
+    match &mut fact {
+        Fact::Events(batch) => keep(&mut batch.events),
+        Fact::Refresh { sockets, .. } => keep(sockets),
+        Fact::Snapshot(snapshot) => {
+            keep(&mut snapshot.sockets);
+            keep(&mut snapshot.holders);
+        }
+        _ => {}
+    }
+    fact
+}
+
+impl Source for Replay {
+    fn kernel(&self) -> &KernelInfo {
+        static UNKNOWN: LazyLock<KernelInfo> = LazyLock::new(KernelInfo::default);
+        self.header.as_ref().map_or(&UNKNOWN, |header| &header.kernel)
+    }
+
+    fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        if let Some(end_ns) = demand.end_ns {
+            self.end_at(end_ns);
+        }
+        loop {
+            self.settle();
+            self.cut();
+            let Some(Entry::Fact(fact)) = self.entries.front() else {
+                if self.has_ended {
+                    return Ok(self.end());
+                }
+                self.read().await?;
+                continue;
+            };
+            if !demand.events && matches!(fact, Fact::Events(_)) {
+                std::future::pending::<()>().await;
+            }
+            if let (Some(pace), Some(time_ns)) = (&mut self.pace, fact.time_ns()) {
+                pace.wait(time_ns).await;
+            }
+            if let Some(fact) = self.pop() {
+                return Ok(fact);
+            }
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    fn stop(&mut self) {
+        self.end_at(self.now_ns);
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        &mut self.names
+    }
+}
+
+impl Pace {
+    /// Waits until it is this time.
+    async fn wait(&mut self, time_ns: u64) {
+        let (begun, from_ns) = *self.first.get_or_insert_with(|| (Instant::now(), time_ns));
+        let after = Duration::from_nanos(time_ns.saturating_sub(from_ns)).div_f64(self.speed);
+        sleep_until(begun + after).await;
+    }
+}

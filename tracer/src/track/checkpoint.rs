@@ -1,0 +1,70 @@
+//! Checkpoints: all that the tracker knows, so that a part of a recording can do without those before it.
+
+use crate::{
+    facts::checkpoint::{Checkpoint, Malformed},
+    track::{
+        Tracker,
+        table::{self, Table, ended::LastEnded, listeners::Listeners, recent::RecentCookies, timewaits},
+    },
+};
+
+/// What is in a checkpoint.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct State {
+    table: table::Places,
+    listeners: Listeners,
+    timewaits: timewaits::Places,
+    recently_ended: Vec<u64>,
+    last_ended: LastEnded,
+    loss_gap_ns: u64,
+    holders_ns: u64,
+    next_holders_ns: u64,
+    wants_holders_ns: Option<u64>,
+    wants_look_ns: Option<u64>,
+    refreshed_ns: u64,
+    search: u8,
+}
+
+impl Tracker {
+    /// All that is known now. What was counted so far is not part of it.
+    #[must_use]
+    pub fn checkpoint(&self, at_ns: u64) -> Checkpoint {
+        let state = State {
+            table: self.table.places(),
+            listeners: self.listeners.clone(),
+            timewaits: self.timewaits.places(),
+            recently_ended: self.recently_ended.iter().collect(),
+            last_ended: self.last_ended.clone(),
+            loss_gap_ns: self.loss_gap_ns,
+            holders_ns: self.holders_ns,
+            next_holders_ns: self.next_holders_ns,
+            wants_holders_ns: self.wants_holders_ns,
+            wants_look_ns: self.wants_look_ns,
+            refreshed_ns: self.refreshed_ns,
+            search: self.search,
+        };
+        Checkpoint::of(at_ns, &state)
+    }
+
+    /// Takes over what was known at a checkpoint, instead of what is known now.
+    ///
+    /// # Errors
+    /// It is none of this version.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Malformed> {
+        let state: State = checkpoint.state()?;
+        self.table = Table::at(state.table);
+        let table = &self.table;
+        self.timewaits = timewaits::Timewaits::at(state.timewaits, |cookie| Some(table.get(cookie)?.tuple));
+        self.recently_ended = RecentCookies::default();
+        state.recently_ended.into_iter().for_each(|cookie| self.recently_ended.insert(cookie));
+        (self.listeners, self.last_ended) = (state.listeners, state.last_ended.checked());
+        self.loss_gap_ns = state.loss_gap_ns;
+        self.holders_ns = state.holders_ns;
+        self.next_holders_ns = state.next_holders_ns;
+        self.wants_holders_ns = state.wants_holders_ns;
+        self.wants_look_ns = state.wants_look_ns;
+        self.refreshed_ns = state.refreshed_ns;
+        self.search = state.search;
+        Ok(())
+    }
+}
