@@ -47,12 +47,10 @@ pub struct RecordingFile {
 /// What the thread is asked to do.
 #[derive(Debug)]
 enum Job {
-    /// Write these bytes.
-    Bytes(Bytes),
     /// Pack this block, and write it.
     Block(Unpacked),
-    /// Go on in another file.
-    Next(RecordingFile),
+    /// Go on in another file, with these bytes at its beginning.
+    Next(RecordingFile, Bytes),
     /// Bring everything to the disk, and say so.
     Finish(oneshot::Sender<()>),
 }
@@ -76,32 +74,27 @@ struct Shared {
 pub struct Room<'a>(jobs::Permit<'a, Job>);
 
 impl Room<'_> {
-    /// Writes these bytes.
-    pub fn bytes(self, bytes: Bytes) {
-        self.0.send(Job::Bytes(bytes));
-    }
-
     /// Packs and writes this block.
     pub fn block(self, block: Unpacked) {
         self.0.send(Job::Block(block));
     }
 
-    /// Goes on in another file.
-    pub fn next(self, sink: RecordingFile) {
-        self.0.send(Job::Next(sink));
+    /// Goes on in another file, with this header.
+    pub fn next(self, file: RecordingFile, header: Bytes) {
+        self.0.send(Job::Next(file, header));
     }
 }
 
 impl RecordingWriter {
-    /// Starts the threads.
+    /// Starts the threads. The file begins with this header.
     ///
     /// # Errors
     /// The system has no room for a thread.
-    pub fn start(sink: RecordingFile) -> io::Result<Self> {
+    pub fn start(sink: RecordingFile, header: Bytes) -> io::Result<Self> {
         let (jobs, receiver) = jobs::channel(WAITING);
         let shared = Arc::new(Shared::default());
         let thread = Thread::new(sink, Arc::clone(&shared))?;
-        thread::Builder::new().name("recording".to_owned()).spawn(move || thread.run(receiver))?;
+        thread::Builder::new().name("recording".to_owned()).spawn(move || thread.run(&header, receiver))?;
         Ok(Self { jobs, shared })
     }
 
@@ -156,25 +149,28 @@ impl Thread {
         Ok(Self { sink, sync, shared })
     }
 
-    fn run(mut self, mut jobs: jobs::Receiver<Job>) {
-        while let Some(job) = jobs.blocking_recv() {
-            if let Err(cause) = self.work(job) {
-                let error = Error { name: self.sink.name.clone(), cause };
-                *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                return;
-            }
+    fn run(mut self, header: &[u8], mut jobs: jobs::Receiver<Job>) {
+        let mut written = self.write(header);
+        while written.is_ok()
+            && let Some(job) = jobs.blocking_recv()
+        {
+            written = self.work(job);
+        }
+        if let Err(cause) = written {
+            let error = Error { name: self.sink.name, cause };
+            *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     }
 
     fn work(&mut self, job: Job) -> io::Result<()> {
         match job {
-            Job::Bytes(bytes) => self.write(&bytes)?,
             Job::Block(block) => self.write(&block.pack())?,
-            Job::Next(sink) => {
+            Job::Next(sink, header) => {
                 self.sync.stop()?;
                 self.sync = Sync::start(&sink.file)?;
                 self.sink = sink;
                 self.shared.written.store(0, Ordering::Relaxed);
+                self.write(&header)?;
             }
             Job::Finish(done) => {
                 self.sync.stop()?;

@@ -82,7 +82,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             return Ok(Some(capture(source, config, output, console, &mut stop).await?));
         };
         let header = record::header(&options, &mut source)?;
-        let mut source = Recorded::start(source, header, files).await?;
+        let mut source = Recorded::start(source, header, files)?;
         let outcome = capture(&mut source, config, output, console, &mut stop).await?;
         record::tell(source.counts());
         Ok(Some(outcome))

@@ -121,7 +121,7 @@ impl<S: Source> Recorded<S> {
     ///
     /// # Errors
     /// The system has no room for a thread.
-    pub async fn start(mut source: S, header: Header, files: Files) -> Result<Self, Error> {
+    pub fn start(mut source: S, header: Header, files: Files) -> Result<Self, Error> {
         let (sink, parts) = match files {
             Files::One(sink) => (sink, None),
             Files::Parts(mut parts) => {
@@ -129,15 +129,11 @@ impl<S: Source> Recorded<S> {
                 (sink, Some(parts))
             }
         };
-        let writer =
-            RecordingWriter::start(sink).map_err(Error::system("starting the thread of the recording"))?;
         let mut encoder = Encoder::default();
-        let bytes = encoder.header(&header);
-        writer.room().await?.bytes(bytes);
-        let tree = source.names().cgroups();
-        let unwritten =
-            tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
-        let names = RecordedNames { unwritten, ..RecordedNames::default() };
+        let writer = RecordingWriter::start(sink, encoder.header(&header))
+            .map_err(Error::system("starting the thread of the recording"))?;
+        let mut names = RecordedNames::default();
+        names.repeat(source.names().cgroups());
         let pids = source.names().check_pids();
         let counts = RecordingCounts::default();
         Ok(Self {
@@ -228,20 +224,19 @@ impl<S: Source> Recorded<S> {
         let Some(parts) = &mut self.parts else {
             return Ok(());
         };
-        // Both, before anything is changed that would have to be undone.
+        // The last time that this may be given up and begun again: nothing is changed before.
         let room = self.writer.room().await?;
         let Some(checkpoint) = self.rotation.take() else {
             return Ok(());
         };
         self.counts.bytes += self.writer.written();
         let next = parts.next(self.writer.written());
-        room.next(next.map_err(Error::system("making the next part of the recording"))?);
+        let next = next.map_err(Error::system("making the next part of the recording"))?;
         self.header.part += 1;
+        room.next(next, self.encoder.header(&self.header));
         self.is_part_ended = false;
         let at_ns = checkpoint.at_ns;
-        let header = self.encoder.header(&self.header);
         let first = std::mem::take(&mut self.resumption);
-        self.writer.room().await?.bytes(header);
         self.names.repeat(self.source.names().cgroups());
         for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint)), Fact::Ready(at_ns)]) {
             self.record(&fact);
