@@ -5,12 +5,9 @@
 //! the order of [`Columns::COLUMNS`], with numbers in little-endian order. Columns are only ever added at the end of
 //! that list: an older table lacks the last ones, which are then 0, and of a newer one the unknown ones are skipped.
 
-use std::{fmt, marker::PhantomData};
+use std::fmt;
 
-use serde::{
-    Deserializer, Serializer,
-    de::{Error as _, SeqAccess, Visitor},
-};
+use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 use tracer_common::{
     Event,
     event::{Holder, TimewaitSocket},
@@ -189,25 +186,8 @@ pub fn serialize<T: Columns, S: Serializer>(records: &[T], serializer: S) -> Res
 /// # Errors
 /// They are no table.
 pub fn deserialize<'de, T: Columns, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_bytes(TableVisitor(PhantomData))
-}
-
-struct TableVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Columns> Visitor<'de> for TableVisitor<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of records")
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, table: &[u8]) -> Result<Vec<T>, E> {
-        unpack(table).ok_or_else(|| E::custom("not a table of records"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Vec<T>, A::Error> {
-        Err(A::Error::custom("not a table of records"))
-    }
+    let table = <&[u8]>::deserialize(deserializer)?;
+    unpack(table).ok_or_else(|| D::Error::custom("not a table of records"))
 }
 
 #[cfg(test)]
