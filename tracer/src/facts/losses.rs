@@ -23,6 +23,37 @@ impl Losses {
     pub fn total(&self) -> Option<u64> {
         Some(self.no_room? + self.recursion? + self.malformed)
     }
+
+    /// Each count joined with the same one of `other`.
+    #[must_use]
+    fn with(self, other: Self, join: fn(u64, u64) -> u64) -> Self {
+        let known = |one: Option<u64>, other: Option<u64>| Some(join(one?, other?));
+        Self {
+            no_room: known(self.no_room, other.no_room),
+            recursion: known(self.recursion, other.recursion),
+            incidents: known(self.incidents, other.incidents),
+            malformed: join(self.malformed, other.malformed),
+        }
+    }
+
+    /// Both together. What one of them does not know is not known.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// Without `other`, which is a part of it. What that does not know is taken for none.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        let none = Some(0);
+        let known = Self {
+            no_room: other.no_room.or(none),
+            recursion: other.recursion.or(none),
+            incidents: other.incidents.or(none),
+            ..other
+        };
+        self.with(known, u64::saturating_sub)
+    }
 }
 
 /// The totals that a source reports at its end.
@@ -39,4 +70,17 @@ pub struct SourceTotals {
     /// There are several captures in it, so the kernel's counters are not those of the whole time.
     #[serde(default)]
     pub is_joined: bool,
+}
+
+impl SourceTotals {
+    /// Those of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            losses: self.losses.and(other.losses),
+            filtered: self.filtered.zip(other.filtered).map(|(one, other)| one.saturating_add(other)),
+            is_cut_off: self.is_cut_off || other.is_cut_off,
+            is_joined: self.is_joined || other.is_joined,
+        }
+    }
 }

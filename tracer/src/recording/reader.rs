@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::facts::Fact;
 use crate::recording::{
     VERSION,
     block::{self, HEAD, Head, MARK},
@@ -210,6 +211,16 @@ impl<R: Read> RecordingReader<R> {
 }
 
 impl Block {
+    /// Events in it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        let in_entry = |entry: &RecordingEntry| match entry {
+            RecordingEntry::Fact(Fact::Events(batch)) => batch.events.len() as u64,
+            _ => 0,
+        };
+        self.entries.iter().map(in_entry).sum()
+    }
+
     fn new(head: Head, body: Bytes) -> Self {
         let mut block = Self { head, entries: Vec::new(), unreadable: 0 };
         let Some(bytes) = block::unpack(&head, body) else {

@@ -44,12 +44,10 @@ pub enum Unreadable {
         cause: reader::Error,
     },
     /// Sockets of two hosts have the same numbers.
-    #[error("{0} and {1} are recordings of two hosts: show one at a time, or export them")]
+    #[error("{0} and {1} are recordings of two hosts: show one at a time")]
     Hosts(String, String),
     /// After a restart, numbers and the clock begin anew.
-    #[error(
-        "{0} and {1} were made before and after a restart of the host: show one at a time, or export them"
-    )]
+    #[error("{0} and {1} were made before and after a restart of the host: show one at a time")]
     Restart(String, String),
 }
 
@@ -59,7 +57,7 @@ pub enum Item {
     /// A file begins, with this escaped path.
     File(String),
     /// A piece of it.
-    RecordingPiece(RecordingPiece),
+    Piece(RecordingPiece),
 }
 
 /// The pieces of recordings.
@@ -105,9 +103,7 @@ impl ReplayInput {
                 while let Some(piece) = next.take().or_else(|| reader.read().transpose()) {
                     let cause = |cause| Unreadable::File { name: name.clone(), cause };
                     let has_failed = piece.is_err();
-                    if sender.blocking_send(piece.map(Item::RecordingPiece).map_err(cause)).is_err()
-                        || has_failed
-                    {
+                    if sender.blocking_send(piece.map(Item::Piece).map_err(cause)).is_err() || has_failed {
                         return;
                     }
                 }

@@ -67,7 +67,7 @@ impl Missing {
 
     /// Adds the totals of a recording that is followed by another one.
     pub(super) fn add(&mut self, totals: SourceTotals) {
-        self.before = sum(self.before, totals);
+        self.before = self.before.and(totals);
         self.recorded = Losses::NONE;
     }
 
@@ -135,45 +135,11 @@ impl Missing {
 
     /// All that was lost, if the present recording says this.
     pub(super) fn totals(&self, present: SourceTotals) -> SourceTotals {
-        let mut all = sum(self.before, present);
-        let less =
-            |all: Option<u64>, other: Option<u64>| Some(all?.saturating_sub(other.unwrap_or_default()));
-        all.losses = Losses {
-            no_room: less(all.losses.no_room, self.elsewhere.no_room),
-            recursion: less(all.losses.recursion, self.elsewhere.recursion),
-            incidents: less(all.losses.incidents, self.elsewhere.incidents),
-            malformed: all.losses.malformed.saturating_sub(self.elsewhere.malformed),
-        };
+        let mut all = self.before.and(present);
+        all.losses = all.losses.without(self.elsewhere);
         all.losses.malformed = all.losses.malformed.saturating_add(self.lost).saturating_add(self.malformed);
         all.is_cut_off |= self.is_cut_off;
         all.is_joined |= self.is_joined;
         all
-    }
-}
-
-fn sum(one: SourceTotals, other: SourceTotals) -> SourceTotals {
-    let add = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other?));
-    SourceTotals {
-        losses: Losses {
-            no_room: add(one.losses.no_room, other.losses.no_room),
-            recursion: add(one.losses.recursion, other.losses.recursion),
-            incidents: add(one.losses.incidents, other.losses.incidents),
-            malformed: one.losses.malformed.saturating_add(other.losses.malformed),
-        },
-        filtered: add(one.filtered, other.filtered),
-        is_cut_off: one.is_cut_off || other.is_cut_off,
-        is_joined: one.is_joined || other.is_joined,
-    }
-}
-
-impl Block {
-    /// Events in it.
-    fn events(&self) -> u64 {
-        use crate::recording::entry::RecordingEntry;
-        let in_entry = |entry: &RecordingEntry| match entry {
-            RecordingEntry::Fact(Fact::Events(batch)) => batch.events.len() as u64,
-            _ => 0,
-        };
-        self.entries.iter().map(in_entry).sum()
     }
 }

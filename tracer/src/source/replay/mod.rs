@@ -108,11 +108,11 @@ impl Replay {
     async fn read(&mut self) -> Result<(), Error> {
         match self.input.next().await? {
             Some(Item::File(name)) => self.missing.begin(name),
-            Some(Item::RecordingPiece(RecordingPiece::Block(block))) => {
+            Some(Item::Piece(RecordingPiece::Block(block))) => {
                 self.entries.extend(self.missing.before(&block).map(RecordingEntry::Fact));
                 self.entries.extend(block.entries);
             }
-            Some(Item::RecordingPiece(RecordingPiece::Damage(damage))) => self.missing.damage(damage),
+            Some(Item::Piece(RecordingPiece::Damage(damage))) => self.missing.damage(damage),
             None => self.has_ended = true,
         }
         Ok(())
