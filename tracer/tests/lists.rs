@@ -13,7 +13,7 @@ use tracer::{
         context::Context,
         end_names::EndNames,
         interfaces::DeviceKey,
-        listing::{Change, ConnectionInfo, ListedSocket, Listing, Protocol, SocketTimer, UnixFacts},
+        listing::{ConnectionInfo, ListedSocket, Listing, Protocol, SocketTimer, UnixFacts},
         names::{CgroupTree, Names, UnknownName},
     },
     tcp::{
@@ -64,24 +64,12 @@ fn socket(protocol: Protocol, state: u8, local: (&str, u16), remote: (&str, u16)
         ..Tuple::default()
     };
     ListedSocket {
-        protocol,
-        family,
         state,
-        tuple,
         cookie: u64::from(local.1) << 16 | u64::from(remote.1),
         inode: 4711,
         uid: Some(1000),
-        recv_queue: 0,
-        send_queue: 0,
-        timer: None,
-        in_state_ns: None,
-        info: None,
-        cgroup: 0,
-        shutdown: 0,
-        is_v6_only: false,
-        unix: None,
         holders: Some([holder(1, "nginx")].into()),
-        change: Change::None,
+        ..ListedSocket::new(protocol, family, tuple)
     }
 }
 

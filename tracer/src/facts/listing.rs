@@ -162,6 +162,31 @@ pub struct ListedSocket {
 }
 
 impl ListedSocket {
+    /// A socket of which nothing else is known.
+    #[must_use]
+    pub fn new(protocol: Protocol, family: u8, tuple: Tuple) -> Self {
+        Self {
+            protocol,
+            family,
+            state: 0,
+            tuple,
+            cookie: 0,
+            inode: 0,
+            uid: None,
+            recv_queue: 0,
+            send_queue: 0,
+            timer: None,
+            in_state_ns: None,
+            info: None,
+            cgroup: 0,
+            shutdown: 0,
+            is_v6_only: false,
+            unix: None,
+            holders: None,
+            change: Change::None,
+        }
+    }
+
     /// Whether it waits for others: a listener; of UDP one without a peer.
     #[must_use]
     pub fn is_listener(&self) -> bool {

@@ -12,7 +12,7 @@ use tracer_common::state;
 use zerocopy::{FromBytes, Immutable, KnownLayout, byteorder::big_endian};
 
 use crate::{
-    facts::listing::{Change, ListedSocket, Protocol, SocketTimer},
+    facts::listing::{ListedSocket, Protocol, SocketTimer},
     source::{
         listing::info::{INFO, Info, at_least_ns, closing_ns},
         netlink::Netlink,
@@ -108,18 +108,16 @@ fn listed(protocol: Protocol, place: Tuple, message: &InetMessage) -> ListedSock
         if message.family == V4 { Ipv4Addr::new(a, b, c, d).to_ipv6_mapped().octets() } else { bytes }
     };
     let [low, high] = message.cookie;
+    let tuple = Tuple {
+        local_addr: address(message.local_addr),
+        remote_addr: address(message.remote_addr),
+        ifindex: message.ifindex,
+        local_port: message.local_port.get(),
+        remote_port: message.remote_port.get(),
+        ..place
+    };
     ListedSocket {
-        protocol,
-        family: message.family,
         state: message.state,
-        tuple: Tuple {
-            local_addr: address(message.local_addr),
-            remote_addr: address(message.remote_addr),
-            ifindex: message.ifindex,
-            local_port: message.local_port.get(),
-            remote_port: message.remote_port.get(),
-            ..place
-        },
         cookie: u64::from(high) << 32 | u64::from(low),
         inode: message.inode,
         // What no process can hold has no user, for which the kernel says root.
@@ -132,13 +130,7 @@ fn listed(protocol: Protocol, place: Tuple, message: &InetMessage) -> ListedSock
             rest_ms: message.expires_ms,
         }),
         in_state_ns: since_time_wait(message),
-        info: None,
-        cgroup: 0,
-        shutdown: 0,
-        is_v6_only: false,
-        unix: None,
-        holders: None,
-        change: Change::None,
+        ..ListedSocket::new(protocol, message.family, tuple)
     }
 }
 

@@ -77,31 +77,12 @@ pub(super) fn at_least_ns(ms: u32) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        facts::listing::{Change, Protocol, SocketTimer},
+        facts::listing::{Protocol, SocketTimer},
         tcp::endpoint::Tuple,
     };
 
     fn socket() -> ListedSocket {
-        ListedSocket {
-            protocol: Protocol::Tcp,
-            family: 2,
-            state: 0,
-            tuple: Tuple::default(),
-            cookie: 1,
-            inode: 0,
-            uid: None,
-            recv_queue: 0,
-            send_queue: 0,
-            timer: None,
-            in_state_ns: None,
-            info: None,
-            cgroup: 0,
-            shutdown: 0,
-            is_v6_only: false,
-            unix: None,
-            holders: None,
-            change: Change::None,
-        }
+        ListedSocket { cookie: 1, ..ListedSocket::new(Protocol::Tcp, 2, Tuple::default()) }
     }
 
     #[test]

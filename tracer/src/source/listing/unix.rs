@@ -11,7 +11,7 @@ use netlink_packet_sock_diag::{
 };
 
 use crate::{
-    facts::listing::{Change, ListedSocket, Protocol, UnixFacts},
+    facts::listing::{ListedSocket, Protocol, UnixFacts},
     source::netlink::Netlink,
     tcp::{endpoint::Tuple, netns::NetnsId},
     text::escape::escaped,
@@ -54,24 +54,10 @@ pub(super) fn list(
 fn listed(payload: &[u8], place: Tuple) -> Option<ListedSocket> {
     let header = UnixResponseHeader::parse(payload).ok()?;
     let mut socket = ListedSocket {
-        protocol: Protocol::Unix,
-        family: AF_UNIX,
         state: header.state,
-        tuple: place,
         cookie: u64::from_ne_bytes(header.cookie),
         inode: header.inode,
-        uid: None,
-        recv_queue: 0,
-        send_queue: 0,
-        timer: None,
-        in_state_ns: None,
-        info: None,
-        cgroup: 0,
-        shutdown: 0,
-        is_v6_only: false,
-        unix: None,
-        holders: None,
-        change: Change::None,
+        ..ListedSocket::new(Protocol::Unix, AF_UNIX, place)
     };
     let mut facts = UnixFacts { kind: header.kind, ..UnixFacts::default() };
     let attributes = payload.get(HEADER..).unwrap_or_default();
