@@ -89,6 +89,15 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Makes a new file in it, and opens nothing that has the name already.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn create(folder: &OwnedFd, name: &OsStr) -> Result<File, Errno> {
+        let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(folder, name, how, Mode::from_raw_mode(NEW)).map(File::from)
+    }
+
     /// The folder of a path.
     ///
     /// # Errors
@@ -145,10 +154,7 @@ impl Destination {
         let Self { name, outlet } = Self::check(path)?;
         let file = match outlet {
             Outlet::Descriptor(file) => Ok(file),
-            Outlet::Folder(folder, file) => {
-                let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                openat(folder, file, how, Mode::from_raw_mode(NEW)).map(File::from)
-            }
+            Outlet::Folder(folder, file) => Folder::create(&folder, &file),
         };
         match file {
             Ok(file) => Ok((name, file)),
@@ -240,9 +246,8 @@ fn beside(folder: &OwnedFd) -> Result<(String, File), Errno> {
     let mut chance = [0; 8];
     getrandom(&mut chance, GetRandomFlags::INSECURE)?;
     let name = format!(".tracer-{:016x}", u64::from_ne_bytes(chance));
-    let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = openat(folder, &name, how, Mode::from_raw_mode(NEW))?;
-    Ok((name, file.into()))
+    let file = Folder::create(folder, OsStr::new(&name))?;
+    Ok((name, file))
 }
 
 /// Whether this is a file of this user, whose permissions nobody else has chosen.

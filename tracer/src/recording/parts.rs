@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
-    fs::File,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::Path,
@@ -22,9 +21,6 @@ use crate::{
 
 /// Digits of a part's number.
 const DIGITS: usize = 6;
-
-/// Permissions of a new file, before the process's mask.
-const NEW: u32 = 0o666;
 
 /// When a new part begins, and which ones are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,14 +87,13 @@ impl Parts {
             *present = bytes;
         }
         let number = self.next;
-        let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = openat(&self.folder, part(&self.name, number), how, Mode::from_raw_mode(NEW))?;
+        let file = Folder::create(&self.folder, &part(&self.name, number))?;
         // The names must be there after a power cut. Not every file system can do that.
         let _ = folder_to_read(&self.folder).and_then(fsync);
         self.next += 1;
         self.there.push_back((number, 0));
         self.remove_oldest();
-        Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file: File::from(file) })
+        Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file })
     }
 
     fn remove_oldest(&mut self) {
