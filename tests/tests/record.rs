@@ -79,7 +79,7 @@ fn a_replay_is_what_was_live() {
         format!("life -o json --netns {netns}"),
         "life".to_owned(),
         format!("summary -o json --interval 500ms --netns {netns}"),
-        format!("summary --interval 1s --time utc --netns {netns}"),
+        "summary --interval 1s --time utc".to_owned(),
     ];
     let live: Vec<_> = views
         .iter()

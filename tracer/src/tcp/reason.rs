@@ -10,7 +10,7 @@ macro_rules! reasons {
         /// assert_eq!(Reason::FinLocal.name(), "fin-local");
         /// assert!(Reason::FinLocal.is_orderly() && !Reason::Refused.is_orderly());
         /// ```
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $($(#[$doc])* $name,)* }
 
         impl Reason {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What counters of the kernel count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Counted {
     /// Events that the tracer has lost.
     Lost,

@@ -1,6 +1,6 @@
 //! What happened in the last minute, by key.
 
-use std::hash::Hash;
+use std::{cmp::Reverse, hash::Hash};
 
 use hashbrown::HashMap;
 
@@ -59,7 +59,7 @@ impl<K, T> Default for Minute<K, T> {
     }
 }
 
-impl<K: Hash + Eq + Copy, T: Copy> Minute<K, T> {
+impl<K: Hash + Ord + Copy, T: Copy> Minute<K, T> {
     /// Counts events at this time in nanoseconds.
     pub(super) fn add(&mut self, key: K, example: T, time_ns: u64, count: u32) {
         let second = time_ns / 1_000_000_000;
@@ -75,14 +75,18 @@ impl<K: Hash + Eq + Copy, T: Copy> Minute<K, T> {
         *latest = example;
     }
 
-    /// Keys with their counts up to now, and the latest example of each. Keys to which nothing happened are dropped.
-    pub(super) fn counts(&mut self, now_ns: u64) -> impl Iterator<Item = (K, u64, T)> + '_ {
+    /// Keys with their counts up to now, and the latest example of each, the most frequent first: the order must not
+    /// be by chance, because a replay is to show the same. Keys to which nothing happened are dropped.
+    pub(super) fn counts(&mut self, now_ns: u64) -> Vec<(K, u64, T)> {
         let second = now_ns / 1_000_000_000;
         self.by_key.retain(|_, (window, _)| {
             window.reach(second);
             window.sum() > 0
         });
-        self.by_key.iter().map(|(key, (window, example))| (*key, window.sum(), *example))
+        let counts = self.by_key.iter().map(|(key, (window, example))| (*key, window.sum(), *example));
+        let mut counts: Vec<_> = counts.collect();
+        counts.sort_unstable_by_key(|(key, count, _)| (Reverse(*count), *key));
+        counts
     }
 }
 
@@ -93,7 +97,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn count(minute: &mut Minute<u8, ()>, now_s: u64) -> u64 {
-        minute.counts(now_s * SECOND).map(|(_, count, ())| count).sum()
+        minute.counts(now_s * SECOND).into_iter().map(|(_, count, ())| count).sum()
     }
 
     #[test]
@@ -107,6 +111,16 @@ mod tests {
         assert_eq!(count(&mut minute, 160), 2);
         assert_eq!(count(&mut minute, 189), 1);
         assert_eq!((count(&mut minute, 190), minute.by_key.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_most_frequent_come_first_and_equal_ones_in_their_order() {
+        let mut minute = Minute::default();
+        for key in [7_u8, 9, 3, 9, 5] {
+            minute.add(key, (), SECOND, 1);
+        }
+        let keys: Vec<_> = minute.counts(SECOND).into_iter().map(|(key, ..)| key).collect();
+        assert_eq!(keys, [9, 3, 5, 7]);
     }
 
     #[test]
