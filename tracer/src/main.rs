@@ -23,7 +23,7 @@ use tracer::{
         subject::{Story, Subject},
     },
     output::{refusal, stderr, stderr::message, stdout::write_whole},
-    run::{self, check, error::Error, in_kernel, list},
+    run::{self, check, error::Error, in_kernel, list, recording},
     source::kernel::limits,
     text::charset::recoding,
 };
@@ -69,6 +69,10 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
         Command::Record(args) => capture(args.capture.verbose, || config::record(*args)),
+        Command::Recording(command) => {
+            start_logger(0);
+            ended(config::recording(command).map(|config| recording::recording(&config)))
+        }
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

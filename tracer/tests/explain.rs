@@ -213,6 +213,7 @@ fn every_command_can_be_typed() {
             Command::Summary(args) if args.report.in_kernel => config::in_kernel(*args).map(|_| ()),
             Command::Summary(args) => config::summary(*args).map(|_| ()),
             Command::Record(args) => config::record(*args).map(|_| ()),
+            Command::Recording(args) => config::recording(args).map(|_| ()),
             Command::Top(args) => config::top(*args).map(|_| ()),
             Command::Explain(args) => {
                 let word = args.word.filter(|word| !["WORD", "STATE"].contains(&word.as_str()));

@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
-//! - [`list`]: the options of `list`, which has flags of its own; [`record`]: those of `record`
+//! - [`list`]: the options of `list`, which has flags of its own
+//! - [`record`]: those of `record`; [`recording`]: those of `recording`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells; `offers`: the values that they offer
@@ -13,6 +14,7 @@ pub mod completions;
 pub mod list;
 mod offers;
 pub mod record;
+pub mod recording;
 pub mod usage;
 mod values;
 pub mod words;
@@ -35,6 +37,7 @@ pub use args::{
 };
 pub use list::ListArgs;
 pub use record::RecordArgs;
+pub use recording::SurveyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -134,6 +137,9 @@ pub enum Command {
     /// Keep what happens, for later and for others: a recording, which every view takes with --from
     #[command(after_help = record::EXAMPLES)]
     Record(Box<RecordArgs>),
+    /// What is in a recording, is it whole?
+    #[command(subcommand, after_help = recording::EXAMPLES)]
+    Recording(recording::RecordingCommand),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),

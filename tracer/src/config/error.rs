@@ -57,6 +57,9 @@ pub enum Error {
         "--raw has no stories, so nothing is stuck and nothing has a reason: leave it, or --on-stuck and --on-reason, away"
     )]
     NoStories,
+    /// A part of a recording is found before it is copied.
+    #[error("cut reads the recording twice, and standard input can be read once: give a file")]
+    ReadTwice,
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),

@@ -3,7 +3,7 @@
 //! # Layout
 //! - here: the configuration of each command
 //! - `list`: that of `list`; `network`: of its interfaces and routes
-//! - `record`: that of `record`
+//! - `record`: that of `record`; `recording`: that of `recording`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
@@ -12,6 +12,7 @@ mod lines;
 mod list;
 mod network;
 mod record;
+mod recording;
 mod reports;
 
 use std::{env, io, path::PathBuf, time::Duration};
@@ -65,6 +66,7 @@ use lines::use_colour;
 pub use list::{ListConfig, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
 pub use record::record;
+pub use recording::{CutConfig, RecordingConfig, SurveyConfig, recording};
 
 /// The widest lines that read well, also where there is no terminal.
 const READABLE: usize = 80;

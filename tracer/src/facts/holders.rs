@@ -59,6 +59,14 @@ impl Holders {
         *self = Self { next_ns: self.next_ns, ..Self::new(self.during_ns, holders, self.is_complete) };
     }
 
+    /// Keeps some of them, which may be changed, except for their cookies and processes.
+    pub fn edit(&mut self, mut keeps: impl FnMut(&mut Holder) -> bool) {
+        self.sorted.retain_mut(&mut keeps);
+        let cookies = &self.sorted;
+        let is_there = |cookie| cookies.binary_search_by_key(&cookie, |holder| holder.cookie).is_ok();
+        self.tokens.retain(|(_, cookie)| is_there(*cookie));
+    }
+
     /// The sockets, each with its holders.
     pub fn by_socket(&self) -> impl Iterator<Item = &[Holder]> {
         self.sorted.chunk_by(|one, next| one.cookie == next.cookie)

@@ -52,6 +52,11 @@ impl Interfaces {
         self.0.extend(others.0);
     }
 
+    /// Keeps some of them, which may be changed.
+    pub fn edit(&mut self, mut keeps: impl FnMut(&DeviceKey, &mut DeviceName) -> bool) {
+        self.0.retain(&mut keeps);
+    }
+
     /// The device that a connection is bound to, with its name if that is known; `None` if it is not bound.
     #[must_use]
     pub fn device(&self, tuple: &Tuple) -> Option<Device> {

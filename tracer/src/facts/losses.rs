@@ -21,7 +21,7 @@ impl Losses {
     /// All lost transitions; `None` if a count is unknown.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
-        Some(self.no_room? + self.recursion? + self.malformed)
+        Some(self.no_room?.saturating_add(self.recursion?).saturating_add(self.malformed))
     }
 
     /// Each count joined with the same one of `other`.
@@ -70,6 +70,9 @@ pub struct SourceTotals {
     /// There are several captures in it, so the kernel's counters are not those of the whole time.
     #[serde(default)]
     pub is_joined: bool,
+    /// A part of a recording is damaged or missing, whether or not there were events in it.
+    #[serde(default)]
+    pub is_damaged: bool,
 }
 
 impl SourceTotals {
@@ -81,6 +84,7 @@ impl SourceTotals {
             filtered: self.filtered.zip(other.filtered).map(|(one, other)| one.saturating_add(other)),
             is_cut_off: self.is_cut_off || other.is_cut_off,
             is_joined: self.is_joined || other.is_joined,
+            is_damaged: self.is_damaged || other.is_damaged,
         }
     }
 }

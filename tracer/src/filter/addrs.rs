@@ -46,6 +46,17 @@ impl Cidr {
     }
 }
 
+impl Cidr {
+    /// A prefix of the same length that begins as another address does, which is in network byte order, with IPv4 as
+    /// v4-mapped.
+    #[must_use]
+    pub fn with_address(&self, other: impl FnOnce([u8; 16]) -> [u8; 16]) -> Self {
+        let Prefix { bits, len } = Prefix::of(&self.0);
+        let bits = u128::from_be_bytes(other(bits.to_be_bytes()));
+        Self(Prefix { bits, len }.net().trunc())
+    }
+}
+
 impl From<Cidr> for String {
     fn from(Cidr(net): Cidr) -> Self {
         net.to_string()

@@ -5,6 +5,7 @@
 //! # Layout
 //! - [`Filter`]: all these filters together; [`Matcher`]: the test in user space
 //! - [`addrs`], [`ports`]: each kind of filter, with its type, parser and table; [`services`]: names of ports
+//! - `words`: a filter in the words of the command line
 //! - [`within`]: whether a filter asks for no more than another one lets pass
 //!
 //! ```
@@ -23,6 +24,7 @@ pub mod addrs;
 pub mod ports;
 pub mod services;
 pub mod within;
+mod words;
 
 use tracer_common::{
     event::flag,
@@ -57,6 +59,11 @@ impl<T> PerEnd<T> {
             })
         });
         Self(marked.collect())
+    }
+
+    /// The same values with the same marks again, or others.
+    pub fn from_marked(marked: impl IntoIterator<Item = (T, u8)>) -> Self {
+        Self(marked.into_iter().collect())
     }
 
     /// Each value with its mark.

@@ -47,6 +47,14 @@ impl FromStr for Ports {
     }
 }
 
+impl Ports {
+    /// The first and the last of them.
+    #[must_use]
+    pub fn bounds(&self) -> (u16, u16) {
+        (*self.0.start(), *self.0.end())
+    }
+}
+
 fn is_number(text: &str) -> bool {
     let text = text.trim();
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())

@@ -14,6 +14,9 @@ pub const MARK: [u8; 8] = *b"\x89TRC\r\n\x1a\n";
 /// The most bytes that the entries of a block may take: 256 MiB, which is a snapshot of 1.6 million sockets.
 pub const LARGEST: usize = 1 << 28;
 
+/// The most bytes that a block takes: what cannot be packed is kept as it is.
+pub const LARGEST_PACKED: usize = HEAD + LARGEST;
+
 /// How hard the packer tries: its fastest levels are enough, because columns are packed well.
 const LEVEL: i32 = 1;
 

@@ -1,5 +1,7 @@
 //! Entries become blocks.
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::{
@@ -28,22 +30,26 @@ pub struct Encoder {
     until_ns: u64,
     /// That of those before this block.
     from_ns: u64,
+    /// Blocks that have ended.
+    ended: VecDeque<Unpacked>,
 }
 
 impl Encoder {
-    /// The first two blocks of a file. Both have the header, in case that one is damaged. Blocks are numbered anew.
+    /// The first two blocks of a file. Both have the header, in case that one is damaged. Blocks are numbered anew, but
+    /// events are counted on: so the next part tells what is missing at the end of one.
     #[must_use]
     pub fn header(&mut self, header: &Header) -> Bytes {
         let mut entries = Vec::new();
         if entry::push(&RecordingEntry::Header(Box::new(header.clone())), &mut entries).is_err() {
             log::error!("the header of the recording cannot be written");
         }
-        (self.sequence, self.events, self.events_before) = (1, 0, 0);
-        let block = Unpacked { sequence: 0, events_before: 0, from_ns: self.until_ns, entries }.pack();
+        self.sequence = 1;
+        let block =
+            Unpacked { sequence: 0, events_before: self.events, from_ns: self.until_ns, entries }.pack();
         BytesMut::from_iter([&block[..], &block[..]].concat()).freeze()
     }
 
-    /// Adds a fact.
+    /// Adds a fact. The end gets a block of its own, which tells how many events were in those before it.
     ///
     /// # Errors
     /// It is too large. It is left out.
@@ -53,7 +59,12 @@ impl Encoder {
                 self.events += batch.events.len() as u64;
                 entry::push_events(batch, &mut self.entries);
             }
-            fact => entry::push(&EntryRef::Fact(fact), &mut self.entries)?,
+            fact => {
+                if matches!(fact, Fact::End(_)) {
+                    self.end();
+                }
+                entry::push(&EntryRef::Fact(fact), &mut self.entries)?;
+            }
         }
         self.until_ns = self.until_ns.max(fact.time_ns().unwrap_or_default());
         Ok(())
@@ -67,28 +78,36 @@ impl Encoder {
         entry::push(&EntryRef::Name(name), &mut self.entries)
     }
 
-    /// Whether the block is full.
+    /// Whether a block is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= FULL
+        self.entries.len() >= FULL || !self.ended.is_empty()
     }
 
-    /// Whether the block has no entries.
+    /// Whether there are no entries that have not been taken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.ended.is_empty()
     }
 
-    /// Ends the block; `None` if it is empty.
+    /// Takes the next block, and ends it if it is the last; `None` if there are no entries.
     pub fn take(&mut self) -> Option<Unpacked> {
+        if self.ended.is_empty() {
+            self.end();
+        }
+        self.ended.pop_front()
+    }
+
+    /// Ends the block.
+    fn end(&mut self) {
         if self.entries.is_empty() {
-            return None;
+            return;
         }
         let entries = std::mem::replace(&mut self.entries, Vec::with_capacity(FULL));
         let Self { sequence, events_before, from_ns, .. } = *self;
         self.sequence = sequence.wrapping_add(1);
         (self.events_before, self.from_ns) = (self.events, self.until_ns);
-        Some(Unpacked { sequence, events_before, from_ns, entries })
+        self.ended.push_back(Unpacked { sequence, events_before, from_ns, entries });
     }
 }
 

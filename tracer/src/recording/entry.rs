@@ -19,6 +19,30 @@ pub enum RecordingEntry {
     Name(Name),
 }
 
+impl RecordingEntry {
+    /// What kind it is, as `tracer recording info` names it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Header(_) => "header",
+            Self::Name(_) => "names",
+            Self::Fact(fact) => match fact {
+                Fact::Events(_) => "events",
+                Fact::Snapshot(_) => "snapshots",
+                Fact::TimewaitSample(_) => "timewait",
+                Fact::Checkpoint(_) => "checkpoints",
+                Fact::Refresh { .. } => "refreshes",
+                Fact::Holders(_) => "holders",
+                Fact::Interfaces(_) => "interfaces",
+                Fact::Gauges(_) => "gauges",
+                Fact::CountersAtStart(_) | Fact::CountersAtEnd(_) => "counters",
+                Fact::Clock(_) | Fact::Ready(_) | Fact::Time(_) => "times",
+                Fact::Losses(..) | Fact::End(_) => "totals",
+            },
+        }
+    }
+}
+
 /// Bytes before each entry: what it is, and its length.
 const HEAD: usize = 5;
 

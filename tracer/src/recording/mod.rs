@@ -8,6 +8,7 @@
 //! - [`block`]: marks, lengths and checksums; packing
 //! - [`entry`]: what is in a block, and its bytes; [`header`]: the first entry; [`name`]: names, as they were looked up
 //! - [`encoder`]: entries become blocks; [`reader`]: bytes become blocks and entries
+//! - [`continuity`]: whether blocks follow on each other
 //! - [`parts`]: the files, if there are several
 //! - [`writer`]: a thread that packs blocks and writes them to a file
 //!
@@ -37,6 +38,7 @@
 //! ```
 
 pub mod block;
+pub mod continuity;
 pub mod encoder;
 pub mod entry;
 pub mod header;

@@ -1,6 +1,9 @@
 //! Bytes become blocks and entries again, as far as they are whole.
 
-use std::io::{self, Read};
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -33,6 +36,10 @@ pub struct Block {
     pub head: Head,
     /// Its entries.
     pub entries: Vec<RecordingEntry>,
+    /// Bytes of each of them, before they were packed.
+    pub lens: Vec<usize>,
+    /// Bytes of all, before they were packed.
+    pub len: usize,
     /// Entries that this version cannot read.
     pub unreadable: u64,
 }
@@ -44,8 +51,15 @@ pub struct Damage {
     pub at: u64,
     /// How many there are.
     pub bytes: u64,
-    /// The file ends there, as it does while it is being written, or after its writer was killed.
+    /// It is the beginning of a block, and the file ends there, as it does while it is being written, or after its
+    /// writer was killed.
     pub is_end: bool,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at byte {} are damaged", self.bytes, self.at)
+    }
 }
 
 /// Why a recording cannot be read.
@@ -54,6 +68,12 @@ pub enum Error {
     /// It does not begin as a recording does.
     #[error("not a recording of tracer")]
     NoRecording,
+    /// There is nothing in it.
+    #[error("empty: nothing has been written to it yet")]
+    Empty,
+    /// It begins as a recording does, and ends before there is anything in it.
+    #[error("cut off before its header is whole: there is nothing to read yet")]
+    NoHeader,
     /// It was written by a later version.
     #[error(
         "written in version {0} of the format, and this tracer reads up to version {VERSION}: update tracer"
@@ -75,6 +95,8 @@ pub struct RecordingReader<R> {
     ready: Option<Block>,
     has_ended: bool,
     has_begun: bool,
+    /// The first bytes are those of a block.
+    begins_well: bool,
 }
 
 /// What is at the beginning of the buffer.
@@ -89,7 +111,15 @@ enum AtHand {
 impl<R: Read> RecordingReader<R> {
     /// A reader of these bytes.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: BytesMut::new(), at: 0, ready: None, has_ended: false, has_begun: false }
+        Self {
+            input,
+            buffer: BytesMut::new(),
+            at: 0,
+            ready: None,
+            has_ended: false,
+            has_begun: false,
+            begins_well: false,
+        }
     }
 
     /// What the bytes come from.
@@ -128,11 +158,9 @@ impl<R: Read> RecordingReader<R> {
                     })));
                 }
                 AtHand::Damage => self.skip_to_mark()?,
-                AtHand::End if self.has_begun => {
-                    self.skip(self.buffer.len());
-                    let damage = Damage { at: begin, bytes: self.at - begin, is_end: true };
-                    return Ok((damage.bytes > 0).then_some(RecordingPiece::Damage(damage)));
-                }
+                AtHand::End if self.has_begun => return Ok(self.end(begin).map(RecordingPiece::Damage)),
+                AtHand::End if self.at == 0 && self.buffer.is_empty() => return Err(Error::Empty),
+                AtHand::End if self.begins_well => return Err(Error::NoHeader),
                 AtHand::End => return Err(Error::NoRecording),
             }
             if !self.has_begun && self.at > BEGINNING {
@@ -141,9 +169,24 @@ impl<R: Read> RecordingReader<R> {
         }
     }
 
+    /// What the file ends with, behind its last whole block.
+    fn end(&mut self, begin: u64) -> Option<Damage> {
+        let (at, rest) = (self.at, self.buffer.len());
+        let is_torn = rest == 0 || is_beginning(&self.buffer);
+        if is_torn && at > begin {
+            // The torn block comes next.
+            return Some(Damage { at: begin, bytes: at - begin, is_end: false });
+        }
+        self.skip(rest);
+        let damage = Damage { at: begin, bytes: self.at - begin, is_end: is_torn };
+        (damage.bytes > 0).then_some(damage)
+    }
+
     /// Takes a block off the beginning of the buffer.
     fn block(&mut self) -> Result<AtHand, Error> {
-        if !self.fill(HEAD)? {
+        let has_head = self.fill(HEAD)?;
+        self.begins_well |= self.at == 0 && is_beginning(&self.buffer);
+        if !has_head {
             return Ok(AtHand::End);
         }
         let Some(head) = block::head(&self.buffer) else {
@@ -151,6 +194,9 @@ impl<R: Read> RecordingReader<R> {
         };
         if head.version.get() > VERSION {
             return Err(Error::TooNew(head.version.get()));
+        }
+        if head.block_len() > block::LARGEST_PACKED {
+            return Ok(AtHand::Damage);
         }
         if !self.fill(head.block_len())? {
             // What it lacks may also be missing in the middle of the file.
@@ -210,6 +256,12 @@ impl<R: Read> RecordingReader<R> {
     }
 }
 
+/// Whether bytes begin as a block does.
+fn is_beginning(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(MARK.len());
+    len > 0 && bytes[..len] == MARK[..len]
+}
+
 impl Block {
     /// Events in it.
     #[must_use]
@@ -222,15 +274,22 @@ impl Block {
     }
 
     fn new(head: Head, body: Bytes) -> Self {
-        let mut block = Self { head, entries: Vec::new(), unreadable: 0 };
+        let mut block = Self { head, entries: Vec::new(), lens: Vec::new(), len: 0, unreadable: 0 };
         let Some(bytes) = block::unpack(&head, body) else {
             block.unreadable = 1;
             return block;
         };
+        block.len = bytes.len();
         let mut rest = &bytes[..];
+        let mut before = rest.len();
         while let Some(entry) = entry::next(&mut rest) {
+            let len = before - rest.len();
+            before = rest.len();
             match entry {
-                Ok(entry) => block.entries.push(entry),
+                Ok(entry) => {
+                    block.entries.push(entry);
+                    block.lens.push(len);
+                }
                 Err(entry::BadEntry) => block.unreadable += 1,
             }
         }

@@ -397,6 +397,7 @@ impl<S: Source> Capture<S> {
             losses: totals.losses,
             gaps: 0,
             cut_off: totals.is_cut_off,
+            damaged: totals.is_damaged,
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
             stuck: counts.stuck_shown,

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use jiff::Timestamp;
+
 use crate::{
     output::{self, refusal::Refusal},
     run::console,
@@ -29,6 +31,17 @@ pub enum Error {
     /// A recording is not for people's eyes.
     #[error("cannot record: standard output is a terminal; give a file, or `-` with a pipe behind it")]
     Terminal,
+    /// Nothing is between two moments.
+    #[error("there is nothing in {0} between these moments: it is from {1} to {2}")]
+    NothingBetween(String, Timestamp, Timestamp),
+    /// The key of pseudonyms.
+    #[error(
+        "the key in {0} is shorter than 16 bytes, and could be guessed: `head -c 32 /dev/urandom` makes one"
+    )]
+    ShortKey(String),
+    /// The file of the key.
+    #[error("reading the key from {0}: {1}")]
+    Key(String, io::Error),
     /// The runtime or the signal handlers.
     #[error("{what}: {cause}")]
     System {

@@ -5,6 +5,7 @@
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
+//! - [`recording`]: `tracer recording`
 //! - `record`: the file and the header of a recording
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
@@ -21,6 +22,7 @@ mod network;
 pub mod receipt;
 mod receipt_file;
 mod record;
+pub mod recording;
 pub mod stages;
 pub mod stop;
 

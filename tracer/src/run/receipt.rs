@@ -39,6 +39,8 @@ pub struct Receipt {
     pub gaps: u64,
     /// A recording has no end, so what came after it is missing.
     pub cut_off: bool,
+    /// A part of the recording is damaged or missing.
+    pub damaged: bool,
     /// Transitions after the last line that `--count` allows.
     pub beyond: u64,
     /// Lines and transitions that standard output did not accept.
@@ -90,11 +92,9 @@ impl Receipt {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
-        self.losses.total() == Some(0)
-            && self.losses.incidents == Some(0)
-            && self.gaps == 0
-            && !self.cut_off
-            && !contradicted
+        let is_whole = !self.cut_off && !self.damaged;
+        let has_lost = self.losses.total() != Some(0) || self.losses.incidents != Some(0) || self.gaps > 0;
+        is_whole && !has_lost && !contradicted
     }
 }
 
@@ -141,6 +141,9 @@ impl fmt::Display for Receipt {
         push_notes(f, &notes)?;
         if self.cut_off {
             f.write_str("; the recording has no end: what came later is missing")?;
+        }
+        if self.damaged {
+            f.write_str("; the recording is damaged: a part of it is missing")?;
         }
         if !self.crowded_out_hooks.is_empty() {
             write!(f, "; no room for a program at {}", self.crowded_out_hooks.join(", "))?;

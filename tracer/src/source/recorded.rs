@@ -70,7 +70,7 @@ pub struct Recorded<S> {
 }
 
 /// The latest facts that a part needs which stands alone.
-struct Resumption {
+pub struct Resumption {
     /// What was lost in the parts before, and until when.
     losses: (Losses, u64),
     clock: Option<Anchor>,
@@ -201,9 +201,11 @@ impl<S: Source> Recorded<S> {
 
     /// Writes what has been collected.
     async fn flush(&mut self) -> Result<(), WriteError> {
-        let room = self.writer.room().await?;
-        if let Some(block) = self.encoder.take() {
-            room.block(block);
+        while !self.encoder.is_empty() {
+            let room = self.writer.room().await?;
+            if let Some(block) = self.encoder.take() {
+                room.block(block);
+            }
         }
         self.due = None;
         Ok(())
@@ -346,7 +348,8 @@ impl Default for Resumption {
 }
 
 impl Resumption {
-    fn learn(&mut self, fact: &Fact) {
+    /// Takes a fact.
+    pub fn learn(&mut self, fact: &Fact) {
         match fact {
             Fact::Clock(anchor) => self.clock = Some(*anchor),
             Fact::Interfaces(interfaces) => self.interfaces.extend(interfaces.clone()),
@@ -361,7 +364,8 @@ impl Resumption {
         }
     }
 
-    fn facts(self) -> impl Iterator<Item = Fact> {
+    /// The facts that the part begins with.
+    pub fn facts(self) -> impl Iterator<Item = Fact> {
         let Self { losses: (losses, until_ns), clock, interfaces, gauges, holders } = self;
         let known = [Fact::Losses(losses, until_ns), Fact::Interfaces(interfaces), Fact::Gauges(gauges)];
         clock.map(Fact::Clock).into_iter().chain(known).chain(holders.map(Fact::Holders))

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`clock`]: converts the kernel's clock to the time of day
 //! - [`duration`]: durations in arguments
+//! - [`spec`]: moments in arguments, such as `--since -5m`
 //! - [`wait`]: waits for an optional deadline
 //! - [`zone`]: the user's time zone
 //!
@@ -18,5 +19,6 @@
 
 pub mod clock;
 pub mod duration;
+pub mod spec;
 pub mod wait;
 pub mod zone;

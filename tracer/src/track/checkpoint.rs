@@ -1,9 +1,14 @@
 //! Checkpoints: all that the tracker knows, so that a part of a recording can do without those before it.
 
+use std::collections::HashSet;
+
+use tracer_common::event::COMM_LEN;
+
 use crate::{
     facts::checkpoint::{BadCheckpoint, Checkpoint},
     track::{
         Tracker,
+        connection::Connection,
         table::{self, Table, ended::LastEnded, listeners::Listeners, recent::RecentCookies, timewaits},
     },
 };
@@ -23,6 +28,43 @@ struct TrackerState {
     wants_look_ns: Option<u64>,
     refreshed_ns: u64,
     search: u8,
+}
+
+/// What a copy of a recording keeps and changes in a checkpoint.
+pub trait Edit {
+    /// Whether a connection is kept.
+    fn keeps(&mut self, connection: &Connection) -> bool;
+
+    /// Changes an address.
+    fn address(&mut self, address: &mut [u8; 16]);
+
+    /// Changes the name of a process.
+    fn comm(&mut self, comm: &mut [u8; COMM_LEN]);
+}
+
+/// The same checkpoint with some of its connections, which may be changed.
+///
+/// # Errors
+/// It is none of this version.
+pub fn edited(checkpoint: &Checkpoint, edit: &mut dyn Edit) -> Result<Checkpoint, BadCheckpoint> {
+    let mut state: TrackerState = checkpoint.state()?;
+    let mut change = |connection: &mut Connection| {
+        let keeps = edit.keeps(connection);
+        edit.address(&mut connection.tuple.local_addr);
+        edit.address(&mut connection.tuple.remote_addr);
+        edit.comm(&mut connection.owner.comm);
+        keeps
+    };
+    state.table.retain(&mut change);
+    state.last_ended.retain(&mut change);
+    let kept: HashSet<u64> = state.table.cookies().collect();
+    state.listeners.edit(|cookie, address, owner| {
+        edit.address(address);
+        edit.comm(&mut owner.comm);
+        kept.contains(&cookie)
+    });
+    // Timewait sockets that are no longer in the table are left out when it is read.
+    Ok(Checkpoint::of(checkpoint.at_ns, &state))
 }
 
 impl Tracker {

@@ -39,7 +39,7 @@
 //! assert_eq!(times, [None, Some(5_000)]);
 //! ```
 
-mod checkpoint;
+pub mod checkpoint;
 mod conclude;
 pub mod connection;
 

@@ -91,6 +91,7 @@ mod tests {
             losses: Losses::NONE,
             gaps: 0,
             cut_off: false,
+            damaged: false,
             beyond: 0,
             unwritten: 0,
             forgotten: 0,

@@ -126,6 +126,16 @@ impl ReplayInput {
 }
 
 fn open(path: &Path) -> Result<Opened, Unreadable> {
+    let (name, file) = open_file(path)?;
+    let reader = RecordingReader::new(Patient { file, follows: false });
+    Ok(Opened { name, reader, first: None, header: Header::default() })
+}
+
+/// Opens a file, or standard input (`-`), and returns its escaped path with it.
+///
+/// # Errors
+/// It cannot be opened, or is a folder or a terminal.
+pub fn open_file(path: &Path) -> Result<(String, File), Unreadable> {
     let is_standard = path == Path::new("-");
     let name = if is_standard { "standard input".to_owned() } else { escaped(path.as_os_str().as_bytes()) };
     let unreadable = |cause: io::Error| Unreadable::File { name: name.clone(), cause: cause.into() };
@@ -133,8 +143,7 @@ fn open(path: &Path) -> Result<Opened, Unreadable> {
     if file.metadata().map_err(unreadable)?.is_dir() {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
-    let reader = RecordingReader::new(Patient { file, follows: false });
-    Ok(Opened { name, reader, first: None, header: Header::default() })
+    Ok((name, file))
 }
 
 impl Opened {

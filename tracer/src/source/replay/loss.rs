@@ -5,7 +5,10 @@ use crate::{
         Fact,
         losses::{Losses, SourceTotals},
     },
-    recording::reader::{Block, Damage},
+    recording::{
+        continuity::Continuity,
+        reader::{Block, Damage},
+    },
 };
 
 /// Counts what is missing, and adds it to what the recording itself says was lost.
@@ -13,10 +16,7 @@ use crate::{
 pub(super) struct Missing {
     /// The present file.
     name: String,
-    /// Events up to now, those that are missing included.
-    events: u64,
-    /// The number of the next block.
-    sequence: Option<u32>,
+    continuity: Continuity,
     /// Damage since the last block.
     damaged: Option<Damage>,
     /// Events that were in damaged blocks.
@@ -31,14 +31,14 @@ pub(super) struct Missing {
     elsewhere: Losses,
     is_cut_off: bool,
     is_joined: bool,
+    is_damaged: bool,
 }
 
 impl Default for Missing {
     fn default() -> Self {
         Self {
             name: String::new(),
-            events: 0,
-            sequence: None,
+            continuity: Continuity::default(),
             damaged: None,
             lost: 0,
             malformed: 0,
@@ -47,6 +47,7 @@ impl Default for Missing {
             elsewhere: Losses::NONE,
             is_cut_off: false,
             is_joined: false,
+            is_damaged: false,
         }
     }
 }
@@ -54,8 +55,9 @@ impl Default for Missing {
 impl Missing {
     /// A file begins.
     pub(super) fn begin(&mut self, name: String) {
-        self.damaged = None;
-        self.sequence = None;
+        // Nothing behind it says how much was lost.
+        self.is_damaged |= self.damaged.take().is_some();
+        self.continuity.begin();
         self.name = name;
     }
 
@@ -85,33 +87,30 @@ impl Missing {
     pub(super) fn damage(&mut self, damage: Damage) {
         if damage.is_end {
             self.is_cut_off = true;
+        } else {
+            log::warn!("{}: {damage}", self.name);
+            self.damaged = Some(damage);
         }
-        self.damaged = Some(damage);
     }
 
     /// What was lost before a block, if anything was.
     pub(super) fn before(&mut self, block: &Block) -> Option<Fact> {
-        let (sequence, events) = (block.head.sequence.get(), block.head.events_before.get());
-        // The header is there twice; both copies have the number 0.
-        let is_next = self.sequence.is_none_or(|next| sequence == next) || sequence == 0;
-        let lost = if sequence == 0 { 0 } else { events.saturating_sub(self.events) };
-        let damaged = self.damaged.take();
-        self.sequence = Some(sequence.wrapping_add(1));
-        self.events = events + block.events();
-        self.malformed += block.unreadable;
+        let gap = self.continuity.follow(block);
+        let was_damaged = self.damaged.take().is_some();
+        self.malformed = self.malformed.saturating_add(block.unreadable);
         if block.unreadable > 0 {
+            self.is_damaged = true;
+            let sequence = block.head.sequence;
             log::warn!("{}: {} entries of block {sequence} are unreadable", self.name, block.unreadable);
         }
-        if is_next && damaged.is_none() && lost == 0 {
+        if !gap.has_block {
             return None;
         }
-        let what = damaged.map_or_else(
-            || "blocks are missing".to_owned(),
-            |damage| format!("{} bytes at byte {} are damaged", damage.bytes, damage.at),
-        );
-        log::warn!("{}: {what}: {lost} events are lost there", self.name);
-        self.lost += lost;
-        (lost > 0).then(|| Fact::Losses(self.recorded, block.head.from_ns.get()))
+        self.is_damaged = true;
+        let what = if was_damaged { "" } else { "blocks are missing: " };
+        log::warn!("{}: {what}{} events are lost there", self.name, gap.events);
+        self.lost = self.lost.saturating_add(gap.events);
+        (gap.events > 0).then(|| Fact::Losses(self.recorded, block.head.from_ns.get()))
     }
 
     /// Adds what is missing to a fact that tells of losses.
@@ -138,6 +137,7 @@ impl Missing {
         let mut all = self.before.and(present);
         all.losses = all.losses.without(self.elsewhere);
         all.losses.malformed = all.losses.malformed.saturating_add(self.lost).saturating_add(self.malformed);
+        all.is_damaged |= self.is_damaged || self.damaged.is_some();
         all.is_cut_off |= self.is_cut_off;
         all.is_joined |= self.is_joined;
         all

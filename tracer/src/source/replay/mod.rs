@@ -17,7 +17,7 @@ use tracer_common::Event;
 
 use crate::{
     facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
-    recording::{entry::RecordingEntry, header::Header, reader::RecordingPiece},
+    recording::{entry::RecordingEntry, header::Header, name::Name, reader::RecordingPiece},
     source::{
         Demand, Error, Source,
         decode::check,
@@ -83,12 +83,29 @@ impl Replay {
     /// # Errors
     /// One cannot be read, or is none, or they do not belong together.
     pub async fn open(options: &ReplayOptions) -> Result<Self, Error> {
+        Self::with(options, ReplayedNames::default()).await
+    }
+
+    /// The same for a copy, which also takes names: [`Self::take_names`].
+    ///
+    /// # Errors
+    /// One cannot be read, or is none, or they do not belong together.
+    pub async fn open_to_copy(options: &ReplayOptions) -> Result<Self, Error> {
+        Self::with(options, ReplayedNames::kept()).await
+    }
+
+    /// The names that come before the last fact, and after the one before.
+    pub fn take_names(&mut self) -> Vec<Name> {
+        self.names.take_latest()
+    }
+
+    async fn with(options: &ReplayOptions, names: ReplayedNames) -> Result<Self, Error> {
         let mut replay = Self {
             missing: Missing::default(),
             input: ReplayInput::start(&options.paths, options.follows)?,
             header: None,
             entries: VecDeque::new(),
-            names: ReplayedNames::default(),
+            names,
             pace: options.speed.map(Pace::of),
             passes_over: PassesOver::Nothing,
             end: None,

@@ -19,11 +19,16 @@ pub struct ReplayedNames {
     netns: HashMap<Inum, Option<String>>,
     command_lines: HashMap<u32, Option<String>>,
     tree: Option<CgroupTree>,
+    /// Those that were read last, if a copy asks for them.
+    latest: Option<Vec<Name>>,
 }
 
 impl ReplayedNames {
     /// Takes a name.
     pub fn learn(&mut self, name: Name) {
+        if let Some(latest) = &mut self.latest {
+            latest.push(name.clone());
+        }
         match name {
             Name::Cgroup(id, path) => keep(&mut self.cgroups, id, path),
             Name::Netns(inum, name) => keep(&mut self.netns, inum, name),
@@ -33,6 +38,19 @@ impl ReplayedNames {
                 self.tree = Some(CgroupTree { root, paths });
             }
         }
+    }
+}
+
+impl ReplayedNames {
+    /// Keeps names as they were read until they are taken.
+    #[must_use]
+    pub fn kept() -> Self {
+        Self { latest: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Takes the names that were read since this was asked last.
+    pub fn take_latest(&mut self) -> Vec<Name> {
+        self.latest.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
 

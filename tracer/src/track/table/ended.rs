@@ -43,6 +43,14 @@ impl LastEnded {
         }
     }
 
+    /// Keeps some of them, which may be changed.
+    pub(in crate::track) fn retain(&mut self, mut keeps: impl FnMut(&mut Connection) -> bool) {
+        let oldest = self.oldest.min(self.records.len());
+        self.records.rotate_left(oldest);
+        self.records.retain_mut(&mut keeps);
+        self.oldest = 0;
+    }
+
     /// The connection with this cookie.
     #[must_use]
     pub fn find(&self, cookie: u64) -> Option<&Connection> {

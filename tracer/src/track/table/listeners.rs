@@ -81,6 +81,14 @@ impl Listeners {
         listeners.find(|known| known.cookie == listener.cookie).map_or(0, |known| known.read_ns)
     }
 
+    /// Keeps some of them, by their cookies; their addresses and owners may be changed.
+    pub(in crate::track) fn edit(&mut self, mut keeps: impl FnMut(u64, &mut [u8; 16], &mut Owner) -> bool) {
+        for listeners in self.by_port.values_mut() {
+            listeners.retain_mut(|listener| keeps(listener.cookie, &mut listener.addr, &mut listener.owner));
+        }
+        self.by_port.retain(|_, listeners| !listeners.is_empty());
+    }
+
     /// How many listeners there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -137,6 +137,18 @@ pub struct TablePlaces {
     free: Vec<u32>,
 }
 
+impl TablePlaces {
+    /// Keeps some of the connections, which may be changed.
+    pub(in crate::track) fn retain(&mut self, mut keeps: impl FnMut(&mut Connection) -> bool) {
+        self.records.retain_mut(|(_, connection)| keeps(connection));
+    }
+
+    /// The cookies of the connections.
+    pub(in crate::track) fn cookies(&self) -> impl Iterator<Item = u64> {
+        self.records.iter().map(|(_, connection)| connection.cookie)
+    }
+}
+
 impl Table {
     /// All records, each at its place.
     #[must_use]

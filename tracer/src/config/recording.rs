@@ -1,0 +1,107 @@
+//! The configuration of `tracer recording`.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    cli::{
+        ReportKind, SurveyArgs, Zone,
+        recording::{AnonymizeArgs, CutArgs, MergeArgs, RecordingCommand},
+    },
+    config::{Error, filters::filters},
+    facts::names::FilterNames,
+    filter::Filter,
+    select::spec::{FilterSpec, Filters},
+    time::{spec::TimeSpec, zone},
+};
+
+/// What to do with recordings.
+pub enum RecordingConfig {
+    /// Look what is in them.
+    Survey(SurveyConfig),
+    /// Copy a part of one.
+    Cut(CutConfig),
+    /// Copy several as one.
+    Merge {
+        /// The recordings.
+        paths: Vec<PathBuf>,
+        /// The copy; `-` is standard output.
+        to: PathBuf,
+    },
+    /// Copy one with pseudonyms.
+    Anonymize {
+        /// The recording; `-` is standard input.
+        path: PathBuf,
+        /// The copy; `-` is standard output.
+        to: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+    },
+}
+
+/// Which part of a recording to copy.
+pub struct CutConfig {
+    /// The recording.
+    pub path: PathBuf,
+    /// The copy; `-` is standard output.
+    pub to: PathBuf,
+    /// From this moment on.
+    pub since: Option<TimeSpec>,
+    /// Up to this moment.
+    pub until: Option<TimeSpec>,
+    /// The time zone of moments.
+    pub zone: TimeZone,
+    /// What passes.
+    pub filter: Filter,
+    /// Network namespaces that the filters name.
+    pub names: FilterNames,
+}
+
+/// Which recordings to look at, and what to tell.
+pub struct SurveyConfig {
+    /// The recordings; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// Only whether they are whole; damage is told by the exit status, too.
+    pub verifies: bool,
+    /// The time zone of text; `None`: JSON.
+    pub zone: Option<TimeZone>,
+}
+
+/// Builds the configuration of `tracer recording`.
+///
+/// # Errors
+/// A filter is about stories.
+pub fn recording(command: RecordingCommand) -> Result<RecordingConfig, Error> {
+    Ok(match command {
+        RecordingCommand::Info(args) => RecordingConfig::Survey(survey(args, false)),
+        RecordingCommand::Verify(args) => RecordingConfig::Survey(survey(args, true)),
+        RecordingCommand::Cut(args) => RecordingConfig::Cut(cut(*args)?),
+        RecordingCommand::Merge(MergeArgs { files: paths, to }) => RecordingConfig::Merge { paths, to },
+        RecordingCommand::Anonymize(AnonymizeArgs { file: path, to, key }) => {
+            RecordingConfig::Anonymize { path, to, key }
+        }
+    })
+}
+
+fn cut(args: CutArgs) -> Result<CutConfig, Error> {
+    let CutArgs { file: path, to, since, until, filter } = args;
+    if !filter.story.is_empty() {
+        return Err(Error::WholeStories);
+    }
+    if path == Path::new("-") {
+        return Err(Error::ReadTwice);
+    }
+    let FilterSpec { filters: Filters { constant: filter, .. }, names } = filters(filter, true)?;
+    Ok(CutConfig { path, to, since, until, zone: zone::local(), filter, names })
+}
+
+fn survey(args: SurveyArgs, verifies: bool) -> SurveyConfig {
+    let SurveyArgs { files: paths, output, time } = args;
+    let zone = match (output, time) {
+        (ReportKind::Json, _) => None,
+        (ReportKind::Text, Zone::Local) => Some(zone::local()),
+        (ReportKind::Text, Zone::Utc) => Some(TimeZone::UTC),
+    };
+    SurveyConfig { paths, verifies, zone }
+}

@@ -1,0 +1,274 @@
+//! Copies of recordings: what is read, edited, and written again.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use bytesize::ByteSize;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::{
+    config::RecordConfig,
+    facts::{Batch, Fact, snapshot::TimewaitByNetns},
+    output::stderr::message,
+    recording::{encoder::Encoder, header::Header, name::Name, writer},
+    run::{
+        error::Error,
+        record,
+        stages::{ActContext, Stages, StagesOptions},
+    },
+    select::spec::Filters,
+    source::{
+        self, Demand, Source as _,
+        recorded::{Files, Resumption},
+        replay::{Replay, ReplayOptions},
+    },
+    view::record::{Record, Triggers},
+};
+
+/// Decides what is in a copy.
+pub(super) trait Editor {
+    /// Changes the header.
+    fn header(&mut self, header: &mut Header);
+
+    /// Whether a fact is in the copy. It may be changed.
+    fn fact(&mut self, fact: &mut Fact) -> bool;
+
+    /// Whether a name is in the copy. It may be changed.
+    fn name(&mut self, name: &mut Name) -> bool;
+}
+
+/// All of it.
+pub(super) struct Everything;
+
+impl Editor for Everything {
+    fn header(&mut self, header: &mut Header) {
+        // Two copies of parts of one recording are not parts that follow on each other.
+        let mut id = [0; 8];
+        let _ = getrandom(&mut id, GetRandomFlags::NONBLOCK);
+        (header.id, header.part) = (u64::from_ne_bytes(id), 0);
+    }
+
+    fn fact(&mut self, _: &mut Fact) -> bool {
+        true
+    }
+
+    fn name(&mut self, _: &mut Name) -> bool {
+        true
+    }
+}
+
+/// The moments between which a copy is, in nanoseconds of the kernel's monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CopyBounds {
+    pub(super) since_ns: Option<u64>,
+    pub(super) until_ns: Option<u64>,
+}
+
+/// Opens recordings as one, to be copied.
+pub(super) async fn open(paths: &[PathBuf]) -> Result<Replay, Error> {
+    let options = ReplayOptions { paths: paths.to_vec(), speed: None, follows: false };
+    Ok(Replay::open_to_copy(&options).await?)
+}
+
+/// Writes a copy.
+pub(super) async fn copy(
+    mut replay: Replay,
+    to: &Path,
+    limits: CopyBounds,
+    editor: &mut dyn Editor,
+) -> Result<(), Error> {
+    let mut header = replay.header().cloned().unwrap_or_default();
+    let mut before = limits.since_ns.map(|since_ns| Prelude::new(since_ns, &header));
+    editor.header(&mut header);
+    let mut copy = CopyWriter::new(to, &header)?;
+    let written = async {
+        let timewait = TimewaitByNetns::default();
+        let mut has_ended = false;
+        while !has_ended {
+            let demand = Demand { end_ns: limits.until_ns, ..Demand::all(&timewait) };
+            let mut fact = replay.next(demand).await?;
+            has_ended = matches!(fact, Fact::End(_));
+            for mut name in replay.take_names() {
+                if editor.name(&mut name) {
+                    copy.add(|encoder| encoder.name(&name));
+                }
+            }
+            if !editor.fact(&mut fact) {
+                continue;
+            }
+            let begins = match &mut before {
+                Some(before) => before.take(fact, &mut replay),
+                None => vec![fact],
+            };
+            if before.is_some() && !begins.is_empty() {
+                before = None;
+            }
+            for fact in &begins {
+                copy.fact(fact);
+            }
+            copy.write(false)?;
+        }
+        copy.write(true)
+    };
+    let written = written.await;
+    if written.is_err() && to != Path::new("-") {
+        // A part of a copy is of no use. The first error is the one that matters.
+        let _ = fs::remove_file(to);
+    }
+    written?;
+    copy.tell();
+    Ok(())
+}
+
+/// A copy that is being written.
+struct CopyWriter {
+    name: String,
+    file: BufWriter<fs::File>,
+    encoder: Encoder,
+    events: u64,
+    bytes: u64,
+    left_out: u64,
+}
+
+impl CopyWriter {
+    fn new(to: &Path, header: &Header) -> Result<Self, Error> {
+        let config = RecordConfig { path: to.to_owned(), rotation: None, heeds_signal: false };
+        let Files::One(sink) = record::files(&config)? else {
+            return Err(Error::Terminal);
+        };
+        let mut encoder = Encoder::default();
+        let head = encoder.header(header);
+        let file = BufWriter::new(sink.file);
+        let mut copy = Self { name: sink.name, file, encoder, events: 0, bytes: 0, left_out: 0 };
+        copy.put(&head)?;
+        Ok(copy)
+    }
+
+    fn add<E: std::fmt::Display>(&mut self, add: impl FnOnce(&mut Encoder) -> Result<(), E>) {
+        if let Err(error) = add(&mut self.encoder) {
+            self.left_out += 1;
+            log::warn!("{error}");
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        if let Fact::Events(batch) = fact {
+            self.events += batch.events.len() as u64;
+        }
+        self.add(|encoder| encoder.fact(fact));
+    }
+
+    /// Writes the blocks that are full, or all of them.
+    fn write(&mut self, all: bool) -> Result<(), Error> {
+        while self.encoder.is_full() || (all && !self.encoder.is_empty()) {
+            if let Some(block) = self.encoder.take() {
+                self.put(&block.pack())?;
+            }
+        }
+        if all {
+            let flushed = self.file.flush().and_then(|()| match self.file.get_ref().sync_data() {
+                // A pipe.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+                synced => synced,
+            });
+            self.wrote(flushed)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.bytes += bytes.len() as u64;
+        let put = self.file.write_all(bytes);
+        self.wrote(put)
+    }
+
+    fn wrote(&self, result: io::Result<()>) -> Result<(), Error> {
+        let error = |cause| source::Error::from(writer::Error { name: self.name.clone(), cause });
+        Ok(result.map_err(error)?)
+    }
+
+    /// Says what has been written.
+    fn tell(&self) {
+        let (name, events, size) = (&self.name, self.events, ByteSize::b(self.bytes));
+        message(format_args!("{name}: {events} events, {size}"));
+        if self.left_out > 0 {
+            message(format_args!("{} facts are not in it, because they are too large", self.left_out));
+        }
+    }
+}
+
+/// What comes before the beginning of a copy: it becomes a checkpoint.
+struct Prelude {
+    since_ns: u64,
+    stages: Stages,
+    has_stories: bool,
+    resumption: Resumption,
+}
+
+impl Prelude {
+    fn new(since_ns: u64, header: &Header) -> Self {
+        let stages = Stages::new(StagesOptions {
+            view: Box::new(Record::new(!header.has_stories, Triggers::default())),
+            filters: Filters::default(),
+            kernel: &header.kernel,
+            follows_timewait: header.follows_timewait && header.kernel.has_cookies,
+            limit: None,
+        });
+        Self { since_ns, stages, has_stories: header.has_stories, resumption: Resumption::default() }
+    }
+
+    /// Takes a fact. Gives the facts that the copy begins with as soon as it is time, and this one behind them.
+    fn take(&mut self, fact: Fact, replay: &mut Replay) -> Vec<Fact> {
+        let is_end = matches!(fact, Fact::End(_));
+        let is_before = fact.time_ns().is_none_or(|time_ns| time_ns < self.since_ns);
+        let (old, new) = match fact {
+            fact if is_before && !is_end => (Some(fact), None),
+            Fact::Events(Batch { mut events, until_ns }) => {
+                let new = events.split_off(events.partition_point(|event| event.time_ns < self.since_ns));
+                let old = Batch { events, until_ns: self.since_ns };
+                (Some(Fact::Events(old)), Some(Fact::Events(Batch { events: new, until_ns })))
+            }
+            fact => (None, Some(fact)),
+        };
+        if let Some(old) = old {
+            self.resumption.learn(&old);
+            self.learn(old, replay);
+        }
+        let Some(new) = new else {
+            return Vec::new();
+        };
+        let known = self.has_stories.then(|| {
+            let checkpoint = self.stages.checkpoint();
+            Fact::Checkpoint(Box::new(checkpoint))
+        });
+        let first = std::mem::take(&mut self.resumption).facts();
+        first.chain(known).chain([Fact::Ready(self.since_ns), new]).collect()
+    }
+
+    fn learn(&mut self, fact: Fact, replay: &mut Replay) {
+        let stages = &mut self.stages;
+        let mut around = ActContext { names: replay.names(), message: || None };
+        let mut out = Vec::new();
+        match fact {
+            Fact::Clock(anchor) => stages.clock(anchor),
+            Fact::Snapshot(snapshot) => _ = stages.snapshot(snapshot, around.names),
+            Fact::Events(batch) => stages.events(&batch, |_| true, &mut around, &mut out),
+            Fact::Losses(losses, until_ns) => stages.losses(losses.total(), until_ns),
+            Fact::TimewaitSample(sample) => stages.sample(&sample, &mut out),
+            Fact::Holders(holders) => stages.holders(holders),
+            Fact::Refresh { sockets, is_part } => stages.refresh(&sockets, is_part),
+            Fact::Checkpoint(checkpoint) => stages.restore(&checkpoint),
+            // They are told again, or are of no use in a part of it.
+            Fact::Interfaces(_)
+            | Fact::Gauges(_)
+            | Fact::CountersAtStart(_)
+            | Fact::CountersAtEnd(_)
+            | Fact::Ready(_)
+            | Fact::Time(_)
+            | Fact::End(_) => {}
+        }
+    }
+}

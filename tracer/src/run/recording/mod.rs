@@ -1,0 +1,140 @@
+//! `tracer recording`: what is in recordings, and copies of them.
+//!
+//! # Layout
+//! - here: each command
+//! - `contents`: reads a recording, and counts what is in it; `shown`: that as text and JSON
+//! - `copy`: copies recordings; `chosen`: only what a filter lets pass; `anonymous`: with pseudonyms
+
+mod anonymous;
+mod chosen;
+mod contents;
+mod copy;
+mod shown;
+
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    slice,
+};
+
+use jiff::Timestamp;
+use tokio::runtime;
+
+use crate::{
+    config::{CutConfig, RecordingConfig, SurveyConfig},
+    output::{
+        stderr::message,
+        stdout::{self, write_whole},
+    },
+    run::{
+        INCOMPLETE,
+        error::Error,
+        recording::{
+            anonymous::Anonymous,
+            chosen::Chosen,
+            contents::{Contents, Wholeness},
+            copy::{CopyBounds, Everything, copy, open},
+        },
+        tolerate_closed_pipe,
+    },
+    source::{self, Source as _},
+    text::escape::escaped,
+    time::spec::TimeSpec,
+};
+
+/// Bytes that a key has at least.
+const SHORTEST_KEY: usize = 16;
+
+/// Runs `tracer recording`.
+///
+/// # Errors
+/// A recording cannot be read, or the output not be written.
+pub fn recording(config: &RecordingConfig) -> Result<ExitCode, Error> {
+    match config {
+        RecordingConfig::Survey(config) => survey(config),
+        RecordingConfig::Cut(config) => copied(cut(config)),
+        RecordingConfig::Merge { paths, to } => copied(merge(paths, to)),
+        RecordingConfig::Anonymize { path, to, key } => copied(anonymize(path, to, key)),
+    }
+}
+
+fn copied(copy: impl Future<Output = Result<(), Error>>) -> Result<ExitCode, Error> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::system("starting the runtime"))?.block_on(copy)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn cut(config: &CutConfig) -> Result<(), Error> {
+    let CutConfig { path, to, since, until, zone, filter, names } = config;
+    let survey = Contents::of(path).map_err(source::Error::from)?;
+    let mut limits = CopyBounds::default();
+    if let Some((begin, end)) = survey.span {
+        let [first, last] =
+            [begin, end].map(|at| Timestamp::from_nanosecond(at.wall_ns.into()).unwrap_or_default());
+        let at_ns = |moment: &TimeSpec| survey.monotonic_ns(moment.within((first, last), zone));
+        limits = CopyBounds { since_ns: since.as_ref().map(at_ns), until_ns: until.as_ref().map(at_ns) };
+        let (since_ns, until_ns) =
+            (limits.since_ns.unwrap_or_default(), limits.until_ns.unwrap_or(end.monotonic_ns));
+        if since_ns > until_ns.min(end.monotonic_ns) || until_ns < begin.monotonic_ns {
+            return Err(Error::NothingBetween(survey.file, first, last));
+        }
+        // Nothing is known before the beginning.
+        limits.since_ns = limits.since_ns.filter(|since_ns| *since_ns > begin.monotonic_ns);
+    }
+    let mut replay = open(slice::from_ref(path)).await?;
+    let mut filter = filter.clone();
+    filter.netns = names.resolve(replay.names()).map_err(source::Error::from)?.netns;
+    if filter.is_open() {
+        return copy(replay, to, limits, &mut Everything).await;
+    }
+    if let Some(header) = replay.header() {
+        filter = filter.within(&header.filter).map_err(source::Error::from)?;
+    }
+    let mut chosen = Chosen::find(filter, replay).await?;
+    copy(open(slice::from_ref(path)).await?, to, limits, &mut chosen).await
+}
+
+async fn merge(paths: &[PathBuf], to: &Path) -> Result<(), Error> {
+    copy(open(paths).await?, to, CopyBounds::default(), &mut Everything).await
+}
+
+async fn anonymize(path: &PathBuf, to: &Path, key: &Path) -> Result<(), Error> {
+    let name = || escaped(key.as_os_str().as_bytes());
+    let secret = fs::read(key).map_err(|cause| Error::Key(name(), cause))?;
+    if secret.len() < SHORTEST_KEY {
+        return Err(Error::ShortKey(name()));
+    }
+    copy(open(slice::from_ref(path)).await?, to, CopyBounds::default(), &mut Anonymous::new(&secret)).await
+}
+
+/// Shows what is in recordings, or whether they are whole: all of those that can be read.
+fn survey(config: &SurveyConfig) -> Result<ExitCode, Error> {
+    let SurveyConfig { paths, verifies, zone } = config;
+    let (mut is_damaged, mut is_unreadable) = (false, false);
+    for path in paths {
+        let survey = match Contents::of(path) {
+            Ok(survey) => survey,
+            Err(error) => {
+                message(error);
+                is_unreadable = true;
+                continue;
+            }
+        };
+        is_damaged |= survey.verdict() == Wholeness::Damaged;
+        let text = match zone {
+            None => shown::object(&survey).map_err(stdout::Error::Write)?,
+            Some(_) if *verifies => shown::verdict(&survey),
+            Some(zone) => shown::info(&survey, zone),
+        };
+        tolerate_closed_pipe(
+            write_whole(text.as_bytes()).map_err(stdout::Error::Write).map_err(Error::from),
+        )?;
+    }
+    Ok(match (is_unreadable, is_damaged && *verifies) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => INCOMPLETE.into(),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
