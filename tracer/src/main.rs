@@ -73,6 +73,10 @@ fn dispatch(cli: Cli) -> ExitCode {
             start_logger(0);
             ended(config::recording(command).map(|config| recording::recording(&config)))
         }
+        Command::Export(args) if args.columns.as_deref() == Some("help") => {
+            list_columns::<Story>(Views::EVENTS)
+        }
+        Command::Export(args) => capture(args.capture.verbose, || config::export(*args)),
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

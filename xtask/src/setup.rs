@@ -30,6 +30,7 @@ pub(crate) const TESTS: &[&str] = &[
     "haproxy",
     "nodejs",
     "python3",
+    "python3-venv",
     "libcap2-bin",
     "net-tools",
     "nftables",
@@ -134,6 +135,23 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
 fn is_right_linker(linker: &PathBuf) -> bool {
     let version = Command::new(linker).arg("--version").output();
     version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(BPF_LINKER))
+}
+
+/// Python packages for the tests, which read what tracer exports.
+const PYTHON: &[&str] = &["duckdb==2.0.1"];
+
+/// Installs them into an environment of their own, below `target`.
+pub(crate) fn python() -> Result<()> {
+    let environment = root().join("target/tools/python");
+    let installed = environment.join("installed");
+    let wanted = PYTHON.join(" ");
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    println!("setup: installing the Python packages {wanted} into target/tools");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    run(Command::new(environment.join("bin/pip")).args(["install", "--quiet"]).args(PYTHON))?;
+    Ok(std::fs::write(installed, wanted)?)
 }
 
 /// Mounts tracefs if it is not mounted: tests compare with the kernel's own trace.

@@ -151,6 +151,7 @@ impl Way {
             view: config.view,
             filters,
             kernel: &KernelInfo::default(),
+            host: String::new(),
             follows_timewait: config.follows_timewait,
             limit: None,
         });

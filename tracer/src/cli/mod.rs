@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
-//! - [`list`]: the options of `list`, which has flags of its own
+//! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`
 //! - [`record`]: those of `record`; [`recording`]: those of `recording`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
@@ -11,6 +11,7 @@
 
 mod args;
 pub mod completions;
+pub mod export;
 pub mod list;
 mod offers;
 pub mod record;
@@ -35,6 +36,7 @@ use args::FILTERS;
 pub use args::{
     CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, StoryFilterArgs, StuckArgs, When,
 };
+pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
 pub use record::RecordArgs;
 pub use recording::SurveyArgs;
@@ -140,6 +142,9 @@ pub enum Command {
     /// What is in a recording, is it whole?
     #[command(subcommand, after_help = recording::EXAMPLES)]
     Recording(recording::RecordingCommand),
+    /// Take it elsewhere: JSON Lines, CSV or Parquet, of recordings or of what happens now
+    #[command(after_help = export::EXAMPLES)]
+    Export(Box<ExportArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),

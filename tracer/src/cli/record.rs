@@ -96,7 +96,7 @@ pub struct RecordArgs {
 }
 
 /// Parses `100M`, `1h` or `100M,1h`.
-fn rotation(text: &str) -> Result<Rotation, String> {
+pub(super) fn rotation(text: &str) -> Result<Rotation, String> {
     let mut rotation = Rotation::default();
     for part in text.split(',').map(str::trim) {
         let is_size = part.ends_with(['B', 'K', 'M', 'G', 'T', 'b', 'k', 'g', 't']);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 macro_rules! words {
-    ($of:ident { $($value:ident = $word:literal $(| $alias:literal)*, $help:literal;)* }) => {
+    ($of:ident { $($value:ident = $word:literal $(| $alias:literal)*, $help:literal;)* } $(without $other:ident)?) => {
         impl ValueEnum for $of {
             fn value_variants<'a>() -> &'a [Self] {
                 &[$(Self::$value,)*]
@@ -18,6 +18,7 @@ macro_rules! words {
             fn to_possible_value(&self) -> Option<PossibleValue> {
                 Some(match self {
                     $(Self::$value => PossibleValue::new($word)$(.alias($alias))*.help($help),)*
+                    $(Self::$other => return None,)?
                 })
             }
         }
@@ -28,7 +29,7 @@ words! { Kind {
     Text = "text", "Aligned columns";
     Json = "json", "An object per line";
     Csv = "csv", "RFC 4180 with a header";
-} }
+} without Parquet }
 
 words! { TimeFormat {
     Local = "local", "This host's time zone";

@@ -25,11 +25,10 @@ const EXPRESSIONS: [(&str, &str); 10] = [
 ];
 
 /// Options of other tools that are an option here by another name.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 10] = [
     ("--json", "-o json"),
     ("-j", "-o json"),
     ("--csv", "-o csv"),
-    ("--format", "--output"),
     ("--host", "--addr"),
     ("--ip", "--addr"),
     ("--sport", "--local-port"),

@@ -2,11 +2,11 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
-//! - `list`: that of `list`; `network`: of its interfaces and routes
 //! - `record`: that of `record`; `recording`: that of `recording`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
+mod export;
 mod filters;
 mod lines;
 mod list;
@@ -15,7 +15,7 @@ mod record;
 mod recording;
 mod reports;
 
-use std::{env, io, path::PathBuf, time::Duration};
+use std::{env, io, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -62,6 +62,7 @@ use crate::{
 };
 
 pub use error::Error;
+pub use export::{ExportConfig, export};
 use lines::use_colour;
 pub use list::{ListConfig, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
@@ -104,6 +105,8 @@ pub struct RunConfig {
     pub recoding: Option<Recoding>,
     /// Where the facts are recorded.
     pub record: Option<RecordConfig>,
+    /// Where lines go instead of standard output.
+    pub export: Option<ExportConfig>,
 }
 
 /// Where facts are recorded.
@@ -303,6 +306,7 @@ fn configured(
         hooks,
         recoding: if is_text { charset::recoding() } else { None },
         record: recording.record.map(|path| RecordConfig { path, rotation: None, heeds_signal: false }),
+        export: None,
         source: if recording.from.is_empty() {
             SourceOptions::Kernel(live::LiveOptions {
                 load: load::LoadOptions {
@@ -322,7 +326,7 @@ fn configured(
             })
         } else {
             let RecordingArgs { from: paths, speed, follow: follows, .. } = recording;
-            SourceOptions::Recording(ReplayOptions { paths, speed, follows })
+            SourceOptions::Recording(ReplayOptions { paths, speed, follows, read: Arc::default() })
         },
         capture: Config {
             view,

@@ -21,6 +21,8 @@ pub struct Context {
     pub gauges: Gauges,
     /// Names of cgroups and network namespaces, if lines show them.
     pub names: KnownNames,
+    /// The name of the host.
+    pub host: String,
     /// Names of services and hosts, if text shows them.
     pub end_names: EndNames,
     /// The length of a jiffy in nanoseconds; 0 if it is not known.
@@ -37,6 +39,7 @@ impl Context {
             holders: Holders::default(),
             gauges: Gauges::default(),
             names: KnownNames::default(),
+            host: String::new(),
             end_names: EndNames::default(),
             tick_ns: 0,
         }

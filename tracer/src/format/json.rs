@@ -101,7 +101,7 @@ const HOLDER_ROOM: usize = 256;
 
 /// The values that are JSON strings and need no escaping.
 #[inline]
-fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
+pub(super) fn push_quoted<'a>(line: Line<'a>, value: &Value<'_>, seconds: &mut Seconds) -> Line<'a> {
     match value {
         Value::Word(word) => line.push_all(word.as_bytes()),
         Value::Endpoint(endpoint) | Value::NamedEndpoint(endpoint, ..) => push_endpoint(line, *endpoint),

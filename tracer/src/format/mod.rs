@@ -4,7 +4,7 @@
 //! - [`columns`]: the table of columns; [`value`]: the values of columns
 //! - [`subject`]: what lines can be about, each with its table; [`links`], [`routes`]: the tables of `list -i` and `-r`
 //! - [`row`]: the content of a line
-//! - [`text`], [`json`], [`csv`]: one file for each format
+//! - [`text`], [`json`], [`csv`], [`parquet`]: one file or folder for each format
 //! - [`lines`]: a format with the kernel's properties, as views use it
 //!
 //! # Example
@@ -38,6 +38,7 @@ pub mod csv;
 pub mod json;
 pub mod lines;
 pub mod links;
+pub mod parquet;
 pub mod routes;
 pub mod row;
 pub mod subject;
@@ -53,6 +54,7 @@ use crate::{
         columns::{Column, DefaultIn, NAMES},
         csv::Csv,
         json::Json,
+        parquet::Parquet,
         subject::{Story, Subject},
         text::{Text, TextStyle},
         value::{MOST_HOLDERS, Value},
@@ -104,6 +106,8 @@ pub enum Kind {
     Json,
     /// RFC 4180 with a header.
     Csv,
+    /// A file of columns, for `tracer export`.
+    Parquet,
 }
 
 /// How lines are written.
@@ -155,6 +159,7 @@ impl<S: Subject> Plan<S> {
             Kind::Text => Box::new(Text::new(columns, &self.style, self.columns.is_some())),
             Kind::Json => Box::new(Json::new(columns)),
             Kind::Csv => Box::new(Csv::new(columns)),
+            Kind::Parquet => Box::new(Parquet::new(columns)),
         }
     }
 }

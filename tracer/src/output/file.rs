@@ -18,8 +18,8 @@ use std::{
 use rustix::{
     event::Timespec,
     fs::{
-        AtFlags, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fchmod, openat, renameat, statat,
-        statx, unlinkat,
+        AtFlags, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, fchmod, fsync, openat, renameat,
+        statat, statx, unlinkat,
     },
     io::Errno,
     process::geteuid,
@@ -166,6 +166,20 @@ impl Destination {
         }
     }
 
+    /// Begins a file there, in place of an older one when it is finished.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn begin(&self) -> Result<Unfinished, Error> {
+        let begun = match &self.outlet {
+            Outlet::Descriptor(file) => file.try_clone().map(|file| (file, None)),
+            Outlet::Folder(folder, name) => begin(folder, name),
+        };
+        let system = |cause| Error::System { name: self.name.clone(), cause };
+        let (file, place) = begun.map_err(system)?;
+        Ok(Unfinished { shown: self.name.clone(), file, place })
+    }
+
     /// The path, escaped.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -185,6 +199,69 @@ impl Destination {
             Outlet::Folder(folder, name) => replace(folder, name, bytes),
         }
     }
+}
+
+/// A file that is being written under another name. Without [`Unfinished::finish`] nothing is left of it.
+pub struct Unfinished {
+    shown: String,
+    file: File,
+    /// `None` for a descriptor.
+    place: Option<TemporaryName>,
+}
+
+/// Where an unfinished file is, and the name that it gets.
+struct TemporaryName {
+    folder: OwnedFd,
+    beside: String,
+    name: OsString,
+}
+
+impl Unfinished {
+    /// The path that it gets, escaped.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The file, to be written.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Gives the file its name, or another one, after all of it is on the disk.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn finish(mut self, name: Option<&OsStr>) -> io::Result<()> {
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        fsync(&self.file)?;
+        let name = name.unwrap_or(&place.name);
+        renameat(&place.folder, &place.beside, &place.folder, name)?;
+        // The name must be there after a power cut. Not every file system can do that.
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let _ = openat(&place.folder, ".", how, Mode::empty()).and_then(fsync);
+        self.place = None;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(TemporaryName { folder, beside, .. }) = &self.place {
+            let _ = unlinkat(folder, beside, AtFlags::empty());
+        }
+    }
+}
+
+fn begin(folder: &OwnedFd, name: &OsStr) -> io::Result<(File, Option<TemporaryName>)> {
+    let (beside, file) = beside(folder)?;
+    take_over(&file, statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok())?;
+    Ok((file, Some(TemporaryName { folder: folder.try_clone()?, beside, name: name.to_owned() })))
 }
 
 /// The folder of a path, and the name in it; `None` if it can only be the path of a folder.
@@ -235,10 +312,16 @@ fn replace(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
 
 fn fill(mut file: &File, bytes: &[u8], older: Option<Stat>) -> io::Result<()> {
     // First, so that nobody else reads meanwhile what was not for them.
+    take_over(file, older)?;
+    file.write_all(bytes)
+}
+
+/// Takes over the permissions of an older file.
+fn take_over(file: &File, older: Option<Stat>) -> io::Result<()> {
     if let Some(older) = older.filter(is_own_file) {
         fchmod(file, Mode::from_raw_mode(older.st_mode & KEPT))?;
     }
-    file.write_all(bytes)
+    Ok(())
 }
 
 /// A new file in the folder. The name is by chance, and nothing that has it already is opened.

@@ -4,6 +4,7 @@
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
+//! - [`files`]: the files of an export; [`progress`]: how far it is
 //! - `write`: one write, for both; [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
@@ -26,7 +27,9 @@
 //! ```
 
 pub mod file;
+pub mod files;
 mod folder;
+pub mod progress;
 pub mod refusal;
 pub mod stderr;
 pub mod stdout;

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    output::{refusal::Refusal, write::write_some},
+    output::{files::ExportFiles, refusal::Refusal, write::write_some},
     text::STARTING_A_THREAD,
 };
 
@@ -43,6 +43,14 @@ pub enum Error {
     /// A system error.
     #[error("writing to standard output: {}", Refusal(.0))]
     Write(#[from] io::Error),
+    /// A file of an export.
+    #[error("writing to {name}: {}", Refusal(cause))]
+    File {
+        /// Its path, escaped.
+        name: String,
+        /// The system's error.
+        cause: io::Error,
+    },
     /// The thread that writes cannot be started.
     #[error("{STARTING_A_THREAD}: {0}")]
     Thread(io::Error),
@@ -65,13 +73,18 @@ pub struct Output {
     progress: Arc<AtomicU64>,
     /// Lines in the current write.
     lines: u64,
+    /// Lines so far.
+    made: Arc<AtomicU64>,
     written: u64,
     unwritten: u64,
     recode: Option<fn(&mut Vec<u8>)>,
+    /// The files of an export, which are written instead.
+    files: Option<ExportFiles>,
 }
 
 /// What the thread is to write, and where the result goes.
 struct Write {
+    to: Arc<File>,
     bytes: Vec<u8>,
     done: oneshot::Sender<Written>,
 }
@@ -87,6 +100,12 @@ impl Output {
         Self::to(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
+    /// The same for files instead of standard output.
+    pub fn to_files(files: ExportFiles) -> Result<Self, Error> {
+        let file = files.file().map_err(|cause| Error::File { name: files.shown().to_owned(), cause })?;
+        Ok(Self { files: Some(files), ..Self::to(file)? })
+    }
+
     /// The same for a file instead of standard output.
     pub fn to(stdout: File) -> Result<Self, Error> {
         let file = stdout.try_clone()?;
@@ -95,10 +114,10 @@ impl Output {
         let progress = Arc::<AtomicU64>::default();
         let (writer, inbox) = channel::<Write>();
         let stdout = Arc::new(stdout);
-        let (file, written) = (Arc::clone(&stdout), Arc::clone(&progress));
+        let written = Arc::clone(&progress);
         let write = move || {
-            for Write { mut bytes, done } in inbox {
-                let (unwritten, result) = write_all(&file, &bytes, &written);
+            for Write { to, mut bytes, done } in inbox {
+                let (unwritten, result) = write_all(&to, &bytes, &written);
                 bytes.clear();
                 // Nobody waits for a write that was abandoned.
                 let _ = done.send((bytes, unwritten, result));
@@ -113,9 +132,11 @@ impl Output {
             spare: Vec::new(),
             progress,
             lines: 0,
+            made: Arc::default(),
             written: 0,
             unwritten: 0,
             recode: None,
+            files: None,
         })
     }
 
@@ -128,6 +149,9 @@ impl Output {
     /// Starts to write `bytes`, which contain this number of lines, and leaves the buffer empty. No write may
     /// be in progress.
     pub fn start(&mut self, bytes: &mut Vec<u8>, lines: u64) {
+        // Some formats make bytes of many lines at once.
+        self.lines += lines;
+        self.made.fetch_add(lines, Ordering::Relaxed);
         if bytes.is_empty() {
             return;
         }
@@ -138,8 +162,7 @@ impl Output {
         }
         let (done, write) = oneshot::channel();
         // If the thread is gone, `write` says so.
-        let _ = self.writer.send(Write { bytes, done });
-        self.lines = lines;
+        let _ = self.writer.send(Write { to: Arc::clone(&self.stdout), bytes, done });
         self.write = Some(write);
     }
 
@@ -160,7 +183,56 @@ impl Output {
         self.written += self.lines - unwritten.min(self.lines);
         self.unwritten += unwritten.min(self.lines);
         self.lines = 0;
-        Ok(result?)
+        result.map_err(|cause| self.error(cause))
+    }
+
+    fn error(&self, cause: io::Error) -> Error {
+        match &self.files {
+            Some(files) => Error::File { name: files.shown().to_owned(), cause },
+            None => Error::Write(cause),
+        }
+    }
+
+    /// Whether the next file of an export is to begin, now that it is this time.
+    pub fn is_next_file_due(&mut self, now_ns: u64) -> bool {
+        let bytes = self.progress.load(Ordering::Relaxed);
+        self.files.as_mut().is_some_and(|files| files.is_due(now_ns, bytes))
+    }
+
+    /// When it is to begin even if nothing happens.
+    #[must_use]
+    pub fn next_file_due(&self) -> Option<u64> {
+        self.files.as_ref().and_then(ExportFiles::due)
+    }
+
+    /// Finishes a file of an export, and begins the next one. `wall_ns` gives the time of day.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn next_file(&mut self, now_ns: u64, wall_ns: impl Fn(u64) -> i64) -> Result<(), Error> {
+        let bytes = self.progress.load(Ordering::Relaxed);
+        if let Some(files) = &mut self.files {
+            let begun = wall_ns(files.begun_ns().unwrap_or(now_ns));
+            match files.next(begun, now_ns, bytes) {
+                Ok(file) => self.stdout = Arc::new(file),
+                Err(cause) => return Err(self.error(cause)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes the last file of an export.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn finish_files(&mut self, now_ns: u64, wall_ns: impl Fn(u64) -> i64) -> Result<(), Error> {
+        if let Some(files) = &mut self.files {
+            let begun = wall_ns(files.begun_ns().unwrap_or(now_ns));
+            if let Err(cause) = files.finish(begun) {
+                return Err(self.error(cause));
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the write in progress, as long as the reader reads.
@@ -193,8 +265,11 @@ impl Output {
 
     /// Abandons the write in progress; its lines count as unwritten.
     pub fn abandon(&mut self) {
-        if self.write.take().is_some() {
-            self.unwritten += std::mem::take(&mut self.lines);
+        self.write = None;
+        self.unwritten += std::mem::take(&mut self.lines);
+        if self.files.take().is_some() {
+            // What is not finished does not stay.
+            self.unwritten += std::mem::take(&mut self.written);
         }
     }
 
@@ -202,6 +277,12 @@ impl Output {
     /// goes on only when a whole page has been read.
     fn standing(&self) -> (u64, Option<u64>) {
         (self.progress.load(Ordering::Relaxed), unread(&self.stdout))
+    }
+
+    /// Number of lines so far, written or not.
+    #[must_use]
+    pub fn made(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.made)
     }
 
     /// Number of lines that were written completely.

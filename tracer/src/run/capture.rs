@@ -19,7 +19,7 @@ use crate::{
         stages::{ActContext, Stages, StagesOptions},
         stop::{Heard, Stop},
     },
-    source::{self, Demand, Source},
+    source::{self, Demand, Source, kernel::host},
     time::duration::after,
     view::{Ending, input::Input},
 };
@@ -127,10 +127,18 @@ impl<S: Source> Capture<S> {
             follows_timewait &= header.follows_timewait;
         }
         filters.absent(source.names()).iter().for_each(message);
+        let host = source.header().map_or_else(host::name, |header| header.host.clone());
         let kernel = source.kernel();
         Ok(Self {
             comparison: Comparison::new(&filters.constant),
-            stages: Stages::new(StagesOptions { view, filters, kernel, follows_timewait, limit: count }),
+            stages: Stages::new(StagesOptions {
+                view,
+                filters,
+                kernel,
+                host,
+                follows_timewait,
+                limit: count,
+            }),
             source,
             output,
             out: Vec::new(),
@@ -183,7 +191,12 @@ impl<S: Source> Capture<S> {
             }
             let is_busy = self.output.is_busy();
             let may_show = self.may_show();
-            let due = [self.stages.due().filter(|_| may_show), self.stages.holders_due(), self.losses.due_ns];
+            let due = [
+                self.stages.due().filter(|_| may_show),
+                self.stages.holders_due(),
+                self.losses.due_ns,
+                self.output.next_file_due(),
+            ];
             let demand = Demand {
                 // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
@@ -206,8 +219,24 @@ impl<S: Source> Capture<S> {
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
+            if self.output.is_next_file_due(self.stages.now_ns()) {
+                self.next_file().await?;
+            }
             self.rotate();
         }
+        Ok(())
+    }
+
+    /// Ends a file of an export, and begins the next one.
+    async fn next_file(&mut self) -> Result<(), Error> {
+        self.output.patience().await?;
+        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        self.stages.end_file(&mut around, &mut self.out);
+        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+        self.output.patience().await?;
+        let now_ns = self.stages.now_ns();
+        self.output.next_file(now_ns, |time_ns| self.stages.wall_ns(time_ns))?;
+        self.stages.begin(self.source.kernel(), now_ns, &mut self.out);
         Ok(())
     }
 
@@ -355,7 +384,9 @@ impl<S: Source> Capture<S> {
         self.lines += self.stages.take_lines();
         self.output.patience().await?;
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
-        Ok(self.output.patience().await?)
+        self.output.patience().await?;
+        let now_ns = self.stages.now_ns();
+        Ok(self.output.finish_files(now_ns, |time_ns| self.stages.wall_ns(time_ns))?)
     }
 
     /// Reads the remaining facts without showing them. Returns the number of transitions.

@@ -42,6 +42,12 @@ pub enum Error {
     /// The file of the key.
     #[error("reading the key from {0}: {1}")]
     Key(String, io::Error),
+    /// An export's file cannot be made.
+    #[error("cannot export: {0}")]
+    Export(#[source] output::file::Error),
+    /// Files one after the other need a folder.
+    #[error("--rotate makes files: give a folder that is there with --to")]
+    NoFolder,
     /// The runtime or the signal handlers.
     #[error("{what}: {cause}")]
     System {
@@ -71,7 +77,7 @@ impl Error {
     /// Whether the command line is wrong, and not the run.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Source(source::Error::Name(_) | source::Error::Wider(_)))
+        matches!(self, Self::NoFolder | Self::Source(source::Error::Name(_) | source::Error::Wider(_)))
     }
 
     /// Whether the reader of standard output has closed the pipe, which is no failure.

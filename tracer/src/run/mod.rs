@@ -6,7 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`
-//! - `record`: the file and the header of a recording
+//! - `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
 
@@ -14,6 +14,7 @@ pub mod capture;
 pub mod check;
 pub mod console;
 pub mod error;
+mod export;
 mod fault;
 pub mod in_kernel;
 pub mod list;
@@ -46,7 +47,7 @@ use crate::{
     },
     source::{
         Source as _,
-        kernel::{limits, privileges},
+        kernel::{host, limits, privileges},
         open::open,
         recorded::Recorded,
     },
@@ -62,11 +63,12 @@ const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
-    let RunConfig { capture: mut config, source: options, hooks, recoding, record } = config;
+    let RunConfig { capture: mut config, source: options, hooks, recoding, record, export } = config;
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
+    let export = export.as_ref().map(export::files).transpose()?.flatten();
     let strict = config.strict;
     let outcome = drive(runtime, async {
         let mut stop = Stop::new(signals);
@@ -79,7 +81,15 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             () = stop.wait() => return Ok(None),
         };
         tell_missing(&hooks, &source.kernel().hooks);
-        let output = Output::new()?.recoding(recoding);
+        let (output, _progress) = match export {
+            None => (Output::new()?.recoding(recoding), None),
+            Some(files) => {
+                let host = source.header().map_or_else(host::name, |header| header.host.clone());
+                let output = Output::to_files(files.of_host(&host))?;
+                let progress = export::progress(&options, &output);
+                (output, progress)
+            }
+        };
         let Some(files) = files else {
             return Ok(Some(capture(source, config, output, console, &mut stop).await?));
         };

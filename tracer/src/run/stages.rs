@@ -89,6 +89,8 @@ pub struct StagesOptions<'a> {
     pub filters: Filters,
     /// The kernel that the events come from.
     pub kernel: &'a KernelInfo,
+    /// The name of the host.
+    pub host: String,
     /// Whether timewait sockets are tracked until they end.
     pub follows_timewait: bool,
     /// The most lines to make (`--count`).
@@ -99,7 +101,7 @@ impl Stages {
     /// Creates the stages.
     #[must_use]
     pub fn new(options: StagesOptions<'_>) -> Self {
-        let StagesOptions { view, filters, kernel, follows_timewait, limit } = options;
+        let StagesOptions { view, filters, kernel, host, follows_timewait, limit } = options;
         let needs = view.needs();
         Self {
             tracker: Tracker::new(follows_timewait)
@@ -110,7 +112,7 @@ impl Stages {
             has_stories: needs.stories,
             shows_names: needs.names,
             view,
-            context: Context { tick_ns: kernel.tick_ns, ..Context::new(Clock::fixed(0, 0)) },
+            context: Context { tick_ns: kernel.tick_ns, host, ..Context::new(Clock::fixed(0, 0)) },
             has_clock: false,
             now_ns: 0,
             last_event_ns: 0,
@@ -412,6 +414,18 @@ impl Stages {
         }
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
+    }
+
+    /// Lets the view end a file. The next one begins with [`Self::begin`].
+    pub fn end_file(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
+        let (view, scene) = self.scene(around, None);
+        view.end(scene, out);
+    }
+
+    /// The time of day at a time of the kernel's monotonic clock, in nanoseconds since 1970.
+    #[must_use]
+    pub fn wall_ns(&self, time_ns: u64) -> i64 {
+        self.context.clock.wall_ns(time_ns)
     }
 
     /// Lines left below the limit.

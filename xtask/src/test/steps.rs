@@ -120,6 +120,7 @@ fn processor_time() -> Duration {
 fn set_up() -> Result<()> {
     setup::kernel()?;
     setup::packages(setup::TESTS)?;
+    setup::python()?;
     setup::tracefs()
 }
 

@@ -60,6 +60,8 @@ impl DefaultIn {
     pub const LIST_DATA: Self = Self(1 << 9);
     /// In those of `list --watch`, besides.
     pub const WATCH_DATA: Self = Self(1 << 10);
+    /// In files of `export`, besides those of the log or of `life`.
+    pub const EXPORT_DATA: Self = Self(1 << 11);
 
     /// In the lines of `list -i`.
     pub const LINKS_TEXT: Self = Self(1 << 16);
@@ -223,6 +225,12 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "time", data_type: Timestamp, title: "TIME", width: 12, align: Clock, views: ALL.and(FOUND), default_in: LOG.and(RAW).and(GROUP).and(S::WATCH_DATA), needs: &[],
         help: "when it happened, or was listed (not when it was printed); RFC 3339 UTC in JSON and CSV",
         value: |row| time(row, row.time_ns) },
+    Column { key: "time_ns", data_type: UInt64, title: "TIME_NS", width: 19, align: Right, views: ALL, default_in: S::EXPORT_DATA, needs: &[],
+        help: "the same, or a connection's end, in nanoseconds since 1970; Parquet has times in microseconds",
+        value: |row| Value::Uint(row.context.clock.wall_ns(row.time_ns).try_into().unwrap_or_default()) },
+    Column { key: "host", data_type: Utf8, title: "HOST", width: 10, align: Left, views: ALL, default_in: S::EXPORT_DATA, needs: &[],
+        help: "name of the host that it happened on: of the recording's, or of this one",
+        value: |row| if row.context.host.is_empty() { Value::Null } else { Value::Text(&row.context.host) } },
     Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, views: ALL, default_in: S::EVENT_DATA.and(S::GROUP_DATA), needs: &[],
         help: "what the line is about: transition, reset (--resets), retransmit, retransmit-synack (--retransmits), stuck (--stuck)",
         value: event },
@@ -485,7 +493,7 @@ mod tests {
         let mut out = String::from(
             "# Columns\n\nNames are those of JSON, CSV and `--columns`. What is not known is `null` in JSON, empty in CSV and \
              `-` in text.\nDefaults: **t** text and **d** JSON and CSV of the log, **T** and **D** with `--raw`, **l** and **j** \
-             of `life`, **g** and **h** with\n`--group`, whose lines also have the log's columns: those of the oldest connection, **n** JSON and CSV of `list`. This page is made from\n`tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
+             of `life`, **g** and **h** with\n`--group`, whose lines also have the log's columns: those of the oldest connection, **n** JSON and CSV of `list`, **x** files of `export`\n(beside **d**, or **j** with `--life`). This page is made from\n`tracer/src/format/columns/mod.rs` by `UPDATE_DOCS=1 cargo test`.\n\n\
              Names of tasks are any bytes. In text and CSV what a terminal would obey and what cannot be seen is \
              escaped, as\n`\\x1b` or `\\u{202e}`. JSON has these characters themselves, in JSON's own escapes (but that \
              of `summary` as text). In all\nformats a byte that is no UTF-8 is `\\xff`, and a backslash is `\\\\` (in the \
@@ -502,6 +510,7 @@ mod tests {
             (S::GROUP_TEXT, 'g'),
             (S::GROUP_DATA, 'h'),
             (S::LIST_DATA, 'n'),
+            (S::EXPORT_DATA, 'x'),
         ];
         for column in COLUMNS {
             let shown = outputs.into_iter().filter(|(output, _)| column.default_in.includes(*output));

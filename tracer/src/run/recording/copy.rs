@@ -69,7 +69,7 @@ pub(super) struct CopyBounds {
 
 /// Opens recordings as one, to be copied.
 pub(super) async fn open(paths: &[PathBuf]) -> Result<Replay, Error> {
-    let options = ReplayOptions { paths: paths.to_vec(), speed: None, follows: false };
+    let options = ReplayOptions { paths: paths.to_vec(), ..ReplayOptions::default() };
     Ok(Replay::open_to_copy(&options).await?)
 }
 
@@ -211,6 +211,7 @@ struct Prelude {
 impl Prelude {
     fn new(since_ns: u64, header: &Header) -> Self {
         let stages = Stages::new(StagesOptions {
+            host: header.host.clone(),
             view: Box::new(Record::new(!header.has_stories, Triggers::default())),
             filters: Filters::default(),
             kernel: &header.kernel,

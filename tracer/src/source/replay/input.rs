@@ -5,6 +5,10 @@ use std::{
     io::{self, IsTerminal as _, Read},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -80,9 +84,9 @@ impl ReplayInput {
     ///
     /// # Errors
     /// One cannot be opened, they do not belong together, or the system has no room for a thread.
-    pub fn start(paths: &[PathBuf], follows: bool) -> Result<Self, Error> {
+    pub fn start(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Self, Error> {
         let (sender, items) = mpsc::channel(WAITING);
-        let mut files = paths.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
         if let [file] = &mut files[..] {
             // Standard input may say nothing for long: its header is waited for elsewhere.
             file.reader.input_mut().follows = follows;
@@ -125,9 +129,9 @@ impl ReplayInput {
     }
 }
 
-fn open(path: &Path) -> Result<Opened, Unreadable> {
+fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Opened, Unreadable> {
     let (name, file) = open_file(path)?;
-    let reader = RecordingReader::new(Patient { file, follows: false });
+    let reader = RecordingReader::new(Patient { file, follows: false, read: Arc::clone(read) });
     Ok(Opened { name, reader, first: None, header: Header::default() })
 }
 
@@ -195,6 +199,7 @@ fn standard_input() -> io::Result<File> {
 struct Patient {
     file: File,
     follows: bool,
+    read: Arc<AtomicU64>,
 }
 
 impl Read for Patient {
@@ -206,7 +211,11 @@ impl Read for Patient {
                     poll(&mut [PollFd::new(&self.file, PollFlags::IN)], None)?;
                 }
                 Ok(0) if self.follows && !buffer.is_empty() => thread::sleep(LOOK),
-                read => return read,
+                read => {
+                    let count = read.as_ref().map_or(0, |count| *count as u64);
+                    self.read.fetch_add(count, Ordering::Relaxed);
+                    return read;
+                }
             }
         }
     }

@@ -11,7 +11,11 @@ mod loss;
 pub mod names;
 mod pace;
 
-use std::{collections::VecDeque, path::PathBuf, sync::LazyLock};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, LazyLock, atomic::AtomicU64},
+};
 
 use tracer_common::Event;
 
@@ -31,7 +35,7 @@ use crate::{
 };
 
 /// Options of a [`Replay`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReplayOptions {
     /// The recordings; `-` is standard input.
     pub paths: Vec<PathBuf>,
@@ -39,6 +43,8 @@ pub struct ReplayOptions {
     pub speed: Option<f64>,
     /// Wait for more at its end, while it is still being written.
     pub follows: bool,
+    /// Counts the bytes that have been read.
+    pub read: Arc<AtomicU64>,
 }
 
 /// Recordings as a source of facts.
@@ -102,7 +108,7 @@ impl Replay {
     async fn with(options: &ReplayOptions, names: ReplayedNames) -> Result<Self, Error> {
         let mut replay = Self {
             missing: Missing::default(),
-            input: ReplayInput::start(&options.paths, options.follows)?,
+            input: ReplayInput::start(&options.paths, options.follows, &options.read)?,
             header: None,
             entries: VecDeque::new(),
             names,

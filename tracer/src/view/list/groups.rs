@@ -119,6 +119,8 @@ impl ListedGroups {
             Kind::Text => self.text(has_header, out),
             Kind::Csv => self.csv(has_header, out),
             Kind::Json => self.json(out),
+            // `list` makes no such files.
+            Kind::Parquet => Ok(()),
         };
     }
 

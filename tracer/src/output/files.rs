@@ -1,0 +1,182 @@
+//! The file of an export, or files one after the other. Each appears under its name when it is whole.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::output::file::{Destination, Error, Unfinished};
+
+/// When a file ends and the next one begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rolling {
+    /// After so many bytes.
+    pub bytes: Option<u64>,
+    /// After this time.
+    pub time: Option<Duration>,
+}
+
+/// Where files go, and the one that is being written.
+pub struct ExportFiles {
+    naming: Naming,
+    current: Option<Unfinished>,
+    /// Syncing takes time: it goes on while the next file is written.
+    finishing: Option<JoinHandle<io::Result<()>>>,
+    /// When the present file began, in nanoseconds of the kernel's monotonic clock.
+    begun_ns: Option<u64>,
+    /// The first bytes of it, among all.
+    begun_bytes: u64,
+    finished: u64,
+}
+
+/// How files get their names.
+enum Naming {
+    /// There is one.
+    Given,
+    /// `TIME-HOST.SUFFIX` in a folder: they sort by time.
+    ByTime { folder: Destination, host: String, suffix: &'static str, rolling: Rolling },
+}
+
+impl ExportFiles {
+    /// One file.
+    ///
+    /// # Errors
+    /// It cannot be written there.
+    pub fn one(path: &Path) -> Result<Self, Error> {
+        let current = Destination::check(path)?.begin()?;
+        Ok(Self::new(Naming::Given, current))
+    }
+
+    /// ExportFiles in a folder that is there.
+    ///
+    /// # Errors
+    /// They cannot be written there.
+    pub fn in_folder(path: &Path, suffix: &'static str, rolling: Rolling) -> Result<Self, Error> {
+        // ExportFiles get their names at the end.
+        let folder = Destination::check(&path.join(".tracer-export"))?;
+        let current = folder.begin()?;
+        Ok(Self::new(Naming::ByTime { folder, host: String::new(), suffix, rolling }, current))
+    }
+
+    /// With the name of this host in the names of files.
+    #[must_use]
+    pub fn of_host(mut self, name: &str) -> Self {
+        if let Naming::ByTime { host, .. } = &mut self.naming {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            *host = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+        }
+        self
+    }
+
+    fn new(naming: Naming, current: Unfinished) -> Self {
+        let (finishing, begun_ns) = (None, None);
+        Self { naming, current: Some(current), finishing, begun_ns, begun_bytes: 0, finished: 0 }
+    }
+
+    /// What is written now.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub fn file(&self) -> io::Result<File> {
+        match &self.current {
+            Some(current) => current.file(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Its path, or that of its folder, escaped.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.current.as_ref().map_or("", Unfinished::shown)
+    }
+
+    /// Whether the next file is to begin, now that it is this time and so many bytes were written in all.
+    pub fn is_due(&mut self, now_ns: u64, bytes: u64) -> bool {
+        let Naming::ByTime { rolling, .. } = &self.naming else {
+            return false;
+        };
+        let begun_ns = *self.begun_ns.get_or_insert(now_ns);
+        let time_ns = rolling.time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        time_ns.is_some_and(|time_ns| now_ns.saturating_sub(begun_ns) >= time_ns)
+            || rolling.bytes.is_some_and(|most| bytes - self.begun_bytes >= most)
+    }
+
+    /// When the next file is to begin even if nothing happens, in nanoseconds of the kernel's monotonic
+    /// clock.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        let Naming::ByTime { rolling: Rolling { time: Some(time), .. }, .. } = &self.naming else {
+            return None;
+        };
+        self.begun_ns?.checked_add(u64::try_from(time.as_nanos()).ok()?)
+    }
+
+    /// Finishes the file that began at `begun_wall_ns`, and begins the next one.
+    ///
+    /// # Errors
+    /// A file cannot be made or finished.
+    pub fn next(&mut self, begun_wall_ns: i64, now_ns: u64, bytes: u64) -> io::Result<File> {
+        let name = self.name(begun_wall_ns);
+        self.wait()?;
+        if let Naming::ByTime { folder, .. } = &self.naming
+            && let Some(current) = self.current.take()
+        {
+            self.current = Some(folder.begin().map_err(io::Error::other)?);
+            let finish = move || current.finish(name.as_deref());
+            self.finishing = Some(thread::Builder::new().name("tracer-files".into()).spawn(finish)?);
+            self.finished += 1;
+        }
+        (self.begun_ns, self.begun_bytes) = (Some(now_ns), bytes);
+        self.file()
+    }
+
+    /// Finishes the last file.
+    ///
+    /// # Errors
+    /// A file cannot be finished.
+    pub fn finish(&mut self, begun_wall_ns: i64) -> io::Result<u64> {
+        let name = self.name(begun_wall_ns);
+        self.wait()?;
+        if let Some(current) = self.current.take() {
+            current.finish(name.as_deref())?;
+            self.finished += 1;
+        }
+        Ok(self.finished)
+    }
+
+    /// When the present file began; `now_ns` if nothing has happened yet.
+    #[must_use]
+    pub fn begun_ns(&self) -> Option<u64> {
+        self.begun_ns
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        match self.finishing.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(finished)) => finished,
+            Some(Err(_)) => Err(io::Error::other("the thread that finishes files has failed")),
+        }
+    }
+
+    /// The name of a file that began then; `None` if it has one.
+    fn name(&self, begun_wall_ns: i64) -> Option<OsString> {
+        let Naming::ByTime { host, suffix, .. } = &self.naming else {
+            return None;
+        };
+        let time = Timestamp::from_nanosecond(begun_wall_ns.into()).unwrap_or_default();
+        Some(format!("{}-{host}.{suffix}", time.strftime("%Y%m%dT%H%M%S.%6fZ")).into())
+    }
+}
+
+/// Whether a path is that of a folder: it is one, or ends as one.
+#[must_use]
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_bytes().ends_with(b"/")
+}

@@ -1,0 +1,37 @@
+//! The files of an export.
+
+use std::{fs, path::Path, sync::Arc, sync::atomic::AtomicU64};
+
+use crate::{
+    config::ExportConfig,
+    output::{
+        files::{ExportFiles, is_folder},
+        progress::Progress,
+        stdout::Output,
+    },
+    run::error::Error,
+    source::open::SourceOptions,
+};
+
+/// Looks whether files can be written there; `None` for standard output.
+pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error> {
+    let ExportConfig { to, suffix, rolling } = config;
+    let files = match (to == Path::new("-"), is_folder(to)) {
+        (true, _) => return Ok(None),
+        (_, true) => ExportFiles::in_folder(to, suffix, rolling.unwrap_or_default()),
+        (_, false) if rolling.is_some() => return Err(Error::NoFolder),
+        (_, false) => ExportFiles::one(to),
+    };
+    files.map(Some).map_err(Error::Export)
+}
+
+/// Starts to say how far the export of recordings is.
+pub(super) fn progress(source: &SourceOptions, output: &Output) -> Option<Progress> {
+    let SourceOptions::Recording(options) = source else {
+        return None;
+    };
+    // A pipe has no length.
+    let lengths = options.paths.iter().map(|path| fs::metadata(path).ok().filter(fs::Metadata::is_file));
+    let total = lengths.map(|file| file.map(|file| file.len())).sum::<Option<u64>>()?;
+    Progress::start(Arc::<AtomicU64>::clone(&options.read), total, output.made())
+}
