@@ -86,7 +86,7 @@ pub(super) enum Wholeness {
 
 /// Where a survey is.
 #[derive(Default)]
-struct Progress {
+struct SurveyPlace {
     continuity: Continuity,
     clock: Option<Clock>,
     /// The recording has said that it begins.
@@ -100,7 +100,7 @@ impl Contents {
         let (file, input) = open_file(path)?;
         let mut survey = Self { file, losses: Losses::NONE, ..Self::default() };
         let mut reader = RecordingReader::new(input);
-        let mut place = Progress::default();
+        let mut place = SurveyPlace::default();
         loop {
             match reader.read() {
                 Ok(Some(piece)) => survey.take(piece, &mut place),
@@ -112,7 +112,7 @@ impl Contents {
         Ok(survey)
     }
 
-    fn take(&mut self, piece: RecordingPiece, place: &mut Progress) {
+    fn take(&mut self, piece: RecordingPiece, place: &mut SurveyPlace) {
         match piece {
             RecordingPiece::Damage(damage) if damage.is_end => self.torn = damage.bytes,
             RecordingPiece::Damage(damage) if self.damage.len() < MOST => self.damage.push(damage),
@@ -121,7 +121,7 @@ impl Contents {
         }
     }
 
-    fn block(&mut self, block: Block, place: &mut Progress) {
+    fn block(&mut self, block: Block, place: &mut SurveyPlace) {
         let gap = place.continuity.follow(&block);
         self.missing = self.missing.saturating_add(gap.events);
         self.missing_blocks += u64::from(gap.has_block);
@@ -141,7 +141,7 @@ impl Contents {
         }
     }
 
-    fn fact(&mut self, fact: &Fact, place: &mut Progress) {
+    fn fact(&mut self, fact: &Fact, place: &mut SurveyPlace) {
         match fact {
             Fact::Clock(anchor) => {
                 place.clock = Some(Clock::new(*anchor));
@@ -171,7 +171,7 @@ impl Contents {
     }
 
     /// Notes the moments from and up to which facts tell.
-    fn place(&mut self, fact: &Fact, place: &mut Progress) {
+    fn place(&mut self, fact: &Fact, place: &mut SurveyPlace) {
         let (Some(time_ns), Some(clock)) = (fact.time_ns(), place.clock) else {
             return;
         };
