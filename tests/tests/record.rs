@@ -342,7 +342,7 @@ fn anybody_may_show_a_recording() {
     fs::write(&empty, "").unwrap();
     for (path, says) in [
         (none.as_path(), "not a recording of tracer"),
-        (empty.as_path(), "not a recording of tracer"),
+        (empty.as_path(), "nothing has been written to it yet"),
         (Path::new("/nowhere"), "No such file"),
         (folder.path(), "directory"),
     ] {
