@@ -12,7 +12,7 @@
 //! - `contestant`: the tools that are measured, and how they run
 //! - `load`: the loads that they are measured on
 //! - `measure`: measures contestants in rounds
-//! - `scenes`: measures tracer alone: size, start, memory, an idle host
+//! - `scenes`: measures tracer alone: size, start, memory, an idle host; `replay`: how fast recordings are shown
 //! - `report`: the results, as they are kept in JSON
 //! - `targets`: the bounds that tracer has to meet
 //! - `render`: the results as tables and as a chart
@@ -32,6 +32,7 @@ mod process;
 mod programs;
 mod reader;
 mod render;
+mod replay;
 mod report;
 mod scenes;
 mod stats;

@@ -10,6 +10,7 @@ use crate::{
     load::{hold::hold, time_wait},
     places,
     process::Process,
+    replay::replay,
     report::figure::Figure,
     stats::median,
 };
@@ -30,7 +31,7 @@ type Scene = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
 
 /// All measurements. Those that need a quiet host come first.
 pub(crate) const SCENES: &[Scene] =
-    &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory)];
+    &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory), ("replay", replay)];
 
 const IDLE: Duration = Duration::from_secs(10);
 /// Wait after a start, whose last work must not count.

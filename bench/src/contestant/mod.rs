@@ -71,6 +71,8 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     with("life", &tracer::KIND, &["life"]),
     with("summary", &tracer::KIND, &["summary"]),
     with("summary-in-kernel", &tracer::KIND, &["summary", "--in-kernel"]),
+    with("record", &tracer::KIND, &["record", "-"]),
+    with("record-raw", &tracer::KIND, &["record", "--raw", "-"]),
     Contestant { name: "top", kind: &tracer::KIND, arguments: &["top"], is_on_terminal: true },
     with(BPFTRACE, &bpftrace::KIND, &[]),
     with(TCPSTATES, &tcpstates::KIND, tcpstates::LIBBPF_TOOLS),

@@ -38,6 +38,9 @@ pub(crate) struct Churn {
 }
 
 impl Churn {
+    /// What is measured unless something else is asked for.
+    pub(crate) const USUAL: Self = Self { threads: None, payload: 0, keep_alive: 1, reset: false };
+
     /// The arguments of the load's program, which the report shows, too.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<_> =

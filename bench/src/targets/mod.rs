@@ -12,6 +12,7 @@ use self::figures::{lost, ratio, service, unaccounted};
 use crate::{
     contestant::REFERENCE,
     load::service::Connections,
+    replay,
     report::{
         Report,
         list::{self, Sockets},
@@ -53,6 +54,12 @@ const TARGETS: &[Target] = &[
     target("throughput, log --port that matches nothing", AtLeast(RATIOS[4].1), "", |report| {
         ratio(report, "log-port")
     }),
+    target("throughput, record --raw, beside log --raw", AtLeast(-0.02), "", |report| {
+        Some(ratio(report, "record-raw")? - ratio(report, "log-raw")?)
+    }),
+    target("throughput, record, beside summary", AtLeast(-0.02), "", |report| {
+        Some(ratio(report, "record")? - ratio(report, "summary")?)
+    }),
     target("requests of a service, log, keep-alive", AtLeast(0.95), "", |report| {
         service(report, Connections::KeepAlive)
     }),
@@ -84,7 +91,13 @@ const TARGETS: &[Target] = &[
     target("list -tan, 1,000,000 in TIME_WAIT, of ss -tan", AtMost(1.2), "", |report| {
         list::ratio(&report.list, Sockets::TimeWait, "list -tan", "ss -tan")
     }),
-    target("release binary", Below(8.0), "MB", |report| report.figure(scenes::BINARY)),
+    target("replay of a recording to text", AtLeast(3.0), "million events/s", |report| {
+        report.figure(replay::TEXT)
+    }),
+    target("replay of a recording to summary", AtLeast(4.0), "million events/s", |report| {
+        report.figure(replay::SUMMARY)
+    }),
+    target("release binary", Below(12.0), "MB", |report| report.figure(scenes::BINARY)),
 ];
 
 /// The share of the untraced throughput that contestants have to reach. The chart marks it.
