@@ -6,6 +6,7 @@
 mod made;
 
 use std::{
+    collections::HashSet,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -20,6 +21,9 @@ use tracer::{
 };
 
 use made::{BEGIN, Piece, WEB, blocks, bytes, clock, end, events, header, pieces};
+
+/// Cookies of connections that a copy must not have. MessagePack has numbers that large as eight bytes.
+const OTHERS: u64 = 0x7e7e_7e7e_0000_0000;
 
 fn tracer(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tracer")).args(words).env("TZ", "UTC").output().unwrap()
@@ -386,4 +390,44 @@ fn an_anonymous_copy_has_the_same_story_without_names() {
     ];
     let output = tracer(&words);
     assert!(text(&output.stderr).contains("could be guessed"), "{output:?}");
+}
+
+/// A part of which a filter keeps one of thousands of connections: that one stands alone, and nothing is left of others.
+#[test]
+fn a_filtered_copy_of_a_later_part_has_one_connection_and_its_beginning() {
+    let other = |number: u64| {
+        let mut events = WEB.conversation(10);
+        events.truncate(if number.is_multiple_of(2) { 2 } else { 5 });
+        events.iter_mut().for_each(|event| event.cookie = OTHERS + number);
+        events
+    };
+    let kept = made::DATABASE.closed_by_peer(500);
+    let mut before: Vec<_> = (0..3000).flat_map(other).collect();
+    before.extend(&kept[..2]);
+    before.sort_by_key(|event| event.time_ns);
+    let pieces = [
+        clock(),
+        Piece::Fact(made::checkpoint(&before, 700)),
+        Piece::Fact(Fact::Ready(BEGIN + 700 * made::MS)),
+        events(kept[2..].to_vec()),
+        end(),
+    ];
+    let (_folder, path) = file(&bytes(&Header { part: 7, ..header() }, &pieces));
+    let copy = made_copy(&["cut", "--port", "5432"], &path);
+    let lines = |path: &Path| {
+        let output = tracer(&["life", "-o", "csv", "--port", "5432", "--from", path.to_str().unwrap()]);
+        text(&output.stdout)
+    };
+    assert_eq!(lines(&copy), lines(&path));
+    assert_eq!(lines(&copy).lines().count(), 2);
+    let checkpoint = info(&copy)["kinds"]["checkpoints"]["bytes"].as_u64().unwrap();
+    assert!(checkpoint < 100_000, "{checkpoint}");
+    let all = unpacked(&copy);
+    let others: HashSet<_> = (0..3000).map(|number| (OTHERS + number).to_be_bytes()).collect();
+    assert_eq!(
+        all.windows(8)
+            .filter(|bytes| bytes.first_chunk().is_some_and(|bytes| others.contains(bytes)))
+            .count(),
+        0
+    );
 }

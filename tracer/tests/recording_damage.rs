@@ -13,13 +13,19 @@ use proptest::prelude::*;
 use tracer::{
     cli::{Cli, Command},
     config::{self, RunConfig},
-    facts::{Batch, Fact, holders::Holders, losses::Losses, snapshot::Snapshot},
+    facts::{
+        Batch, Fact,
+        holders::Holders,
+        losses::{Losses, SourceTotals},
+        snapshot::Snapshot,
+    },
     output::stdout::Output,
     recording::{
         VERSION,
         block::{HEAD, Unpacked},
         continuity::Continuity,
         encoder::Encoder,
+        header::Header,
         reader::{Error as ReadError, RecordingPiece as Read, RecordingReader},
     },
     run::{
@@ -33,6 +39,7 @@ use tracer::{
 use tracer_common::{
     Event,
     event::{AF_INET, Holder, kind},
+    state::{CLOSE, LISTEN},
 };
 use zerocopy::FromBytes as _;
 
@@ -145,8 +152,7 @@ fn what_a_flipped_bit_loses_is_counted() {
     };
     let mut at = 0;
     for (number, block) in blocks.iter().enumerate() {
-        // The first copy of the header is as good as the second.
-        let (is_header, is_last) = (number < 2, number + 1 == blocks.len());
+        let is_last = number + 1 == blocks.len();
         for byte in (at..at + block.len()).step_by(5) {
             let mut damaged = whole.clone();
             damaged[byte] ^= 1 << (byte % 8);
@@ -154,8 +160,9 @@ fn what_a_flipped_bit_loses_is_counted() {
             let lost = in_block(block);
             assert_eq!(receipt.losses.total(), Some(lost), "byte {byte}: {receipt}");
             assert_eq!(receipt.seen, all.seen - transitions(block), "byte {byte}");
-            assert_eq!(receipt.is_complete(), is_header, "byte {byte}: {receipt}");
-            assert_eq!((receipt.damaged, receipt.cut_off), (!is_header, is_last), "byte {byte}: {receipt}");
+            // The first copy of the header is as good as the second, but something is damaged.
+            assert_eq!((receipt.damaged, receipt.cut_off), (true, is_last), "byte {byte}: {receipt}");
+            assert!(!receipt.is_complete(), "byte {byte}: {receipt}");
         }
         at += block.len();
     }
@@ -186,7 +193,7 @@ fn what_is_missing_between_parts_is_counted() {
         until(2000),
         end(),
     ];
-    let second = blocks(&mut encoder, &tracer::recording::header::Header { part: 1, ..header() }, &second);
+    let second = blocks(&mut encoder, &Header { part: 1, ..header() }, &second);
     let (whole, receipt) = shown(&LOG, &[&first.concat(), &second.concat()]).unwrap();
     assert!(receipt.is_complete(), "{receipt}");
     let without_last = first[..first.len() - 1].concat();
@@ -361,21 +368,102 @@ proptest! {
     }
 }
 
-/// Each released version of the format stays readable: its file is kept for ever. The file of a new version is made
-/// by this test if there is none.
+/// Three parts of a recording; 3, 5 and 8 events were lost up to the end of each.
+fn three_parts() -> [Vec<u8>; 3] {
+    let mut encoder = Encoder::default();
+    let lost = |no_room| Losses { no_room: Some(no_room), ..Losses::NONE };
+    let mut part = |part: u32, lost_before: u64, lost_up_to: u64| {
+        let begin_ms = 1000 * u64::from(part);
+        let totals = SourceTotals { losses: lost(lost_up_to), filtered: Some(0), ..SourceTotals::default() };
+        let pieces = [
+            clock(),
+            Piece::Fact(Fact::Losses(lost(lost_before), BEGIN)),
+            Piece::Fact(checkpoint(&[], begin_ms)),
+            Piece::Fact(Fact::Ready(BEGIN + begin_ms * MS)),
+            events(WEB.conversation(begin_ms + 10)),
+            until(begin_ms + 990),
+            Piece::Fact(Fact::End(totals)),
+        ];
+        blocks(&mut encoder, &Header { part, ..header() }, &pieces).concat()
+    };
+    [part(0, 0, 3), part(1, 3, 5), part(2, 5, 8)]
+}
+
+#[test]
+fn losses_are_counted_once_over_all_parts_and_missing_parts_are_lost() {
+    let [first, second, third] = &three_parts();
+    let events = WEB.conversation(0).len() as u64;
+    let (whole, receipt) = shown(&LOG, &[first, second, third]).unwrap();
+    assert_eq!((receipt.losses.total(), receipt.damaged), (Some(8), false), "{receipt}");
+    let (rest, receipt) = shown(&LOG, &[first, third]).unwrap();
+    assert_eq!((receipt.losses.total(), receipt.damaged), (Some(8 + events), true), "{receipt}");
+    assert!(rest.lines().count() < whole.lines().count(), "{rest}");
+    // The parts before the first one that is there are nothing that is missing.
+    let (_, receipt) = shown(&LOG, &[second, third]).unwrap();
+    assert_eq!((receipt.losses.total(), receipt.damaged), (Some(5), false), "{receipt}");
+}
+
+#[test]
+fn recordings_that_follow_on_each_other_have_the_losses_and_the_end_of_each() {
+    let [first, second, _] = three_parts();
+    let made = blocks(&mut Encoder::default(), &header(), &pieces());
+    let killed = made[..made.len() - 1].concat();
+    let later = |at_ms| {
+        let pieces = [
+            clock(),
+            Piece::Fact(Fact::Ready(BEGIN + at_ms * MS)),
+            events(WEB.conversation(at_ms + 10)),
+            until(at_ms + 990),
+            end(),
+        ];
+        bytes(&Header { id: 8, begun_ns: made::WALL + 1, ..header() }, &pieces)
+    };
+    let (_, receipt) = shown(&LOG, &[&killed, &later(5000)]).unwrap();
+    assert!(receipt.cut_off && !receipt.is_complete(), "{receipt}");
+    let (_, receipt) = shown(&LOG, &[&first, &second, &later(5000)]).unwrap();
+    assert_eq!((receipt.losses.total(), receipt.cut_off), (Some(5), false), "{receipt}");
+    let refused = |files: &[&[u8]]| shown(&LOG, files).unwrap_err().to_string();
+    assert!(refused(&[&first, &first]).contains("the same part of one recording"));
+    let overlap = refused(&[&bytes(&header(), &pieces()), &later(1000)]);
+    assert!(overlap.contains("before the recording before it ends"), "{overlap}");
+}
+
+/// A part that begins in the middle of connections, with a listener and a timewait socket.
+fn later_part() -> Vec<u8> {
+    let mut before = WEB.conversation(10);
+    let listens = Event { remote_addr: [0; 16], remote_port: 0, ..WEB.client(5, CLOSE, LISTEN) };
+    before.insert(0, Event { cookie: 5, ..listens });
+    let open = made::DATABASE.closed_by_peer(600);
+    let (begun, rest) = open.split_at(2);
+    before.extend(begun);
+    let pieces = [
+        clock(),
+        Piece::Fact(checkpoint(&before, 900)),
+        Piece::Fact(Fact::Ready(BEGIN + 900 * MS)),
+        events(rest.to_vec()),
+        until(2000),
+        end(),
+    ];
+    bytes(&Header { part: 1, ..header() }, &pieces)
+}
+
+/// Each released version of the format stays readable: its files are kept for ever, a first part and one that begins
+/// with a checkpoint. Those of a new version are made by this test if there are none.
 #[test]
 fn recordings_of_all_versions_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
     for version in 1..=VERSION {
-        let (file, lines) = (format!("version-{version}.rec"), format!("version-{version}.csv"));
-        let (file, lines) = (folder.join(file), folder.join(lines));
-        if version == VERSION && !file.exists() {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(&file, bytes(&header(), &pieces())).unwrap();
-            fs::write(&lines, shown(&LOG, &[&fs::read(&file).unwrap()]).unwrap().0).unwrap();
+        for (name, made) in [("", bytes(&header(), &pieces())), ("-part", later_part())] {
+            let file = folder.join(format!("version-{version}{name}.rec"));
+            let lines = file.with_extension("csv");
+            if version == VERSION && !file.exists() {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&file, made).unwrap();
+                fs::write(&lines, shown(&LOG, &[&fs::read(&file).unwrap()]).unwrap().0).unwrap();
+            }
+            let (read, receipt) = shown(&LOG, &[&fs::read(&file).unwrap()]).unwrap();
+            assert_eq!(read, fs::read_to_string(&lines).unwrap(), "version {version}{name}");
+            assert!(receipt.is_complete(), "version {version}{name}: {receipt}");
         }
-        let (read, receipt) = shown(&LOG, &[&fs::read(&file).unwrap()]).unwrap();
-        assert_eq!(read, fs::read_to_string(&lines).unwrap(), "version {version}");
-        assert!(receipt.is_complete(), "version {version}: {receipt}");
     }
 }

@@ -52,6 +52,9 @@ pub enum Error {
     /// Standard output is one.
     #[error("--rotate makes files, and standard output is none: give the name of a file")]
     NoParts,
+    /// A ring that nothing would ever keep.
+    #[error("--ring keeps nothing by itself: say when it does, with --on-stuck, --on-reason or --on-signal")]
+    NoTrigger,
     /// There is nothing that triggers could be about.
     #[error(
         "--raw has no stories, so nothing is stuck and nothing has a reason: leave it, or --on-stuck and --on-reason, away"

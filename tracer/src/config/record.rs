@@ -34,6 +34,9 @@ pub fn record(args: RecordArgs) -> Result<RunConfig, Error> {
     if raw && !(on_stuck.is_empty() && on_reason.is_empty()) {
         return Err(Error::NoStories);
     }
+    if ring.is_some() && on_stuck.is_empty() && on_reason.is_empty() && !on_signal {
+        return Err(Error::NoTrigger);
+    }
     let mut stuck = Limits::default();
     stuck.set(&on_stuck);
     let triggers = Triggers { stuck, rates: on_reason, pause: ring.unwrap_or_default() };

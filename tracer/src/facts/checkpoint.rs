@@ -12,7 +12,8 @@ use crate::facts::packed_bytes;
 pub struct Checkpoint {
     /// When, in nanoseconds of the kernel's monotonic clock.
     pub at_ns: u64,
-    /// What the tracker knew, as MessagePack without names: fields are only ever added at the end.
+    /// What the tracker knew, as MessagePack without names. Fields are only ever added at the end of a structure, and
+    /// those that an older version did not have get their defaults: each structure in it has `serde(default)`.
     #[serde(with = "packed_bytes")]
     state: Vec<u8>,
 }

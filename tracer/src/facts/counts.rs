@@ -8,6 +8,7 @@ use std::{
 
 /// The kernel's counters.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct CountersByNetns {
     /// Those of each network namespace, by its inode number.
     pub read: HashMap<u32, Reading>,
@@ -28,6 +29,7 @@ pub struct Reading {
 
 /// Counts of connections, with the names of RFC 4022.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct TcpCounts {
     /// `tcpActiveOpens`: connections opened.
     pub opened: u64,
@@ -123,6 +125,7 @@ impl Bounds {
 
 /// The counters of a network namespace, as the kernel shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct KernelCounts {
     /// ActiveOpens, PassiveOpens, AttemptFails and EstabResets.
     pub tcp: TcpCounts,

@@ -8,6 +8,7 @@ use crate::tcp::netns::NetnsId;
 
 /// What the kernel counts in each network namespace, and its limits there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Gauges {
     /// When they were read, in nanoseconds of the kernel's monotonic clock; 0 if never. With thousands of
     /// namespaces some are older: [`NetnsGauges::read_ns`].
@@ -34,6 +35,7 @@ impl Gauges {
 /// The gauges of a network namespace. Unless a field says otherwise, the kernel counts for this namespace alone and
 /// since it was made, and has the limit for it alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct NetnsGauges {
     /// When they were read, in nanoseconds of the kernel's monotonic clock.
     pub read_ns: u64,

@@ -6,6 +6,7 @@ use crate::facts::{columns, snapshot::Snapshot};
 
 /// All TCP sockets that processes hold.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Holders {
     /// Start and end of the search, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),

@@ -6,6 +6,7 @@ use crate::text::escape::escaped;
 
 /// Which additional hooks are in use.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct HookReport {
     /// Hooks that are in use.
     pub used: Vec<Cow<'static, str>>,

@@ -6,6 +6,7 @@ use crate::{facts::hooks::HookReport, tcp::reset::ResetReasons};
 
 /// The kernel that events come from.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct KernelInfo {
     /// The optional structure members that it lacks. Columns that need one of them are null.
     #[serde(with = "members")]

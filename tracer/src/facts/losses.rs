@@ -2,6 +2,7 @@
 
 /// Events that were lost or malformed since the capture began. `None` where the kernel gives no count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Losses {
     /// Transitions that were lost because the ring buffer was full.
     pub no_room: Option<u64>,
@@ -58,6 +59,7 @@ impl Losses {
 
 /// The totals that a source reports at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct SourceTotals {
     /// All losses of the capture.
     pub losses: Losses,
@@ -65,13 +67,10 @@ pub struct SourceTotals {
     /// not be completed ([`crate::source::older`]). `None` if the kernel's count cannot be read.
     pub filtered: Option<u64>,
     /// The source has ended without its end: a recording whose writer was killed.
-    #[serde(default)]
     pub is_cut_off: bool,
     /// There are several captures in it, so the kernel's counters are not those of the whole time.
-    #[serde(default)]
     pub is_joined: bool,
     /// A part of a recording is damaged or missing, whether or not there were events in it.
-    #[serde(default)]
     pub is_damaged: bool,
 }
 

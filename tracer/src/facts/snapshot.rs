@@ -11,6 +11,7 @@ use crate::{
 
 /// All sockets of all network namespaces that can be entered.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Start and end of the snapshot, in nanoseconds of the kernel's monotonic clock.
     pub during_ns: (u64, u64),
@@ -52,6 +53,7 @@ impl Snapshot {
 
 /// A poll of the timewait sockets of some namespaces.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct TimewaitSample {
     /// When the poll began, in nanoseconds of the kernel's monotonic clock.
     pub from_ns: u64,

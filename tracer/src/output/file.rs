@@ -7,7 +7,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::{
         fd::OwnedFd,
         unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
@@ -39,6 +39,15 @@ const KEPT: u32 = 0o777;
 
 /// What is there if it is a folder, and what to do about it.
 const FOLDER: (&str, &str) = ("a folder", "add the name of a file");
+
+/// What is there if it is a recording, which may be the one that is being read, and what to do about it.
+const RECORDING: (&str, &str) = ("a recording", "give another name, or remove it");
+
+/// What a recording begins with.
+pub const RECORDING_MARK: [u8; 8] = *b"\x89TRC\r\n\x1a\n";
+
+/// What is there where a new file is asked for, and what to do about it.
+const TAKEN: (&str, &str) = ("there already", "remove it, or give another name");
 
 /// How long a reader may take nothing.
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
@@ -149,6 +158,18 @@ impl Destination {
         Ok(Self { name, outlet: Outlet::Folder(folder, file) })
     }
 
+    /// The same where nothing may be yet.
+    pub fn check_new(path: &Path) -> Result<Self, Error> {
+        let new = Self::check(path)?;
+        if let Outlet::Folder(folder, name) = &new.outlet
+            && statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        {
+            let (what, remedy) = TAKEN;
+            return Err(Error::Occupied { name: new.name, what, remedy });
+        }
+        Ok(new)
+    }
+
     /// Makes a new file there, to be written bit by bit, and returns its escaped path with it.
     pub fn new_file(path: &Path) -> Result<(String, File), Error> {
         let Self { name, outlet } = Self::check(path)?;
@@ -159,7 +180,7 @@ impl Destination {
         match file {
             Ok(file) => Ok((name, file)),
             Err(Errno::EXIST) => {
-                let (what, remedy) = ("there already", "remove it, or give another name");
+                let (what, remedy) = TAKEN;
                 Err(Error::Occupied { name, what, remedy })
             }
             Err(error) => Err(Error::System { name, cause: error.into() }),
@@ -264,6 +285,14 @@ fn begin(folder: &OwnedFd, name: &OsStr) -> io::Result<(File, Option<TemporaryNa
     Ok((file, Some(TemporaryName { folder: folder.try_clone()?, beside, name: name.to_owned() })))
 }
 
+/// Whether a file begins as a recording does. An empty one does not.
+pub fn is_recording(folder: &OwnedFd, name: &OsStr) -> bool {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut mark = [0; RECORDING_MARK.len()];
+    let read = openat(folder, name, how, Mode::empty()).map(File::from);
+    read.is_ok_and(|mut file| file.read_exact(&mut mark).is_ok() && mark == RECORDING_MARK)
+}
+
 /// The folder of a path, and the name in it; `None` if it can only be the path of a folder.
 fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
@@ -279,10 +308,11 @@ fn occupant(folder: &OwnedFd, name: &OsStr) -> Result<Option<(&'static str, &'st
         found => found?,
     };
     Ok(match FileType::from_raw_mode(found.st_mode) {
-        FileType::RegularFile => is_mounted(folder, name)?.then_some((
+        FileType::RegularFile if is_mounted(folder, name)? => Some((
             "a file that is mounted there, as into a container, and cannot be replaced",
             "mount its folder, or give a descriptor, as /dev/fd/3 with 3>FILE",
         )),
+        FileType::RegularFile => is_recording(folder, name).then_some(RECORDING),
         FileType::Symlink => Some(("a symbolic link", "give the path that it leads to")),
         FileType::Directory => Some(FOLDER),
         FileType::Fifo => Some((
@@ -300,6 +330,9 @@ fn is_mounted(folder: &OwnedFd, name: &OsStr) -> Result<bool, Errno> {
 }
 
 fn replace(folder: &OwnedFd, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+    if is_recording(folder, name) {
+        return Err(io::Error::other("a recording is there, which is not replaced"));
+    }
     let (beside, file) = beside(folder)?;
     let replaced = fill(&file, bytes, statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok())
         .and_then(|()| Ok(renameat(folder, &beside, folder, name)?));

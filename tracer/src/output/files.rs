@@ -19,7 +19,7 @@ use crate::output::file::{Destination, Error, Unfinished};
 pub struct Rolling {
     /// After so many bytes.
     pub bytes: Option<u64>,
-    /// After this time.
+    /// After this time: where it ends by the clock, so that a file for each hour has the rows of an hour.
     pub time: Option<Duration>,
 }
 
@@ -31,6 +31,8 @@ pub struct ExportFiles {
     finishing: Option<JoinHandle<io::Result<()>>>,
     /// When the present file began, in nanoseconds of the kernel's monotonic clock.
     begun_ns: Option<u64>,
+    /// When the next one is to begin.
+    due_ns: Option<u64>,
     /// The first bytes of it, among all.
     begun_bytes: u64,
     finished: u64,
@@ -54,12 +56,12 @@ impl ExportFiles {
         Ok(Self::new(Naming::Given, current))
     }
 
-    /// ExportFiles in a folder that is there.
+    /// Files in a folder that is there.
     ///
     /// # Errors
     /// They cannot be written there.
     pub fn in_folder(path: &Path, suffix: &'static str, rolling: Rolling) -> Result<Self, Error> {
-        // ExportFiles get their names at the end.
+        // They get their names at the end.
         let folder = Destination::check(&path.join(".tracer-export"))?;
         let current = folder.begin()?;
         Ok(Self::new(Naming::ByTime { folder, host: String::new(), suffix, rolling }, current))
@@ -76,8 +78,8 @@ impl ExportFiles {
     }
 
     fn new(naming: Naming, current: Unfinished) -> Self {
-        let (finishing, begun_ns) = (None, None);
-        Self { naming, current: Some(current), finishing, begun_ns, begun_bytes: 0, finished: 0 }
+        let (finishing, begun_ns, due_ns) = (None, None, None);
+        Self { naming, current: Some(current), finishing, begun_ns, due_ns, begun_bytes: 0, finished: 0 }
     }
 
     /// What is written now.
@@ -97,43 +99,58 @@ impl ExportFiles {
         self.current.as_ref().map_or("", Unfinished::shown)
     }
 
-    /// Whether the next file is to begin, now that it is this time and so many bytes were written in all.
-    pub fn is_due(&mut self, now_ns: u64, bytes: u64) -> bool {
+    /// Whether the next file is to begin, now that it is this time, by the kernel's monotonic clock and by
+    /// the wall clock in nanoseconds, and so many bytes were written in all.
+    pub fn is_due(&mut self, now: (u64, i64), bytes: u64) -> bool {
+        if self.begun_ns.is_none() {
+            self.begin(now, bytes);
+        }
         let Naming::ByTime { rolling, .. } = &self.naming else {
             return false;
         };
-        let begun_ns = *self.begun_ns.get_or_insert(now_ns);
-        let time_ns = rolling.time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        time_ns.is_some_and(|time_ns| now_ns.saturating_sub(begun_ns) >= time_ns)
+        self.due_ns.is_some_and(|due_ns| now.0 >= due_ns)
             || rolling.bytes.is_some_and(|most| bytes - self.begun_bytes >= most)
+    }
+
+    /// A file begins at this time of the kernel's monotonic clock and of the wall clock, in nanoseconds.
+    fn begin(&mut self, (now_ns, wall_ns): (u64, i64), bytes: u64) {
+        (self.begun_ns, self.begun_bytes) = (Some(now_ns), bytes);
+        let Naming::ByTime { rolling: Rolling { time: Some(time), .. }, .. } = &self.naming else {
+            return;
+        };
+        let time_ns = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX).max(1);
+        let rest_ns = time_ns - wall_ns.rem_euclid(time_ns);
+        self.due_ns = now_ns.checked_add_signed(rest_ns);
     }
 
     /// When the next file is to begin even if nothing happens, in nanoseconds of the kernel's monotonic
     /// clock.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        let Naming::ByTime { rolling: Rolling { time: Some(time), .. }, .. } = &self.naming else {
-            return None;
-        };
-        self.begun_ns?.checked_add(u64::try_from(time.as_nanos()).ok()?)
+        self.due_ns
     }
 
     /// Finishes the file that began at `begun_wall_ns`, and begins the next one.
     ///
     /// # Errors
     /// A file cannot be made or finished.
-    pub fn next(&mut self, begun_wall_ns: i64, now_ns: u64, bytes: u64) -> io::Result<File> {
+    pub fn next(&mut self, begun_wall_ns: i64, now: (u64, i64), bytes: u64) -> io::Result<File> {
         let name = self.name(begun_wall_ns);
         self.wait()?;
         if let Naming::ByTime { folder, .. } = &self.naming
             && let Some(current) = self.current.take()
         {
-            self.current = Some(folder.begin().map_err(io::Error::other)?);
+            // What there is stays, also if there is no room for another file.
+            let next = folder.begin();
             let finish = move || current.finish(name.as_deref());
             self.finishing = Some(thread::Builder::new().name("tracer-files".into()).spawn(finish)?);
             self.finished += 1;
+            match next {
+                Ok(next) => self.current = Some(next),
+                Err(error) => return self.wait().and(Err(io::Error::other(error))),
+            }
         }
-        (self.begun_ns, self.begun_bytes) = (Some(now_ns), bytes);
+        self.begin(now, bytes);
         self.file()
     }
 
@@ -151,7 +168,7 @@ impl ExportFiles {
         Ok(self.finished)
     }
 
-    /// When the present file began; `now_ns` if nothing has happened yet.
+    /// When the present file began; `None` if nothing has happened yet.
     #[must_use]
     pub fn begun_ns(&self) -> Option<u64> {
         self.begun_ns

@@ -194,9 +194,9 @@ impl Output {
     }
 
     /// Whether the next file of an export is to begin, now that it is this time.
-    pub fn is_next_file_due(&mut self, now_ns: u64) -> bool {
+    pub fn is_next_file_due(&mut self, now: impl FnOnce() -> (u64, i64)) -> bool {
         let bytes = self.progress.load(Ordering::Relaxed);
-        self.files.as_mut().is_some_and(|files| files.is_due(now_ns, bytes))
+        self.files.as_mut().is_some_and(|files| files.is_due(now(), bytes))
     }
 
     /// When it is to begin even if nothing happens.
@@ -209,11 +209,11 @@ impl Output {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn next_file(&mut self, now_ns: u64, wall_ns: impl Fn(u64) -> i64) -> Result<(), Error> {
+    pub fn next_file(&mut self, now: (u64, i64), wall_ns: impl Fn(u64) -> i64) -> Result<(), Error> {
         let bytes = self.progress.load(Ordering::Relaxed);
         if let Some(files) = &mut self.files {
-            let begun = wall_ns(files.begun_ns().unwrap_or(now_ns));
-            match files.next(begun, now_ns, bytes) {
+            let begun = wall_ns(files.begun_ns().unwrap_or(now.0));
+            match files.next(begun, now, bytes) {
                 Ok(file) => self.stdout = Arc::new(file),
                 Err(cause) => return Err(self.error(cause)),
             }

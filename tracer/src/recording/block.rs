@@ -6,10 +6,10 @@ use zerocopy::{
     little_endian::{U16, U32, U64},
 };
 
-use crate::recording::VERSION;
+use crate::{output::file::RECORDING_MARK, recording::VERSION};
 
 /// The mark at the beginning of each block. It is no text, and does not survive what changes the ends of lines.
-pub const MARK: [u8; 8] = *b"\x89TRC\r\n\x1a\n";
+pub const MARK: [u8; 8] = RECORDING_MARK;
 
 /// The most bytes that the entries of a block may take: 256 MiB, which is a snapshot of 1.6 million sockets.
 pub const LARGEST: usize = 1 << 28;

@@ -18,7 +18,7 @@ pub struct Continuity {
 pub struct Gap {
     /// Events.
     pub events: u64,
-    /// A block, with or without events.
+    /// A block, with or without events; or one is there that does not belong there.
     pub has_block: bool,
 }
 
@@ -37,10 +37,11 @@ impl Continuity {
         };
         // The header is there twice; both copies have the number 0.
         let follows = match part {
-            Some(_) if sequence == 0 => self.part == part || self.is_next(part),
+            Some(_) if sequence == 0 => self.part == part || self.is_later(part),
             _ => self.next.is_some(),
         };
-        let has_block = sequence != 0 && self.next != Some(sequence);
+        let is_out_of_place = follows && events < self.events;
+        let has_block = sequence != 0 && self.next != Some(sequence) || is_out_of_place;
         let missing = if follows { events.saturating_sub(self.events) } else { 0 };
         self.part = part.or(self.part);
         self.next = Some(sequence.wrapping_add(1));
@@ -48,9 +49,9 @@ impl Continuity {
         Gap { events: missing, has_block: has_block || missing > 0 }
     }
 
-    /// Whether this part of the recording goes on where the last one ended.
-    fn is_next(&self, part: Option<(u64, u32)>) -> bool {
-        let next = self.part.and_then(|(id, part)| Some((id, part.checked_add(1)?)));
-        next.is_some() && next == part
+    /// Whether this is a later part of the same recording. Events are counted over all of its parts, also those that
+    /// are not there.
+    fn is_later(&self, part: Option<(u64, u32)>) -> bool {
+        self.part.zip(part).is_some_and(|((id, last), (other, part))| id == other && part > last)
     }
 }

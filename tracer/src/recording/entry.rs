@@ -102,6 +102,9 @@ fn end(begin: usize, out: &mut [u8]) {
     out[begin - 4..begin].copy_from_slice(&len.to_le_bytes());
 }
 
+/// What an entry begins with that is MessagePack, and how long it may be: a few bytes can stand for much memory.
+const LONGEST: [(&[u8], usize); 2] = [(b"\x81\xa6Header", 1 << 20), (b"\x81\xa4Name", 1 << 24)];
+
 /// Takes an entry off the beginning of a block's bytes; `None` at the end.
 pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<RecordingEntry, BadEntry>> {
     let (&encoding, rest) = bytes.split_first()?;
@@ -115,11 +118,15 @@ pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<RecordingEntry, BadEntry>
     *bytes = rest;
     Some(if encoding == Encoding::Events as u8 {
         events(entry).ok_or(BadEntry)
-    } else if encoding == Encoding::MessagePack as u8 {
+    } else if encoding == Encoding::MessagePack as u8 && is_sound(entry) {
         rmp_serde::from_slice(entry).map_err(|_| BadEntry)
     } else {
         Err(BadEntry)
     })
+}
+
+fn is_sound(entry: &[u8]) -> bool {
+    LONGEST.iter().all(|(begin, longest)| !entry.starts_with(begin) || entry.len() <= *longest)
 }
 
 fn events(entry: &[u8]) -> Option<RecordingEntry> {

@@ -6,6 +6,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,8 @@ use rustix::{
 
 use crate::{
     output::file::{self, Folder},
-    recording::writer::RecordingFile,
+    recording::writer::{RecordingFile, WrittenSize},
+    text::escape::escaped,
 };
 
 /// Digits of a part's number.
@@ -43,8 +45,8 @@ pub struct Parts {
     shown: String,
     name: OsString,
     rotation: Rotation,
-    /// The numbers of those that are there, the oldest first, and their bytes once they are finished.
-    there: VecDeque<(u32, u64)>,
+    /// The numbers of those that are there, the oldest first, and their sizes.
+    there: VecDeque<(u32, Arc<WrittenSize>)>,
     next: u32,
 }
 
@@ -56,20 +58,26 @@ impl Parts {
     pub fn new(path: &Path, rotation: Rotation) -> Result<Self, file::Error> {
         let Folder { folder, name, shown } = Folder::of(path)?;
         let system = |cause: Errno| file::Error::System { name: shown.clone(), cause: cause.into() };
-        let mut there = Vec::new();
+        let (mut there, mut last) = (Vec::new(), 0);
         for entry in Dir::read_from(&folder_to_read(&folder).map_err(system)?).map_err(system)? {
             let entry = entry.map_err(system)?;
-            let found = OsStr::from_bytes(entry.file_name().to_bytes());
-            if let Some(number) = number(found, &name)
-                && let Ok(found) = statat(&folder, found, AtFlags::SYMLINK_NOFOLLOW)
+            let file = OsStr::from_bytes(entry.file_name().to_bytes());
+            if let Some(number) = number(file, &name)
+                && let Ok(found) = statat(&folder, file, AtFlags::SYMLINK_NOFOLLOW)
                 && FileType::from_raw_mode(found.st_mode).is_file()
             {
-                there.push((number, u64::try_from(found.st_size).unwrap_or_default()));
+                last = last.max(number);
+                // What somebody else has given such a name is not ours to remove. A recorder that was killed at once
+                // has left an empty file.
+                if found.st_size == 0 || file::is_recording(&folder, file) {
+                    there.push((number, u64::try_from(found.st_size).unwrap_or_default()));
+                }
             }
         }
         there.sort_unstable();
-        let next = there.last().map_or(1, |(last, _)| last + 1);
-        Ok(Self { folder, shown, name, rotation, there: there.into(), next })
+        let there = there.into_iter().map(|(number, bytes)| (number, Arc::new(WrittenSize::of(bytes))));
+        let next = last.saturating_add(1);
+        Ok(Self { folder, shown, name, rotation, there: there.collect(), next })
     }
 
     /// When a new part begins.
@@ -78,28 +86,30 @@ impl Parts {
         self.rotation
     }
 
-    /// Makes the next part, and removes the oldest ones. The present one has `bytes`.
+    /// Makes the next part, and removes the oldest ones.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn next(&mut self, bytes: u64) -> io::Result<RecordingFile> {
-        if let Some((_, present)) = self.there.back_mut() {
-            *present = bytes;
-        }
-        let number = self.next;
-        let file = Folder::create(&self.folder, &part(&self.name, number))?;
-        // The names must be there after a power cut. Not every file system can do that.
-        let _ = folder_to_read(&self.folder).and_then(fsync);
-        self.next += 1;
-        self.there.push_back((number, 0));
+    pub fn next(&mut self) -> io::Result<RecordingFile> {
+        let (number, file) = loop {
+            match Folder::create(&self.folder, &part(&self.name, self.next)) {
+                // Somebody else has made it meanwhile.
+                Err(Errno::EXIST) => self.next = self.next.checked_add(1).ok_or(Errno::EXIST)?,
+                created => break (self.next, created?),
+            }
+        };
+        self.sync_folder();
+        self.next = number.saturating_add(1);
+        let size = Arc::<WrittenSize>::default();
+        self.there.push_back((number, Arc::clone(&size)));
         self.remove_oldest();
-        Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file })
+        Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file, size })
     }
 
     fn remove_oldest(&mut self) {
         let Rotation { keep, keep_bytes, .. } = self.rotation;
-        let is_too_much = |there: &VecDeque<(u32, u64)>| {
-            let bytes: u64 = there.iter().map(|(_, bytes)| bytes).sum();
+        let is_too_much = |there: &VecDeque<(u32, Arc<WrittenSize>)>| {
+            let bytes: u64 = there.iter().map(|(_, size)| size.bytes()).sum();
             keep.is_some_and(|keep| there.len() > keep.max(1)) || keep_bytes.is_some_and(|keep| bytes > keep)
         };
         while self.there.len() > 1 && is_too_much(&self.there) {
@@ -120,16 +130,32 @@ impl Parts {
     pub fn freeze(&mut self, why: &str) -> io::Result<usize> {
         let mut frozen = self.name.clone();
         frozen.push(format!("-{why}"));
-        let parts = std::mem::take(&mut self.there);
-        for (number, _) in &parts {
+        let mut count = 0;
+        while let Some((number, _)) = self.there.front() {
             let (from, to) = (part(&self.name, *number), part(&frozen, *number));
             match renameat_with(&self.folder, from, &self.folder, to, RenameFlags::NOREPLACE) {
                 // Somebody has removed it.
                 Err(Errno::NOENT) => {}
-                renamed => renamed?,
+                renamed => {
+                    renamed?;
+                    count += 1;
+                }
             }
+            self.there.pop_front();
         }
-        Ok(parts.len())
+        self.sync_folder();
+        Ok(count)
+    }
+
+    /// The path of the parts that have been kept for this reason, escaped.
+    #[must_use]
+    pub fn frozen(&self, why: &str) -> String {
+        format!("{}-{}.*", self.shown, escaped(why.as_bytes()))
+    }
+
+    /// Names must be there after a power cut. Not every file system can do that.
+    fn sync_folder(&self) {
+        let _ = folder_to_read(&self.folder).and_then(fsync);
     }
 }
 

@@ -14,6 +14,9 @@ use crate::recording::{
     entry::{self, RecordingEntry},
 };
 
+/// So many bytes more than there are in the file may have a wrong checksum before damaged blocks are passed over whole.
+const WASTED_AT_MOST: u64 = block::LARGEST_PACKED as u64;
+
 /// Bytes that are read at once.
 const READ: usize = 1 << 18;
 
@@ -97,6 +100,8 @@ pub struct RecordingReader<R> {
     has_begun: bool,
     /// The first bytes are those of a block.
     begins_well: bool,
+    /// Bytes whose checksum was wrong, those that were looked at several times included.
+    wasted: u64,
 }
 
 /// What is at the beginning of the buffer.
@@ -119,6 +124,7 @@ impl<R: Read> RecordingReader<R> {
             has_ended: false,
             has_begun: false,
             begins_well: false,
+            wasted: 0,
         }
     }
 
@@ -192,6 +198,9 @@ impl<R: Read> RecordingReader<R> {
         let Some(head) = block::head(&self.buffer) else {
             return Ok(AtHand::Damage);
         };
+        if head.version.get() == 0 {
+            return Ok(AtHand::Damage);
+        }
         if head.version.get() > VERSION {
             return Err(Error::TooNew(head.version.get()));
         }
@@ -203,6 +212,11 @@ impl<R: Read> RecordingReader<R> {
             return Ok(if self.mark_behind().is_some() { AtHand::Damage } else { AtHand::End });
         }
         if !head.owns(&self.buffer[HEAD..head.block_len()]) {
+            self.wasted += head.block_len() as u64;
+            // There may be whole blocks in it, if bytes are missing. But somebody may have made it of heads only.
+            if self.wasted > WASTED_AT_MOST.saturating_add(self.at) {
+                self.skip(head.block_len() - 1);
+            }
             return Ok(AtHand::Damage);
         }
         let mut body = self.take(head.block_len());

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -42,6 +43,40 @@ pub struct RecordingFile {
     pub name: String,
     /// The file, the pipe or the socket.
     pub file: File,
+    /// How large it is.
+    pub size: Arc<WrittenSize>,
+}
+
+/// How many bytes of a file have been written. Blocks may wait for the thread while the next part begins, so each part
+/// has a count of its own.
+#[derive(Debug, Default)]
+pub struct WrittenSize {
+    bytes: AtomicU64,
+    /// Those that a part needs to stand alone; 0 until they are written.
+    beginning: AtomicU64,
+}
+
+impl WrittenSize {
+    /// That of a file which is there already.
+    #[must_use]
+    pub fn of(bytes: u64) -> Self {
+        Self { bytes: bytes.into(), ..Self::default() }
+    }
+
+    /// All bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes behind the beginning; 0 while that is being written.
+    #[must_use]
+    pub fn behind_beginning(&self) -> u64 {
+        match self.beginning.load(Ordering::Relaxed) {
+            0 => 0,
+            beginning => self.bytes().saturating_sub(beginning),
+        }
+    }
 }
 
 /// What the thread is asked to do.
@@ -51,6 +86,8 @@ enum Job {
     Block(Unpacked),
     /// Go on in another file, with these bytes at its beginning.
     Next(RecordingFile, Bytes),
+    /// All that the file needs to stand alone is in the blocks before.
+    Begun,
     /// Bring everything to the disk, and say so.
     Finish(oneshot::Sender<()>),
 }
@@ -59,29 +96,31 @@ enum Job {
 #[derive(Debug)]
 pub struct RecordingWriter {
     jobs: jobs::Sender<Job>,
+    /// That of the present file.
+    size: Arc<WrittenSize>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Bytes written to the file so far.
+    /// Bytes written to all files.
     written: AtomicU64,
     /// Why the thread has stopped.
     error: Mutex<Option<Error>>,
 }
 
 /// Room for one job.
-pub struct Room<'a>(jobs::Permit<'a, Job>);
+pub struct Room(jobs::OwnedPermit<Job>);
 
-impl Room<'_> {
+impl Room {
     /// Packs and writes this block.
     pub fn block(self, block: Unpacked) {
         self.0.send(Job::Block(block));
     }
 
-    /// Goes on in another file, with this header.
-    pub fn next(self, file: RecordingFile, header: Bytes) {
-        self.0.send(Job::Next(file, header));
+    /// All that the file needs to stand alone has been handed over.
+    pub fn begun(self) {
+        self.0.send(Job::Begun);
     }
 }
 
@@ -93,20 +132,33 @@ impl RecordingWriter {
     pub fn start(sink: RecordingFile, header: Bytes) -> io::Result<Self> {
         let (jobs, receiver) = jobs::channel(WAITING);
         let shared = Arc::new(Shared::default());
+        let size = Arc::clone(&sink.size);
         let thread = Thread::new(sink, Arc::clone(&shared))?;
         thread::Builder::new().name("recording".to_owned()).spawn(move || thread.run(&header, receiver))?;
-        Ok(Self { jobs, shared })
+        Ok(Self { jobs, size, shared })
     }
 
     /// Waits until there is room for a job. Dropping the future changes nothing.
     ///
     /// # Errors
     /// Something before could not be written.
-    pub async fn room(&self) -> Result<Room<'_>, Error> {
-        self.jobs.reserve().await.map(Room).map_err(|_| self.error())
+    pub async fn room(&self) -> Result<Room, Error> {
+        self.jobs.clone().reserve_owned().await.map(Room).map_err(|_| self.error())
     }
 
-    /// Bytes written to the present file.
+    /// Goes on in another file, with this header.
+    pub fn next(&mut self, room: Room, file: RecordingFile, header: Bytes) {
+        self.size = Arc::clone(&file.size);
+        room.0.send(Job::Next(file, header));
+    }
+
+    /// How large the present file is.
+    #[must_use]
+    pub fn size(&self) -> &WrittenSize {
+        &self.size
+    }
+
+    /// Bytes written to all files.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.shared.written.load(Ordering::Relaxed)
@@ -169,9 +221,9 @@ impl Thread {
                 self.sync.stop()?;
                 self.sync = Sync::start(&sink.file)?;
                 self.sink = sink;
-                self.shared.written.store(0, Ordering::Relaxed);
                 self.write(&header)?;
             }
+            Job::Begun => self.sink.size.beginning.store(self.sink.size.bytes(), Ordering::Relaxed),
             Job::Finish(done) => {
                 self.sync.stop()?;
                 // Nobody may be waiting any more.
@@ -184,6 +236,7 @@ impl Thread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sync.check()?;
         self.sink.file.write_all(bytes)?;
+        self.sink.size.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.shared.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.sync.is_dirty.store(true, Ordering::Relaxed);
         Ok(())
@@ -205,6 +258,7 @@ impl Sync {
         if !file.metadata()?.is_file() {
             return Ok(Self { is_dirty, stop: None, thread: None });
         }
+        let had_name = file.metadata()?.nlink() > 0;
         let (stop, stopped) = mpsc::channel();
         let (file, dirty) = (file.try_clone()?, Arc::clone(&is_dirty));
         let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
@@ -212,6 +266,9 @@ impl Sync {
                 let has_ended = stopped.recv_timeout(SYNC_INTERVAL) != Err(RecvTimeoutError::Timeout);
                 if dirty.swap(false, Ordering::Relaxed) {
                     file.sync_data()?;
+                    if had_name && file.metadata()?.nlink() == 0 {
+                        return Err(io::Error::other("the file has been removed"));
+                    }
                 }
                 if has_ended {
                     return Ok(());

@@ -76,6 +76,8 @@ pub struct Capture<S> {
     unvisited: usize,
     /// It was said that there was no time to search all processes.
     has_told_cut_off: bool,
+    /// What was known where a part of a recording begins cannot be read.
+    is_damaged: bool,
 }
 
 /// Reports losses while they happen, at most once per interval.
@@ -155,6 +157,7 @@ impl<S: Source> Capture<S> {
             has_ended: false,
             unvisited: 0,
             has_told_cut_off: false,
+            is_damaged: false,
         })
     }
 
@@ -212,14 +215,15 @@ impl<S: Source> Capture<S> {
                     Heard::End => break,
                     Heard::Mark => {
                         let why = self.stages.named("signal");
-                        self.source.checkpoint(self.stages.checkpoint(), Some(&why));
+                        let kept = self.source.checkpoint(self.stages.checkpoint(), Some(&why));
+                        kept.into_iter().for_each(message);
                     }
                 },
                 written = self.output.turn() => written?,
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
-            if self.output.is_next_file_due(self.stages.now_ns()) {
+            if self.output.is_next_file_due(|| self.stages.now()) {
                 self.next_file().await?;
             }
             self.rotate();
@@ -234,9 +238,9 @@ impl<S: Source> Capture<S> {
         self.stages.end_file(&mut around, &mut self.out);
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
         self.output.patience().await?;
-        let now_ns = self.stages.now_ns();
-        self.output.next_file(now_ns, |time_ns| self.stages.wall_ns(time_ns))?;
-        self.stages.begin(self.source.kernel(), now_ns, &mut self.out);
+        let now = self.stages.now();
+        self.output.next_file(now, |time_ns| self.stages.wall_ns(time_ns))?;
+        self.stages.begin(self.source.kernel(), now.0, &mut self.out);
         Ok(())
     }
 
@@ -244,7 +248,8 @@ impl<S: Source> Capture<S> {
     fn rotate(&mut self) {
         let why = self.stages.trigger();
         if why.is_some() || self.source.wants_checkpoint() {
-            self.source.checkpoint(self.stages.checkpoint(), why.as_deref());
+            let kept = self.source.checkpoint(self.stages.checkpoint(), why.as_deref());
+            kept.into_iter().for_each(message);
         }
     }
 
@@ -297,7 +302,7 @@ impl<S: Source> Capture<S> {
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
-            Fact::Checkpoint(checkpoint) => self.stages.restore(&checkpoint),
+            Fact::Checkpoint(checkpoint) => self.is_damaged |= !self.stages.restore(&checkpoint),
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }
@@ -428,7 +433,7 @@ impl<S: Source> Capture<S> {
             losses: totals.losses,
             gaps: 0,
             cut_off: totals.is_cut_off,
-            damaged: totals.is_damaged,
+            damaged: totals.is_damaged || self.is_damaged,
             sampled: counts.sampled,
             incidents: counts.incidents_shown,
             stuck: counts.stuck_shown,

@@ -31,6 +31,9 @@ pub enum Error {
     /// A recording is not for people's eyes.
     #[error("cannot record: standard output is a terminal; give a file, or `-` with a pipe behind it")]
     Terminal,
+    /// A signal came before a copy was whole.
+    #[error("interrupted: there is no copy")]
+    Interrupted,
     /// Nothing is between two moments.
     #[error("there is nothing in {0} between these moments: it is from {1} to {2}")]
     NothingBetween(String, Timestamp, Timestamp),

@@ -1,6 +1,11 @@
 //! The file of a recording, and its header.
 
-use std::{io, io::IsTerminal as _, path::Path};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _},
+    path::Path,
+    sync::Arc,
+};
 
 use bytesize::ByteSize;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -18,6 +23,9 @@ use crate::{
     },
 };
 
+/// What standard output is called in messages.
+pub(super) const STANDARD_OUTPUT: &str = "standard output";
+
 /// Makes the file of a recording, or takes standard output (`-`).
 pub(super) fn files(config: &RecordConfig) -> Result<Files, Error> {
     let RecordConfig { path, rotation, .. } = config;
@@ -26,15 +34,20 @@ pub(super) fn files(config: &RecordConfig) -> Result<Files, Error> {
             return Ok(Files::Parts(Parts::new(path, *rotation)?));
         }
         let (name, file) = Destination::new_file(path)?;
-        return Ok(Files::One(RecordingFile { name, file }));
+        return Ok(Files::One(RecordingFile { name, file, size: Arc::default() }));
     }
+    let (name, file) = (STANDARD_OUTPUT.to_owned(), standard_output()?);
+    Ok(Files::One(RecordingFile { name, file, size: Arc::default() }))
+}
+
+/// Standard output, for a recording.
+pub(super) fn standard_output() -> Result<File, Error> {
     let output = io::stdout();
     if output.is_terminal() {
         return Err(Error::Terminal);
     }
     let file = rustix::io::fcntl_dupfd_cloexec(&output, 0).map_err(io::Error::from);
-    let file = file.map_err(Error::system("opening standard output once more"))?.into();
-    Ok(Files::One(RecordingFile { name: "standard output".to_owned(), file }))
+    Ok(file.map_err(Error::system("opening standard output once more"))?.into())
 }
 
 /// The header of a recording that begins now.

@@ -267,14 +267,14 @@ impl Stages {
         retired as u64
     }
 
-    /// Takes over what was known at a checkpoint.
-    pub fn restore(&mut self, checkpoint: &Checkpoint) {
-        if self.has_stories
-            && let Err(error) = self.tracker.restore(checkpoint)
-        {
+    /// Takes over what was known at a checkpoint, and returns whether it could be read.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> bool {
+        self.now_ns = self.now_ns.max(checkpoint.at_ns);
+        let restored = if self.has_stories { self.tracker.restore(checkpoint) } else { Ok(()) };
+        if let Err(error) = &restored {
             log::warn!("{error}");
         }
-        self.now_ns = self.now_ns.max(checkpoint.at_ns);
+        restored.is_ok()
     }
 
     /// The name under which the last parts of a recording must be kept, if they must be: time and cause.
@@ -420,6 +420,12 @@ impl Stages {
     pub fn end_file(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
+    }
+
+    /// The time now by the kernel's monotonic clock and by the wall clock, in nanoseconds.
+    #[must_use]
+    pub fn now(&self) -> (u64, i64) {
+        (self.now_ns, self.wall_ns(self.now_ns))
     }
 
     /// The time of day at a time of the kernel's monotonic clock, in nanoseconds since 1970.

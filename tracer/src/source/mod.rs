@@ -105,8 +105,11 @@ pub trait Source {
         false
     }
 
-    /// Takes what is known after the last fact. With `freeze` the parts before are kept under that name.
-    fn checkpoint(&mut self, _checkpoint: Checkpoint, _freeze: Option<&str>) {}
+    /// Takes what is known after the last fact. With `freeze` the parts before are kept under that name; what came of
+    /// it is returned.
+    fn checkpoint(&mut self, _checkpoint: Checkpoint, _freeze: Option<&str>) -> Option<String> {
+        None
+    }
 
     /// Looks up names, such as those of cgroups, on the host that the events come from.
     fn names(&mut self) -> &mut dyn Names;
@@ -145,8 +148,8 @@ impl<S: Source> Source for &mut S {
         (**self).wants_checkpoint()
     }
 
-    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) {
-        (**self).checkpoint(checkpoint, freeze);
+    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
+        (**self).checkpoint(checkpoint, freeze)
     }
 
     fn names(&mut self) -> &mut dyn Names {

@@ -29,7 +29,7 @@ use crate::{
     },
     source::{Demand, Error, Source},
     tcp::netns::{Inum, Netns, NetnsId},
-    time::clock::Anchor,
+    time::{clock::Anchor, duration::after},
 };
 
 /// How long a fact waits for others before it is written.
@@ -63,6 +63,8 @@ pub struct Recorded<S> {
     counts: RecordingCounts,
     /// The end of the present part is written, and the next one not begun.
     is_part_ended: bool,
+    /// What the present part needs to stand alone is not handed over yet.
+    is_beginning: bool,
     /// The time of the last fact.
     now_ns: u64,
     /// Whether process ids mean the same to the user as in the events.
@@ -125,7 +127,7 @@ impl<S: Source> Recorded<S> {
         let (sink, parts) = match files {
             Files::One(sink) => (sink, None),
             Files::Parts(mut parts) => {
-                let sink = parts.next(0).map_err(Error::system("making the first part of the recording"))?;
+                let sink = parts.next().map_err(Error::system("making the first part of the recording"))?;
                 (sink, Some(parts))
             }
         };
@@ -150,6 +152,7 @@ impl<S: Source> Recorded<S> {
             rotation: None,
             counts,
             is_part_ended: false,
+            is_beginning: false,
             now_ns: 0,
             pids,
         })
@@ -159,7 +162,7 @@ impl<S: Source> Recorded<S> {
     #[must_use]
     pub fn counts(&self) -> RecordingCounts {
         let parts = self.header.part + 1;
-        RecordingCounts { bytes: self.counts.bytes + self.writer.written(), parts, ..self.counts }
+        RecordingCounts { bytes: self.writer.written(), parts, ..self.counts }
     }
 
     /// Records a fact, and the names that it needs before it.
@@ -187,16 +190,27 @@ impl<S: Source> Recorded<S> {
             self.resumption.learn(fact);
             self.part_ns = self.part_ns.or(fact.time_ns());
         }
-        let written = self.write_names().and_then(|()| self.encoder.fact(fact));
+        for name in std::mem::take(&mut self.names.unwritten) {
+            let written = self.encoder.name(&name);
+            self.note(written);
+        }
+        let written = match fact {
+            // What is not in the recording is missing for whoever reads it.
+            Fact::End(totals) if self.counts.left_out > 0 => {
+                self.encoder.fact(&Fact::End(SourceTotals { is_damaged: true, ..*totals }))
+            }
+            fact => self.encoder.fact(fact),
+        };
+        self.note(written);
+        self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+
+    /// Counts what could not be written.
+    fn note(&mut self, written: Result<(), Unwritable>) {
         if let Err(error) = written {
             self.counts.left_out += 1;
             log::warn!("{error}");
         }
-        self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
-    }
-
-    fn write_names(&mut self) -> Result<(), Unwritable> {
-        self.names.unwritten.drain(..).try_for_each(|name| self.encoder.name(&name))
     }
 
     /// Writes what has been collected.
@@ -231,20 +245,34 @@ impl<S: Source> Recorded<S> {
         let Some(checkpoint) = self.rotation.take() else {
             return Ok(());
         };
-        self.counts.bytes += self.writer.written();
-        let next = parts.next(self.writer.written());
+        let next = parts.next();
         let next = next.map_err(Error::system("making the next part of the recording"))?;
         self.header.part += 1;
-        room.next(next, self.encoder.header(&self.header));
-        self.is_part_ended = false;
+        self.writer.next(room, next, self.encoder.header(&self.header));
+        (self.is_part_ended, self.is_beginning) = (false, true);
         let at_ns = checkpoint.at_ns;
         let first = std::mem::take(&mut self.resumption);
         self.names.repeat(self.source.names().cgroups());
         for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint)), Fact::Ready(at_ns)]) {
             self.record(&fact);
         }
-        self.part_ns = Some(at_ns);
+        // Where nothing happens, what is known is older than the part.
+        self.part_ns = Some(self.now_ns.max(at_ns));
         Ok(())
+    }
+
+    /// When the next part begins if nothing happens, in nanoseconds of the kernel's monotonic clock.
+    fn part_due(&self, time: Option<Duration>) -> Option<u64> {
+        after(self.part_ns?, time?)
+    }
+
+    /// Writes what there is before an error of the source ends the recording.
+    async fn save(&mut self) {
+        if let Err(error) = self.flush().await {
+            log::error!("{error}");
+        } else if let Err(error) = self.writer.finish().await {
+            log::error!("{error}");
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -268,8 +296,12 @@ impl<S: Source> Source for Recorded<S> {
             if self.rotation.is_some() {
                 self.rotate().await?;
             }
-            if self.is_due() || self.last.is_some() {
+            if self.is_due() || self.last.is_some() || self.is_beginning {
                 self.flush().await?;
+            }
+            if self.is_beginning {
+                self.writer.room().await?.begun();
+                self.is_beginning = false;
             }
             if self.last.is_some() {
                 self.writer.finish().await?;
@@ -278,10 +310,18 @@ impl<S: Source> Source for Recorded<S> {
                 return Ok(last);
             }
             let due = self.due;
+            let part_ns = self.parts.as_ref().and_then(|parts| self.part_due(parts.rotation().time));
+            let demand = Demand { due_ns: demand.due_ns.into_iter().chain(part_ns).min(), ..demand };
             tokio::select! {
                 biased;
                 fact = self.source.next(demand) => {
-                    let fact = fact?;
+                    let fact = match fact {
+                        Ok(fact) => fact,
+                        Err(error) => {
+                            self.save().await;
+                            return Err(error);
+                        }
+                    };
                     self.record(&fact);
                     if !matches!(fact, Fact::End(_)) {
                         return Ok(fact);
@@ -313,21 +353,21 @@ impl<S: Source> Source for Recorded<S> {
         let Some(Rotation { bytes, time, .. }) = self.parts.as_ref().map(Parts::rotation) else {
             return false;
         };
-        let is_large = bytes.is_some_and(|bytes| self.writer.written() >= bytes);
-        let is_old = time.zip(self.part_ns).is_some_and(|(time, begun_ns)| {
-            u128::from(self.now_ns.saturating_sub(begun_ns)) >= time.as_nanos()
-        });
+        // A part is as large as asked besides its beginning: with many connections there would be nothing else in it.
+        let size = self.writer.size();
+        let size = if self.header.part == 0 { size.bytes() } else { size.behind_beginning() };
+        let is_large = bytes.is_some_and(|bytes| size >= bytes);
+        let is_old = self.part_due(time).is_some_and(|due_ns| self.now_ns >= due_ns);
         self.rotation.is_none() && (is_large || is_old)
     }
 
-    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) {
-        if let (Some(parts), Some(why)) = (&mut self.parts, freeze) {
-            match parts.freeze(why) {
-                Ok(count) => log::warn!("{count} parts are kept as *-{why}"),
-                Err(error) => log::error!("keeping the parts: {error}"),
-            }
-        }
+    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
         self.rotation = Some(checkpoint);
+        let (parts, why) = self.parts.as_mut().zip(freeze)?;
+        Some(match parts.freeze(why) {
+            Ok(count) => format!("{count} parts are kept: {}", parts.frozen(why)),
+            Err(error) => format!("the parts cannot be kept: {error}"),
+        })
     }
 
     fn names(&mut self) -> &mut dyn Names {

@@ -103,6 +103,7 @@ pub fn canonical(addr: Ipv6Addr) -> IpAddr {
 /// What distinguishes a connection from all others at a time: addresses, ports, network namespace, and the
 /// device that it is bound to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Tuple {
     /// Local address in network byte order, v4-mapped for IPv4.
     pub local_addr: [u8; 16],

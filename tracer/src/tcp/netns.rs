@@ -14,6 +14,7 @@ pub type Inum = u32;
 
 /// What a network namespace is told apart by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct NetnsId {
     /// Its inode number, which another one gets when it is gone.
     pub inum: Inum,

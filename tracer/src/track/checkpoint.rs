@@ -15,6 +15,7 @@ use crate::{
 
 /// What is in a checkpoint.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct TrackerState {
     table: table::TablePlaces,
     listeners: Listeners,
@@ -34,6 +35,9 @@ struct TrackerState {
 pub trait Edit {
     /// Whether a connection is kept.
     fn keeps(&mut self, connection: &Connection) -> bool;
+
+    /// Whether the cookie of a connection that has ended is kept.
+    fn keeps_ended(&mut self, cookie: u64) -> bool;
 
     /// Changes an address.
     fn address(&mut self, address: &mut [u8; 16]);
@@ -63,7 +67,8 @@ pub fn edited(checkpoint: &Checkpoint, edit: &mut dyn Edit) -> Result<Checkpoint
         edit.comm(&mut owner.comm);
         kept.contains(&cookie)
     });
-    // Timewait sockets that are no longer in the table are left out when it is read.
+    state.timewaits.retain(|cookie| kept.contains(&cookie));
+    state.recently_ended.retain(|cookie| edit.keeps_ended(*cookie));
     Ok(Checkpoint::of(checkpoint.at_ns, &state))
 }
 

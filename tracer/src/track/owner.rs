@@ -45,6 +45,7 @@ impl Evidence {
 
 /// The process that owns a socket. The name is kept after the process has exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Owner {
     /// Process name (`comm`), any bytes, zero-padded.
     pub comm: [u8; COMM_LEN],

@@ -1,6 +1,6 @@
 //! The view of `record`: it shows nothing, needs what the others need, and says when what is recorded must be kept.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{
     facts::{context::Context, kernel::KernelInfo},
@@ -28,8 +28,8 @@ pub struct Record {
     /// Only events are wanted, and nothing that stories are made of.
     raw: bool,
     triggers: Triggers,
-    /// Since when each rate is counted, in nanoseconds, and how many there were.
-    counted: Vec<(u64, u64)>,
+    /// When what each rate counts happened, in nanoseconds: as far back as its time, and not more than it needs.
+    counted: Vec<VecDeque<u64>>,
     /// How many connections were stuck in each state when that was last looked at.
     stuck: [u64; 16],
     due_ns: Option<u64>,
@@ -45,7 +45,7 @@ impl Record {
     pub fn new(raw: bool, triggers: Triggers) -> Self {
         Self {
             raw,
-            counted: vec![(0, 0); triggers.rates.len()],
+            counted: vec![VecDeque::new(); triggers.rates.len()],
             triggers,
             stuck: [0; 16],
             due_ns: None,
@@ -67,16 +67,19 @@ impl Record {
         let reason = transition.reason?;
         let at_ns = transition.time_ns;
         let rates = self.triggers.rates.iter().zip(&mut self.counted);
-        for (rate, (since_ns, count)) in rates.filter(|(rate, _)| rate.reasons.contains(reason)) {
-            if u128::from(at_ns.saturating_sub(*since_ns)) >= rate.time.as_nanos() {
-                (*since_ns, *count) = (at_ns, 0);
+        let mut completed = None;
+        for (rate, counted) in rates.filter(|(rate, _)| rate.reasons.contains(reason)) {
+            let is_old = |time_ns: &u64| u128::from(at_ns.saturating_sub(*time_ns)) >= rate.time.as_nanos();
+            while counted.front().is_some_and(is_old) {
+                counted.pop_front();
             }
-            *count += 1;
-            if *count == rate.count {
-                return Some(reason.name().to_owned());
+            counted.push_back(at_ns);
+            if counted.len() as u64 >= rate.count {
+                counted.clear();
+                completed = Some(reason.name().to_owned());
             }
         }
-        None
+        completed
     }
 }
 
@@ -120,9 +123,16 @@ impl View for Record {
         }
         let grown = stuck.iter().zip(&self.stuck).zip(0..).find(|((now, before), _)| now > before);
         let grown = grown.map(|(_, state)| State::from_kernel(state));
-        self.stuck = stuck;
-        if let Some(state) = grown {
-            self.pull(format!("stuck-{state}"), now_ns);
+        match grown {
+            // What happens during the pause is told after it.
+            Some(_) if now_ns < self.paused_until_ns => {
+                self.stuck.iter_mut().zip(stuck).for_each(|(before, now)| *before = now.min(*before));
+            }
+            Some(state) => {
+                self.stuck = stuck;
+                self.pull(format!("stuck-{state}"), now_ns);
+            }
+            None => self.stuck = stuck,
         }
         self.due_ns = Some(now_ns.saturating_add(LOOK_NS));
         0

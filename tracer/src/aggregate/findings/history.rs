@@ -50,12 +50,14 @@ impl Past {
         if third == 0 {
             return Tendency::Steady;
         }
-        let first: u64 = self.samples.iter().take(third).sum();
-        let last: u64 = self.samples.iter().rev().take(third).sum();
+        // Counts come from outside, where they may be anything.
+        let add = |sum: u64, sample: &u64| sum.saturating_add(*sample);
+        let first = self.samples.iter().take(third).fold(0, add);
+        let last = self.samples.iter().rev().take(third).fold(0, add);
         // A tenth is noise.
-        if last > first + first / 10 {
+        if last > first.saturating_add(first / 10) {
             Tendency::Growing
-        } else if last + first / 10 < first {
+        } else if last.saturating_add(first / 10) < first {
             Tendency::Falling
         } else {
             Tendency::Steady

@@ -128,6 +128,10 @@ impl Edit for Anonymous {
         true
     }
 
+    fn keeps_ended(&mut self, _: u64) -> bool {
+        true
+    }
+
     fn address(&mut self, address: &mut [u8; 16]) {
         let new = self.addresses.get(address).copied().unwrap_or_else(|| self.new_address(address));
         if self.addresses.len() >= MOST {

@@ -92,7 +92,7 @@ impl Chosen {
     }
 
     fn passes_netns(&self, netns: NetnsId) -> bool {
-        self.filter.netns.selects(netns)
+        self.filter.netns.selects(netns) && self.known.netns.contains(&netns.inum)
     }
 }
 
@@ -191,6 +191,10 @@ impl Edit for Learning<'_> {
         passes
     }
 
+    fn keeps_ended(&mut self, _: u64) -> bool {
+        true
+    }
+
     fn address(&mut self, _: &mut [u8; 16]) {}
 
     fn comm(&mut self, _: &mut [u8; COMM_LEN]) {}
@@ -202,6 +206,10 @@ struct Keeping<'a>(&'a Chosen);
 impl Edit for Keeping<'_> {
     fn keeps(&mut self, connection: &Connection) -> bool {
         passes(&self.0.matcher, connection)
+    }
+
+    fn keeps_ended(&mut self, cookie: u64) -> bool {
+        self.0.known.cookies.contains(&cookie)
     }
 
     fn address(&mut self, _: &mut [u8; 16]) {}

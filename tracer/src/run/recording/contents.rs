@@ -192,9 +192,13 @@ impl Contents {
     pub(super) fn verdict(&self) -> Wholeness {
         let is_behind_end = self.torn > 0 && self.end.is_some();
         let is_unreadable = self.unreadable > 0 || self.impossible > 0 || self.header.is_none();
-        if !self.damage.is_empty() || self.missing_blocks > 0 || is_behind_end || is_unreadable {
+        // What was missing in a recording is missing in its copy, too.
+        let (was_damaged, was_cut_off) =
+            self.end.map_or((false, false), |end| (end.is_damaged, end.is_cut_off));
+        let is_damaged = !self.damage.is_empty() || self.missing_blocks > 0 || is_behind_end;
+        if is_damaged || is_unreadable || was_damaged {
             Wholeness::Damaged
-        } else if self.end.is_none() {
+        } else if self.end.is_none() || was_cut_off {
             Wholeness::Endless
         } else {
             Wholeness::Whole

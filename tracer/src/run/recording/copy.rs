@@ -10,9 +10,11 @@ use bytesize::ByteSize;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{
-    config::RecordConfig,
     facts::{Batch, Fact, snapshot::TimewaitByNetns},
-    output::stderr::message,
+    output::{
+        file::{Destination, Unfinished},
+        stderr::message,
+    },
     recording::{encoder::Encoder, header::Header, name::Name, writer},
     run::{
         error::Error,
@@ -22,7 +24,7 @@ use crate::{
     select::spec::Filters,
     source::{
         self, Demand, Source as _,
-        recorded::{Files, Resumption},
+        recorded::Resumption,
         replay::{Replay, ReplayOptions},
     },
     view::record::{Record, Triggers},
@@ -113,20 +115,16 @@ pub(super) async fn copy(
         }
         copy.write(true)
     };
-    let written = written.await;
-    if written.is_err() && to != Path::new("-") {
-        // A part of a copy is of no use. The first error is the one that matters.
-        let _ = fs::remove_file(to);
-    }
-    written?;
-    copy.tell();
-    Ok(())
+    written.await?;
+    copy.finish()
 }
 
-/// A copy that is being written.
+/// A copy that is being written. It appears under its name when it is whole.
 struct CopyWriter {
     name: String,
     file: BufWriter<fs::File>,
+    /// `None` for standard output.
+    unfinished: Option<Unfinished>,
     encoder: Encoder,
     events: u64,
     bytes: u64,
@@ -135,14 +133,17 @@ struct CopyWriter {
 
 impl CopyWriter {
     fn new(to: &Path, header: &Header) -> Result<Self, Error> {
-        let config = RecordConfig { path: to.to_owned(), rotation: None, heeds_signal: false };
-        let Files::One(sink) = record::files(&config)? else {
-            return Err(Error::Terminal);
+        let (name, file, unfinished) = if to == Path::new("-") {
+            (record::STANDARD_OUTPUT.to_owned(), record::standard_output()?, None)
+        } else {
+            let unfinished = Destination::check_new(to)?.begin()?;
+            let file = unfinished.file().map_err(Error::system("opening the copy once more"))?;
+            (unfinished.shown().to_owned(), file, Some(unfinished))
         };
         let mut encoder = Encoder::default();
         let head = encoder.header(header);
-        let file = BufWriter::new(sink.file);
-        let mut copy = Self { name: sink.name, file, encoder, events: 0, bytes: 0, left_out: 0 };
+        let file = BufWriter::new(file);
+        let mut copy = Self { name, file, unfinished, encoder, events: 0, bytes: 0, left_out: 0 };
         copy.put(&head)?;
         Ok(copy)
     }
@@ -169,11 +170,7 @@ impl CopyWriter {
             }
         }
         if all {
-            let flushed = self.file.flush().and_then(|()| match self.file.get_ref().sync_data() {
-                // A pipe.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-                synced => synced,
-            });
+            let flushed = self.file.flush();
             self.wrote(flushed)?;
         }
         Ok(())
@@ -190,13 +187,18 @@ impl CopyWriter {
         Ok(result.map_err(error)?)
     }
 
-    /// Says what has been written.
-    fn tell(&self) {
+    /// Gives it its name, and says what has been written.
+    fn finish(mut self) -> Result<(), Error> {
+        if let Some(unfinished) = self.unfinished.take() {
+            let finished = unfinished.finish(None);
+            self.wrote(finished)?;
+        }
         let (name, events, size) = (&self.name, self.events, ByteSize::b(self.bytes));
         message(format_args!("{name}: {events} events, {size}"));
         if self.left_out > 0 {
             message(format_args!("{} facts are not in it, because they are too large", self.left_out));
         }
+        Ok(())
     }
 }
 
@@ -261,7 +263,7 @@ impl Prelude {
             Fact::TimewaitSample(sample) => stages.sample(&sample, &mut out),
             Fact::Holders(holders) => stages.holders(holders),
             Fact::Refresh { sockets, is_part } => stages.refresh(&sockets, is_part),
-            Fact::Checkpoint(checkpoint) => stages.restore(&checkpoint),
+            Fact::Checkpoint(checkpoint) => _ = stages.restore(&checkpoint),
             // They are told again, or are of no use in a part of it.
             Fact::Interfaces(_)
             | Fact::Gauges(_)

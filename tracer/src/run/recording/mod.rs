@@ -12,7 +12,8 @@ mod copy;
 mod shown;
 
 use std::{
-    fs,
+    fs::File,
+    io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -37,6 +38,7 @@ use crate::{
             contents::{Contents, Wholeness},
             copy::{CopyBounds, Everything, copy, open},
         },
+        stop::{Signals, Stop},
         tolerate_closed_pipe,
     },
     source::{self, Source as _},
@@ -46,6 +48,9 @@ use crate::{
 
 /// Bytes that a key has at least.
 const SHORTEST_KEY: usize = 16;
+
+/// Bytes that it has at most: others might never end.
+const LONGEST_KEY: u64 = 1 << 16;
 
 /// Runs `tracer recording`.
 ///
@@ -62,7 +67,14 @@ pub fn recording(config: &RecordingConfig) -> Result<ExitCode, Error> {
 
 fn copied(copy: impl Future<Output = Result<(), Error>>) -> Result<ExitCode, Error> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Error::system("starting the runtime"))?.block_on(copy)?;
+    runtime.map_err(Error::system("starting the runtime"))?.block_on(async {
+        let mut stop = Stop::new(Signals::new().map_err(Error::system("listening to signals"))?);
+        tokio::select! {
+            biased;
+            () = stop.wait() => Err(Error::Interrupted),
+            copied = copy => copied,
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,7 +114,11 @@ async fn merge(paths: &[PathBuf], to: &Path) -> Result<(), Error> {
 
 async fn anonymize(path: &PathBuf, to: &Path, key: &Path) -> Result<(), Error> {
     let name = || escaped(key.as_os_str().as_bytes());
-    let secret = fs::read(key).map_err(|cause| Error::Key(name(), cause))?;
+    let mut secret = Vec::new();
+    let read = File::open(key).and_then(|file| file.take(LONGEST_KEY + 1).read_to_end(&mut secret));
+    if read.map_err(|cause| Error::Key(name(), cause))? as u64 > LONGEST_KEY {
+        return Err(Error::Key(name(), io::Error::other("it is no key: it has more than 64 KiB")));
+    }
     if secret.len() < SHORTEST_KEY {
         return Err(Error::ShortKey(name()));
     }

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -36,6 +39,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// corrected, in nanoseconds.
 const SAME_START_NS: u64 = 600_000_000_000;
 
+/// Descriptors of a process besides those of recordings: more than it has.
+const OTHER_FILES: u64 = 64;
+
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
@@ -50,6 +56,20 @@ pub enum Unreadable {
     /// Sockets of two hosts have the same numbers.
     #[error("{0} and {1} are recordings of two hosts: show one at a time")]
     Hosts(String, String),
+    /// The same is told twice.
+    #[error("{0} and {1} are the same part of one recording: give it once")]
+    Twice(String, String),
+    /// The same is told twice in one file.
+    #[error("{0}: it has the same part of a recording twice")]
+    Again(String),
+    /// What a filter left out in one of them is not missing in the other.
+    #[error(
+        "{0}: it was recorded with other filters, or --raw, than the recording before it: show one at a time"
+    )]
+    Filters(String),
+    /// The same is told twice, for a while.
+    #[error("{0}: it begins before the recording before it ends: show one at a time")]
+    Overlap(String),
     /// After a restart, numbers and the clock begin anew.
     #[error("{0} and {1} were made before and after a restart of the host: show one at a time")]
     Restart(String, String),
@@ -80,37 +100,20 @@ struct Opened {
 }
 
 impl ReplayInput {
-    /// Opens files, or standard input (`-`), and starts to read them in the order of their times.
+    /// Starts to read files, or standard input (`-`), in the order of their times.
     ///
     /// # Errors
-    /// One cannot be opened, they do not belong together, or the system has no room for a thread.
+    /// The system has no room for a thread.
     pub fn start(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Self, Error> {
         let (sender, items) = mpsc::channel(WAITING);
-        let mut files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
-        if let [file] = &mut files[..] {
-            // Standard input may say nothing for long: its header is waited for elsewhere.
-            file.reader.input_mut().follows = follows;
-        } else {
-            files.iter_mut().try_for_each(Opened::read_header)?;
-            files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
-            check(&files)?;
-            if let Some(last) = files.last_mut() {
-                last.reader.input_mut().follows = follows;
-            }
-        }
+        let (paths, read) = (paths.to_vec(), Arc::clone(read));
+        // Pipes may keep whoever opens or reads them waiting for ever.
         let send = move || {
-            for Opened { name, mut reader, first, .. } in files {
-                let mut next = first.map(Ok);
-                if sender.blocking_send(Ok(Item::File(name.clone()))).is_err() {
-                    return;
-                }
-                while let Some(piece) = next.take().or_else(|| reader.read().transpose()) {
-                    let cause = |cause| Unreadable::File { name: name.clone(), cause };
-                    let has_failed = piece.is_err();
-                    if sender.blocking_send(piece.map(Item::Piece).map_err(cause)).is_err() || has_failed {
-                        return;
-                    }
-                }
+            let sent = open_all(&paths, follows, &read)
+                .and_then(|files| files.into_iter().try_for_each(|file| file.send(&sender)));
+            if let Err(error) = sent {
+                // Nobody may be waiting any more.
+                let _ = sender.blocking_send(Err(error));
             }
         };
         thread::Builder::new()
@@ -127,6 +130,21 @@ impl ReplayInput {
     pub async fn next(&mut self) -> Result<Option<Item>, Error> {
         Ok(self.items.recv().await.transpose()?)
     }
+}
+
+/// Opens files, and brings them into the order of their times.
+fn open_all(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<Opened>, Unreadable> {
+    allow_files(paths.len());
+    let mut files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
+    if files.len() > 1 {
+        files.iter_mut().try_for_each(Opened::read_header)?;
+        files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
+        check(&files)?;
+    }
+    if let Some(last) = files.last_mut() {
+        last.reader.input_mut().follows = follows;
+    }
+    Ok(files)
 }
 
 fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Opened, Unreadable> {
@@ -151,6 +169,21 @@ pub fn open_file(path: &Path) -> Result<(String, File), Unreadable> {
 }
 
 impl Opened {
+    /// Reads all of it, as long as somebody takes it.
+    fn send(self, to: &mpsc::Sender<Result<Item, Unreadable>>) -> Result<(), Unreadable> {
+        let Self { name, mut reader, first, .. } = self;
+        let unreadable = |cause| Unreadable::File { name: name.clone(), cause };
+        let mut next = first;
+        let mut is_wanted = to.blocking_send(Ok(Item::File(name.clone()))).is_ok();
+        while is_wanted
+            && let Some(piece) =
+                next.take().map_or_else(|| reader.read(), |first| Ok(Some(first))).map_err(unreadable)?
+        {
+            is_wanted = to.blocking_send(Ok(Item::Piece(piece))).is_ok();
+        }
+        Ok(())
+    }
+
     /// Reads up to the header.
     fn read_header(&mut self) -> Result<(), Unreadable> {
         let unreadable = |cause| Unreadable::File { name: self.name.clone(), cause };
@@ -173,6 +206,10 @@ fn check(files: &[Opened]) -> Result<(), Unreadable> {
         if let [one, other] = pair {
             let (first, second) = (&one.header, &other.header);
             let names = || (one.name.clone(), other.name.clone());
+            if (first.id, first.part) == (second.id, second.part) {
+                let (one, other) = names();
+                return Err(Unreadable::Twice(one, other));
+            }
             if (&first.machine, &first.host) != (&second.machine, &second.host) {
                 let (one, other) = names();
                 return Err(Unreadable::Hosts(one, other));
@@ -184,6 +221,15 @@ fn check(files: &[Opened]) -> Result<(), Unreadable> {
         }
     }
     Ok(())
+}
+
+/// All files stay open from the beginning, because a recorder that is running may remove them. The usual limit is 1,024.
+fn allow_files(count: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|most| most < count as u64 + OTHER_FILES) {
+        // If it cannot be raised, opening says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
 }
 
 fn standard_input() -> io::Result<File> {

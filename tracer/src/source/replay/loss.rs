@@ -14,8 +14,9 @@ use crate::{
 /// Counts what is missing, and adds it to what the recording itself says was lost.
 #[derive(Debug)]
 pub(super) struct Missing {
-    /// The present file.
+    /// The present file, and the one before.
     name: String,
+    name_before: String,
     continuity: Continuity,
     /// Damage since the last block.
     damaged: Option<Damage>,
@@ -32,12 +33,15 @@ pub(super) struct Missing {
     is_cut_off: bool,
     is_joined: bool,
     is_damaged: bool,
+    /// Something is missing before the last block.
+    is_behind_gap: bool,
 }
 
 impl Default for Missing {
     fn default() -> Self {
         Self {
             name: String::new(),
+            name_before: String::new(),
             continuity: Continuity::default(),
             damaged: None,
             lost: 0,
@@ -48,6 +52,7 @@ impl Default for Missing {
             is_cut_off: false,
             is_joined: false,
             is_damaged: false,
+            is_behind_gap: false,
         }
     }
 }
@@ -58,12 +63,24 @@ impl Missing {
         // Nothing behind it says how much was lost.
         self.is_damaged |= self.damaged.take().is_some();
         self.continuity.begin();
-        self.name = name;
+        self.name_before = std::mem::replace(&mut self.name, name);
     }
 
-    /// A file does not go on where the last one ended.
-    pub(super) fn join(&mut self, why: &str) {
+    /// The present file, escaped.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether something is missing before the last block.
+    pub(super) fn is_behind_gap(&self) -> bool {
+        self.is_behind_gap
+    }
+
+    /// A file does not go on where the last one ended, whether or not both are parts of the same recording.
+    pub(super) fn join(&mut self, is_same: bool) {
         self.is_joined = true;
+        self.is_damaged |= is_same;
+        let why = if is_same { "a part is missing before it" } else { "another recording" };
         log::warn!("{}: {why}: what happened in between is not known", self.name);
     }
 
@@ -89,6 +106,7 @@ impl Missing {
             self.is_cut_off = true;
         } else {
             log::warn!("{}: {damage}", self.name);
+            self.is_damaged = true;
             self.damaged = Some(damage);
         }
     }
@@ -96,6 +114,7 @@ impl Missing {
     /// What was lost before a block, if anything was.
     pub(super) fn before(&mut self, block: &Block) -> Option<Fact> {
         let gap = self.continuity.follow(block);
+        self.is_behind_gap = gap.has_block;
         let was_damaged = self.damaged.take().is_some();
         self.malformed = self.malformed.saturating_add(block.unreadable);
         if block.unreadable > 0 {
@@ -124,10 +143,18 @@ impl Missing {
     }
 
     /// The totals of a recording that has no end.
-    pub(super) fn cut_off(&mut self) -> SourceTotals {
+    pub(super) fn cut_off(&self) -> SourceTotals {
+        self.has_no_end(&self.name)
+    }
+
+    /// The totals of the recording before the present one, if it has no end.
+    pub(super) fn cut_off_before(&self) -> SourceTotals {
+        self.has_no_end(&self.name_before)
+    }
+
+    fn has_no_end(&self, name: &str) -> SourceTotals {
         log::warn!(
-            "{}: it has no end: its writer was killed, or is still writing (--follow waits for more)",
-            self.name
+            "{name}: it has no end: its writer was killed, or is still writing (--follow waits for more)"
         );
         SourceTotals { losses: self.recorded, is_cut_off: true, ..SourceTotals::default() }
     }

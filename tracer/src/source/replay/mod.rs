@@ -26,7 +26,7 @@ use crate::{
         Demand, Error, Source,
         decode::check,
         replay::{
-            input::{Item, ReplayInput},
+            input::{Item, ReplayInput, Unreadable},
             loss::Missing,
             names::ReplayedNames,
             pace::Pace,
@@ -68,6 +68,10 @@ pub struct Replay {
     end_ns: Option<u64>,
     /// All has been read.
     has_ended: bool,
+    /// Why no more is played.
+    refused: Option<Unreadable>,
+    /// Nothing has come behind the header yet.
+    is_at_header: bool,
 }
 
 /// Which facts at the beginning of a file are not played.
@@ -118,6 +122,8 @@ impl Replay {
             now_ns: 0,
             end_ns: None,
             has_ended: false,
+            refused: None,
+            is_at_header: false,
         };
         // Filters ask for names before the first fact is taken.
         while replay.entries.is_empty() && !replay.has_ended {
@@ -133,6 +139,10 @@ impl Replay {
             Some(Item::File(name)) => self.missing.begin(name),
             Some(Item::Piece(RecordingPiece::Block(block))) => {
                 self.entries.extend(self.missing.before(&block).map(RecordingEntry::Fact));
+                if self.missing.is_behind_gap() && self.passes_over == PassesOver::AllUntilReady {
+                    // What ends the passing over may be what is missing.
+                    self.passes_over = PassesOver::Beginning;
+                }
                 self.entries.extend(block.entries);
             }
             Some(Item::Piece(RecordingPiece::Damage(damage))) => self.missing.damage(damage),
@@ -144,16 +154,19 @@ impl Replay {
     /// Takes what comes before the next fact that is played.
     fn settle(&mut self) {
         while let Some(entry) = self.entries.pop_front() {
+            let is_at_header = matches!(entry, RecordingEntry::Header(_));
             match entry {
                 RecordingEntry::Header(header) => self.begin(header.tamed()),
                 RecordingEntry::Name(name) => self.names.learn(name),
                 RecordingEntry::Fact(Fact::End(totals)) => self.end = Some(totals),
                 RecordingEntry::Fact(fact) if self.is_passed_over(&fact) => {}
                 fact @ RecordingEntry::Fact(_) => {
+                    self.is_at_header = false;
                     self.entries.push_front(fact);
                     return;
                 }
             }
+            self.is_at_header = is_at_header;
         }
     }
 
@@ -167,18 +180,27 @@ impl Replay {
             return;
         };
         let is_same = last.id == header.id;
+        let name = || self.missing.name().to_owned();
         if is_same && last.part == header.part {
-            // The header is there twice.
+            // The header is there twice, and the file once.
+            if !self.is_at_header {
+                self.refused = Some(Unreadable::Again(name()));
+            }
+            return;
+        }
+        if (last.filter != header.filter) || (last.has_stories != header.has_stories) {
+            self.refused = Some(Unreadable::Filters(name()));
             return;
         }
         let goes_on = is_same && last.part.checked_add(1) == Some(header.part);
         self.passes_over = if goes_on { PassesOver::AllUntilReady } else { PassesOver::Beginning };
         if !goes_on {
-            let why = if is_same { "a part is missing before it" } else { "another recording" };
-            self.missing.join(why);
+            self.missing.join(is_same);
         }
-        // What was lost is counted over all parts.
-        if let Some(totals) = self.end.take().filter(|_| !goes_on) {
+        let end = self.end.take();
+        // What was lost is counted over all parts of a recording.
+        if !is_same {
+            let totals = end.unwrap_or_else(|| self.missing.cut_off_before());
             self.missing.add(totals);
         }
         self.header = Some(header);
@@ -204,6 +226,11 @@ impl Replay {
                 true
             }
             PassesOver::Beginning => {
+                if let Fact::Ready(at_ns) = fact
+                    && *at_ns < self.now_ns
+                {
+                    self.refused = Some(Unreadable::Overlap(self.missing.name().to_owned()));
+                }
                 is_ready || matches!(fact, Fact::CountersAtStart(_) | Fact::CountersAtEnd(_))
             }
         }
@@ -297,6 +324,9 @@ impl Source for Replay {
         }
         loop {
             self.settle();
+            if let Some(refused) = self.refused.take() {
+                return Err(refused.into());
+            }
             self.cut();
             let Some(RecordingEntry::Fact(fact)) = self.entries.front() else {
                 if self.has_ended {

@@ -6,6 +6,7 @@ use crate::track::connection::Role;
 
 /// A socket's counters, as the kernel keeps them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// Bytes acknowledged by the peer, its SYN and FIN included: see [`Counters::sent`].
     pub bytes_acked: u64,

@@ -12,6 +12,7 @@ const ON_THE_WAY_NS: u64 = 1_000_000_000;
 
 /// The connections that were added last.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct LastEnded {
     records: Vec<Connection>,
     /// The place of the oldest, once there are [`LEN`].

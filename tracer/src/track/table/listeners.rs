@@ -10,6 +10,7 @@ use crate::{
 /// All listeners, by network namespace and port. A port can have one per address and device, or several that
 /// share it with `SO_REUSEPORT`.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Listeners {
     by_port: HashMap<Port, Vec<Listener>>,
 }
@@ -17,7 +18,8 @@ pub struct Listeners {
 /// A port of a network namespace, by its inode number and cookie.
 type Port = (u32, u32, u16);
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct Listener {
     cookie: u64,
     addr: [u8; 16],
@@ -28,7 +30,8 @@ struct Listener {
 }
 
 /// What a connection has from its listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct Traits {
     uid: u32,
     cgroup: u64,

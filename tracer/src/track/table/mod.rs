@@ -132,6 +132,7 @@ impl Table {
 
 /// Records, each at its place: the order of what is emitted depends on it.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct TablePlaces {
     records: Vec<(u32, Connection)>,
     free: Vec<u32>,
@@ -140,7 +141,14 @@ pub struct TablePlaces {
 impl TablePlaces {
     /// Keeps some of the connections, which may be changed.
     pub(in crate::track) fn retain(&mut self, mut keeps: impl FnMut(&mut Connection) -> bool) {
-        self.records.retain_mut(|(_, connection)| keeps(connection));
+        let Self { records, free } = self;
+        records.retain_mut(|(slot, connection)| {
+            let is_kept = keeps(connection);
+            if !is_kept {
+                free.push(*slot);
+            }
+            is_kept
+        });
     }
 
     /// The cookies of the connections.

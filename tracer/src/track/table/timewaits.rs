@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// A timewait socket.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct Timewait {
     /// [`NO_COOKIE`] if the entry is free.
     cookie: u64,
@@ -71,9 +72,22 @@ pub struct Timewaits {
 
 /// Timewait sockets, each at its place: the order of what is emitted depends on it.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct TimewaitPlaces {
     entries: Vec<Timewait>,
     free: Vec<u32>,
+}
+
+impl TimewaitPlaces {
+    /// Keeps some of the sockets, by their cookies.
+    pub(in crate::track) fn retain(&mut self, keeps: impl Fn(u64) -> bool) {
+        for (entry, slot) in self.entries.iter_mut().zip(0..) {
+            if entry.cookie != NO_COOKIE && !keeps(entry.cookie) {
+                *entry = Timewait::default();
+                self.free.push(slot);
+            }
+        }
+    }
 }
 
 impl Timewaits {
