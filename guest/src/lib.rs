@@ -87,6 +87,13 @@ pub enum Found {
         /// Connections that were told apart.
         connections: usize,
     },
+    /// What a recording has after a power cut.
+    AfterPowerCut {
+        /// The clients' ports of the connections in it.
+        ports: Vec<u16>,
+        /// What `tracer recording verify` says of it.
+        verdict: String,
+    },
     /// CPU time of tracer's kernel programs.
     Costs(Vec<Cost>),
     /// How long TIME_WAIT lasted. `None` if the host did not ask for it, if it cannot be followed on this
@@ -128,14 +135,22 @@ pub enum Play {
     Long,
     /// Only the costs of the kernel programs.
     Costs,
+    /// A recording on a disk, for ever: the host cuts the power. Lines with [`MADE`] tell what is in it.
+    Record,
+    /// What is in that recording.
+    Replay,
 }
+
+/// The prefix of lines about connections that were made and recorded: milliseconds on a clock of the guest, and the
+/// client's port.
+pub const MADE: &str = "made: ";
 
 impl Play {
     /// The environment variable of the guest's first process that selects one of them.
     pub const VARIABLE: &str = "PLAY";
 
     /// All variants.
-    pub const ALL: [Self; 3] = [Self::Short, Self::Long, Self::Costs];
+    pub const ALL: [Self; 5] = [Self::Short, Self::Long, Self::Costs, Self::Record, Self::Replay];
 
     /// The value of [`Play::VARIABLE`] that selects this one.
     #[must_use]
@@ -144,6 +159,8 @@ impl Play {
             Self::Short => "short",
             Self::Long => "long",
             Self::Costs => "costs",
+            Self::Record => "record",
+            Self::Replay => "replay",
         }
     }
 }

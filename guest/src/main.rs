@@ -48,6 +48,8 @@ fn main() {
     let asked = env::var(Play::VARIABLE).unwrap_or_default();
     match Play::ALL.into_iter().find(|play| play.name() == asked).unwrap_or(Play::Short) {
         Play::Costs => tell("costs", || Some(Ok(scenario::costs::play()))),
+        Play::Record => tell("power-cut", || Some(Ok(scenario::power_cut::record()))),
+        Play::Replay => tell("power-cut", || Some(Ok(scenario::power_cut::replay()))),
         Play::Short => all(|| None),
         Play::Long => all(scenario::time_wait::begin),
     }

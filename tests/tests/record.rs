@@ -268,25 +268,103 @@ fn a_killed_writer_leaves_what_is_older_than_a_second() {
     }
 }
 
-/// A full disk is said at once. What is written stays readable.
+/// A full disk is said at once, also by parts. What is written stays readable.
 #[test]
 fn a_full_disk_is_said() {
     let place = Place::new();
-    let folder = tempfile::tempdir().unwrap();
-    program::run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"]).arg(folder.path()));
-    let path = folder.path().join("full");
-    let command = &mut with_paths(&format!("record --netns {}", place.inum()), &[&path]);
-    let mut tracer = tracer::started(Program::collect(command));
+    for options in ["", "--rotate 50ms"] {
+        let disk = Disk::new("size=128k");
+        let path = disk.path().join("full");
+        let command = &mut with_paths(&format!("record {options} --netns {}", place.inum()), &[&path]);
+        let ended = until_it_fails(&place, Program::collect(command), "No space left");
+        assert!(ended.err.contains("make room there"), "{}", ended.err);
+        let files = if options.is_empty() { vec![path] } else { parts(disk.path(), "full") };
+        assert_readable(&files);
+    }
+}
+
+/// Makes connections until this tracer ends with this error.
+fn until_it_fails(place: &Place, tracer: Program, error: &str) -> Ended {
+    let mut tracer = tracer::started(tracer);
     tracer.wait_for_err("an error", |err| {
-        churn(&place, 50);
-        err.contains("No space left")
+        churn(place, 50);
+        err.contains(error)
     });
     let ended = tracer.wait();
     assert_eq!(ended.code(), 1, "{}", ended.err);
-    assert!(ended.err.contains("make room there"), "{}", ended.err);
-    let replayed = replay("-o json", &[&path]);
-    program::run(Command::new("umount").arg(folder.path()));
+    ended
+}
+
+/// What was written to these files shows connections, and says that it is cut off.
+fn assert_readable(files: &[PathBuf]) {
+    let replayed = replay("-o json", files);
     assert!(replayed.code() == 0 && !lines(&replayed.out).is_empty(), "{}", replayed.err);
+    assert!(replayed.err.contains("it has no end"), "{}", replayed.err);
+    assert_eq!(replay("-o json --strict", files).code(), 3);
+}
+
+/// A file system in memory. It is unmounted when this is dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(options: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        program::run(mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()));
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Unmounts it while files on it are open.
+    fn unmount(&self) {
+        program::run(Command::new("umount").arg("--lazy").arg(self.path()));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A test may have done so already.
+        program::output(Command::new("umount").arg("--lazy").arg(self.path()));
+    }
+}
+
+/// A limit on the size of files is said, and the signal that comes with it ends nothing.
+#[test]
+fn a_limit_on_file_sizes_is_said() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("limited");
+    let script = r#"ulimit -f 64; exec "$@""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(tracer::binary());
+    command.args(["record", "--netns", &place.inum().to_string()]).arg(&path);
+    let ended = until_it_fails(&place, Program::collect(&mut command), "File too large");
+    assert!(ended.err.contains("ulimit -f"), "{}", ended.err);
+    assert_readable(&[path]);
+}
+
+/// The kernel goes on taking what is written to a file system that is unmounted while it is in use.
+#[test]
+fn a_file_system_that_goes_away_is_said() {
+    let place = Place::new();
+    for options in ["", "--rotate 10s"] {
+        let disk = Disk::new("size=16m");
+        let path = disk.path().join("gone");
+        let command = &mut with_paths(&format!("record {options} --netns {}", place.inum()), &[&path]);
+        let tracer = tracer::started(Program::collect(command));
+        churn(&place, 50);
+        let name = if options.is_empty() { path } else { parts(disk.path(), "gone").remove(0) };
+        let opened = fs::File::open(&name).unwrap();
+        disk.unmount();
+        let ended = until_it_fails(&place, tracer, "its file system was unmounted");
+        assert!(ended.err.contains(name.to_str().unwrap()), "{}", ended.err);
+        // Who has it open can read what is written.
+        let shown = Program::with_input(&mut tracer::command("-o json --from -"), opened.into()).wait();
+        assert!(shown.code() == 0 && lines(&shown.out).len() > 50, "{}", shown.err);
+    }
 }
 
 /// Through a pipe, another tracer shows what happens while it happens; so it does of a file that is being written.

@@ -12,6 +12,7 @@
 //! - [`hooks`]: what the optional hooks report
 //! - [`vrf`]: the same addresses and ports in two VRFs
 //! - [`time_wait`]: a whole TIME_WAIT
+//! - [`power_cut`]: a recording on a disk, before and after a power cut
 //! - [`costs`]: CPU time of the kernel programs
 
 pub(crate) mod check;
@@ -24,6 +25,7 @@ pub(crate) mod load;
 pub(crate) mod locked;
 pub(crate) mod oracle;
 pub(crate) mod owners;
+pub(crate) mod power_cut;
 pub(crate) mod story;
 pub(crate) mod time_wait;
 pub(crate) mod vrf;

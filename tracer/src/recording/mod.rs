@@ -10,7 +10,7 @@
 //! - [`encoder`]: entries become blocks; [`reader`]: bytes become blocks and entries
 //! - [`continuity`]: whether blocks follow on each other
 //! - [`parts`]: the files, if there are several
-//! - [`writer`]: a thread that packs blocks and writes them to a file
+//! - [`writer`]: a thread that packs blocks and writes them to a file; `whereabouts`: whether others will find it
 //!
 //! # Example
 //! ```
@@ -45,6 +45,7 @@ pub mod header;
 pub mod name;
 pub mod parts;
 pub mod reader;
+mod whereabouts;
 pub mod writer;
 
 /// The version of the format that is written. Older ones are read.

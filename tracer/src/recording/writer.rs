@@ -18,13 +18,17 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc as jobs, oneshot};
 
-use crate::{output::refusal::Refusal, recording::block::Unpacked};
+use crate::{
+    output::refusal::Refusal,
+    recording::{block::Unpacked, whereabouts::Whereabouts},
+};
 
 /// Blocks that may wait for the thread.
 const WAITING: usize = 32;
 
-/// How often what was written is brought to the disk.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How often what was written is brought to the disk. A fact may have waited for 200 ms before: with that, what is
+/// older than a second is there after a power cut, too.
+const SYNC_INTERVAL: Duration = Duration::from_millis(700);
 
 /// Why a recording cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -243,7 +247,7 @@ impl Thread {
     }
 }
 
-/// Brings a file to the disk, every second. That may take longer than the next block does.
+/// Brings a file to the disk, and looks whether it is still there. That may take longer than the next block does.
 struct Sync {
     is_dirty: Arc<AtomicBool>,
     /// Dropped to stop.
@@ -261,6 +265,7 @@ impl Sync {
         let had_name = file.metadata()?.nlink() > 0;
         let (stop, stopped) = mpsc::channel();
         let (file, dirty) = (file.try_clone()?, Arc::clone(&is_dirty));
+        let mut whereabouts = Whereabouts::of(&file);
         let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
             loop {
                 let has_ended = stopped.recv_timeout(SYNC_INTERVAL) != Err(RecvTimeoutError::Timeout);
@@ -269,6 +274,7 @@ impl Sync {
                     if had_name && file.metadata()?.nlink() == 0 {
                         return Err(io::Error::other("the file has been removed"));
                     }
+                    whereabouts.check()?;
                 }
                 if has_ended {
                     return Ok(());

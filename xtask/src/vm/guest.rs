@@ -60,6 +60,7 @@ pub(crate) fn scenarios(play: Play) -> &'static [&'static str] {
             "time-wait",
         ],
         Play::Costs => &["costs"],
+        Play::Record | Play::Replay => &["power-cut"],
     }
 }
 
@@ -115,7 +116,8 @@ pub(crate) fn boot(folder: &Path, kernel: &Kernel, image: &Path, play: Play, slo
     Ok(Run { kernel: kernel.clone(), play, reports, trouble, console, took: started.elapsed() })
 }
 
-fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) -> Command {
+/// The command that boots a guest.
+pub(crate) fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) -> Command {
     let mut qemu = kernel.arch.machine();
     // Emulation, because not every host has hardware virtualisation. One thread emulates both processors:
     // with a thread for each, a guest sometimes waits forever for the other one's interrupt. And as many
@@ -145,7 +147,8 @@ fn qemu(kernel: &Kernel, image: &Path, console: &Path, disk: &Path, play: Play) 
     qemu
 }
 
-fn reports(console: &Path) -> Vec<Report> {
+/// What a guest has reported so far.
+pub(crate) fn reports(console: &Path) -> Vec<Report> {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter_map(|line| line.strip_prefix(MARK));

@@ -26,7 +26,7 @@ const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
 
 /// Modules that scenarios need, where they are not built in. Not every kernel has all of them.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "veth",
     "vrf",
     "sch_netem",
@@ -35,6 +35,7 @@ const MODULES: [&str; 12] = [
     "unix_diag",
     "virtio_pci",
     "virtio_blk",
+    "ext4",
     // TLS in the kernel with AES-GCM.
     "tls",
     "crypto-gcm",

@@ -33,7 +33,7 @@ pub(crate) const DEFAULT: [&str; 4] = ["5.10", "6.1", "6.12", NEWEST];
 pub(crate) const WITH_COUNTING_CLOCK: [&str; 2] = ["6.12", NEWEST];
 
 /// Stands for the newest version in Debian.
-const NEWEST: &str = "newest";
+pub(crate) const NEWEST: &str = "newest";
 
 /// Debian's newest kernel of this version. Downloads it if need be.
 pub(crate) fn debian(apt: &Apt, folder: &Path, version: &str, arch: Arch) -> Result<Kernel> {

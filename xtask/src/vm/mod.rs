@@ -6,6 +6,7 @@
 //! - `apt`, `sources`: download Debian's packages through a private apt
 //! - `build`, `image`: build the programs for guests, and the initramfs with them
 //! - `guest`: runs one guest
+//! - `power`: cuts the power of one
 //! - `report`: the tables of results, and what failed
 //! - `known`: earlier results, to compare with
 
@@ -16,6 +17,7 @@ mod guest;
 mod image;
 mod kernel;
 mod known;
+mod power;
 mod report;
 mod sources;
 
@@ -56,6 +58,9 @@ pub(crate) struct Args {
     /// Measure what each kernel program costs, and nothing else [default kernels: 6.12 and newest]
     #[arg(long)]
     costs: bool,
+    /// Cut the power of a guest that records, and nothing else [default kernel: newest, on amd64]
+    #[arg(long, conflicts_with = "costs")]
+    power: bool,
     /// Write the results into guest/kernels.txt: verified instructions, and hooks in use
     #[arg(long)]
     update: bool,
@@ -87,6 +92,13 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     }
     // The newest first: guests that wait a minute for TIME_WAIT do so while others run.
     guests.sort_by_key(|(kernel, _)| Reverse(kernel::version(&kernel.name)));
+    if args.power {
+        for (kernel, image) in &guests {
+            power::cut(&store.folder, kernel, image)
+                .with_context(|| format!("cutting the power, Linux {}", kernel.name))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let known = Known::read()?;
     let runs = boot(&store.folder, &guests, &known, args.costs, started)?;
     println!("{}", if args.costs { report::costs(&runs) } else { report::table(&runs, &known) });
@@ -96,7 +108,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
 /// Runs `vm` as a test.
 pub(crate) fn test() -> Result<()> {
     match vm(&Args::default())? {
-        ExitCode::SUCCESS => Ok(()),
+        ExitCode::SUCCESS => vm(&Args { power: true, ..Args::default() }).map(drop),
         _ => Err(anyhow!("tracer failed on other kernels")),
     }
 }
@@ -201,6 +213,7 @@ impl Wanted<'_> {
 fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
     let names: Vec<&str> = match &args.kernel[..] {
         [] if args.costs => kernel::WITH_COUNTING_CLOCK.into(),
+        [] if args.power => vec![kernel::NEWEST],
         [] => kernel::DEFAULT.into(),
         names => names.iter().map(String::as_str).collect(),
     };
@@ -213,7 +226,9 @@ fn wanted(args: &Args) -> Result<Vec<Wanted<'_>>> {
         if !kernel::is_version(name) {
             bail!("{name:?} is not a version such as 6.1 or `newest`; a path needs a slash, as in ./bzImage");
         }
-        let archs = Arch::ALL.into_iter().filter(|arch| args.arch.is_none_or(|only| only == *arch));
+        // Power cuts are the same on all architectures.
+        let only = args.arch.or(args.power.then_some(Arch::Amd64));
+        let archs = Arch::ALL.into_iter().filter(|arch| only.is_none_or(|only| only == *arch));
         wanted.extend(archs.map(|arch| Wanted::Debian(name, arch)));
     }
     Ok(wanted)

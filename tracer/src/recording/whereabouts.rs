@@ -1,0 +1,57 @@
+//! Whether a file that is being written is still where others will look for it.
+//!
+//! The kernel goes on taking what is written to a file whose file system was unmounted (`umount --lazy`).
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{AtFlags, StatxFlags, statx},
+};
+
+/// Tells when its state was changed, without being read.
+const MOUNTS: &str = "/proc/self/mountinfo";
+
+/// Where a file is: its mount, and the list of all mounts; `None` if that does not have it, such as for a file that
+/// was opened elsewhere.
+#[derive(Debug)]
+pub(super) struct Whereabouts(Option<(u64, File)>);
+
+impl Whereabouts {
+    /// Those of this file now.
+    pub(super) fn of(file: &File) -> Self {
+        Self(mount(file))
+    }
+
+    /// Fails if nobody will find the file any more.
+    pub(super) fn check(&mut self) -> io::Result<()> {
+        let Some((id, mounts)) = &mut self.0 else {
+            return Ok(());
+        };
+        let now = Timespec::default();
+        let has_changed = poll(&mut [PollFd::new(mounts, PollFlags::PRI)], Some(&now))? > 0;
+        if has_changed && !has(mounts, *id)? {
+            return Err(io::Error::other("its file system was unmounted"));
+        }
+        Ok(())
+    }
+}
+
+fn mount(file: &File) -> Option<(u64, File)> {
+    let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    let id = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID);
+    let (id, mut mounts) = (id.then_some(found.stx_mnt_id)?, File::open(MOUNTS).ok()?);
+    has(&mut mounts, id).ok()?.then_some((id, mounts))
+}
+
+/// Whether the mount with this number is in the list.
+fn has(mounts: &mut File, id: u64) -> io::Result<bool> {
+    mounts.rewind()?;
+    let mut lines = Vec::new();
+    mounts.read_to_end(&mut lines)?;
+    let id = format!("{id} ");
+    Ok(lines.split(|byte| *byte == b'\n').any(|line| line.starts_with(id.as_bytes())))
+}
