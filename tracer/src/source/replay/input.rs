@@ -23,7 +23,7 @@ use crate::{
     recording::{
         entry::RecordingEntry,
         header::Header,
-        reader::{self, RecordingPiece, RecordingReader},
+        reader::{self, Damage, RecordingPiece, RecordingReader},
     },
     source::Error,
     text::escape::escaped,
@@ -109,8 +109,17 @@ impl ReplayInput {
         let (paths, read) = (paths.to_vec(), Arc::clone(read));
         // Pipes may keep whoever opens or reads them waiting for ever.
         let send = move || {
-            let sent = open_all(&paths, follows, &read)
-                .and_then(|files| files.into_iter().try_for_each(|file| file.send(&sender)));
+            let sent = open_all(&paths, follows, &read).and_then(|(files, torn)| {
+                files.into_iter().try_for_each(|file| file.send(&sender))?;
+                for name in torn {
+                    let nothing = RecordingPiece::Damage(Damage { at: 0, bytes: 0, is_end: true });
+                    for item in [Item::File(name), Item::Piece(nothing)] {
+                        // The reader may have ended.
+                        let _ = sender.blocking_send(Ok(item));
+                    }
+                }
+                Ok(())
+            });
             if let Err(error) = sent {
                 // Nobody may be waiting any more.
                 let _ = sender.blocking_send(Err(error));
@@ -132,19 +141,24 @@ impl ReplayInput {
     }
 }
 
-/// Opens files, and brings them into the order of their times.
-fn open_all(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<Opened>, Unreadable> {
+/// Opens files, and brings them into the order of their times. Those that have no header yet are only named.
+fn open_all(
+    paths: &[PathBuf],
+    follows: bool,
+    read: &Arc<AtomicU64>,
+) -> Result<(Vec<Opened>, Vec<String>), Unreadable> {
     allow_files(paths.len());
     let mut files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
+    let mut torn = Vec::new();
     if files.len() > 1 {
-        files.iter_mut().try_for_each(Opened::read_header)?;
+        (files, torn) = with_headers(files)?;
         files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
         check(&files)?;
     }
     if let Some(last) = files.last_mut() {
         last.reader.input_mut().follows = follows;
     }
-    Ok(files)
+    Ok((files, torn))
 }
 
 fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Opened, Unreadable> {
@@ -198,6 +212,31 @@ impl Opened {
         }
         Err(unreadable(reader::Error::NoRecording))
     }
+}
+
+/// Reads the headers of files. A writer that was killed while it began a part leaves one that is cut off before its
+/// header is whole: the names of these are returned beside the others.
+fn with_headers(files: Vec<Opened>) -> Result<(Vec<Opened>, Vec<String>), Unreadable> {
+    let (mut whole, mut torn) = (Vec::new(), Vec::new());
+    for mut file in files {
+        match file.read_header() {
+            Ok(()) => whole.push(file),
+            Err(Unreadable::File {
+                name,
+                cause: cause @ (reader::Error::Empty | reader::Error::NoHeader),
+            }) => {
+                torn.push((name, cause));
+            }
+            error => error?,
+        }
+    }
+    if whole.is_empty()
+        && let Some((name, cause)) = torn.pop()
+    {
+        return Err(Unreadable::File { name, cause });
+    }
+    torn.iter().for_each(|(name, cause)| log::warn!("{name}: {cause}"));
+    Ok((whole, torn.into_iter().map(|(name, _)| name).collect()))
 }
 
 /// Whether files belong together.
