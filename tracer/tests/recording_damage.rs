@@ -52,6 +52,7 @@ fn config(words: &[&str], paths: &[&Path]) -> RunConfig {
         Some(Command::Log(args)) => config::log(*args),
         Some(Command::Life(args)) => config::life(*args),
         Some(Command::Summary(args)) => config::summary(*args),
+        Some(Command::Top(args)) => config::top(*args),
         _ => panic!("no capture"),
     }
     .unwrap()
@@ -205,6 +206,23 @@ fn what_is_missing_between_parts_is_counted() {
     assert_eq!(alone.lines().count(), 1 + made::DATABASE.conversation(0).len(), "{alone}");
 }
 
+/// A writer that is killed while it begins a part leaves one without a header. The others are shown all the same.
+#[test]
+fn a_part_without_a_header_hides_no_other() {
+    let whole = bytes(&header(), &pieces());
+    let (lines, _) = shown(&LOG, &[&whole]).unwrap();
+    let next = Encoder::default().header(&tracer::recording::header::Header { part: 1, ..header() });
+    for len in [0, 1, HEAD, next.len() / 2 - 1] {
+        for files in [[&whole[..], &next[..len]], [&next[..len], &whole[..]]] {
+            let (rest, receipt) = shown(&LOG, &files).unwrap();
+            assert_eq!(rest, lines, "{len} bytes");
+            assert!(receipt.cut_off && !receipt.damaged && !receipt.is_complete(), "{len} bytes: {receipt}");
+        }
+    }
+    let error = shown(&LOG, &[&next[..0], &next[..HEAD]]).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("there is nothing to read yet"), "{error}");
+}
+
 #[test]
 fn a_newer_version_is_refused() {
     let mut newer = bytes(&header(), &pieces());
@@ -294,16 +312,31 @@ fn any_fact() -> impl Strategy<Value = Fact> {
 
 /// Shows it in each view that goes through other code.
 fn show_all(recording: &[u8]) {
-    show_lines(recording);
-    let _ = shown(&["summary", "--interval", "1d", "--stuck", "default"], &[recording]);
-}
-
-/// The same for times that may be anything: a summary acts every second, and so takes long for a thousand years.
-fn show_lines(recording: &[u8]) {
-    let views: [&[&str]; 3] = [&LOG, &["log", "--raw"], &["life", "-o", "json"]];
-    for words in views {
+    let summary: &[&str] = &["summary", "--interval", "1d", "--stuck", "default"];
+    for words in [&LOG[..], &["log", "--raw"], &["life", "-o", "json"], summary] {
         // What it says does not matter.
         let _ = shown(words, &[recording]);
+    }
+}
+
+/// Views act every second, but not for each second of centuries.
+#[test]
+fn a_leap_of_time_is_passed_over() {
+    let leap = |to_ns| Piece::Fact(Fact::Events(Batch { events: Vec::new(), until_ns: to_ns }));
+    let century = 3_155_760_000 * made::SECOND;
+    for to in [BEGIN + century, u64::MAX] {
+        let pieces = [
+            clock(),
+            Piece::Fact(Fact::Ready(BEGIN)),
+            events(WEB.conversation(10)),
+            leap(to),
+            leap(to),
+            end(),
+        ];
+        let file = bytes(&header(), &pieces);
+        for words in [&["summary"][..], &["log", "--stuck", "default"]] {
+            shown(words, &[&file]).unwrap();
+        }
     }
 }
 
@@ -356,7 +389,7 @@ proptest! {
             file.extend(block.pack());
         }
         read(&file).unwrap();
-        show_lines(&file);
+        show_all(&file);
     }
 
     #[test]

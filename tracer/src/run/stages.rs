@@ -28,6 +28,10 @@ use crate::{
 /// Time between two searches for holders that no line waits for, in nanoseconds.
 const HOLDERS_INTERVAL_NS: u64 = 1_000_000_000;
 
+/// How often a view acts by itself in one batch, at most: every second for an hour. Someone may have written a
+/// recording whose time leaps by centuries.
+const MOST_ACTS: usize = 4096;
+
 /// The stages behind the source, and their shared state.
 pub struct Stages {
     tracker: Tracker,
@@ -140,7 +144,8 @@ impl Stages {
     }
 
     /// Takes a batch of events. If the view is due before the end of the batch, it acts in between, at its
-    /// due time, provided that `may_act` accepts the bytes made so far.
+    /// due time, provided that `may_act` accepts the bytes made so far. After a great leap of time it does so once more,
+    /// at the end, and what was due in between is left out.
     pub fn events(
         &mut self,
         batch: &Batch,
@@ -150,10 +155,14 @@ impl Stages {
     ) {
         let (mut events, until_ns) = (&batch.events[..], batch.until_ns);
         self.learn_names(events, around.names);
+        let mut acts = 0;
         while let Some(due_ns) = self.due().filter(|due_ns| *due_ns <= until_ns)
+            && acts <= MOST_ACTS
             && may_act(out)
             && self.ending().is_none()
         {
+            let due_ns = if acts == MOST_ACTS { until_ns } else { due_ns };
+            acts += 1;
             let before = events.partition_point(|event| event.time_ns <= due_ns);
             self.show(&events[..before], around.names, out);
             events = &events[before..];
