@@ -7,6 +7,7 @@
 //! - `attack`: runs tracer in hostile situations
 //! - `ebpf`: builds the kernel programs
 //! - `bench`, `instructions`: measure what tracer costs
+//! - `fuzz`: gives hostile recordings to it
 //! - `vm`: runs tracer on other kernels
 //! - `man`: generates the man pages
 //! - `setup`: installs what the commands need
@@ -16,6 +17,7 @@ mod attack;
 mod bench;
 mod command;
 mod ebpf;
+mod fuzz;
 mod instructions;
 mod man;
 mod quiet;
@@ -46,6 +48,8 @@ enum Verb {
     Bench(bench::Args),
     /// Count the instructions per event, and compare with the counts kept in the repository
     Instructions(instructions::Args),
+    /// Give hostile recordings to everything that reads recordings
+    Fuzz(fuzz::Args),
     /// Run tracer on other kernels, in virtual machines
     Vm(vm::Args),
     /// Generate the man pages from the definition of the command line
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Verb::Ebpf(args) => ebpf::ebpf(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Instructions(args) => instructions::instructions(&args),
+        Verb::Fuzz(args) => fuzz::fuzz(&args),
         Verb::Vm(args) => vm::vm(&args),
         Verb::Man(args) => man::man(&args),
     };

@@ -137,6 +137,24 @@ fn is_right_linker(linker: &PathBuf) -> bool {
     version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(BPF_LINKER))
 }
 
+/// The compiler for fuzzing.
+pub(crate) const NIGHTLY: &str = "nightly";
+
+/// The tool for fuzzing: our own below `target`, which is installed if need be.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    let own_root = root().join("target/tools");
+    let own = own_root.join("bin/cargo-fuzz");
+    let has_nightly = Command::new("rustup").args(["run", NIGHTLY, "rustc", "--version"]).output();
+    if !has_nightly.is_ok_and(|output| output.status.success()) {
+        bail!("fuzzing needs a nightly compiler: rustup toolchain install {NIGHTLY} --profile minimal");
+    }
+    if !own.exists() {
+        println!("setup: installing cargo-fuzz into target/tools");
+        run(cargo().args(["install", "--quiet", "--locked", "cargo-fuzz", "--root"]).arg(own_root))?;
+    }
+    Ok(own)
+}
+
 /// Python packages for the tests, which read what tracer exports.
 const PYTHON: &[&str] = &["duckdb==2.0.1"];
 
