@@ -211,7 +211,7 @@ fn what_is_missing_between_parts_is_counted() {
 fn a_part_without_a_header_hides_no_other() {
     let whole = bytes(&header(), &pieces());
     let (lines, _) = shown(&LOG, &[&whole]).unwrap();
-    let next = Encoder::default().header(&tracer::recording::header::Header { part: 1, ..header() });
+    let next = Encoder::default().header(&Header { part: 1, ..header() });
     for len in [0, 1, HEAD, next.len() / 2 - 1] {
         for files in [[&whole[..], &next[..len]], [&next[..len], &whole[..]]] {
             let (rest, receipt) = shown(&LOG, &files).unwrap();
