@@ -5,27 +5,39 @@ with handshakes as (
         host,
         remote_addr,
         remote_port as service,
-        time_bucket(interval 5 minutes, time) as five_minutes,
+        time,
+        time_ns - time_ns % 300000000000 as five_minutes,
         handshake_us
     from transitions
     where new_state = 'ESTABLISHED' and role = 'client' and handshake_us is not null
 ), usual as (
-    select service, quantile_cont(handshake_us, 0.5) as usual_us
+    select service, median(handshake_us) as usual_us
     from handshakes
     group by service
+), steps as (
+    select
+        min(time) as first_time,
+        service,
+        remote_addr,
+        count(*) as handshakes,
+        count(distinct host) as hosts,
+        median(handshake_us) as median_us,
+        max(handshake_us) as slowest_us
+    from handshakes
+    group by five_minutes, service, remote_addr
+    having count(*) >= 10
 )
 select
-    five_minutes,
-    service,
+    first_time,
+    steps.service,
     remote_addr,
-    count(*) as handshakes,
-    count(distinct host) as hosts,
-    quantile_cont(handshake_us, 0.5) as median_us,
-    quantile_cont(handshake_us, 0.99) as p99_us,
-    any_value(usual_us) as usual_us
-from handshakes
-join usual using (service)
-group by five_minutes, service, remote_addr
-having count(*) >= 10 and quantile_cont(handshake_us, 0.5) >= 3 * any_value(usual_us)
-order by median_us / any_value(usual_us) desc, five_minutes, service, remote_addr
+    handshakes,
+    hosts,
+    median_us,
+    slowest_us,
+    usual_us
+from steps
+join usual on steps.service = usual.service
+where median_us >= 3 * usual_us
+order by median_us / usual_us desc, first_time, steps.service, remote_addr
 limit 20

@@ -11,6 +11,6 @@ select
     max(time) as last_time
 from transitions
 where reason like 'reset-%'
-group by all
+group by host, comm, service, remote_addr, reason
 order by resets desc, host, comm, service, remote_addr, reason
 limit 20

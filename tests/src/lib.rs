@@ -14,14 +14,14 @@
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`watch`]: what `top`, a summary and a log tell of an incident
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
-//! - [`duckdb`]: reads files of `tracer export`
+//! - [`engines`]: DuckDB and others, which read files of `tracer export`
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
 
 pub mod attack;
 pub mod bpftrace;
-pub mod duckdb;
+pub mod engines;
 pub mod event;
 pub mod facts;
 pub mod figures;

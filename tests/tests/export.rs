@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::{TempDir, tempdir};
 use tests::{
-    duckdb::query,
+    engines::query,
     patience::until,
     place::Place,
     program::{Ended, Program},

@@ -1,185 +1,213 @@
-//! The queries of `examples/fleet`, on data of many hosts in which one thing is wrong for each of them.
+//! `examples/fleet`: what hosts exported becomes a file for each hour, and several engines answer the same questions
+//! about it, on made data of many hosts in which one thing is wrong for each question, and on a real export.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 use tests::{
-    duckdb::query,
+    engines::{CLICKHOUSE, DUCKDB, Engine, POLARS, Row, SPARK, example, python, query},
     place::Place,
-    program::Program,
+    program::{Program, run},
     tracer,
     traffic::{SCENARIOS, play},
 };
 
-/// The deploy, in the middle of the data.
-const DEPLOY: &str = "set variable deploy = timestamptz '2026-11-29 12:30:00+00'; ";
+const QUESTIONS: [&str; 5] = [
+    "who-resets-whom.sql",
+    "close-wait-leaks.sql",
+    "slow-handshakes.sql",
+    "pairs-that-never-connect.sql",
+    "after-the-deploy.sql",
+];
 
-/// An hour of sixty hosts. Each connection of a client to the service 443 has four rows, and ends in order,
-/// but where it says so.
-const FLEET: &str = "
-create table transitions as
-with connections as (
-    select
-        'host' || (i % 60) as host,
-        i as cookie,
-        timestamptz '2026-11-29 12:00:00+00' + interval 1 second * (i // 10) as began,
-        i % 60 as h,
-        i % 7 as k
-    from range(36000) as r(i)
-), stories as (
-    select
-        *,
-        -- The proxies of host 3 are reset by one peer.
-        h = 3 and k < 4 as is_reset,
-        -- From 12:40 on one peer is slow for five minutes.
-        k = 5 and began >= timestamptz '2026-11-29 12:40:00+00' and began < timestamptz '2026-11-29 12:45:00+00' as is_slow,
-        -- Host 9 never gets to 10.0.0.6.
-        h = 9 and k = 6 as is_apart,
-        -- The service of host 11 does not close.
-        h = 11 as is_leaking,
-        -- After the deploy billing times out.
-        h = 20 and began >= timestamptz '2026-11-29 12:30:00+00' as is_bad
-    from connections
-), rows_of_stories as (
-    select
-        *, unnest([0, 1, 2, 3]) as step
-    from stories
-)
-select
-    host,
-    cookie,
-    1 as netns_cookie,
-    began + interval 1 millisecond * step as time,
-    case when is_leaking then 'orders' when h = 20 then 'billing' else 'proxy' end as comm,
-    'client' as role,
-    '10.1.0.' || h as local_addr,
-    40000 + cookie % 20000 as local_port,
-    '10.0.0.' || k as remote_addr,
-    443 as remote_port,
-    ['CLOSE', 'SYN_SENT', 'ESTABLISHED', 'CLOSE_WAIT'][step + 1] as old_state,
-    case when is_apart and step = 1 then 'CLOSE' when is_reset and step = 2 then 'CLOSE'
-        else ['SYN_SENT', 'ESTABLISHED', 'CLOSE_WAIT', 'CLOSE'][step + 1] end as new_state,
-    case
-        when is_apart and step = 1 then 'timeout-connect'
-        when is_reset and step = 2 then 'reset-remote'
-        when is_bad and step = 3 then 'timeout-retransmit'
-        when step = 3 then 'fin-remote'
-    end as reason,
-    case when is_slow then 90000 else 300 + cookie % 50 end as handshake_us
-from rows_of_stories
-where not (is_apart and step > 1) and not (is_reset and step > 2) and not (is_leaking and step > 2);
-";
+/// In the middle of the made data.
+const DEPLOY: &str = "2026-11-29 12:30:00+00:00";
 
-fn example(name: &str) -> String {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/fleet");
-    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+/// 12:40 of that day, in microseconds, and five minutes.
+const SLOW_FROM_US: i64 = 1_795_956_000_000_000;
+const SLOW_FOR_US: i64 = 300_000_000;
+
+type Answers = BTreeMap<String, Vec<Row>>;
+
+/// A folder with what hosts sent, and one with a file for each hour.
+struct Fleet {
+    folder: TempDir,
 }
 
-/// The answer to a question, with times as text.
-fn answer(table: &str, name: &str) -> Vec<Map<String, Value>> {
-    let sql = example(name);
-    query(&format!(
-        "set timezone = 'UTC'; {DEPLOY}{table} create temp table answer as {sql}; \
-         select columns(*)::varchar from answer"
-    ))
+impl Fleet {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        fs::create_dir(folder.path().join("incoming")).unwrap();
+        Self { folder }
+    }
+
+    /// Made rows of these hours, in files of several hosts each.
+    fn made(hours: u32, hosts: u32, connections: u32) -> Self {
+        let fleet = Self::new();
+        let view = fs::read_to_string(example("made.sql")).unwrap();
+        let mut sql = format!(
+            "set timezone = 'UTC'; set variable hosts = {hosts}; set variable connections = {connections}; {view}"
+        );
+        for hour in 0..hours {
+            let hour = (12 + hour) % 24;
+            write!(sql, "set variable hour = timestamptz '2026-11-29 {hour:02}:00:00+00'; ").unwrap();
+            for part in 0..2 {
+                let rows = format!("from made where cookie % 2 = {part} order by time_ns");
+                let file = fleet.incoming().join(format!("{hour}-{part}.parquet"));
+                write!(sql, "copy ({rows}) to '{}'; ", file.display()).unwrap();
+            }
+        }
+        query(&format!("{sql} select 1"));
+        fleet.compact();
+        fleet
+    }
+
+    fn incoming(&self) -> std::path::PathBuf {
+        self.folder.path().join("incoming")
+    }
+
+    /// Makes a file for each hour of what hosts sent.
+    fn compact(&self) {
+        let mut command = Command::new(python("python"));
+        run(command.arg(example("compact.py")).arg(self.incoming()).arg(self.folder.path().join("fleet")));
+    }
+
+    fn files(&self) -> String {
+        self.folder.path().join("fleet/*/*.parquet").display().to_string()
+    }
+
+    fn ask(&self, engine: Engine) -> Answers {
+        let answers = engine.ask(&self.files(), &QUESTIONS, DEPLOY);
+        assert_eq!(answers.len(), QUESTIONS.len(), "{answers:?}");
+        answers
+    }
+
+    /// Both engines answer the same.
+    fn assert_same(&self, expected: &Answers, engine: Engine) {
+        let found = self.ask(engine);
+        for (question, expected) in expected {
+            let found = &found[question];
+            let is_same =
+                found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| is_same(a, b));
+            assert!(is_same, "{question}, {}: {found:#?} instead of {expected:#?}", engine.name);
+        }
+    }
 }
 
-fn text<'a>(row: &'a Map<String, Value>, key: &str) -> &'a str {
+/// The same columns and values. Engines add up fractions in different orders.
+#[allow(clippy::float_cmp)]
+fn is_same(a: &Row, b: &Row) -> bool {
+    a.len() == b.len()
+        && a.iter().all(|(key, a)| match (a.as_f64(), b.get(key).and_then(Value::as_f64)) {
+            (Some(a), Some(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+            _ => Some(a) == b.get(key),
+        })
+}
+
+fn text<'a>(row: &'a Row, key: &str) -> &'a str {
     row[key].as_str().unwrap_or_else(|| panic!("no {key} in {row:?}"))
 }
 
-#[test]
-fn who_resets_whom() {
-    let rows = answer(FLEET, "who-resets-whom.sql");
-    let pairs: Vec<_> = rows.iter().map(|row| (text(row, "host"), text(row, "remote_addr"))).collect();
-    assert!(!pairs.is_empty() && pairs.iter().all(|(host, _)| *host == "host3"), "{rows:#?}");
-    assert!(rows.iter().all(|row| text(row, "reason") == "reset-remote" && text(row, "service") == "443"));
+/// The answers name what is wrong, and nothing else.
+fn assert_right(answers: &Answers) {
+    let resets = &answers["who-resets-whom.sql"];
+    assert!(resets.len() == 4 && resets.iter().all(|row| row["host"] == "host3"), "{resets:#?}");
+    assert!(resets.iter().all(|row| row["reason"] == "reset-remote" && row["service"] == 443));
+
+    let leaks = &answers["close-wait-leaks.sql"];
+    assert_eq!(leaks.len(), 1, "{leaks:#?}");
+    assert_eq!((text(&leaks[0], "host"), text(&leaks[0], "comm")), ("host11", "orders"));
+    assert_eq!(leaks[0]["leaked"], 600);
+
+    let slow = &answers["slow-handshakes.sql"];
+    assert_eq!((slow.len(), text(&slow[0], "remote_addr")), (1, "10.0.0.5"), "{slow:#?}");
+    let after_us = slow[0]["first_time"].as_i64().unwrap() - SLOW_FROM_US;
+    assert!((0..SLOW_FOR_US).contains(&after_us), "{slow:#?}");
+
+    let pairs = &answers["pairs-that-never-connect.sql"];
+    assert_eq!(pairs.len(), 1, "{pairs:#?}");
+    assert_eq!((text(&pairs[0], "host"), text(&pairs[0], "remote_addr")), ("host9", "10.0.0.6"));
+    assert_eq!((&pairs[0]["refused"], &pairs[0]["unanswered"]), (&json!(0), &pairs[0]["tries"]));
+
+    let changed = &answers["after-the-deploy.sql"];
+    assert!(changed[..2].iter().all(|row| row["comm"] == "billing"), "{changed:#?}");
+    assert_eq!(text(&changed[0], "reason"), "timeout-retransmit");
+    assert_eq!(changed[0]["per_hour_before"].as_f64(), Some(0.0));
 }
 
-#[test]
-fn which_service_leaks() {
-    let rows = answer(FLEET, "close-wait-leaks.sql");
-    assert_eq!(rows.len(), 1, "{rows:#?}");
-    assert_eq!((text(&rows[0], "host"), text(&rows[0], "comm")), ("host11", "orders"));
-    assert_eq!(text(&rows[0], "leaked"), "600");
-}
-
-#[test]
-fn where_handshakes_got_slow() {
-    let rows = answer(FLEET, "slow-handshakes.sql");
-    assert_eq!(rows.len(), 1, "{rows:#?}");
-    assert_eq!(
-        (text(&rows[0], "five_minutes"), text(&rows[0], "remote_addr")),
-        ("2026-11-29 12:40:00+00", "10.0.0.5")
-    );
-}
-
-#[test]
-fn which_pairs_never_connect() {
-    let rows = answer(FLEET, "pairs-that-never-connect.sql");
-    assert_eq!(rows.len(), 1, "{rows:#?}");
-    let found = ["host", "remote_addr", "reason"].map(|key| text(&rows[0], key));
-    assert_eq!(found, ["host9", "10.0.0.6", "timeout-connect"]);
-}
-
-#[test]
-fn what_changed_after_the_deploy() {
-    let rows = answer(FLEET, "after-the-deploy.sql");
-    let changed: Vec<_> = rows.iter().filter(|row| text(row, "comm") == "billing").collect();
-    let bad = changed.iter().find(|row| text(row, "reason") == "timeout-retransmit").unwrap();
-    assert_eq!(text(bad, "per_hour_before"), "0.0");
-    assert!(rows[..2].iter().all(|row| text(row, "comm") == "billing"), "{rows:#?}");
-}
-
-/// A real export of this host, twice.
-fn exported() -> (TempDir, String) {
-    let (place, folder) = (Place::new(), tempdir().unwrap());
-    let path = folder.path().join("live.parquet");
+/// An export of what happened in a namespace, as two hosts sent it.
+fn exported() -> Fleet {
+    let (place, fleet) = (Place::new(), Fleet::new());
+    let path = fleet.incoming().join("live.parquet");
     let mut command = tracer::command(&format!("export --netns {} --format parquet --to", place.name()));
     let tracer = tracer::started(Program::collect(command.arg(&path)));
     place.run(|| SCENARIOS.into_iter().for_each(|scenario| play(scenario, place.own_v4(1).into())));
     place.settle();
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    let table = format!(
-        "create view transitions as from '{0}' union all select * replace ('other' as host) from '{0}';",
-        path.display()
-    );
-    (folder, table)
+    let other = path.with_file_name("other.parquet");
+    let rows = format!("select * replace ('other' as host) from '{}'", path.display());
+    query(&format!("copy ({rows}) to '{}'", other.display()));
+    fleet.compact();
+    fleet
+}
+
+#[test]
+fn answers_name_what_is_wrong() {
+    let fleet = Fleet::made(1, 60, 36_000);
+    let answers = fleet.ask(DUCKDB);
+    assert_right(&answers);
+    fleet.assert_same(&answers, POLARS);
 }
 
 /// The columns are those of `tracer export`.
 #[test]
-fn they_run_on_an_export() {
-    let (_folder, table) = exported();
-    for entry in fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/fleet")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name != "compact.sql" {
-            let rows = answer(&table, &name);
-            assert!(
-                name != "who-resets-whom.sql" || rows.iter().any(|row| row["host"] == "other"),
-                "{rows:?}"
-            );
+fn questions_are_for_real_exports() {
+    let fleet = exported();
+    let answers = fleet.ask(DUCKDB);
+    assert!(answers["who-resets-whom.sql"].iter().any(|row| row["host"] == "other"), "{answers:#?}");
+    fleet.assert_same(&answers, POLARS);
+}
+
+/// Engines that take long to install and to start.
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn other_engines_answer_the_same() {
+    for fleet in [Fleet::made(1, 60, 36_000), exported()] {
+        let answers = fleet.ask(DUCKDB);
+        for engine in [CLICKHOUSE, SPARK] {
+            fleet.assert_same(&answers, engine);
         }
     }
 }
 
+fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn an_hour_of_all_hosts_is_one_sorted_table() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("hour.parquet");
-    query(&format!(
-        "{FLEET} copy (select *, epoch_ns(time) as time_ns from transitions) to '{}'",
-        path.display()
-    ));
+fn a_day_of_a_thousand_hosts_is_a_file_for_each_hour() {
+    let fleet = Fleet::made(24, 1_000, 4_000);
+    let expected: Vec<_> = (0..24).map(|hour| format!("{hour:02}.parquet")).collect();
+    assert_eq!(files(&fleet.folder.path().join("fleet/2026-11-29")), expected);
     let counted = query(&format!(
-        "set timezone = 'UTC'; set variable incoming = '{}'; \
-         set variable hour = timestamptz '2026-11-29 12:00:00+00'; {}; \
-         select count(*) as n, count(distinct host) as hosts, arg_min(host, rowid) as first from hour_of_all_hosts",
-        path.display(),
-        example("compact.sql")
+        "with files as (
+             select filename, host, time_ns, lag((host, time_ns)) over (partition by filename order by file_row_number) as before
+             from read_parquet('{}', filename = true, file_row_number = true)
+         )
+         select filename, count(distinct host) as hosts, count(*) as n, bool_and(before is null or before <= (host, time_ns)) as sorted
+         from files group by filename",
+        fleet.files()
     ));
-    assert_eq!((&counted[0]["hosts"], &counted[0]["first"]), (&json!(60), &json!("host0")));
-    assert!(counted[0]["n"].as_u64() > Some(100_000), "{counted:?}");
+    assert_eq!(counted.len(), 24);
+    for file in &counted {
+        assert_eq!((&file["hosts"], &file["sorted"]), (&json!(1_000), &json!(true)), "{file:?}");
+    }
+    let rows: u64 = counted.iter().map(|file| file["n"].as_u64().unwrap()).sum();
+    let sent = query(&format!("select count(*) as n from '{}/*.parquet'", fleet.incoming().display()));
+    assert_eq!(json!(rows), sent[0]["n"]);
 }

@@ -156,19 +156,35 @@ pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
 }
 
 /// Python packages for the tests, which read what tracer exports.
-const PYTHON: &[&str] = &["duckdb==2.0.1"];
+const PYTHON: &[&str] = &["duckdb==2.0.1", "polars==2.1.0"];
 
-/// Installs them into an environment of their own, below `target`.
+/// More engines that read it, for `--long`: together 1.5 GB. ClickHouse's is in chdb.
+const ENGINES: &[&str] = &["chdb==4.4.0", "pyspark==4.3.0"];
+
+/// Installs Python packages for the tests.
 pub(crate) fn python() -> Result<()> {
-    let environment = root().join("target/tools/python");
+    environment("python", PYTHON)
+}
+
+/// Installs more engines that read what tracer exports.
+pub(crate) fn engines() -> Result<()> {
+    if !exists("java") {
+        packages(&["default-jre-headless"])?;
+    }
+    environment("engines", ENGINES)
+}
+
+/// Installs Python packages into an environment of their own, below `target`.
+fn environment(name: &str, packages: &[&str]) -> Result<()> {
+    let environment = root().join("target/tools").join(name);
     let installed = environment.join("installed");
-    let wanted = PYTHON.join(" ");
+    let wanted = packages.join(" ");
     if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     println!("setup: installing the Python packages {wanted} into target/tools");
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-    run(Command::new(environment.join("bin/pip")).args(["install", "--quiet"]).args(PYTHON))?;
+    run(Command::new(environment.join("bin/pip")).args(["install", "--quiet"]).args(packages))?;
     Ok(std::fs::write(installed, wanted)?)
 }
 

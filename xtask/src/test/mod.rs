@@ -72,6 +72,9 @@ pub(crate) fn one_with(name: &str, variable: (&'static str, &str)) -> Result<Exi
 
 fn everything(is_long: bool) -> Result<()> {
     steps::run(&[steps::SET_UP_ALL])?;
+    if is_long {
+        steps::run(&[steps::SET_UP_ENGINES])?;
+    }
     at_once::run(&Chain::ALL)?;
     // These measure, so nothing else runs meanwhile.
     steps::run(steps::ALONE)?;

@@ -39,6 +39,7 @@ pub(crate) enum Chain {
 
 const SET_UP: Step = Step { name: "set up", run: set_up };
 pub(crate) const SET_UP_ALL: Step = Step { name: "set up", run: set_up_all };
+pub(crate) const SET_UP_ENGINES: Step = Step { name: "set up engines", run: setup::engines };
 const FORMATTING: Step = Step { name: "formatting", run: formatting };
 const CLIPPY: Step = Step { name: "clippy", run: clippy };
 const UNIT_TESTS: Step = Step { name: "unit tests", run: unit_tests };
