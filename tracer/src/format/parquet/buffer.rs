@@ -3,21 +3,18 @@
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as PhysicalType},
     column::writer::ColumnWriter,
-    data_type::ByteArray,
     errors::ParquetError,
-    schema::types::Type,
+    file::writer::SerializedRowGroupWriter,
+    schema::types::{ColumnDescPtr, Type},
 };
 
 use crate::format::{
-    parquet::words::Words,
+    parquet::{chunk::Chunks, words::Words},
     value::{DataType, Value},
 };
 
 /// Nanoseconds in a microsecond.
 const MICROSECOND: i64 = 1_000;
-
-/// Texts that are handed over at once: so many stay in the cache.
-const AT_ONCE: usize = 1024;
 
 /// The values of a column.
 pub(super) struct ColumnBuffer {
@@ -123,41 +120,50 @@ impl ColumnBuffer {
     }
 
     /// Writes all values, after which there are none.
-    pub(super) fn write(&mut self, writer: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
-        let levels = Some(&self.levels[..]);
-        match (&mut self.values, writer) {
-            (Values::Integers(values), ColumnWriter::Int64ColumnWriter(writer)) => {
+    pub(super) fn write(
+        &mut self,
+        column: &ColumnDescPtr,
+        chunks: &mut Chunks,
+        group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    ) -> Result<(), ParquetError> {
+        if let Values::Texts(words) = &mut self.values {
+            let (bytes, close) = chunks.of_texts(column, &self.levels, &words.ids, &words.texts)?;
+            group.append_column(&bytes, close)?;
+            words.clear();
+        } else if let Some(mut writer) = group.next_column()? {
+            self.values.write(&self.levels, writer.untyped())?;
+            writer.close()?;
+        }
+        self.levels.clear();
+        Ok(())
+    }
+}
+
+impl Values {
+    fn write(&mut self, levels: &[i16], writer: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
+        let levels = Some(levels);
+        match (self, writer) {
+            (Self::Integers(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
                 values.clear();
             }
-            (Values::Times(values), ColumnWriter::Int64ColumnWriter(writer)) => {
+            (Self::Times(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 for time_ns in values.iter_mut() {
                     *time_ns = time_ns.div_euclid(MICROSECOND);
                 }
                 writer.write_batch(values, levels, None)?;
                 values.clear();
             }
-            (Values::Fractions(values), ColumnWriter::DoubleColumnWriter(writer)) => {
+            (Self::Fractions(values), ColumnWriter::DoubleColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
                 values.clear();
             }
-            (Values::Truths(values), ColumnWriter::BoolColumnWriter(writer)) => {
+            (Self::Truths(values), ColumnWriter::BoolColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
                 values.clear();
-            }
-            (Values::Texts(words), ColumnWriter::ByteArrayColumnWriter(writer)) => {
-                let (mut texts, mut ids) = (Vec::<ByteArray>::new(), &words.ids[..]);
-                for levels in self.levels.chunks(AT_ONCE) {
-                    let (these, rest) = ids.split_at(levels.iter().filter(|level| **level != 0).count());
-                    words.texts(these, &mut texts);
-                    writer.write_batch(&texts, Some(levels), None)?;
-                    ids = rest;
-                }
-                words.clear();
             }
             _ => return Err(ParquetError::General("a column has another type than its values".into())),
         }
-        self.levels.clear();
         Ok(())
     }
 }

@@ -4,9 +4,10 @@
 //! ones, and times microseconds, because not every engine has nanoseconds; the column `time_ns` has those.
 //!
 //! # Layout
-//! - here: [`Parquet`]; `buffer`: the values of a column; `words`: those of a column of text
+//! - here: [`Parquet`]; `buffer`: the values of a column; `words`: those of a column of text; `chunk`: these encoded
 
 mod buffer;
+mod chunk;
 mod words;
 
 use std::{mem, sync::Arc};
@@ -24,7 +25,7 @@ use parquet::{
 
 use crate::format::{
     Format, ShownColumn,
-    parquet::buffer::ColumnBuffer,
+    parquet::{buffer::ColumnBuffer, chunk::Chunks},
     subject::{Story, Subject},
     value::DataType,
 };
@@ -101,11 +102,11 @@ impl<S: Subject> Parquet<S> {
             if let Some(order) = self.sorted_by.and_then(|column| self.buffers[column].order()) {
                 self.buffers.iter_mut().for_each(|buffer| buffer.sort(&order));
             }
+            let columns = writer.schema_descr().columns().to_vec();
+            let mut chunks = Chunks::new()?;
             let mut group = writer.next_row_group()?;
-            for buffer in &mut self.buffers {
-                let Some(mut column) = group.next_column()? else { break };
-                buffer.write(column.untyped())?;
-                column.close()?;
+            for (column, buffer) in columns.iter().zip(&mut self.buffers) {
+                buffer.write(column, &mut chunks, &mut group)?;
             }
             group.close()?;
             writer.flush()?;
