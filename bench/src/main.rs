@@ -12,7 +12,8 @@
 //! - `contestant`: the tools that are measured, and how they run
 //! - `load`: the loads that they are measured on
 //! - `measure`: measures contestants in rounds
-//! - `scenes`: measures tracer alone: size, start, memory, an idle host; `replay`: how fast recordings are shown
+//! - `scenes`: measures tracer alone: size, start, memory, an idle host; `replay`: how fast recordings
+//!   are shown; `fleet`: questions about many hosts
 //! - `report`: the results, as they are kept in JSON
 //! - `targets`: the bounds that tracer has to meet
 //! - `render`: the results as tables and as a chart
@@ -24,6 +25,7 @@
 mod child;
 mod cli;
 mod contestant;
+mod fleet;
 mod interrupt;
 mod load;
 mod measure;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     contestant::{CONTESTANTS, Contestant},
-    interrupt,
+    fleet, interrupt,
     load::{hold::hold, time_wait},
     places,
     process::Process,
@@ -31,7 +31,14 @@ type Scene = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
 
 /// All measurements. Those that need a quiet host come first.
 pub(crate) const SCENES: &[Scene] =
-    &[("binary", binary), ("idle", idle), ("ready", ready), ("memory", memory), ("replay", replay)];
+    &[
+        ("binary", binary),
+        ("idle", idle),
+        ("ready", ready),
+        ("memory", memory),
+        ("replay", replay),
+        (fleet::NAME, fleet::fleet),
+    ];
 
 const IDLE: Duration = Duration::from_secs(10);
 /// Wait after a start, whose last work must not count.

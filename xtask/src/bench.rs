@@ -59,6 +59,7 @@ fn built(arguments: &[OsString]) -> Result<Command> {
     let mut command = if measures {
         setup::kernel()?;
         setup::packages(setup::BENCH)?;
+        setup::python()?;
         build.args(["--package", "tracer"]);
         compile(&target.join("bench"))?;
         as_root(&bench)

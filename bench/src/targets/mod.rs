@@ -11,6 +11,7 @@ mod figures;
 use self::figures::{lost, ratio, service, unaccounted};
 use crate::{
     contestant::REFERENCE,
+    fleet,
     load::service::Connections,
     replay,
     report::{
@@ -97,6 +98,12 @@ const TARGETS: &[Target] = &[
     target("replay of a recording to summary", AtLeast(4.0), "million events/s", |report| {
         report.figure(replay::SUMMARY)
     }),
+    target(
+        "questions about 100 million rows in DuckDB, two threads, the slowest",
+        AtMost(5.0),
+        "s",
+        |report| report.figure(fleet::SLOWEST),
+    ),
     target("release binary", Below(12.0), "MB", |report| report.figure(scenes::BINARY)),
 ];
 
