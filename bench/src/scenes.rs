@@ -30,15 +30,14 @@ pub(crate) const BINARY: &str = "release binary";
 type Scene = (&'static str, fn(&Path) -> Result<Vec<Figure>>);
 
 /// All measurements. Those that need a quiet host come first.
-pub(crate) const SCENES: &[Scene] =
-    &[
-        ("binary", binary),
-        ("idle", idle),
-        ("ready", ready),
-        ("memory", memory),
-        ("replay", replay),
-        (fleet::NAME, fleet::fleet),
-    ];
+pub(crate) const SCENES: &[Scene] = &[
+    ("binary", binary),
+    ("idle", idle),
+    ("ready", ready),
+    ("memory", memory),
+    ("replay", replay),
+    (fleet::NAME, fleet::fleet),
+];
 
 const IDLE: Duration = Duration::from_secs(10);
 /// Wait after a start, whose last work must not count.

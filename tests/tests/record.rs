@@ -1,7 +1,7 @@
 //! Recordings: what is shown of them is what was shown live.
 
 // A panic is how a test says that it failed.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
     collections::BTreeSet,
@@ -161,6 +161,56 @@ fn filters_may_be_chosen_later() {
     assert_eq!((refused.code(), refused.err.contains("--from")), (2, true), "{}", refused.err);
     let occupied = Program::collect(&mut with_paths("record", &[&path])).wait();
     assert_eq!((occupied.code(), occupied.err.contains("there already")), (1, true), "{}", occupied.err);
+}
+
+/// From one moment to another, the lines are those of the whole whose time is between them; a copy of that part has the same.
+#[test]
+fn a_part_of_it_can_be_shown() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all");
+    let tracer = Program::collect(&mut with_paths(&format!("record --netns {}", place.inum()), &[&path]));
+    let tracer = tracer::started(tracer);
+    churn(&place, 30);
+    storm(&[&place], 20, 3);
+    churn(&place, 30);
+    place.settle();
+    assert_eq!(tracer.interrupt().code(), 0);
+    for (view, key) in
+        [("log -o json --state all", "time"), ("log -o json --retransmits", "time"), ("life -o json", "end")]
+    {
+        let whole = replay(view, &[&path]).out;
+        let times: Vec<_> = lines(&whole).iter().map(|line| text(line, key).to_owned()).collect();
+        for (since, until) in [(1, 1), (times.len() / 4, times.len() / 2), (times.len() / 3, times.len() - 2)]
+        {
+            let (since, until) = (&times[since], &times[until]);
+            let span = format!("--since {since} --until {until}");
+            let shown = replay(&format!("{view} {span}"), &[&path]);
+            let has = |time: &&str| since.as_str() <= *time && *time <= until.as_str();
+            let expected: Vec<_> = whole
+                .lines()
+                .zip(&times)
+                .filter(|(_, time)| has(&time.as_str()))
+                .map(|(line, _)| line)
+                .collect();
+            assert_eq!(shown.code(), 0, "{}", shown.err);
+            assert!(!expected.is_empty());
+            let is_same = shown.out.lines().eq(expected.iter().copied());
+            assert!(is_same, "{view} {span}: {}", first_difference(&shown.out, &expected.join("\n")));
+            if key == "time" {
+                let part = folder.path().join("part");
+                let cut = format!("recording cut {} {span} --to", path.display());
+                assert_eq!(Program::collect(&mut with_paths(&cut, &[&part])).wait().code(), 0);
+                let copy = replay(view, &[&part]);
+                // A copy ends with what was known at its end: that sockets were in TIME_WAIT by then is found later.
+                let late = shown.out.strip_prefix(&copy.out);
+                let late =
+                    late.unwrap_or_else(|| panic!("{span}: {}", first_difference(&shown.out, &copy.out)));
+                assert!(lines(late).iter().all(|line| text(line, "new_state") == "TIME_WAIT"), "{late}");
+                fs::remove_file(&part).unwrap();
+            }
+        }
+    }
 }
 
 /// The parts of a recording show the same together as each one alone: owners, times in states, reasons, TIME_WAIT.

@@ -12,7 +12,7 @@ use crate::{
     source::kernel::{buffer, optional::Hooks},
     tcp::{cgroup::Cgroup, limits::Limit, netns::Netns, reasons::Reasons, states::States},
     text::choice::Choice,
-    time::duration,
+    time::{duration, spec::TimeSpec},
 };
 
 /// The heading of filters in the help.
@@ -165,6 +165,9 @@ pub struct RecordingArgs {
     /// Needs no privileges
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["buffer", "hooks", "no_snapshot", "btf"])]
     pub from: Vec<PathBuf>,
+    /// Which part of it.
+    #[command(flatten)]
+    pub span: SpanArgs,
     /// As fast as it happened (1x), or so many times as fast [default: as fast as possible]
     #[arg(long, value_name = "N", requires = "from", value_parser = speed)]
     pub speed: Option<f64>,
@@ -174,6 +177,19 @@ pub struct RecordingArgs {
     /// Also keep what happens in a recording, a new file, for `--from`
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub record: Option<PathBuf>,
+}
+
+/// The part of a recording.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Recordings")]
+pub struct SpanArgs {
+    /// From this moment of the recording on: 2026-01-31T14:05:00Z, "2026-01-31 14:05", 14:05:30, -5m before the end, +30s
+    /// after the beginning. What was before is known, and not shown
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<TimeSpec>,
+    /// Up to this moment
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<TimeSpec>,
 }
 
 /// Parses `2x`, or `0.5`.

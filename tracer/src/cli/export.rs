@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    cli::{CaptureArgs, FilterArgs, record::rotation},
+    cli::{CaptureArgs, FilterArgs, SpanArgs, record::rotation},
     recording::parts::Rotation,
 };
 
@@ -16,6 +16,8 @@ Examples:
                                        a row for each state transition
   tracer export host.rec --life --format csv --to host.csv
                                        a row for each connection
+  tracer export host.rec --since -1h --format parquet --to hour.parquet
+                                       the last hour of it
   tracer export --format parquet --rotate 1h,512M --to /srv/tracer/
                                        what happens from now on, in files one after the other
   duckdb -c \"from 'host.parquet' select reason, count(*) group by all\"
@@ -50,6 +52,9 @@ pub struct ExportArgs {
     /// Capture.
     #[command(flatten)]
     pub capture: CaptureArgs,
+    /// The part of recordings.
+    #[command(flatten)]
+    pub span: SpanArgs,
 }
 
 /// Formats of exports.

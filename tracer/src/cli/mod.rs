@@ -34,7 +34,8 @@ use crate::{
 
 use args::FILTERS;
 pub use args::{
-    CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, StoryFilterArgs, StuckArgs, When,
+    CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, SpanArgs, StoryFilterArgs, StuckArgs,
+    When,
 };
 pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
@@ -65,6 +66,8 @@ Examples:
   tracer summary --interval 10s        how many, how long, and who
   tracer top                           where is it stuck? full screen
   tracer list -tulpn                   which sockets are there now? as netstat and ss have it
+  tracer --from host.rec --since 14:05 --until 14:10
+                                       five minutes of a recording
   tracer explain CLOSE_WAIT            what is that, and what do I do?
   tracer check                         can it run here?
 

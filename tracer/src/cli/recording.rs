@@ -4,10 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::{
-    cli::{FilterArgs, ReportKind, Zone},
-    time::spec::TimeSpec,
-};
+use crate::cli::{FilterArgs, ReportKind, SpanArgs, Zone};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -89,12 +86,9 @@ pub struct CutArgs {
     /// The copy, a new file; `-` is standard output
     #[arg(long, value_name = "OUT")]
     pub to: PathBuf,
-    /// From this moment on: 2026-01-31T14:05:00Z, "2026-01-31 14:05", 14:05:30, -5m before the end, +30s after the beginning
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub since: Option<TimeSpec>,
-    /// Up to this moment
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub until: Option<TimeSpec>,
+    /// Between which moments.
+    #[command(flatten)]
+    pub span: SpanArgs,
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,

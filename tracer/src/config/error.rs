@@ -63,6 +63,14 @@ pub enum Error {
     /// A part of a recording is found before it is copied.
     #[error("cut reads the recording twice, and standard input can be read once: give a file")]
     ReadTwice,
+    /// What happens now has no other time.
+    #[error("--since and --until are about a recording: give one with --from")]
+    NothingRecorded,
+    /// A moment counts from the end of something that is still being written or read.
+    #[error(
+        "a time before the end, such as -5m, needs a file: standard input and --follow have no end yet; give a time of day, or +5m after the beginning"
+    )]
+    NoEndYet,
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),

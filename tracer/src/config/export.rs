@@ -36,7 +36,7 @@ pub struct ExportConfig {
 
 /// Builds the configuration of `tracer export`.
 pub fn export(args: ExportArgs) -> Result<RunConfig, Error> {
-    let ExportArgs { files, format, to, life, columns, rotate, filter, capture } = args;
+    let ExportArgs { files, format, to, life, columns, rotate, filter, capture, span } = args;
     let (kind, suffix) = match format {
         ExportFormat::Jsonl => (Kind::Json, "jsonl"),
         ExportFormat::Csv => (Kind::Csv, "csv"),
@@ -52,7 +52,7 @@ pub fn export(args: ExportArgs) -> Result<RunConfig, Error> {
     });
     let view: Box<dyn View> =
         if life { Box::new(Life::new(lines)) } else { Box::new(Log::new(lines, Incidents::default(), None)) };
-    let recording = RecordingArgs { from: files, ..RecordingArgs::default() };
+    let recording = RecordingArgs { from: files, span, ..RecordingArgs::default() };
     let mut config = configured(view, filter, capture, recording, Lined::none(false))?;
     let rolling = rotate.map(|Rotation { bytes, time, .. }| Rolling { bytes, time });
     let rolling = rolling.or(is_folder(&to).then_some(Rolling { bytes: None, time: Some(HOUR) }));

@@ -15,7 +15,12 @@ mod record;
 mod recording;
 mod reports;
 
-use std::{env, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -28,7 +33,7 @@ use crate::{
     },
     cli::{
         CaptureArgs, CheckArgs, ExplainArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs,
-        RecordingArgs, StuckArgs, SummaryArgs, TopArgs, words,
+        RecordingArgs, SpanArgs, StuckArgs, SummaryArgs, TopArgs, words,
     },
     config::{filters::filters, lines::plan, reports::reports},
     explain::{screen::Look, texts::Language},
@@ -50,7 +55,10 @@ use crate::{
         state::State,
     },
     text::charset::{self, Recoding},
-    time::zone,
+    time::{
+        span::{SpanSpec, TimeSpan},
+        zone,
+    },
     view::{
         Needs, View,
         life::Life,
@@ -87,10 +95,23 @@ pub struct Config {
     pub duration: Option<Duration>,
     /// Stop after this number of lines.
     pub count: Option<u64>,
+    /// What part of a recording is shown.
+    pub span: ShownSpan,
     /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
     /// The file for the receipt, which is also written to standard error.
     pub receipt: Option<Destination>,
+}
+
+/// What part of a recording is shown.
+#[derive(Clone, Debug)]
+pub enum ShownSpan {
+    /// It is known.
+    Known(TimeSpan),
+    /// Files tell it before they are shown.
+    OfFiles(SpanSpec),
+    /// A stream tells it when it begins.
+    OfStream(SpanSpec),
 }
 
 /// A capture, and where its facts come from.
@@ -302,6 +323,7 @@ fn configured(
         hooks.push(("--slow NEW_SYN_RECV", &[REQUEST_HOOK]));
     }
     let follows_timewait = stories && !capture.no_timewait;
+    let span = shown_span(&recording)?;
     Ok(RunConfig {
         hooks,
         recoding: if is_text { charset::recoding() } else { None },
@@ -334,10 +356,31 @@ fn configured(
             follows_timewait,
             duration: capture.duration,
             count,
+            span,
             strict: capture.strict,
             receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },
     })
+}
+
+/// What part of a recording is asked for.
+fn shown_span(recording: &RecordingArgs) -> Result<ShownSpan, Error> {
+    let RecordingArgs { from, follow, span: SpanArgs { since, until }, .. } = recording;
+    let spec = SpanSpec { since: *since, until: *until, zone: zone::local() };
+    if spec.is_open() {
+        return Ok(ShownSpan::Known(TimeSpan::default()));
+    }
+    if from.is_empty() {
+        return Err(Error::NothingRecorded);
+    }
+    // What is not there, reading it says.
+    let is_pipe = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
+    let is_stream = *follow || from.iter().any(|path| path == Path::new("-") || is_pipe(path));
+    match (is_stream, spec.needs_end()) {
+        (true, true) => Err(Error::NoEndYet),
+        (true, false) => Ok(ShownSpan::OfStream(spec)),
+        (false, _) => Ok(ShownSpan::OfFiles(spec)),
+    }
 }
 
 /// The limits of views that know from the beginning what is stuck.

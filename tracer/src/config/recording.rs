@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli::{
-        ReportKind, SurveyArgs, Zone,
+        ReportKind, SpanArgs, SurveyArgs, Zone,
         recording::{AnonymizeArgs, CutArgs, MergeArgs, RecordingCommand},
     },
     config::{Error, filters::filters},
     facts::names::FilterNames,
     filter::Filter,
     select::spec::{FilterSpec, Filters},
-    time::{spec::TimeSpec, zone},
+    time::{span::SpanSpec, zone},
 };
 
 /// What to do with recordings.
@@ -46,12 +46,8 @@ pub struct CutConfig {
     pub path: PathBuf,
     /// The copy; `-` is standard output.
     pub to: PathBuf,
-    /// From this moment on.
-    pub since: Option<TimeSpec>,
-    /// Up to this moment.
-    pub until: Option<TimeSpec>,
-    /// The time zone of moments.
-    pub zone: TimeZone,
+    /// Between which moments.
+    pub span: SpanSpec,
     /// What passes.
     pub filter: Filter,
     /// Network namespaces that the filters name.
@@ -85,7 +81,7 @@ pub fn recording(command: RecordingCommand) -> Result<RecordingConfig, Error> {
 }
 
 fn cut(args: CutArgs) -> Result<CutConfig, Error> {
-    let CutArgs { file: path, to, since, until, filter } = args;
+    let CutArgs { file: path, to, span: SpanArgs { since, until }, filter } = args;
     if !filter.story.is_empty() {
         return Err(Error::WholeStories);
     }
@@ -93,7 +89,7 @@ fn cut(args: CutArgs) -> Result<CutConfig, Error> {
         return Err(Error::ReadTwice);
     }
     let FilterSpec { filters: Filters { constant: filter, .. }, names } = filters(filter, true)?;
-    Ok(CutConfig { path, to, since, until, zone: zone::local(), filter, names })
+    Ok(CutConfig { path, to, span: SpanSpec { since, until, zone: zone::local() }, filter, names })
 }
 
 fn survey(args: SurveyArgs, verifies: bool) -> SurveyConfig {

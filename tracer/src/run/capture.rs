@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracer_common::event::kind;
 
 use crate::{
-    config::Config,
+    config::{Config, ShownSpan},
     facts::{Batch, Fact, losses::SourceTotals, snapshot::Snapshot},
     output::{
         stderr::{self, message},
@@ -55,6 +55,8 @@ pub struct Capture<S> {
     lines: u64,
     /// `--count` limits the number of lines.
     is_limited: bool,
+    /// What part of a recording is shown.
+    span: ShownSpan,
     /// The terminal of a full-screen view.
     console: Option<Console>,
     /// Events read from the source.
@@ -121,7 +123,7 @@ pub async fn capture(
 
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
-        let Config { view, filters, follows_timewait, count, duration, .. } = config;
+        let Config { view, filters, follows_timewait, count, duration, span, .. } = config;
         let mut filters = filters.resolve(source.names())?;
         let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
         if let Some(header) = source.header() {
@@ -146,6 +148,7 @@ impl<S: Source> Capture<S> {
             out: Vec::new(),
             lines: 0,
             is_limited: count.is_some(),
+            span,
             console: None,
             read: 0,
             unread: 0,
@@ -205,6 +208,7 @@ impl<S: Source> Capture<S> {
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
                 end_ns: self.end_ns,
+                since_ns: self.stages.span().since_ns,
                 holders_ns: self.stages.wants_holders(),
                 look_ns: self.stages.wants_look(),
                 timewait: self.stages.timewait_by_netns(),
@@ -223,7 +227,8 @@ impl<S: Source> Capture<S> {
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
-            if self.output.is_next_file_due(|| self.stages.now()) {
+            let now_ns = self.stages.now_ns();
+            if self.stages.span().has(now_ns) && self.output.is_next_file_due(|| self.stages.now()) {
                 self.next_file().await?;
             }
             self.rotate();
@@ -254,7 +259,11 @@ impl<S: Source> Capture<S> {
     }
 
     fn is_over(&self) -> bool {
-        self.has_ended || self.stages.is_full() || self.stages.ending().is_some() || self.totals.is_some()
+        self.has_ended
+            || self.stages.is_past()
+            || self.stages.is_full()
+            || self.stages.ending().is_some()
+            || self.totals.is_some()
     }
 
     /// Whether the view may append output while a write is in progress. With a limit on lines, the line that
@@ -289,7 +298,17 @@ impl<S: Source> Capture<S> {
                 self.comparison.retired += retired;
             }
             Fact::Ready(at_ns) => {
-                self.end_ns = self.duration.and_then(|duration| after(at_ns, duration));
+                let span = match &self.span {
+                    ShownSpan::Known(span) => *span,
+                    ShownSpan::OfFiles(spec) | ShownSpan::OfStream(spec) => {
+                        spec.within(&self.stages.time_so_far(at_ns))
+                    }
+                };
+                self.stages.show_only(span);
+                let from_ns = span.since_ns.map_or(at_ns, |since_ns| since_ns.max(at_ns));
+                let end_ns = self.duration.and_then(|duration| after(from_ns, duration));
+                let until_ns = span.until_ns.filter(|_| !self.stages.has_late_lines());
+                self.end_ns = end_ns.into_iter().chain(until_ns).min();
                 self.stages.begin(self.source.kernel(), at_ns, &mut self.out);
             }
             Fact::Events(batch) => self.events(batch),
@@ -427,7 +446,7 @@ impl<S: Source> Capture<S> {
                 + self.unread
                 + self.past_limit,
             shown: if self.stages.has_lines() { self.output.written() } else { counts.shown },
-            filtered: totals.filtered.map(|filtered| filtered + select.filtered()),
+            filtered: totals.filtered.map(|filtered| filtered + select.filtered() + counts.outside),
             beyond: counts.beyond + self.past_limit,
             unwritten: self.output.unwritten() + self.lines + self.unread,
             losses: totals.losses,

@@ -6,7 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`
-//! - `record`: the file and the header of a recording; `export`: the files of an export
+//! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
 
@@ -24,6 +24,7 @@ pub mod receipt;
 mod receipt_file;
 mod record;
 pub mod recording;
+mod span;
 pub mod stages;
 pub mod stop;
 
@@ -32,7 +33,7 @@ use std::{io, process::ExitCode};
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    config::RunConfig,
+    config::{RunConfig, ShownSpan},
     facts::hooks::{HookReport, LeftOut},
     output::{
         stderr::{self, message},
@@ -48,7 +49,7 @@ use crate::{
     source::{
         Source as _,
         kernel::{host, limits, privileges},
-        open::open,
+        open::{SourceOptions, open},
         recorded::Recorded,
     },
     text::STARTING_A_THREAD,
@@ -64,6 +65,12 @@ const STUCK: u8 = 4;
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let RunConfig { capture: mut config, source: options, hooks, recoding, record, export } = config;
+    config.span = match (config.span, &options) {
+        (ShownSpan::OfFiles(spec), SourceOptions::Recording(options)) => {
+            ShownSpan::Known(span::of_files(&options.paths, &spec)?)
+        }
+        (span, _) => span,
+    };
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;

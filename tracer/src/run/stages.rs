@@ -20,7 +20,10 @@ use crate::{
     },
     select::{Select, spec::Filters},
     tcp::state::State,
-    time::clock::{Anchor, Clock},
+    time::{
+        clock::{Anchor, Clock},
+        span::{RecordedTime, TimeSpan},
+    },
     track::{Tracker, Transition, prefetch_groups},
     view::{Ending, Scene, View, input::Input},
 };
@@ -31,6 +34,10 @@ const HOLDERS_INTERVAL_NS: u64 = 1_000_000_000;
 /// How often a view acts by itself in one batch, at most: every second for an hour. Someone may have written a
 /// recording whose time leaps by centuries.
 const MOST_ACTS: usize = 4096;
+
+/// How long after its end lines may still come about what was in a part of a recording: the end of a socket in TIME_WAIT is
+/// found by looking. In nanoseconds.
+const LATE_NS: u64 = 300_000_000_000;
 
 /// The stages behind the source, and their shared state.
 pub struct Stages {
@@ -53,6 +60,10 @@ pub struct Stages {
     has_holders: bool,
     /// Transitions lost so far; `None` if the count cannot be read.
     lost: Option<u64>,
+    /// The part of a recording that is shown.
+    span: TimeSpan,
+    /// Transitions lost before it.
+    lost_before: Option<u64>,
     /// Maximum number of lines (`--count`).
     limit: Option<u64>,
     counts: Counts,
@@ -69,6 +80,8 @@ pub struct Counts {
     pub sampled: u64,
     /// Lines that were dropped because of the limit.
     pub beyond: u64,
+    /// Transitions that were dropped because they are not in the part of a recording that is shown.
+    pub outside: u64,
     /// Events other than transitions: those of all other hooks.
     pub hook_events_seen: u64,
     /// Lines made of resets and retransmissions.
@@ -122,16 +135,51 @@ impl Stages {
             last_event_ns: 0,
             has_holders: kernel.has_holders,
             lost: Some(0),
+            span: TimeSpan::default(),
+            lost_before: Some(0),
             limit,
             counts: Counts::default(),
             lines: 0,
         }
     }
 
+    /// Shows only this part of a recording. What is before it is processed all the same.
+    pub fn show_only(&mut self, span: TimeSpan) {
+        self.span = span;
+    }
+
+    /// The part of a recording that is shown.
+    #[must_use]
+    pub fn span(&self) -> TimeSpan {
+        self.span
+    }
+
+    /// When the recording was made that begins at this time, as far as is known now.
+    #[must_use]
+    pub fn time_so_far(&self, begin_ns: u64) -> RecordedTime {
+        let begin = Anchor { monotonic_ns: begin_ns, wall_ns: self.wall_ns(begin_ns) };
+        RecordedTime { begin, end: None, anchors: vec![begin] }
+    }
+
+    /// Whether lines may be about what was some time ago. A view without lines ends with what is known then.
+    #[must_use]
+    pub fn has_late_lines(&self) -> bool {
+        self.has_stories && self.has_lines()
+    }
+
+    /// Whether no line can come any more about the part of a recording that is shown.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        let is_past = |until_ns: u64| self.now_ns > until_ns.saturating_add(LATE_NS);
+        self.span.until_ns.is_some_and(is_past) && self.has_late_lines() && !self.select.has_undecided()
+    }
+
     /// The capture begins at this time, in nanoseconds of the kernel's monotonic clock.
     pub fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, out: &mut Vec<u8>) {
         self.now_ns = self.now_ns.max(at_ns);
-        self.view.begin(kernel, at_ns, out);
+        // Lines are made from the beginning on, and are not shown yet: some are told once.
+        let first_ns = if self.has_lines() { 0 } else { self.span.since_ns.unwrap_or_default() };
+        self.view.begin(kernel, at_ns.max(first_ns), out);
     }
 
     /// Takes a clock anchor. The first one starts the run; later ones follow changes of the wall clock.
@@ -184,7 +232,7 @@ impl Stages {
 
     fn show(&mut self, events: &[Event], names: &mut dyn Names, out: &mut Vec<u8>) {
         self.last_event_ns = events.last().map_or(self.last_event_ns, |event| event.time_ns);
-        let mut counter = LineCounter::new(&self.counts, self.limit);
+        let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
         if self.has_stories {
             self.show_stories(events, &mut counter, names, out);
         } else {
@@ -197,7 +245,7 @@ impl Stages {
         for event in events {
             if event.kind != kind::TRANSITION {
                 self.counts.hook_events_seen += 1;
-            } else if counter.next() {
+            } else if counter.next(event.time_ns, true) {
                 self.view.event(event, &self.context, out);
             }
         }
@@ -244,7 +292,7 @@ impl Stages {
         if !self.has_stories {
             return;
         }
-        let mut counter = LineCounter::new(&self.counts, self.limit);
+        let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
         let Self { tracker, select, view, context, now_ns, .. } = self;
         {
             let mut show = showing(&mut **view, &mut counter, context, out);
@@ -364,12 +412,18 @@ impl Stages {
             self.tracker.lost(until_ns);
         }
         self.lost = lost;
+        if self.span.is_before(until_ns) {
+            self.lost_before = lost;
+        }
     }
 
     /// When the view is due to act, in nanoseconds of the kernel's monotonic clock.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        self.view.due()
+        let TimeSpan { since_ns, until_ns } = self.span;
+        let first_ns = if self.has_lines() { 0 } else { since_ns.unwrap_or_default() };
+        let due_ns = self.view.due().map(|due_ns| due_ns.max(first_ns));
+        due_ns.filter(|due_ns| until_ns.is_none_or(|until_ns| *due_ns <= until_ns))
     }
 
     fn act(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
@@ -394,7 +448,7 @@ impl Stages {
     /// Shows the beginnings that were held back, of connections about which enough is known by now: a line that
     /// the view makes by itself comes after them.
     fn show_beginnings(&mut self, out: &mut Vec<u8>) {
-        let mut counter = LineCounter::new(&self.counts, self.limit);
+        let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
         let Self { tracker, select, view, context, .. } = self;
         {
             let mut show = showing(&mut **view, &mut counter, context, out);
@@ -459,7 +513,8 @@ impl Stages {
             select: &self.select,
             context: &self.context,
             now_ns: self.now_ns,
-            lost: self.lost,
+            is_shown: self.span.has(self.now_ns),
+            lost: self.lost.zip(self.lost_before).map(|(lost, before)| lost.saturating_sub(before)),
             room,
             names: around.names,
             message,
@@ -489,6 +544,7 @@ impl Stages {
         self.lines += if self.has_lines() { counter.shown - self.counts.shown } else { 0 };
         self.counts.shown = counter.shown;
         self.counts.beyond += counter.beyond;
+        self.counts.outside += counter.outside;
         self.counts.incidents_shown += counter.incidents;
     }
 
@@ -541,29 +597,37 @@ fn showing<'a>(
     out: &'a mut Vec<u8>,
 ) -> impl FnMut(&Transition) + 'a {
     move |transition| {
-        if view.shows(transition) && counter.next() {
-            counter.incidents += u64::from(!transition.is_transition());
+        let is_transition = transition.is_transition();
+        let is_counted = is_transition && !transition.is_silent;
+        if view.shows(transition) && counter.next(transition.time_ns, is_counted) {
+            counter.incidents += u64::from(!is_transition);
             view.show(transition, context, out);
         }
     }
 }
 
-/// Counts lines up to the limit, and those beyond it.
+/// Counts lines up to the limit, those beyond it, and those that are not in the part of a recording that is shown.
 struct LineCounter {
+    span: TimeSpan,
     shown: u64,
     beyond: u64,
+    outside: u64,
     /// Of the lines shown, those that are no transitions.
     incidents: u64,
     limit: Option<u64>,
 }
 
 impl LineCounter {
-    fn new(counts: &Counts, limit: Option<u64>) -> Self {
-        Self { shown: counts.shown, beyond: 0, incidents: 0, limit }
+    fn new(counts: &Counts, limit: Option<u64>, span: TimeSpan) -> Self {
+        Self { span, shown: counts.shown, beyond: 0, outside: 0, incidents: 0, limit }
     }
 
-    /// Counts a line. Returns whether it is within the limit.
-    fn next(&mut self) -> bool {
+    /// Counts a line about this time. Returns whether it is to be shown.
+    fn next(&mut self, time_ns: u64, is_transition: bool) -> bool {
+        if !self.span.has(time_ns) {
+            self.outside += u64::from(is_transition);
+            return false;
+        }
         let is_full = self.limit.is_some_and(|limit| self.shown >= limit);
         let count = if is_full { &mut self.beyond } else { &mut self.shown };
         *count += 1;

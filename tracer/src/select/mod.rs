@@ -280,6 +280,12 @@ impl Select {
         self.arrivals.iter().filter(are_undecided).copied().collect()
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_undecided(&self) -> bool {
+        !self.undecided.is_empty()
+    }
+
     /// How many transitions were filtered. Those that are held back now are included.
     #[must_use]
     pub fn filtered(&self) -> u64 {

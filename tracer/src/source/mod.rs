@@ -169,6 +169,8 @@ pub struct Demand<'a> {
     /// from after this time, and a batch whose watermark is this time. A live source also says when the time
     /// has come ([`Fact::Time`]), whether it is asked for events or not.
     pub end_ns: Option<u64>,
+    /// What was before this time is not shown: it may come at once.
+    pub since_ns: Option<u64>,
     /// Asks for the holders of sockets at this time or later, in nanoseconds of the kernel's monotonic clock. A
     /// source that can tell them does so when its budget allows it.
     pub holders_ns: Option<u64>,
@@ -183,7 +185,15 @@ impl<'a> Demand<'a> {
     /// Whatever comes next.
     #[must_use]
     pub fn all(timewait: &'a TimewaitByNetns) -> Self {
-        Self { events: true, due_ns: None, end_ns: None, holders_ns: None, look_ns: None, timewait }
+        Self {
+            events: true,
+            due_ns: None,
+            end_ns: None,
+            since_ns: None,
+            holders_ns: None,
+            look_ns: None,
+            timewait,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`clock`]: converts the kernel's clock to the time of day
 //! - [`duration`]: durations in arguments
-//! - [`spec`]: moments in arguments, such as `--since -5m`
+//! - [`spec`]: moments in arguments, such as `--since -5m`; [`span`]: the part of a recording between two
 //! - [`wait`]: waits for an optional deadline
 //! - [`zone`]: the user's time zone
 //!
@@ -19,6 +19,7 @@
 
 pub mod clock;
 pub mod duration;
+pub mod span;
 pub mod spec;
 pub mod wait;
 pub mod zone;

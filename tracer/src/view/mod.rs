@@ -77,6 +77,8 @@ pub struct Scene<'a> {
     /// The time of the action, in nanoseconds of the kernel's monotonic clock. The view has received all
     /// events up to this time, and no later ones.
     pub now_ns: u64,
+    /// Whether it is in the part of a recording that is shown.
+    pub is_shown: bool,
     /// Transitions lost so far; `None` if the count cannot be read.
     pub lost: Option<u64>,
     /// Lines left below the limit.
@@ -205,6 +207,7 @@ mod tests {
                 select: &select,
                 context: &context,
                 now_ns: 0,
+                is_shown: true,
                 lost: None,
                 room: 1,
                 names: &mut Script::starting_at(0, 0),

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use jiff::Timestamp;
 use tracer_common::{Event, event::kind};
 
 use crate::{
@@ -20,7 +19,10 @@ use crate::{
         decode::check,
         replay::input::{Unreadable, open_file},
     },
-    time::clock::{Anchor, Clock},
+    time::{
+        clock::{Anchor, Clock},
+        span::RecordedTime,
+    },
     track::Tracker,
 };
 
@@ -29,9 +31,9 @@ const MOST: usize = 1000;
 
 /// What is in a recording.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(in crate::run) struct Contents {
     /// The path, escaped.
-    pub(super) file: String,
+    pub(in crate::run) file: String,
     /// `None` if both copies are damaged.
     pub(super) header: Option<Header>,
     pub(super) version: u16,
@@ -96,7 +98,7 @@ struct SurveyPlace {
 
 impl Contents {
     /// Reads a recording.
-    pub(super) fn of(path: &Path) -> Result<Self, Unreadable> {
+    pub(in crate::run) fn of(path: &Path) -> Result<Self, Unreadable> {
         let (file, input) = open_file(path)?;
         let mut survey = Self { file, losses: Losses::NONE, ..Self::default() };
         let mut reader = RecordingReader::new(input);
@@ -205,17 +207,10 @@ impl Contents {
         }
     }
 
-    /// The time of the kernel's monotonic clock at a moment of the wall clock.
-    pub(super) fn monotonic_ns(&self, at: Timestamp) -> u64 {
-        let wall_ns = i64::try_from(at.as_nanosecond()).unwrap_or(if at < Timestamp::UNIX_EPOCH {
-            i64::MIN
-        } else {
-            i64::MAX
-        });
-        let before = self.anchors.iter().rev().find(|anchor| anchor.wall_ns <= wall_ns);
-        before.or(self.anchors.first()).map_or(0, |anchor| {
-            anchor.monotonic_ns.saturating_add_signed(wall_ns.saturating_sub(anchor.wall_ns))
-        })
+    /// When it was made; `None` if nothing in it has a time.
+    pub(in crate::run) fn time(&self) -> Option<RecordedTime> {
+        let (begin, end) = self.span?;
+        Some(RecordedTime { begin, end: Some(end), anchors: self.anchors.clone() })
     }
 
     /// Bytes of the file for each event; `None` without events.

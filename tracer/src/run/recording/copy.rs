@@ -27,6 +27,7 @@ use crate::{
         recorded::Resumption,
         replay::{Replay, ReplayOptions},
     },
+    time::span::TimeSpan,
     view::record::{Record, Triggers},
 };
 
@@ -62,13 +63,6 @@ impl Editor for Everything {
     }
 }
 
-/// The moments between which a copy is, in nanoseconds of the kernel's monotonic clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CopyBounds {
-    pub(super) since_ns: Option<u64>,
-    pub(super) until_ns: Option<u64>,
-}
-
 /// Opens recordings as one, to be copied.
 pub(super) async fn open(paths: &[PathBuf]) -> Result<Replay, Error> {
     let options = ReplayOptions { paths: paths.to_vec(), ..ReplayOptions::default() };
@@ -79,18 +73,18 @@ pub(super) async fn open(paths: &[PathBuf]) -> Result<Replay, Error> {
 pub(super) async fn copy(
     mut replay: Replay,
     to: &Path,
-    limits: CopyBounds,
+    span: TimeSpan,
     editor: &mut dyn Editor,
 ) -> Result<(), Error> {
     let mut header = replay.header().cloned().unwrap_or_default();
-    let mut before = limits.since_ns.map(|since_ns| Prelude::new(since_ns, &header));
+    let mut before = span.since_ns.map(|since_ns| Prelude::new(since_ns, &header));
     editor.header(&mut header);
     let mut copy = CopyWriter::new(to, &header)?;
     let written = async {
         let timewait = TimewaitByNetns::default();
         let mut has_ended = false;
         while !has_ended {
-            let demand = Demand { end_ns: limits.until_ns, ..Demand::all(&timewait) };
+            let demand = Demand { end_ns: span.until_ns, ..Demand::all(&timewait) };
             let mut fact = replay.next(demand).await?;
             has_ended = matches!(fact, Fact::End(_));
             for mut name in replay.take_names() {

@@ -7,7 +7,7 @@
 
 mod anonymous;
 mod chosen;
-mod contents;
+pub(super) mod contents;
 mod copy;
 mod shown;
 
@@ -20,7 +20,6 @@ use std::{
     slice,
 };
 
-use jiff::Timestamp;
 use tokio::runtime;
 
 use crate::{
@@ -36,14 +35,15 @@ use crate::{
             anonymous::Anonymous,
             chosen::Chosen,
             contents::{Contents, Wholeness},
-            copy::{CopyBounds, Everything, copy, open},
+            copy::{Everything, copy, open},
         },
+        span,
         stop::{Signals, Stop},
         tolerate_closed_pipe,
     },
     source::{self, Source as _},
     text::escape::escaped,
-    time::spec::TimeSpec,
+    time::span::TimeSpan,
 };
 
 /// Bytes that a key has at least.
@@ -79,37 +79,23 @@ fn copied(copy: impl Future<Output = Result<(), Error>>) -> Result<ExitCode, Err
 }
 
 async fn cut(config: &CutConfig) -> Result<(), Error> {
-    let CutConfig { path, to, since, until, zone, filter, names } = config;
-    let survey = Contents::of(path).map_err(source::Error::from)?;
-    let mut limits = CopyBounds::default();
-    if let Some((begin, end)) = survey.span {
-        let [first, last] =
-            [begin, end].map(|at| Timestamp::from_nanosecond(at.wall_ns.into()).unwrap_or_default());
-        let at_ns = |moment: &TimeSpec| survey.monotonic_ns(moment.within((first, last), zone));
-        limits = CopyBounds { since_ns: since.as_ref().map(at_ns), until_ns: until.as_ref().map(at_ns) };
-        let (since_ns, until_ns) =
-            (limits.since_ns.unwrap_or_default(), limits.until_ns.unwrap_or(end.monotonic_ns));
-        if since_ns > until_ns.min(end.monotonic_ns) || until_ns < begin.monotonic_ns {
-            return Err(Error::NothingBetween(survey.file, first, last));
-        }
-        // Nothing is known before the beginning.
-        limits.since_ns = limits.since_ns.filter(|since_ns| *since_ns > begin.monotonic_ns);
-    }
+    let CutConfig { path, to, span, filter, names } = config;
+    let span = span::of_files(slice::from_ref(path), span)?;
     let mut replay = open(slice::from_ref(path)).await?;
     let mut filter = filter.clone();
     filter.netns = names.resolve(replay.names()).map_err(source::Error::from)?.netns;
     if filter.is_open() {
-        return copy(replay, to, limits, &mut Everything).await;
+        return copy(replay, to, span, &mut Everything).await;
     }
     if let Some(header) = replay.header() {
         filter = filter.within(&header.filter).map_err(source::Error::from)?;
     }
     let mut chosen = Chosen::find(filter, replay).await?;
-    copy(open(slice::from_ref(path)).await?, to, limits, &mut chosen).await
+    copy(open(slice::from_ref(path)).await?, to, span, &mut chosen).await
 }
 
 async fn merge(paths: &[PathBuf], to: &Path) -> Result<(), Error> {
-    copy(open(paths).await?, to, CopyBounds::default(), &mut Everything).await
+    copy(open(paths).await?, to, TimeSpan::default(), &mut Everything).await
 }
 
 async fn anonymize(path: &PathBuf, to: &Path, key: &Path) -> Result<(), Error> {
@@ -122,7 +108,7 @@ async fn anonymize(path: &PathBuf, to: &Path, key: &Path) -> Result<(), Error> {
     if secret.len() < SHORTEST_KEY {
         return Err(Error::ShortKey(name()));
     }
-    copy(open(slice::from_ref(path)).await?, to, CopyBounds::default(), &mut Anonymous::new(&secret)).await
+    copy(open(slice::from_ref(path)).await?, to, TimeSpan::default(), &mut Anonymous::new(&secret)).await
 }
 
 /// Shows what is in recordings, or whether they are whole: all of those that can be read.

@@ -338,7 +338,9 @@ impl Source for Replay {
             if !demand.events && matches!(fact, Fact::Events(_)) {
                 std::future::pending::<()>().await;
             }
-            if let (Some(pace), Some(time_ns)) = (&mut self.pace, fact.time_ns()) {
+            if let (Some(pace), Some(time_ns)) = (&mut self.pace, fact.time_ns())
+                && demand.since_ns.is_none_or(|since_ns| since_ns <= time_ns)
+            {
                 pace.wait(time_ns).await;
             }
             if let Some(fact) = self.pop() {

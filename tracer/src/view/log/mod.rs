@@ -138,6 +138,8 @@ impl View for Log {
             let is_shown = shown < most && scene.select.holds(&stuck.connection);
             if is_shown {
                 shown += 1;
+            }
+            if is_shown && scene.is_shown {
                 states |= 1_u32.checked_shl(stuck.connection.state.into()).unwrap_or_default();
                 if !groups {
                     self.lines.transition(stuck, scene.context, out);
@@ -148,12 +150,15 @@ impl View for Log {
         let next_ns = scene.tracker.stuck(limits, scene.now_ns, &mut tell);
         if *groups && shown > 0 {
             let told = self.groups.next(scene.tracker.told_stuck(limits, scene.now_ns), room);
-            for group in &told {
+            for group in told.iter().filter(|_| scene.is_shown) {
                 self.lines.group(&group.oldest, group.count, scene.context, out);
             }
             shown = told.len() as u64;
         }
         self.due_ns = next_ns.map(|next_ns| next_ns.max(scene.now_ns.saturating_add(PAUSE_NS)));
+        if !scene.is_shown {
+            return 0;
+        }
         self.is_stuck |= *ends && shown > 0;
         self.newly_stuck_in |= states & !self.stuck_in;
         self.stuck_in |= states;
