@@ -213,6 +213,91 @@ fn a_part_of_it_can_be_shown() {
     }
 }
 
+/// The sockets of a moment, as `ss` listed them then: address, port, state of each.
+#[test]
+fn the_sockets_of_a_moment_are_those_of_ss() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all");
+    let listener = place.run(|| listen(V4, 0));
+    let pair = || {
+        place.run(|| {
+            let client = connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap().0)
+        })
+    };
+    // One is older than the recording.
+    let old = pair();
+    let tracer = Program::collect(&mut with_paths(&format!("record --netns {}", place.inum()), &[&path]));
+    let tracer = tracer::started(tracer);
+    let ss = || {
+        let out = program::run(place.command("ss").args(["-tanH"]));
+        let socket = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let state = match words[0] {
+                "ESTAB" => "ESTABLISHED".to_owned(),
+                state => state.replace("WAIT-", "WAIT").replace('-', "_"),
+            };
+            [state, words[3].to_owned(), words[4].to_owned()]
+        };
+        out.lines().map(socket).collect::<BTreeSet<_>>()
+    };
+    let mut moments = Vec::new();
+    let mut moment = || {
+        moments.push(until("a moment at which nothing happens", || {
+            let before = ss();
+            let at = jiff::Timestamp::now();
+            std::thread::sleep(Duration::from_millis(20));
+            (before == ss()).then_some((at, before))
+        }));
+    };
+    moment();
+    let (client, server) = pair();
+    let other = pair();
+    moment();
+    close(client);
+    moment();
+    churn(&place, 10);
+    moment();
+    close(server);
+    close(old);
+    moment();
+    close(other);
+    place.settle_to(1);
+    assert_eq!(tracer.interrupt().code(), 0);
+    let states: BTreeSet<_> =
+        moments.iter().flat_map(|(_, sockets)| sockets).map(|[state, ..]| &state[..]).collect();
+    for state in ["LISTEN", "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT2", "TIME_WAIT"] {
+        assert!(states.contains(state), "{state}: {states:?}");
+    }
+    let own = std::process::id().to_string();
+    for (at, sockets) in &moments {
+        let listed = replay(&format!("list -tanp -o json --at {at}"), &[&path]);
+        assert_eq!(listed.code(), 0, "{}", listed.err);
+        let listed = lines(&listed.out);
+        let end = |line: &Line, side: &str| {
+            let word = |key: &str| line[&format!("{side}_{key}")].as_str().map(str::to_owned);
+            let port = number(line, &format!("{side}_port")).map_or("*".to_owned(), |port| port.to_string());
+            format!("{}:{port}", word("addr").unwrap_or_else(|| "0.0.0.0".to_owned()))
+        };
+        let found = listed
+            .iter()
+            .map(|line| [text(line, "state").to_owned(), end(line, "local"), end(line, "remote")]);
+        // A closed socket goes from FIN_WAIT2 to TIME_WAIT without an event: the next poll finds that.
+        let found: BTreeSet<_> = found
+            .map(|[state, local, remote]| {
+                let waits = ["TIME_WAIT".to_owned(), local.clone(), remote.clone()];
+                if state == "FIN_WAIT2" && sockets.contains(&waits) { waits } else { [state, local, remote] }
+            })
+            .collect();
+        assert_eq!(&found, sockets, "at {at}");
+        let open = listed.iter().filter(|line| ["ESTABLISHED", "CLOSE_WAIT"].contains(&text(line, "state")));
+        // Who has accepted a moment ago may not be known yet.
+        let owners: BTreeSet<_> = open.map(|line| line["pid"].to_string()).collect();
+        assert!(owners.contains(&own) && owners.iter().all(|pid| *pid == own || pid == "null"), "{owners:?}");
+    }
+}
+
 /// The parts of a recording show the same together as each one alone: owners, times in states, reasons, TIME_WAIT.
 #[test]
 fn each_part_stands_alone() {

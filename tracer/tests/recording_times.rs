@@ -218,7 +218,7 @@ fn moments_beside_it_are_refused() {
     for span in [["--since", "2026-01-01T00:00:06Z"], ["--until", "2025-12-31T23:00:00Z"]] {
         let refused = view(&[&["life"], &span[..]].concat(), &path);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-        let says = "host.rec between these moments: it is from 2026-01-01T00:00:00Z to 2026-01-01T00:00:05Z";
+        let says = "host.rec at that time: it is from 2026-01-01T00:00:00Z to 2026-01-01T00:00:05Z";
         assert!(text(&refused.stderr).contains(says), "{refused:?}");
     }
     let wrong = view(&["life", "--since", "yesterday"], &path);
@@ -244,4 +244,90 @@ fn the_wall_clock_may_be_set() {
     let lines = shown(&["log", "-o", "csv", "--since", "01:00:02.2"], &path);
     assert_eq!(lines.lines().count(), 4, "{lines}");
     assert_eq!(shown(&["log", "-o", "csv", "--until", "00:30"], &path).lines().count(), 6);
+}
+
+/// The sockets of a moment: cookie, state, queues, owner, age in milliseconds.
+fn sockets(at: &str, words: &[&str], path: &Path) -> Vec<String> {
+    let columns = "cookie,state,recv_queue,comm,age_us,age_at_least_us";
+    let list = ["list", "-a", "-o", "csv", "--columns", columns, "--at", at];
+    let mut lines: Vec<_> =
+        shown(&[&list[..], words].concat(), path).lines().skip(1).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// What was there at a moment, as it was then.
+#[test]
+fn sockets_are_listed_as_they_were() {
+    let (_folder, path) = file(&mixed());
+    let at = |at: &str| sockets(at, &[], &path);
+    let listener = |age: &str| format!("5,LISTEN,,nginx,,{age}.0");
+    let old = |queue: &str, age: &str| format!("90,ESTABLISHED,{queue},old,,{age}.0");
+    assert_eq!(at("+9ms"), [listener("9000"), old("", "9000")], "as in the snapshot");
+    assert_eq!(at("+10ms"), ["20,SYN_SENT,,curl,0.0,0.0".to_owned(), listener("10000"), old("", "10000")]);
+    assert_eq!(at("+411ms")[0], "20,FIN_WAIT2,,curl,0.0,0.0");
+    assert_eq!(at("00:00:00.5")[0], "20,TIME_WAIT,,curl,40000.0,40000.0");
+    assert!(
+        at("+1301ms").contains(&"770,CLOSE_WAIT,,canary-client,1000.0,1000.0".to_owned()),
+        "{:?}",
+        at("+1301ms")
+    );
+    assert!(!at("+1402ms").iter().any(|line| line.starts_with("770,")), "it has ended");
+    assert!(
+        at("-0s").contains(&"500,CLOSE_WAIT,,canary-client,3300000.0,3300000.0".to_owned()),
+        "{:?}",
+        at("-0s")
+    );
+    // Without --at it is the end.
+    let end = shown(&["list", "-an", "-o", "json", "--state", "CLOSE_WAIT"], &path);
+    assert_eq!(end.lines().count(), 1, "{end}");
+    let end: Value = serde_json::from_str(&end).unwrap();
+    assert_eq!(
+        (&end["cookie"], &end["remote_port"], &end["recv_queue"]),
+        (&500.into(), &5432.into(), &Value::Null)
+    );
+
+    let of = |words: &[&str]| sockets("+1301ms", words, &path).len();
+    assert_eq!(
+        (of(&[]), of(&["--port", "5432"]), of(&["--comm", "canary*"]), of(&["--netns", "1"])),
+        (5, 1, 1, 0)
+    );
+    assert_eq!((of(&["--cgroup", "web.service"]), of(&["--state", "TIME_WAIT"]), of(&["-4"])), (4, 1, 5));
+    let by = shown(&["list", "--by", "state", "--at", "+1301ms"], &path);
+    assert!(by.contains("CLOSE_WAIT") && !by.contains("FIN_WAIT1"), "{by}");
+    let sorted = shown(&["list", "-tan", "--sort", "age_us", "--at", "+1301ms"], &path);
+    assert!(sorted.lines().next().unwrap().contains("RECVQ"), "{sorted}");
+}
+
+#[test]
+fn what_a_recording_has_not_is_not_listed() {
+    let (_folder, path) = file(&mixed());
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["-u"], 2, "no UDP sockets"),
+        (&["-tx"], 2, "no unix sockets"),
+        (&["-i"], 2, "no lists of interfaces"),
+        (&["-rn"], 2, "no routes"),
+        (&["--watch", "1s"], 2, "--watch"),
+        (&["--at", "+6s"], 1, "host.rec at that time: it is from"),
+        (&["--pid", "1", "--netns", "pid:1"], 2, "of the host that is running"),
+    ];
+    for (words, status, says) in cases {
+        let refused = view(&[&["list"], words].concat(), &path);
+        let said = text(&refused.stderr);
+        assert!(said.contains(says), "{words:?}: {said}");
+        assert_eq!(refused.status.code(), Some(status), "{words:?}: {said}");
+    }
+    assert_eq!(tracer(&["list", "--at", "+1s"]).output().unwrap().status.code(), Some(2));
+    let piped = |at: &[&str]| {
+        let words = [&["list", "-tan", "-o", "csv", "--from", "-"], at].concat();
+        tracer(&words).stdin(Stdio::from(File::open(&path).unwrap())).output().unwrap()
+    };
+    assert_eq!(
+        text(&piped(&["--at", "+1s"]).stdout),
+        shown(&["list", "-tan", "-o", "csv", "--at", "+1s"], &path)
+    );
+    assert!(text(&piped(&["--at", "-1s"]).stderr).contains("have no end yet"));
+    let raw = tracer::recording::header::Header { has_stories: false, ..header() };
+    fs::write(&path, bytes(&raw, &mixed())).unwrap();
+    assert!(text(&view(&["list"], &path).stderr).contains("recorded with --raw"));
 }

@@ -1,12 +1,12 @@
 //! The options of `list`: those of netstat and ss, as people type them.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{FilterArgs, OutputArgs},
-    time::duration,
+    time::{duration, spec::TimeSpec},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -23,6 +23,8 @@ Examples:
   tracer list --all-netns -tlp         listeners of all network namespaces
   tracer list --watch 1s --state SYN_SENT
                                        again every second, with what has changed
+  tracer list -tan --from host.rec --at 14:05:30
+                                       TCP sockets as they were then
   tracer list -i                       network interfaces, as `netstat -i`; -ia with those that are down
   tracer list -rn                      routes, as `netstat -rn`; -rn6 those of IPv6
   tracer list -ta --names              services by name; --names=hosts also hosts
@@ -108,6 +110,19 @@ pub struct ListArgs {
     /// Again every TIME, with what has changed
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = "Output")]
     pub watch: Option<Duration>,
+    /// TCP sockets as they were at a moment of a recording, or of several parts of one; `-` is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Recordings")]
+    pub from: Vec<PathBuf>,
+    /// That moment: 2026-01-31T14:05:00Z, "2026-01-31 14:05", 14:05:30, -5m before the end, +30s after the beginning [default:
+    /// the end]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        requires = "from",
+        help_heading = "Recordings"
+    )]
+    pub at: Option<TimeSpec>,
     /// More messages on standard error
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,

@@ -71,6 +71,9 @@ pub enum Error {
         "a time before the end, such as -5m, needs a file: standard input and --follow have no end yet; give a time of day, or +5m after the beginning"
     )]
     NoEndYet,
+    /// Only TCP is followed.
+    #[error("a recording has TCP sockets, and no {0}")]
+    NotInRecording(&'static str),
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),

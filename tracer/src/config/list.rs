@@ -1,19 +1,20 @@
 //! The configuration of `tracer list`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tracer_common::state;
 
 use crate::{
     cli::{
-        ListArgs,
+        ListArgs, RecordingArgs, SpanArgs,
         list::{ListBy, ListNames},
     },
     config::{
-        Error,
+        Error, ShownSpan,
         filters::filters,
         lines::{chosen_columns, use_colour},
         network::{self, NetworkConfig},
+        shown_span,
     },
     facts::{end_names::NamedEnds, listing::Protocol, names::FilterNames},
     filter::Filter,
@@ -23,8 +24,10 @@ use crate::{
         text::TextStyle,
     },
     select::{listed::Shown, story::StoryFilter},
+    source::replay::ReplayOptions,
     tcp::{state::State, states::States},
     text::charset::{self, Recoding},
+    time::spec::TimeSpec,
     view::list::{ListOptions, ListView, SocketTable, groups::GroupBy},
 };
 
@@ -44,6 +47,8 @@ pub struct SocketsConfig {
     pub states: u32,
     /// Which of them are shown.
     pub shown: Shown,
+    /// The recording that is listed instead of this host.
+    pub recorded: Option<RecordedList>,
     /// Filters on addresses and ports.
     pub constant: Filter,
     /// Filters on owners, users, cgroups and states.
@@ -70,8 +75,28 @@ pub struct SocketsConfig {
     pub recoding: Option<Recoding>,
 }
 
+/// The moment of a recording.
+pub struct RecordedList {
+    /// The recording.
+    pub replay: ReplayOptions,
+    /// Its end is the moment.
+    pub at: ShownSpan,
+}
+
 /// Builds the configuration of `tracer list`.
 pub fn list(args: ListArgs) -> Result<ListConfig, Error> {
+    let not_recorded = [
+        (args.udp, "UDP sockets (-u)"),
+        (args.unix, "unix sockets (-x)"),
+        (args.routes, "routes (-r)"),
+        (args.asks_for_interfaces(), "lists of interfaces (-i)"),
+        (args.watch.is_some(), "now, to look at again (--watch)"),
+    ];
+    if !args.from.is_empty()
+        && let Some((_, what)) = not_recorded.into_iter().find(|(is_asked, _)| *is_asked)
+    {
+        return Err(Error::NotInRecording(what));
+    }
     if args.routes {
         return network::routes(args).map(|config| ListConfig::Network(Box::new(config)));
     }
@@ -111,6 +136,7 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         states: mask(&spec.filters.story, shown),
         protocols,
         shown,
+        recorded: recorded(&args.from, args.at)?,
         constant: spec.filters.constant,
         story: spec.filters.story,
         names: spec.names,
@@ -132,6 +158,17 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         count: args.output.count,
         recoding,
     })
+}
+
+fn recorded(from: &[PathBuf], at: Option<TimeSpec>) -> Result<Option<RecordedList>, Error> {
+    if from.is_empty() {
+        return Ok(None);
+    }
+    let span = SpanArgs { since: at, until: at };
+    let recording = RecordingArgs { from: from.to_vec(), span, ..RecordingArgs::default() };
+    let at = shown_span(&recording)?;
+    let replay = ReplayOptions { paths: recording.from, ..ReplayOptions::default() };
+    Ok(Some(RecordedList { replay, at }))
 }
 
 fn protocols(args: &ListArgs) -> Vec<Protocol> {

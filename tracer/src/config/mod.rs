@@ -72,7 +72,7 @@ use crate::{
 pub use error::Error;
 pub use export::{ExportConfig, export};
 use lines::use_colour;
-pub use list::{ListConfig, SocketsConfig, list};
+pub use list::{ListConfig, RecordedList, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
 pub use record::record;
 pub use recording::{CutConfig, RecordingConfig, SurveyConfig, recording};

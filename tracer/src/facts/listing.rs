@@ -141,10 +141,14 @@ pub struct ListedSocket {
     pub recv_queue: u32,
     /// Bytes written and not acknowledged yet; for a listener its accept queue's limit.
     pub send_queue: u32,
+    /// Whether these are the queues of that moment, and not of an earlier one.
+    pub knows_queues: bool,
     /// The timer that runs.
     pub timer: Option<SocketTimer>,
     /// How long it has been in its state at least, in nanoseconds; `None` if nothing proves that.
     pub in_state_ns: Option<u64>,
+    /// Whether it was seen to enter it, so that this is how long.
+    pub knows_age: bool,
     /// What the kernel knows of the connection.
     pub info: Option<ConnectionInfo>,
     /// Id of its cgroup; 0 if it is not known.
@@ -175,8 +179,10 @@ impl ListedSocket {
             uid: None,
             recv_queue: 0,
             send_queue: 0,
+            knows_queues: true,
             timer: None,
             in_state_ns: None,
+            knows_age: false,
             info: None,
             cgroup: 0,
             shutdown: 0,

@@ -35,8 +35,11 @@ pub enum Error {
     #[error("interrupted: there is no copy")]
     Interrupted,
     /// Nothing is between two moments.
-    #[error("there is nothing in {0} between these moments: it is from {1} to {2}")]
+    #[error("there is nothing in {0} at that time: it is from {1} to {2}")]
     NothingBetween(String, Timestamp, Timestamp),
+    /// Nothing is tracked in a recording of raw events.
+    #[error("it was recorded with --raw, and has events, but no sockets")]
+    NoSockets,
     /// The key of pseudonyms.
     #[error(
         "the key in {0} is shorter than 16 bytes, and could be guessed: `head -c 32 /dev/urandom` makes one"

@@ -14,13 +14,15 @@ use crate::{
     facts::{
         context::Context,
         listing::{ListedSocket, Listing, Protocol},
+        names::FilterNames,
     },
     output::{
         stderr::message,
         stdout::{self, write_whole},
     },
     run::{
-        drive, error::Error, list_names::ListedNames, listening, network, stop::Stop, tolerate_closed_pipe,
+        drive, error::Error, list_names::ListedNames, list_recorded, listening, network, stop::Stop,
+        tolerate_closed_pipe,
     },
     select::{cgroups::CgroupFilter, listed::ListedFilter, story::StoryFilter},
     source::{
@@ -109,7 +111,9 @@ struct SocketList {
 impl SocketList {
     fn new(config: SocketsConfig) -> Result<Self, Error> {
         let mut names = HostNames::default();
-        let ids = config.names.resolve(&mut names).map_err(source::Error::from)?;
+        // Names in filters are those of the host that the sockets are on.
+        let asked = if config.recorded.is_some() { &FilterNames::default() } else { &config.names };
+        let ids = asked.resolve(&mut names).map_err(source::Error::from)?;
         let place = if config.all_netns || !ids.netns.is_open() {
             Where::Namespaces(ids.netns.clone())
         } else {
@@ -175,6 +179,13 @@ impl SocketList {
     }
 
     fn find(&mut self) -> Result<(Listing, Context), Error> {
+        if let Some(recorded) = &self.config.recorded {
+            let (mut listing, mut context) = list_recorded::find(&self.config, recorded)?;
+            if let Some(ends) = &mut self.ends {
+                context.end_names = ends.of(&mut listing);
+            }
+            return Ok((listing, context));
+        }
         let filter = &self.filter;
         let (mut listing, interfaces) =
             listing::list(&self.options, &|socket| filter.selects(socket)).map_err(source::Error::from)?;

@@ -8,7 +8,8 @@
 //! - [`recording`]: `tracer recording`
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
-//! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it; `network`: its interfaces and routes; [`check`]: `tracer check`
+//! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it;
+//!   `list_recorded`: of a recording; `known`: what is known at a moment of one; `network`: its interfaces and routes; [`check`]: `tracer check`
 
 pub mod capture;
 pub mod check;
@@ -17,8 +18,10 @@ pub mod error;
 mod export;
 mod fault;
 pub mod in_kernel;
+mod known;
 pub mod list;
 mod list_names;
+mod list_recorded;
 mod network;
 pub mod receipt;
 mod receipt_file;

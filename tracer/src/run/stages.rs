@@ -559,6 +559,12 @@ impl Stages {
         self.counts
     }
 
+    /// What is known about the host.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The filters.
     #[must_use]
     pub fn select(&self) -> &Select {

@@ -37,6 +37,18 @@ impl ListedFilter {
         Self { matcher: Matcher::new(constant), is_open: constant.is_open_but_for_netns(), story, shown }
     }
 
+    /// Whether a filter depends on this cgroup, and does not know it yet.
+    #[must_use]
+    pub fn wants_cgroup(&self, id: u64) -> bool {
+        let cgroups = &self.story.cgroups;
+        !cgroups.is_open() && id != 0 && !cgroups.knows(id)
+    }
+
+    /// Takes the path of a cgroup.
+    pub fn learn_cgroup(&mut self, id: u64, path: &str) {
+        self.story.cgroups.learn(id, path);
+    }
+
     /// Whether a socket passes that was found without its holders.
     #[must_use]
     pub fn selects(&self, socket: &ListedSocket) -> bool {

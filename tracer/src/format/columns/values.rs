@@ -108,7 +108,8 @@ pub(super) fn connected<'a>(row: &Row<'_>, count: u64) -> Value<'a> {
 /// A queue, which only a full socket has. In `list` others have empty ones, as in netstat.
 pub(super) fn queue<'a>(row: &Row<'_>, length: u32) -> Value<'a> {
     let is_full = row.flags & (flag::TIME_WAIT | flag::BARE) == 0;
-    if is_full || row.socket().is_some() { Value::Uint(u64::from(length)) } else { Value::Null }
+    let is_known = row.socket().map_or(is_full, |socket| socket.knows_queues);
+    if is_known { Value::Uint(u64::from(length)) } else { Value::Null }
 }
 
 pub(super) fn sent(row: &Row<'_>) -> u64 {
@@ -140,7 +141,9 @@ fn time_in_state_ns(row: &Row<'_>, connection: &Connection) -> u64 {
 
 pub(super) fn age<'a>(row: &Row<'a>) -> Value<'a> {
     if row.socket().is_some() {
-        return found(row, |socket| socket.in_state_ns.map(Value::DurationAtLeast));
+        return found(row, |socket| {
+            socket.in_state_ns.map(if socket.knows_age { Value::Duration } else { Value::DurationAtLeast })
+        });
     }
     connection(row, |connection| {
         let age_ns = time_in_state_ns(row, connection);

@@ -16,11 +16,7 @@ use crate::{
         stderr::message,
     },
     recording::{encoder::Encoder, header::Header, name::Name, writer},
-    run::{
-        error::Error,
-        record,
-        stages::{ActContext, Stages, StagesOptions},
-    },
+    run::{error::Error, known::Known, record},
     select::spec::Filters,
     source::{
         self, Demand, Source as _,
@@ -28,7 +24,6 @@ use crate::{
         replay::{Replay, ReplayOptions},
     },
     time::span::TimeSpan,
-    view::record::{Record, Triggers},
 };
 
 /// Decides what is in a copy.
@@ -199,22 +194,19 @@ impl CopyWriter {
 /// What comes before the beginning of a copy: it becomes a checkpoint.
 struct Prelude {
     since_ns: u64,
-    stages: Stages,
+    known: Known,
     has_stories: bool,
     resumption: Resumption,
 }
 
 impl Prelude {
     fn new(since_ns: u64, header: &Header) -> Self {
-        let stages = Stages::new(StagesOptions {
-            host: header.host.clone(),
-            view: Box::new(Record::new(!header.has_stories, Triggers::default())),
-            filters: Filters::default(),
-            kernel: &header.kernel,
-            follows_timewait: header.follows_timewait && header.kernel.has_cookies,
-            limit: None,
-        });
-        Self { since_ns, stages, has_stories: header.has_stories, resumption: Resumption::default() }
+        Self {
+            since_ns,
+            known: Known::new(header, Filters::default()),
+            has_stories: header.has_stories,
+            resumption: Resumption::default(),
+        }
     }
 
     /// Takes a fact. Gives the facts that the copy begins with as soon as it is time, and this one behind them.
@@ -232,40 +224,16 @@ impl Prelude {
         };
         if let Some(old) = old {
             self.resumption.learn(&old);
-            self.learn(old, replay);
+            self.known.learn(old, replay.names());
         }
         let Some(new) = new else {
             return Vec::new();
         };
         let known = self.has_stories.then(|| {
-            let checkpoint = self.stages.checkpoint();
+            let checkpoint = self.known.stages.checkpoint();
             Fact::Checkpoint(Box::new(checkpoint))
         });
         let first = std::mem::take(&mut self.resumption).facts();
         first.chain(known).chain([Fact::Ready(self.since_ns), new]).collect()
-    }
-
-    fn learn(&mut self, fact: Fact, replay: &mut Replay) {
-        let stages = &mut self.stages;
-        let mut around = ActContext { names: replay.names(), message: || None };
-        let mut out = Vec::new();
-        match fact {
-            Fact::Clock(anchor) => stages.clock(anchor),
-            Fact::Snapshot(snapshot) => _ = stages.snapshot(snapshot, around.names),
-            Fact::Events(batch) => stages.events(&batch, |_| true, &mut around, &mut out),
-            Fact::Losses(losses, until_ns) => stages.losses(losses.total(), until_ns),
-            Fact::TimewaitSample(sample) => stages.sample(&sample, &mut out),
-            Fact::Holders(holders) => stages.holders(holders),
-            Fact::Refresh { sockets, is_part } => stages.refresh(&sockets, is_part),
-            Fact::Checkpoint(checkpoint) => _ = stages.restore(&checkpoint),
-            // They are told again, or are of no use in a part of it.
-            Fact::Interfaces(_)
-            | Fact::Gauges(_)
-            | Fact::CountersAtStart(_)
-            | Fact::CountersAtEnd(_)
-            | Fact::Ready(_)
-            | Fact::Time(_)
-            | Fact::End(_) => {}
-        }
     }
 }
