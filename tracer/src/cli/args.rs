@@ -168,7 +168,7 @@ pub struct RecordingArgs {
     /// Which part of it.
     #[command(flatten)]
     pub span: SpanArgs,
-    /// As fast as it happened (1x), or so many times as fast [default: as fast as possible]
+    /// As fast as it happened (1x), or so many times as fast [default: as fast as possible; `top`: 1x of files]
     #[arg(long, value_name = "N", requires = "from", value_parser = speed)]
     pub speed: Option<f64>,
     /// At the end of the recording wait for more: it is still being written

@@ -99,7 +99,9 @@ Examples:
   tracer top --port 5432               those with port 5432 at either end
   tracer top --by service              a row for each service
   tracer top --stuck CLOSE_WAIT=5s     with another limit for what counts as stuck
-  tracer top --finding resets=100      with another threshold for a finding";
+  tracer top --finding resets=100      with another threshold for a finding
+  tracer top --from host.rec --since 14:05 --speed 10x
+                                       a recording, ten times as fast: Space pauses and plays, . steps";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:

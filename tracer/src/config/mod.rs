@@ -311,7 +311,7 @@ fn configured(
         let (size, events) = (buffer.size, buffer.size.events());
         message(format_args!("buffer of {} rounded up to {size}, room for {events} events", buffer.asked));
     }
-    let Needs { stories, refreshes, gauges, stray_resets, mut hooks, .. } = view.needs();
+    let Needs { stories, screen, refreshes, gauges, stray_resets, mut hooks, .. } = view.needs();
     let Lined { count, slow, is_text } = lined;
     let mut filters = filters(filter, stories)?;
     filters.filters.story.slow = slow;
@@ -348,7 +348,11 @@ fn configured(
             })
         } else {
             let RecordingArgs { from: paths, speed, follow: follows, .. } = recording;
-            SourceOptions::Recording(ReplayOptions { paths, speed, follows, read: Arc::default() })
+            let can_pause = !follows && !paths.iter().any(is_stream);
+            // Nobody can watch what is played as fast as possible.
+            let speed = speed.or((screen && can_pause).then_some(1.0));
+            let (is_watched, read) = (screen, Arc::default());
+            SourceOptions::Recording(ReplayOptions { paths, speed, follows, is_watched, can_pause, read })
         },
         capture: Config {
             view,
@@ -363,6 +367,12 @@ fn configured(
     })
 }
 
+/// Whether a recording can be read once, and its end is not known before. What is not there, reading it says.
+fn is_stream(path: &PathBuf) -> bool {
+    let is_pipe = || fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
+    path == Path::new("-") || is_pipe()
+}
+
 /// What part of a recording is asked for.
 fn shown_span(recording: &RecordingArgs) -> Result<ShownSpan, Error> {
     let RecordingArgs { from, follow, span: SpanArgs { since, until }, .. } = recording;
@@ -373,9 +383,7 @@ fn shown_span(recording: &RecordingArgs) -> Result<ShownSpan, Error> {
     if from.is_empty() {
         return Err(Error::NothingRecorded);
     }
-    // What is not there, reading it says.
-    let is_pipe = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir());
-    let is_stream = *follow || from.iter().any(|path| path == Path::new("-") || is_pipe(path));
+    let is_stream = *follow || from.iter().any(is_stream);
     match (is_stream, spec.needs_end()) {
         (true, true) => Err(Error::NoEndYet),
         (true, false) => Ok(ShownSpan::OfStream(spec)),

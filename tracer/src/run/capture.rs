@@ -71,6 +71,8 @@ pub struct Capture<S> {
     duration: Option<Duration>,
     /// When the capture ends, on the kernel's monotonic clock.
     end_ns: Option<u64>,
+    /// When the part of a recording ends that a view without late lines shows.
+    until_ns: Option<u64>,
     /// That time has come.
     has_ended: bool,
     comparison: Comparison,
@@ -157,6 +159,7 @@ impl<S: Source> Capture<S> {
             totals: None,
             duration,
             end_ns: None,
+            until_ns: None,
             has_ended: false,
             unvisited: 0,
             has_told_cut_off: false,
@@ -207,7 +210,7 @@ impl<S: Source> Capture<S> {
                 // A full-screen view goes on counting live events while a drawing is being written.
                 events: may_show || (self.source.is_live() && !self.stages.has_lines()),
                 due_ns: due.into_iter().flatten().min(),
-                end_ns: self.end_ns,
+                end_ns: self.end_ns.into_iter().chain(self.until_ns).min(),
                 since_ns: self.stages.span().since_ns,
                 holders_ns: self.stages.wants_holders(),
                 look_ns: self.stages.wants_look(),
@@ -239,7 +242,11 @@ impl<S: Source> Capture<S> {
     /// Ends a file of an export, and begins the next one.
     async fn next_file(&mut self) -> Result<(), Error> {
         self.output.patience().await?;
-        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext {
+            playback: self.source.playback(),
+            names: self.source.names(),
+            message: stderr::held,
+        };
         self.stages.end_file(&mut around, &mut self.out);
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
         self.output.patience().await?;
@@ -307,8 +314,8 @@ impl<S: Source> Capture<S> {
                 self.stages.show_only(span);
                 let from_ns = span.since_ns.map_or(at_ns, |since_ns| since_ns.max(at_ns));
                 let end_ns = self.duration.and_then(|duration| after(from_ns, duration));
-                let until_ns = span.until_ns.filter(|_| !self.stages.has_late_lines());
-                self.end_ns = end_ns.into_iter().chain(until_ns).min();
+                self.until_ns = span.until_ns.filter(|_| !self.stages.has_late_lines());
+                self.end_ns = end_ns;
                 self.stages.begin(self.source.kernel(), at_ns, &mut self.out);
             }
             Fact::Events(batch) => self.events(batch),
@@ -350,7 +357,11 @@ impl<S: Source> Capture<S> {
         let (is_busy, may_run_ahead) = (self.output.is_busy(), self.may_run_ahead());
         // However often the view is due, what it has made is written before it makes more.
         let may_act = |out: &[u8]| (!is_busy || may_run_ahead) && out.len() < WRITTEN_AT_ONCE;
-        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext {
+            playback: self.source.playback(),
+            names: self.source.names(),
+            message: stderr::held,
+        };
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.lead_to_explanations();
@@ -371,8 +382,15 @@ impl<S: Source> Capture<S> {
     }
 
     fn input(&mut self, input: Input) {
-        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext {
+            playback: self.source.playback(),
+            names: self.source.names(),
+            message: stderr::held,
+        };
         self.stages.input(input, &mut around);
+        if let Some(command) = self.stages.play() {
+            self.source.play(command);
+        }
     }
 
     /// Ends the capture, and shows what had happened by then. A second signal or a blocked reader cuts this
@@ -402,7 +420,11 @@ impl<S: Source> Capture<S> {
                 self.output.start(&mut self.out, std::mem::take(&mut self.lines));
             }
         }
-        let mut around = ActContext { names: self.source.names(), message: stderr::held };
+        let mut around = ActContext {
+            playback: self.source.playback(),
+            names: self.source.names(),
+            message: stderr::held,
+        };
         self.stages.end(&mut around, &mut self.out);
         self.lead_to_explanations();
         self.lines += self.stages.take_lines();

@@ -30,7 +30,7 @@ impl Known {
     /// Takes a fact.
     pub(super) fn learn(&mut self, fact: Fact, names: &mut dyn Names) {
         let stages = &mut self.stages;
-        let mut around = ActContext { names, message: || None };
+        let mut around = ActContext { names, message: || None, playback: None };
         let mut out = Vec::new();
         match fact {
             Fact::Clock(anchor) => stages.clock(anchor),

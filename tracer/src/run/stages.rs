@@ -22,6 +22,7 @@ use crate::{
     tcp::state::State,
     time::{
         clock::{Anchor, Clock},
+        playback::{PlayCommand, Playback},
         span::{RecordedTime, TimeSpan},
     },
     track::{Tracker, Transition, prefetch_groups},
@@ -96,6 +97,8 @@ pub struct ActContext<'a> {
     pub names: &'a mut dyn Names,
     /// Returns the last message on standard error while a view has the whole screen.
     pub message: fn() -> Option<String>,
+    /// How a recording is played, if that can be chosen.
+    pub playback: Option<Playback>,
 }
 
 /// What [`Stages`] are made of.
@@ -468,6 +471,11 @@ impl Stages {
         view.input(input, scene);
     }
 
+    /// How the user wants a recording to be played, if that has changed.
+    pub fn play(&mut self) -> Option<PlayCommand> {
+        self.view.play()
+    }
+
     /// Lets the view make its last bytes.
     pub fn end(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         // Nobody answers any more.
@@ -517,6 +525,7 @@ impl Stages {
             lost: self.lost.zip(self.lost_before).map(|(lost, before)| lost.saturating_sub(before)),
             room,
             names: around.names,
+            playback: around.playback,
             message,
         };
         (&mut *self.view, scene)

@@ -67,6 +67,7 @@ use crate::facts::{
 };
 use crate::filter::within::Wider;
 use crate::recording::{header::Header, writer};
+use crate::time::playback::{PlayCommand, Playback};
 
 /// A source of facts.
 ///
@@ -111,6 +112,14 @@ pub trait Source {
         None
     }
 
+    /// Plays a recording as the user wants, if that is possible.
+    fn play(&mut self, _: PlayCommand) {}
+
+    /// How a recording is played; `None` if that cannot be chosen.
+    fn playback(&self) -> Option<Playback> {
+        None
+    }
+
     /// Looks up names, such as those of cgroups, on the host that the events come from.
     fn names(&mut self) -> &mut dyn Names;
 }
@@ -150,6 +159,14 @@ impl<S: Source> Source for &mut S {
 
     fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
         (**self).checkpoint(checkpoint, freeze)
+    }
+
+    fn play(&mut self, command: PlayCommand) {
+        (**self).play(command);
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        (**self).playback()
     }
 
     fn names(&mut self) -> &mut dyn Names {

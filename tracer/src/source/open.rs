@@ -14,6 +14,7 @@ use crate::{
         },
         replay::{Replay, ReplayOptions},
     },
+    time::playback::{PlayCommand, Playback},
 };
 
 /// Which source to open, and how.
@@ -100,6 +101,19 @@ impl Source for OpenSource {
         match self {
             Self::Kernel(live) => live.recycle(events),
             Self::Recording(replay) => replay.recycle(events),
+        }
+    }
+
+    fn play(&mut self, command: PlayCommand) {
+        if let Self::Recording(replay) = self {
+            replay.play(command);
+        }
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        match self {
+            Self::Kernel(_) => None,
+            Self::Recording(replay) => replay.playback(),
         }
     }
 

@@ -62,6 +62,7 @@ use crate::{
     facts::{context::Context, kernel::KernelInfo, names::Names},
     select::Select,
     tcp::state::State,
+    time::playback::{PlayCommand, Playback},
     track::{Tracker, Transition},
     view::input::Input,
 };
@@ -83,6 +84,8 @@ pub struct Scene<'a> {
     pub lost: Option<u64>,
     /// Lines left below the limit.
     pub room: u64,
+    /// How a recording is played, if that can be chosen.
+    pub playback: Option<Playback>,
     /// Looks up names.
     pub names: &'a mut dyn Names,
     /// The last message on standard error while the view has the whole screen.
@@ -152,6 +155,10 @@ pub trait View {
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
     /// Handles a key or a change of the screen size.
     fn input(&mut self, _: Input, _: Scene<'_>) {}
+    /// How the user wants a recording to be played. Says so once.
+    fn play(&mut self) -> Option<PlayCommand> {
+        None
+    }
     /// Why the last parts of a recording must be kept, and when that came up, in nanoseconds. Says so once.
     fn trigger(&mut self) -> Option<(String, u64)> {
         None
@@ -210,6 +217,7 @@ mod tests {
                 is_shown: true,
                 lost: None,
                 room: 1,
+                playback: None,
                 names: &mut Script::starting_at(0, 0),
                 message: None,
             };

@@ -32,6 +32,7 @@ use crate::{
             pace::Pace,
         },
     },
+    time::playback::{PlayCommand, Playback},
 };
 
 /// Options of a [`Replay`].
@@ -43,6 +44,10 @@ pub struct ReplayOptions {
     pub speed: Option<f64>,
     /// Wait for more at its end, while it is still being written.
     pub follows: bool,
+    /// Somebody looks at it: the end of the recording is not the end, and time goes on without facts.
+    pub is_watched: bool,
+    /// Whether it can be paused. What pauses a pipe pauses the one who writes it.
+    pub can_pause: bool,
     /// Counts the bytes that have been read.
     pub read: Arc<AtomicU64>,
 }
@@ -72,6 +77,14 @@ pub struct Replay {
     refused: Option<Unreadable>,
     /// Nothing has come behind the header yet.
     is_at_header: bool,
+    /// See [`ReplayOptions`].
+    is_watched: bool,
+    can_pause: bool,
+    /// Up to this time all events have been played.
+    watermark_ns: u64,
+    /// All has been played, and that was told.
+    is_told: bool,
+    is_stopped: bool,
 }
 
 /// Which facts at the beginning of a file are not played.
@@ -124,6 +137,11 @@ impl Replay {
             has_ended: false,
             refused: None,
             is_at_header: false,
+            is_watched: options.is_watched,
+            can_pause: options.can_pause,
+            watermark_ns: 0,
+            is_told: false,
+            is_stopped: false,
         };
         // Filters ask for names before the first fact is taken.
         while replay.entries.is_empty() && !replay.has_ended {
@@ -242,6 +260,9 @@ impl Replay {
             return None;
         };
         self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
+        if let Fact::Ready(time_ns) | Fact::Events(Batch { until_ns: time_ns, .. }) = &fact {
+            self.watermark_ns = self.watermark_ns.max(*time_ns);
+        }
         let fact = checked(fact, &mut self.missing.malformed);
         Some(self.missing.complete(fact))
     }
@@ -250,6 +271,12 @@ impl Replay {
     fn end(&mut self) -> Fact {
         let totals = self.end.unwrap_or_else(|| self.missing.cut_off());
         Fact::End(self.missing.totals(totals))
+    }
+
+    /// Nothing happens up to this time.
+    fn silence(&mut self, until_ns: u64) -> Fact {
+        self.watermark_ns = self.watermark_ns.max(until_ns);
+        Fact::Events(Batch { events: Vec::new(), until_ns: self.watermark_ns })
     }
 
     /// Ends the replay at this time. Nothing later is played.
@@ -322,6 +349,11 @@ impl Source for Replay {
         if let Some(end_ns) = demand.end_ns {
             self.end_at(end_ns);
         }
+        // Whoever looks has pressed a key.
+        let due_ns = demand.due_ns.filter(|_| self.is_watched && demand.events && self.watermark_ns > 0);
+        if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns <= self.watermark_ns) {
+            return Ok(self.silence(due_ns));
+        }
         loop {
             self.settle();
             if let Some(refused) = self.refused.take() {
@@ -329,6 +361,12 @@ impl Source for Replay {
             }
             self.cut();
             let Some(RecordingEntry::Fact(fact)) = self.entries.front() else {
+                if self.has_ended && self.is_watched && !self.is_stopped {
+                    if let Some(due_ns) = due_ns.filter(|_| !std::mem::replace(&mut self.is_told, true)) {
+                        return Ok(self.silence(due_ns));
+                    }
+                    std::future::pending::<()>().await;
+                }
                 if self.has_ended {
                     return Ok(self.end());
                 }
@@ -341,6 +379,10 @@ impl Source for Replay {
             if let (Some(pace), Some(time_ns)) = (&mut self.pace, fact.time_ns())
                 && demand.since_ns.is_none_or(|since_ns| since_ns <= time_ns)
             {
+                if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns < time_ns) {
+                    pace.wait(due_ns).await;
+                    return Ok(self.silence(due_ns));
+                }
                 pace.wait(time_ns).await;
             }
             if let Some(fact) = self.pop() {
@@ -353,7 +395,19 @@ impl Source for Replay {
         !self.entries.is_empty()
     }
 
+    fn play(&mut self, command: PlayCommand) {
+        if let Some(pace) = self.pace.as_mut().filter(|_| self.can_pause && !self.is_told) {
+            pace.play(command);
+        }
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        let playing = self.pace.as_ref().filter(|_| self.can_pause).map(Pace::playback);
+        if self.is_told { Some(Playback::Ended) } else { playing }
+    }
+
     fn stop(&mut self) {
+        self.is_stopped = true;
         self.end_at(self.now_ns);
         self.cut();
         // What is still being written may have no more for long.

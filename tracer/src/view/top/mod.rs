@@ -37,6 +37,7 @@ use crate::{
     explain::texts::Language,
     facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
+    time::playback::PlayCommand,
     track::Transition,
     view::{
         Ending, Needs, Scene, View,
@@ -191,6 +192,7 @@ impl View for Top {
             self.model.tick();
             self.tick_at_ns = self.tick_at_ns.saturating_add(SECOND_NS);
         }
+        self.model.playback = scene.playback;
         let height = self.model.list.cursor.height;
         if let Some(screen) = &mut self.screen {
             let mut around = DrawContext {
@@ -216,6 +218,7 @@ impl View for Top {
 
     fn input(&mut self, input: Input, scene: Scene<'_>) {
         let scene_ns = scene.now_ns;
+        self.model.playback = scene.playback;
         if let Input::Screen(width, height) = input {
             // The size of the screen comes before the first event.
             if self.screen.is_none() {
@@ -225,6 +228,10 @@ impl View for Top {
         }
         self.model.input(input, scene.tracker, scene.select, scene.names);
         (self.count_at_ns, self.due_ns) = (scene_ns, Some(scene_ns));
+    }
+
+    fn play(&mut self) -> Option<PlayCommand> {
+        self.model.play.take()
     }
 
     fn ending(&self) -> Option<Ending> {

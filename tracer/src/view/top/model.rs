@@ -115,6 +115,9 @@ pub struct Model {
     of_chosen: Series,
     /// The counts that are shown: one of the two above.
     pub series: Series,
+    /// How a recording is played, if that can be chosen, and what the user wants.
+    pub playback: Option<Playback>,
+    pub(super) play: Option<PlayCommand>,
     /// The connections at the time when the user paused the display, and that time.
     paused: Option<(Vec<Connection>, u64)>,
     /// The watermark in nanoseconds: all events up to this time have been processed.
@@ -154,6 +157,8 @@ impl Model {
             all: Series::default(),
             of_chosen: Series::default(),
             series: Series::default(),
+            playback: None,
+            play: None,
             paused: None,
             now_ns: 0,
             loss_gap_ns: 0,
@@ -318,6 +323,8 @@ impl Model {
                 self.middle = Middle::List;
             }
             (_, Input::Char('?' | 'h')) => self.middle = Middle::Help,
+            (_, Input::Char(' ')) if self.playback.is_some() => self.play = Some(PlayCommand::Toggle),
+            (_, Input::Char('.')) if self.playback.is_some() => self.play = Some(PlayCommand::Step),
             (_, Input::Char(' ')) => self.pause(tracker, select),
             (Middle::Story(_), _) => {}
             (Middle::Explanation(_), input) => {

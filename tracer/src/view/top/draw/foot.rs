@@ -9,6 +9,7 @@ use super::{DrawContext, bold, dim, style_of};
 use crate::{
     tcp::colour,
     text::escape::escaped,
+    time::playback::Playback,
     view::top::model::{Middle, Model},
 };
 
@@ -27,7 +28,7 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
             ("Enter", word("open")),
             ("c", word("commands")),
             ("e", word("explain")),
-            ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
+            ("Space", word(space(model))),
         ],
         Middle::List => vec![
             ("q", word("quit")),
@@ -37,13 +38,24 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
             ("s", format!("sort: {}", model.sort.name())),
             ("e", word("explain")),
             ("Enter", word("story")),
-            ("Space", word(if model.is_paused() { "go on" } else { "pause" })),
+            ("Space", word(space(model))),
             ("t", word("state")),
             ("p", word("process")),
         ],
-        Middle::Story(_) => vec![("Esc", word("back")), ("Space", word("pause")), ("q", word("quit"))],
+        Middle::Story(_) => vec![("Esc", word("back")), ("Space", word(space(model))), ("q", word("quit"))],
         Middle::Explanation(_) => vec![("Esc", word("back")), ("arrows", word("move"))],
         Middle::Help => vec![("Esc", word("back"))],
+    }
+}
+
+/// What Space does.
+fn space(model: &Model) -> &'static str {
+    match model.playback {
+        Some(Playback::Playing(_)) => "pause",
+        Some(Playback::Paused) => "play  . step",
+        Some(Playback::Ended) => "-",
+        None if model.is_paused() => "go on",
+        None => "pause",
     }
 }
 

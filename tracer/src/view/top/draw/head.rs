@@ -14,6 +14,7 @@ use crate::{
         escape::escaped,
         width::{bars_within, grouped, left, right, short},
     },
+    time::playback::Playback,
     view::top::model::Model,
 };
 
@@ -46,9 +47,13 @@ pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
         Some(lost) => Span::styled(format!("LOST {}", grouped(lost)), style_of(colour::STUCK)),
         None => Span::styled("lost: unknown", style_of(colour::STUCK)),
     });
-    if model.is_paused() {
-        spans.push(Span::styled(" PAUSED ", Modifier::REVERSED));
-    }
+    let told = match model.playback {
+        Some(Playback::Ended) => Some(" END OF THE RECORDING ".to_owned()),
+        Some(Playback::Paused) => Some(" PAUSED ".to_owned()),
+        Some(Playback::Playing(speed)) => Some(format!(" {speed}x ")),
+        None => model.is_paused().then(|| " PAUSED ".to_owned()),
+    };
+    spans.extend(told.map(|told| Span::styled(told, Modifier::REVERSED)));
     Line::from(spans)
 }
 

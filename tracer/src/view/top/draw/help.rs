@@ -20,7 +20,7 @@ const KEYS: [(&str, &str); 15] = [
     ("t p", "only connections in the state of this one, or of its process"),
     ("Esc", "all again"),
     ("s S r", "sort by the next column, by the one before; the other way round"),
-    ("Space", "time stands still; once more, and it goes on"),
+    ("Space .", "time stands still, and goes on; of a recording . plays a second"),
     ("Ctrl-Z", "to the shell; fg comes back"),
 ];
 
