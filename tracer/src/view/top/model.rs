@@ -12,6 +12,7 @@ use crate::{
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
     text::escape::name,
+    time::playback::{PlayCommand, Playback},
     track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
         input::Input,
