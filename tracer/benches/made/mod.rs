@@ -173,7 +173,7 @@ impl Way {
         let mut rings = records(rings);
         while self.merge.take(&mut rings, BATCH, next, |event| self.order.push(event)) > 0 {
             self.order.settle(u64::MAX, &mut self.batch.events);
-            let mut around = ActContext { names: &mut self.names, message: || None };
+            let mut around = ActContext { names: &mut self.names, message: || None, playback: None };
             self.stages.events(&self.batch, |_| true, &mut around, &mut self.out);
             lines += self.stages.take_lines();
             write(&self.out);

@@ -53,6 +53,9 @@ use crate::{
 /// Interval of the per-second numbers, in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
 
+/// Seconds that are drawn one by one, at most, after a time in which nothing was drawn.
+const MOST_TICKS: u32 = 4096;
+
 /// Clears the screen: after a resize the old content does not fit.
 const CLEAR: &[u8] = b"\x1b[0m\x1b[H\x1b[J";
 
@@ -188,10 +191,15 @@ impl View for Top {
             scene.select,
             &Moment::of(scene.tracker, scene.context, scene.select.netns(), scene.lost, scene.now_ns),
         );
-        while scene.now_ns >= self.tick_at_ns {
+        // Somebody may have written a recording whose time leaps by centuries.
+        for _ in 0..MOST_TICKS {
+            if scene.now_ns < self.tick_at_ns {
+                break;
+            }
             self.model.tick();
             self.tick_at_ns = self.tick_at_ns.saturating_add(SECOND_NS);
         }
+        self.tick_at_ns = self.tick_at_ns.max(scene.now_ns);
         self.model.playback = scene.playback;
         let height = self.model.list.cursor.height;
         if let Some(screen) = &mut self.screen {
