@@ -60,7 +60,7 @@ impl Engine {
         for line in run(&mut command).lines() {
             let mut row: Row = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if let Some(Value::String(path)) = row.get("question") {
-                question = path.rsplit('/').next().unwrap_or_default().to_owned();
+                path.rsplit('/').next().unwrap_or_default().clone_into(&mut question);
                 answers.insert(question.clone(), Vec::new());
                 continue;
             }

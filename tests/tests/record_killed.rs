@@ -84,13 +84,11 @@ fn run<P: AsRef<Path>>(arguments: &str, paths: &[P]) -> Ended {
 /// What `recording verify` says of a file; `empty` if there is nothing in it yet.
 fn verdict(file: &Path) -> String {
     let verified = run("recording verify -o json", &[file]);
-    match &lines(&verified.out)[..] {
-        [verdict] => text(verdict, "verdict").to_owned(),
-        _ => {
-            assert!(verified.err.contains("nothing"), "{}", verified.err);
-            "empty".to_owned()
-        }
-    }
+    let [verdict] = &lines(&verified.out)[..] else {
+        assert!(verified.err.contains("nothing"), "{}", verified.err);
+        return "empty".to_owned();
+    };
+    text(verdict, "verdict").to_owned()
 }
 
 /// Checks what a writer has left that recorded between these moments, and was killed then.

@@ -13,9 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tests::{
     patience::Stops,
     place::Place,
-    program::{close, cpu_ticks, output, run},
+    program::{Program, close, cpu_ticks, output, run},
     screen::Screen,
-    tracer::binary,
+    tracer::{binary, command, started},
     traffic::{Scenario, connect, leak, leaky, listen, play},
     watch::wait_for_list,
 };
@@ -349,4 +349,33 @@ mod alone {
         screen.keys(&["q"]);
         left(&screen, "status=0");
     }
+}
+
+/// A recording is played as it happened, can be paused and stepped through, and stays on the screen at its end.
+#[test]
+fn a_recording_is_played_paused_and_stepped_through() {
+    let place = Place::new();
+    let (_server, port) = leaky(&place, ADDRESS);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("host.rec");
+    let recorder = Program::collect(command(&format!("record --netns {}", place.inum())).arg(&path));
+    let recorder = started(recorder);
+    leak(&place, ADDRESS, port, 1);
+    // What happens later in the recording than anybody waits for here.
+    thread::sleep(Duration::from_secs(3));
+    leak(&place, ADDRESS, port, 2);
+    assert_eq!(recorder.interrupt().code(), 0);
+    // So slowly that nothing more comes before the keys do.
+    let screen = top(80, 24, &format!("--from {} --speed 0.05", path.display()));
+    screen.wait_for("the first connection", |shown| shown.contains("CLOSE_WAIT     1"));
+    screen.keys(&["Space"]);
+    screen.wait_for("the pause", |shown| shown.contains("PAUSED"));
+    for _ in 0..10 {
+        screen.keys(&["."]);
+    }
+    screen.wait_for("the others", |shown| shown.contains("CLOSE_WAIT     3"));
+    screen.keys(&["Space"]);
+    screen.wait_for("the end", |shown| shown.contains("END OF THE RECORDING"));
+    screen.keys(&["q"]);
+    left(&screen, "status=0");
 }

@@ -398,7 +398,9 @@ fn a_filtered_copy_of_a_later_part_has_one_connection_and_its_beginning() {
     let other = |number: u64| {
         let mut events = WEB.conversation(10);
         events.truncate(if number.is_multiple_of(2) { 2 } else { 5 });
-        events.iter_mut().for_each(|event| event.cookie = OTHERS + number);
+        for event in &mut events {
+            event.cookie = OTHERS + number;
+        }
         events
     };
     let kept = made::DATABASE.closed_by_peer(500);

@@ -42,13 +42,11 @@ const OPTIONS: [(&str, &str); 10] = [
 const TIMERS: &str = "'-o' alone, or before another option, shows timers, as in netstat and ss";
 
 const ONLY_TCP: &str = "all that tracer traces is TCP: leave it away";
-const NOW: &str = "tracer shows what happens from now on: --duration says for how long";
 const INTERFACES: &str =
     "tracer follows sockets, not packets: --local-addr chooses by an interface's address";
 
 /// Words and options of other tools that are nothing here, with the reason.
-const NEEDLESS: [(&str, &str); 4] =
-    [("tcp", ONLY_TCP), ("--since", NOW), ("--until", NOW), ("--interface", INTERFACES)];
+const NEEDLESS: [(&str, &str); 2] = [("tcp", ONLY_TCP), ("--interface", INTERFACES)];
 
 /// Adds a tip to an error about a word or an option that tracer does not know. `arguments` are those of the command
 /// line.
@@ -156,7 +154,6 @@ mod tests {
             ("tracer tcp", "all that tracer traces is TCP"),
             ("tracer --json", "'-o json'"),
             ("tracer top --json", "'-o json'"),
-            ("tracer --since 10m", "from now on"),
             ("tracer -n", "'tracer list'"),
             ("tracer -tulpn", "'tracer list'"),
             ("tracer --listening", "'tracer list'"),

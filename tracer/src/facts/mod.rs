@@ -15,6 +15,7 @@
 //! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show;
 //!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
+//! - [`playback`]: how a recording is played, which is no fact of the host
 //! - [`checkpoint`]: what was known at the beginning of a recording's part
 //! - [`columns`]: records such as events as a recording keeps them, one column after the other; `packed_bytes`: bytes
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
@@ -55,6 +56,7 @@ pub mod losses;
 pub mod names;
 pub mod network;
 mod packed_bytes;
+pub mod playback;
 pub mod snapshot;
 
 use tracer_common::Event;

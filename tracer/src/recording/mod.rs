@@ -10,7 +10,7 @@
 //! - [`encoder`]: entries become blocks; [`reader`]: bytes become blocks and entries
 //! - [`continuity`]: whether blocks follow on each other
 //! - [`parts`]: the files, if there are several
-//! - [`writer`]: a thread that packs blocks and writes them to a file; `whereabouts`: whether others will find it
+//! - [`writer`]: a thread that packs blocks and writes them to a file; `file_place`: whether others will find it
 //!
 //! # Example
 //! ```
@@ -41,11 +41,11 @@ pub mod block;
 pub mod continuity;
 pub mod encoder;
 pub mod entry;
+mod file_place;
 pub mod header;
 pub mod name;
 pub mod parts;
 pub mod reader;
-mod whereabouts;
 pub mod writer;
 
 /// The version of the format that is written. Older ones are read.

@@ -90,7 +90,7 @@ impl Parts {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn next(&mut self) -> io::Result<RecordingFile> {
+    pub fn begin_next(&mut self) -> io::Result<RecordingFile> {
         let (number, file) = loop {
             match Folder::create(&self.folder, &part(&self.name, self.next)) {
                 // Somebody else has made it meanwhile.

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc as jobs, oneshot};
 
 use crate::{
     output::refusal::Refusal,
-    recording::{block::Unpacked, whereabouts::Whereabouts},
+    recording::{block::Unpacked, file_place::FilePlace},
 };
 
 /// Blocks that may wait for the thread.
@@ -265,7 +265,7 @@ impl Sync {
         let had_name = file.metadata()?.nlink() > 0;
         let (stop, stopped) = mpsc::channel();
         let (file, dirty) = (file.try_clone()?, Arc::clone(&is_dirty));
-        let mut whereabouts = Whereabouts::of(&file);
+        let mut file_place = FilePlace::of(&file);
         let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
             loop {
                 let has_ended = stopped.recv_timeout(SYNC_INTERVAL) != Err(RecvTimeoutError::Timeout);
@@ -274,7 +274,7 @@ impl Sync {
                     if had_name && file.metadata()?.nlink() == 0 {
                         return Err(io::Error::other("the file has been removed"));
                     }
-                    whereabouts.check()?;
+                    file_place.check()?;
                 }
                 if has_ended {
                     return Ok(());

@@ -9,11 +9,11 @@ use crate::{
 };
 
 /// Takes facts, and shows nothing.
-pub(super) struct Known {
+pub(super) struct KnownThen {
     pub(super) stages: Stages,
 }
 
-impl Known {
+impl KnownThen {
     /// Nothing is known yet. `filters`: which sockets are tracked.
     pub(super) fn new(header: &Header, filters: Filters) -> Self {
         let stages = Stages::new(StagesOptions {

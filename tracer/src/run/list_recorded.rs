@@ -11,7 +11,7 @@ use crate::{
         listing::{ConnectionInfo, ListedSocket, Listing, Protocol},
         snapshot::TimewaitByNetns,
     },
-    run::{error::Error, known::Known, span},
+    run::{error::Error, known::KnownThen, span},
     select::{cgroups::CgroupFilter, listed::ListedFilter, spec::Filters, story::StoryFilter},
     source::{self, Demand, Source as _, replay::Replay},
     time::{clock::Anchor, span::TimeSpan},
@@ -45,7 +45,7 @@ async fn read(
     let story = StoryFilter { cgroups: CgroupFilter::new(ids.cgroups, &ids.tree), ..config.story.clone() };
     let mut filter = ListedFilter::new(&constant, story, config.shown);
 
-    let mut known = Known::new(&header, Filters::default());
+    let mut known = KnownThen::new(&header, Filters::default());
     let timewait = TimewaitByNetns::default();
     let mut end_ns = None;
     let is_cut_off = loop {

@@ -58,6 +58,7 @@ use std::io;
 
 use tracer_common::Event;
 
+use crate::facts::playback::{PlayCommand, Playback};
 use crate::facts::{
     Fact,
     checkpoint::Checkpoint,
@@ -67,7 +68,6 @@ use crate::facts::{
 };
 use crate::filter::within::Wider;
 use crate::recording::{header::Header, writer};
-use crate::time::playback::{PlayCommand, Playback};
 
 /// A source of facts.
 ///

@@ -4,6 +4,7 @@
 use tracer_common::Event;
 
 use crate::{
+    facts::playback::{PlayCommand, Playback},
     facts::{Fact, kernel::KernelInfo, names::Names},
     recording::header::Header,
     source::{
@@ -14,7 +15,6 @@ use crate::{
         },
         replay::{Replay, ReplayOptions},
     },
-    time::playback::{PlayCommand, Playback},
 };
 
 /// Which source to open, and how.

@@ -127,7 +127,8 @@ impl<S: Source> Recorded<S> {
         let (sink, parts) = match files {
             Files::One(sink) => (sink, None),
             Files::Parts(mut parts) => {
-                let sink = parts.next().map_err(Error::system("making the first part of the recording"))?;
+                let sink =
+                    parts.begin_next().map_err(Error::system("making the first part of the recording"))?;
                 (sink, Some(parts))
             }
         };
@@ -245,7 +246,7 @@ impl<S: Source> Recorded<S> {
         let Some(checkpoint) = self.rotation.take() else {
             return Ok(());
         };
-        let next = parts.next();
+        let next = parts.begin_next();
         let next = next.map_err(Error::system("making the next part of the recording"))?;
         self.header.part += 1;
         self.writer.next(room, next, self.encoder.header(&self.header));

@@ -4,7 +4,6 @@
 //! - [`clock`]: converts the kernel's clock to the time of day
 //! - [`duration`]: durations in arguments
 //! - [`spec`]: moments in arguments, such as `--since -5m`; [`span`]: the part of a recording between two
-//! - [`playback`]: how a recording is played
 //! - [`wait`]: waits for an optional deadline
 //! - [`zone`]: the user's time zone
 //!
@@ -20,7 +19,6 @@
 
 pub mod clock;
 pub mod duration;
-pub mod playback;
 pub mod span;
 pub mod spec;
 pub mod wait;

@@ -59,10 +59,10 @@ pub mod top;
 use tracer_common::Event;
 
 use crate::{
+    facts::playback::{PlayCommand, Playback},
     facts::{context::Context, kernel::KernelInfo, names::Names},
     select::Select,
     tcp::state::State,
-    time::playback::{PlayCommand, Playback},
     track::{Tracker, Transition},
     view::input::Input,
 };

@@ -16,7 +16,7 @@ use crate::{
         stderr::message,
     },
     recording::{encoder::Encoder, header::Header, name::Name, writer},
-    run::{error::Error, known::Known, record},
+    run::{error::Error, known::KnownThen, record},
     select::spec::Filters,
     source::{
         self, Demand, Source as _,
@@ -194,7 +194,7 @@ impl CopyWriter {
 /// What comes before the beginning of a copy: it becomes a checkpoint.
 struct Prelude {
     since_ns: u64,
-    known: Known,
+    known: KnownThen,
     has_stories: bool,
     resumption: Resumption,
 }
@@ -203,7 +203,7 @@ impl Prelude {
     fn new(since_ns: u64, header: &Header) -> Self {
         Self {
             since_ns,
-            known: Known::new(header, Filters::default()),
+            known: KnownThen::new(header, Filters::default()),
             has_stories: header.has_stories,
             resumption: Resumption::default(),
         }

@@ -235,7 +235,9 @@ fn with_headers(files: Vec<Opened>) -> Result<(Vec<Opened>, Vec<String>), Unread
     {
         return Err(Unreadable::File { name, cause });
     }
-    torn.iter().for_each(|(name, cause)| log::warn!("{name}: {cause}"));
+    for (name, cause) in &torn {
+        log::warn!("{name}: {cause}");
+    }
     Ok((whole, torn.into_iter().map(|(name, _)| name).collect()))
 }
 

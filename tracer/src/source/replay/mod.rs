@@ -20,6 +20,7 @@ use std::{
 use tracer_common::Event;
 
 use crate::{
+    facts::playback::{PlayCommand, Playback},
     facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
     recording::{entry::RecordingEntry, header::Header, name::Name, reader::RecordingPiece},
     source::{
@@ -32,7 +33,6 @@ use crate::{
             pace::Pace,
         },
     },
-    time::playback::{PlayCommand, Playback},
 };
 
 /// Options of a [`Replay`].

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::time::playback::{PlayCommand, Playback};
+use crate::facts::playback::{PlayCommand, Playback};
 
 /// How far a step goes, in nanoseconds.
 const STEP_NS: u64 = 1_000_000_000;

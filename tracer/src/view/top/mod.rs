@@ -35,9 +35,9 @@ use crate::{
         findings::{Moment, Thresholds},
     },
     explain::texts::Language,
+    facts::playback::PlayCommand,
     facts::{context::Context, kernel::KernelInfo},
     tcp::limits::Limits,
-    time::playback::PlayCommand,
     track::Transition,
     view::{
         Ending, Needs, Scene, View,

@@ -9,10 +9,10 @@ use crate::{
     },
     explain::texts::Language,
     facts::names::Names,
+    facts::playback::{PlayCommand, Playback},
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
     tcp::{limits::Limits, state::State},
     text::escape::name,
-    time::playback::{PlayCommand, Playback},
     track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
         input::Input,

@@ -7,9 +7,9 @@ use ratatui::{
 
 use super::{DrawContext, bold, dim, style_of};
 use crate::{
+    facts::playback::Playback,
     tcp::colour,
     text::escape::escaped,
-    time::playback::Playback,
     view::top::model::{Middle, Model},
 };
 
@@ -51,11 +51,10 @@ fn keys(model: &Model) -> Vec<(&'static str, String)> {
 /// What Space does.
 fn space(model: &Model) -> &'static str {
     match model.playback {
-        Some(Playback::Playing(_)) => "pause",
         Some(Playback::Paused) => "play  . step",
         Some(Playback::Ended) => "-",
         None if model.is_paused() => "go on",
-        None => "pause",
+        Some(Playback::Playing(_)) | None => "pause",
     }
 }
 

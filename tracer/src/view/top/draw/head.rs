@@ -8,13 +8,13 @@ use tracer_common::state as number;
 
 use super::{DrawContext, bold, dim, plain, style_of};
 use crate::{
+    facts::playback::Playback,
     tcp::{colour, state::State},
     text::{
         duration::duration,
         escape::escaped,
         width::{bars_within, grouped, left, right, short},
     },
-    time::playback::Playback,
     view::top::model::Model,
 };
 

@@ -18,9 +18,9 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 /// Where a file is: its mount, and the list of all mounts; `None` if that does not have it, such as for a file that
 /// was opened elsewhere.
 #[derive(Debug)]
-pub(super) struct Whereabouts(Option<(u64, File)>);
+pub(super) struct FilePlace(Option<(u64, File)>);
 
-impl Whereabouts {
+impl FilePlace {
     /// Those of this file now.
     pub(super) fn of(file: &File) -> Self {
         Self(mount(file))
