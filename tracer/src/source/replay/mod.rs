@@ -35,6 +35,9 @@ use crate::{
     },
 };
 
+/// A full-screen view draws at least so often, in nanoseconds.
+const PICTURE_NS: u64 = 100_000_000;
+
 /// Options of a [`Replay`].
 #[derive(Clone, Debug, Default)]
 pub struct ReplayOptions {
@@ -292,10 +295,12 @@ impl Replay {
         if self.has_ended || fact.time_ns().is_none_or(|time_ns| time_ns <= end_ns) {
             return;
         }
+        let Some(RecordingEntry::Fact(Fact::Events(batch))) = self.entries.pop_front() else {
+            // Events from before the end may come behind it. It is itself later than the end.
+            return;
+        };
         let mut last = Batch { events: Vec::new(), until_ns: end_ns };
-        if let Some(RecordingEntry::Fact(Fact::Events(batch))) = self.entries.pop_front() {
-            last.events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
-        }
+        last.events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
         self.entries.clear();
         self.entries.push_front(RecordingEntry::Fact(Fact::Events(last)));
         self.end_here();
@@ -351,7 +356,7 @@ impl Source for Replay {
         }
         // Whoever looks has pressed a key.
         let due_ns = demand.due_ns.filter(|_| self.is_watched && demand.events && self.watermark_ns > 0);
-        if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns <= self.watermark_ns) {
+        if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns <= self.watermark_ns.max(self.now_ns)) {
             return Ok(self.silence(due_ns));
         }
         loop {
@@ -363,7 +368,8 @@ impl Source for Replay {
             let Some(RecordingEntry::Fact(fact)) = self.entries.front() else {
                 if self.has_ended && self.is_watched && !self.is_stopped {
                     if let Some(due_ns) = due_ns.filter(|_| !std::mem::replace(&mut self.is_told, true)) {
-                        return Ok(self.silence(due_ns));
+                        // Something else may be due before the picture is.
+                        return Ok(self.silence(due_ns.saturating_add(PICTURE_NS)));
                     }
                     std::future::pending::<()>().await;
                 }
@@ -392,7 +398,8 @@ impl Source for Replay {
     }
 
     fn has_more(&self) -> bool {
-        !self.entries.is_empty()
+        // What is played at a pace may come much later.
+        self.pace.is_none() && !self.entries.is_empty()
     }
 
     fn play(&mut self, command: PlayCommand) {

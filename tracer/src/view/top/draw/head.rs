@@ -48,7 +48,7 @@ pub(super) fn title<'a>(model: &Model, around: &DrawContext<'_>) -> Line<'a> {
         None => Span::styled("lost: unknown", style_of(colour::STUCK)),
     });
     let told = match model.playback {
-        Some(Playback::Ended) => Some(" END OF THE RECORDING ".to_owned()),
+        Some(Playback::Ended) => Some(" END ".to_owned()),
         Some(Playback::Paused) => Some(" PAUSED ".to_owned()),
         Some(Playback::Playing(speed)) => Some(format!(" {speed}x ")),
         None => model.is_paused().then(|| " PAUSED ".to_owned()),
