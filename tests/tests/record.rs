@@ -419,7 +419,7 @@ fn a_killed_writer_leaves_what_is_older_than_a_second() {
 fn a_full_disk_is_said() {
     let place = Place::new();
     for options in ["", "--rotate 50ms"] {
-        let disk = Disk::new("size=128k");
+        let disk = Disk::new("size=1m");
         let path = disk.path().join("full");
         let command = &mut with_paths(&format!("record {options} --netns {}", place.inum()), &[&path]);
         let ended = until_it_fails(&place, Program::collect(command), "No space left");
@@ -483,7 +483,7 @@ fn a_limit_on_file_sizes_is_said() {
     let place = Place::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("limited");
-    let script = r#"ulimit -f 64; exec "$@""#;
+    let script = r#"ulimit -f 2048; exec "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(tracer::binary());
     command.args(["record", "--netns", &place.inum().to_string()]).arg(&path);
