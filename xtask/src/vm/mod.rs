@@ -108,7 +108,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
 /// Runs `vm` as a test.
 pub(crate) fn test() -> Result<()> {
     match vm(&Args::default())? {
-        ExitCode::SUCCESS => vm(&Args { power: true, ..Args::default() }).map(drop),
+        ExitCode::SUCCESS => Ok(()),
         _ => Err(anyhow!("tracer failed on other kernels")),
     }
 }
