@@ -331,3 +331,26 @@ fn what_a_recording_has_not_is_not_listed() {
     fs::write(&path, bytes(&raw, &mixed())).unwrap();
     assert!(text(&view(&["list"], &path).stderr).contains("recorded with --raw"));
 }
+
+/// What the tracer looked up may be told before events that are older than it: only events tell that the end has come.
+#[test]
+fn the_end_is_that_of_events() {
+    let later = |at_ms: u64| Piece::Fact(Fact::Time(BEGIN + at_ms * MS));
+    let pieces = [
+        clock(),
+        Piece::Fact(Fact::Ready(BEGIN)),
+        later(600),
+        events(WEB.conversation(10)),
+        later(700),
+        events(DATABASE.conversation(1000)),
+        until(3000),
+        end(),
+    ];
+    let (_folder, path) = file(&pieces);
+    let words = ["log", "--raw", "-o", "csv", "--columns", "time,remote_port"];
+    let whole = shown(&words, &path);
+    assert_eq!(whole.lines().count(), 11, "{whole}");
+    let part = shown(&[&words[..], &["--duration", "500ms"]].concat(), &path);
+    assert_eq!(part.lines().skip(1).collect::<Vec<_>>(), between(&whole, 0, 500 * i128::from(MS)));
+    assert_eq!(part.lines().count(), 6, "{part}");
+}

@@ -287,23 +287,25 @@ impl Replay {
         self.end_ns = Some(self.end_ns.map_or(end_ns, |before| before.min(end_ns)));
     }
 
-    /// If the next fact is later than the end, puts the end in its place.
-    fn cut(&mut self) {
+    /// If the next fact is later than the end, leaves it out, or puts the end in its place if it is events. Returns
+    /// whether what comes next is to be looked at.
+    fn cut(&mut self) -> bool {
         let (Some(end_ns), Some(RecordingEntry::Fact(fact))) = (self.end_ns, self.entries.front()) else {
-            return;
+            return false;
         };
         if self.has_ended || fact.time_ns().is_none_or(|time_ns| time_ns <= end_ns) {
-            return;
+            return false;
         }
         let Some(RecordingEntry::Fact(Fact::Events(batch))) = self.entries.pop_front() else {
-            // Events from before the end may come behind it. It is itself later than the end.
-            return;
+            // Events from before the end may come behind it.
+            return true;
         };
         let mut last = Batch { events: Vec::new(), until_ns: end_ns };
         last.events.extend(batch.events.into_iter().filter(|event| event.time_ns <= end_ns));
         self.entries.clear();
         self.entries.push_front(RecordingEntry::Fact(Fact::Events(last)));
         self.end_here();
+        false
     }
 
     /// Ends the replay before its end.
@@ -364,7 +366,9 @@ impl Source for Replay {
             if let Some(refused) = self.refused.take() {
                 return Err(refused.into());
             }
-            self.cut();
+            if self.cut() {
+                continue;
+            }
             let Some(RecordingEntry::Fact(fact)) = self.entries.front() else {
                 if self.has_ended && self.is_watched && !self.is_stopped {
                     if let Some(due_ns) = due_ns.filter(|_| !std::mem::replace(&mut self.is_told, true)) {
@@ -416,7 +420,9 @@ impl Source for Replay {
     fn stop(&mut self) {
         self.is_stopped = true;
         self.end_at(self.now_ns);
-        self.cut();
+        while self.cut() {
+            self.settle();
+        }
         // What is still being written may have no more for long.
         if self.entries.is_empty() && !self.has_ended {
             self.end_here();
