@@ -263,9 +263,7 @@ impl Unfinished {
         fsync(&self.file)?;
         let name = name.unwrap_or(&place.name);
         renameat(&place.folder, &place.beside, &place.folder, name)?;
-        // The name must be there after a power cut. Not every file system can do that.
-        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let _ = openat(&place.folder, ".", how, Mode::empty()).and_then(fsync);
+        sync_folder(&place.folder);
         self.place = None;
         Ok(())
     }
@@ -283,6 +281,19 @@ fn begin(folder: &OwnedFd, name: &OsStr) -> io::Result<(File, Option<TemporaryNa
     let (beside, file) = beside(folder)?;
     take_over(&file, statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok())?;
     Ok((file, Some(TemporaryName { folder: folder.try_clone()?, beside, name: name.to_owned() })))
+}
+
+/// Brings the names in a folder to the disk, so that they are there after a power cut. Not every file system can do that.
+pub fn sync_folder(folder: &OwnedFd) {
+    let _ = folder_to_read(folder).and_then(fsync);
+}
+
+/// The folder, opened to be read: what is kept of it is only a place.
+///
+/// # Errors
+/// The system refuses.
+pub fn folder_to_read(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
+    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Whether a file begins as a recording does. An empty one does not.

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
+    os::unix::fs::MetadataExt as _,
 };
 
 use rustix::{
@@ -15,20 +16,28 @@ use rustix::{
 /// Tells when its state was changed, without being read.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
-/// Where a file is: its mount, and the list of all mounts; `None` if that does not have it, such as for a file that
-/// was opened elsewhere.
+/// Where a file is.
 #[derive(Debug)]
-pub(super) struct FilePlace(Option<(u64, File)>);
+pub(super) struct FilePlace {
+    /// It had a name when it was opened.
+    had_name: bool,
+    /// Its mount, and the list of all mounts; `None` if that does not have it, such as for a file that was opened
+    /// elsewhere.
+    mount: Option<(u64, File)>,
+}
 
 impl FilePlace {
     /// Those of this file now.
     pub(super) fn of(file: &File) -> Self {
-        Self(mount(file))
+        Self { had_name: has_name(file).unwrap_or(false), mount: mount(file) }
     }
 
     /// Fails if nobody will find the file any more.
-    pub(super) fn check(&mut self) -> io::Result<()> {
-        let Some((id, mounts)) = &mut self.0 else {
+    pub(super) fn check(&mut self, file: &File) -> io::Result<()> {
+        if self.had_name && !has_name(file)? {
+            return Err(io::Error::other("the file has been removed"));
+        }
+        let Some((id, mounts)) = &mut self.mount else {
             return Ok(());
         };
         let now = Timespec::default();
@@ -38,6 +47,10 @@ impl FilePlace {
         }
         Ok(())
     }
+}
+
+fn has_name(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
 }
 
 fn mount(file: &File) -> Option<(u64, File)> {

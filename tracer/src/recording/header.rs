@@ -1,6 +1,17 @@
 //! The first entry of a recording: where it comes from, and what can be in it.
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use crate::{facts::kernel::KernelInfo, filter::Filter, text::escape::tamed};
+
+/// A number by chance, which parts of one recording have in common. Without chance it is 0, and parts are told apart by
+/// their hosts and times.
+#[must_use]
+pub fn new_id() -> u64 {
+    let mut id = [0; 8];
+    let _ = getrandom(&mut id, GetRandomFlags::NONBLOCK);
+    u64::from_ne_bytes(id)
+}
 
 /// Where a recording comes from, and what can be in it.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

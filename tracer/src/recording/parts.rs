@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fsync, openat, renameat_with, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, RenameFlags, renameat_with, statat, unlinkat},
     io::Errno,
 };
 
@@ -59,7 +59,7 @@ impl Parts {
         let Folder { folder, name, shown } = Folder::of(path)?;
         let system = |cause: Errno| file::Error::System { name: shown.clone(), cause: cause.into() };
         let (mut there, mut last) = (Vec::new(), 0);
-        for entry in Dir::read_from(&folder_to_read(&folder).map_err(system)?).map_err(system)? {
+        for entry in Dir::read_from(&file::folder_to_read(&folder).map_err(system)?).map_err(system)? {
             let entry = entry.map_err(system)?;
             let file = OsStr::from_bytes(entry.file_name().to_bytes());
             if let Some(number) = number(file, &name)
@@ -98,7 +98,7 @@ impl Parts {
                 created => break (self.next, created?),
             }
         };
-        self.sync_folder();
+        file::sync_folder(&self.folder);
         self.next = number.saturating_add(1);
         let size = Arc::<WrittenSize>::default();
         self.there.push_back((number, Arc::clone(&size)));
@@ -143,7 +143,7 @@ impl Parts {
             }
             self.there.pop_front();
         }
-        self.sync_folder();
+        file::sync_folder(&self.folder);
         Ok(count)
     }
 
@@ -151,11 +151,6 @@ impl Parts {
     #[must_use]
     pub fn frozen(&self, why: &str) -> String {
         format!("{}-{}.*", self.shown, escaped(why.as_bytes()))
-    }
-
-    /// Names must be there after a power cut. Not every file system can do that.
-    fn sync_folder(&self) {
-        let _ = folder_to_read(&self.folder).and_then(fsync);
     }
 }
 
@@ -171,9 +166,4 @@ fn number(found: &OsStr, name: &OsStr) -> Option<u32> {
     let digits = found.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
     let is_number = digits.len() >= DIGITS && digits.iter().all(u8::is_ascii_digit);
     str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
-}
-
-/// The folder, opened to be read: what is kept is only a place.
-fn folder_to_read(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
-    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

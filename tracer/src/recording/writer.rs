@@ -5,7 +5,6 @@
 use std::{
     fs::File,
     io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -262,19 +261,15 @@ impl Sync {
         if !file.metadata()?.is_file() {
             return Ok(Self { is_dirty, stop: None, thread: None });
         }
-        let had_name = file.metadata()?.nlink() > 0;
         let (stop, stopped) = mpsc::channel();
         let (file, dirty) = (file.try_clone()?, Arc::clone(&is_dirty));
-        let mut file_place = FilePlace::of(&file);
+        let mut place = FilePlace::of(&file);
         let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
             loop {
                 let has_ended = stopped.recv_timeout(SYNC_INTERVAL) != Err(RecvTimeoutError::Timeout);
                 if dirty.swap(false, Ordering::Relaxed) {
                     file.sync_data()?;
-                    if had_name && file.metadata()?.nlink() == 0 {
-                        return Err(io::Error::other("the file has been removed"));
-                    }
-                    file_place.check()?;
+                    place.check(&file)?;
                 }
                 if has_ended {
                     return Ok(());

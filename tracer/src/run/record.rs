@@ -8,12 +8,15 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{
     config::RecordConfig,
     output::{file::Destination, stderr::message},
-    recording::{header::Header, parts::Parts, writer::RecordingFile},
+    recording::{
+        header::{self, Header},
+        parts::Parts,
+        writer::RecordingFile,
+    },
     run::error::Error,
     source::{
         Source,
@@ -52,10 +55,7 @@ pub(super) fn standard_output() -> Result<File, Error> {
 
 /// The header of a recording that begins now.
 pub(super) fn header(options: &SourceOptions, source: &mut OpenSource) -> Result<Header, Error> {
-    let mut id = [0; 8];
-    // Without it parts of recordings are told apart by their hosts and times.
-    let _ = getrandom(&mut id, GetRandomFlags::NONBLOCK);
-    let mut header = Header { id: u64::from_ne_bytes(id), kernel: source.kernel().clone(), ..host::header() };
+    let mut header = Header { id: header::new_id(), kernel: source.kernel().clone(), ..host::header() };
     if let SourceOptions::Kernel(options) = options {
         header.filter = options.load.filter.clone();
         header.filter.netns =

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{
     facts::{Batch, Fact, snapshot::TimewaitByNetns},
@@ -15,7 +14,12 @@ use crate::{
         file::{Destination, Unfinished},
         stderr::message,
     },
-    recording::{encoder::Encoder, header::Header, name::Name, writer},
+    recording::{
+        encoder::Encoder,
+        header::{self, Header},
+        name::Name,
+        writer,
+    },
     run::{error::Error, known::KnownThen, record},
     select::spec::Filters,
     source::{
@@ -44,9 +48,7 @@ pub(super) struct Everything;
 impl Editor for Everything {
     fn header(&mut self, header: &mut Header) {
         // Two copies of parts of one recording are not parts that follow on each other.
-        let mut id = [0; 8];
-        let _ = getrandom(&mut id, GetRandomFlags::NONBLOCK);
-        (header.id, header.part) = (u64::from_ne_bytes(id), 0);
+        (header.id, header.part) = (header::new_id(), 0);
     }
 
     fn fact(&mut self, _: &mut Fact) -> bool {
