@@ -123,6 +123,11 @@ pub async fn capture(
     Ok(Outcome { receipt: capture.receipt(), ending: capture.stages.ending(), result })
 }
 
+/// What the stages ask while they act.
+fn around<S: Source>(source: &mut S) -> ActContext<'_> {
+    ActContext { playback: source.playback(), names: source.names(), message: stderr::held }
+}
+
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
         let Config { view, filters, follows_timewait, count, duration, span, .. } = config;
@@ -242,11 +247,7 @@ impl<S: Source> Capture<S> {
     /// Ends a file of an export, and begins the next one.
     async fn next_file(&mut self) -> Result<(), Error> {
         self.output.patience().await?;
-        let mut around = ActContext {
-            playback: self.source.playback(),
-            names: self.source.names(),
-            message: stderr::held,
-        };
+        let mut around = around(&mut self.source);
         self.stages.end_file(&mut around, &mut self.out);
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
         self.output.patience().await?;
@@ -357,11 +358,7 @@ impl<S: Source> Capture<S> {
         let (is_busy, may_run_ahead) = (self.output.is_busy(), self.may_run_ahead());
         // However often the view is due, what it has made is written before it makes more.
         let may_act = |out: &[u8]| (!is_busy || may_run_ahead) && out.len() < WRITTEN_AT_ONCE;
-        let mut around = ActContext {
-            playback: self.source.playback(),
-            names: self.source.names(),
-            message: stderr::held,
-        };
+        let mut around = around(&mut self.source);
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.lead_to_explanations();
@@ -382,11 +379,7 @@ impl<S: Source> Capture<S> {
     }
 
     fn input(&mut self, input: Input) {
-        let mut around = ActContext {
-            playback: self.source.playback(),
-            names: self.source.names(),
-            message: stderr::held,
-        };
+        let mut around = around(&mut self.source);
         self.stages.input(input, &mut around);
         if let Some(command) = self.stages.play() {
             self.source.play(command);
@@ -420,11 +413,7 @@ impl<S: Source> Capture<S> {
                 self.output.start(&mut self.out, std::mem::take(&mut self.lines));
             }
         }
-        let mut around = ActContext {
-            playback: self.source.playback(),
-            names: self.source.names(),
-            message: stderr::held,
-        };
+        let mut around = around(&mut self.source);
         self.stages.end(&mut around, &mut self.out);
         self.lead_to_explanations();
         self.lines += self.stages.take_lines();
