@@ -230,6 +230,9 @@ fn first_hops(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
 const COLUMNS: &str = "destination,gateway,genmask,flags,mss,window,irtt_ms,interface,hop";
 const MORE_COLUMNS: &str = "destination,gateway,genmask,flags,metric,references,uses,interface,hop";
 
+/// Routes of IPv6 without the number of references, which also counts packets of the kernel's own on their way.
+const LASTING: &str = "-r6 --columns prefix,gateway,flags,metric,interface,type,table,nexthop,hop,weight";
+
 #[test]
 fn routes_of_ipv4_are_those_of_netstat() {
     let (place, _peer) = with_routes();
@@ -310,7 +313,7 @@ fn nexthop_objects_are_followed() {
     let set = |mode: &str| {
         run(place.command("sysctl").args(["-qw", &format!("net.ipv4.nexthop_compat_mode={mode}")]));
     };
-    let listed = || [json(&place, "-r"), json(&place, "-r6")];
+    let listed = || [json(&place, "-r"), json(&place, LASTING)];
     set("1");
     let before = listed();
     set("0");
@@ -414,8 +417,8 @@ fn a_list_that_changes_meanwhile_is_asked_for_again() {
 #[test]
 fn other_namespaces_are_listed() {
     let ((place, _peer), other) = (with_routes(), Place::pair());
-    let here = list(&place, "-r6 -o csv");
-    assert_eq!(print(&mut tracer::command(&format!("list -r6 -o csv --netns {}", place.name()))), here);
+    let here = list(&place, LASTING);
+    assert_eq!(print(&mut tracer::command(&format!("list {LASTING} --netns {}", place.name()))), here);
     let all = print(&mut tracer::command("list -i --all-netns -H"));
     for place in [&place, &other.0, &other.1] {
         let own = format!("{} {} ", place.inum(), place.name());
@@ -435,7 +438,7 @@ fn users_without_privileges_see_their_own_namespace() {
         command.args("--reuid 65534 --regid 65534 --clear-groups --inh-caps=-all".split(' ')).arg(&binary);
         output(command.arg("list").args(arguments.split(' ')))
     };
-    for arguments in ["-r", "-r6", "-re"] {
+    for arguments in ["-r", LASTING, "-re"] {
         let ended = unprivileged(arguments);
         assert!(ended.status.success(), "{ended:?}");
         assert_eq!(String::from_utf8(ended.stdout).unwrap(), list(&place, arguments));
