@@ -60,6 +60,7 @@ impl Report {
                 .map(|ranking| RankingTable::new(ranking, (rows, rank), names))
                 .collect(),
             findings: None,
+            host: None,
             forgotten: None,
         }
     }

@@ -50,6 +50,7 @@ impl Report {
             reasons: None,
             top: if by_port { vec![port_table(now, before, rows)] } else { Vec::new() },
             findings: None,
+            host: None,
             forgotten: Some(increase(now.evicted, before.evicted).unwrap_or_default()),
         }
     }

@@ -14,6 +14,9 @@ use crate::{
 /// A report on a period.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// The host that it is about, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The period that it covers.
     #[serde(flatten)]
     pub period: Period,

@@ -20,7 +20,7 @@ pub(super) const FILTERS: &str =
     "Filters (different ones are ANDed, values of one are ORed, those with ! take away)";
 
 /// Filters.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = FILTERS)]
 pub struct FilterArgs {
     /// Ports at either end: a list of ports, ranges and services, such as 443,8000-8100,postgresql; '!22' leaves
@@ -57,7 +57,7 @@ pub struct FilterArgs {
 }
 
 /// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = FILTERS)]
 pub struct StoryFilterArgs {
     /// Processes that own the socket, by their pids on the host
@@ -103,7 +103,7 @@ impl StoryFilterArgs {
 }
 
 /// What is shown, and how.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Format of the lines
@@ -124,7 +124,7 @@ pub struct OutputArgs {
 }
 
 /// How events are captured.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Capture")]
 pub struct CaptureArgs {
     /// Stop after this long, such as 30s, 5m or 1h 30m; a number alone is seconds, as in every TIME
@@ -161,8 +161,8 @@ pub struct CaptureArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Recordings")]
 pub struct RecordingArgs {
-    /// Show what is in a recording, or in several parts of one, instead of what happens now; `-` is standard input.
-    /// Needs no privileges
+    /// Show what is in a recording, in several parts of one, or in those of several hosts (log, life, summary), instead
+    /// of what happens now; `-` is standard input. Needs no privileges
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["buffer", "hooks", "no_snapshot", "btf"])]
     pub from: Vec<PathBuf>,
     /// Which part of it.
@@ -200,7 +200,7 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// When a connection counts as stuck.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stuck connections")]
 pub struct StuckArgs {
     /// Connections that stay in a state longer than this: STATE=TIME, STATE=off, or `default` for
@@ -210,7 +210,7 @@ pub struct StuckArgs {
 }
 
 /// When something is a finding.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct FindingArgs {
     /// From which value on something is a finding: NAME=VALUE, such as close-wait=10 or resets=100, or NAME=off
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Findings")]

@@ -26,7 +26,7 @@ A file appears under its name when it is whole. Those in a folder are called TIM
 by time; each has an hour, unless --rotate says something else.";
 
 /// Options of `export`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ExportArgs {
     /// Recordings, or parts of one; without them, what happens from now on
     #[arg(value_name = "FILE", conflicts_with_all = ["buffer", "hooks", "no_snapshot", "btf"])]

@@ -36,7 +36,7 @@ are visible to root only.";
 const SHOWN: &str = "What to list (without -t, -u and -x: TCP)";
 
 /// Options of `list`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(
     mut_arg("pid", |arg| arg.short(None)),
     mut_arg("uid", |arg| arg.short(None)),

@@ -167,7 +167,7 @@ pub enum Command {
 }
 
 /// Options of the log.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct LogArgs {
     /// Filters.
     #[command(flatten)]
@@ -211,7 +211,7 @@ pub struct LogArgs {
 }
 
 /// Options of `life`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct LifeArgs {
     /// Filters.
     #[command(flatten)]
@@ -232,7 +232,7 @@ pub struct LifeArgs {
 }
 
 /// Options of `summary`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct SummaryArgs {
     /// Filters.
     #[command(flatten)]
@@ -255,7 +255,7 @@ pub struct SummaryArgs {
 }
 
 /// What a summary shows, and how.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
     /// Time between reports [default: 10s; with --duration and --count, as many equal parts of the duration]
@@ -308,7 +308,7 @@ pub enum Zone {
 }
 
 /// Options of `top`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct TopArgs {
     /// Filters.
     #[command(flatten)]
@@ -337,7 +337,7 @@ pub struct TopArgs {
 }
 
 /// Options of `explain`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
     /// What to explain; without it, the list of words
     #[arg(value_name = "WORD")]
@@ -351,7 +351,7 @@ pub struct ExplainArgs {
 }
 
 /// Options of `completions`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum, value_name = "SHELL")]
@@ -359,7 +359,7 @@ pub struct CompletionsArgs {
 }
 
 /// Options of `check`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     /// Read the kernel's types from this file instead of /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "PATH")]

@@ -38,7 +38,7 @@ const SHORTEST_PART: Duration = Duration::from_millis(500);
 const SHORTEST_RING: Duration = Duration::from_secs(3);
 
 /// Options of `record`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
     /// The recording, a new file; `-` is standard output
     #[arg(value_name = "FILE")]

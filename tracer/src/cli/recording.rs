@@ -69,7 +69,7 @@ pub enum RecordingCommand {
 }
 
 /// Options of `recording cut`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(
     mut_arg("pid", |arg| arg.hide(true)),
     mut_arg("comm", |arg| arg.hide(true)),
@@ -95,7 +95,7 @@ pub struct CutArgs {
 }
 
 /// Options of `recording merge`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct MergeArgs {
     /// The parts, in any order
     #[arg(value_name = "FILE", required = true)]
@@ -106,7 +106,7 @@ pub struct MergeArgs {
 }
 
 /// Options of `recording anonymize`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct AnonymizeArgs {
     /// The recording; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -120,7 +120,7 @@ pub struct AnonymizeArgs {
 }
 
 /// Options of `recording info` and `recording verify`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct SurveyArgs {
     /// Recordings; `-` is standard input
     #[arg(value_name = "FILE", required = true)]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     cli::{ExportArgs, ExportFormat, RecordingArgs},
-    config::{Error, Lined, RunConfig, configured, lines::chosen_columns},
+    config::{Error, Lined, RunConfig, ShownHosts, configured, lines::chosen_columns, of_hosts},
     format::{
         Kind, Plan,
         columns::DefaultIn,
@@ -36,6 +36,15 @@ pub struct ExportConfig {
 
 /// Builds the configuration of `tracer export`.
 pub fn export(args: ExportArgs) -> Result<RunConfig, Error> {
+    // What is written as a whole cannot be put together, and files have the name of their host.
+    if matches!(args.format, ExportFormat::Parquet) || is_folder(&args.to) {
+        return export_of(args, ShownHosts::One);
+    }
+    of_hosts(args, export_of)
+}
+
+/// Rows always say which host they are about.
+fn export_of(args: ExportArgs, _: ShownHosts) -> Result<RunConfig, Error> {
     let ExportArgs { files, format, to, life, columns, rotate, filter, capture, span } = args;
     let (kind, suffix) = match format {
         ExportFormat::Jsonl => (Kind::Json, "jsonl"),

@@ -97,6 +97,8 @@ pub struct Config {
     pub count: Option<u64>,
     /// What part of a recording is shown.
     pub span: ShownSpan,
+    /// The host that messages are about, escaped, if there are several.
+    pub host: Option<String>,
     /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
     /// The file for the receipt, which is also written to standard error.
@@ -128,6 +130,39 @@ pub struct RunConfig {
     pub record: Option<RecordConfig>,
     /// Where lines go instead of standard output.
     pub export: Option<ExportConfig>,
+    /// The same capture for each of several hosts, whose recordings are shown together; `None` if they cannot be.
+    pub of_several: Option<CaptureOfSeveral>,
+}
+
+/// Makes the captures of several hosts, whose lines say which one they are about.
+pub type CaptureOfSeveral = Box<dyn Fn() -> Result<Config, Error>>;
+
+/// Whether what is shown is about one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShownHosts {
+    One,
+    /// Lines say which one they are about.
+    Several,
+}
+
+impl ShownHosts {
+    /// The outputs whose default columns apply.
+    fn columns(self, default_in: (DefaultIn, DefaultIn)) -> (DefaultIn, DefaultIn) {
+        match self {
+            Self::One => default_in,
+            Self::Several => (default_in.0.and(DefaultIn::HOSTS), default_in.1.and(DefaultIn::HOSTS)),
+        }
+    }
+}
+
+/// A configuration that can also be made for several hosts.
+fn of_hosts<A: Clone + 'static>(
+    args: A,
+    build: fn(A, ShownHosts) -> Result<RunConfig, Error>,
+) -> Result<RunConfig, Error> {
+    let mut config = build(args.clone(), ShownHosts::One)?;
+    config.of_several = Some(Box::new(move || Ok(build(args.clone(), ShownHosts::Several)?.capture)));
+    Ok(config)
 }
 
 /// Where facts are recorded.
@@ -143,6 +178,10 @@ pub struct RecordConfig {
 
 /// Builds the configuration of `tracer log`.
 pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
+    of_hosts(args, log_of)
+}
+
+fn log_of(args: LogArgs, hosts: ShownHosts) -> Result<RunConfig, Error> {
     let watch = watch(&args);
     let LogArgs { filter, slow, output, raw, resets, retransmits, group, capture, recording, .. } = args;
     let incidents = Incidents { resets, retransmits };
@@ -150,34 +189,45 @@ pub fn log(args: LogArgs) -> Result<RunConfig, Error> {
         return Err(Error::NoHooks);
     }
     let view: Box<dyn View> = if raw {
-        Box::new(Raw::new(Lines::new(plan((DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA), true, &output)?)))
+        let default_in = hosts.columns((DefaultIn::RAW_TEXT, DefaultIn::RAW_DATA));
+        Box::new(Raw::new(Lines::new(plan(default_in, true, &output)?)))
     } else {
         let default_in = match (group, incidents.any() || watch.is_some()) {
             (true, _) => (DefaultIn::GROUP_TEXT, DefaultIn::GROUP_DATA),
             (_, true) => (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA.and(DefaultIn::EVENT_DATA)),
             _ => (DefaultIn::LOG_TEXT, DefaultIn::LOG_DATA),
         };
-        Box::new(Log::new(Lines::new(plan(default_in, false, &output)?), incidents, watch))
+        Box::new(Log::new(Lines::new(plan(hosts.columns(default_in), false, &output)?), incidents, watch))
     };
     configured(view, filter, capture, recording, Lined::of(&output, &slow, false))
 }
 
 /// Builds the configuration of `tracer life`.
 pub fn life(args: LifeArgs) -> Result<RunConfig, Error> {
+    of_hosts(args, life_of)
+}
+
+fn life_of(args: LifeArgs, hosts: ShownHosts) -> Result<RunConfig, Error> {
     let LifeArgs { filter, slow, output, capture, recording } = args;
     let lined = Lined::of(&output, &slow, true);
     if lined.slow.as_ref().is_some_and(|slow| slow.limits.of(state::TIME_WAIT).is_some()) {
         return Err(Error::NoTimewait);
     }
-    let lines = Lines::new(plan((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA), false, &output)?);
+    let default_in = hosts.columns((DefaultIn::LIFE_TEXT, DefaultIn::LIFE_DATA));
+    let lines = Lines::new(plan(default_in, false, &output)?);
     configured(Box::new(Life::new(lines)), filter, capture, recording, lined)
 }
 
 /// Builds the configuration of `tracer summary`.
 pub fn summary(args: SummaryArgs) -> Result<RunConfig, Error> {
+    of_hosts(args, summary_of)
+}
+
+fn summary_of(args: SummaryArgs, hosts: ShownHosts) -> Result<RunConfig, Error> {
     let SummaryArgs { filter, report, stuck, finding, capture, recording } = args;
     let reports = SummaryOptions {
         findings: Some(Findings::new(limits(&stuck), thresholds(&finding))),
+        names_host: hosts == ShownHosts::Several,
         ..reports(&report, capture.duration)
     };
     let lined = Lined::none(reports.text.is_some());
@@ -329,6 +379,7 @@ fn configured(
         recoding: if is_text { charset::recoding() } else { None },
         record: recording.record.map(|path| RecordConfig { path, rotation: None, heeds_signal: false }),
         export: None,
+        of_several: None,
         source: if recording.from.is_empty() {
             SourceOptions::Kernel(live::LiveOptions {
                 load: load::LoadOptions {
@@ -361,6 +412,7 @@ fn configured(
             duration: capture.duration,
             count,
             span,
+            host: None,
             strict: capture.strict,
             receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },

@@ -55,6 +55,7 @@ pub(super) fn reports(args: &ReportArgs, duration: Option<Duration>) -> SummaryO
         rows: usize::from(args.rows),
         count: args.count,
         findings: None,
+        names_host: false,
         text: (args.output == ReportKind::Text).then_some(text),
     }
 }

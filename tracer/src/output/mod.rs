@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
+//! - [`merge`]: lines of several captures, brought into the order of their times
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
 //! - [`files`]: the files of an export; [`progress`]: how far it is
@@ -29,6 +30,7 @@
 pub mod file;
 pub mod files;
 mod folder;
+pub mod merge;
 pub mod progress;
 pub mod refusal;
 pub mod stderr;

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    output::{files::ExportFiles, refusal::Refusal, write::write_some},
+    output::{files::ExportFiles, merge::MergeInput, refusal::Refusal, write::write_some},
     text::STARTING_A_THREAD,
 };
 
@@ -61,11 +61,7 @@ pub enum Error {
 
 /// Standard output, with at most one write in progress.
 pub struct Output {
-    stdout: Arc<File>,
-    /// The thread that writes.
-    writer: Sender<Write>,
-    /// Reports when the reader of a pipe closes it; `None` for files and terminals.
-    hang_up: Option<AsyncFd<File>>,
+    to: OutputTo,
     write: Option<oneshot::Receiver<Written>>,
     /// A buffer for the next write while one is in progress.
     spare: Vec<u8>,
@@ -82,6 +78,19 @@ pub struct Output {
     files: Option<ExportFiles>,
 }
 
+/// Where bytes go.
+enum OutputTo {
+    File {
+        file: Arc<File>,
+        /// The thread that writes.
+        writer: Sender<Write>,
+        /// Reports when the reader of a pipe closes it; `None` for files and terminals.
+        hang_up: Option<AsyncFd<File>>,
+    },
+    /// Lines of other captures come between.
+    Merged(MergeInput),
+}
+
 /// What the thread is to write, and where the result goes.
 struct Write {
     to: Arc<File>,
@@ -90,7 +99,7 @@ struct Write {
 }
 
 /// The result of a write: its buffer, the number of lines that were not written, and the error if any.
-type Written = (Vec<u8>, u64, io::Result<()>);
+pub(super) type Written = (Vec<u8>, u64, io::Result<()>);
 
 impl Output {
     /// Opens standard output, and starts the thread. Must be called inside a tokio runtime, and after
@@ -124,20 +133,36 @@ impl Output {
             }
         };
         thread::Builder::new().name("tracer-stdout".into()).spawn(write).map_err(Error::Thread)?;
-        Ok(Self {
-            stdout,
-            writer,
-            hang_up,
+        Ok(Self { progress, ..Self::of(OutputTo::File { file: stdout, writer, hang_up }) })
+    }
+
+    /// The same between the lines of other captures.
+    #[must_use]
+    pub fn merged(input: MergeInput) -> Self {
+        Self::of(OutputTo::Merged(input))
+    }
+
+    fn of(to: OutputTo) -> Self {
+        Self {
+            to,
             write: None,
             spare: Vec::new(),
-            progress,
+            progress: Arc::default(),
             lines: 0,
             made: Arc::default(),
             written: 0,
             unwritten: 0,
             recode: None,
             files: None,
-        })
+        }
+    }
+
+    /// Where the times of lines are to be told, if they have to be.
+    pub fn merge_input(&mut self) -> Option<&mut MergeInput> {
+        match &mut self.to {
+            OutputTo::Merged(input) => Some(input),
+            OutputTo::File { .. } => None,
+        }
     }
 
     /// Changes bytes in this way before they are written.
@@ -153,6 +178,9 @@ impl Output {
         self.lines += lines;
         self.made.fetch_add(lines, Ordering::Relaxed);
         if bytes.is_empty() {
+            if let OutputTo::Merged(input) = &mut self.to {
+                input.tell();
+            }
             return;
         }
         debug_assert!(self.write.is_none(), "one write at a time");
@@ -161,8 +189,13 @@ impl Output {
             recode(&mut bytes);
         }
         let (done, write) = oneshot::channel();
-        // If the thread is gone, `write` says so.
-        let _ = self.writer.send(Write { to: Arc::clone(&self.stdout), bytes, done });
+        match &mut self.to {
+            // If the thread is gone, `write` says so.
+            OutputTo::File { file, writer, .. } => {
+                _ = writer.send(Write { to: Arc::clone(file), bytes, done });
+            }
+            OutputTo::Merged(input) => input.send(bytes, done),
+        }
         self.write = Some(write);
     }
 
@@ -214,7 +247,11 @@ impl Output {
         if let Some(files) = &mut self.files {
             let begun = wall_ns(files.begun_ns().unwrap_or(now.0));
             match files.next(begun, now, bytes) {
-                Ok(file) => self.stdout = Arc::new(file),
+                Ok(next) => {
+                    if let OutputTo::File { file, .. } = &mut self.to {
+                        *file = Arc::new(next);
+                    }
+                }
                 Err(cause) => return Err(self.error(cause)),
             }
         }
@@ -237,6 +274,10 @@ impl Output {
 
     /// Waits for the write in progress, as long as the reader reads.
     pub async fn patience(&mut self) -> Result<(), Error> {
+        // It is not the reader's fault if the lines of others take their time.
+        if matches!(self.to, OutputTo::Merged(_)) {
+            return self.idle().await;
+        }
         loop {
             let before = self.standing();
             tokio::select! {
@@ -255,8 +296,8 @@ impl Output {
         if self.is_busy() {
             return self.idle().await;
         }
-        match &self.hang_up {
-            Some(stdout) if stdout.ready(Interest::ERROR).await.is_ok() => {
+        match &self.to {
+            OutputTo::File { hang_up: Some(stdout), .. } if stdout.ready(Interest::ERROR).await.is_ok() => {
                 Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
             }
             _ => std::future::pending().await,
@@ -276,7 +317,11 @@ impl Output {
     /// How far the reader is: bytes written so far, and bytes of these that wait to be read. A write into a pipe
     /// goes on only when a whole page has been read.
     fn standing(&self) -> (u64, Option<u64>) {
-        (self.progress.load(Ordering::Relaxed), unread(&self.stdout))
+        let unread = match &self.to {
+            OutputTo::File { file, .. } => unread(file),
+            OutputTo::Merged(_) => None,
+        };
+        (self.progress.load(Ordering::Relaxed), unread)
     }
 
     /// Number of lines so far, written or not.

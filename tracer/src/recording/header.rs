@@ -49,6 +49,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// What tells hosts apart: the name, and the hash of the machine id.
+    #[must_use]
+    pub fn host_key(&self) -> (String, String) {
+        (self.host.clone(), self.machine.clone())
+    }
+
     /// The same, with texts that do no harm on a terminal: anybody may have written it.
     #[must_use]
     pub fn tamed(mut self) -> Self {

@@ -1,7 +1,7 @@
 //! The capture loop: it takes facts from a source, passes them to the stages, and writes the bytes that these
 //! make.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tracer_common::event::kind;
 
@@ -57,6 +57,8 @@ pub struct Capture<S> {
     is_limited: bool,
     /// What part of a recording is shown.
     span: ShownSpan,
+    /// The view has the whole screen.
+    needs_screen: bool,
     /// The terminal of a full-screen view.
     console: Option<Console>,
     /// Events read from the source.
@@ -66,6 +68,7 @@ pub struct Capture<S> {
     /// Transitions that were not shown because the limit on lines had been reached.
     past_limit: u64,
     losses: LossMessages,
+    speaker: Speaker,
     totals: Option<SourceTotals>,
     /// How long to capture, from [`Fact::Ready`] on.
     duration: Option<Duration>,
@@ -82,6 +85,19 @@ pub struct Capture<S> {
     has_told_cut_off: bool,
     /// What was known where a part of a recording begins cannot be read.
     is_damaged: bool,
+}
+
+/// Says which host a message is about, if there are several.
+struct Speaker(Option<String>);
+
+impl Speaker {
+    /// Says it on standard error.
+    fn say(&self, text: impl fmt::Display) {
+        match &self.0 {
+            Some(host) => message(format_args!("{host}: {text}")),
+            None => message(text),
+        }
+    }
 }
 
 /// Reports losses while they happen, at most once per interval.
@@ -105,12 +121,11 @@ pub async fn capture(
     console: Option<IdleConsole>,
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
-    let needs_screen = config.view.needs().screen;
     let mut capture = Capture::new(source, config, output)?;
     let result = match capture.begin(stop).await {
         Ok(true) => {
-            message("ready");
-            let opened = if needs_screen { capture.open_screen(console) } else { Ok(()) };
+            capture.speaker.say("ready");
+            let opened = if capture.needs_screen { capture.open_screen(console) } else { Ok(()) };
             match opened {
                 Ok(()) => capture.flow(stop).await,
                 error => error,
@@ -129,38 +144,40 @@ fn around<S: Source>(source: &mut S) -> ActContext<'_> {
 }
 
 impl<S: Source> Capture<S> {
-    fn new(mut source: S, config: Config, output: Output) -> Result<Self, source::Error> {
-        let Config { view, filters, follows_timewait, count, duration, span, .. } = config;
+    fn new(mut source: S, config: Config, mut output: Output) -> Result<Self, source::Error> {
+        let Config { view, filters, follows_timewait, count, duration, span, host: named, .. } = config;
+        let (needs_screen, speaker) = (view.needs().screen, Speaker(named));
         let mut filters = filters.resolve(source.names())?;
         let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
         if let Some(header) = source.header() {
             filters.constant = filters.constant.within(&header.filter)?;
             follows_timewait &= header.follows_timewait;
         }
-        filters.absent(source.names()).iter().for_each(message);
+        filters.absent(source.names()).iter().for_each(|absent| speaker.say(absent));
         let host = source.header().map_or_else(host::name, |header| header.host.clone());
         let kernel = source.kernel();
+        let comparison = Comparison::new(&filters.constant);
+        let mut stages =
+            Stages::new(StagesOptions { view, filters, kernel, host, follows_timewait, limit: count });
+        if output.merge_input().is_some() {
+            stages.note_starts();
+        }
         Ok(Self {
-            comparison: Comparison::new(&filters.constant),
-            stages: Stages::new(StagesOptions {
-                view,
-                filters,
-                kernel,
-                host,
-                follows_timewait,
-                limit: count,
-            }),
+            comparison,
+            stages,
             source,
             output,
             out: Vec::new(),
             lines: 0,
             is_limited: count.is_some(),
             span,
+            needs_screen,
             console: None,
             read: 0,
             unread: 0,
             past_limit: 0,
             losses: LossMessages::default(),
+            speaker,
             totals: None,
             duration,
             end_ns: None,
@@ -201,7 +218,7 @@ impl<S: Source> Capture<S> {
         while !self.is_over() {
             let collects = self.out.len() < WRITTEN_AT_ONCE && self.source.has_more();
             if !self.output.is_busy() && !collects {
-                self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+                self.write();
             }
             let is_busy = self.output.is_busy();
             let may_show = self.may_show();
@@ -244,12 +261,20 @@ impl<S: Source> Capture<S> {
         Ok(())
     }
 
+    /// Starts to write what has been made. No write may be in progress.
+    fn write(&mut self) {
+        if let Some(merged) = self.output.merge_input() {
+            merged.place(self.stages.take_starts(), self.stages.now().1);
+        }
+        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+    }
+
     /// Ends a file of an export, and begins the next one.
     async fn next_file(&mut self) -> Result<(), Error> {
         self.output.patience().await?;
         let mut around = around(&mut self.source);
         self.stages.end_file(&mut around, &mut self.out);
-        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+        self.write();
         self.output.patience().await?;
         let now = self.stages.now();
         self.output.next_file(now, |time_ns| self.stages.wall_ns(time_ns))?;
@@ -339,17 +364,18 @@ impl<S: Source> Capture<S> {
     /// Says if there was no time to search all processes, or to look at all namespaces, and when all have been looked at.
     fn tell_unvisited(&mut self, snapshot: &Snapshot) {
         if snapshot.holders_are_cut_off && !self.has_told_cut_off {
-            message("no time to search all processes for sockets: who holds older ones is found out later");
+            self.speaker
+                .say("no time to search all processes for sockets: who holds older ones is found out later");
             self.has_told_cut_off = true;
         }
         let before = std::mem::replace(&mut self.unvisited, snapshot.unvisited);
         if before == 0 && snapshot.unvisited > 0 {
-            message(format_args!(
+            self.speaker.say(format_args!(
                 "{} network namespaces are looked at later: what is older than tracer there is not known yet",
                 snapshot.unvisited
             ));
         } else if before > 0 && snapshot.unvisited == 0 {
-            message("all network namespaces have been looked at");
+            self.speaker.say("all network namespaces have been looked at");
         }
     }
 
@@ -362,14 +388,14 @@ impl<S: Source> Capture<S> {
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.lead_to_explanations();
-        self.losses.tell(self.stages.now_ns());
+        self.losses.tell(self.stages.now_ns(), &self.speaker);
         self.reach(self.stages.now_ns());
     }
 
     /// Names the words that explain the lines about stuck connections, each once.
     fn lead_to_explanations(&mut self) {
         for state in self.stages.newly_stuck() {
-            message(format_args!("stuck in {state}, see: tracer explain {state}"));
+            self.speaker.say(format_args!("stuck in {state}, see: tracer explain {state}"));
         }
     }
 
@@ -410,7 +436,7 @@ impl<S: Source> Capture<S> {
             let fact = self.source.next(demand).await?;
             self.take(fact);
             if !(self.out.len() < WRITTEN_AT_ONCE && self.source.has_more()) {
-                self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+                self.write();
             }
         }
         let mut around = around(&mut self.source);
@@ -418,7 +444,7 @@ impl<S: Source> Capture<S> {
         self.lead_to_explanations();
         self.lines += self.stages.take_lines();
         self.output.patience().await?;
-        self.output.start(&mut self.out, std::mem::take(&mut self.lines));
+        self.write();
         self.output.patience().await?;
         let now_ns = self.stages.now_ns();
         Ok(self.output.finish_files(now_ns, |time_ns| self.stages.wall_ns(time_ns))?)
@@ -477,6 +503,7 @@ impl<S: Source> Capture<S> {
                 .collect(),
             connections: None,
             kernel: None,
+            hosts: Vec::new(),
         };
         self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0 || totals.is_joined;
         if let Some(tracker) = self.stages.tracker() {
@@ -495,9 +522,9 @@ impl LossMessages {
     }
 
     /// Prints the message if it is due.
-    fn tell(&mut self, now_ns: u64) {
+    fn tell(&mut self, now_ns: u64, speaker: &Speaker) {
         if self.due_ns.take_if(|due_ns| *due_ns <= now_ns).is_some() {
-            message(format_args!("lost {} events, {} in all", self.lost - self.reported, self.lost));
+            speaker.say(format_args!("lost {} events, {} in all", self.lost - self.reported, self.lost));
             self.reported = self.lost;
         }
     }

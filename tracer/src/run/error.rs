@@ -5,6 +5,7 @@ use std::io;
 use jiff::Timestamp;
 
 use crate::{
+    config,
     output::{self, refusal::Refusal},
     run::console,
     source::{self, kernel::limits},
@@ -16,6 +17,9 @@ pub enum Error {
     /// The source of the facts.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
     /// A limit of the process is too low.
     #[error(transparent)]
     Limit(#[from] limits::Error),

@@ -11,7 +11,7 @@ use crate::{
         listing::{ConnectionInfo, ListedSocket, Listing, Protocol},
         snapshot::TimewaitByNetns,
     },
-    run::{error::Error, known::KnownThen, span},
+    run::{error::Error, known::KnownThen, span::HostSpans},
     select::{cgroups::CgroupFilter, listed::ListedFilter, spec::Filters, story::StoryFilter},
     source::{self, Demand, Source as _, replay::Replay},
     time::{clock::Anchor, span::TimeSpan},
@@ -21,7 +21,9 @@ use crate::{
 /// Finds them. Nothing of what there is now is asked.
 pub(super) fn find(config: &SocketsConfig, recorded: &RecordedList) -> Result<(Listing, Context), Error> {
     let at = match &recorded.at {
-        ShownSpan::OfFiles(spec) => ShownSpan::Known(span::of_files(&recorded.replay.paths, spec)?),
+        ShownSpan::OfFiles(spec) => {
+            ShownSpan::Known(HostSpans::of_files(&recorded.replay.paths, spec)?.alone())
+        }
         at => at.clone(),
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();

@@ -6,6 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`
+//! - `hosts`: recordings of several hosts in one view
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it;
@@ -17,6 +18,7 @@ pub mod console;
 pub mod error;
 mod export;
 mod fault;
+mod hosts;
 pub mod in_kernel;
 mod known;
 pub mod list;
@@ -47,12 +49,13 @@ use crate::{
         console::IdleConsole,
         error::Error,
         receipt_file::ReceiptFile,
+        span::HostSpans,
         stop::{Signals, Stop},
     },
     source::{
         Source as _,
         kernel::{host, limits, privileges},
-        open::{SourceOptions, open},
+        open::{SourceOptions, open, open_all},
         recorded::Recorded,
     },
     text::STARTING_A_THREAD,
@@ -67,12 +70,13 @@ const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
-    let RunConfig { capture: mut config, source: options, hooks, recoding, record, export } = config;
-    config.span = match (config.span, &options) {
+    let RunConfig { capture: mut config, source: options, hooks, recoding, record, export, of_several } =
+        config;
+    let spans = match (&config.span, &options) {
         (ShownSpan::OfFiles(spec), SourceOptions::Recording(options)) => {
-            ShownSpan::Known(span::of_files(&options.paths, &spec)?)
+            Some(HostSpans::of_files(&options.paths, spec)?)
         }
-        (span, _) => span,
+        _ => None,
     };
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
@@ -85,11 +89,34 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
         if record.as_ref().is_some_and(|record| record.heeds_signal) {
             stop = stop.with_mark().map_err(Error::system("listening for SIGUSR1"))?;
         }
-        let mut source = tokio::select! {
-            source = open(&options) => source?,
+        let sources = async {
+            match of_several {
+                Some(_) => open_all(&options).await,
+                None => Ok(vec![open(&options).await?]),
+            }
+        };
+        let mut sources = tokio::select! {
+            sources = sources => sources?,
             // A recording may come from a pipe that says nothing.
             () = stop.wait() => return Ok(None),
         };
+        if let (2.., Some(of_host)) = (sources.len(), &of_several) {
+            let output = match export {
+                None => Output::new()?.recoding(recoding),
+                Some(file) => Output::to_files(file)?,
+            };
+            // What cannot be paused is being made.
+            let is_live = matches!(&options, SourceOptions::Recording(recordings) if !recordings.can_pause);
+            return Ok(Some(
+                hosts::capture_all(sources, of_host, spans.as_ref(), output, is_live, &mut stop).await?,
+            ));
+        }
+        let Some(mut source) = sources.pop() else {
+            return Ok(None);
+        };
+        if let Some(spans) = spans {
+            config.span = ShownSpan::Known(spans.of(source.header()));
+        }
         tell_missing(&hooks, &source.kernel().hooks);
         let (output, _progress) = match export {
             None => (Output::new()?.recoding(recoding), None),

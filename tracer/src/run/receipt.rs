@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The counts of a capture.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Receipt {
     /// Transitions that happened and were not lost, including those that filters rejected.
     pub seen: u64,
@@ -54,6 +54,19 @@ pub struct Receipt {
     pub connections: Option<Connections>,
     /// The kernel's own counters.
     pub kernel: Option<Kernel>,
+    /// The receipts of several hosts, whose sum the counts above are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostReceipt>,
+}
+
+/// The receipt of one of several hosts.
+#[derive(Clone, Debug, Serialize)]
+pub struct HostReceipt {
+    /// Name of the host, escaped.
+    pub host: String,
+    /// Its counts.
+    #[serde(flatten)]
+    pub receipt: Receipt,
 }
 
 /// Connections, as counted from events.
@@ -94,7 +107,50 @@ impl Receipt {
         let contradicted = self.kernel.as_ref().is_some_and(|kernel| kernel.agrees == Some(false));
         let is_whole = !self.cut_off && !self.damaged;
         let has_lost = self.losses.total() != Some(0) || self.losses.incidents != Some(0) || self.gaps > 0;
-        is_whole && !has_lost && !contradicted
+        is_whole && !has_lost && !contradicted && self.hosts.iter().all(|host| host.receipt.is_complete())
+    }
+}
+
+impl Receipt {
+    /// One for several hosts.
+    pub(super) fn of_hosts(receipts: Vec<(String, Self)>) -> Self {
+        let all = receipts.iter().map(|(_, receipt)| receipt.clone()).reduce(Self::with).unwrap_or_default();
+        let hosts = receipts.into_iter().map(|(host, receipt)| HostReceipt { host, receipt }).collect();
+        Self { hosts, ..all }
+    }
+
+    /// The counts of both. What their kernels counted is not in it.
+    fn with(mut self, other: Self) -> Self {
+        let add = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
+        self.seen += other.seen;
+        self.shown += other.shown;
+        self.sampled += other.sampled;
+        self.incidents += other.incidents;
+        self.stuck += other.stuck;
+        self.filtered = add(self.filtered, other.filtered);
+        self.losses = self.losses.and(other.losses);
+        self.gaps += other.gaps;
+        self.cut_off |= other.cut_off;
+        self.damaged |= other.damaged;
+        self.beyond += other.beyond;
+        self.unwritten += other.unwritten;
+        self.forgotten += other.forgotten;
+        self.crowded_out_hooks.extend(other.crowded_out_hooks);
+        self.crowded_out_hooks.sort();
+        self.crowded_out_hooks.dedup();
+        self.connections = self.connections.zip(other.connections).map(|(one, other)| one.with(other));
+        self.kernel = None;
+        self
+    }
+}
+
+impl Connections {
+    fn with(mut self, other: Self) -> Self {
+        self.counts += other.counts;
+        self.open += other.open;
+        self.waiting += other.waiting;
+        self.ended_unseen += other.ended_unseen;
+        self
     }
 }
 
@@ -119,6 +175,13 @@ pub(crate) fn push_notes(out: &mut impl fmt::Write, notes: &[(Option<u64>, &str)
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.hosts.is_empty() {
+            let lines = self.hosts.iter().flat_map(|HostReceipt { host, receipt }| {
+                let lines = receipt.to_string();
+                lines.lines().map(|line| format!("{host}: {line}")).collect::<Vec<_>>()
+            });
+            return f.write_str(&lines.collect::<Vec<_>>().join("\n"));
+        }
         let Losses { no_room, recursion, incidents, malformed } = self.losses;
         let (filtered, lost) = (known(self.filtered), known(self.losses.total()));
         write!(f, "seen {}, shown {}, filtered {filtered}, lost {lost}", self.seen, self.shown)?;

@@ -19,6 +19,7 @@ use crate::{
         playback::{PlayCommand, Playback},
         snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
     },
+    output::merge::LineStart,
     select::{Select, spec::Filters},
     tcp::state::State,
     time::{
@@ -70,6 +71,23 @@ pub struct Stages {
     counts: Counts,
     /// Lines that the view has appended since the last [`Self::take_lines`].
     lines: u64,
+    starts: LineStarts,
+}
+
+/// Where lines begin in the bytes that the view has appended, if somebody wants to know.
+#[derive(Default)]
+struct LineStarts {
+    is_wanted: bool,
+    starts: Vec<LineStart>,
+}
+
+impl LineStarts {
+    /// What was appended behind this offset is about this time.
+    fn add(&mut self, at: usize, out: &[u8], time_ns: u64, context: &Context) {
+        if self.is_wanted && out.len() > at {
+            self.starts.push(LineStart { at, wall_ns: context.clock.wall_ns(time_ns) });
+        }
+    }
 }
 
 /// Counts of what was processed.
@@ -143,7 +161,18 @@ impl Stages {
             limit,
             counts: Counts::default(),
             lines: 0,
+            starts: LineStarts::default(),
         }
+    }
+
+    /// From now on, takes note of where lines begin: [`Self::take_starts`].
+    pub fn note_starts(&mut self) {
+        self.starts.is_wanted = true;
+    }
+
+    /// Where lines begin in the bytes that were appended since the last call.
+    pub fn take_starts(&mut self) -> Vec<LineStart> {
+        std::mem::take(&mut self.starts.starts)
     }
 
     /// Shows only this part of a recording. What is before it is processed all the same.
@@ -249,7 +278,9 @@ impl Stages {
             if event.kind != kind::TRANSITION {
                 self.counts.hook_events_seen += 1;
             } else if counter.next(event.time_ns, true) {
+                let at = out.len();
                 self.view.event(event, &self.context, out);
+                self.starts.add(at, out, event.time_ns, &self.context);
             }
         }
     }
@@ -261,7 +292,7 @@ impl Stages {
         names: &mut dyn Names,
         out: &mut Vec<u8>,
     ) {
-        let Self { tracker, select, view, context, counts, .. } = self;
+        let Self { tracker, select, view, context, counts, starts, .. } = self;
         for [group, next, after] in prefetch_groups(events) {
             tracker.prefetch(next, after);
             for event in group {
@@ -272,7 +303,7 @@ impl Stages {
                 }
                 let before = counter.shown;
                 {
-                    let mut show = showing(&mut **view, counter, context, out);
+                    let mut show = showing(&mut **view, counter, context, (out, starts));
                     tracker.event(event, &mut |transition| {
                         if let Some(id) = select.wants_cgroup(&transition.connection)
                             && let Some(path) = names.cgroup_path(id)
@@ -296,9 +327,9 @@ impl Stages {
             return;
         }
         let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
-        let Self { tracker, select, view, context, now_ns, .. } = self;
+        let Self { tracker, select, view, context, now_ns, starts, .. } = self;
         {
-            let mut show = showing(&mut **view, &mut counter, context, out);
+            let mut show = showing(&mut **view, &mut counter, context, (out, starts));
             tracker.sample(sample, *now_ns, &mut |transition| select.pass(transition, &mut show));
         }
         self.counts.sampled += counter.shown - self.counts.shown;
@@ -432,8 +463,10 @@ impl Stages {
     fn act(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
         self.show_beginnings(out);
         let message = (around.message)();
+        let (at, now_ns) = (out.len(), self.now_ns);
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
+        self.starts.add(at, out, now_ns, &self.context);
         self.counts.shown += lines;
         self.counts.stuck_shown += lines;
         self.lines += lines;
@@ -452,9 +485,9 @@ impl Stages {
     /// the view makes by itself comes after them.
     fn show_beginnings(&mut self, out: &mut Vec<u8>) {
         let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
-        let Self { tracker, select, view, context, .. } = self;
+        let Self { tracker, select, view, context, starts, .. } = self;
         {
-            let mut show = showing(&mut **view, &mut counter, context, out);
+            let mut show = showing(&mut **view, &mut counter, context, (out, starts));
             for cookie in select.undecided() {
                 if let Some(connection) = tracker.get(cookie) {
                     select.release(connection, &mut show);
@@ -483,14 +516,19 @@ impl Stages {
             self.tracker.expect_no_holders();
             self.act(around, out);
         }
+        self.end_view(around, out);
+    }
+
+    fn end_view(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
+        let (at, now_ns) = (out.len(), self.now_ns);
         let (view, scene) = self.scene(around, None);
         view.end(scene, out);
+        self.starts.add(at, out, now_ns, &self.context);
     }
 
     /// Lets the view end a file. The next one begins with [`Self::begin`].
     pub fn end_file(&mut self, around: &mut ActContext<'_>, out: &mut Vec<u8>) {
-        let (view, scene) = self.scene(around, None);
-        view.end(scene, out);
+        self.end_view(around, out);
     }
 
     /// The time now by the kernel's monotonic clock and by the wall clock, in nanoseconds.
@@ -609,14 +647,16 @@ fn showing<'a>(
     view: &'a mut dyn View,
     counter: &'a mut LineCounter,
     context: &'a Context,
-    out: &'a mut Vec<u8>,
+    (out, starts): (&'a mut Vec<u8>, &'a mut LineStarts),
 ) -> impl FnMut(&Transition) + 'a {
     move |transition| {
         let is_transition = transition.is_transition();
         let is_counted = is_transition && !transition.is_silent;
         if view.shows(transition) && counter.next(transition.time_ns, is_counted) {
             counter.incidents += u64::from(!is_transition);
+            let at = out.len();
             view.show(transition, context, out);
+            starts.add(at, out, transition.time_ns, context);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{fs, io, task::Poll, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     time::sleep,
 };
 
@@ -42,13 +43,21 @@ pub enum Heard {
 pub struct Stop {
     signals: Signals,
     mark: Option<Signal>,
+    /// Others end the capture, too, once.
+    others: Option<watch::Receiver<bool>>,
 }
 
 impl Stop {
     /// Waits for these signals.
     #[must_use]
     pub fn new(signals: Signals) -> Self {
-        Self { signals, mark: None }
+        Self { signals, mark: None, others: None }
+    }
+
+    /// Also ends when this becomes true.
+    #[must_use]
+    pub fn with_others(self, others: watch::Receiver<bool>) -> Self {
+        Self { others: Some(others), ..self }
     }
 
     /// Also listens to SIGUSR1, which ends nothing.
@@ -61,7 +70,7 @@ impl Stop {
 
     /// Waits for the first signal that means something.
     pub async fn heard(&mut self) -> Heard {
-        let Self { signals, mark } = self;
+        let Self { signals, mark, others } = self;
         let marked = async {
             match mark {
                 Some(mark) => _ = mark.recv().await,
@@ -71,13 +80,17 @@ impl Stop {
         tokio::select! {
             biased;
             () = any(&mut signals.0) => Heard::End,
+            () = told(others) => Heard::End,
             () = marked => Heard::Mark,
         }
     }
 
     /// Waits for the first signal.
     pub async fn wait(&mut self) {
-        any(&mut self.signals.0).await;
+        tokio::select! {
+            () = any(&mut self.signals.0) => {}
+            () = told(&mut self.others) => {}
+        }
     }
 
     /// Whether a signal comes within this time.
@@ -105,6 +118,17 @@ impl Stop {
             () = self.impatience() => Err(Error::Impatience),
         }
     }
+}
+
+/// Waits until others end the capture. They do so once.
+async fn told(others: &mut Option<watch::Receiver<bool>>) {
+    if let Some(told) = others
+        && told.wait_for(|ended| *ended).await.is_ok()
+    {
+        *others = None;
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Waits until one of these signals arrives.

@@ -54,6 +54,18 @@ pub async fn open(options: &SourceOptions) -> Result<OpenSource, Error> {
     }
 }
 
+/// The same for recordings of several hosts: a source for each.
+///
+/// # Errors
+/// As those of [`open`].
+pub async fn open_all(options: &SourceOptions) -> Result<Vec<OpenSource>, Error> {
+    let SourceOptions::Recording(recordings) = options else {
+        return Ok(vec![open(options).await?]);
+    };
+    let hosts = Replay::open_all(recordings).await?;
+    Ok(hosts.into_iter().map(|replay| OpenSource::Recording(Box::new(replay))).collect())
+}
+
 impl Source for OpenSource {
     fn kernel(&self) -> &KernelInfo {
         match self {

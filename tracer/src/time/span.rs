@@ -51,7 +51,14 @@ impl SpanSpec {
     /// This part of a recording.
     #[must_use]
     pub fn within(&self, recorded: &RecordedTime) -> TimeSpan {
-        let at_ns = |moment: TimeSpec| recorded.monotonic_ns(moment.within(recorded.wall(), &self.zone));
+        self.at(recorded.wall(), recorded)
+    }
+
+    /// This part of several recordings together, the first of which begins, and the last of which ends at these
+    /// moments, in one of them.
+    #[must_use]
+    pub fn at(&self, all: (Timestamp, Timestamp), recorded: &RecordedTime) -> TimeSpan {
+        let at_ns = |moment: TimeSpec| recorded.monotonic_ns(moment.within(all, &self.zone));
         TimeSpan { since_ns: self.since.map(at_ns), until_ns: self.until.map(at_ns) }
     }
 }

@@ -98,6 +98,7 @@ mod tests {
             crowded_out_hooks: Vec::new(),
             connections: Some(Connections { counts, open: 0, waiting: 0, ended_unseen: 0 }),
             kernel: Some(kernel),
+            hosts: Vec::new(),
         };
         let mut expected = BTreeSet::from(["disagrees".to_owned()]);
         keys(&serde_json::to_value(&receipt).unwrap(), &mut expected);

@@ -62,6 +62,8 @@ impl DefaultIn {
     pub const WATCH_DATA: Self = Self(1 << 10);
     /// In files of `export`, besides those of the log or of `life`.
     pub const EXPORT_DATA: Self = Self(1 << 11);
+    /// In lines of several hosts.
+    pub const HOSTS: Self = Self(1 << 12);
 
     /// In the lines of `list -i`.
     pub const LINKS_TEXT: Self = Self(1 << 16);
@@ -228,7 +230,7 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "time_ns", data_type: UInt64, title: "TIME_NS", width: 19, align: Right, views: ALL, default_in: S::EXPORT_DATA, needs: &[],
         help: "the same, or a connection's end, in nanoseconds since 1970; Parquet has times in microseconds",
         value: |row| Value::Uint(row.context.clock.wall_ns(row.time_ns).try_into().unwrap_or_default()) },
-    Column { key: "host", data_type: Utf8, title: "HOST", width: 10, align: Left, views: ALL, default_in: S::EXPORT_DATA, needs: &[],
+    Column { key: "host", data_type: Utf8, title: "HOST", width: 10, align: Left, views: ALL, default_in: S::EXPORT_DATA.and(S::HOSTS), needs: &[],
         help: "name of the host that it happened on: of the recording's, or of this one",
         value: |row| if row.context.host.is_empty() { Value::Null } else { Value::Text(&row.context.host) } },
     Column { key: "event", data_type: Utf8, title: "EVENT", width: 17, align: Left, views: ALL, default_in: S::EVENT_DATA.and(S::GROUP_DATA), needs: &[],

@@ -35,7 +35,7 @@ pub(in crate::run) struct Contents {
     /// The path, escaped.
     pub(in crate::run) file: String,
     /// `None` if both copies are damaged.
-    pub(super) header: Option<Header>,
+    pub(in crate::run) header: Option<Header>,
     pub(super) version: u16,
     /// Bytes of the file, and of what is in its blocks before it was packed.
     pub(super) bytes: u64,

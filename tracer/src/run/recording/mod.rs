@@ -37,7 +37,7 @@ use crate::{
             contents::{Contents, Wholeness},
             copy::{Everything, copy, open},
         },
-        span,
+        span::HostSpans,
         stop::{Signals, Stop},
         tolerate_closed_pipe,
     },
@@ -80,7 +80,7 @@ fn copied(copy: impl Future<Output = Result<(), Error>>) -> Result<ExitCode, Err
 
 async fn cut(config: &CutConfig) -> Result<(), Error> {
     let CutConfig { path, to, span, filter, names } = config;
-    let span = span::of_files(slice::from_ref(path), span)?;
+    let span = HostSpans::of_files(slice::from_ref(path), span)?.alone();
     let mut replay = open(slice::from_ref(path)).await?;
     let mut filter = filter.clone();
     filter.netns = names.resolve(replay.names()).map_err(source::Error::from)?.netns;

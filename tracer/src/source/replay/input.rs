@@ -1,6 +1,7 @@
 //! A thread that reads recordings, so that reading and unpacking go on while facts are being processed.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, IsTerminal as _, Read},
     os::unix::ffi::OsStrExt as _,
@@ -17,7 +18,7 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     recording::{
@@ -53,8 +54,8 @@ pub enum Unreadable {
         /// Why.
         cause: reader::Error,
     },
-    /// Sockets of two hosts have the same numbers.
-    #[error("{0} and {1} are recordings of two hosts: show one at a time")]
+    /// Only `log`, `life`, `summary` and `export` tell hosts apart.
+    #[error("{0} and {1} are recordings of two hosts: give those of one")]
     Hosts(String, String),
     /// The same is told twice.
     #[error("{0} and {1} are the same part of one recording: give it once")]
@@ -99,36 +100,39 @@ struct Opened {
     header: Header,
 }
 
+/// The files of a host, in the order of their times.
+#[derive(Default)]
+struct OfHost {
+    files: Vec<Opened>,
+    /// Those that end before their headers are whole.
+    torn: Vec<String>,
+}
+
 impl ReplayInput {
-    /// Starts to read files, or standard input (`-`), in the order of their times.
+    /// Opens files, or standard input (`-`), and starts to read them: those of each host in the order of their times.
+    /// Pipes may keep whoever opens or reads them waiting for ever; dropping the future ends the waiting.
     ///
     /// # Errors
-    /// The system has no room for a thread.
-    pub fn start(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Self, Error> {
-        let (sender, items) = mpsc::channel(WAITING);
+    /// A recording cannot be read. They do not belong together. The system has no room for a thread.
+    pub async fn start(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<Self>, Error> {
         let (paths, read) = (paths.to_vec(), Arc::clone(read));
-        // Pipes may keep whoever opens or reads them waiting for ever.
-        let send = move || {
-            let sent = open_all(&paths, follows, &read).and_then(|(files, torn)| {
-                files.into_iter().try_for_each(|file| file.send(&sender))?;
-                for name in torn {
-                    let nothing = RecordingPiece::Damage(Damage { at: 0, bytes: 0, is_end: true });
-                    for item in [Item::File(name), Item::Piece(nothing)] {
-                        // The reader may have ended.
-                        let _ = sender.blocking_send(Ok(item));
-                    }
-                }
-                Ok(())
-            });
-            if let Err(error) = sent {
+        let (sender, opened) = oneshot::channel();
+        start_thread("opening", move || {
+            // Nobody may be waiting any more.
+            let _ = sender.send(open_all(&paths, follows, &read));
+        })?;
+        let ended = |_| Error::system("opening the recording")(io::ErrorKind::Other.into());
+        opened.await.map_err(ended)??.into_iter().map(Self::of_host).collect()
+    }
+
+    fn of_host(host: OfHost) -> Result<Self, Error> {
+        let (sender, items) = mpsc::channel(WAITING);
+        start_thread("reading", move || {
+            if let Err(error) = host.send(&sender) {
                 // Nobody may be waiting any more.
                 let _ = sender.blocking_send(Err(error));
             }
-        };
-        thread::Builder::new()
-            .name("reading".to_owned())
-            .spawn(send)
-            .map_err(Error::system("starting the thread that reads the recording"))?;
+        })?;
         Ok(Self { items })
     }
 
@@ -141,24 +145,53 @@ impl ReplayInput {
     }
 }
 
-/// Opens files, and brings them into the order of their times. Those that have no header yet are only named.
-fn open_all(
-    paths: &[PathBuf],
-    follows: bool,
-    read: &Arc<AtomicU64>,
-) -> Result<(Vec<Opened>, Vec<String>), Unreadable> {
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(drop).map_err(Error::system("starting the thread that reads the recording"))
+}
+
+/// Opens files, and brings those of each host into the order of their times. Those that have no header yet are only named.
+fn open_all(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<OfHost>, Unreadable> {
     allow_files(paths.len());
-    let mut files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
-    let mut torn = Vec::new();
-    if files.len() > 1 {
-        (files, torn) = with_headers(files)?;
-        files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
-        check(&files)?;
-    }
-    if let Some(last) = files.last_mut() {
+    let files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
+    let mut hosts = match files.len() {
+        1 => vec![OfHost { files, torn: Vec::new() }],
+        _ => by_host(files)?,
+    };
+    for last in hosts.iter_mut().filter_map(|host| host.files.last_mut()) {
         last.reader.input_mut().follows = follows;
     }
-    Ok((files, torn))
+    Ok(hosts)
+}
+
+/// Reads the headers, and tells the files of hosts apart.
+fn by_host(files: Vec<Opened>) -> Result<Vec<OfHost>, Unreadable> {
+    let (mut files, torn) = with_headers(files)?;
+    files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
+    let mut hosts = BTreeMap::<_, OfHost>::new();
+    for file in files {
+        hosts.entry(file.header.host_key()).or_default().files.push(file);
+    }
+    if let Some(mut first) = hosts.first_entry() {
+        first.get_mut().torn = torn;
+    }
+    hosts.values().try_for_each(|host| check(&host.files))?;
+    Ok(hosts.into_values().collect())
+}
+
+impl OfHost {
+    /// Reads all, as long as somebody takes it.
+    fn send(self, to: &mpsc::Sender<Result<Item, Unreadable>>) -> Result<(), Unreadable> {
+        self.files.into_iter().try_for_each(|file| file.send(to))?;
+        for name in self.torn {
+            let nothing = RecordingPiece::Damage(Damage { at: 0, bytes: 0, is_end: true });
+            for item in [Item::File(name), Item::Piece(nothing)] {
+                // The reader may have ended.
+                let _ = to.blocking_send(Ok(item));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Opened, Unreadable> {
@@ -241,7 +274,7 @@ fn with_headers(files: Vec<Opened>) -> Result<(Vec<Opened>, Vec<String>), Unread
     Ok((whole, torn.into_iter().map(|(name, _)| name).collect()))
 }
 
-/// Whether files belong together.
+/// Whether files of a host belong together.
 fn check(files: &[Opened]) -> Result<(), Unreadable> {
     for pair in files.windows(2) {
         if let [one, other] = pair {
@@ -250,10 +283,6 @@ fn check(files: &[Opened]) -> Result<(), Unreadable> {
             if (first.id, first.part) == (second.id, second.part) {
                 let (one, other) = names();
                 return Err(Unreadable::Twice(one, other));
-            }
-            if (&first.machine, &first.host) != (&second.machine, &second.host) {
-                let (one, other) = names();
-                return Err(Unreadable::Hosts(one, other));
             }
             if first.booted_ns.abs_diff(second.booted_ns) > SAME_START_NS {
                 let (one, other) = names();

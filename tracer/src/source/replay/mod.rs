@@ -13,6 +13,7 @@ mod pace;
 
 use std::{
     collections::VecDeque,
+    io,
     path::PathBuf,
     sync::{Arc, LazyLock, atomic::AtomicU64},
 };
@@ -104,12 +105,20 @@ enum PassesOver {
 }
 
 impl Replay {
-    /// Opens recordings, and reads up to the first fact.
+    /// Opens recordings of one or several hosts, and reads up to the first fact of each.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none, or they do not belong together.
+    pub async fn open_all(options: &ReplayOptions) -> Result<Vec<Self>, Error> {
+        Self::with(options, ReplayedNames::default).await
+    }
+
+    /// The same for recordings of one host.
     ///
     /// # Errors
     /// One cannot be read, or is none, or they do not belong together.
     pub async fn open(options: &ReplayOptions) -> Result<Self, Error> {
-        Self::with(options, ReplayedNames::default()).await
+        Self::alone(Self::open_all(options).await?)
     }
 
     /// The same for a copy, which also takes names: [`Self::take_names`].
@@ -117,7 +126,19 @@ impl Replay {
     /// # Errors
     /// One cannot be read, or is none, or they do not belong together.
     pub async fn open_to_copy(options: &ReplayOptions) -> Result<Self, Error> {
-        Self::with(options, ReplayedNames::kept()).await
+        Self::alone(Self::with(options, ReplayedNames::kept).await?)
+    }
+
+    /// The one that there is.
+    fn alone(mut hosts: Vec<Self>) -> Result<Self, Error> {
+        match (hosts.pop(), hosts.pop()) {
+            (Some(replay), None) => Ok(replay),
+            (Some(one), Some(other)) => {
+                let name = |replay: Self| replay.missing.name().to_owned();
+                Err(Unreadable::Hosts(name(other), name(one)).into())
+            }
+            (None, _) => Err(Error::system("opening the recording")(io::ErrorKind::NotFound.into())),
+        }
     }
 
     /// The names that come before the last fact, and after the one before.
@@ -125,10 +146,30 @@ impl Replay {
         self.names.take_latest()
     }
 
-    async fn with(options: &ReplayOptions, names: ReplayedNames) -> Result<Self, Error> {
-        let mut replay = Self {
+    async fn with(options: &ReplayOptions, names: fn() -> ReplayedNames) -> Result<Vec<Self>, Error> {
+        let inputs = ReplayInput::start(&options.paths, options.follows, &options.read).await?;
+        let mut hosts: Vec<_> = inputs.into_iter().map(|input| Self::of(input, options, names())).collect();
+        for replay in &mut hosts {
+            // Filters ask for names before the first fact is taken.
+            while replay.entries.is_empty() && !replay.has_ended {
+                replay.read().await?;
+                replay.settle();
+            }
+        }
+        let begun_ns =
+            hosts.iter().filter_map(|replay| replay.header.as_ref()).map(|header| header.begun_ns).min();
+        if let (Some(begun_ns), 2..) = (begun_ns, hosts.len()) {
+            for replay in &mut hosts {
+                replay.begin_at(begun_ns);
+            }
+        }
+        Ok(hosts)
+    }
+
+    fn of(input: ReplayInput, options: &ReplayOptions, names: ReplayedNames) -> Self {
+        Self {
             missing: Missing::default(),
-            input: ReplayInput::start(&options.paths, options.follows, &options.read)?,
+            input,
             header: None,
             entries: VecDeque::new(),
             names,
@@ -145,13 +186,14 @@ impl Replay {
             watermark_ns: 0,
             is_told: false,
             is_stopped: false,
-        };
-        // Filters ask for names before the first fact is taken.
-        while replay.entries.is_empty() && !replay.has_ended {
-            replay.read().await?;
-            replay.settle();
         }
-        Ok(replay)
+    }
+
+    /// Plays as if it had begun at this time of day, in nanoseconds since 1970, as the recordings of other hosts have.
+    fn begin_at(&mut self, wall_ns: i64) {
+        if let (Some(pace), Some(header)) = (&mut self.pace, &self.header) {
+            pace.begin_at(wall_ns.saturating_sub(header.booted_ns));
+        }
     }
 
     /// Reads on.

@@ -25,6 +25,19 @@ impl Pace {
         Self { speed, from: None, paused_ns: None }
     }
 
+    /// Begins now, at this time, and not when the first fact comes. A time before the clock's zero is one at which the
+    /// host was not yet there.
+    pub(super) fn begin_at(&mut self, time_ns: i64) {
+        let until_zero = self.played_in(time_ns.min(0).unsigned_abs());
+        self.from = Some((Instant::now() + until_zero, time_ns.max(0).unsigned_abs()));
+    }
+
+    /// How long it takes to play so much, in nanoseconds.
+    fn played_in(&self, time_ns: u64) -> Duration {
+        let time = Duration::from_nanos(time_ns).as_secs_f64() / self.speed;
+        Duration::try_from_secs_f64(time).unwrap_or(LONGEST).min(LONGEST)
+    }
+
     /// Waits until it is this time. Dropping the future changes nothing.
     pub(super) async fn wait(&mut self, time_ns: u64) {
         match self.paused_ns {
@@ -33,9 +46,7 @@ impl Pace {
             None => {}
         }
         let (begun, from_ns) = *self.from.get_or_insert_with(|| (Instant::now(), time_ns));
-        let after = Duration::from_nanos(time_ns.saturating_sub(from_ns)).as_secs_f64() / self.speed;
-        let after = Duration::try_from_secs_f64(after).unwrap_or(LONGEST).min(LONGEST);
-        sleep_until(begun + after).await;
+        sleep_until(begun + self.played_in(time_ns.saturating_sub(from_ns))).await;
     }
 
     /// Does what the user wants. Before anything is played there is nothing to pause.
@@ -74,6 +85,16 @@ mod tests {
     /// Whether it is this time within a millisecond.
     async fn is_played(pace: &mut Pace, time_ns: u64) -> bool {
         tokio::time::timeout(Duration::from_millis(1), pace.wait(time_ns)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn hosts_begin_together() {
+        let mut pace = Pace::of(1.0);
+        pace.begin_at(3600 * 1_000_000_000);
+        assert!(is_played(&mut pace, 3600 * STEP_NS).await);
+        assert!(!is_played(&mut pace, 3601 * STEP_NS).await, "it waits for the other one");
+        pace.begin_at(-1_000_000_000);
+        assert!(!is_played(&mut pace, 0).await, "it was started later");
     }
 
     #[tokio::test]

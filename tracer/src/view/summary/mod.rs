@@ -39,6 +39,8 @@ pub struct SummaryOptions {
     pub text: Option<ReportStyle>,
     /// Finds trouble, unless all is counted in the kernel.
     pub findings: Option<Findings>,
+    /// Reports say which host they are about.
+    pub names_host: bool,
 }
 
 /// Writes reports.
@@ -74,6 +76,7 @@ pub struct Summary {
     interval: Totals,
     all: Totals,
     findings: Option<Findings>,
+    names_host: bool,
     /// Transitions lost up to the last report.
     lost: Option<u64>,
 }
@@ -89,6 +92,7 @@ impl Summary {
             interval: Totals::new(&options.by),
             all: Totals::new(&options.by),
             findings: options.findings.clone(),
+            names_host: options.names_host,
             lost: Some(0),
         }
     }
@@ -102,8 +106,13 @@ impl Summary {
         }
     }
 
-    fn with_findings(&self, report: Report) -> Report {
-        Report { findings: self.findings.as_ref().map(|findings| findings.found().to_vec()), ..report }
+    /// With what else a report has here.
+    fn completed(&self, report: Report, context: &Context) -> Report {
+        Report {
+            findings: self.findings.as_ref().map(|findings| findings.found().to_vec()),
+            host: self.names_host.then(|| context.host.clone()),
+            ..report
+        }
     }
 
     fn end_interval(&mut self, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
@@ -112,7 +121,7 @@ impl Summary {
             let lost = scene.lost.zip(self.lost).map(|(now, before)| now.saturating_sub(before));
             let now = sockets_now(scene);
             let report = Report::new(period, &self.interval, &now, lost, self.rows, scene.names);
-            self.reporter.write(&self.with_findings(report), out);
+            self.reporter.write(&self.completed(report, scene.context), out);
         }
         self.all.absorb(&self.interval);
         self.interval.clear();
@@ -168,7 +177,7 @@ impl View for Summary {
         let period = self.schedule.all(scene.now_ns, &scene.context.clock);
         let now = sockets_now(&scene);
         let report = Report::new(period, &self.all, &now, scene.lost, self.rows, scene.names);
-        self.reporter.write(&self.with_findings(report), out);
+        self.reporter.write(&self.completed(report, scene.context), out);
     }
 
     fn ending(&self) -> Option<Ending> {

@@ -92,8 +92,9 @@ impl Page<'_> {
             PeriodKind::Interval => "",
             PeriodKind::Total => "TOTAL  ",
         };
+        let host = report.host.as_ref().map_or(String::new(), |host| format!("{host}  "));
         let title = format!(
-            "{what}{} to {}  {}  {} transitions",
+            "{host}{what}{} to {}  {}  {} transitions",
             at(period.from),
             at(period.to),
             duration(period.duration_ns),

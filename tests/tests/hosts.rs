@@ -1,0 +1,243 @@
+//! Recordings of several hosts in one view.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tests::{
+    place::Place,
+    program::{self, Ended, Program, close},
+    story::{lines, text},
+    tracer,
+    traffic::{connect, listen},
+};
+
+/// A command of tracer on a host of this name.
+fn on_host(name: &str, arguments: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--uts", "sh", "-c", "hostname \"$0\" && exec \"$@\"", name]).arg(tracer::binary());
+    command.args(arguments.split(' '));
+    command
+}
+
+/// Two hosts: a client and a server, and what they record.
+struct Recorded {
+    folder: tempfile::TempDir,
+    client: PathBuf,
+    server: PathBuf,
+}
+
+/// Connections from one host to the other, which the server closes.
+fn connections(client: &Place, listener: &TcpListener, count: usize) {
+    let to = listener.local_addr().unwrap();
+    for _ in 0..count {
+        let stream = client.run(|| connect(to)).unwrap();
+        close(listener.accept().unwrap().0);
+        close(stream);
+    }
+}
+
+fn listener(server: &Place) -> TcpListener {
+    server.run(|| listen(IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2)), 0))
+}
+
+/// Records on both hosts while one connects to the other.
+fn recorded(count: usize) -> Recorded {
+    let (client, server) = Place::pair();
+    let folder = tempfile::tempdir().unwrap();
+    let record = |name: &str, place: &Place| {
+        let path = folder.path().join(name);
+        let arguments = format!("record {} --netns {}", path.display(), place.inum());
+        (path, tracer::started(Program::collect(&mut on_host(name, &arguments))))
+    };
+    let ((client_path, one), (server_path, other)) = (record("web1", &client), record("db1", &server));
+    let listener = listener(&server);
+    connections(&client, &listener, count);
+    close(listener);
+    client.settle();
+    server.settle();
+    for program in [one, other] {
+        assert_eq!(program.interrupt().code(), 0);
+    }
+    Recorded { client: client_path, server: server_path, folder }
+}
+
+/// What tracer shows of recordings.
+fn replay(arguments: &str, recordings: &[&Path]) -> Ended {
+    let mut command = tracer::command(&format!("{arguments} --from"));
+    command.args(recordings);
+    Program::collect(&mut command).wait()
+}
+
+fn shown(arguments: &str, recordings: &[&Path]) -> String {
+    let ended = replay(arguments, recordings);
+    assert_eq!(ended.code(), 0, "{arguments}: {}", ended.err);
+    ended.out
+}
+
+/// The lines of both, by their times, which are the first column.
+fn by_time(one: &str, other: &str) -> Vec<String> {
+    let mut all: Vec<_> = one.lines().skip(1).chain(other.lines().skip(1)).map(str::to_owned).collect();
+    // `sort_by` keeps lines of the same time in order.
+    all.sort_by(|one, other| one.split(',').next().cmp(&other.split(',').next()));
+    all
+}
+
+#[test]
+fn lines_of_hosts_are_those_of_each_by_time() {
+    let Recorded { client, server, folder } = recorded(200);
+    for view in ["log", "life", "log --raw"] {
+        let first = if view == "life" { "end" } else { "time" };
+        let columns = format!("{view} -o csv --columns {first},host,pid,local_port,remote_port,reason");
+        let columns =
+            if view.ends_with("--raw") { columns.replace(",reason", ",new_state") } else { columns };
+        // Those of the same time come in the order of the names.
+        let expected = by_time(&shown(&columns, &[&server]), &shown(&columns, &[&client]));
+        assert!(expected.len() >= 400, "{view}: {}", expected.len());
+        let together = shown(&columns, &[&client, &server]);
+        assert!(together.starts_with(&format!("{first},host,")), "{together}");
+        assert_eq!(together.lines().skip(1).collect::<Vec<_>>(), expected, "{view}");
+        let some = shown(&format!("{columns} --count 7"), &[&client, &server]);
+        assert_eq!(some.lines().skip(1).collect::<Vec<_>>(), expected[..7], "{view}");
+    }
+    let count = |out: &str, word: &str| out.lines().filter(|line| line.contains(word)).count();
+    let table = shown("log", &[&client, &server]);
+    assert_eq!(count(&table, "HOST"), 1, "{table}");
+    assert!(count(&table, " web1 ") > 200 && count(&table, " db1 ") > 200, "{table}");
+    let life = lines(&shown("life -o json", &[&client, &server]));
+    let hosts: Vec<_> = life.iter().map(|line| text(line, "host")).collect();
+    assert_eq!((hosts.iter().filter(|host| **host == "web1").count(), hosts.len()), (200, 400));
+    drop(folder);
+}
+
+#[test]
+fn each_host_has_its_receipt() {
+    let Recorded { client, server, folder } = recorded(20);
+    let path = folder.path().join("receipt.json");
+    let ended = replay(&format!("log --strict --receipt {}", path.display()), &[&client, &server]);
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    for (host, recording) in [("web1", &client), ("db1", &server)] {
+        let alone = replay("log", &[recording]);
+        let lines = alone.err.lines().filter_map(|line| line.strip_prefix("tracer: "));
+        for line in lines.filter(|line| line.starts_with("seen ") || line.starts_with("connections ")) {
+            assert!(ended.err.contains(&format!("tracer: {host}: {line}\n")), "no {line}: {}", ended.err);
+        }
+    }
+    let receipt: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let [one, other] = [0, 1].map(|host| receipt["hosts"][host]["shown"].as_u64().unwrap());
+    assert!(one > 20 && other > 20, "{receipt}");
+    assert_eq!(receipt["shown"].as_u64(), Some(one + other));
+
+    // One of them is not whole.
+    let bytes = fs::read(&server).unwrap();
+    fs::write(&server, &bytes[..bytes.len() - 1]).unwrap();
+    let ended = replay("log --strict", &[&client, &server]);
+    assert_eq!(ended.code(), 3, "{}", ended.err);
+    assert!(ended.err.contains("tracer: db1: seen") && ended.err.contains("has no end"), "{}", ended.err);
+}
+
+#[test]
+fn other_views_tell_hosts_apart_or_refuse_them() {
+    let Recorded { client, server, folder } = recorded(20);
+    let both = [&*client, &*server];
+    let reports = lines(&shown("summary -o json --interval 1h", &both));
+    let mut hosts: Vec<_> = reports.iter().map(|report| text(report, "host")).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    assert_eq!(hosts, ["db1", "web1"]);
+    let table = shown("summary", &both);
+    assert!(table.contains("web1  TOTAL") && table.contains("db1  TOTAL"), "{table}");
+
+    let export = |to: &str, format: &str| {
+        let mut command = tracer::command(&format!("export --format {format} --to {to}"));
+        Program::collect(command.args(both)).wait()
+    };
+    let to = folder.path().join("both.csv");
+    assert_eq!(export(to.to_str().unwrap(), "csv").code(), 0);
+    let exported = fs::read_to_string(to).unwrap();
+    let hosts = |name: &str| exported.lines().filter(|line| line.contains(name)).count();
+    assert!(hosts("web1") > 20 && hosts("db1") > 20, "{exported}");
+
+    let refused = |ended: &Ended| {
+        assert!(ended.code() == 1 && ended.err.contains("are recordings of two hosts"), "{}", ended.err);
+    };
+    refused(&export("-", "parquet"));
+    refused(&export(folder.path().to_str().unwrap(), "csv"));
+    refused(&replay("list", &both));
+    let mut merge = tracer::command("recording merge --to");
+    refused(&Program::collect(merge.arg(folder.path().join("merged.rec")).args(both)).wait());
+}
+
+#[test]
+fn moments_are_those_of_all_hosts() {
+    let Recorded { client, server, folder } = recorded(20);
+    let both = [&*client, &*server];
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let ended = |path: &Path| {
+        let info = program::run(tracer::command("recording info -o json").arg(path));
+        time(text(&serde_json::from_str(&info).unwrap(), "until"))
+    };
+    let all = lines(&shown("log -o json", &both));
+    let middle = time(text(&all[all.len() / 2], "time"));
+    let from_end = ended(&client).max(ended(&server)).duration_since(middle);
+    let since = lines(&shown(&format!("log -o json --since -{}us", from_end.as_micros()), &both));
+    let expected: Vec<_> = all.iter().filter(|line| time(text(line, "time")) > middle).collect();
+    // A part of a microsecond is cut off.
+    let shown_then: Vec<_> = since.iter().filter(|line| time(text(line, "time")) > middle).collect();
+    assert_eq!(shown_then, expected);
+    assert!(since.len() < expected.len() + 5, "{} {}", since.len(), expected.len());
+    let out = shown("log -o csv", &both);
+    let paced = shown("log -o csv --speed 50x", &both);
+    assert_eq!(out, paced);
+    drop(folder);
+}
+
+/// Each host has a pipe of its own, and lines come while both record.
+#[test]
+fn hosts_are_shown_together_live() {
+    let (client, server) = Place::pair();
+    let folder = tempfile::tempdir().unwrap();
+    let pipes = ["web1", "db1", "idle"].map(|name| folder.path().join(name));
+    let mut recorders = Vec::new();
+    // Nothing happens on a third one, which holds nobody back.
+    let idle = Place::new();
+    for (pipe, place) in pipes.iter().zip([&client, &server, &idle]) {
+        program::run(Command::new("mkfifo").arg(pipe));
+        let host = pipe.file_name().unwrap().to_str().unwrap();
+        let mut command = Command::new("sh");
+        // The shell waits for the reader of the pipe.
+        command.args(["-c", "exec \"$@\" >\"$0\""]).arg(pipe);
+        let record = on_host(host, &format!("record - --netns {}", place.inum()));
+        command.arg(record.get_program()).args(record.get_args());
+        recorders.push(Program::collect(&mut command));
+    }
+    let mut command = tracer::command("-o json --from");
+    let mut both = Program::collect(command.args(&pipes));
+    both.wait_for_err("all hosts", |err| {
+        ["web1", "db1", "idle"].iter().all(|host| err.contains(&format!("{host}: ready")))
+    });
+    let listener = listener(&server);
+    for round in 1..4 {
+        connections(&client, &listener, 5);
+        let count = |out: &str, host: &str| {
+            let shown = out.lines().filter(|line| line.contains(&format!("\"host\":\"{host}\"")));
+            shown.filter(|line| line.contains("\"new_state\":\"ESTABLISHED\"")).count()
+        };
+        both.wait_for_out("what both have done", |out| {
+            count(out, "web1") == 5 * round && count(out, "db1") == 5 * round
+        });
+    }
+    for recorder in recorders {
+        assert_eq!(recorder.interrupt().code(), 0);
+    }
+    let ended = both.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let times: Vec<_> = lines(&ended.out).iter().map(|line| text(line, "time").to_owned()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
