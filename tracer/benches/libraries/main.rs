@@ -4,12 +4,14 @@
 //! # Layout
 //! - `text`: numbers, times and addresses as text
 //! - `index`: the hash index of sockets
+//! - `packing`: blocks of recordings
 //! - `types`: reading the kernel's BTF
 
 // A benchmark may panic, and its values are made up, so that casts lose nothing that matters.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 
 mod index;
+mod packing;
 mod text;
 mod types;
 
@@ -25,5 +27,5 @@ fn config() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group! { name = benches; config = config(); targets = text::all, index::all, types::all }
+criterion_group! { name = benches; config = config(); targets = text::all, index::all, packing::all, types::all }
 criterion_main!(benches);

@@ -18,15 +18,12 @@ use std::{
     sync::{Arc, LazyLock, atomic::AtomicU64},
 };
 
-use tracer_common::Event;
-
 use crate::{
     facts::playback::{PlayCommand, Playback},
     facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
     recording::{entry::RecordingEntry, header::Header, name::Name, reader::RecordingPiece},
     source::{
         Demand, Error, Source,
-        decode::check,
         replay::{
             input::{Item, ReplayInput, Unreadable},
             loss::Missing,
@@ -308,7 +305,6 @@ impl Replay {
         if let Fact::Ready(time_ns) | Fact::Events(Batch { until_ns: time_ns, .. }) = &fact {
             self.watermark_ns = self.watermark_ns.max(*time_ns);
         }
-        let fact = checked(fact, &mut self.missing.malformed);
         Some(self.missing.complete(fact))
     }
 
@@ -359,25 +355,6 @@ impl Replay {
             Some(SourceTotals { losses: self.missing.recorded(), filtered, ..SourceTotals::default() });
         self.has_ended = true;
     }
-}
-
-/// A fact without events that cannot be: somebody else may have written the recording.
-fn checked(mut fact: Fact, malformed: &mut u64) -> Fact {
-    let mut keep = |events: &mut Vec<Event>| {
-        let before = events.len();
-        events.retain(|event| check(event).is_ok());
-        *malformed += (before - events.len()) as u64;
-    };
-    match &mut fact {
-        Fact::Events(batch) => keep(&mut batch.events),
-        Fact::Refresh { sockets, .. } => keep(sockets),
-        Fact::Snapshot(snapshot) => {
-            keep(&mut snapshot.sockets);
-            keep(&mut snapshot.holders);
-        }
-        _ => {}
-    }
-    fact
 }
 
 impl Source for Replay {
@@ -445,7 +422,7 @@ impl Source for Replay {
 
     fn has_more(&self) -> bool {
         // What is played at a pace may come much later.
-        self.pace.is_none() && !self.entries.is_empty()
+        self.pace.is_none() && !(self.entries.is_empty() && self.input.is_empty())
     }
 
     fn play(&mut self, command: PlayCommand) {
