@@ -28,7 +28,7 @@ use tracer::{
         recording::recording,
         stop::{Signals, Stop},
     },
-    source::open::open,
+    source::open::{SourceOptions, open},
 };
 
 /// The ways in which recordings are shown or copied: words of the command line. `@` is the recording, `%` a file
@@ -126,7 +126,7 @@ pub fn show(input: &[u8]) {
         word => word.into(),
     });
     let words: Vec<OsString> = std::iter::once("tracer".into()).chain(words).collect();
-    let run = match Cli::try_parse_from(words).expect(way).command {
+    let mut run = match Cli::try_parse_from(words).expect(way).command {
         Some(Command::Log(args)) => config::log(*args),
         Some(Command::Life(args)) => config::life(*args),
         Some(Command::Summary(args)) => config::summary(*args),
@@ -138,6 +138,10 @@ pub fn show(input: &[u8]) {
         _ => unreachable!("{way}"),
     }
     .expect(way);
+    // Nobody looks at `top`, and nobody ends it.
+    if let SourceOptions::Recording(options) = &mut run.source {
+        (options.speed, options.is_watched) = (None, false);
+    }
     RUNTIME.with_borrow_mut(|runtime| {
         let runtime = runtime.get_or_insert_with(|| {
             runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")

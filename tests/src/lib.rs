@@ -36,6 +36,7 @@ pub mod place;
 pub mod postgres;
 pub mod processors;
 pub mod program;
+pub mod prometheus;
 pub mod receipt;
 pub mod remote;
 pub mod screen;

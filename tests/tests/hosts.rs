@@ -241,3 +241,80 @@ fn hosts_are_shown_together_live() {
     let times: Vec<_> = lines(&ended.out).iter().map(|line| text(line, "time").to_owned()).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
+
+/// A reader that takes nothing, a second signal, a full disk: what was not written is not counted as shown.
+#[test]
+fn what_nobody_got_was_not_shown() {
+    let Recorded { client, server, folder } = recorded(200);
+    let receipt = folder.path().join("receipt.json");
+    let mut command = tracer::command(&format!("-o json --receipt {} --from", receipt.display()));
+    command.args([&client, &server]).stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+    let ended = program::spawn(&mut command).unwrap().wait().unwrap();
+    assert_eq!(ended.code(), Some(1));
+    let receipt: serde_json::Value = serde_json::from_slice(&fs::read(receipt).unwrap()).unwrap();
+    assert_eq!(receipt["shown"], 0, "{receipt}");
+    assert!(receipt["hosts"][0]["unwritten"].as_u64().unwrap() > 0, "{receipt}");
+    let torn = folder.path().join("torn");
+    fs::write(&torn, &fs::read(&server).unwrap()[..20]).unwrap();
+    let ended = replay("log", &[&client, &server, &torn]);
+    assert!(ended.code() == 1 && ended.err.contains("which host it comes from"), "{}", ended.err);
+    drop(folder);
+}
+
+/// The first stuck connection of all hosts is the last line.
+#[test]
+fn the_first_stuck_connection_ends_all() {
+    let (client, server) = Place::pair();
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorders = Vec::new();
+    for (name, place) in [("web1", &client), ("db1", &server)] {
+        let path = folder.path().join(name);
+        let arguments = format!("record {} --netns {}", path.display(), place.inum());
+        recorders.push((path, tracer::started(Program::collect(&mut on_host(name, &arguments)))));
+    }
+    let listener = listener(&server);
+    let pairs: Vec<_> = (0..6)
+        .map(|_| {
+            let to = listener.local_addr().unwrap();
+            let stream = client.run(|| connect(to)).unwrap();
+            (stream, listener.accept().unwrap().0)
+        })
+        .collect();
+    // Three wait in CLOSE_WAIT on each side.
+    let mut kept = Vec::new();
+    for (number, (one, other)) in pairs.into_iter().enumerate() {
+        let (closed, left) = if number % 2 == 0 { (one, other) } else { (other, one) };
+        close(closed);
+        kept.push(left);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let paths: Vec<_> = recorders
+        .into_iter()
+        .map(|(path, recorder)| {
+            assert_eq!(recorder.interrupt().code(), 0);
+            path
+        })
+        .collect();
+    close(kept);
+    let both: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let ended = replay("-o json --stuck CLOSE_WAIT=300ms --exit-on-stuck", &both);
+    assert_eq!(ended.code(), 4, "{}", ended.err);
+    let shown = lines(&ended.out);
+    let is_stuck = |line: &&tests::story::Line| text(line, "event") == "stuck";
+    assert_eq!(shown.iter().filter(is_stuck).count(), 1, "{}", ended.out);
+    assert!(is_stuck(&shown.last().unwrap()), "{}", ended.out);
+    let stuck = lines(&replay("-o json --stuck CLOSE_WAIT=300ms --only-stuck --count 4", &both).out);
+    assert_eq!(stuck.len(), 4);
+}
+
+/// A host that was started later than a recording begins is played when its time comes, and a signal ends the waiting.
+#[test]
+fn a_signal_ends_the_waiting_for_another_host() {
+    let Recorded { client, server, folder } = recorded(2);
+    let mut command = tracer::command("--speed 0.01x --from");
+    let mut slow = Program::collect(command.args([&client, &server]));
+    // The other one is to begin half a minute later.
+    slow.wait_for_err("the first host", |err| err.contains("ready"));
+    assert_eq!(slow.interrupt().code(), 0);
+    drop(folder);
+}

@@ -68,6 +68,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         }
         Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
         Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
+        Command::Serve(args) => capture(args.capture.verbose, || config::serve(*args)),
         Command::Record(args) => capture(args.capture.verbose, || config::record(*args)),
         Command::Recording(command) => {
             start_logger(0);

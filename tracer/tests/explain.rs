@@ -212,6 +212,7 @@ fn every_command_can_be_typed() {
             Command::Life(args) => config::life(*args).map(|_| ()),
             Command::Summary(args) if args.report.in_kernel => config::in_kernel(*args).map(|_| ()),
             Command::Summary(args) => config::summary(*args).map(|_| ()),
+            Command::Serve(args) => config::serve(*args).map(|_| ()),
             Command::Record(args) => config::record(*args).map(|_| ()),
             Command::Recording(args) => config::recording(args).map(|_| ()),
             Command::Export(args) => config::export(*args).map(|_| ()),

@@ -155,6 +155,23 @@ pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
     Ok(own)
 }
 
+/// Prometheus, unpacked below `target`: Debian's package would start it.
+pub(crate) fn prometheus() -> Result<()> {
+    let folder = root().join("target/tools/prometheus");
+    if folder.join("usr/bin/prometheus").exists() || !exists("apt-get") {
+        return Ok(());
+    }
+    println!("setup: unpacking Prometheus into target/tools");
+    std::fs::create_dir_all(&folder)?;
+    run(as_root("apt-get").args(["-qq", "update"]))?;
+    // The user that downloads otherwise may not write there.
+    let download = ["-qq", "-o", "APT::Sandbox::User=root", "download", "prometheus"];
+    run(as_root("apt-get").args(download).current_dir(&folder).stdout(Stdio::null()))?;
+    run(Command::new("sh")
+        .args(["-c", "dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb"])
+        .current_dir(&folder))
+}
+
 /// Python packages for the tests, which read what tracer exports.
 const PYTHON: &[&str] = &["duckdb==2.0.1", "polars==2.1.0"];
 

@@ -3,6 +3,8 @@
 //! # Layout
 //! - [`totals`]: counts of transitions and reasons, durations in states, rankings
 //! - [`times`], [`heavy`]: its parts: durations in a state; heavy hitters
+//! - [`growing`]: counts that only grow, for metrics; [`durations`], [`bounded`]: its parts: durations in fixed
+//!   ranges, and counts by key
 //! - [`findings`]: trouble that stands out
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
@@ -21,8 +23,11 @@
 //! assert_eq!(totals.transitions[usize::from(state::CLOSE)][usize::from(state::SYN_SENT)], 1);
 //! ```
 
+pub mod bounded;
 pub mod build;
+pub mod durations;
 pub mod findings;
+pub mod growing;
 pub mod heavy;
 pub mod in_kernel;
 pub mod report;

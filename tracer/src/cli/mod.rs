@@ -16,6 +16,7 @@ pub mod list;
 mod offers;
 pub mod record;
 pub mod recording;
+pub mod serve;
 pub mod usage;
 mod values;
 pub mod words;
@@ -41,6 +42,7 @@ pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
 pub use record::RecordArgs;
 pub use recording::SurveyArgs;
+pub use serve::ServeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,6 +149,9 @@ pub enum Command {
     /// What is in a recording, is it whole?
     #[command(subcommand, after_help = recording::EXAMPLES)]
     Recording(recording::RecordingCommand),
+    /// Watch it for ever: metrics for Prometheus
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<ServeArgs>),
     /// Take it elsewhere: JSON Lines, CSV or Parquet, of recordings or of what happens now
     #[command(after_help = export::EXAMPLES)]
     Export(Box<ExportArgs>),

@@ -5,6 +5,12 @@ use crate::output::file;
 /// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A file with a token or with passwords.
+    #[error("reading {0}: {1}")]
+    Secrets(String, std::io::Error),
+    /// There is nothing in it.
+    #[error("{0} is empty: nobody could ask")]
+    NoSecrets(String),
     /// There is no such column.
     #[error("unknown column `{0}`: `--columns help` lists them")]
     UnknownColumn(String),

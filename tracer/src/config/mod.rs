@@ -14,6 +14,7 @@ mod network;
 mod record;
 mod recording;
 mod reports;
+mod serve;
 
 use std::{
     env, fs, io,
@@ -76,6 +77,7 @@ pub use list::{ListConfig, RecordedList, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
 pub use record::record;
 pub use recording::{CutConfig, RecordingConfig, SurveyConfig, recording};
+pub use serve::{ServeConfig, serve};
 
 /// The widest lines that read well, also where there is no terminal.
 const READABLE: usize = 80;
@@ -132,6 +134,8 @@ pub struct RunConfig {
     pub export: Option<ExportConfig>,
     /// The same capture for each of several hosts, whose recordings are shown together; `None` if they cannot be.
     pub of_several: Option<CaptureOfSeveral>,
+    /// Where metrics are served.
+    pub serve: Option<ServeConfig>,
 }
 
 /// Makes the captures of several hosts, whose lines say which one they are about.
@@ -380,6 +384,7 @@ fn configured(
         record: recording.record.map(|path| RecordConfig { path, rotation: None, heeds_signal: false }),
         export: None,
         of_several: None,
+        serve: None,
         source: if recording.from.is_empty() {
             SourceOptions::Kernel(live::LiveOptions {
                 load: load::LoadOptions {

@@ -1,7 +1,7 @@
-//! MadeLines of several captures, brought into the order of their times. Each capture writes into a [`MergeInput`] instead
-//! of standard output, and a [`Merger`] puts together what all of them have made.
+//! Lines of several captures, brought into the order of their times. Each capture writes into a [`MergeInput`]
+//! instead of standard output, and a [`Merger`] puts together what all of them have made.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     sync::{
@@ -36,6 +36,8 @@ pub struct MergeInput {
     /// All lines up to this time of day have been made.
     made_ns: i64,
     told_ns: i64,
+    /// After the last line of this capture nothing is written.
+    is_last: bool,
 }
 
 /// What captures tell the merger.
@@ -45,11 +47,11 @@ enum MergeNews {
     Lines(usize, MadeLines),
     /// It has nothing to write up to this time.
     Time(usize, i64),
-    /// It makes no more.
-    Ended(usize),
+    /// It makes no more; whether its last line is the last of all.
+    Ended(usize, bool),
 }
 
-/// MadeLines of one capture.
+/// Lines of one capture.
 #[derive(Debug)]
 struct MadeLines {
     bytes: Vec<u8>,
@@ -57,6 +59,8 @@ struct MadeLines {
     starts: VecDeque<LineStart>,
     /// No later line is older than this.
     made_ns: i64,
+    /// When they were handed over.
+    since: Instant,
     done: oneshot::Sender<Written>,
 }
 
@@ -65,7 +69,7 @@ struct MadeLines {
 pub struct Merger {
     inbox: UnboundedReceiver<MergeNews>,
     captures: Vec<MergedCapture>,
-    /// MadeLines that may still be written (`--count`).
+    /// Lines that may still be written (`--count`).
     room: u64,
     /// Captures that say nothing for so long do not hold the others back; `None` if they are only slow.
     patience: Option<Duration>,
@@ -81,7 +85,11 @@ struct MergedCapture {
     /// All lines up to this time are there.
     made_ns: i64,
     has_ended: bool,
+    /// Its last line is the last of all.
+    is_last: bool,
     has_begun: bool,
+    /// Its lines in what is being written.
+    in_flight: u64,
     /// When it last said something.
     heard: Instant,
     /// The time of the last line: the lines of one capture keep their order.
@@ -89,6 +97,11 @@ struct MergedCapture {
 }
 
 impl MergeInput {
+    /// After what was made up to now, nothing else is to be written.
+    pub fn end_all(&mut self) {
+        self.is_last = true;
+    }
+
     /// The next bytes have their lines here, and are all that was made up to this time of day.
     pub fn place(&mut self, starts: impl IntoIterator<Item = LineStart>, made_ns: i64) {
         self.starts.extend(starts);
@@ -100,9 +113,8 @@ impl MergeInput {
         let starts = std::mem::take(&mut self.starts);
         self.told_ns = self.made_ns;
         // If the merger is gone, the one who waits for the write notices.
-        let _ = self
-            .to
-            .send(MergeNews::Lines(self.host, MadeLines { bytes, starts, made_ns: self.made_ns, done }));
+        let lines = MadeLines { bytes, starts, made_ns: self.made_ns, since: Instant::now(), done };
+        let _ = self.to.send(MergeNews::Lines(self.host, lines));
     }
 
     /// Says how far the capture is, if there is nothing to write.
@@ -117,7 +129,7 @@ impl MergeInput {
 impl Drop for MergeInput {
     fn drop(&mut self) {
         // The merger may have ended before.
-        let _ = self.to.send(MergeNews::Ended(self.host));
+        let _ = self.to.send(MergeNews::Ended(self.host, self.is_last));
     }
 }
 
@@ -133,12 +145,15 @@ impl Merger {
             starts: VecDeque::new(),
             made_ns: i64::MIN,
             told_ns: i64::MIN,
+            is_last: false,
         };
         let part = |_| MergedCapture {
             lines: None,
             made_ns: i64::MIN,
             has_ended: false,
+            is_last: false,
             has_begun: false,
+            in_flight: 0,
             heard: Instant::now(),
             last_ns: i64::MIN,
         };
@@ -165,9 +180,9 @@ impl Merger {
     /// The output takes nothing.
     pub async fn write(&mut self, output: &mut Output, hurry: impl Future<Output = ()>) -> Result<(), Error> {
         let written = self.write_all(output, hurry).await;
-        for part in &mut self.captures {
-            if let Some(lines) = part.lines.take() {
-                lines.finish(Ok(()));
+        for MergedCapture { lines, in_flight, .. } in &mut self.captures {
+            if let Some(lines) = lines.take() {
+                lines.finish(*in_flight);
             }
         }
         written
@@ -217,23 +232,34 @@ impl Merger {
         Ok(())
     }
 
-    /// When the next capture no longer holds others back, if lines wait for it.
+    /// When lines have waited long enough, for a capture that says nothing or for one whose clock is behind.
     fn patience_ends(&self) -> Option<Instant> {
-        let patience = self.patience.filter(|_| self.captures.iter().any(|part| part.lines.is_some()))?;
-        self.captures.iter().filter(|part| self.is_waited_for(part)).map(|part| part.heard + patience).min()
+        let patience = self.patience?;
+        let waiting = self.captures.iter().filter_map(|part| part.lines.as_ref()).map(|lines| lines.since);
+        let first = waiting.min()?;
+        let silent = self.captures.iter().filter(|part| self.is_waited_for(part)).map(|part| part.heard);
+        // What is over already brings nothing more.
+        silent.chain([first]).map(|since| since + patience).filter(|end| *end > Instant::now()).min()
+    }
+
+    /// Whether this was so long ago that nobody waits any longer.
+    fn is_over(&self, since: Instant) -> bool {
+        self.patience.is_some_and(|patience| since.elapsed() >= patience)
     }
 
     /// Whether others wait for what it may still say.
     fn is_waited_for(&self, part: &MergedCapture) -> bool {
-        let is_silent = || self.patience.is_some_and(|patience| part.heard.elapsed() >= patience);
-        !part.has_ended && part.lines.is_none() && !is_silent()
+        !part.has_ended && part.lines.is_none() && !self.is_over(part.heard)
     }
 
     fn take(&mut self, told: MergeNews, out: &mut Vec<u8>) {
-        let (MergeNews::Ended(host) | MergeNews::Time(host, _) | MergeNews::Lines(host, _)) = told;
+        let (MergeNews::Ended(host, _) | MergeNews::Time(host, _) | MergeNews::Lines(host, _)) = told;
         self.captures[host].heard = Instant::now();
         match told {
-            MergeNews::Ended(host) => self.captures[host].has_ended = true,
+            MergeNews::Ended(host, is_last) => {
+                let part = &mut self.captures[host];
+                (part.has_ended, part.is_last) = (true, is_last);
+            }
             MergeNews::Time(host, made_ns) => self.captures[host].made_ns = made_ns,
             MergeNews::Lines(host, mut lines) => {
                 let Self { captures, has_header, .. } = self;
@@ -263,8 +289,12 @@ impl Merger {
             |part: &&MergedCapture| !part.has_ended && (part.lines.is_some() || self.is_waited_for(part));
         let open = self.captures.iter().filter(waits);
         let made_ns = open.map(|part| part.made_ns).min().unwrap_or(i64::MAX);
+        // The clock of a host may be ahead.
+        let overdue = self.captures.iter().filter_map(|part| part.lines.as_ref());
+        let overdue = overdue.filter(|lines| self.is_over(lines.since)).map(|lines| lines.made_ns).max();
+        let made_ns = overdue.map_or(made_ns, |overdue_ns| overdue_ns.max(made_ns));
         let mut count = 0;
-        while self.room > 0 {
+        while self.room > 0 && !self.has_last() {
             let next =
                 |part: &MergedCapture| part.lines.as_ref().and_then(|lines| lines.starts.front().copied());
             let firsts = self.captures.iter().enumerate();
@@ -275,7 +305,7 @@ impl Merger {
                 break;
             };
             let until = firsts.get(1).copied().unwrap_or((made_ns, usize::MAX));
-            let Some(lines) = &mut self.captures[host].lines else {
+            let MergedCapture { lines: Some(lines), in_flight, .. } = &mut self.captures[host] else {
                 break;
             };
             let begin = lines.starts.front().map_or(0, |start| start.at);
@@ -283,19 +313,30 @@ impl Merger {
             while self.room > 0 && lines.starts.front().is_some_and(is_before) {
                 lines.starts.pop_front();
                 self.room -= 1;
+                *in_flight += 1;
                 count += 1;
             }
             let end = lines.starts.front().map_or(lines.bytes.len(), |start| start.at);
             out.extend_from_slice(&lines.bytes[begin..end]);
         }
+        if self.has_last() {
+            self.room = 0;
+        }
         count
+    }
+
+    /// Whether the last line of all has been taken.
+    fn has_last(&self) -> bool {
+        let is_empty = |lines: &MadeLines| lines.starts.is_empty();
+        self.captures.iter().any(|part| part.is_last && part.lines.as_ref().is_none_or(is_empty))
     }
 
     /// Tells the captures whose lines are written.
     fn finish(&mut self) {
         for part in &mut self.captures {
+            part.in_flight = 0;
             if let Some(lines) = part.lines.take_if(|lines| lines.starts.is_empty()) {
-                lines.finish(Ok(()));
+                lines.finish(0);
             }
         }
     }
@@ -310,18 +351,22 @@ async fn wait_until(time: Option<Instant>) {
 }
 
 impl MadeLines {
-    fn finish(self, result: io::Result<()>) {
+    /// Gives the buffer back: all was written but these lines, and those that still wait.
+    fn finish(self, unwritten: u64) {
         let Self { mut bytes, starts, done, .. } = self;
         bytes.clear();
         // The capture may have been cut short.
-        let _ = done.send((bytes, starts.len() as u64, result));
+        let _ = done.send((bytes, unwritten + starts.len() as u64, Ok(())));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, io::Seek as _};
+    use std::{
+        fs,
+        io::{self, Seek as _},
+    };
 
     /// An output into a file, and what is in that.
     fn output() -> (Output, fs::File) {

@@ -27,7 +27,9 @@ use tokio::{
 };
 
 use crate::{
-    output::{files::ExportFiles, merge::MergeInput, refusal::Refusal, write::write_some},
+    output::{
+        files::ExportFiles, http::PageRequests, merge::MergeInput, refusal::Refusal, write::write_some,
+    },
     text::STARTING_A_THREAD,
 };
 
@@ -76,6 +78,8 @@ pub struct Output {
     recode: Option<fn(&mut Vec<u8>)>,
     /// The files of an export, which are written instead.
     files: Option<ExportFiles>,
+    /// Pages that are asked for.
+    requests: Option<PageRequests>,
 }
 
 /// Where bytes go.
@@ -154,7 +158,19 @@ impl Output {
             unwritten: 0,
             recode: None,
             files: None,
+            requests: None,
         }
+    }
+
+    /// Also answers these requests.
+    #[must_use]
+    pub fn answering(self, requests: Option<PageRequests>) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// The requests that are to be answered.
+    pub fn take_requests(&mut self) -> Option<PageRequests> {
+        self.requests.take()
     }
 
     /// Where the times of lines are to be told, if they have to be.
@@ -304,14 +320,17 @@ impl Output {
         }
     }
 
-    /// Abandons the write in progress; its lines count as unwritten.
-    pub fn abandon(&mut self) {
+    /// Abandons the write in progress; its lines count as unwritten. Returns whether all lines do, because their file
+    /// does not stay.
+    pub fn abandon(&mut self) -> bool {
         self.write = None;
         self.unwritten += std::mem::take(&mut self.lines);
-        if self.files.take().is_some() {
+        let has_files = self.files.take().is_some();
+        if has_files {
             // What is not finished does not stay.
             self.unwritten += std::mem::take(&mut self.written);
         }
+        has_files
     }
 
     /// How far the reader is: bytes written so far, and bytes of these that wait to be read. A write into a pipe

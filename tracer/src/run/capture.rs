@@ -7,21 +7,28 @@ use tracer_common::event::kind;
 
 use crate::{
     config::{Config, ShownSpan},
-    facts::{Batch, Fact, losses::SourceTotals, snapshot::Snapshot},
+    facts::{
+        Batch, Fact,
+        losses::{Losses, SourceTotals},
+        snapshot::Snapshot,
+    },
     output::{
+        http::{PageRequest, PageRequests},
         stderr::{self, message},
         stdout::Output,
+        usage,
     },
     run::{
         console::{Console, IdleConsole},
         error::Error,
         receipt::{Comparison, Receipt},
+        serve,
         stages::{ActContext, Stages, StagesOptions},
         stop::{Heard, Stop},
     },
     source::{self, Demand, Source, kernel::host},
     time::duration::after,
-    view::{Ending, input::Input},
+    view::{Ending, input::Input, page::Itself},
 };
 
 /// Interval between messages about losses, in nanoseconds.
@@ -30,6 +37,9 @@ const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
 /// Bytes of lines that are collected before a write while more events are ready. A write hands them to
 /// another thread and back, which costs two context switches.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
+
+/// The same for one of several captures, each of which collects.
+const MERGED_AT_ONCE: usize = 1 << 16;
 
 /// The screen size that is assumed if there is no console: 80 columns by 24 lines.
 const DEFAULT_SCREEN: Input = Input::Screen(80, 24);
@@ -51,6 +61,8 @@ pub struct Capture<S> {
     stages: Stages,
     output: Output,
     out: Vec<u8>,
+    /// Bytes that are collected before a write.
+    at_once: usize,
     /// Lines in `out`.
     lines: u64,
     /// `--count` limits the number of lines.
@@ -68,6 +80,9 @@ pub struct Capture<S> {
     /// Transitions that were not shown because the limit on lines had been reached.
     past_limit: u64,
     losses: LossMessages,
+    latest_losses: Losses,
+    /// Pages that are asked for.
+    requests: Option<PageRequests>,
     speaker: Speaker,
     totals: Option<SourceTotals>,
     /// How long to capture, from [`Fact::Ready`] on.
@@ -125,6 +140,7 @@ pub async fn capture(
     let result = match capture.begin(stop).await {
         Ok(true) => {
             capture.speaker.say("ready");
+            capture.requests.iter().for_each(PageRequests::is_ready);
             let opened = if capture.needs_screen { capture.open_screen(console) } else { Ok(()) };
             match opened {
                 Ok(()) => capture.flow(stop).await,
@@ -159,15 +175,19 @@ impl<S: Source> Capture<S> {
         let comparison = Comparison::new(&filters.constant);
         let mut stages =
             Stages::new(StagesOptions { view, filters, kernel, host, follows_timewait, limit: count });
+        let mut at_once = WRITTEN_AT_ONCE;
         if output.merge_input().is_some() {
             stages.note_starts();
+            at_once = MERGED_AT_ONCE;
         }
         Ok(Self {
             comparison,
             stages,
             source,
+            requests: output.take_requests(),
             output,
             out: Vec::new(),
+            at_once,
             lines: 0,
             is_limited: count.is_some(),
             span,
@@ -177,6 +197,7 @@ impl<S: Source> Capture<S> {
             unread: 0,
             past_limit: 0,
             losses: LossMessages::default(),
+            latest_losses: Losses::NONE,
             speaker,
             totals: None,
             duration,
@@ -216,7 +237,7 @@ impl<S: Source> Capture<S> {
     /// Processes facts until the capture ends.
     async fn flow(&mut self, stop: &mut Stop) -> Result<(), Error> {
         while !self.is_over() {
-            let collects = self.out.len() < WRITTEN_AT_ONCE && self.source.has_more();
+            let collects = self.out.len() < self.at_once && self.source.has_more();
             if !self.output.is_busy() && !collects {
                 self.write();
             }
@@ -249,6 +270,7 @@ impl<S: Source> Capture<S> {
                     }
                 },
                 written = self.output.turn() => written?,
+                request = PageRequests::next(self.requests.as_mut()) => self.answer(request),
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
                 fact = self.source.next(demand) => self.take(fact?),
             }
@@ -303,7 +325,7 @@ impl<S: Source> Capture<S> {
     /// reaches it ends the capture, so earlier lines must have been read first. A screen waits, too: a
     /// drawing that is queued would be outdated.
     fn may_show(&self) -> bool {
-        !self.output.is_busy() || (self.may_run_ahead() && self.out.len() < WRITTEN_AT_ONCE)
+        !self.output.is_busy() || (self.may_run_ahead() && self.out.len() < self.at_once)
     }
 
     fn may_run_ahead(&self) -> bool {
@@ -346,6 +368,7 @@ impl<S: Source> Capture<S> {
             }
             Fact::Events(batch) => self.events(batch),
             Fact::Losses(losses, until_ns) => {
+                self.latest_losses = losses;
                 self.stages.losses(losses.total(), until_ns);
                 self.losses.grow(losses.total(), self.stages.now_ns());
             }
@@ -383,13 +406,31 @@ impl<S: Source> Capture<S> {
         self.read += batch.events.len() as u64;
         let (is_busy, may_run_ahead) = (self.output.is_busy(), self.may_run_ahead());
         // However often the view is due, what it has made is written before it makes more.
-        let may_act = |out: &[u8]| (!is_busy || may_run_ahead) && out.len() < WRITTEN_AT_ONCE;
+        let at_once = self.at_once;
+        let may_act = |out: &[u8]| (!is_busy || may_run_ahead) && out.len() < at_once;
         let mut around = around(&mut self.source);
         self.stages.events(&batch, may_act, &mut around, &mut self.out);
         self.source.recycle(batch.events);
         self.lead_to_explanations();
         self.losses.tell(self.stages.now_ns(), &self.speaker);
         self.reach(self.stages.now_ns());
+    }
+
+    /// Makes a page that somebody has asked for.
+    fn answer(&mut self, request: PageRequest) {
+        let itself = Itself {
+            events: self.read,
+            losses: self.latest_losses,
+            cpu_us: usage::cpu_us(),
+            memory: usage::memory(),
+        };
+        let mut page = Vec::new();
+        if let Some(asked) = serve::page(request.route) {
+            let mut around = around(&mut self.source);
+            self.stages.page(asked, &itself, &mut around, &mut page);
+        }
+        // Whoever has asked may have gone.
+        let _ = request.reply.send(page);
     }
 
     /// Names the words that explain the lines about stuck connections, each once.
@@ -416,6 +457,11 @@ impl<S: Source> Capture<S> {
     /// short; transitions that are not shown then are counted.
     async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
         self.source.stop();
+        if self.stages.ending() == Some(Ending::Stuck)
+            && let Some(merged) = self.output.merge_input()
+        {
+            merged.end_all();
+        }
         let result = match result {
             Ok(()) => stop.unless_impatient(self.write_rest()).await,
             error => error,
@@ -435,7 +481,7 @@ impl<S: Source> Capture<S> {
             let demand = Demand::all(self.stages.timewait_by_netns());
             let fact = self.source.next(demand).await?;
             self.take(fact);
-            if !(self.out.len() < WRITTEN_AT_ONCE && self.source.has_more()) {
+            if !(self.out.len() < self.at_once && self.source.has_more()) {
                 self.write();
             }
         }

@@ -1,6 +1,6 @@
 //! Why a capture fails.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use jiff::Timestamp;
 
@@ -55,6 +55,9 @@ pub enum Error {
     /// An export's file cannot be made.
     #[error("cannot export: {0}")]
     Export(#[source] output::file::Error),
+    /// Nobody can ask there.
+    #[error("cannot listen on {0}: {1}; choose another address with --listen")]
+    Listen(SocketAddr, io::Error),
     /// Files one after the other need a folder.
     #[error("--rotate makes files: give a folder that is there with --to")]
     NoFolder,

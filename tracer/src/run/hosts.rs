@@ -1,6 +1,10 @@
-//! Recordings of several hosts in one view: a capture for each, whose lines are put together in the order of their times.
+//! Recordings of several hosts in one view: a capture for each, whose lines are put together in the order of their
+//! times.
 
-use tokio::{sync::watch, task::LocalSet};
+use tokio::{
+    sync::{oneshot, watch},
+    task::LocalSet,
+};
 
 use crate::{
     config::{CaptureOfSeveral, Config, ShownSpan},
@@ -11,9 +15,9 @@ use crate::{
         receipt::Receipt,
         span::HostSpans,
         stop::{Signals, Stop},
+        tell_missing,
     },
     source::{Source as _, open::OpenSource},
-    view::Ending,
 };
 
 /// What fails if a capture panics.
@@ -29,6 +33,7 @@ pub(super) async fn capture_all(
     spans: Option<&HostSpans>,
     mut output: Output,
     is_live: bool,
+    hooks: &[(&str, &[&str])],
     stop: &mut Stop,
 ) -> Result<Outcome, Error> {
     let configs = sources.iter().map(|_| of_host()).collect::<Result<Vec<_>, _>>()?;
@@ -39,20 +44,29 @@ pub(super) async fn capture_all(
     let mut captures = Vec::new();
     for ((source, config), input) in sources.into_iter().zip(configs).zip(inputs) {
         let host = source.header().map_or(String::new(), |header| header.host.clone());
+        tell_missing(hooks, &source.kernel().hooks, Some(&host));
         let span = spans.map_or(config.span, |spans| ShownSpan::Known(spans.of(source.header())));
         let config = Config { span, host: Some(host.clone()), ..config };
         let stop = Stop::new(Signals::new().map_err(Error::system("listening for signals"))?);
         let (mut stop, end) = (stop.with_others(ended.clone()), end.clone());
         captures.push(local.spawn_local(async move {
             let captured = Box::pin(capture(source, config, Output::merged(input), None, &mut stop)).await;
-            // What ends one for good ends all.
-            if captured.as_ref().map_or(true, |outcome| outcome.result.is_err() || ends_all(outcome)) {
+            // A failure of one ends all.
+            if captured.as_ref().map_or(true, |outcome| outcome.result.is_err()) {
                 end.send_replace(true);
             }
             captured.map(|outcome| (host, outcome))
         }));
     }
-    let mut result = local.run_until(merger.write(&mut output, stop.wait())).await.map_err(Error::from);
+    let (hurry, hurried) = oneshot::channel();
+    let written = async {
+        let hurried = async {
+            // Without a signal, the sender is kept.
+            let _ = hurried.await;
+        };
+        merger.write(&mut output, hurried).await.map_err(Error::from)
+    };
+    let mut result = local.run_until(stop.after_first(written, hurry)).await;
     // What captures that still run would make cannot be written.
     end.send_replace(true);
     let is_full = merger.is_full();
@@ -64,21 +78,19 @@ pub(super) async fn capture_all(
         if is_full {
             // The limit, and not the reader, has kept them back.
             outcome.receipt.beyond += std::mem::take(&mut outcome.receipt.unwritten);
-        } else {
-            result = result.and(outcome.result);
+        } else if result.is_ok() {
+            result = outcome.result;
         }
         ending = ending.or(outcome.ending);
         receipts.push((host, outcome.receipt));
     }
     if result.is_ok() {
         result = output.finish_files(0, |_| 0).map_err(Error::from);
-    } else {
-        output.abandon();
+    } else if output.abandon() {
+        // What is not finished does not stay.
+        for (_, receipt) in &mut receipts {
+            receipt.unwritten += std::mem::take(&mut receipt.shown);
+        }
     }
     Ok(Outcome { receipt: Receipt::of_hosts(receipts), ending, result })
-}
-
-/// Whether the view has ended the capture of one host, and so those of all.
-fn ends_all(outcome: &Outcome) -> bool {
-    matches!(outcome.ending, Some(Ending::Stuck | Ending::Quit))
 }

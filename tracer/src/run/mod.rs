@@ -5,7 +5,7 @@
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
-//! - [`recording`]: `tracer recording`
+//! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`
 //! - `hosts`: recordings of several hosts in one view
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
@@ -29,6 +29,7 @@ pub mod receipt;
 mod receipt_file;
 mod record;
 pub mod recording;
+mod serve;
 mod span;
 pub mod stages;
 pub mod stop;
@@ -70,8 +71,16 @@ const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
-    let RunConfig { capture: mut config, source: options, hooks, recoding, record, export, of_several } =
-        config;
+    let RunConfig {
+        capture: mut config,
+        source: options,
+        hooks,
+        recoding,
+        record,
+        export,
+        of_several,
+        serve,
+    } = config;
     let spans = match (&config.span, &options) {
         (ShownSpan::OfFiles(spec), SourceOptions::Recording(options)) => {
             Some(HostSpans::of_files(&options.paths, spec)?)
@@ -83,6 +92,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
     let export = export.as_ref().map(export::files).transpose()?.flatten();
+    let requests = serve.as_ref().map(serve::start).transpose()?;
     let strict = config.strict;
     let outcome = drive(runtime, async {
         let mut stop = Stop::new(signals);
@@ -105,11 +115,12 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
                 None => Output::new()?.recoding(recoding),
                 Some(file) => Output::to_files(file)?,
             };
-            // What cannot be paused is being made.
-            let is_live = matches!(&options, SourceOptions::Recording(recordings) if !recordings.can_pause);
-            return Ok(Some(
-                hosts::capture_all(sources, of_host, spans.as_ref(), output, is_live, &mut stop).await?,
-            ));
+            // What cannot be paused is being made, and what is played slowly says nothing for long.
+            let is_live = matches!(&options, SourceOptions::Recording(recordings)
+                if !recordings.can_pause || recordings.speed.is_some());
+            let all =
+                hosts::capture_all(sources, of_host, spans.as_ref(), output, is_live, &hooks, &mut stop);
+            return Ok(Some(Box::pin(all).await?));
         }
         let Some(mut source) = sources.pop() else {
             return Ok(None);
@@ -117,9 +128,9 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
         if let Some(spans) = spans {
             config.span = ShownSpan::Known(spans.of(source.header()));
         }
-        tell_missing(&hooks, &source.kernel().hooks);
+        tell_missing(&hooks, &source.kernel().hooks, None);
         let (output, _progress) = match export {
-            None => (Output::new()?.recoding(recoding), None),
+            None => (Output::new()?.recoding(recoding).answering(requests), None),
             Some(files) => {
                 let host = source.header().map_or_else(host::name, |header| header.host.clone());
                 let output = Output::to_files(files.of_host(&host))?;
@@ -187,15 +198,16 @@ pub(crate) fn listening() -> Result<(Runtime, Signals), Error> {
 }
 
 /// Reports the hooks that options need but that could not be attached, and those that other tools leave no room for.
-fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport) {
+fn tell_missing(asked: &[(&str, &[&str])], hooks: &HookReport, host: Option<&str>) {
+    let host = host.map_or(String::new(), |host| format!("{host}: "));
     let crowded_out = hooks.crowded_out().map(|hook| format!("{} ({})", hook.tells, hook.hook));
     let crowded_out = crowded_out.collect::<Vec<_>>().join(", ");
     if !crowded_out.is_empty() {
-        message(format_args!("no room for another program, so not told: {crowded_out}"));
+        message(format_args!("{host}no room for another program, so not told: {crowded_out}"));
     }
     for LeftOut { hook, why, .. } in &hooks.left_out {
         for (option, _) in asked.iter().filter(|(_, needed)| needed.contains(&&**hook)) {
-            message(format_args!("{option} without the hook {hook}: {why}"));
+            message(format_args!("{host}{option} without the hook {hook}: {why}"));
         }
     }
 }

@@ -27,7 +27,11 @@ use crate::{
         span::{RecordedTime, TimeSpan},
     },
     track::{Tracker, Transition, prefetch_groups},
-    view::{Ending, Scene, View, input::Input},
+    view::{
+        Ending, Scene, View,
+        input::Input,
+        page::{Itself, ServedPage},
+    },
 };
 
 /// Time between two searches for holders that no line waits for, in nanoseconds.
@@ -82,6 +86,15 @@ struct LineStarts {
 }
 
 impl LineStarts {
+    /// Each line that was appended behind this offset is about this time.
+    fn add_lines(&mut self, at: usize, out: &[u8], time_ns: u64, context: &Context) {
+        let mut begin = at;
+        for line in out[at..].split_inclusive(|byte| *byte == b'\n') {
+            self.add(begin, out, time_ns, context);
+            begin += line.len();
+        }
+    }
+
     /// What was appended behind this offset is about this time.
     fn add(&mut self, at: usize, out: &[u8], time_ns: u64, context: &Context) {
         if self.is_wanted && out.len() > at {
@@ -466,7 +479,11 @@ impl Stages {
         let (at, now_ns) = (out.len(), self.now_ns);
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
-        self.starts.add(at, out, now_ns, &self.context);
+        if lines > 0 {
+            self.starts.add_lines(at, out, now_ns, &self.context);
+        } else {
+            self.starts.add(at, out, now_ns, &self.context);
+        }
         self.counts.shown += lines;
         self.counts.stuck_shown += lines;
         self.lines += lines;
@@ -502,6 +519,18 @@ impl Stages {
         let message = (around.message)();
         let (view, scene) = self.scene(around, message.as_deref());
         view.input(input, scene);
+    }
+
+    /// Appends a page that somebody has asked for.
+    pub fn page(
+        &mut self,
+        page: ServedPage,
+        itself: &Itself,
+        around: &mut ActContext<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let (view, scene) = self.scene(around, None);
+        view.page(page, itself, scene, out);
     }
 
     /// How the user wants a recording to be played, if that has changed.

@@ -4,7 +4,7 @@ use std::{fs, io, task::Poll, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
     time::sleep,
 };
 
@@ -105,6 +105,25 @@ impl Stop {
         let echo = tokio::time::timeout(Duration::ZERO, self.wait()).await;
         drop(echo);
         self.wait().await;
+    }
+
+    /// Runs `all` to its end. The first signal is passed on; a second one cuts it short.
+    pub async fn after_first(
+        &mut self,
+        all: impl Future<Output = Result<(), Error>>,
+        first: oneshot::Sender<()>,
+    ) -> Result<(), Error> {
+        let second = async {
+            self.wait().await;
+            // It may have ended.
+            let _ = first.send(());
+            self.impatience().await;
+        };
+        tokio::select! {
+            biased;
+            done = all => done,
+            () = second => Err(Error::Impatience),
+        }
     }
 
     /// Runs `rest` to its end, unless a second signal arrives before that.

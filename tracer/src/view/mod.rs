@@ -7,10 +7,11 @@
 //! - [`list`]: a line for each socket that is there now
 //! - [`network`]: a line for each network interface or route that is there now
 //! - [`record`]: nothing, while facts are recorded
+//! - [`serve`]: metrics for as long as it runs, which others ask for
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
-//! [`input`] has the keyboard input that views receive.
+//! [`input`] has the keyboard input that views receive, [`page`] the pages that they are asked for.
 //!
 //! # Example
 //! ```
@@ -51,8 +52,10 @@ pub mod life;
 pub mod list;
 pub mod log;
 pub mod network;
+pub mod page;
 pub mod raw;
 pub mod record;
+pub mod serve;
 pub mod summary;
 pub mod top;
 
@@ -64,7 +67,10 @@ use crate::{
     select::Select,
     tcp::state::State,
     track::{Tracker, Transition},
-    view::input::Input,
+    view::{
+        input::Input,
+        page::{Itself, ServedPage},
+    },
 };
 
 /// What a view may use when it acts.
@@ -153,6 +159,8 @@ pub trait View {
     }
     /// Appends the last output, after all events.
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
+    /// Appends a page that somebody has asked for.
+    fn page(&mut self, _: ServedPage, _: &Itself, _: Scene<'_>, _: &mut Vec<u8>) {}
     /// Handles a key or a change of the screen size.
     fn input(&mut self, _: Input, _: Scene<'_>) {}
     /// How the user wants a recording to be played. Says so once.

@@ -56,9 +56,16 @@ pub enum Unreadable {
         /// Why.
         cause: reader::Error,
     },
-    /// Only `log`, `life`, `summary` and `export` tell hosts apart.
-    #[error("{0} and {1} are recordings of two hosts: give those of one")]
+    /// What is asked for is about one host.
+    #[error(
+        "{0} and {1} are recordings of two hosts, and this is about one: log, life, summary, and export as JSON Lines or CSV take several"
+    )]
     Hosts(String, String),
+    /// Nothing tells which of several hosts it comes from.
+    #[error(
+        "{0}: it ends before its header is whole, so nothing tells which host it comes from: leave it out"
+    )]
+    Nobodys(String),
     /// The same is told twice.
     #[error("{0} and {1} are the same part of one recording: give it once")]
     Twice(String, String),
@@ -180,8 +187,9 @@ fn by_host(files: Vec<Opened>) -> Result<Vec<OfHost>, Unreadable> {
     for file in files {
         hosts.entry(file.header.host_key()).or_default().files.push(file);
     }
-    if let Some(mut first) = hosts.first_entry() {
-        first.get_mut().torn = torn;
+    match (hosts.len(), torn.first()) {
+        (2.., Some(name)) => return Err(Unreadable::Nobodys(name.clone())),
+        _ => hosts.values_mut().for_each(|host| host.torn.clone_from(&torn)),
     }
     hosts.values().try_for_each(|host| check(&host.files))?;
     Ok(hosts.into_values().collect())

@@ -406,6 +406,7 @@ impl Source for Replay {
                 std::future::pending::<()>().await;
             }
             if let (Some(pace), Some(time_ns)) = (&mut self.pace, fact.time_ns())
+                && !self.is_stopped
                 && demand.since_ns.is_none_or(|since_ns| since_ns <= time_ns)
             {
                 if let Some(due_ns) = due_ns.filter(|due_ns| *due_ns < time_ns) {
@@ -422,7 +423,7 @@ impl Source for Replay {
 
     fn has_more(&self) -> bool {
         // What is played at a pace may come much later.
-        self.pace.is_none() && !(self.entries.is_empty() && self.input.is_empty())
+        self.pace.is_none() && (!self.entries.is_empty() || !(self.has_ended || self.input.is_empty()))
     }
 
     fn play(&mut self, command: PlayCommand) {

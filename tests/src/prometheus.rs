@@ -1,0 +1,97 @@
+//! A Prometheus that scrapes, and its tools.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    patience::until,
+    program::{self, Program},
+};
+
+/// A program of Prometheus: below `target`, or else on the path.
+fn program(name: &str) -> PathBuf {
+    let unpacked =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/prometheus/usr/bin").join(name);
+    if unpacked.exists() { unpacked } else { PathBuf::from(name) }
+}
+
+/// A Prometheus that asks one target every second.
+pub struct Prometheus {
+    address: String,
+    _program: Program,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// Starts it.
+    pub fn start(target: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: tracer\n  static_configs: [{{targets: ['{target}']}}]\n"
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = Command::new(program("prometheus"));
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        command.arg("--web.listen-address=127.0.0.1:0").stdin(Stdio::null());
+        let mut program = Program::collect(&mut command);
+        let begin = "address=127.0.0.1:";
+        let mut port = None;
+        program.wait_for_err("the address of Prometheus", |err| {
+            err.lines().any(|line| line.contains("Listening on") && line.contains(begin))
+        });
+        for line in program.err().lines().filter(|line| line.contains("Listening on")) {
+            port =
+                line.split(begin).nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+        }
+        Self { address: format!("127.0.0.1:{}", port.unwrap()), _program: program, _folder: folder }
+    }
+
+    /// What a query gives now: the labels and the value of each series.
+    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--get", "--data-urlencode", &format!("query={query}")]);
+        let answer = program::run(curl.arg(format!("http://{}/api/v1/query", self.address)));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["status"], "success", "{query}: {answer}");
+        let series = answer["data"]["result"].as_array().unwrap().iter();
+        let value = |one: &Value| one["value"][1].as_str().unwrap().parse().unwrap();
+        series.map(|one| (one["metric"].clone(), value(one))).collect()
+    }
+
+    /// Waits until a query that has one value has this one.
+    pub fn wait_for(&self, query: &str, wanted: f64) {
+        let mut last = Vec::new();
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            until(query, || {
+                last = self.query(query);
+                matches!(last.as_slice(), [(_, value)] if (value - wanted).abs() < 1e-9).then_some(())
+            });
+        }));
+        assert!(found.is_ok(), "{query}: {last:?} and not {wanted}");
+    }
+}
+
+/// What promtool says of metrics in Prometheus's text format; nothing if it finds no fault.
+pub fn faults(metrics: &str) -> String {
+    let mut command = Command::new(program("promtool"));
+    let mut child = program::spawn(
+        command
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    )
+    .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), metrics.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}

@@ -1,0 +1,180 @@
+//! Metrics: what Prometheus learns of them is what the kernel says.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+};
+
+use tests::{
+    place::Place,
+    program::{self, Program, close},
+    prometheus::{Prometheus, faults},
+    tracer,
+    traffic::{churn, connect, listen},
+};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Starts `serve` on a free port, and returns where.
+fn serve(arguments: &str) -> (Program, SocketAddr) {
+    let command = &mut tracer::command(&format!("serve --listen 127.0.0.1:0 {arguments}"));
+    let program = tracer::started(Program::collect(command));
+    let err = program.err();
+    let address = err.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    (program, address.parse().unwrap())
+}
+
+/// What curl gets with these options: the status, and the body.
+fn get(address: SocketAddr, path: &str, options: &[&str]) -> (u16, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-w", "\n%{http_code}"]).args(options);
+    let answer = program::run(curl.arg(format!("http://{address}{path}")));
+    let (body, status) = answer.trim_end().rsplit_once('\n').unwrap();
+    (status.parse().unwrap(), body.trim_end().to_owned())
+}
+
+/// The values of metrics, by name and labels as they are written.
+fn metrics(address: SocketAddr) -> BTreeMap<String, f64> {
+    let (status, text) = get(address, "/metrics", &[]);
+    assert_eq!(status, 200, "{text}");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+/// The sum of all series of a family with this label.
+fn sum(metrics: &BTreeMap<String, f64>, family: &str, label: &str) -> f64 {
+    let series =
+        metrics.iter().filter(|(name, _)| name.starts_with(&format!("{family}{{")) && name.contains(label));
+    series.map(|(_, value)| value).sum()
+}
+
+#[test]
+#[allow(clippy::cast_precision_loss)]
+fn prometheus_learns_what_the_kernel_counts() {
+    let place = Place::new();
+    let (tracer, address) = serve(&format!("--netns {} --label service,process,peer", place.inum()));
+    let prometheus = Prometheus::start(address);
+    churn(&place, 100);
+    // Nobody listens there.
+    for port in 1..=5 {
+        place.run(|| connect((V4, port).into())).unwrap_err();
+    }
+    place.settle();
+    let listener = place.run(|| listen(V4, 0));
+    let kept: Vec<_> = (0..3)
+        .map(|_| {
+            let client = place.run(|| connect(listener.local_addr().unwrap())).unwrap();
+            (client, listener.accept().unwrap().0)
+        })
+        .collect();
+    let begun = (place.tcp_counter("ActiveOpens") + place.tcp_counter("PassiveOpens")) as f64;
+    assert!(begun >= 211.0, "{begun}");
+    prometheus.wait_for("tracer_tcp_connections_begun_total", begun);
+    prometheus.wait_for("tracer_tcp_connections_ended_total", begun - 6.0);
+    prometheus.wait_for("sum(tracer_tcp_ends_total)", begun - 6.0);
+    prometheus.wait_for("tracer_tcp_ends_total{reason=\"refused\"}", 5.0);
+    for by in ["service", "process", "peer"] {
+        for (event, count) in [("begun", begun), ("ended", begun - 6.0)] {
+            prometheus
+                .wait_for(&format!("sum(tracer_tcp_{by}_connections_total{{event=\"{event}\"}})"), count);
+        }
+    }
+    prometheus.wait_for("tracer_tcp_handshake_seconds_count{role=\"client\"}", 103.0);
+    prometheus.wait_for(
+        "histogram_quantile(0.5, tracer_tcp_handshake_seconds_bucket{role=\"client\"}) < bool 1",
+        1.0,
+    );
+    let sockets = program::run(place.command("ss").args(["-tanH"]));
+    let count = |state: &str| sockets.lines().filter(|line| line.starts_with(state)).count() as f64;
+    for (state, word) in [("ESTABLISHED", "ESTAB"), ("LISTEN", "LISTEN"), ("TIME_WAIT", "TIME-WAIT")] {
+        prometheus.wait_for(&format!("tracer_tcp_sockets{{state=\"{state}\"}}"), count(word));
+    }
+    assert!(prometheus.query("up").iter().all(|(_, up)| (up - 1.0).abs() < 1e-9));
+    let (_, text) = get(address, "/metrics", &[]);
+    assert_eq!(faults(&(text.clone() + "\n")), "");
+    let documented = include_str!("../../docs/metrics.md");
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(documented.contains(&format!("`{family}`")), "{family} is not in docs/metrics.md");
+    }
+    close(kept);
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+}
+
+#[test]
+fn labels_are_bounded_and_their_sum_is_the_whole() {
+    let place = Place::new();
+    let (tracer, address) = serve(&format!("--netns {} --label service", place.inum()));
+    // More services than there are labels.
+    for port in 1..=300 {
+        place.run(|| connect((V4, port).into())).unwrap_err();
+    }
+    let family = "tracer_tcp_service_connections_total";
+    tests::patience::until("all connections", || {
+        let metrics = metrics(address);
+        (metrics["tracer_tcp_connections_begun_total"] >= 300.0).then_some(())
+    });
+    let metrics = metrics(address);
+    let series = metrics.keys().filter(|name| name.starts_with(family) && name.contains("begun")).count();
+    assert_eq!(series, 101, "100 of their own, and the others");
+    assert!((sum(&metrics, family, "begun") - 300.0).abs() < 1e-9, "{metrics:?}");
+    assert!((metrics[&format!("{family}{{service=\"other\",event=\"begun\"}}")] - 200.0).abs() < 1e-9);
+    assert!(metrics.len() < 2_000);
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+#[test]
+fn http_is_answered_as_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "a-secret\n").unwrap();
+    let (tracer, address) = serve(&format!("--bearer-token {} --port 1", token.display()));
+    assert_eq!(get(address, "/metrics", &[]).0, 401);
+    assert_eq!(get(address, "/metrics", &["-H", "Authorization: Bearer another"]).0, 401);
+    let secret = ["-H", "Authorization: Bearer a-secret"];
+    assert_eq!(get(address, "/metrics", &secret).0, 200);
+    assert_eq!(get(address, "/healthz", &[]), (200, "ok".to_owned()));
+    assert_eq!(get(address, "/readyz", &[]), (200, "ready".to_owned()));
+    assert_eq!(get(address, "/nothing", &secret).0, 404);
+    assert_eq!(get(address, "/metrics", &["-X", "POST", secret[0], secret[1]]).0, 405);
+    let (_, page) = get(address, "/", &secret);
+    assert!(page.contains("<a href=\"/metrics\">"), "{page}");
+    let open_metrics = ["-H", "Accept: application/openmetrics-text; version=1.0.0", secret[0], secret[1]];
+    assert!(get(address, "/metrics", &open_metrics).1.ends_with("# EOF"));
+    let long = format!("X: {}", "x".repeat(100_000));
+    assert!((400..500).contains(&get(address, "/metrics", &["-H", &long]).0));
+    // What is no HTTP, and who never ends a request, do no harm.
+    let mut nonsense = TcpStream::connect(address).unwrap();
+    nonsense.write_all(b"\x16\x03\x01\x02\x00\x01\x00 no request\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    nonsense.read_to_end(&mut answer).unwrap();
+    let mut slow: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for slow in &mut slow {
+        slow.write_all(b"GET /met").unwrap();
+    }
+    assert_eq!(get(address, "/metrics", &secret).0, 200);
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let ended = tracer::run(&format!("serve --listen {address}"));
+    assert!(ended.code() == 1 && ended.err.contains(&format!("cannot listen on {address}")), "{}", ended.err);
+    let ended = tracer::run("serve --bearer-token /nowhere");
+    assert!(ended.code() == 2 && ended.err.contains("/nowhere"), "{}", ended.err);
+    let ended = tracer::run("serve --bearer-token /dev/null");
+    assert!(ended.code() == 2 && ended.err.contains("is empty"), "{}", ended.err);
+}

@@ -1,0 +1,61 @@
+//! The options of `serve`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+
+use crate::{
+    aggregate::By,
+    cli::{CaptureArgs, FilterArgs, FindingArgs, StuckArgs},
+};
+
+/// Examples.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tracer serve                               http://127.0.0.1:9776/metrics for Prometheus
+  tracer serve --listen 10.0.0.7:9776 --bearer-token /etc/tracer/token
+                                             from other hosts, for those who know the token
+  tracer serve --label service,process,peer  with connections by peer, too
+  tracer serve --port 443                    only of these connections
+
+A scrape counts for as long as tracer runs: counters begin with 0 when it starts. What may have many values has at
+most 100 labels of its own; all others are `other`, so that the sum is always the whole.";
+
+/// Where it listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:9776";
+
+/// Options of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Address and port of `/metrics`, `/healthz`, `/readyz` and a page for people
+    #[arg(long, value_name = "ADDR:PORT", default_value = LISTEN, help_heading = "Server")]
+    pub listen: SocketAddr,
+    /// Answer only requests with this token, the first line of a file (RFC 6750). /healthz and /readyz need none
+    #[arg(long, value_name = "FILE", conflicts_with = "basic_auth", help_heading = "Server")]
+    pub bearer_token: Option<PathBuf>,
+    /// Answer only requests with one of these, USER:PASSWORD in each line of a file (RFC 7617)
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub basic_auth: Option<PathBuf>,
+    /// What connections are also counted by; several, separated by commas
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        default_value = "service,process",
+        help_heading = "Server"
+    )]
+    pub label: Vec<By>,
+    /// Filters.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Stuck connections.
+    #[command(flatten)]
+    pub stuck: StuckArgs,
+    /// Findings.
+    #[command(flatten)]
+    pub finding: FindingArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}

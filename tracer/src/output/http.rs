@@ -1,0 +1,262 @@
+//! Pages over HTTP/1.1 (RFC 9112), on a thread of its own: whoever reads slowly, or never ends a request, delays
+//! nobody. Pages are asked for where they are made.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{
+        ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    runtime,
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+/// Connections at a time; others wait.
+const CONNECTIONS: usize = 64;
+
+/// How long the header of a request may take.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a connection may last: scrapers keep them.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
+
+/// How long a page may take.
+const PAGE_TIME: Duration = Duration::from_secs(10);
+
+/// The most bytes of a request's header.
+const HEADER: usize = 16 << 10;
+
+/// Pages that may be asked for at a time.
+const WAITING: usize = 16;
+
+/// A page that can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpRoute {
+    /// Its path.
+    pub path: &'static str,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// It is meant only for those who say that they understand it; `None`: for all.
+    pub accept: Option<&'static str>,
+}
+
+/// Somebody asks for a page.
+#[derive(Debug)]
+pub struct PageRequest {
+    /// The place of its route.
+    pub route: usize,
+    /// Where it goes.
+    pub reply: oneshot::Sender<Vec<u8>>,
+}
+
+/// Who may ask.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// What the header `Authorization` must be, if there is something: any of these.
+    pub allowed: Vec<String>,
+    /// What a client is told to send.
+    pub challenge: &'static str,
+}
+
+/// What pages need.
+struct Server {
+    routes: &'static [HttpRoute],
+    pages: mpsc::Sender<PageRequest>,
+    access: Access,
+    is_ready: Arc<AtomicBool>,
+}
+
+/// Pages that are asked for, and whether they can be.
+#[derive(Debug)]
+pub struct PageRequests {
+    /// Where they can be asked for.
+    pub address: SocketAddr,
+    inbox: mpsc::Receiver<PageRequest>,
+    is_ready: Arc<AtomicBool>,
+}
+
+impl PageRequests {
+    /// From now on `/readyz` says so.
+    pub fn is_ready(&self) {
+        self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// The next one; without any, waits for ever. Dropping the future loses nothing.
+    pub async fn next(requests: Option<&mut Self>) -> PageRequest {
+        match requests {
+            Some(requests) => match requests.inbox.recv().await {
+                Some(request) => request,
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Starts to listen. `first` runs on the thread before all else.
+///
+/// # Errors
+/// The address is in use, or not this host's. The system has no room for a thread.
+pub fn serve(
+    listen: SocketAddr,
+    routes: &'static [HttpRoute],
+    access: Access,
+    first: impl FnOnce() + Send + 'static,
+) -> io::Result<PageRequests> {
+    let listener = TcpListener::bind(listen)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let (pages, inbox) = mpsc::channel(WAITING);
+    let is_ready = Arc::<AtomicBool>::default();
+    let server = Server { routes, pages, access, is_ready: Arc::clone(&is_ready) };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("tracer-http".to_owned()).spawn(move || {
+        first();
+        runtime.block_on(async {
+            if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                accept(listener, Arc::new(server)).await;
+            }
+        });
+    })?;
+    Ok(PageRequests { address, inbox, is_ready })
+}
+
+async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptor is free, or the client has gone.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            let _permit = permit;
+            let answer = service_fn(|request| answer(request, &server));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIME)
+                .max_buf_size(HEADER)
+                .serve_connection(TokioIo::new(stream), answer);
+            // The client has gone, or has sent something that is no request.
+            let _ = timeout(CONNECTION_TIME, connection).await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, server: &Server) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = match server.page(&request).await {
+        Ok((media_type, body)) => {
+            let mut response = Response::new(Full::from(body));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+            response
+        }
+        Err(status) => {
+            let mut response = Response::new(Full::from(format!("{status}\n")));
+            *response.status_mut() = status;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            match status {
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    _ = headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                }
+                StatusCode::UNAUTHORIZED => {
+                    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(server.access.challenge));
+                }
+                _ => {}
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    );
+    Ok(response)
+}
+
+impl Server {
+    async fn page(&self, request: &Request<Incoming>) -> Result<(&'static str, Bytes), StatusCode> {
+        const TEXT: &str = "text/plain; charset=utf-8";
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        match request.uri().path() {
+            // Those who look whether it runs need no password.
+            "/healthz" => return Ok((TEXT, Bytes::from_static(b"ok\n"))),
+            "/readyz" if self.is_ready.load(Ordering::Relaxed) => {
+                return Ok((TEXT, Bytes::from_static(b"ready\n")));
+            }
+            "/readyz" => return Err(StatusCode::SERVICE_UNAVAILABLE),
+            _ => {}
+        }
+        if !self.access.permits(request.headers().get(AUTHORIZATION)) {
+            return Err(StatusCode::UNAUTHORIZED);
+        }
+        let accepted = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let accepted: Vec<_> = accepted.collect();
+        let is_asked = |route: &HttpRoute| {
+            let understands = |name| accepted.iter().any(|accepted| accepted.contains(name));
+            route.path == request.uri().path() && route.accept.is_none_or(understands)
+        };
+        let route = self.routes.iter().position(is_asked).ok_or(StatusCode::NOT_FOUND)?;
+        let (reply, page) = oneshot::channel();
+        self.pages.try_send(PageRequest { route, reply }).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        match timeout(PAGE_TIME, page).await {
+            Ok(Ok(body)) => Ok((self.routes[route].media_type, body.into())),
+            _ => Err(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
+impl Access {
+    fn permits(&self, given: Option<&HeaderValue>) -> bool {
+        let is_same =
+            |allowed: &String| given.is_some_and(|given| equal(given.as_bytes(), allowed.as_bytes()));
+        self.allowed.is_empty() || self.allowed.iter().any(is_same)
+    }
+}
+
+/// Compares in a time that does not tell where they differ.
+fn equal(one: &[u8], other: &[u8]) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
+    one.len() == other.len() && std::hint::black_box(differs) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_the_same_is_permitted() {
+        let access = Access { allowed: vec!["Bearer abc".to_owned()], challenge: "Bearer" };
+        let permits = |given: &'static str| access.permits(Some(&HeaderValue::from_static(given)));
+        assert!(permits("Bearer abc") && !permits("Bearer abd") && !permits("Bearer ab") && !permits(""));
+        assert!(!access.permits(None) && Access::default().permits(None));
+    }
+}

@@ -1,0 +1,27 @@
+//! Pages that somebody may ask a view for while it runs.
+
+use crate::facts::losses::Losses;
+
+/// A page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedPage {
+    /// Metrics in OpenMetrics' text format.
+    OpenMetrics,
+    /// Metrics in Prometheus's text format, version 0.0.4.
+    Metrics,
+    /// A page for people.
+    Front,
+}
+
+/// What is known of tracer itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Itself {
+    /// Events that it has read.
+    pub events: u64,
+    /// Events that it has lost.
+    pub losses: Losses,
+    /// Processor time that it has used, in microseconds.
+    pub cpu_us: u64,
+    /// Memory that it uses, in bytes; `None` if that cannot be read.
+    pub memory: Option<u64>,
+}

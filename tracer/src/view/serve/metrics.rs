@@ -1,0 +1,379 @@
+//! The metrics. Names follow Prometheus's conventions: base units, counters that only grow, labels with few values.
+
+use std::{collections::BTreeMap, fmt};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::DescriptorEncoder,
+    registry::{Registry, Unit},
+};
+use tracer_common::{aggregate::Side, state as number};
+
+use crate::{
+    aggregate::{
+        By,
+        durations::Durations,
+        growing::{KERNEL_COUNTERS, KernelCounter},
+        totals::{RankingKey, STATES, state_index},
+    },
+    facts::{
+        gauges::{EphemeralPorts, NetnsGauges},
+        names::Names,
+    },
+    tcp::state::State,
+    text::escape::escaped,
+    track::connection::Connection,
+    view::{
+        Scene,
+        page::Itself,
+        serve::{
+            Serve,
+            families::{Labels, MetricFamily, Samples},
+        },
+    },
+};
+
+/// Listeners, processes and namespaces that are told apart; the others are one.
+const MOST: usize = 50;
+
+/// What stands for all that has no label of its own.
+const OTHER: &str = "other";
+
+/// What stands for what is not known.
+const UNKNOWN: &str = "unknown";
+
+/// All families, ready to be written.
+#[derive(Debug)]
+struct Families(Vec<MetricFamily>);
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|family| family.encode(&mut encoder))
+    }
+}
+
+impl Serve {
+    /// All metrics, in OpenMetrics' text format.
+    pub(super) fn metrics(&self, itself: &Itself, scene: &mut Scene<'_>) -> String {
+        let mut families = self.of_connections();
+        families.extend(self.of_sockets(scene));
+        families.extend(of_namespaces(scene));
+        families.extend(self.by_labels(scene.names));
+        families.extend(of_itself(itself));
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Families(families)));
+        let mut text = String::new();
+        // Writing into memory cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+
+    fn of_connections(&self) -> Vec<MetricFamily> {
+        let counts = &self.counts;
+        let all = counts.connections;
+        let ends = counts.ends.iter().map(|((reason, closed_by), count)| {
+            (labels([("reason", reason.name()), ("closed_by", closed_by)]), *count)
+        });
+        let states = counts.states.iter().zip(0_u8..).filter(|(durations, _)| durations.count() > 0);
+        let states = states.map(|(durations, state)| {
+            (labels([("state", &State::from_kernel(state).to_string())]), durations.clone())
+        });
+        let handshakes = ["client", "server"].into_iter().zip(&counts.handshakes);
+        let handshakes = handshakes.map(|(role, durations)| (labels([("role", role)]), durations.clone()));
+        let retransmits = ["data", "synack"].into_iter().zip(counts.retransmits);
+        let retransmits = retransmits.map(|(segment, count)| (labels([("segment", segment)]), count));
+        let resets = counts.resets.iter().map(|((direction, reason), count)| {
+            let why = self.reset_reasons.why(*reason).filter(|_| *direction == "sent");
+            (labels([("direction", direction), ("reason", why.unwrap_or(UNKNOWN))]), *count)
+        });
+        let kernel = KERNEL_COUNTERS.iter().zip(counts.kernel);
+        let kernel = kernel.map(|(KernelCounter { name, help, .. }, count)| counter(name, help, count));
+        let ours = [
+            counter(
+                "tracer_tcp_connections_begun",
+                "Connections that began: opened here, or accepted",
+                all.begun,
+            ),
+            counter("tracer_tcp_connections_ended", "Connections that ended for their processes", all.ended),
+            counter("tracer_tcp_connections_failed", "Connections that ended, but not in order", all.failed),
+            counters(
+                "tracer_tcp_ends",
+                "Connections that ended, by reason (tracer explain REASON) and by whose FIN or RST came first",
+                ends,
+            ),
+            histograms(
+                "tracer_tcp_state",
+                "Time that connections spent in a state, when they left it",
+                states,
+            ),
+            histograms(
+                "tracer_tcp_handshake",
+                "Time from the first SYN to the end of the handshake",
+                handshakes,
+            ),
+            counters("tracer_tcp_retransmitted_segments", "Segments that were sent again", retransmits),
+            counters(
+                "tracer_tcp_resets",
+                "RSTs, by direction and by the kernel's reason for those sent",
+                merged(resets),
+            ),
+        ];
+        ours.into_iter().chain(kernel).collect()
+    }
+
+    fn of_sockets(&self, scene: &Scene<'_>) -> Vec<MetricFamily> {
+        let (now_ns, gap_ns) = (scene.now_ns, scene.tracker.loss_gap_ns());
+        let (mut states, mut unnamed) = ([0_u64; STATES], 0);
+        let mut stuck = BTreeMap::<(u8, String), u64>::new();
+        let mut listeners = BTreeMap::<(String, u16), (u64, u64)>::new();
+        for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {
+            states[state_index(connection.state)] += 1;
+            unnamed += u64::from(!connection.is_timewait && !connection.owner.is_known());
+            if connection.stuck_ns(&self.limits, now_ns, gap_ns).is_some() {
+                *stuck.entry((connection.state, process(connection))).or_default() += 1;
+            }
+            if connection.state == number::LISTEN {
+                let queue = listeners.entry((process(connection), connection.tuple.local_port)).or_default();
+                queue.0 += u64::from(connection.counters.recv_queue);
+                queue.1 += u64::from(connection.counters.send_queue);
+            }
+        }
+        let states =
+            states.into_iter().zip(0_u8..).filter(|(_, state)| State::from_kernel(*state).is_known());
+        let states =
+            states.map(|(count, state)| (labels([("state", &State::from_kernel(state).to_string())]), count));
+        let stuck = stuck.into_iter().map(|((state, process), count)| {
+            (labels([("state", &State::from_kernel(state).to_string()), ("process", &process)]), count)
+        });
+        let listeners: Vec<_> = listeners.into_iter().collect();
+        let queue = |of: fn(&(u64, u64)) -> u64| {
+            listeners.iter().map(move |((process, port), queue)| {
+                (labels([("process", process), ("port", &port.to_string())]), of(queue))
+            })
+        };
+        vec![
+            gauges("tracer_tcp_sockets", "TCP sockets by state, TIME_WAIT and listeners included", states),
+            gauges(
+                "tracer_tcp_sockets_unnamed",
+                "TCP sockets whose process is not known",
+                [(vec![], unnamed)],
+            ),
+            gauges(
+                "tracer_tcp_stuck",
+                "Connections that stay in a state for longer than they should (--stuck)",
+                at_most(stuck),
+            ),
+            gauges(
+                "tracer_tcp_accept_queue",
+                "Connections that wait to be accepted",
+                at_most(queue(|queue| queue.0)),
+            ),
+            gauges(
+                "tracer_tcp_accept_queue_limit",
+                "Room for connections that wait to be accepted",
+                at_most(queue(|queue| queue.1)),
+            ),
+            gauges(
+                "tracer_findings",
+                "What is wrong now, by kind (tracer explain FINDING): how many findings",
+                self.findings(),
+            ),
+        ]
+    }
+
+    fn findings(&self) -> impl Iterator<Item = (Labels, u64)> {
+        let mut by_kind = BTreeMap::<&str, u64>::new();
+        for finding in self.findings.found() {
+            *by_kind.entry(finding.kind.name()).or_default() += 1;
+        }
+        by_kind.into_iter().map(|(kind, count)| (labels([("finding", kind)]), count))
+    }
+
+    fn by_labels(&self, names: &mut dyn Names) -> Vec<MetricFamily> {
+        let mut families = Vec::new();
+        for (by, keys) in &self.counts.by {
+            let (name, label, help) = family(*by);
+            let named = keys.iter().map(|(key, counts)| (word(key, names), counts));
+            let mut lines = BTreeMap::<(String, &str), u64>::new();
+            for (word, counts) in named.chain([(OTHER.to_owned(), keys.others())]) {
+                for (event, count) in
+                    [("begun", counts.begun), ("ended", counts.ended), ("failed", counts.failed)]
+                {
+                    *lines.entry((word.clone(), event)).or_default() += count;
+                }
+            }
+            let lines = lines
+                .into_iter()
+                .map(|((word, event), count)| (labels([(label, &word), ("event", event)]), count));
+            families.push(counters(name, help, lines));
+        }
+        families
+    }
+}
+
+/// What is counted by a label: the family's name, the label, and the help.
+fn family(by: By) -> (&'static str, &'static str, &'static str) {
+    match by {
+        By::Service => (
+            "tracer_tcp_service_connections",
+            "service",
+            "Connections by service: the server's port, and whether it is here",
+        ),
+        By::Process | By::Pid => {
+            ("tracer_tcp_process_connections", "process", "Connections by the name of their process")
+        }
+        By::Peer => ("tracer_tcp_peer_connections", "peer", "Connections by remote address"),
+        By::Cgroup => ("tracer_tcp_cgroup_connections", "cgroup", "Connections by cgroup"),
+        By::Netns => ("tracer_tcp_netns_connections", "netns", "Connections by network namespace"),
+        By::State => ("tracer_tcp_state_connections", "state", "Connections by state"),
+    }
+}
+
+/// A key as a label.
+fn word(key: RankingKey, names: &mut dyn Names) -> String {
+    let known = match key {
+        RankingKey::Service(side, port) => port.map(|port| match side {
+            Side::Local => format!("here:{port}"),
+            _ => format!("remote:{port}"),
+        }),
+        RankingKey::Peer(addr) => addr.map(|addr| addr.to_string()),
+        RankingKey::Process(comm) => comm.map(|comm| escaped(name_of(&comm))),
+        RankingKey::Pid(pid) => pid.map(|pid| pid.to_string()),
+        RankingKey::Cgroup(id) => names.cgroup_path(id),
+        RankingKey::Netns(inum) => Some(inum.to_string()),
+        RankingKey::State(state) => Some(State::from_kernel(state).to_string()),
+    };
+    known.unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+fn process(connection: &Connection) -> String {
+    let owner = &connection.owner;
+    if owner.is_known() { escaped(name_of(&owner.comm)) } else { UNKNOWN.to_owned() }
+}
+
+/// Without the zeros that pad it.
+fn name_of(comm: &[u8]) -> &[u8] {
+    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+    &comm[..end]
+}
+
+/// What the kernel counts in network namespaces, and its limits there.
+fn of_namespaces(scene: &Scene<'_>) -> Vec<MetricFamily> {
+    let netns = scene.select.netns();
+    let gauges_of = scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id));
+    let of_all: Vec<_> =
+        gauges_of.map(|(id, gauges)| (labels([("netns", &id.inum.to_string())]), gauges)).collect();
+    let limit = |of: fn(&NetnsGauges) -> Option<u64>| {
+        at_most(of_all.iter().filter_map(move |(labels, gauges)| Some((labels.clone(), of(gauges)?))))
+    };
+    vec![
+        gauges(
+            "tracer_netns_time_wait",
+            "Sockets in TIME_WAIT, orphans in FIN_WAIT2 included",
+            limit(|of| Some(of.timewait)),
+        ),
+        gauges(
+            "tracer_netns_time_wait_limit",
+            "The most that there may be (net.ipv4.tcp_max_tw_buckets)",
+            limit(|of| of.max_timewait),
+        ),
+        gauges(
+            "tracer_netns_ephemeral_ports",
+            "Local ports that the kernel gives to connects, for each destination",
+            limit(|of| of.ports.as_ref().map(EphemeralPorts::available)),
+        ),
+    ]
+}
+
+/// What tracer costs, and what it has missed.
+#[allow(clippy::cast_precision_loss)]
+fn of_itself(itself: &Itself) -> Vec<MetricFamily> {
+    let losses = itself.losses;
+    let lost = [
+        ("no_room", losses.no_room),
+        ("recursion", losses.recursion),
+        ("other_hooks", losses.incidents),
+        ("malformed", Some(losses.malformed)),
+    ];
+    let lost = lost.into_iter().filter_map(|(why, count)| Some((labels([("why", why)]), count?)));
+    let memory = itself.memory.map(|bytes| (vec![], bytes));
+    vec![
+        counter("tracer_events", "Events that were read from the kernel", itself.events),
+        counters("tracer_events_lost", "Events that were lost; what is missing here cannot be read", lost),
+        gauges(
+            "tracer_build_info",
+            "The version of tracer",
+            [(labels([("version", env!("CARGO_PKG_VERSION"))]), 1)],
+        ),
+        MetricFamily {
+            name: "process_cpu",
+            help: "Processor time that tracer has used",
+            unit: Some(Unit::Seconds),
+            samples: Samples::Fractions(vec![(vec![], itself.cpu_us as f64 / 1e6)]),
+        },
+        MetricFamily {
+            name: "process_resident_memory",
+            help: "Memory that tracer uses",
+            unit: Some(Unit::Bytes),
+            samples: Samples::Gauges(memory.into_iter().collect()),
+        },
+    ]
+}
+
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
+    labels.map(|(name, value)| (name, value.to_owned())).to_vec()
+}
+
+fn counter(name: &'static str, help: &'static str, count: u64) -> MetricFamily {
+    counters(name, help, [(vec![], count)])
+}
+
+fn counters(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, u64)>,
+) -> MetricFamily {
+    MetricFamily { name, help, unit: None, samples: Samples::Counters(values.into_iter().collect()) }
+}
+
+fn gauges(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, u64)>,
+) -> MetricFamily {
+    MetricFamily { name, help, unit: None, samples: Samples::Gauges(values.into_iter().collect()) }
+}
+
+fn histograms(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, Durations)>,
+) -> MetricFamily {
+    MetricFamily {
+        name,
+        help,
+        unit: Some(Unit::Seconds),
+        samples: Samples::Histograms(values.into_iter().collect()),
+    }
+}
+
+/// Equal labels once.
+fn merged(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
+    let mut all = BTreeMap::<Labels, u64>::new();
+    for (labels, count) in values {
+        *all.entry(labels).or_default() += count;
+    }
+    all.into_iter().collect()
+}
+
+/// The largest; the sum of all others is one.
+fn at_most(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
+    let mut values = merged(values);
+    if values.len() > MOST {
+        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let rest: u64 = values.split_off(MOST - 1).iter().map(|(_, count)| count).sum();
+        let others = values[0].0.iter().map(|(name, _)| (*name, OTHER.to_owned())).collect();
+        values.push((others, rest));
+    }
+    values
+}

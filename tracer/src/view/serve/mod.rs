@@ -1,0 +1,124 @@
+//! The view of `serve`: counts for as long as it runs, which others ask for.
+//!
+//! # Layout
+//! - here: what is counted, and when sockets are looked at
+//! - `metrics`: the metrics, with their names and help; `families`: how a family of them is written
+//! - `front`: a page for people
+
+mod families;
+mod front;
+mod metrics;
+
+use families::older_format;
+
+use crate::{
+    aggregate::{
+        By,
+        findings::{Findings, Moment},
+        growing::GrowingCounts,
+    },
+    facts::{context::Context, kernel::KernelInfo},
+    tcp::{limits::Limits, reset::ResetReasons},
+    track::Transition,
+    view::{
+        Needs, Scene, View,
+        page::{Itself, ServedPage},
+    },
+};
+
+/// How often places of keys that are idle are given to others, in nanoseconds.
+const EXPIRE_NS: u64 = 10_000_000_000;
+
+/// Options of [`Serve`].
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// What connections are counted by, besides.
+    pub labels: Vec<By>,
+    /// How long a connection may stay in a state.
+    pub limits: Limits,
+    /// Finds trouble.
+    pub findings: Findings,
+}
+
+/// Counts.
+pub struct Serve {
+    counts: GrowingCounts,
+    limits: Limits,
+    findings: Findings,
+    reset_reasons: ResetReasons,
+    expires_ns: u64,
+}
+
+impl Serve {
+    /// Nothing is counted yet.
+    #[must_use]
+    pub fn new(options: ServeOptions) -> Self {
+        let ServeOptions { labels, limits, findings } = options;
+        Self {
+            counts: GrowingCounts::new(&labels),
+            limits,
+            findings,
+            reset_reasons: ResetReasons::default(),
+            expires_ns: 0,
+        }
+    }
+
+    fn survey(&mut self, scene: &Scene<'_>) {
+        let sockets = scene.tracker.iter().filter(|connection| scene.select.holds(connection));
+        let netns = scene.select.netns();
+        let moment = Moment::of(scene.tracker, scene.context, netns, scene.lost, scene.now_ns);
+        self.findings.survey(sockets, &moment);
+    }
+}
+
+impl View for Serve {
+    fn needs(&self) -> Needs {
+        Needs { stories: true, refreshes: true, gauges: true, stray_resets: true, ..Needs::default() }
+    }
+
+    fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
+        self.reset_reasons = kernel.reset_reasons.clone();
+        self.expires_ns = at_ns.saturating_add(EXPIRE_NS);
+    }
+
+    /// Silent transitions count, too, because they end connections.
+    fn shows(&self, _: &Transition) -> bool {
+        true
+    }
+
+    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
+        self.counts.add(transition);
+        if transition.is_transition() {
+            self.findings.note(transition);
+        }
+    }
+
+    fn has_lines(&self) -> bool {
+        false
+    }
+
+    fn due(&self) -> Option<u64> {
+        Some(self.findings.due_ns().min(self.expires_ns))
+    }
+
+    fn act(&mut self, scene: Scene<'_>, _: &mut Vec<u8>) -> u64 {
+        self.survey(&scene);
+        let netns = scene.select.netns();
+        self.counts.read(scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id)));
+        if self.expires_ns <= scene.now_ns {
+            self.counts.expire(scene.now_ns);
+            self.expires_ns = scene.now_ns.saturating_add(EXPIRE_NS);
+        }
+        0
+    }
+
+    fn page(&mut self, page: ServedPage, itself: &Itself, mut scene: Scene<'_>, out: &mut Vec<u8>) {
+        match page {
+            ServedPage::OpenMetrics => out.extend_from_slice(self.metrics(itself, &mut scene).as_bytes()),
+            ServedPage::Metrics => {
+                out.extend_from_slice(older_format(&self.metrics(itself, &mut scene)).as_bytes());
+            }
+            ServedPage::Front => front::write(&self.findings, scene.context, out),
+        }
+    }
+}
