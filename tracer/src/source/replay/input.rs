@@ -19,16 +19,14 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use tokio::sync::{mpsc, oneshot};
-use tracer_common::Event;
 
 use crate::{
-    facts::Fact,
     recording::{
         entry::RecordingEntry,
         header::Header,
-        reader::{self, Block, Damage, RecordingPiece, RecordingReader},
+        reader::{self, Damage, RecordingPiece, RecordingReader},
     },
-    source::{Error, decode::check as check_event},
+    source::Error,
     text::escape::escaped,
 };
 
@@ -242,7 +240,7 @@ impl Opened {
             && let Some(piece) =
                 next.take().map_or_else(|| reader.read(), |first| Ok(Some(first))).map_err(unreadable)?
         {
-            is_wanted = to.blocking_send(Ok(Item::Piece(checked(piece)))).is_ok();
+            is_wanted = to.blocking_send(Ok(Item::Piece(piece))).is_ok();
         }
         Ok(())
     }
@@ -261,29 +259,6 @@ impl Opened {
         }
         Err(unreadable(reader::Error::NoRecording))
     }
-}
-
-/// The same without events that cannot be: somebody else may have written the recording.
-fn checked(mut piece: RecordingPiece) -> RecordingPiece {
-    if let RecordingPiece::Block(Block { entries, unreadable, .. }) = &mut piece {
-        let mut keep = |events: &mut Vec<Event>| {
-            let before = events.len();
-            events.retain(|event| check_event(event).is_ok());
-            *unreadable += (before - events.len()) as u64;
-        };
-        for entry in entries {
-            match entry {
-                RecordingEntry::Fact(Fact::Events(batch)) => keep(&mut batch.events),
-                RecordingEntry::Fact(Fact::Refresh { sockets, .. }) => keep(sockets),
-                RecordingEntry::Fact(Fact::Snapshot(snapshot)) => {
-                    keep(&mut snapshot.sockets);
-                    keep(&mut snapshot.holders);
-                }
-                _ => {}
-            }
-        }
-    }
-    piece
 }
 
 /// Reads the headers of files. A writer that was killed while it began a part leaves one that is cut off before its

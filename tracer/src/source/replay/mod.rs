@@ -18,12 +18,15 @@ use std::{
     sync::{Arc, LazyLock, atomic::AtomicU64},
 };
 
+use tracer_common::Event;
+
 use crate::{
     facts::playback::{PlayCommand, Playback},
     facts::{Batch, Fact, kernel::KernelInfo, losses::SourceTotals, names::Names},
     recording::{entry::RecordingEntry, header::Header, name::Name, reader::RecordingPiece},
     source::{
         Demand, Error, Source,
+        decode::check,
         replay::{
             input::{Item, ReplayInput, Unreadable},
             loss::Missing,
@@ -305,6 +308,7 @@ impl Replay {
         if let Fact::Ready(time_ns) | Fact::Events(Batch { until_ns: time_ns, .. }) = &fact {
             self.watermark_ns = self.watermark_ns.max(*time_ns);
         }
+        let fact = checked(fact, &mut self.missing.malformed);
         Some(self.missing.complete(fact))
     }
 
@@ -355,6 +359,25 @@ impl Replay {
             Some(SourceTotals { losses: self.missing.recorded(), filtered, ..SourceTotals::default() });
         self.has_ended = true;
     }
+}
+
+/// A fact without events that cannot be: somebody else may have written the recording.
+fn checked(mut fact: Fact, malformed: &mut u64) -> Fact {
+    let mut keep = |events: &mut Vec<Event>| {
+        let before = events.len();
+        events.retain(|event| check(event).is_ok());
+        *malformed += (before - events.len()) as u64;
+    };
+    match &mut fact {
+        Fact::Events(batch) => keep(&mut batch.events),
+        Fact::Refresh { sockets, .. } => keep(sockets),
+        Fact::Snapshot(snapshot) => {
+            keep(&mut snapshot.sockets);
+            keep(&mut snapshot.holders);
+        }
+        _ => {}
+    }
+    fact
 }
 
 impl Source for Replay {
