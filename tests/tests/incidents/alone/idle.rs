@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
 use tests::{
+    patience::until,
     place::Place,
-    program::Program,
+    program::{Program, run},
     story::{Line, text},
     watch::{Watch, is_of, python},
 };
@@ -14,6 +16,7 @@ use super::common::{ADDRESS, wait_for_listener};
 /// Makes requests, waits for the peer to close each connection that is idle, does not heed it, and makes more.
 const IDLES: &str = r"
 import select, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 request = b'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
 clients = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _ in range(12)]
 for client in clients:
@@ -24,6 +27,8 @@ for client in clients:
     idle = select.poll()
     idle.register(client, select.POLLRDHUP)
     idle.poll()
+print('idle', flush=True)
+signal.sigwait([signal.SIGUSR1])
 for client in clients:
     client.sendall(request)
 print('sent', flush=True)
@@ -34,6 +39,13 @@ signal.pause()
 fn idle_race(place: &Place, server: &Program, comm: &str) {
     let watch = Watch::new(place, "", "life --port 8080");
     let mut client = python(place, IDLES, &[ADDRESS, "8080"]);
+    client.wait_for_out("`idle`", |out| out.contains("idle\n"));
+    // Between its FIN and its close a server would leave unread what comes.
+    until("the server to have closed", || {
+        let ends = run(place.command("ss").args(["-Htanp", "state", "fin-wait-2", "sport = :8080"]));
+        (ends.lines().count() == 12 && !ends.contains("users:")).then_some(())
+    });
+    client.signal(Signal::USR1);
     client.wait_for_out("`sent`", |out| out.contains("sent\n"));
     let due = Instant::now();
     // A summary may come before the last of them.
