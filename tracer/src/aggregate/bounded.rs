@@ -17,7 +17,8 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    fn add(&mut self, other: Self) {
+    /// Adds other counts to them.
+    pub fn add(&mut self, other: Self) {
         self.begun += other.begun;
         self.ended += other.ended;
         self.failed += other.failed;

@@ -160,9 +160,7 @@ impl GrowingCounts {
             failed: u64::from(transition.reason.is_some_and(|reason| !reason.is_orderly())),
         };
         if counts != ConnectionCounts::default() {
-            self.connections.begun += counts.begun;
-            self.connections.ended += counts.ended;
-            self.connections.failed += counts.failed;
+            self.connections.add(counts);
             for (by, keys) in &mut self.by {
                 keys.add(ranking_key(*by, connection), counts, transition.time_ns);
             }

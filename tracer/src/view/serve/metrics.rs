@@ -21,7 +21,7 @@ use crate::{
         names::Names,
     },
     tcp::state::State,
-    text::escape::escaped,
+    text::escape::{escaped, name},
     track::connection::Connection,
     view::{
         Scene,
@@ -237,7 +237,7 @@ fn word(key: RankingKey, names: &mut dyn Names) -> String {
             _ => format!("remote:{port}"),
         }),
         RankingKey::Peer(addr) => addr.map(|addr| addr.to_string()),
-        RankingKey::Process(comm) => comm.map(|comm| escaped(name_of(&comm))),
+        RankingKey::Process(comm) => comm.map(|comm| escaped(name(&comm))),
         RankingKey::Pid(pid) => pid.map(|pid| pid.to_string()),
         RankingKey::Cgroup(id) => names.cgroup_path(id),
         RankingKey::Netns(inum) => Some(inum.to_string()),
@@ -248,13 +248,7 @@ fn word(key: RankingKey, names: &mut dyn Names) -> String {
 
 fn process(connection: &Connection) -> String {
     let owner = &connection.owner;
-    if owner.is_known() { escaped(name_of(&owner.comm)) } else { UNKNOWN.to_owned() }
-}
-
-/// Without the zeros that pad it.
-fn name_of(comm: &[u8]) -> &[u8] {
-    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
-    &comm[..end]
+    if owner.is_known() { escaped(name(&owner.comm)) } else { UNKNOWN.to_owned() }
 }
 
 /// What the kernel counts in network namespaces, and its limits there.
