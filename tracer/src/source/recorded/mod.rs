@@ -1,9 +1,12 @@
 //! A source whose facts are recorded, too.
+//!
+//! # Layout
+//! - [`Recorded`]: passes facts on, and writes them down
+//! - `names`: the names that the recording has
 
-use std::{
-    collections::{HashMap, hash_map::Entry as Slot},
-    time::Duration,
-};
+mod names;
+
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 use tracer_common::Event;
@@ -27,19 +30,13 @@ use crate::{
         parts::{Parts, Rotation},
         writer::{Error as WriteError, RecordingFile, RecordingWriter},
     },
-    source::{Demand, Error, Source},
+    source::{Demand, Error, Source, recorded::names::RecordedNames},
     tcp::netns::{Inum, Netns, NetnsId},
     time::{clock::Anchor, duration::after},
 };
 
 /// How long a fact waits for others before it is written.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// How long it takes until a name that was not found is looked up again, in nanoseconds.
-const LOOK_AGAIN_NS: u64 = 2_000_000_000;
-
-/// Names that are kept of each kind.
-const MOST: usize = 65_536;
 
 /// Passes on the facts of a source, and records them.
 pub struct Recorded<S> {
@@ -102,22 +99,6 @@ pub struct RecordingCounts {
     pub left_out: u64,
 }
 
-/// Names as they are in the recording: a view must not know more than a replay does.
-#[derive(Default)]
-struct RecordedNames {
-    cgroups: HashMap<u64, RecordedName>,
-    netns: HashMap<Inum, RecordedName>,
-    /// Names that are not in the recording yet.
-    unwritten: Vec<Name>,
-    now_ns: u64,
-}
-
-/// A name, and when it was last looked up.
-struct RecordedName {
-    name: Option<String>,
-    at_ns: u64,
-}
-
 impl<S: Source> Recorded<S> {
     /// Records what comes from `source`. The header says what is true of it.
     ///
@@ -169,9 +150,9 @@ impl<S: Source> Recorded<S> {
     /// Records a fact, and the names that it needs before it.
     fn record(&mut self, fact: &Fact) {
         self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
-        self.names.now_ns = self.now_ns;
         let names = &mut self.names;
         let source = self.source.names();
+        names.begin_fact(self.now_ns, source);
         match fact {
             Fact::Events(batch) => {
                 self.counts.events += batch.events.len() as u64;
@@ -191,7 +172,7 @@ impl<S: Source> Recorded<S> {
             self.resumption.learn(fact);
             self.part_ns = self.part_ns.or(fact.time_ns());
         }
-        for name in std::mem::take(&mut self.names.unwritten) {
+        for name in names.take_unwritten() {
             let written = self.encoder.name(&name);
             self.note(written);
         }
@@ -413,88 +394,18 @@ impl Resumption {
     }
 }
 
-impl RecordedNames {
-    /// All names have to be said again.
-    fn repeat(&mut self, tree: Option<CgroupTree>) {
-        self.unwritten =
-            tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
-        let cgroups = self.cgroups.iter().map(|(id, known)| Name::Cgroup(*id, known.name.clone()));
-        let netns = self.netns.iter().map(|(inum, known)| Name::Netns(*inum, known.name.clone()));
-        self.unwritten.extend(cgroups.chain(netns));
-    }
-
-    fn learn(&mut self, events: &[Event], names: &mut dyn Names) {
-        let mut last = (0, 0);
-        for event in events.iter().filter(|event| event.cgroup != 0 || event.netns != 0) {
-            if (event.cgroup, event.netns) != last {
-                last = (event.cgroup, event.netns);
-                self.learn_cgroup(event.cgroup, names);
-                self.learn_netns(event.netns, names);
-            }
-        }
-    }
-
-    fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
-        let Self { cgroups, unwritten, now_ns, .. } = self;
-        learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
-    }
-
-    fn learn_netns(&mut self, inum: Inum, names: &mut dyn Names) {
-        let Self { netns, unwritten, now_ns, .. } = self;
-        learn(
-            netns,
-            inum,
-            *now_ns,
-            || names.netns_name(inum),
-            |name| unwritten.push(Name::Netns(inum, name)),
-        );
-    }
-}
-
-/// Looks a name up unless it is known, and hands out what is new.
-fn learn<Id: Copy + Eq + std::hash::Hash>(
-    known: &mut HashMap<Id, RecordedName>,
-    id: Id,
-    at_ns: u64,
-    look_up: impl FnOnce() -> Option<String>,
-    new: impl FnOnce(Option<String>),
-) {
-    if known.len() >= MOST {
-        known.clear();
-    }
-    match known.entry(id) {
-        Slot::Vacant(slot) => {
-            let name = look_up();
-            new(name.clone());
-            slot.insert(RecordedName { name, at_ns });
-        }
-        Slot::Occupied(mut slot) => {
-            let known = slot.get_mut();
-            if known.name.is_some() || at_ns < known.at_ns.saturating_add(LOOK_AGAIN_NS) {
-                return;
-            }
-            (known.name, known.at_ns) = (look_up(), at_ns);
-            if known.name.is_some() {
-                new(known.name.clone());
-            }
-        }
-    }
-}
-
 impl<S: Source> Names for Recorded<S> {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
-        self.names.learn_cgroup(id, self.source.names());
-        self.names.cgroups.get(&id)?.name.clone()
+        self.names.cgroup_path(id)
     }
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {
-        self.names.learn_netns(inum, self.source.names());
-        self.names.netns.get(&inum)?.name.clone()
+        self.names.netns_name(inum)
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {
         let line = self.source.names().command_line(pid)?;
-        self.names.unwritten.push(Name::CommandLine(pid, Some(line.clone())));
+        self.names.add(Name::CommandLine(pid, Some(line.clone())));
         Some(line)
     }
 

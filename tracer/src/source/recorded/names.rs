@@ -1,0 +1,176 @@
+//! Names that a recording has. A view is told those and no others: a replay knows no more.
+
+use std::collections::{HashMap, HashSet, hash_map::Entry as Slot};
+
+use tracer_common::Event;
+
+use crate::{
+    facts::names::{CgroupTree, Names},
+    recording::name::Name,
+    tcp::netns::Inum,
+};
+
+/// Names that are kept of each kind.
+const MOST: usize = 65_536;
+
+/// How long it takes until a name that was not found is looked up again, in nanoseconds.
+const LOOK_AGAIN_NS: u64 = 2_000_000_000;
+
+/// Names as they are in the recording: a view must not know more than a replay does.
+#[derive(Default)]
+pub(super) struct RecordedNames {
+    cgroups: HashMap<u64, RecordedName>,
+    netns: HashMap<Inum, RecordedName>,
+    /// Names that are not in the recording yet.
+    unwritten: Vec<Name>,
+    /// What a view asked for that no fact has mentioned. It is looked up for the next fact: a replay has it from there.
+    asked: (HashSet<u64>, HashSet<Inum>),
+    now_ns: u64,
+}
+
+/// A name, and when it was last looked up.
+struct RecordedName {
+    name: Option<String>,
+    at_ns: u64,
+}
+
+impl RecordedNames {
+    /// All names have to be said again.
+    /// The path of a cgroup, if it is in the recording.
+    pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        let known = self.cgroups.get(&id);
+        if known.is_none() {
+            self.asked.0.insert(id);
+        }
+        known?.name.clone()
+    }
+
+    /// The name of a namespace, if it is in the recording.
+    pub(super) fn netns_name(&mut self, inum: Inum) -> Option<String> {
+        let known = self.netns.get(&inum);
+        if known.is_none() {
+            self.asked.1.insert(inum);
+        }
+        known?.name.clone()
+    }
+
+    /// Adds a name that was looked up elsewhere.
+    pub(super) fn add(&mut self, name: Name) {
+        self.unwritten.push(name);
+    }
+
+    /// Takes the names that have to be written before the next fact.
+    pub(super) fn take_unwritten(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    pub(super) fn repeat(&mut self, tree: Option<CgroupTree>) {
+        self.unwritten =
+            tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
+        let cgroups = self.cgroups.iter().map(|(id, known)| Name::Cgroup(*id, known.name.clone()));
+        let netns = self.netns.iter().map(|(inum, known)| Name::Netns(*inum, known.name.clone()));
+        self.unwritten.extend(cgroups.chain(netns));
+    }
+
+    /// Takes the time of the next fact, and looks up what was asked for meanwhile.
+    pub(super) fn begin_fact(&mut self, now_ns: u64, names: &mut dyn Names) {
+        self.now_ns = now_ns;
+        let (cgroups, netns) = std::mem::take(&mut self.asked);
+        for id in cgroups {
+            self.learn_cgroup(id, names);
+        }
+        for inum in netns {
+            self.learn_netns(inum, names);
+        }
+    }
+
+    /// Looks up the names of events, unless they are known.
+    pub(super) fn learn(&mut self, events: &[Event], names: &mut dyn Names) {
+        let mut last = (0, 0);
+        for event in events.iter().filter(|event| event.cgroup != 0 || event.netns != 0) {
+            if (event.cgroup, event.netns) != last {
+                last = (event.cgroup, event.netns);
+                self.learn_cgroup(event.cgroup, names);
+                self.learn_netns(event.netns, names);
+            }
+        }
+    }
+
+    fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
+        let Self { cgroups, unwritten, now_ns, .. } = self;
+        learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
+    }
+
+    /// Looks up the name of a namespace, unless it is known.
+    pub(super) fn learn_netns(&mut self, inum: Inum, names: &mut dyn Names) {
+        let Self { netns, unwritten, now_ns, .. } = self;
+        learn(
+            netns,
+            inum,
+            *now_ns,
+            || names.netns_name(inum),
+            |name| unwritten.push(Name::Netns(inum, name)),
+        );
+    }
+}
+
+/// Looks a name up unless it is known, and hands out what is new.
+fn learn<Id: Copy + Eq + std::hash::Hash>(
+    known: &mut HashMap<Id, RecordedName>,
+    id: Id,
+    at_ns: u64,
+    look_up: impl FnOnce() -> Option<String>,
+    new: impl FnOnce(Option<String>),
+) {
+    if known.len() >= MOST {
+        known.clear();
+    }
+    match known.entry(id) {
+        Slot::Vacant(slot) => {
+            let name = look_up();
+            new(name.clone());
+            slot.insert(RecordedName { name, at_ns });
+        }
+        Slot::Occupied(mut slot) => {
+            let known = slot.get_mut();
+            if known.name.is_some() || at_ns < known.at_ns.saturating_add(LOOK_AGAIN_NS) {
+                return;
+            }
+            (known.name, known.at_ns) = (look_up(), at_ns);
+            if known.name.is_some() {
+                new(known.name.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Source as _, script::Script};
+
+    /// A view that asks between two facts gets a name when a replay has it: with the next fact.
+    #[test]
+    fn a_view_knows_no_name_before_a_replay_does() {
+        let mut script = Script::starting_at(0, 0).cgroup(7, "/a");
+        let mut names = RecordedNames::default();
+        assert_eq!(names.cgroup_path(7), None);
+        names.begin_fact(1, script.names());
+        assert_eq!(names.take_unwritten(), [Name::Cgroup(7, Some("/a".into()))]);
+        assert_eq!(names.cgroup_path(7).as_deref(), Some("/a"));
+    }
+
+    /// Neither does one that asks when it is time to look again.
+    #[test]
+    fn a_name_that_comes_late_comes_with_a_fact() {
+        let mut names = RecordedNames::default();
+        names.learn_cgroup(7, Script::starting_at(0, 0).names());
+        assert_eq!(names.take_unwritten(), [Name::Cgroup(7, None)]);
+        let mut script = Script::starting_at(0, 0).cgroup(7, "/a");
+        names.begin_fact(LOOK_AGAIN_NS, script.names());
+        assert_eq!((names.cgroup_path(7), names.take_unwritten()), (None, vec![]));
+        names.learn_cgroup(7, script.names());
+        assert_eq!(names.take_unwritten(), [Name::Cgroup(7, Some("/a".into()))]);
+        assert_eq!(names.cgroup_path(7).as_deref(), Some("/a"));
+    }
+}
