@@ -14,7 +14,7 @@ use tracer::{
         end_names::EndNames,
         interfaces::DeviceKey,
         listing::{ConnectionInfo, ListedSocket, Listing, Protocol, SocketTimer, UnixFacts},
-        names::{CgroupTree, Names, UnknownName},
+        names::{CgroupTree, ContainerNames, Names, UnknownName},
     },
     tcp::{
         device::DeviceName,
@@ -94,6 +94,9 @@ struct Named;
 impl Names for Named {
     fn cgroup_path(&mut self, _: u64) -> Option<String> {
         Some(format!("/system.slice/docker-{}.scope", "0123456789abcdef".repeat(4)))
+    }
+    fn container_names(&mut self, _: u64) -> Option<ContainerNames> {
+        None
     }
     fn netns_name(&mut self, _: u32) -> Option<String> {
         None

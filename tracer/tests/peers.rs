@@ -14,6 +14,7 @@ use tracer::{
         By,
         totals::{RankingKey, Totals},
     },
+    facts::known_names::KnownNames,
     track::Tracker,
 };
 use tracer_common::{Event, event::AF_INET, state};
@@ -55,7 +56,7 @@ fn live(tracker: &mut Tracker, totals: &mut Totals, cookie: u64, peer: u32) {
     for (step, (old_state, new_state)) in (0..).zip(LIFE) {
         event.time_ns = cookie * 80_000_000 + step * 1_000_000;
         (event.old_state, event.new_state) = (old_state, new_state);
-        tracker.event(&event, &mut |transition| totals.add(transition));
+        tracker.event(&event, &mut |transition| totals.add(transition, &KnownNames::default()));
     }
 }
 

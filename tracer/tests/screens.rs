@@ -84,13 +84,13 @@ impl Stages {
     }
 
     fn event(&mut self, event: &Event) {
-        self.tracker.event(event, &mut |transition| self.model.note(transition));
+        self.tracker.event(event, &mut |transition| self.model.note(transition, &self.context.names));
     }
 
     fn keys(&mut self, keys: &[Input]) {
         for key in keys {
             self.model.input(*key, &self.tracker, &self.select, &mut self.names);
-            self.model.count_all(&self.tracker, &self.select, NOW);
+            self.model.count_all(&self.tracker, &self.select, &self.context.names, NOW);
         }
     }
 
@@ -98,7 +98,7 @@ impl Stages {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         // The first drawing tells how many rows there is room for.
         for _ in 0..2 {
-            self.model.count_all(&self.tracker, &self.select, NOW);
+            self.model.count_all(&self.tracker, &self.select, &self.context.names, NOW);
             let moment = Moment::of(&self.tracker, &self.context, self.select.netns(), Some(self.lost), NOW);
             self.model.survey(&self.tracker, &self.select, &moment);
             let mut around = DrawContext {
@@ -195,7 +195,7 @@ fn scene() -> Stages {
     older.remote_addr =
         "2001:db8:1234:5678:9abc:def0:1234:5678".parse::<std::net::Ipv6Addr>().unwrap().octets();
     show.tracker.merge_snapshot(&[older]);
-    show.model.count_all(&show.tracker, &show.select, NOW);
+    show.model.count_all(&show.tracker, &show.select, &show.context.names, NOW);
     show.model.tick();
     show
 }

@@ -13,7 +13,7 @@ use crate::{
         totals::{KeyCounts, Ranking, RankingKey, STATES, Totals},
     },
     facts::names::Names,
-    tcp::{reason::Reason, state::State},
+    tcp::{reason::Reason, state::State, workload::Workload},
     text::escape::{escaped, name},
 };
 
@@ -175,6 +175,18 @@ impl RankedName {
             RankingKey::State(state) => Self::State { state: State::from_kernel(*state) },
             RankingKey::Cgroup(id) => {
                 Self::Cgroup { cgroup: (*id != 0).then_some(*id), path: names.cgroup_path(*id) }
+            }
+            RankingKey::Container(of) => {
+                let path = of.filter(|of| *of != 0).and_then(|of| names.cgroup_path(of));
+                let container_id = path.and_then(|path| Workload::of(&path).container);
+                let found = of.and_then(|of| names.container_names(of)).unwrap_or_default();
+                Self::Container {
+                    container: found.container.or_else(|| container_id.clone()),
+                    container_id,
+                    pod: found.pod,
+                    k8s_namespace: found.k8s_namespace,
+                    is_outside: *of == Some(0),
+                }
             }
             RankingKey::Netns(inum) => Self::Netns { netns: *inum, name: names.netns_name(*inum) },
         }

@@ -12,14 +12,14 @@
 //!
 //! # Example
 //! ```
-//! use tracer::{aggregate::{By, totals::Totals}, track::Tracker};
+//! use tracer::{aggregate::{By, totals::Totals}, facts::known_names::KnownNames, track::Tracker};
 //! use tracer_common::{Event, state};
 //! use zerocopy::FromZeros as _;
 //!
 //! let mut event = Event::new_zeroed();
 //! (event.cookie, event.old_state, event.new_state) = (1, state::CLOSE, state::SYN_SENT);
 //! let mut totals = Totals::new(&[By::Peer]);
-//! Tracker::new(false).event(&event, &mut |transition| totals.add(transition));
+//! Tracker::new(false).event(&event, &mut |transition| totals.add(transition, &KnownNames::default()));
 //! assert_eq!(totals.transitions[usize::from(state::CLOSE)][usize::from(state::SYN_SENT)], 1);
 //! ```
 
@@ -53,6 +53,8 @@ pub enum By {
     Pid,
     /// Cgroups.
     Cgroup,
+    /// Containers.
+    Container,
     /// Network namespaces.
     Netns,
     /// States: those that connections are in, or have entered.
@@ -68,6 +70,7 @@ impl By {
             Self::Peer => "PEER",
             Self::Process | Self::Pid => "PROCESS",
             Self::Cgroup => "CGROUP",
+            Self::Container => "CONTAINER",
             Self::Netns => "NETNS",
             Self::State => "STATE",
         }

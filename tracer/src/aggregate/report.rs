@@ -11,6 +11,9 @@ use crate::{
     tcp::state::State,
 };
 
+/// Digits of an identifier of a container, as `docker ps` shows it.
+const SHORT_ID: usize = 12;
+
 /// A report on a period.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -209,6 +212,20 @@ pub enum RankedName {
         /// Its path below the root of the v2 hierarchy, escaped; `None` if it is gone.
         path: Option<String>,
     },
+    /// A container.
+    Container {
+        /// Its name, escaped; its identifier if that is not found; `None` outside of containers.
+        container: Option<String>,
+        /// Its identifier.
+        container_id: Option<String>,
+        /// The name of its pod in Kubernetes, escaped.
+        pod: Option<String>,
+        /// The pod's namespace there, escaped.
+        k8s_namespace: Option<String>,
+        /// Whether it is known to be outside of containers.
+        #[serde(skip)]
+        is_outside: bool,
+    },
     /// A network namespace.
     Netns {
         /// Its inode number.
@@ -244,6 +261,20 @@ impl fmt::Display for RankedName {
                 (None, Some(id)) => write!(f, "{id} (gone)"),
                 (None, None) => f.write_str("(not known)"),
             },
+            Self::Container { container, container_id, pod, k8s_namespace, is_outside } => {
+                match (container, container_id) {
+                    (Some(name), Some(id)) if name == id => f.write_str(id.get(..SHORT_ID).unwrap_or(id)),
+                    (Some(name), _) => f.write_str(name),
+                    (None, _) if *is_outside => f.write_str("(no container)"),
+                    (None, _) => f.write_str("(not known)"),
+                }?;
+                let Some(pod) = pod else { return Ok(()) };
+                write!(
+                    f,
+                    " ({}{pod})",
+                    k8s_namespace.as_ref().map_or_else(String::new, |ns| format!("{ns}/"))
+                )
+            }
             Self::Netns { netns, name } => match name {
                 Some(name) => write!(f, "{name} ({netns})"),
                 None => netns.fmt(f),

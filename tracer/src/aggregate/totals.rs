@@ -12,6 +12,7 @@ use crate::{
         heavy::{HeavyHitters, Weighted},
         times::Times,
     },
+    facts::known_names::KnownNames,
     tcp::{reason::Reason, state::is_birth},
     track::{
         Transition,
@@ -35,6 +36,8 @@ pub enum RankingKey {
     Pid(Option<u32>),
     /// The cgroup's id.
     Cgroup(u64),
+    /// A cgroup that stands for all of the same container; 0 if there is no container, `None` if that is not known.
+    Container(Option<u64>),
     /// The network namespace's inode number.
     Netns(u32),
     /// The state, as the kernel numbers it.
@@ -137,7 +140,7 @@ impl Totals {
     }
 
     /// Counts a transition, or an end without a transition to show ([`Transition::is_silent`]).
-    pub fn add(&mut self, transition: &Transition) {
+    pub fn add(&mut self, transition: &Transition, names: &KnownNames) {
         if let Some(reason) = transition.reason {
             self.reasons[reason as usize] += 1;
         }
@@ -158,7 +161,7 @@ impl Totals {
             }
         }
         for Ranking { by, shares } in &mut self.rankings {
-            count_for_key(transition, shares.entry(ranking_key(*by, &transition.connection)));
+            count_for_key(transition, shares.entry(ranking_key(*by, &transition.connection, names)));
         }
     }
 
@@ -213,9 +216,9 @@ fn count_for_key(transition: &Transition, share: &mut KeyCounts) {
     }
 }
 
-/// The key of a connection.
+/// The key of a connection. `names` has its container.
 #[must_use]
-pub fn ranking_key(by: By, connection: &Connection) -> RankingKey {
+pub fn ranking_key(by: By, connection: &Connection, names: &KnownNames) -> RankingKey {
     match by {
         By::Service => {
             let (local, remote) = (connection.tuple.local_port, connection.tuple.remote_port);
@@ -240,6 +243,7 @@ pub fn ranking_key(by: By, connection: &Connection) -> RankingKey {
         }
         By::State => RankingKey::State(connection.state),
         By::Cgroup => RankingKey::Cgroup(connection.cgroup),
+        By::Container => RankingKey::Container(names.container_of(connection.cgroup)),
         By::Netns => RankingKey::Netns(connection.tuple.netns),
     }
 }

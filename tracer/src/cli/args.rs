@@ -11,7 +11,7 @@ use crate::{
     select::story::parse_transition,
     source::kernel::{buffer, optional::Hooks},
     tcp::{cgroup::Cgroup, limits::Limit, netns::Netns, reasons::Reasons, states::States},
-    text::choice::Choice,
+    text::{choice::Choice, glob::Glob},
     time::{duration, spec::TimeSpec},
 };
 
@@ -74,6 +74,18 @@ pub struct StoryFilterArgs {
     /// found: there is a look at most every two seconds
     #[arg(long, value_name = "CGROUP", value_delimiter = ',')]
     pub cgroup: Vec<Choice<Cgroup>>,
+    /// Containers of these cgroups, by name or identifier; * and ? are wildcards. Those that begin later count, too
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub container: Vec<Choice<Glob>>,
+    /// Pods of Kubernetes, by name
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub pod: Vec<Choice<Glob>>,
+    /// Namespaces of Kubernetes
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub k8s_namespace: Vec<Choice<Glob>>,
+    /// Units of systemd, such as nginx.service: the innermost that the cgroup is in
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub unit: Vec<Choice<Glob>>,
     /// Transitions into or out of a state, such as CLOSE_WAIT, in any tool's spelling, or of one of ss's
     /// groups: all, connected, synchronized, bucket, big
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
@@ -91,11 +103,14 @@ impl StoryFilterArgs {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { pid, comm, uid, cgroup, state, transition, reason } = self;
+        let Self { pid, comm, uid, cgroup, container, pod, k8s_namespace, unit, state, transition, reason } =
+            self;
+        let globs = [container, pod, k8s_namespace, unit];
         pid.is_empty()
             && comm.is_empty()
             && uid.is_empty()
             && cgroup.is_empty()
+            && globs.into_iter().all(Vec::is_empty)
             && state.is_empty()
             && transition.is_empty()
             && reason.is_empty()

@@ -151,6 +151,8 @@ pub enum ListBy {
     Port,
     /// Addresses of peers.
     Peer,
+    /// Containers, by name.
+    Container,
 }
 
 impl ListArgs {

@@ -44,6 +44,7 @@ words! { By {
     Process = "process", "Owners, by name";
     Pid = "pid", "Owners, each process by itself";
     Cgroup = "cgroup", "Cgroups";
+    Container = "container", "Containers";
     Netns = "netns", "Network namespaces";
     State = "state", "States that connections are in, or have entered";
 } }

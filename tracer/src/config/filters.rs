@@ -8,7 +8,7 @@ use wildmatch::WildMatch;
 use crate::{
     cli::{FilterArgs, StoryFilterArgs},
     config::Error,
-    facts::names::FilterNames,
+    facts::names::{FilterNames, WorkloadChoices},
     filter::{Filter, PerEnd},
     select::{
         spec::{FilterSpec, Filters},
@@ -36,7 +36,15 @@ pub(super) fn filters(args: FilterArgs, tells_stories: bool) -> Result<FilterSpe
         for_stories: tells_stories,
         ..Filter::default()
     };
-    let StoryFilterArgs { pid, comm, uid: users, cgroup, state, transition, reason } = args.story;
+    let StoryFilterArgs { pid, comm, uid: users, cgroup, container, pod, k8s_namespace, unit, .. } =
+        args.story;
+    let StoryFilterArgs { state, transition, reason, .. } = args.story;
+    let workloads = WorkloadChoices {
+        containers: container.into_iter().collect(),
+        pods: pod.into_iter().collect(),
+        k8s_namespaces: k8s_namespace.into_iter().collect(),
+        units: unit.into_iter().collect(),
+    };
     let story = StoryFilter {
         pids: pid.into_iter().map(|pid| pid.map(NonZeroU32::get)).collect(),
         comms: comm.into_iter().map(|comm| comm.map(|pattern| WildMatch::new(&pattern))).collect(),
@@ -48,7 +56,7 @@ pub(super) fn filters(args: FilterArgs, tells_stories: bool) -> Result<FilterSpe
     };
     Ok(FilterSpec {
         filters: Filters { constant, story },
-        names: FilterNames { netns: args.netns, cgroups: cgroup },
+        names: FilterNames { netns: args.netns, cgroups: cgroup, workloads: Box::new(workloads) },
     })
 }
 

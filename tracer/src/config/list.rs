@@ -196,6 +196,7 @@ const fn group_by(by: ListBy) -> GroupBy {
         ListBy::State => GroupBy::State,
         ListBy::Port => GroupBy::Port,
         ListBy::Peer => GroupBy::Peer,
+        ListBy::Container => GroupBy::Container,
     }
 }
 

@@ -85,7 +85,8 @@ fn network(what: NetworkList, args: ListArgs) -> Result<NetworkConfig, Error> {
 /// An option that is there, although it is about sockets.
 fn only_of_sockets(args: &ListArgs) -> Option<&'static str> {
     let FilterArgs { port, local_port, remote_port, addr, local_addr, remote_addr, story, .. } = &args.filter;
-    let StoryFilterArgs { pid, comm, uid, cgroup, state, transition, reason } = story;
+    let StoryFilterArgs { pid, comm, uid, cgroup, container, pod, k8s_namespace, unit, .. } = story;
+    let StoryFilterArgs { state, transition, reason, .. } = story;
     let there = [
         (!port.is_empty(), "--port"),
         (!local_port.is_empty(), "--local-port"),
@@ -97,6 +98,10 @@ fn only_of_sockets(args: &ListArgs) -> Option<&'static str> {
         (!comm.is_empty(), "--comm"),
         (!uid.is_empty(), "--uid"),
         (!cgroup.is_empty(), "--cgroup"),
+        (!container.is_empty(), "--container"),
+        (!pod.is_empty(), "--pod"),
+        (!k8s_namespace.is_empty(), "--k8s-namespace"),
+        (!unit.is_empty(), "--unit"),
         (!state.is_empty(), "--state"),
         (!transition.is_empty(), "--transition"),
         (!reason.is_empty(), "--reason"),

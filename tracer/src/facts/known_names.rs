@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use tracer_common::Event;
 
-use crate::{facts::names::Names, tcp::netns::NetnsId, text::width::shorten_front};
+use crate::{
+    facts::names::{ContainerNames, Names},
+    tcp::{netns::NetnsId, workload::Workload},
+    text::width::shorten_front,
+};
 
 /// Names that are kept of each kind. More come from cgroups and namespaces that are gone, and are forgotten.
 const MOST: usize = 65_536;
@@ -15,9 +19,43 @@ const LONGEST: usize = 1024;
 /// The names that are known.
 #[derive(Clone, Debug, Default)]
 pub struct KnownNames {
-    cgroups: HashMap<u64, Box<str>>,
+    cgroups: HashMap<u64, KnownCgroup>,
+    /// The first cgroup of each container that was met, by the container's identifier.
+    containers: HashMap<Box<str>, u64>,
     netns: HashMap<NetnsId, Box<str>>,
     users: HashMap<u32, Box<str>>,
+}
+
+/// What is known of a cgroup.
+#[derive(Clone, Debug)]
+pub struct KnownCgroup {
+    path: Box<str>,
+    workload: Workload,
+    names: ContainerNames,
+    /// The first cgroup of its container that was met; 0 if it belongs to none.
+    container: u64,
+    /// How often it was met while its container had no name.
+    met: u32,
+}
+
+impl KnownCgroup {
+    /// The container's identifier.
+    #[must_use]
+    pub fn container_id(&self) -> Option<&str> {
+        self.workload.container.as_deref()
+    }
+
+    /// The unit of systemd.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        self.workload.unit.as_deref()
+    }
+
+    /// Names of the container and its pod.
+    #[must_use]
+    pub const fn names(&self) -> &ContainerNames {
+        &self.names
+    }
 }
 
 impl KnownNames {
@@ -28,8 +66,37 @@ impl KnownNames {
 
     /// Looks up the names of a cgroup and a namespace, unless they are known; 0 is none.
     pub fn learn_ids(&mut self, cgroup: u64, netns: NetnsId, names: &mut dyn Names) {
-        learn(&mut self.cgroups, cgroup, cgroup != 0, |id| names.cgroup_path(id));
+        if cgroup != 0 {
+            self.learn_cgroup(cgroup, names);
+        }
         learn(&mut self.netns, netns, netns.inum != 0, |id| names.netns_name(id.inum));
+    }
+
+    fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
+        if let Some(known) = self.cgroups.get_mut(&id) {
+            // A container's names may come later than its cgroup.
+            if known.names.is_empty() && known.container != 0 {
+                known.met = known.met.saturating_add(1);
+            }
+            // Many have none, and are met with each event.
+            if known.met.is_power_of_two() && known.names.is_empty() {
+                known.names = names.container_names(id).unwrap_or_default();
+            }
+            return;
+        }
+        let Some(mut path) = names.cgroup_path(id) else {
+            return;
+        };
+        if self.cgroups.len() >= MOST {
+            self.cgroups.clear();
+            self.containers.clear();
+        }
+        let workload = Workload::of(&path);
+        shorten_front(&mut path, LONGEST);
+        let first = |container: &String| *self.containers.entry(container.as_str().into()).or_insert(id);
+        let container = workload.container.as_ref().map_or(0, first);
+        let names = names.container_names(id).unwrap_or_default();
+        self.cgroups.insert(id, KnownCgroup { path: path.into(), workload, names, container, met: 0 });
     }
 
     /// Looks up the name of a user, unless it is known.
@@ -40,7 +107,19 @@ impl KnownNames {
     /// The escaped path of a cgroup.
     #[must_use]
     pub fn cgroup(&self, id: u64) -> Option<&str> {
-        self.cgroups.get(&id).map(Box::as_ref)
+        self.cgroups.get(&id).map(|known| known.path.as_ref())
+    }
+
+    /// What is known of whose a cgroup is.
+    #[must_use]
+    pub fn workload(&self, cgroup: u64) -> Option<&KnownCgroup> {
+        self.cgroups.get(&cgroup)
+    }
+
+    /// A cgroup that stands for all of the same container; 0 if it belongs to none, `None` if that is not known.
+    #[must_use]
+    pub fn container_of(&self, cgroup: u64) -> Option<u64> {
+        Some(self.cgroups.get(&cgroup)?.container)
     }
 
     /// The escaped name of a user.

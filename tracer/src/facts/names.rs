@@ -11,7 +11,10 @@ use crate::{
         cgroup::Cgroup,
         netns::{Inum, Netns, NetnsFilter, NetnsId},
     },
-    text::choice::{Choice, Choices},
+    text::{
+        choice::{Choice, Choices},
+        glob::Glob,
+    },
 };
 
 /// The cgroups of the v2 hierarchy.
@@ -23,11 +26,49 @@ pub struct CgroupTree {
     pub paths: HashMap<u64, String>,
 }
 
+/// What a container's runtime and Kubernetes call it, escaped. `None`: it has no such name, or it was not found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ContainerNames {
+    /// The container.
+    pub container: Option<String>,
+    /// Its pod.
+    pub pod: Option<String>,
+    /// The pod's namespace in Kubernetes.
+    pub k8s_namespace: Option<String>,
+}
+
+impl ContainerNames {
+    /// Whether there is no name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The names of `self`, and those of `other` that `self` lacks.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            container: self.container.or(other.container),
+            pod: self.pod.or(other.pod),
+            k8s_namespace: self.k8s_namespace.or(other.k8s_namespace),
+        }
+    }
+
+    /// Each of the names.
+    pub fn each_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        [&mut self.container, &mut self.pod, &mut self.k8s_namespace].into_iter().flatten()
+    }
+}
+
 /// Looks up names. This happens when something is shown or a filter begins, not for every event.
 pub trait Names {
     /// The escaped path of a cgroup below the root of the v2 hierarchy; `None` if the cgroup is gone or not
     /// visible.
     fn cgroup_path(&mut self, id: u64) -> Option<String>;
+
+    /// The names of the container that a cgroup belongs to; `None` if it belongs to none, or they were not found.
+    fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames>;
 
     /// The escaped command line of a process; `None` if it has gone, has none, or has
     /// not been read yet: whoever shows it asks again.
@@ -62,6 +103,35 @@ pub struct FilterNames {
     pub netns: Vec<Choice<Netns>>,
     /// Cgroups, each with all below it.
     pub cgroups: Vec<Choice<Cgroup>>,
+    /// Whose cgroups: these are asked for by patterns, and need not be there.
+    pub workloads: Box<WorkloadChoices>,
+}
+
+/// Patterns for what runs in a cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadChoices {
+    /// Names and identifiers of containers.
+    pub containers: Choices<Glob>,
+    /// Names of pods.
+    pub pods: Choices<Glob>,
+    /// Namespaces of Kubernetes.
+    pub k8s_namespaces: Choices<Glob>,
+    /// Units of systemd.
+    pub units: Choices<Glob>,
+}
+
+impl WorkloadChoices {
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.need_names() && self.units.is_empty()
+    }
+
+    /// Whether names of containers are needed.
+    #[must_use]
+    pub fn need_names(&self) -> bool {
+        !(self.containers.is_empty() && self.pods.is_empty() && self.k8s_namespaces.is_empty())
+    }
 }
 
 /// What [`FilterNames`] stand for.
@@ -71,8 +141,12 @@ pub struct FilterIds {
     pub netns: NetnsFilter,
     /// Cgroups, each by its path below the root.
     pub cgroups: Choices<Cgroup>,
+    /// Patterns for what runs in a cgroup.
+    pub workloads: WorkloadChoices,
     /// The cgroups that are there, if there is a filter on them.
     pub tree: CgroupTree,
+    /// Names of the containers that they belong to, if there is a filter on these.
+    pub containers: HashMap<u64, ContainerNames>,
 }
 
 impl FilterNames {
@@ -94,7 +168,7 @@ impl FilterNames {
         let netns = self.netns.iter().map(|netns| netns.clone().try_map(|netns| names.netns(&netns)));
         let netns: Choices<NetnsId> = netns.collect::<Result<_, _>>()?;
         let ids = FilterIds { netns: netns.into(), ..FilterIds::default() };
-        if self.cgroups.is_empty() {
+        if self.cgroups.is_empty() && self.workloads.is_empty() {
             return Ok(ids);
         }
         let tree = names.cgroups().ok_or_else(no_hierarchy)?;
@@ -105,13 +179,16 @@ impl FilterNames {
                 return Err(no_cgroup(cgroup, &tree.root));
             }
         }
-        Ok(FilterIds { cgroups: cgroups.into_iter().collect(), tree, ..ids })
+        let named = tree.paths.keys().filter(|_| self.workloads.need_names());
+        let containers = named.filter_map(|id| Some((*id, names.container_names(*id)?))).collect();
+        let cgroups = cgroups.into_iter().collect();
+        Ok(FilterIds { cgroups, workloads: *self.workloads.clone(), tree, containers, ..ids })
     }
 }
 
 fn no_hierarchy() -> UnknownName {
     UnknownName(
-        "--cgroup: no cgroup v2 hierarchy is mounted here, and sockets belong to cgroups of that".to_owned(),
+        "--cgroup, --container, --pod, --k8s-namespace, --unit: no cgroup v2 hierarchy is mounted here, and sockets belong to cgroups of that".to_owned(),
     )
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
+use crate::facts::names::ContainerNames;
+
 /// A name, escaped, as it was found at its place in the recording. `None`: it has none, or it was not found.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Name {
@@ -13,4 +15,6 @@ pub enum Name {
     CommandLine(u32, Option<String>),
     /// All cgroups that were there, and where the hierarchy was mounted.
     Cgroups(PathBuf, HashMap<u64, String>),
+    /// The names of the container that a cgroup belongs to. There is none if they were not found.
+    Container(u64, ContainerNames),
 }

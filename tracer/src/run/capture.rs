@@ -377,7 +377,9 @@ impl<S: Source> Capture<S> {
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),
-            Fact::Checkpoint(checkpoint) => self.is_damaged |= !self.stages.restore(&checkpoint),
+            Fact::Checkpoint(checkpoint) => {
+                self.is_damaged |= !self.stages.restore(&checkpoint, self.source.names());
+            }
             Fact::Time(now_ns) => self.reach(now_ns),
             Fact::End(totals) => self.totals = Some(totals),
         }

@@ -40,7 +40,7 @@ impl KnownThen {
             Fact::TimewaitSample(sample) => stages.sample(&sample, &mut out),
             Fact::Holders(holders) => stages.holders(holders),
             Fact::Refresh { sockets, is_part } => stages.refresh(&sockets, is_part),
-            Fact::Checkpoint(checkpoint) => _ = stages.restore(&checkpoint),
+            Fact::Checkpoint(checkpoint) => _ = stages.restore(&checkpoint, around.names),
             Fact::Interfaces(interfaces) => stages.interfaces(interfaces),
             // They say nothing about sockets, or are told again.
             Fact::Gauges(_)

@@ -14,7 +14,7 @@ use crate::{
     facts::{
         context::Context,
         listing::{ListedSocket, Listing, Protocol},
-        names::FilterNames,
+        names::{FilterNames, Names as _},
     },
     output::{
         stderr::message,
@@ -119,8 +119,7 @@ impl SocketList {
         } else {
             Where::Here
         };
-        let story =
-            StoryFilter { cgroups: CgroupFilter::new(ids.cgroups, &ids.tree), ..config.story.clone() };
+        let story = StoryFilter { cgroups: CgroupFilter::new(ids), ..config.story.clone() };
         Ok(Self {
             options: ListingOptions {
                 protocols: config.protocols.clone(),
@@ -178,6 +177,20 @@ impl SocketList {
         write_whole(&out).map_err(|error| stdout::Error::Write(error).into())
     }
 
+    /// Decides which cgroups pass that were made since the last list.
+    fn learn_cgroups(&mut self) {
+        if !self.filter.has_cgroups() {
+            return;
+        }
+        let paths = self.names.cgroups().map(|tree| tree.paths).unwrap_or_default();
+        for (id, path) in paths {
+            if self.filter.wants_cgroup(id) {
+                let names = self.names.container_names(id);
+                self.filter.learn_cgroup(id, &path, names.as_ref());
+            }
+        }
+    }
+
     fn find(&mut self) -> Result<(Listing, Context), Error> {
         if let Some(recorded) = &self.config.recorded {
             let (mut listing, mut context) = list_recorded::find(&self.config, recorded)?;
@@ -186,6 +199,7 @@ impl SocketList {
             }
             return Ok((listing, context));
         }
+        self.learn_cgroups();
         let filter = &self.filter;
         let (mut listing, interfaces) =
             listing::list(&self.options, &|socket| filter.selects(socket)).map_err(source::Error::from)?;

@@ -42,9 +42,9 @@ async fn read(
     }
     let ids = config.names.resolve(replay.names()).map_err(source::Error::from)?;
     let mut constant = config.constant.clone();
-    constant.netns = ids.netns;
+    constant.netns = ids.netns.clone();
     let constant = constant.within(&header.filter).map_err(source::Error::from)?;
-    let story = StoryFilter { cgroups: CgroupFilter::new(ids.cgroups, &ids.tree), ..config.story.clone() };
+    let story = StoryFilter { cgroups: CgroupFilter::new(ids), ..config.story.clone() };
     let mut filter = ListedFilter::new(&constant, story, config.shown);
 
     let mut known = KnownThen::new(&header, Filters::default());
@@ -77,7 +77,8 @@ async fn read(
         if filter.wants_cgroup(connection.cgroup)
             && let Some(path) = replay.names().cgroup_path(connection.cgroup)
         {
-            filter.learn_cgroup(connection.cgroup, &path);
+            let names = replay.names().container_names(connection.cgroup);
+            filter.learn_cgroup(connection.cgroup, &path, names.as_ref());
         }
         let socket = listed(connection, tracker, &context, now_ns);
         if is_listed(connection) && filter.selects(&socket) && filter.selects_holders(&socket) {

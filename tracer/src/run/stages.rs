@@ -321,7 +321,7 @@ impl Stages {
                         if let Some(id) = select.wants_cgroup(&transition.connection)
                             && let Some(path) = names.cgroup_path(id)
                         {
-                            select.learn_cgroup(id, &path);
+                            select.learn_cgroup(id, &path, names.container_names(id).as_ref());
                         }
                         select.pass(transition, &mut show);
                     });
@@ -372,11 +372,16 @@ impl Stages {
     }
 
     /// Takes over what was known at a checkpoint, and returns whether it could be read.
-    pub fn restore(&mut self, checkpoint: &Checkpoint) -> bool {
+    pub fn restore(&mut self, checkpoint: &Checkpoint, names: &mut dyn Names) -> bool {
         self.now_ns = self.now_ns.max(checkpoint.at_ns);
         let restored = if self.has_stories { self.tracker.restore(checkpoint) } else { Ok(()) };
         if let Err(error) = &restored {
             log::warn!("{error}");
+        }
+        if self.shows_names {
+            for connection in self.tracker.iter() {
+                self.context.names.learn_ids(connection.cgroup, connection.tuple.netns_id(), names);
+            }
         }
         restored.is_ok()
     }

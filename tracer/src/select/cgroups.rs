@@ -1,50 +1,90 @@
 //! The filter on cgroups. Events have ids, and users give names, which also stand for cgroups that are made later.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Display};
 
-use crate::{facts::names::CgroupTree, tcp::cgroup::Cgroup, text::choice::Choices};
+use crate::{
+    facts::names::{ContainerNames, FilterIds, WorkloadChoices},
+    tcp::{cgroup::Cgroup, workload::Workload},
+    text::{choice::Choices, escape::escaped, glob::Glob},
+};
+
+/// The options, in the order in which [`CgroupFilter::is_met`] answers for them.
+const OPTIONS: [&str; 5] = ["--cgroup", "--container", "--pod", "--k8s-namespace", "--unit"];
 
 /// The cgroups that are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct CgroupFilter {
     choices: Choices<Cgroup>,
+    workloads: WorkloadChoices,
     /// Whether each cgroup passes that has been looked up, by its id.
     known: HashMap<u64, bool>,
+    /// For each option, whether a cgroup was met that it asks for.
+    is_met: [bool; OPTIONS.len()],
 }
 
 impl CgroupFilter {
     /// A filter on these cgroups, of those that are there now.
     #[must_use]
-    pub fn new(choices: Choices<Cgroup>, tree: &CgroupTree) -> Self {
-        let mut filter = Self { choices, known: HashMap::new() };
+    pub fn new(ids: FilterIds) -> Self {
+        let FilterIds { cgroups, workloads, tree, containers, .. } = ids;
+        let mut filter = Self { choices: cgroups, workloads, ..Self::default() };
         for (id, path) in &tree.paths {
-            filter.learn(*id, path);
+            let names = containers.get(id);
+            // Names that are not found now may be when they are needed: a recording has them where that is.
+            let workload = Workload::of(path);
+            let may_have_names = workload.container.is_some() || workload.pod_uid.is_some();
+            if names.is_some() || !filter.workloads.need_names() || !may_have_names {
+                filter.learn(*id, path, names);
+            }
         }
         filter
     }
 
-    /// Takes the path of a cgroup.
-    pub fn learn(&mut self, id: u64, path: &str) {
-        self.known.insert(id, self.choices.selects(|cgroup| cgroup.contains(path)));
+    /// Takes the path of a cgroup, and the names of the container that it belongs to.
+    pub fn learn(&mut self, id: u64, path: &str, names: Option<&ContainerNames>) {
+        let workload = Workload::of(path);
+        let names = names.cloned().unwrap_or_default();
+        let container = [workload.container.as_deref(), names.container.as_deref()];
+        let WorkloadChoices { containers, pods, k8s_namespaces, units } = &self.workloads;
+        let answers = [
+            answer(&self.choices, |cgroup| cgroup.contains(path)),
+            // What has several names passes by any of them, and is taken away by any.
+            answer_for(containers, &container),
+            answer_for(pods, &[names.pod.as_deref()]),
+            answer_for(k8s_namespaces, &[names.k8s_namespace.as_deref()]),
+            answer_for(units, &[workload.unit.as_deref()]),
+        ];
+        for (is_met, (is_asked_for, _)) in self.is_met.iter_mut().zip(answers) {
+            *is_met |= is_asked_for;
+        }
+        self.known.insert(id, answers.iter().all(|(_, passes)| *passes));
     }
 
-    /// The cgroups that are asked for, if none of them is known.
+    /// What is asked for and not there: the options, with their values.
     #[must_use]
-    pub fn missing(&self) -> Option<&[Cgroup]> {
-        let is_there = self.known.values().any(|passes| *passes);
-        (!self.choices.wanted().is_empty() && !is_there).then(|| self.choices.wanted())
+    pub fn missing(&self) -> Vec<(&'static str, String)> {
+        let WorkloadChoices { containers, pods, k8s_namespaces, units } = &self.workloads;
+        let wanted = [
+            list(self.choices.wanted()),
+            list(containers.wanted()),
+            list(pods.wanted()),
+            list(k8s_namespaces.wanted()),
+            list(units.wanted()),
+        ];
+        let asked = OPTIONS.into_iter().zip(wanted).zip(self.is_met);
+        asked.filter(|((_, values), is_met)| !values.is_empty() && !is_met).map(|(asked, _)| asked).collect()
     }
 
     /// Whether every cgroup passes.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.choices.is_empty()
+        self.choices.is_empty() && self.workloads.is_empty()
     }
 
     /// Whether cgroups are taken away.
     #[must_use]
     pub fn excludes(&self) -> bool {
-        self.choices.excludes()
+        self.choices.excludes() || self.globs().any(Choices::excludes)
     }
 
     /// Whether it is known if this cgroup passes.
@@ -58,19 +98,46 @@ impl CgroupFilter {
     pub fn selects(&self, id: Option<u64>) -> bool {
         // What is not known is not asked for, and not taken away either.
         let known = id.and_then(|id| self.known.get(&id).copied());
-        known.unwrap_or_else(|| self.choices.wanted().is_empty())
+        known.unwrap_or_else(|| {
+            self.choices.wanted().is_empty() && self.globs().all(|globs| globs.wanted().is_empty())
+        })
     }
+
+    fn globs(&self) -> impl Iterator<Item = &Choices<Glob>> {
+        let WorkloadChoices { containers, pods, k8s_namespaces, units } = &self.workloads;
+        [containers, pods, k8s_namespaces, units].into_iter()
+    }
+}
+
+/// Whether something is asked for, and whether it passes.
+fn answer<T>(choices: &Choices<T>, is_one: impl Fn(&T) -> bool) -> (bool, bool) {
+    (choices.wanted().iter().any(&is_one), choices.selects(is_one))
+}
+
+/// The same for something with these names.
+fn answer_for(choices: &Choices<Glob>, names: &[Option<&str>]) -> (bool, bool) {
+    answer(choices, |glob| names.iter().flatten().any(|name| glob.matches(name)))
+}
+
+/// Values as they were given, and escaped.
+pub(super) fn list(values: &[impl Display]) -> String {
+    let values: Vec<String> = values.iter().map(|value| escaped(value.to_string().as_bytes())).collect();
+    values.join(",")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::choice::Choice;
+    use crate::{facts::names::CgroupTree, text::choice::Choice};
 
-    fn filter(choices: &[&str]) -> CgroupFilter {
-        let choices = choices.iter().map(|text| text.parse::<Choice<Cgroup>>().unwrap()).collect();
+    fn choices<T: std::str::FromStr>(choices: &[&str]) -> Choices<T> {
+        choices.iter().filter_map(|text| text.parse::<Choice<T>>().ok()).collect()
+    }
+
+    fn filter(cgroups: &[&str]) -> CgroupFilter {
         let paths = [(1, "/a".to_owned()), (2, "/a/b".to_owned())].into();
-        CgroupFilter::new(choices, &CgroupTree { root: "/".into(), paths })
+        let tree = CgroupTree { root: "/".into(), paths };
+        CgroupFilter::new(FilterIds { cgroups: choices(cgroups), tree, ..FilterIds::default() })
     }
 
     #[test]
@@ -78,11 +145,59 @@ mod tests {
         let mut wanted = filter(&["a/*", "!c"]);
         assert_eq!([1, 2, 3].map(|id| wanted.selects(Some(id))), [false, true, false]);
         assert!(wanted.knows(2) && !wanted.knows(3) && !wanted.selects(None));
-        wanted.learn(3, "/a/later");
-        wanted.learn(4, "/a/c");
+        wanted.learn(3, "/a/later", None);
+        wanted.learn(4, "/a/c", None);
         assert_eq!([3, 4].map(|id| wanted.selects(Some(id))), [true, false]);
         let unwanted = filter(&["!/a/b"]);
         assert_eq!([1, 2, 3].map(|id| unwanted.selects(Some(id))), [true, false, true]);
         assert!(unwanted.selects(None) && unwanted.excludes());
+    }
+
+    fn names(container: &str, pod: &str) -> ContainerNames {
+        let name = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        ContainerNames { container: name(container), pod: name(pod), k8s_namespace: name("prod") }
+    }
+
+    #[test]
+    fn containers_pods_and_units() {
+        let id = "0123456789abcdef".repeat(4);
+        let path = format!("/system.slice/docker-{id}.scope");
+        let selects = |containers: &[&str], pods: &[&str], units: &[&str]| {
+            let workloads = WorkloadChoices {
+                containers: choices(containers),
+                pods: choices(pods),
+                units: choices(units),
+                ..WorkloadChoices::default()
+            };
+            let mut filter = CgroupFilter::new(FilterIds { workloads, ..FilterIds::default() });
+            filter.learn(1, &path, Some(&names("web", "shop-1")));
+            filter.learn(2, "/system.slice/ssh.service", None);
+            [1, 2, 3].map(|id| filter.selects(Some(id)))
+        };
+        assert_eq!(selects(&["web"], &[], &[]), [true, false, false]);
+        assert_eq!(selects(&["0123456789ab*"], &[], &[]), [true, false, false]);
+        assert_eq!(selects(&["!w*"], &[], &[]), [false, true, true]);
+        assert_eq!(selects(&["*"], &["shop-?"], &[]), [true, false, false]);
+        assert_eq!(selects(&["*"], &["db-?"], &[]), [false, false, false]);
+        assert_eq!(selects(&[], &[], &["ssh.service"]), [false, true, false]);
+        assert_eq!(selects(&[], &["!shop-1"], &["*.service", "!ssh*"]), [false, false, false]);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_by_option() {
+        let id = "0123456789abcdef".repeat(4);
+        let paths = [(1, format!("/docker/{id}")), (2, "/ssh.service".to_owned())].into();
+        let workloads = WorkloadChoices {
+            containers: choices(&["web", "!db"]),
+            units: choices(&["ssh.service"]),
+            ..WorkloadChoices::default()
+        };
+        let tree = CgroupTree { root: "/".into(), paths };
+        let mut filter = CgroupFilter::new(FilterIds { workloads, tree, ..FilterIds::default() });
+        // Without its name it is not decided whether it passes.
+        assert!(!filter.knows(1) && filter.knows(2));
+        assert_eq!(filter.missing(), [("--container", "web".to_owned())]);
+        filter.learn(1, &format!("/docker/{id}"), Some(&names("web", "")));
+        assert!(filter.missing().is_empty());
     }
 }

@@ -1,7 +1,10 @@
 //! Filters on sockets that were found (`list`).
 
 use crate::{
-    facts::listing::{ListedSocket, Protocol},
+    facts::{
+        listing::{ListedSocket, Protocol},
+        names::ContainerNames,
+    },
     filter::{Filter, Matcher, Verdict},
     select::story::StoryFilter,
     tcp::{state::State, states::States},
@@ -37,6 +40,12 @@ impl ListedFilter {
         Self { matcher: Matcher::new(constant), is_open: constant.is_open_but_for_netns(), story, shown }
     }
 
+    /// Whether a filter depends on cgroups.
+    #[must_use]
+    pub fn has_cgroups(&self) -> bool {
+        !self.story.cgroups.is_open()
+    }
+
     /// Whether a filter depends on this cgroup, and does not know it yet.
     #[must_use]
     pub fn wants_cgroup(&self, id: u64) -> bool {
@@ -44,9 +53,9 @@ impl ListedFilter {
         !cgroups.is_open() && id != 0 && !cgroups.knows(id)
     }
 
-    /// Takes the path of a cgroup.
-    pub fn learn_cgroup(&mut self, id: u64, path: &str) {
-        self.story.cgroups.learn(id, path);
+    /// Takes the path of a cgroup, and the names of the container that it belongs to.
+    pub fn learn_cgroup(&mut self, id: u64, path: &str, names: Option<&ContainerNames>) {
+        self.story.cgroups.learn(id, path, names);
     }
 
     /// Whether a socket passes that was found without its holders.

@@ -53,6 +53,7 @@ use std::collections::VecDeque;
 use tracer_common::{Event, event::kind, state};
 
 use crate::{
+    facts::names::ContainerNames,
     filter::{Filter, Matcher, Verdict},
     select::{connections::ConnectionFilter, story::StoryFilter},
     tcp::{endpoint::Tuple, netns::NetnsFilter},
@@ -116,9 +117,9 @@ impl Select {
         is_wanted.then_some(connection.cgroup)
     }
 
-    /// Takes the path of a cgroup.
-    pub fn learn_cgroup(&mut self, id: u64, path: &str) {
-        self.filter.story.cgroups.learn(id, path);
+    /// Takes the path of a cgroup, and the names of the container that it belongs to.
+    pub fn learn_cgroup(&mut self, id: u64, path: &str, names: Option<&ContainerNames>) {
+        self.filter.story.cgroups.learn(id, path, names);
     }
 
     /// Takes a transition, and passes on what is to be shown: it, after the transitions of its connection

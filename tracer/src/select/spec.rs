@@ -1,14 +1,14 @@
 //! The filters as the user asked for them: the same for every source.
 
-use std::fmt::Display;
-
 use wildmatch::WildMatch;
 
 use crate::{
-    facts::names::{FilterIds, FilterNames, Names, UnknownName},
+    facts::names::{FilterNames, Names, UnknownName},
     filter::Filter,
-    select::{cgroups::CgroupFilter, story::StoryFilter},
-    text::escape::escaped,
+    select::{
+        cgroups::{CgroupFilter, list},
+        story::StoryFilter,
+    },
 };
 
 /// All filters of a capture.
@@ -35,14 +35,14 @@ impl FilterSpec {
     /// # Errors
     /// That host has no namespace or cgroup of this name, or other process ids.
     pub fn resolve(self, names: &mut dyn Names) -> Result<Filters, UnknownName> {
-        let FilterIds { netns, cgroups, tree } = self.names.resolve(names)?;
+        let ids = self.names.resolve(names)?;
         let Filters { constant, story } = self.filters;
         if !story.pids.is_empty() {
             names.check_pids()?;
         }
         Ok(Filters {
-            constant: Filter { netns, ..constant },
-            story: StoryFilter { cgroups: CgroupFilter::new(cgroups, &tree), ..story },
+            constant: Filter { netns: ids.netns.clone(), ..constant },
+            story: StoryFilter { cgroups: CgroupFilter::new(ids), ..story },
         })
     }
 }
@@ -68,8 +68,8 @@ impl Filters {
                 absent.push(format!("--comm {}: no such process now; waiting", list(comms.wanted())));
             }
         }
-        if let Some(wanted) = cgroups.missing() {
-            absent.push(format!("--cgroup {}: no such cgroup now; waiting", list(wanted)));
+        for (option, values) in cgroups.missing() {
+            absent.push(format!("{option} {values}: no such {} now; waiting", what(option)));
         }
         absent
     }
@@ -80,7 +80,10 @@ fn is_missing<T>(values: &[T], is_there: impl Fn(&T) -> bool) -> bool {
     !values.is_empty() && !values.iter().any(is_there)
 }
 
-fn list(values: &[impl Display]) -> String {
-    let values: Vec<String> = values.iter().map(|value| escaped(value.to_string().as_bytes())).collect();
-    values.join(",")
+/// What an option is about.
+fn what(option: &str) -> &str {
+    match option.trim_start_matches('-') {
+        "k8s-namespace" => "namespace of Kubernetes",
+        what => what,
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
         Batch, Fact,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
-        names::{CgroupTree, Names, UnknownName},
+        names::{CgroupTree, ContainerNames, Names, UnknownName},
     },
     source::{Demand, Error, Source},
     tcp::netns::{Inum, Netns, NetnsId},
@@ -39,6 +39,7 @@ pub struct Script {
     kernel: KernelInfo,
     facts: VecDeque<Fact>,
     cgroups: HashMap<u64, String>,
+    containers: HashMap<u64, ContainerNames>,
     totals: Option<SourceTotals>,
     /// When the first fact was played, and its time. Set only with `in_real_time`.
     first_played: Option<(Instant, u64)>,
@@ -96,6 +97,13 @@ impl Script {
     #[must_use]
     pub fn cgroup(mut self, id: u64, path: &str) -> Self {
         self.cgroups.insert(id, path.to_owned());
+        self
+    }
+
+    /// Sets the names of the container that a cgroup belongs to.
+    #[must_use]
+    pub fn container(mut self, cgroup: u64, names: ContainerNames) -> Self {
+        self.containers.insert(cgroup, names);
         self
     }
 
@@ -191,6 +199,10 @@ impl Source for Script {
 impl Names for Script {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         self.cgroups.get(&id).cloned()
+    }
+
+    fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
+        self.containers.get(&cgroup).cloned()
     }
 
     fn netns_name(&mut self, _: Inum) -> Option<String> {

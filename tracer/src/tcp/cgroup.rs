@@ -49,21 +49,6 @@ impl Cgroup {
     }
 }
 
-/// Digits of the identifier that runtimes give a container (OCI: Docker, containerd, CRI-O, Podman).
-const ID_LEN: usize = 64;
-
-/// The identifier of the container that a path of a cgroup names: the innermost one, as in
-/// `/system.slice/docker-<id>.scope` or `/kubepods/burstable/pod<uid>/<id>`.
-#[must_use]
-pub fn container(path: &str) -> Option<&str> {
-    path.rsplit('/').find_map(|name| {
-        let name = name.strip_suffix(".scope").unwrap_or(name);
-        let id = name.rsplit(['-', ':']).next()?;
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (id.len() == ID_LEN && id.bytes().all(is_hex)).then_some(id)
-    })
-}
-
 impl PartialEq for Cgroup {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -100,26 +85,6 @@ impl fmt::Display for Cgroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn containers_are_named_by_their_runtimes() {
-        let id = "0123456789abcdef".repeat(4);
-        for path in [
-            format!("/docker/{id}"),
-            format!("/system.slice/docker-{id}.scope"),
-            format!("/machine.slice/libpod-{id}.scope/container"),
-            format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope"),
-            format!("/kubepods/burstable/pod1/{id}"),
-            format!("/kubepods-pod1.slice:cri-containerd:{id}"),
-        ] {
-            assert_eq!(container(&path), Some(&id[..]), "{path}");
-        }
-        for path in
-            ["/", "/system.slice/ssh.service", &format!("/x/{}", &id[1..]), &format!("/x/{}g", &id[1..])]
-        {
-            assert_eq!(container(path), None, "{path}");
-        }
-    }
 
     #[test]
     fn paths_names_and_patterns() {

@@ -6,6 +6,7 @@
 //! - [`reset`]: direction of an RST, and the kernel's reasons for sending one
 //! - [`endpoint`]: addresses, ports, tuples, tasks; [`device`]: network devices
 //! - [`netns`], [`cgroup`]: network namespaces and cgroups, and how users name them
+//! - [`workload`]: whose a cgroup is: container, pod, unit
 //! - [`limits`]: how long a connection may stay in a state before it counts as stuck
 //! - [`colour`]: the colours of states
 //!
@@ -35,3 +36,4 @@ pub mod reasons;
 pub mod reset;
 pub mod state;
 pub mod states;
+pub mod workload;

@@ -4,6 +4,7 @@
 //! - [`mod@line`]: a line of fixed capacity, which the other tools append to
 //! - [`number`], [`duration`], [`second`]: digits, durations, times of day
 //! - [`escape`]: escaping of text from outside
+//! - [`glob`]: patterns for names
 //! - [`choice`]: values of a filter, some of which take away
 //! - [`charset`]: what the terminal can show
 //! - [`width`]: text cut and padded to a display width
@@ -21,6 +22,7 @@ pub mod charset;
 pub mod choice;
 pub mod duration;
 pub mod escape;
+pub mod glob;
 pub mod line;
 pub mod number;
 pub mod second;

@@ -21,14 +21,14 @@ use tracer_common::{
 use crate::{
     format::{
         columns::values::{
-            age, age_at_least, became, comm, connected, connection, duration, endpoint, error, event, family,
-            found, holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent, shutdown,
-            spent, state, stuck, time, transition,
+            age, age_at_least, became, comm, connected, connection, container, duration, endpoint, error,
+            event, family, found, holder_list, holders, idle, inet, known, lived, of_unix, port, queue, sent,
+            shutdown, spent, state, stuck, time, transition, workload,
         },
         subject::{Story, Subject},
         value::{DataType, Value},
     },
-    tcp::{cgroup::container, state::State},
+    tcp::state::State,
 };
 
 /// The outputs in which a column is shown by default, as a bit set.
@@ -296,9 +296,21 @@ pub static COLUMNS: &[Column] = &[
     Column { key: "cgroup_path", data_type: Utf8, title: "CGROUP_PATH", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
         help: "path of that cgroup below the root of the v2 hierarchy; none if it was gone or not visible when it was looked up",
         value: |row| row.context.names.cgroup(row.cgroup()).map_or(Value::Null, Value::Text) },
-    Column { key: "container", data_type: Utf8, title: "CONTAINER", width: 12, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+    Column { key: "container", data_type: Utf8, title: "CONTAINER", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "name of the container that the cgroup belongs to, as its runtime or Kubernetes calls it; if that is not found, its container_id; … where a name was cut",
+        value: container },
+    Column { key: "container_id", data_type: Utf8, title: "CONTAINER_ID", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
         help: "identifier of the container, from the path of that cgroup; text has its first 12 digits; none if the path names none",
-        value: |row| row.context.names.cgroup(row.cgroup()).and_then(container).map_or(Value::Null, Value::Id) },
+        value: |row| workload(row, |known| known.container_id().map(Value::Id)) },
+    Column { key: "pod", data_type: Utf8, title: "POD", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "name of the Kubernetes pod that the cgroup belongs to; none if it was not found in what the kubelet and the runtime leave in files",
+        value: |row| workload(row, |known| known.names().pod.as_deref().map(Value::Text)) },
+    Column { key: "k8s_namespace", data_type: Utf8, title: "K8S_NS", width: 12, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "the pod's namespace in Kubernetes",
+        value: |row| workload(row, |known| known.names().k8s_namespace.as_deref().map(Value::Text)) },
+    Column { key: "unit", data_type: Utf8, title: "UNIT", width: 20, align: Left, views: ALL.and(FOUND), default_in: S::NOWHERE, needs: &[Cgroup, CgroupNode, NodeId],
+        help: "the innermost systemd unit that the cgroup is in, such as nginx.service; in a container or of a user's session it may be one of theirs",
+        value: |row| workload(row, |known| known.unit().map(Value::Text)) },
     Column { key: "role", data_type: Utf8, title: "ROLE", width: 8, align: Left, views: STORY, default_in: STORY_DATA.and(S::LIFE_TEXT), needs: &[],
         help: "client, server or listener; none if its beginning was not seen and nothing else tells",
         value: |row| connection(row, |c| c.role.name().map(Value::Word)) },
@@ -466,7 +478,8 @@ pub static COLUMNS: &[Column] = &[
 ];
 
 /// The columns whose values are names that have to be looked up.
-pub const NAMES: [&str; 3] = ["cgroup_path", "container", "netns_name"];
+pub const NAMES: [&str; 7] =
+    ["cgroup_path", "container", "container_id", "pod", "k8s_namespace", "unit", "netns_name"];
 
 /// Finds a column by its key.
 #[must_use]

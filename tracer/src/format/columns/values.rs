@@ -3,7 +3,10 @@
 use tracer_common::event::{flag, kind};
 
 use crate::{
-    facts::listing::{ListedSocket, Protocol, UnixFacts},
+    facts::{
+        known_names::KnownCgroup,
+        listing::{ListedSocket, Protocol, UnixFacts},
+    },
     format::{row::Row, value::Value},
     tcp::{
         endpoint::Endpoint,
@@ -44,6 +47,22 @@ pub(super) fn of_unix<'a>(
     value: impl FnOnce(&'a UnixFacts) -> Option<Value<'a>>,
 ) -> Value<'a> {
     found(row, |socket| socket.unix.as_deref().and_then(value))
+}
+
+/// A value of whose the socket's cgroup is.
+pub(super) fn workload<'a>(
+    row: &Row<'a>,
+    value: impl FnOnce(&'a KnownCgroup) -> Option<Value<'a>>,
+) -> Value<'a> {
+    row.context.names.workload(row.cgroup()).and_then(value).unwrap_or(Value::Null)
+}
+
+/// The container's name, else its identifier.
+pub(super) fn container<'a>(row: &Row<'a>) -> Value<'a> {
+    workload(row, |known| {
+        let name = known.names().container.as_deref().map(Value::Text);
+        name.or_else(|| known.container_id().map(Value::Id))
+    })
 }
 
 fn is_unix(row: &Row<'_>) -> bool {

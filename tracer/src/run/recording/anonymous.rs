@@ -200,6 +200,9 @@ impl Editor for Anonymous {
             Name::CommandLine(_, line) => {
                 *line = line.as_deref().map(|line| self.pseudonym("command", 'l', line));
             }
+            Name::Container(_, names) => {
+                names.each_mut().for_each(|name| *name = self.pseudonym("container", 'k', name));
+            }
             Name::Cgroups(root, paths) => {
                 *root = "/sys/fs/cgroup".into();
                 for path in paths.values_mut() {

@@ -163,7 +163,7 @@ impl Editor for Chosen {
 
     fn name(&mut self, name: &mut Name) -> bool {
         match name {
-            Name::Cgroup(id, _) => self.known.cgroups.contains(id),
+            Name::Cgroup(id, _) | Name::Container(id, _) => self.known.cgroups.contains(id),
             Name::Netns(inum, _) => self.known.netns.contains(inum),
             Name::CommandLine(pid, _) => self.known.pids.contains(pid),
             Name::Cgroups(_, paths) => {

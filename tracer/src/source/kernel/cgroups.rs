@@ -1,7 +1,7 @@
 //! Paths of cgroups. The id that the kernel reports is the inode number of the cgroup's directory.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -16,8 +16,14 @@ use crate::{facts::names::CgroupTree, text::escape::escaped};
 #[derive(Debug, Default)]
 pub struct Cgroups {
     paths: HashMap<u64, String>,
+    /// Those that are gone, and in which order they were found to be.
+    gone: HashMap<u64, String>,
+    gone_order: VecDeque<u64>,
     last_walk: Option<Instant>,
 }
+
+/// Cgroups that are gone and stay known: connections may still end in them.
+const MOST_GONE: usize = 16_384;
 
 /// The shortest time between two walks through the hierarchy.
 const MIN_PAUSE: Duration = Duration::from_secs(2);
@@ -27,6 +33,9 @@ impl Cgroups {
     pub fn path(&mut self, id: u64) -> Option<String> {
         if id == 0 {
             return None;
+        }
+        if let Some(path) = self.gone.get(&id) {
+            return Some(path.clone());
         }
         let may_walk = self.last_walk.is_none_or(|last_walk| last_walk.elapsed() > MIN_PAUSE);
         if !self.paths.contains_key(&id) && may_walk {
@@ -44,8 +53,20 @@ impl Cgroups {
 
     fn walk(&mut self) {
         self.last_walk = Some(Instant::now());
-        // Ids of cgroups that are gone are not used again, so their paths can be dropped.
-        self.paths = hierarchy().map(|root| paths_below(&root)).unwrap_or_default();
+        let there = hierarchy().map(|root| paths_below(&root)).unwrap_or_default();
+        self.replace(there);
+    }
+
+    /// Takes the cgroups that are there now. Ids of those that are gone are not used again.
+    fn replace(&mut self, there: HashMap<u64, String>) {
+        for (id, path) in std::mem::replace(&mut self.paths, there) {
+            if !self.paths.contains_key(&id) && self.gone.insert(id, path).is_none() {
+                self.gone_order.push_back(id);
+            }
+        }
+        while self.gone_order.len() > MOST_GONE {
+            self.gone_order.pop_front().and_then(|first| self.gone.remove(&first));
+        }
     }
 }
 
@@ -74,6 +95,21 @@ pub fn hierarchy() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cgroups_that_are_gone_stay_known_for_a_while() {
+        let mut cgroups = Cgroups { last_walk: Some(Instant::now()), ..Cgroups::default() };
+        cgroups.replace([(7, "/a".to_owned())].into());
+        cgroups.replace(HashMap::new());
+        assert!(cgroups.paths.is_empty());
+        assert_eq!(cgroups.path(7).as_deref(), Some("/a"));
+        for id in 0..MOST_GONE as u64 {
+            cgroups.replace([(1000 + id, "/b".to_owned())].into());
+        }
+        cgroups.replace(HashMap::new());
+        assert_eq!((cgroups.gone.len(), cgroups.gone_order.len()), (MOST_GONE, MOST_GONE));
+        assert_eq!(cgroups.path(7), None);
+    }
 
     #[test]
     fn cgroups_are_found_by_their_inodes() {

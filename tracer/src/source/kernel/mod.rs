@@ -10,7 +10,7 @@
 //! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
 //! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
 //!   of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
-//! - [`names`], [`cgroups`], `command_lines`, `devices`, [`hosts`], [`users`], [`clock`]: names on this host, and of others; its clocks
+//! - [`names`], [`cgroups`], [`containers`], `command_lines`, `devices`, [`hosts`], [`users`], [`clock`]: names on this host, and of others; its clocks
 
 pub(in crate::source) mod ages;
 pub mod aggregate;
@@ -21,6 +21,7 @@ pub mod buffer;
 pub mod cgroups;
 pub mod clock;
 mod command_lines;
+pub mod containers;
 mod counts;
 pub(in crate::source) mod devices;
 pub mod error;

@@ -3,17 +3,22 @@
 use std::collections::HashMap;
 
 use crate::{
-    facts::names::{CgroupTree, Names, UnknownName},
+    facts::names::{CgroupTree, ContainerNames, Names, UnknownName},
     source::kernel::{
-        cgroups::Cgroups, command_lines::CommandLines, mounts::NetnsNames, namespaces, processes,
+        cgroups::Cgroups, command_lines::CommandLines, containers::Containers, mounts::NetnsNames,
+        namespaces, processes,
     },
-    tcp::netns::{Inum, Netns, NetnsId},
+    tcp::{
+        netns::{Inum, Netns, NetnsId},
+        workload::Workload,
+    },
 };
 
 /// Looks names up in `/proc` and `/sys/fs/cgroup`.
 #[derive(Debug, Default)]
 pub struct HostNames {
     cgroups: Cgroups,
+    containers: Containers,
     netns_names: NetnsNames,
     command_lines: CommandLines,
     /// Namespaces that were found. Without capabilities they might not be found again.
@@ -23,6 +28,11 @@ pub struct HostNames {
 impl Names for HostNames {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         self.cgroups.path(id)
+    }
+
+    fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
+        let path = self.cgroups.path(cgroup)?;
+        self.containers.names(&Workload::of(&path))
     }
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {

@@ -20,7 +20,7 @@ use crate::{
         interfaces::Interfaces,
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
-        names::{CgroupTree, Names, UnknownName},
+        names::{CgroupTree, ContainerNames, Names, UnknownName},
     },
     recording::{
         encoder::Encoder,
@@ -397,6 +397,10 @@ impl Resumption {
 impl<S: Source> Names for Recorded<S> {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         self.names.cgroup_path(id)
+    }
+
+    fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
+        self.names.container_names(cgroup)
     }
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry as Slot};
 use tracer_common::Event;
 
 use crate::{
-    facts::names::{CgroupTree, Names},
+    facts::names::{CgroupTree, ContainerNames, Names},
     recording::name::Name,
     tcp::netns::Inum,
 };
@@ -19,8 +19,9 @@ const LOOK_AGAIN_NS: u64 = 2_000_000_000;
 /// Names as they are in the recording: a view must not know more than a replay does.
 #[derive(Default)]
 pub(super) struct RecordedNames {
-    cgroups: HashMap<u64, RecordedName>,
-    netns: HashMap<Inum, RecordedName>,
+    cgroups: HashMap<u64, RecordedName<String>>,
+    containers: HashMap<u64, RecordedName<ContainerNames>>,
+    netns: HashMap<Inum, RecordedName<String>>,
     /// Names that are not in the recording yet.
     unwritten: Vec<Name>,
     /// What a view asked for that no fact has mentioned. It is looked up for the next fact: a replay has it from there.
@@ -29,8 +30,8 @@ pub(super) struct RecordedNames {
 }
 
 /// A name, and when it was last looked up.
-struct RecordedName {
-    name: Option<String>,
+struct RecordedName<T> {
+    name: Option<T>,
     at_ns: u64,
 }
 
@@ -41,6 +42,15 @@ impl RecordedNames {
         let known = self.cgroups.get(&id);
         if known.is_none() {
             self.asked.0.insert(id);
+        }
+        known?.name.clone()
+    }
+
+    /// The names of a cgroup's container, if they are in the recording.
+    pub(super) fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
+        let known = self.containers.get(&cgroup);
+        if known.is_none() {
+            self.asked.0.insert(cgroup);
         }
         known?.name.clone()
     }
@@ -69,7 +79,9 @@ impl RecordedNames {
             tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
         let cgroups = self.cgroups.iter().map(|(id, known)| Name::Cgroup(*id, known.name.clone()));
         let netns = self.netns.iter().map(|(inum, known)| Name::Netns(*inum, known.name.clone()));
-        self.unwritten.extend(cgroups.chain(netns));
+        let named = self.containers.iter().filter_map(|(id, known)| Some((*id, known.name.clone()?)));
+        let containers = named.map(|(id, names)| Name::Container(id, names));
+        self.unwritten.extend(cgroups.chain(netns).chain(containers));
     }
 
     /// Takes the time of the next fact, and looks up what was asked for meanwhile.
@@ -97,8 +109,12 @@ impl RecordedNames {
     }
 
     fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
-        let Self { cgroups, unwritten, now_ns, .. } = self;
+        let Self { cgroups, containers, unwritten, now_ns, .. } = self;
         learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
+        let new = |names: Option<ContainerNames>| {
+            unwritten.extend(names.map(|names| Name::Container(id, names)));
+        };
+        learn(containers, id, *now_ns, || names.container_names(id), new);
     }
 
     /// Looks up the name of a namespace, unless it is known.
@@ -115,12 +131,12 @@ impl RecordedNames {
 }
 
 /// Looks a name up unless it is known, and hands out what is new.
-fn learn<Id: Copy + Eq + std::hash::Hash>(
-    known: &mut HashMap<Id, RecordedName>,
+fn learn<Id: Copy + Eq + std::hash::Hash, T: Clone>(
+    known: &mut HashMap<Id, RecordedName<T>>,
     id: Id,
     at_ns: u64,
-    look_up: impl FnOnce() -> Option<String>,
-    new: impl FnOnce(Option<String>),
+    look_up: impl FnOnce() -> Option<T>,
+    new: impl FnOnce(Option<T>),
 ) {
     if known.len() >= MOST {
         known.clear();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    facts::names::{CgroupTree, Names, UnknownName},
+    facts::names::{CgroupTree, ContainerNames, Names, UnknownName},
     recording::name::Name,
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::tamed,
@@ -16,6 +16,7 @@ const MOST: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct ReplayedNames {
     cgroups: HashMap<u64, Option<String>>,
+    containers: HashMap<u64, ContainerNames>,
     netns: HashMap<Inum, Option<String>>,
     command_lines: HashMap<u32, Option<String>>,
     tree: Option<CgroupTree>,
@@ -31,6 +32,13 @@ impl ReplayedNames {
         }
         match name {
             Name::Cgroup(id, path) => keep(&mut self.cgroups, id, path),
+            Name::Container(cgroup, mut names) => {
+                names.each_mut().for_each(|name| *name = tamed(std::mem::take(name)));
+                if self.containers.len() >= MOST {
+                    self.containers.clear();
+                }
+                self.containers.insert(cgroup, names);
+            }
             Name::Netns(inum, name) => keep(&mut self.netns, inum, name),
             Name::CommandLine(pid, line) => keep(&mut self.command_lines, pid, line),
             Name::Cgroups(root, paths) => {
@@ -64,6 +72,10 @@ fn keep<Id: Eq + std::hash::Hash>(names: &mut HashMap<Id, Option<String>>, id: I
 impl Names for ReplayedNames {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
         self.cgroups.get(&id).cloned().flatten()
+    }
+
+    fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
+        self.containers.get(&cgroup).cloned()
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {

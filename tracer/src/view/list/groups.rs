@@ -26,6 +26,8 @@ pub enum GroupBy {
     Port,
     /// Addresses of peers.
     Peer,
+    /// Containers, by name.
+    Container,
 }
 
 impl GroupBy {
@@ -35,6 +37,7 @@ impl GroupBy {
             Self::State => "STATE",
             Self::Port => "PORT",
             Self::Peer => "PEER",
+            Self::Container => "CONTAINER",
         }
     }
 
@@ -44,6 +47,7 @@ impl GroupBy {
             Self::State => "state",
             Self::Port => "port",
             Self::Peer => "peer",
+            Self::Container => "container",
         }
     }
 
@@ -54,6 +58,7 @@ impl GroupBy {
             Self::Process => names(row),
             Self::State => text("state").into_iter().collect(),
             Self::Port => service(row).or_else(|| text("local_port")).into_iter().collect(),
+            Self::Container => text("container").into_iter().collect(),
             Self::Peer => host(row).or_else(|| text("remote_addr")).into_iter().collect(),
         }
     }

@@ -131,7 +131,8 @@ impl Summary {
 
 impl View for Summary {
     fn needs(&self) -> Needs {
-        Needs { stories: true, refreshes: true, gauges: true, ..Needs::default() }
+        let names = self.all.rankings.iter().any(|ranking| ranking.by == By::Container);
+        Needs { stories: true, refreshes: true, gauges: true, names, ..Needs::default() }
     }
 
     fn begin(&mut self, _: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
@@ -143,9 +144,9 @@ impl View for Summary {
         transition.is_transition()
     }
 
-    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
+    fn show(&mut self, transition: &Transition, context: &Context, _: &mut Vec<u8>) {
         self.schedule.reach_back(transition.time_ns);
-        self.interval.add(transition);
+        self.interval.add(transition, &context.names);
         if let Some(findings) = &mut self.findings {
             findings.note(transition);
         }

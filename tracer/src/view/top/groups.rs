@@ -8,6 +8,7 @@ use crate::{
         By,
         totals::{RankingKey, begins_connection, ranking_key},
     },
+    facts::known_names::KnownNames,
     tcp::reason::Reason,
     track::{Transition, connection::Connection},
     view::{input::Input, top::cursor::Cursor},
@@ -35,12 +36,13 @@ pub enum Grouping {
 }
 
 /// The order in which the key goes through them.
-const GROUPINGS: [Grouping; 8] = [
+const GROUPINGS: [Grouping; 9] = [
     Grouping::By(By::Pid),
     Grouping::By(By::Process),
     Grouping::By(By::Service),
     Grouping::By(By::Peer),
     Grouping::By(By::Cgroup),
+    Grouping::By(By::Container),
     Grouping::By(By::Netns),
     Grouping::By(By::State),
     Grouping::Off,
@@ -157,7 +159,7 @@ impl Groups {
     }
 
     /// Takes a transition of a connection that is shown.
-    pub fn note(&mut self, transition: &Transition) {
+    pub fn note(&mut self, transition: &Transition, names: &KnownNames) {
         let Some(by) = self.shown else { return };
         let connection = &transition.connection;
         let has_begun = begins_connection(transition.old_state, transition.new_state);
@@ -165,7 +167,7 @@ impl Groups {
         if !has_begun && transition.reason.is_none() {
             return;
         }
-        let key = ranking_key(by, connection);
+        let key = ranking_key(by, connection, names);
         if self.flows.len() >= MOST && !self.flows.contains_key(&key) {
             return;
         }
@@ -195,10 +197,10 @@ impl Groups {
         table: &mut GroupTable,
         connection: &Connection,
         stuck_ns: Option<u64>,
-        now_ns: u64,
+        (now_ns, names): (u64, &KnownNames),
     ) {
         let Some(by) = self.shown else { return };
-        let key = ranking_key(by, connection);
+        let key = ranking_key(by, connection, names);
         if table.groups.len() >= MOST && !table.groups.contains_key(&key) {
             return;
         }

@@ -147,7 +147,7 @@ impl Top {
     }
 
     fn count(&mut self, scene: &Scene<'_>) {
-        self.model.count_all(scene.tracker, scene.select, scene.now_ns);
+        self.model.count_all(scene.tracker, scene.select, &scene.context.names, scene.now_ns);
         // Visible connections are updated at every drawing regardless.
         let pause_ns = SOCKET_PAUSE_NS.saturating_mul(scene.tracker.len() as u64);
         self.count_at_ns = scene.now_ns.saturating_add(pause_ns);
@@ -168,8 +168,8 @@ impl View for Top {
         transition.is_transition()
     }
 
-    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
-        self.model.note(transition);
+    fn show(&mut self, transition: &Transition, context: &Context, _: &mut Vec<u8>) {
+        self.model.note(transition, &context.names);
     }
 
     fn has_lines(&self) -> bool {

@@ -8,10 +8,13 @@ use crate::{
         totals::{RankingKey, state_index},
     },
     explain::texts::Language,
-    facts::names::Names,
-    facts::playback::{PlayCommand, Playback},
+    facts::{
+        known_names::KnownNames,
+        names::Names,
+        playback::{PlayCommand, Playback},
+    },
     select::{Select, connections::ConnectionFilter, spec::FilterSpec},
-    tcp::{limits::Limits, state::State},
+    tcp::{limits::Limits, state::State, workload::Workload},
     text::escape::name,
     track::{Tracker, Transition, connection::Connection, owner::Owner},
     view::{
@@ -185,7 +188,7 @@ impl Model {
     }
 
     /// Takes a transition. Counting continues while the display is paused.
-    pub fn note(&mut self, transition: &Transition) {
+    pub fn note(&mut self, transition: &Transition, names: &KnownNames) {
         self.all.note(transition);
         self.findings.note(transition);
         self.arrivals.note(transition);
@@ -196,7 +199,7 @@ impl Model {
             None => self.chosen.is_of(connection),
         };
         if is_chosen {
-            self.groups.note(transition);
+            self.groups.note(transition, names);
         }
         // Otherwise those of all connections are shown.
         if is_chosen && !self.chosen.is_open() {
@@ -223,18 +226,18 @@ impl Model {
     }
 
     /// Counts all connections, and finds the visible ones.
-    pub fn count_all(&mut self, tracker: &Tracker, select: &Select, now_ns: u64) {
+    pub fn count_all(&mut self, tracker: &Tracker, select: &Select, names: &KnownNames, now_ns: u64) {
         if let Some((connections, now_ns)) = self.paused.take() {
-            self.count_and_sort(connections.iter(), tracker, now_ns, true);
+            self.count_and_sort(connections.iter(), (tracker, names), now_ns, true);
             self.paused = Some((connections, now_ns));
         } else {
             self.loss_gap_ns = tracker.loss_gap_ns();
             let shown = self.groups.shown();
             let connections = || tracker.iter().filter(|connection| select.holds(connection));
-            self.count_and_sort(connections(), tracker, now_ns, false);
+            self.count_and_sort(connections(), (tracker, names), now_ns, false);
             // What the rows are depends on how many connections there are.
             if self.groups.shown() != shown {
-                self.count_and_sort(connections(), tracker, now_ns, false);
+                self.count_and_sort(connections(), (tracker, names), now_ns, false);
             }
             self.refresh_story(tracker);
         }
@@ -243,7 +246,7 @@ impl Model {
     fn count_and_sort<'a>(
         &mut self,
         connections: impl Iterator<Item = &'a Connection>,
-        tracker: &Tracker,
+        (tracker, names): (&Tracker, &KnownNames),
         now_ns: u64,
         is_paused: bool,
     ) {
@@ -267,7 +270,7 @@ impl Model {
                 listeners.push(connection);
                 continue;
             }
-            self.groups.add(&mut table, connection, stuck_ns, now_ns);
+            self.groups.add(&mut table, connection, stuck_ns, (now_ns, names));
             if !is_stuck && connection.may_be_older() && self.limits.of(connection.state).is_some() {
                 self.undecided[state] += 1;
             }
@@ -490,6 +493,12 @@ fn filter_of(group: &GroupRow, names: &mut dyn Names) -> Option<String> {
             // Words are separated by blanks, and values by commas.
             (path != "/" && !path.contains([' ', ',', '\\', '*', '?', '!']))
                 .then(|| format!("cgroup={path}"))?
+        }
+        RankingKey::Container(of) => {
+            let of = of.filter(|of| *of != 0)?;
+            let id = Workload::of(&names.cgroup_path(of)?).container;
+            let name = names.container_names(of).and_then(|names| names.container).or(id)?;
+            format!("container={}", pattern(name.as_bytes())?)
         }
         RankingKey::Netns(inum) => format!("netns={inum}"),
         RankingKey::State(state) => format!("state={}", State::from_kernel(state)),

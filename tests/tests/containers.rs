@@ -1,0 +1,266 @@
+//! Names of containers, pods and units, in every view. The cgroups and the files of the runtimes are made by hand, in the
+//! layouts that the runtimes' documentation tells of: they do not run here.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Ended, Program, output, run},
+    story::{self, Line},
+    tracer,
+    traffic::actor,
+};
+
+const ADDRESS: &str = "127.77.62.1";
+const POD: &str = "7c1b5cd2-8d3f-4b5e-9c6a-0123456789ab";
+const COLUMNS: &str = "remote_port,local_port,container,container_id,pod,k8s_namespace,unit";
+
+/// Cgroups below one of their own, in the hierarchy that sockets belong to. They are removed when this is dropped.
+struct Cgroups(PathBuf);
+
+impl Cgroups {
+    fn new(name: &str) -> Self {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("cgroup2");
+        let root = Path::new(mount.split(' ').nth(1).unwrap());
+        Self(root.join(format!("tracer-{name}-{}", std::process::id())))
+    }
+
+    fn make(&self, path: &str) -> PathBuf {
+        let path = self.0.join(path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        // Folders only: the files in them cannot be removed, and go with them.
+        run(Command::new("find").arg(&self.0).args(["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]));
+    }
+}
+
+/// A container, and how it is known.
+struct Container {
+    cgroup: PathBuf,
+    port: u16,
+    /// Name, identifier, pod, namespace, unit.
+    known: [Option<String>; 5],
+}
+
+fn id(number: u8) -> String {
+    format!("{number:02x}{}", "0123456789abcdef".repeat(4)).chars().take(64).collect()
+}
+
+fn put(folder: &Path, file: &str, contents: &str) {
+    let file = folder.join(file);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, contents).unwrap();
+}
+
+/// Files as the runtimes leave them: `var` and `run`.
+fn state_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let [docker, containerd, podman] = [1, 2, 3].map(id);
+    put(
+        root,
+        &format!("var/lib/docker/containers/{docker}/config.v2.json"),
+        &format!(r#"{{"ID": "{docker}", "Name": "/web", "Config": {{"Labels": {{}}}}}}"#),
+    );
+    put(
+        root,
+        &format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{containerd}/config.json"),
+        r#"{"annotations": {"io.kubernetes.cri.container-name": "cart", "io.kubernetes.cri.sandbox-name": "shop-1",
+            "io.kubernetes.cri.sandbox-namespace": "prod"}}"#,
+    );
+    put(
+        root,
+        "var/lib/containers/storage/overlay-containers/containers.json",
+        &format!(r#"[{{"id": "{podman}", "names": ["db"]}}]"#),
+    );
+    // Of this one only the pod is known.
+    put(root, &format!("var/log/pods/prod_shop-2_{}/x/0.log", POD.replace('7', "8")), "");
+    folder
+}
+
+fn containers(cgroups: &Cgroups) -> Vec<Container> {
+    let [docker, containerd, podman, bare] = [1, 2, 3, 4].map(id);
+    let slice = |uid: &str| format!("kubepods.slice/kubepods-pod{}.slice", uid.replace('-', "_"));
+    let other = POD.replace('7', "8");
+    let unit = |unit: String| Some(unit);
+    let of = |path: String, port, [name, id, pod, namespace]: [Option<&str>; 4], unit| Container {
+        cgroup: cgroups.make(&path),
+        port,
+        known: [name, id, pod, namespace]
+            .map(|name| name.map(str::to_owned))
+            .into_iter()
+            .chain([unit])
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap(),
+    };
+    vec![
+        of(
+            format!("system.slice/docker-{docker}.scope"),
+            7701,
+            [Some("web"), Some(&docker), None, None],
+            unit(format!("docker-{docker}.scope")),
+        ),
+        of(
+            format!("{}/cri-containerd-{containerd}.scope", slice(POD)),
+            7702,
+            [Some("cart"), Some(&containerd), Some("shop-1"), Some("prod")],
+            unit(format!("cri-containerd-{containerd}.scope")),
+        ),
+        of(
+            format!("machine.slice/libpod-{podman}.scope/container"),
+            7703,
+            [Some("db"), Some(&podman), None, None],
+            unit(format!("libpod-{podman}.scope")),
+        ),
+        of(
+            format!("{}/crio-{bare}", slice(&other)),
+            7704,
+            [Some(&bare), Some(&bare), Some("shop-2"), Some("prod")],
+            None,
+        ),
+        of("system.slice/nginx.service".to_owned(), 7705, [None; 4], unit("nginx.service".to_owned())),
+    ]
+}
+
+/// A tracer that finds these files at their places: it has mounts of its own.
+fn tracer_with(files: &Path, arguments: &str) -> Command {
+    let script = "for folder in var run; do
+            mount -t overlay none -o lowerdir=\"$0/$folder:/$folder\" \"/$folder\" || exit 1
+        done; exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(files);
+    command.env("LC_ALL", "C.UTF-8").arg(tracer::binary()).args(arguments.split_whitespace());
+    command
+}
+
+/// A program that enters the cgroup first, and then the namespace.
+fn inside(cgroup: &Path, place: &Place) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]).arg(cgroup);
+    command.args(["ip", "netns", "exec", place.name()]).arg(actor());
+    command
+}
+
+fn check(line: &Line, container: &Container, view: &str) {
+    let keys = ["container", "container_id", "pod", "k8s_namespace", "unit"];
+    let found = keys.map(|key| line[key].as_str().map(str::to_owned));
+    assert_eq!(found, container.known, "{view}: {line}");
+}
+
+fn of_port(ended: &Ended, port: u16) -> Vec<Line> {
+    let lines = story::lines(&ended.out);
+    lines.into_iter().filter(|line| line["remote_port"] == port).collect()
+}
+
+/// The rows of the last report: names, and how many connections have ended.
+fn ranked(report: &str) -> Vec<(Option<String>, u64)> {
+    let reports = story::lines(report);
+    let rows = reports.last().unwrap()["top"][0]["rows"].as_array().unwrap();
+    let row = |row: &Line| (row["container"].as_str().map(str::to_owned), row["ended"].as_u64().unwrap());
+    let mut rows: Vec<_> = rows.iter().map(row).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn names_in_every_view() {
+    let (place, cgroups, files) = (Place::new(), Cgroups::new("containers"), state_files());
+    let containers = containers(&cgroups);
+    let netns = place.inum();
+    let start = |arguments: &str| {
+        let mut command = tracer_with(files.path(), &format!("{arguments} --netns {netns}"));
+        tracer::started(Program::collect(&mut command))
+    };
+    let recording = files.path().join("recording");
+    let recorded = format!("log -o json --columns {COLUMNS} --record {}", recording.display());
+    let views = [
+        &recorded,
+        &format!("life -o json --columns {COLUMNS}"),
+        &format!("log --raw -o json --columns {COLUMNS}"),
+    ];
+    let tracers = views.map(|view| (view, start(view)));
+    let summary = start("summary -o json --by container --interval 1h");
+    let filters: [(&str, &[u16]); 8] = [
+        ("--container web,d?", &[7701, 7703]),
+        ("--container 04*", &[7704]),
+        ("--container * --container !web", &[7702, 7703, 7704]),
+        ("--container !web", &[7702, 7703, 7704, 7705]),
+        ("--pod shop-*", &[7702, 7704]),
+        ("--k8s-namespace prod --pod !shop-2", &[7702]),
+        ("--unit nginx.service", &[7705]),
+        ("--unit !*.scope", &[7704, 7705]),
+    ];
+    let filtered = filters.map(|(filter, ports)| (filter, start(&format!("log -o json {filter}")), ports));
+
+    let mut servers = Vec::new();
+    for container in &containers {
+        // Nobody listens there.
+        _ = output(inside(&container.cgroup, &place).args(["call", ADDRESS, &container.port.to_string()]));
+        let mut server = Program::collect(inside(&container.cgroup, &place).args(["serve", ADDRESS]));
+        server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+        servers.push((server.out().trim().parse::<u16>().unwrap(), server));
+    }
+
+    let list = |arguments: &str| {
+        let mut command = tracer_with(files.path(), &format!("list {arguments} -tl --netns {netns} -o json"));
+        Program::collect(&mut command).wait()
+    };
+    let listed = list(&format!("--columns {COLUMNS}"));
+    for (container, (port, _)) in containers.iter().zip(&servers) {
+        let lines = story::lines(&listed.out);
+        let line = lines.iter().find(|line| line["local_port"] == *port);
+        check(line.unwrap_or_else(|| panic!("{port}: {}", listed.err)), container, "list");
+    }
+    let grouped = list("--by container");
+    for name in [Some("web"), Some("cart"), Some("db"), Some(&id(4)[..12]), None] {
+        let groups = story::lines(&grouped.out);
+        let is_one = |group: &Line| group["container"].as_str() == name && group["count"] == 1;
+        assert!(groups.iter().any(is_one), "{name:?}: {}", grouped.out);
+    }
+    assert_eq!(story::lines(&list("--container db").out).len(), 1);
+
+    for (view, tracer) in tracers {
+        until(view, || tracer.out().contains("7705").then_some(()));
+        let ended = tracer.interrupt();
+        for container in &containers {
+            let lines = of_port(&ended, container.port);
+            assert!(!lines.is_empty(), "{view}: {}", ended.out);
+            for line in &lines {
+                check(line, container, view);
+            }
+        }
+        if *view == recorded {
+            // There the files are not.
+            let replay =
+                format!("log -o json --columns {COLUMNS} --netns {netns} --from {}", recording.display());
+            assert_eq!(tracer::run(&replay).out, ended.out);
+        }
+    }
+    for (filter, tracer, ports) in filtered {
+        let last = format!("\"remote_port\":{}", ports[ports.len() - 1]);
+        until(filter, || tracer.out().contains(&last).then_some(()));
+        let ended = tracer.interrupt();
+        for container in &containers {
+            let is_shown = !of_port(&ended, container.port).is_empty();
+            assert_eq!(is_shown, ports.contains(&container.port), "{filter}: {}", container.port);
+        }
+    }
+    let names = [Some("cart"), Some("db"), Some("web")].map(|name| name.map(str::to_owned));
+    let expected = [None, Some(id(4))].into_iter().chain(names).map(|name| (name, 1)).collect::<Vec<_>>();
+    let live = ranked(&summary.interrupt().out);
+    assert_eq!(live, expected);
+    let replay = format!("summary -o json --by container --netns {netns} --from {}", recording.display());
+    assert_eq!(ranked(&tracer::run(&replay).out), expected);
+}

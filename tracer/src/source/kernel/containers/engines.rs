@@ -1,0 +1,92 @@
+//! State of engines: of Docker a file for each container, of Podman and CRI-O one for all.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    facts::names::ContainerNames,
+    source::kernel::containers::{
+        bundles::{Labels, of_labels},
+        files,
+    },
+};
+
+/// The largest file of a container.
+const LARGEST: u64 = 4 << 20;
+
+/// The largest file of all containers.
+const LARGEST_OF_ALL: u64 = 32 << 20;
+
+/// The most containers that are taken from it.
+const MOST: usize = 16_384;
+
+/// A file of all containers is read at most this often, if it has changed.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerContainer {
+    #[serde(rename = "ID")]
+    id: String,
+    name: String,
+    #[serde(default)]
+    config: DockerConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DockerConfig {
+    labels: Option<Labels>,
+}
+
+/// The names of one of Docker's containers.
+pub(super) fn docker(root: &Path, id: &str) -> ContainerNames {
+    let file = root.join("var/lib/docker/containers").join(id).join("config.v2.json");
+    let container = files::json(&file, LARGEST).filter(|container: &DockerContainer| container.id == id);
+    container.map_or_else(ContainerNames::default, |DockerContainer { name, config, .. }| {
+        let name = name.trim_start_matches('/');
+        let own = ContainerNames {
+            container: (!name.is_empty()).then(|| name.to_owned()),
+            ..ContainerNames::default()
+        };
+        // Kubernetes makes up a name for Docker; in labels are its own.
+        of_labels(&config.labels.unwrap_or_default()).or(own)
+    })
+}
+
+#[derive(Deserialize)]
+struct StoredContainer {
+    id: String,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+}
+
+/// The containers of Podman and CRI-O, without those of users.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    names: HashMap<String, String>,
+    /// When the file was changed that they are from, and when it was read.
+    read: Option<(SystemTime, Instant)>,
+}
+
+impl Storage {
+    /// The names of one of them.
+    pub(super) fn names(&mut self, root: &Path, id: &str) -> ContainerNames {
+        let file = root.join("var/lib/containers/storage/overlay-containers/containers.json");
+        if let Ok(changed) = fs::metadata(&file).and_then(|metadata| metadata.modified())
+            && self.read.is_none_or(|(known, at)| known != changed && at.elapsed() >= PAUSE)
+        {
+            self.read = Some((changed, Instant::now()));
+            let all: Vec<StoredContainer> = files::json(&file, LARGEST_OF_ALL).unwrap_or_default();
+            let named = all.into_iter().take(MOST);
+            self.names = named.filter_map(|one| Some((one.id, one.names?.into_iter().next()?))).collect();
+        }
+        ContainerNames { container: self.names.get(id).cloned(), ..ContainerNames::default() }
+    }
+}

@@ -1,0 +1,124 @@
+//! Names of containers, from what their runtimes and the kubelet leave in files. No server is asked.
+//!
+//! # Layout
+//! - here: which file is read when, and what is kept; `files`: reading with bounds
+//! - `bundles`: annotations for the OCI runtime; `engines`: the state of Docker, Podman and CRI-O; `kubelet`: names of logs
+
+mod bundles;
+mod engines;
+mod files;
+mod kubelet;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    facts::names::ContainerNames,
+    source::kernel::containers::{engines::Storage, kubelet::Logs},
+    tcp::workload::Workload,
+    text::{escape::escaped, width::shorten},
+};
+
+/// Containers that are kept. Those that were met first are forgotten first, whether they are still there or not.
+const MOST: usize = 16_384;
+
+/// After this time a container is looked for again that was not found.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The longest name, in columns of a terminal. The longest that Kubernetes allows has 253.
+const LONGEST: usize = 256;
+
+/// Looks up names of containers, and keeps them: when a connection is told of, its container may be gone.
+#[derive(Debug)]
+pub struct Containers {
+    /// Below which folder the files are.
+    root: PathBuf,
+    known: HashMap<String, Known>,
+    /// The keys in the order in which they were met.
+    order: VecDeque<String>,
+    logs: Logs,
+    storage: Storage,
+}
+
+/// What is known of a container, or of a pod.
+#[derive(Debug)]
+struct Known {
+    names: Option<ContainerNames>,
+    looked_at: Instant,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self::below("/".into())
+    }
+}
+
+impl Containers {
+    /// With the files below this folder.
+    #[must_use]
+    pub fn below(root: PathBuf) -> Self {
+        Self {
+            root,
+            known: HashMap::new(),
+            order: VecDeque::new(),
+            logs: Logs::default(),
+            storage: Storage::default(),
+        }
+    }
+
+    /// The names of the container, or only of the pod, that a cgroup belongs to.
+    pub fn names(&mut self, workload: &Workload) -> Option<ContainerNames> {
+        // Where a container is known by its name there is nothing to look up.
+        let key = workload.oci_id().or(workload.pod_uid.as_deref())?;
+        if let Some(known) = self.known.get(key)
+            && (known.names.is_some() || known.looked_at.elapsed() < LOOK_AGAIN)
+        {
+            return known.names.clone();
+        }
+        let key = key.to_owned();
+        let names = self.look_up(workload);
+        let known = Known { names: names.clone(), looked_at: Instant::now() };
+        if self.known.insert(key.clone(), known).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > MOST {
+            let first = self.order.pop_front();
+            first.and_then(|first| self.known.remove(&first));
+        }
+        names
+    }
+
+    fn look_up(&mut self, workload: &Workload) -> Option<ContainerNames> {
+        let Self { root, logs, storage, .. } = self;
+        let mut found = ContainerNames::default();
+        if let Some(id) = workload.oci_id() {
+            // What is made for this container alone comes first: its names are there before it runs.
+            found = bundles::names(root, id).or(found);
+            if found.container.is_none() {
+                found = found.or(engines::docker(root, id));
+            }
+            if found.container.is_none() {
+                found = found.or(storage.names(root, id));
+            }
+            if found.container.is_none() || found.pod.is_none() && workload.pod_uid.is_some() {
+                found = found.or(logs.of_container(root, id));
+            }
+        }
+        if found.pod.is_none()
+            && let Some(uid) = &workload.pod_uid
+        {
+            found = found.or(logs.of_pod(root, uid));
+        }
+        found.each_mut().for_each(|name| {
+            *name = escaped(name.as_bytes());
+            shorten(name, LONGEST);
+        });
+        (!found.is_empty()).then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests;
