@@ -375,10 +375,10 @@ fn more_connections_than_rows_are_in_groups() {
         let title = |shown: &str| shown.lines().find(|line| line.contains("CONNS")).map(str::to_owned);
         title(&show.draw(80, 24)).map(|title| title.split_whitespace().next().unwrap().to_owned())
     };
-    let titles: Vec<_> = (0..7).map(|_| by('b')).collect();
-    let expected =
-        ["PROCESS", "SERVICE", "PEER", "CGROUP", "NETNS", "STATE"].map(|title| Some(title.to_owned()));
-    assert_eq!((&titles[..6], &titles[6]), (&expected[..], &None));
+    let titles: Vec<_> = (0..8).map(|_| by('b')).collect();
+    let expected = ["PROCESS", "SERVICE", "PEER", "CGROUP", "CONTAINER", "NETNS", "STATE"]
+        .map(|title| Some(title.to_owned()));
+    assert_eq!((&titles[..7], &titles[7]), (&expected[..], &None));
 }
 
 #[test]

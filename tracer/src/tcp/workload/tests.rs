@@ -8,12 +8,12 @@ const POD: &str = "7c1b5cd2-8d3f-4b5e-9c6a-0123456789ab";
 const STATIC_POD: &str = "0123456789abcdef0123456789abcdef";
 
 /// In a path: `ID`, `OUTER`, `POD` and `STATIC` stand for identifiers, `UID` for a pod's with underscores.
-type Layout =
+type CgroupLayout =
     (&'static str, Option<Runtime>, Option<&'static str>, Option<&'static str>, Option<&'static str>);
 
 use Runtime::{Containerd, Crio, Docker, Lxc, Nomad, Nspawn, Podman};
 
-const LAYOUTS: &[Layout] = &[
+const LAYOUTS: &[CgroupLayout] = &[
     // Docker with the driver cgroupfs (v1, v2), with systemd, and without root.
     ("/docker/ID", Some(Docker), Some("ID"), None, None),
     ("/system.slice/docker-ID.scope", Some(Docker), Some("ID"), None, Some("docker-ID.scope")),

@@ -19,13 +19,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The names in both folders.
 #[derive(Debug, Default)]
 pub(super) struct Logs {
-    containers: Folder,
-    pods: Folder,
+    containers: LogFolder,
+    pods: LogFolder,
 }
 
 /// What the names in a folder say.
 #[derive(Debug, Default)]
-struct Folder {
+struct LogFolder {
     names: HashMap<String, ContainerNames>,
     /// When the folder was changed that they are from, and when it was read.
     read: Option<(SystemTime, Instant)>,
@@ -46,7 +46,7 @@ impl Logs {
 /// A name as an identifier, and what it stands for.
 type Read = fn(&str) -> Option<(&str, ContainerNames)>;
 
-impl Folder {
+impl LogFolder {
     fn names(&mut self, folder: &Path, id: &str, read: Read) -> ContainerNames {
         let changed = fs::metadata(folder).and_then(|metadata| metadata.modified());
         if let Ok(changed) = changed

@@ -36,7 +36,7 @@ const LONGEST: usize = 256;
 pub struct Containers {
     /// Below which folder the files are.
     root: PathBuf,
-    known: HashMap<String, Known>,
+    known: HashMap<String, KnownContainer>,
     /// The keys in the order in which they were met.
     order: VecDeque<String>,
     logs: Logs,
@@ -45,7 +45,7 @@ pub struct Containers {
 
 /// What is known of a container, or of a pod.
 #[derive(Debug)]
-struct Known {
+struct KnownContainer {
     names: Option<ContainerNames>,
     looked_at: Instant,
 }
@@ -80,7 +80,7 @@ impl Containers {
         }
         let key = key.to_owned();
         let names = self.look_up(workload);
-        let known = Known { names: names.clone(), looked_at: Instant::now() };
+        let known = KnownContainer { names: names.clone(), looked_at: Instant::now() };
         if self.known.insert(key.clone(), known).is_none() {
             self.order.push_back(key);
         }
