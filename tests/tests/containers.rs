@@ -264,3 +264,38 @@ fn names_in_every_view() {
     let replay = format!("summary -o json --by container --netns {netns} --from {}", recording.display());
     assert_eq!(ranked(&tracer::run(&replay).out), expected);
 }
+
+/// How many containers come and go.
+const MANY: u16 = 500;
+
+/// Containers that are gone as soon as they have connected: their cgroups are heard of when they are made.
+#[test]
+fn containers_that_live_shortly_are_named() {
+    let (place, cgroups) = (Place::new(), Cgroups::new("short"));
+    let parent = cgroups.make("system.slice");
+    let columns = "remote_port,new_state,container_id,unit";
+    let tracer = tracer::start(&format!("log -o json --netns {} --columns {columns}", place.inum()));
+    // Nobody listens at any of these ports. The port is the end of the identifier.
+    let script = format!(
+        "for port in $(seq 20000 {}); do
+            id=$(printf '%064d' $port); mkdir \"$0/docker-$id.scope\"
+            (echo $BASHPID > \"$0/docker-$id.scope/cgroup.procs\"; exec \"$1\" call {ADDRESS} $port 2> /dev/null)
+            rmdir \"$0/docker-$id.scope\" || exit 1
+        done; exit 0",
+        20000 + MANY - 1
+    );
+    let mut client = Command::new("nsenter");
+    client.arg(format!("--net=/run/netns/{}", place.name())).args(["bash", "-c", &script]);
+    run(client.arg(&parent).arg(actor()));
+    until("the last one", || tracer.out().contains(&(20000 + MANY - 1).to_string()).then_some(()));
+    let lines = story::lines(&tracer.interrupt().out);
+    let begun: Vec<_> = lines.iter().filter(|line| line["new_state"] == "SYN_SENT").collect();
+    assert_eq!(begun.len(), usize::from(MANY));
+    for line in begun {
+        let id = format!("{:064}", line["remote_port"].as_u64().unwrap());
+        assert_eq!(
+            (&line["container_id"], &line["unit"]),
+            (&id.as_str().into(), &format!("docker-{id}.scope").into())
+        );
+    }
+}

@@ -6,6 +6,7 @@
 //!   TCP states in it.
 //! * [`member`], [`helper`]: what the programs read and call, and how user space finds out whether the
 //!   running kernel has it.
+//! * [`cgroup`]: the record of a cgroup that is made.
 //! * [`filter`]: filters that run in the kernel. [`wakeup`]: when the reader is woken.
 //! * [`timewait`]: which transitions to CLOSE are really into TIME_WAIT. [`aggregate`]: what the kernel counts for
 //!   `summary --in-kernel`.
@@ -13,6 +14,7 @@
 #![no_std]
 
 pub mod aggregate;
+pub mod cgroup;
 pub mod event;
 pub mod filter;
 pub mod found;

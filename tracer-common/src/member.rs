@@ -128,6 +128,10 @@ members! {
     CgroupNode = "cgroup" "kn" 8 optional;
     /// Id of that directory, which is the cgroup's. A union before 5.5, so absent.
     NodeId = "kernfs_node" "id" 8 optional;
+    /// Hierarchy of a cgroup.
+    CgroupRoot = "cgroup" "root" 8 faster;
+    /// Number of that hierarchy: 0 for the one of v2.
+    HierarchyId = "cgroup_root" "hierarchy_id" 4 faster;
     /// Local IPv4 address.
     LocalV4 = "tcp_sock" "inet_conn.icsk_inet.inet_saddr" 4 required;
     /// Local port in network byte order, kept after CLOSE.

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * [`kernel`]: loads from kernel memory, at offsets that user space found in the kernel's BTF.
-//! * [`sock`], [`request`], [`timewait`], [`mptcp`], [`segment`], [`netns`], [`task`]: readers of one kernel
+//! * [`sock`], [`request`], [`timewait`], [`mptcp`], [`segment`], [`netns`], [`cgroup`], [`task`]: readers of one kernel
 //!   structure each;
 //!   [`endpoints`]: what identifies a connection.
 //! * [`subject`], [`record`]: filling in an event, in one place for all programs.
@@ -16,6 +16,7 @@
 #![feature(asm_experimental_arch)]
 #![allow(unstable_features, reason = "inline assembly for this target has no other way")]
 
+pub mod cgroup;
 pub mod endpoints;
 // A feature because of its maps: a program that links them creates them.
 #[cfg(feature = "hook")]

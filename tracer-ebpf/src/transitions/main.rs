@@ -7,7 +7,7 @@
 //!
 //! * `select`: which transitions are reported. `report`: reserve, fill, submit. `ring`: ring buffers and
 //!   wakeups.
-//! * `accept`, `requests`, `resets`, `retransmits`, `timewaits`: a file for each group of hooks that a kernel
+//! * `accept`, `cgroups`, `requests`, `resets`, `retransmits`, `timewaits`: a file for each group of hooks that a kernel
 //!   may lack, or that nobody may need; user space loads them if it can. `incident`: what they have in
 //!   common; `timer`: whether a timer of the kernel's is at work.
 
@@ -15,6 +15,7 @@
 #![no_main]
 
 mod accept;
+mod cgroups;
 mod incident;
 mod report;
 mod requests;

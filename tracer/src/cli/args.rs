@@ -70,8 +70,8 @@ pub struct StoryFilterArgs {
     #[arg(short, long, value_name = "USER", value_delimiter = ',')]
     pub uid: Vec<Choice<String>>,
     /// Cgroups of the socket, with those below them, in the v2 hierarchy: paths such as /system.slice, names at any
-    /// depth such as nginx.service; * and ? are wildcards. Those that are made later count, too, once they are
-    /// found: there is a look at most every two seconds
+    /// depth such as nginx.service; * and ? are wildcards. Those that are made later count, too; where the hook on
+    /// new cgroups is missing, once they are found: there is a look at most every two seconds
     #[arg(long, value_name = "CGROUP", value_delimiter = ',')]
     pub cgroup: Vec<Choice<Cgroup>>,
     /// Containers of these cgroups, by name or identifier; * and ? are wildcards. Those that begin later count, too

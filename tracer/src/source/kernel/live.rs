@@ -129,6 +129,9 @@ impl Live {
             .take()
             .map(|sockets| Survey::start(sockets, FOR_NAMESPACES, options.names.paths(), asked_for));
         let survey = survey.transpose().map_err(Error::system(STARTING_A_THREAD))?;
+        if let Some(cgroups) = attached.cgroups.take() {
+            names.hear_of_cgroups(cgroups);
+        }
         privileges::drop_after_loading()?;
         Self::new(attached, survey, names, options)
     }
@@ -276,6 +279,7 @@ impl Live {
         self.older.events(&mut events);
         processes::disown(&mut events, self.own_pid);
         self.name_devices(&events);
+        self.names.note_cgroups();
         self.queue.push_back(Fact::Events(Batch { events, until_ns }));
         for held in self.held.take_until(until_ns) {
             self.queue.push_back(held.complete(&mut self.older));

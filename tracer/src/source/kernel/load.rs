@@ -21,9 +21,9 @@ use crate::{
         Link,
         buffer::BufferSize,
         error::Error,
-        hook::{HookSetup, map_named},
+        hook::{HookSetup, map_named, take_map},
         layout::Layout,
-        optional::Hooks,
+        optional::{CGROUP_HOOK, Hooks},
         sockets::Sockets,
     },
     tcp::reset::ResetReasons,
@@ -66,6 +66,8 @@ pub struct Attached {
     pub ebpf: Ebpf,
     /// The ring buffers that the program fills.
     pub rings: Vec<MapData>,
+    /// The ring buffer of cgroups that are made, if that is reported.
+    pub cgroups: Option<Map>,
     /// Which optional hooks are in use.
     pub hooks: HookReport,
     /// The kernel's names for why it sends an RST.
@@ -100,7 +102,9 @@ pub fn load(options: &LoadOptions) -> Result<Attached, Error> {
     let mut links = setup.attach(&mut ebpf)?;
     let (optional, hooks) = setup.optional.attach(&mut ebpf);
     links.extend(optional);
-    Ok(Attached { layout, sockets, ebpf, rings, hooks, reset_reasons, links })
+    let reports_cgroups = hooks.used.iter().any(|hook| hook == CGROUP_HOOK);
+    let cgroups = if reports_cgroups { take_map(&mut ebpf, "CGROUPS").ok() } else { None };
+    Ok(Attached { layout, sockets, ebpf, rings, cgroups, hooks, reset_reasons, links })
 }
 
 /// How many ring buffers to create: one for each CPU that is online, rounded up to a power of two.

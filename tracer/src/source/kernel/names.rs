@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aya::maps::Map;
+
 use crate::{
     facts::names::{CgroupTree, ContainerNames, Names, UnknownName},
     source::kernel::{
@@ -23,6 +25,18 @@ pub struct HostNames {
     command_lines: CommandLines,
     /// Namespaces that were found. Without capabilities they might not be found again.
     netns: HashMap<Netns, NetnsId>,
+}
+
+impl HostNames {
+    /// From now on hears of cgroups that are made.
+    pub(super) fn hear_of_cgroups(&mut self, ring: Map) {
+        self.cgroups.hear(ring);
+    }
+
+    /// Takes note of cgroups that were made.
+    pub(super) fn note_cgroups(&mut self) {
+        self.cgroups.note_made();
+    }
 }
 
 impl Names for HostNames {

@@ -8,8 +8,8 @@ use tracer_common::{
     helper::Helper,
     member::{
         Member::{
-            self, Cookie, DeviceNet, Listener, RequestSocket, SegmentDevice, SegmentHead, SegmentNetwork,
-            SegmentTransport, TimeWaitSubstate,
+            self, CgroupNode, CgroupRoot, Cookie, DeviceNet, HierarchyId, Listener, NodeId, RequestSocket,
+            SegmentDevice, SegmentHead, SegmentNetwork, SegmentTransport, TimeWaitSubstate,
         },
         SPECS,
     },
@@ -56,6 +56,9 @@ struct OptionalHook {
     /// Its events can be matched to connections only by cookie.
     needs_cookies: bool,
 }
+
+/// The hook that tells of cgroups that are made.
+pub(super) const CGROUP_HOOK: &str = "cgroup_mkdir";
 
 const HOOKS: &[OptionalHook] = &[
     OptionalHook {
@@ -143,6 +146,15 @@ const HOOKS: &[OptionalHook] = &[
         known_arg_counts: &[],
         needs_members: &[Listener, Cookie, RequestSocket],
         needs_cookies: true,
+    },
+    OptionalHook {
+        name: CGROUP_HOOK,
+        tells: "names of cgroups that live shorter than two seconds",
+        programs: &[AttachPoint::Tracepoint(CGROUP_HOOK)],
+        args_global: None,
+        known_arg_counts: &[],
+        needs_members: &[CgroupNode, NodeId, CgroupRoot, HierarchyId],
+        needs_cookies: false,
     },
 ];
 
