@@ -93,9 +93,11 @@ impl KnownNames {
         }
         let workload = Workload::of(&path);
         shorten_front(&mut path, LONGEST);
-        let first = |container: &String| *self.containers.entry(container.as_str().into()).or_insert(id);
-        let container = workload.container.as_ref().map_or(0, first);
         let names = names.container_names(id).unwrap_or_default();
+        // In a recording without real names the path says nothing.
+        let container = workload.container.as_ref().or(names.container.as_ref());
+        let first = |container: &String| *self.containers.entry(container.as_str().into()).or_insert(id);
+        let container = container.map_or(0, first);
         self.cgroups.insert(id, KnownCgroup { path: path.into(), workload, names, container, met: 0 });
     }
 
@@ -150,5 +152,34 @@ fn learn<Id: Copy + Eq + std::hash::Hash>(
     if let Some(mut name) = look_up(id) {
         shorten_front(&mut name, LONGEST);
         known.insert(id, name.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::script::Script;
+
+    #[test]
+    fn cgroups_of_a_container_stand_together() {
+        let id = "0123456789abcdef".repeat(4);
+        let web = ContainerNames { container: Some("web".to_owned()), ..ContainerNames::default() };
+        let mut names = Script::default()
+            .cgroup(5, &format!("/machine.slice/libpod-{id}.scope/container"))
+            .cgroup(6, &format!("/machine.slice/libpod-{id}.scope"))
+            .cgroup(7, "/system.slice/ssh.service")
+            .container(5, web.clone());
+        let mut known = KnownNames::default();
+        for cgroup in [0, 5, 6, 7, 8] {
+            known.learn_ids(cgroup, NetnsId::default(), &mut names);
+        }
+        assert_eq!([5, 6, 7, 8].map(|cgroup| known.container_of(cgroup)), [Some(5), Some(5), Some(0), None]);
+        let unit = known.workload(7).and_then(KnownCgroup::unit);
+        assert_eq!(unit, Some("ssh.service"));
+        // Names that are found later.
+        assert!(known.workload(6).is_some_and(|known| known.names().is_empty()));
+        names = names.container(6, web);
+        known.learn_ids(6, NetnsId::default(), &mut names);
+        assert_eq!(known.workload(6).and_then(|known| known.names().container.as_deref()), Some("web"));
     }
 }
