@@ -138,3 +138,45 @@ fn events(entry: &[u8]) -> Option<RecordingEntry> {
 /// Bytes that are no entry of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEntry;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::names::ContainerNames;
+
+    fn read(mut bytes: &[u8]) -> Vec<Option<RecordingEntry>> {
+        std::iter::from_fn(|| next(&mut bytes)).map(Result::ok).collect()
+    }
+
+    /// As an older reader meets entries of a later version.
+    #[test]
+    fn what_a_later_version_adds_is_passed_over() {
+        #[derive(serde::Serialize)]
+        struct LaterNames {
+            container: &'static str,
+            color: &'static str,
+        }
+        #[derive(serde::Serialize)]
+        enum LaterName {
+            Pet(u64),
+            Container(u64, LaterNames),
+        }
+        #[derive(serde::Serialize)]
+        enum LaterEntry {
+            Name(LaterName),
+        }
+        let name = RecordingEntry::Name(Name::Netns(7, None));
+        let mut bytes = Vec::new();
+        push(&name, &mut bytes).unwrap();
+        push(&LaterEntry::Name(LaterName::Pet(7)), &mut bytes).unwrap();
+        push(
+            &LaterEntry::Name(LaterName::Container(7, LaterNames { container: "web", color: "red" })),
+            &mut bytes,
+        )
+        .unwrap();
+        push(&name, &mut bytes).unwrap();
+        let web = ContainerNames { container: Some("web".to_owned()), ..ContainerNames::default() };
+        let container = RecordingEntry::Name(Name::Container(7, web));
+        assert_eq!(read(&bytes), [Some(name.clone()), None, Some(container), Some(name)]);
+    }
+}
