@@ -192,6 +192,7 @@ fn names_in_every_view() {
     ];
     let tracers = views.map(|view| (view, start(view)));
     let summary = start("summary -o json --by container --interval 1h");
+    let served = start("serve --listen 127.0.0.1:0 --label container");
     let filters: [(&str, &[u16]); 8] = [
         ("--container web,d?", &[7701, 7703]),
         ("--container 04*", &[7704]),
@@ -257,12 +258,25 @@ fn names_in_every_view() {
             assert_eq!(is_shown, ports.contains(&container.port), "{filter}: {}", container.port);
         }
     }
+    let page = metrics(&served.err());
+    for of in
+        [r#"container="web""#, r#"container="cart",pod="shop-1",k8s_namespace="prod""#, r#"container="none""#]
+    {
+        let line = format!("tracer_tcp_container_connections_total{{{of},event=\"failed\"}} 1\n");
+        assert!(page.contains(&line), "{of}: {page}");
+    }
     let names = [Some("cart"), Some("db"), Some("web")].map(|name| name.map(str::to_owned));
     let expected = [None, Some(id(4))].into_iter().chain(names).map(|name| (name, 1)).collect::<Vec<_>>();
     let live = ranked(&summary.interrupt().out);
     assert_eq!(live, expected);
     let replay = format!("summary -o json --by container --netns {netns} --from {}", recording.display());
     assert_eq!(ranked(&tracer::run(&replay).out), expected);
+}
+
+/// What a server of metrics has, that said where.
+fn metrics(err: &str) -> String {
+    let url = err.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    run(Command::new("curl").args(["-sS", url]))
 }
 
 /// How many containers come and go.

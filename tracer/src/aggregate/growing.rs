@@ -12,7 +12,7 @@ use crate::{
         durations::Durations,
         totals::{RankingKey, STATES, begins_connection, ranking_key, state_index},
     },
-    facts::gauges::NetnsGauges,
+    facts::{gauges::NetnsGauges, known_names::KnownNames},
     tcp::{netns::NetnsId, reason::Reason, state::is_birth},
     track::{
         Transition,
@@ -119,10 +119,10 @@ impl GrowingCounts {
         }
     }
 
-    /// Counts a transition or an incident.
-    pub fn add(&mut self, transition: &Transition) {
+    /// Counts a transition or an incident. `names` has its container.
+    pub fn add(&mut self, transition: &Transition, names: &KnownNames) {
         match transition.kind {
-            kind::TRANSITION => self.add_transition(transition),
+            kind::TRANSITION => self.add_transition(transition, names),
             kind::RETRANSMIT => self.retransmits[0] += 1,
             kind::RETRANSMIT_SYNACK => self.retransmits[1] += 1,
             kind::RESET_SENT => *self.resets.entry(("sent", transition.detail)).or_default() += 1,
@@ -131,7 +131,7 @@ impl GrowingCounts {
         }
     }
 
-    fn add_transition(&mut self, transition: &Transition) {
+    fn add_transition(&mut self, transition: &Transition, names: &KnownNames) {
         let connection = &transition.connection;
         let (old, new) = (transition.old_state, transition.new_state);
         if !transition.is_silent
@@ -162,7 +162,7 @@ impl GrowingCounts {
         if counts != ConnectionCounts::default() {
             self.connections.add(counts);
             for (by, keys) in &mut self.by {
-                keys.add(ranking_key(*by, connection), counts, transition.time_ns);
+                keys.add(ranking_key(*by, connection, names), counts, transition.time_ns);
             }
         }
     }

@@ -7,13 +7,14 @@ use prometheus_client::{
     encoding::DescriptorEncoder,
     registry::{Registry, Unit},
 };
-use tracer_common::{aggregate::Side, state as number};
+use tracer_common::{aggregate::Side, event::COMM_LEN, state as number};
 
 use crate::{
     aggregate::{
         By,
         durations::Durations,
         growing::{KERNEL_COUNTERS, KernelCounter},
+        report::RankedName,
         totals::{RankingKey, STATES, state_index},
     },
     facts::{
@@ -41,6 +42,9 @@ const OTHER: &str = "other";
 
 /// What stands for what is not known.
 const UNKNOWN: &str = "unknown";
+
+/// What stands for what is outside of containers.
+const NO_CONTAINER: &str = "none";
 
 /// All families, ready to be written.
 #[derive(Debug)]
@@ -193,18 +197,16 @@ impl Serve {
         let mut families = Vec::new();
         for (by, keys) in &self.counts.by {
             let (name, label, help) = family(*by);
-            let named = keys.iter().map(|(key, counts)| (word(key, names), counts));
-            let mut lines = BTreeMap::<(String, &str), u64>::new();
-            for (word, counts) in named.chain([(OTHER.to_owned(), keys.others())]) {
+            let named = keys.iter().map(|(key, counts)| (key_labels(label, key, names), counts));
+            let mut lines = BTreeMap::<Labels, u64>::new();
+            for (of, counts) in named.chain([(labels([(label, OTHER)]), keys.others())]) {
                 for (event, count) in
                     [("begun", counts.begun), ("ended", counts.ended), ("failed", counts.failed)]
                 {
-                    *lines.entry((word.clone(), event)).or_default() += count;
+                    let of = of.iter().cloned().chain(labels([("event", event)])).collect();
+                    *lines.entry(of).or_default() += count;
                 }
             }
-            let lines = lines
-                .into_iter()
-                .map(|((word, event), count)| (labels([(label, &word), ("event", event)]), count));
             families.push(counters(name, help, lines));
         }
         families
@@ -224,13 +226,18 @@ fn family(by: By) -> (&'static str, &'static str, &'static str) {
         }
         By::Peer => ("tracer_tcp_peer_connections", "peer", "Connections by remote address"),
         By::Cgroup => ("tracer_tcp_cgroup_connections", "cgroup", "Connections by cgroup"),
+        By::Container => (
+            "tracer_tcp_container_connections",
+            "container",
+            "Connections by container, with its pod and Kubernetes namespace if it has them",
+        ),
         By::Netns => ("tracer_tcp_netns_connections", "netns", "Connections by network namespace"),
         By::State => ("tracer_tcp_state_connections", "state", "Connections by state"),
     }
 }
 
-/// A key as a label.
-fn word(key: RankingKey, names: &mut dyn Names) -> String {
+/// The labels of a key. A container has its pod, too.
+fn key_labels(label: &'static str, key: RankingKey, names: &mut dyn Names) -> Labels {
     let known = match key {
         RankingKey::Service(side, port) => port.map(|port| match side {
             Side::Local => format!("here:{port}"),
@@ -242,8 +249,18 @@ fn word(key: RankingKey, names: &mut dyn Names) -> String {
         RankingKey::Cgroup(id) => names.cgroup_path(id),
         RankingKey::Netns(inum) => Some(inum.to_string()),
         RankingKey::State(state) => Some(State::from_kernel(state).to_string()),
+        RankingKey::Container(_) => match RankedName::new(&key, [0; COMM_LEN], None, names) {
+            RankedName::Container { is_outside: true, .. } => Some(NO_CONTAINER.to_owned()),
+            RankedName::Container { container, pod, k8s_namespace, .. } => {
+                let mut of = labels([(label, container.as_deref().unwrap_or(UNKNOWN))]);
+                of.extend(pod.iter().flat_map(|pod| labels([("pod", pod)])));
+                of.extend(k8s_namespace.iter().flat_map(|ns| labels([("k8s_namespace", ns)])));
+                return of;
+            }
+            _ => None,
+        },
     };
-    known.unwrap_or_else(|| UNKNOWN.to_owned())
+    labels([(label, known.as_deref().unwrap_or(UNKNOWN))])
 }
 
 fn process(connection: &Connection) -> String {

@@ -73,7 +73,14 @@ impl Serve {
 
 impl View for Serve {
     fn needs(&self) -> Needs {
-        Needs { stories: true, refreshes: true, gauges: true, stray_resets: true, ..Needs::default() }
+        Needs {
+            stories: true,
+            refreshes: true,
+            gauges: true,
+            stray_resets: true,
+            names: self.counts.by.iter().any(|(by, _)| *by == By::Container),
+            ..Needs::default()
+        }
     }
 
     fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
@@ -86,8 +93,8 @@ impl View for Serve {
         true
     }
 
-    fn show(&mut self, transition: &Transition, _: &Context, _: &mut Vec<u8>) {
-        self.counts.add(transition);
+    fn show(&mut self, transition: &Transition, context: &Context, _: &mut Vec<u8>) {
+        self.counts.add(transition, &context.names);
         if transition.is_transition() {
             self.findings.note(transition);
         }

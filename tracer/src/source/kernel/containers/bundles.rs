@@ -29,11 +29,11 @@ const KEYS: [[&str; 3]; 3] = [
 #[derive(Deserialize)]
 struct Bundle {
     #[serde(default)]
-    annotations: Labels,
+    annotations: PodLabels,
 }
 
 /// Annotations or labels.
-pub(super) type Labels = HashMap<String, String>;
+pub(super) type PodLabels = HashMap<String, String>;
 
 /// The names of a container with this identifier.
 pub(super) fn names(root: &Path, id: &str) -> ContainerNames {
@@ -50,7 +50,7 @@ pub(super) fn names(root: &Path, id: &str) -> ContainerNames {
 }
 
 /// The names in annotations or labels.
-pub(super) fn of_labels(labels: &Labels) -> ContainerNames {
+pub(super) fn of_labels(labels: &PodLabels) -> ContainerNames {
     let name = |place: usize| {
         let known = KEYS.iter().find_map(|keys| labels.get(keys[place]));
         known.filter(|name| !name.is_empty()).cloned()

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::{
     facts::names::ContainerNames,
     source::kernel::containers::{
-        bundles::{Labels, of_labels},
+        bundles::{PodLabels, of_labels},
         files,
     },
 };
@@ -42,7 +42,7 @@ struct DockerContainer {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct DockerConfig {
-    labels: Option<Labels>,
+    labels: Option<PodLabels>,
 }
 
 /// The names of one of Docker's containers.
