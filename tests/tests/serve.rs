@@ -9,14 +9,18 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
+use rustix::process::Signal;
 use tests::{
+    patience::{Stops, until},
     place::Place,
     program::{self, Program, close},
     prometheus::{Prometheus, faults},
     tracer,
-    traffic::{churn, connect, listen},
+    traffic::{churn, connect, listen, storm},
 };
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -121,7 +125,7 @@ fn labels_are_bounded_and_their_sum_is_the_whole() {
         place.run(|| connect((V4, port).into())).unwrap_err();
     }
     let family = "tracer_tcp_service_connections_total";
-    tests::patience::until("all connections", || {
+    until("all connections", || {
         let metrics = metrics(address);
         (metrics["tracer_tcp_connections_begun_total"] >= 300.0).then_some(())
     });
@@ -177,4 +181,89 @@ fn what_cannot_be_is_said() {
     assert!(ended.code() == 2 && ended.err.contains("/nowhere"), "{}", ended.err);
     let ended = tracer::run("serve --bearer-token /dev/null");
     assert!(ended.code() == 2 && ended.err.contains("is empty"), "{}", ended.err);
+}
+
+const DIFFERENCE: &str = "tracer_kernel_difference";
+
+/// What is counted of connections, and the kernel's name of it.
+const EVENTS: [(&str, &str); 4] = [
+    ("opened", "ActiveOpens"),
+    ("accepted", "PassiveOpens"),
+    ("failed", "AttemptFails"),
+    ("reset", "EstabResets"),
+];
+
+fn of_event(metrics: &BTreeMap<String, f64>, family: &str, event: &str) -> f64 {
+    metrics[&format!("{family}{{event=\"{event}\"}}")]
+}
+
+/// What events tell is what the kernel has counted, at each scrape while connections come and go.
+#[test]
+#[allow(clippy::cast_precision_loss)]
+fn events_agree_with_the_kernel_at_each_scrape() {
+    let (place, other) = Place::pair();
+    let (tracer, address) = serve(&format!("--netns {},{}", place.inum(), other.inum()));
+    let is_over = AtomicBool::new(false);
+    let mut scrapes = 0;
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let _stops = Stops(&is_over);
+            storm(&[&place, &other], 400, 19);
+            churn(&other, 5_000);
+        });
+        while !is_over.load(Ordering::Relaxed) {
+            let metrics = metrics(address);
+            for (event, _) in EVENTS {
+                let difference = of_event(&metrics, DIFFERENCE, event);
+                assert!(difference.abs() < 1e-9, "{event} after {scrapes} scrapes: {metrics:?}");
+            }
+            scrapes += 1;
+        }
+        load.join().unwrap();
+    });
+    assert!(scrapes > 20, "{scrapes}");
+    place.settle();
+    other.settle();
+    // Only then have half-open connections ended, which may be counted or not.
+    for (event, counter) in EVENTS.into_iter().filter(|(event, _)| *event != "failed") {
+        let counted = (place.tcp_counter(counter) + other.tcp_counter(counter)) as f64;
+        for family in ["tracer_tcp_connections_total", "tracer_kernel_tcp_connections_total"] {
+            until(&format!("{family} {event} {counted}"), || {
+                (of_event(&metrics(address), family, event) - counted).abs().lt(&1e-9).then_some(())
+            });
+        }
+    }
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+/// Whoever looks at the metrics sees that events are missing, and how many connections.
+#[test]
+fn losses_show_as_a_difference() {
+    let place = Place::new();
+    let (tracer, address) = serve(&format!("--netns {} --buffer 4KiB", place.inum()));
+    churn(&place, 10);
+    until("the first connections", || {
+        (of_event(&metrics(address), "tracer_kernel_tcp_connections_total", "opened") >= 10.0).then_some(())
+    });
+    tracer.signal(Signal::STOP);
+    churn(&place, 2_000);
+    tracer.signal(Signal::CONT);
+    until("a difference", || {
+        let metrics = metrics(address);
+        let [kernel, here] = ["tracer_kernel_tcp_connections_total", "tracer_tcp_connections_total"]
+            .map(|family| of_event(&metrics, family, "opened"));
+        let missing = kernel - here;
+        let is_whole = (kernel - 2_010.0).abs() < 1e-9 && missing > 1_000.0;
+        (is_whole && (of_event(&metrics, DIFFERENCE, "opened") - missing).abs() < 1e-9).then_some(())
+    });
+    assert!(sum(&metrics(address), "tracer_events_lost_total", "") > 1_000.0);
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+/// With other filters there is nothing to compare.
+#[test]
+fn a_part_is_not_compared_with_the_whole() {
+    let (tracer, address) = serve("--port 1");
+    assert!(!metrics(address).keys().any(|name| name.starts_with(DIFFERENCE)));
+    assert_eq!(tracer.interrupt().code(), 0);
 }

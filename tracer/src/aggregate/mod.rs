@@ -5,6 +5,7 @@
 //! - [`times`], [`heavy`]: its parts: durations in a state; heavy hitters
 //! - [`growing`]: counts that only grow, for metrics; [`durations`], [`bounded`]: its parts: durations in fixed
 //!   ranges, and counts by key
+//! - [`agreement`]: the kernel's counters beside those of events
 //! - [`findings`]: trouble that stands out
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
@@ -23,6 +24,7 @@
 //! assert_eq!(totals.transitions[usize::from(state::CLOSE)][usize::from(state::SYN_SENT)], 1);
 //! ```
 
+pub mod agreement;
 pub mod bounded;
 pub mod build;
 pub mod durations;

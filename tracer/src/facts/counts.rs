@@ -52,6 +52,30 @@ impl TcpCounts {
     }
 }
 
+impl TcpCounts {
+    /// Each count without the other's, or 0 if it is less.
+    #[must_use]
+    pub const fn without(&self, other: &Self) -> Self {
+        Self {
+            opened: self.opened.saturating_sub(other.opened),
+            accepted: self.accepted.saturating_sub(other.accepted),
+            failed: self.failed.saturating_sub(other.failed),
+            reset: self.reset.saturating_sub(other.reset),
+        }
+    }
+
+    /// The higher one of each.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        Self {
+            opened: self.opened.max(other.opened),
+            accepted: self.accepted.max(other.accepted),
+            failed: self.failed.max(other.failed),
+            reset: self.reset.max(other.reset),
+        }
+    }
+}
+
 impl AddAssign for TcpCounts {
     fn add_assign(&mut self, other: Self) {
         self.opened += other.opened;
@@ -100,13 +124,7 @@ impl Bounds {
     /// How far counts within these bounds may differ.
     #[must_use]
     pub fn width(&self) -> TcpCounts {
-        let Self { least, most } = self;
-        TcpCounts {
-            opened: most.opened.saturating_sub(least.opened),
-            accepted: most.accepted.saturating_sub(least.accepted),
-            failed: most.failed.saturating_sub(least.failed),
-            reset: most.reset.saturating_sub(least.reset),
-        }
+        self.most.without(&self.least)
     }
 
     /// The counts within these bounds that are closest to others.

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
-use crate::tcp::netns::NetnsId;
+use crate::{facts::counts::KernelCounts, tcp::netns::NetnsId};
 
 /// What the kernel counts in each network namespace, and its limits there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -39,6 +39,8 @@ impl Gauges {
 pub struct NetnsGauges {
     /// When they were read, in nanoseconds of the kernel's monotonic clock.
     pub read_ns: u64,
+    /// The counters of connections; `None` in older recordings, and where the kernel does not show them all.
+    pub counts: Option<KernelCounts>,
     /// `ListenOverflows`: SYNs and last ACKs of handshakes for which an accept queue had no room. A client
     /// that repeats its own counts again.
     pub listen_overflows: u64,

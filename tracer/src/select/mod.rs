@@ -78,6 +78,7 @@ pub struct Select {
     filter: ConnectionFilter,
     /// The namespaces that are asked for.
     netns: NetnsFilter,
+    selects_namespaces: bool,
     is_open: bool,
     /// Connections that have passed. They are shown to their end, even if a fact changes.
     passed: CookieSet,
@@ -96,6 +97,7 @@ impl Select {
         let filter = ConnectionFilter::new(constant, story);
         Self {
             is_open: filter.is_open(),
+            selects_namespaces: constant.is_open_but_for_netns() && filter.story.is_open(),
             filter,
             netns: constant.netns.clone(),
             passed: CookieSet::default(),
@@ -104,6 +106,12 @@ impl Select {
             filtered: 0,
             given_up: 0,
         }
+    }
+
+    /// Whether everything passes in the namespaces that pass, as the kernel counts.
+    #[must_use]
+    pub const fn selects_namespaces(&self) -> bool {
+        self.selects_namespaces
     }
 
     /// The connection's cgroup, if a filter depends on it and does not know it yet.

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use tracer_common::{Event, event::flag, state as number};
 
 use crate::{
-    facts::counts::{Bounds, Reading, TcpCounts},
+    facts::counts::{Bounds, KernelCounts, Reading, TcpCounts},
     track::table::cookie::CookieMap,
 };
 
@@ -137,11 +137,16 @@ fn is_same(cookie: u64, other: u64) -> bool {
 struct ReadAt {
     cookie: u64,
     during_ns: RangeInclusive<u64>,
+    counts: KernelCounts,
 }
 
 impl ReadAt {
     fn of(reading: &Reading) -> Self {
-        Self { cookie: reading.netns_cookie, during_ns: with_lead(&reading.during_ns) }
+        Self {
+            cookie: reading.netns_cookie,
+            during_ns: with_lead(&reading.during_ns),
+            counts: reading.counts,
+        }
     }
 }
 
@@ -225,6 +230,13 @@ impl Tally {
         for waiting in self.waiting.values().filter(|waiting| waiting.is_in(netns, reading.netns_cookie)) {
             self.by_netns.entry(netns).or_default().of(waiting.netns.1).waiting_at_start += 1;
         }
+    }
+
+    /// What the kernel had counted in a namespace at the start of the capture, if it was read then.
+    #[must_use]
+    pub fn counted_at_start(&self, netns: u32, cookie: u64) -> Option<KernelCounts> {
+        let read = self.start.get(&netns)?;
+        is_same(read.cookie, cookie).then_some(read.counts)
     }
 
     /// The same at the end.

@@ -78,6 +78,7 @@ fn here() -> io::Result<NetnsGauges> {
     let max_orphans = sysctl_number("ipv4/tcp_max_orphans");
     Ok(NetnsGauges {
         read_ns,
+        counts: namespaces::kernel_counts(&snmp, &netstat),
         max_timewait: sysctl_number("ipv4/tcp_max_tw_buckets"),
         orphans: gauges.orphans.filter(|_| max_orphans.is_some()),
         max_orphans,

@@ -163,7 +163,7 @@ pub fn has_sockets() -> bool {
 pub fn counters() -> io::Result<Reading> {
     let from_ns = monotonic_ns();
     let (snmp, netstat) = (net("snmp")?, net("netstat")?);
-    let counts = parse(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
+    let counts = kernel_counts(&snmp, &netstat).ok_or(io::ErrorKind::InvalidData)?;
     let during_ns = from_ns..=monotonic_ns();
     Ok(Reading { counts, during_ns, netns_cookie: cookie() })
 }
@@ -229,7 +229,8 @@ pub fn fin_timeout_ns() -> Option<u64> {
     sysctl_number(FIN_TIMEOUT)?.checked_mul(1_000_000_000)
 }
 
-fn parse(snmp: &str, netstat: &str) -> Option<KernelCounts> {
+/// The counters of connections in `/proc/net/snmp` and `/proc/net/netstat`.
+pub(super) fn kernel_counts(snmp: &str, netstat: &str) -> Option<KernelCounts> {
     let tcp = |name: &str| count(snmp, "Tcp:", name);
     let extended = |name: &str| count(netstat, "TcpExt:", name);
     // The second kind of children is counted apart since 5.5.
@@ -280,9 +281,9 @@ mod tests {
             listen_drops: 6,
             fastopen_children: 8,
         };
-        assert_eq!(parse(snmp, netstat), Some(expected));
-        assert_eq!(parse("Tcp: ActiveOpens\nTcp: x", netstat), None);
-        assert_eq!(parse("", ""), None);
+        assert_eq!(kernel_counts(snmp, netstat), Some(expected));
+        assert_eq!(kernel_counts("Tcp: ActiveOpens\nTcp: x", netstat), None);
+        assert_eq!(kernel_counts("", ""), None);
         assert!(counters().is_ok());
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         totals::{RankingKey, STATES, state_index},
     },
     facts::{
+        counts::TcpCounts,
         gauges::{EphemeralPorts, NetnsGauges},
         names::Names,
     },
@@ -61,6 +62,7 @@ impl Serve {
     pub(super) fn metrics(&self, itself: &Itself, scene: &mut Scene<'_>) -> String {
         let mut families = self.of_connections();
         families.extend(self.of_sockets(scene));
+        families.extend(self.of_agreement(scene));
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
@@ -181,6 +183,31 @@ impl Serve {
                 "tracer_findings",
                 "What is wrong now, by kind (tracer explain FINDING): how many findings",
                 self.findings(),
+            ),
+        ]
+    }
+
+    /// What events tell beside what the kernel counts. It counts for whole namespaces.
+    fn of_agreement(&self, scene: &Scene<'_>) -> Vec<MetricFamily> {
+        if !scene.select.selects_namespaces() {
+            return Vec::new();
+        }
+        let growth = self.agreement.growth();
+        vec![
+            counters(
+                "tracer_tcp_connections",
+                "Connections as the kernel counts them (RFC 4022), told by events",
+                by_event(&self.told.max(&scene.tracker.tally().total())),
+            ),
+            counters(
+                "tracer_kernel_tcp_connections",
+                "The same, as the kernel has counted (ActiveOpens, PassiveOpens, AttemptFails, EstabResets)",
+                by_event(&growth.kernel),
+            ),
+            gauges(
+                "tracer_kernel_difference",
+                "Connections by which events and the kernel's counters differ, beyond what happened while they were read",
+                by_event(&growth.difference),
             ),
         ]
     }
@@ -329,6 +356,13 @@ fn of_itself(itself: &Itself) -> Vec<MetricFamily> {
             samples: Samples::Gauges(memory.into_iter().collect()),
         },
     ]
+}
+
+/// Counts as the kernel makes them, by what happened.
+fn by_event(counts: &TcpCounts) -> [(Labels, u64); 4] {
+    let TcpCounts { opened, accepted, failed, reset } = *counts;
+    [("opened", opened), ("accepted", accepted), ("failed", failed), ("reset", reset)]
+        .map(|(event, count)| (labels([("event", event)]), count))
 }
 
 fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {

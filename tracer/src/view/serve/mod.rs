@@ -14,10 +14,11 @@ use families::older_format;
 use crate::{
     aggregate::{
         By,
+        agreement::{Agreement, Told},
         findings::{Findings, Moment},
         growing::GrowingCounts,
     },
-    facts::{context::Context, kernel::KernelInfo},
+    facts::{context::Context, counts::TcpCounts, kernel::KernelInfo},
     tcp::{limits::Limits, reset::ResetReasons},
     track::Transition,
     view::{
@@ -43,6 +44,10 @@ pub struct ServeOptions {
 /// Counts.
 pub struct Serve {
     counts: GrowingCounts,
+    /// How the kernel's counters agree. They know no filters but those on namespaces.
+    agreement: Agreement,
+    /// The most that events have told of; what turns out never to have been is not taken back.
+    told: TcpCounts,
     limits: Limits,
     findings: Findings,
     reset_reasons: ResetReasons,
@@ -56,6 +61,8 @@ impl Serve {
         let ServeOptions { labels, limits, findings } = options;
         Self {
             counts: GrowingCounts::new(&labels),
+            agreement: Agreement::default(),
+            told: TcpCounts::default(),
             limits,
             findings,
             reset_reasons: ResetReasons::default(),
@@ -112,6 +119,15 @@ impl View for Serve {
         self.survey(&scene);
         let netns = scene.select.netns();
         self.counts.read(scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id)));
+        if scene.select.selects_namespaces() {
+            let tally = scene.tracker.tally();
+            self.told = self.told.max(&tally.total());
+            let gauges = scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id));
+            self.agreement.read(gauges, scene.now_ns, |id| {
+                let (inum, cookie) = (id.inum, id.cookie.into());
+                Told { start: tally.counted_at_start(inum, cookie), since: tally.bounds(inum, cookie) }
+            });
+        }
         if self.expires_ns <= scene.now_ns {
             self.counts.expire(scene.now_ns);
             self.expires_ns = scene.now_ns.saturating_add(EXPIRE_NS);
