@@ -22,7 +22,7 @@ fn program(name: &str) -> PathBuf {
     if unpacked.exists() { unpacked } else { PathBuf::from(name) }
 }
 
-/// A Prometheus that asks one target every second.
+/// A Prometheus that asks its targets every second.
 pub struct Prometheus {
     address: String,
     _program: Program,
@@ -30,13 +30,22 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it.
+    /// Starts one that scrapes a target.
     pub fn start(target: SocketAddr) -> Self {
+        Self::with_rules(&[target], &[])
+    }
+
+    /// Starts one that scrapes these targets as the job `tracer`, and evaluates the rules in these files, every second.
+    pub fn with_rules(targets: &[SocketAddr], rules: &[PathBuf]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: tracer\n  static_configs: [{{targets: ['{target}']}}]\n"
-        );
+        // JSON is YAML.
+        let text = serde_json::json!({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": rules,
+            "scrape_configs": [{"job_name": "tracer", "static_configs": [{"targets": targets}]}],
+        });
+        let text = text.to_string();
         fs::write(&config, text).unwrap();
         let mut command = Command::new(program("prometheus"));
         command.arg(format!("--config.file={}", config.display()));
@@ -52,7 +61,14 @@ impl Prometheus {
             port =
                 line.split(begin).nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
         }
-        Self { address: format!("127.0.0.1:{}", port.unwrap()), _program: program, _folder: folder }
+        let address = format!("127.0.0.1:{}", port.unwrap());
+        // It listens before it answers queries.
+        until("Prometheus to be ready", || {
+            let mut curl = Command::new("curl");
+            let answer = program::output(curl.args(["-sf", &format!("http://{address}/-/ready")]));
+            answer.status.success().then_some(())
+        });
+        Self { address, _program: program, _folder: folder }
     }
 
     /// What a query gives now: the labels and the value of each series.
@@ -78,6 +94,11 @@ impl Prometheus {
         }));
         assert!(found.is_ok(), "{query}: {last:?} and not {wanted}");
     }
+}
+
+/// Lets promtool check files of rules.
+pub fn check_rules(rules: &[PathBuf]) {
+    program::run(Command::new(program("promtool")).args(["check", "rules", "--lint-fatal"]).args(rules));
 }
 
 /// What promtool says of metrics in Prometheus's text format; nothing if it finds no fault.

@@ -224,6 +224,29 @@ pub fn storm(places: &[&Place], count: usize, seed: u64) {
     }
 }
 
+/// A listener whose accept queue takes one connection more than its backlog.
+pub fn short_of_room(place: &Place, address: Ipv4Addr, backlog: i32) -> (TcpListener, SocketAddr) {
+    place.run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.listen(backlog).unwrap();
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    })
+}
+
+/// Connects that do not wait for an answer.
+pub fn knock(place: &Place, to: SocketAddr, count: usize) -> Vec<Socket> {
+    let knock = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&to.into());
+        socket
+    };
+    place.run(|| (0..count).map(knock).collect())
+}
+
 /// Makes connections in a namespace, one after the other. The server closes first.
 pub fn churn(place: &Place, connections: usize) {
     place.run(|| {

@@ -162,34 +162,12 @@ fn compare(place: &Place, told: &NetnsGauges) {
     assert_eq!(told.timewait, timewait(place));
 }
 
-fn listener(place: &Place, address: Ipv4Addr, backlog: i32) -> (TcpListener, SocketAddr) {
-    place.run(|| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
-        socket.listen(backlog).unwrap();
-        let listener = TcpListener::from(socket);
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    })
-}
-
-/// Connects that do not wait for an answer.
-fn knock(place: &Place, to: SocketAddr) -> Vec<Socket> {
-    let knock = |_| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let _ = socket.connect(&to.into());
-        socket
-    };
-    place.run(|| (0..CONNECTS).map(knock).collect())
-}
-
 #[test]
 fn an_accept_queue_that_overflows_is_counted_in_its_namespace() {
     let (place, other) = (Place::new(), Place::new());
     let watch = Watch::start();
-    let (_listener, address) = listener(&place, HERE, 1);
-    let knocking = knock(&place, address);
+    let (_listener, address) = short_of_room(&place, HERE, 1);
+    let knocking = knock(&place, address, CONNECTS);
     until("overflows", || (nstat(&place)["TcpExtListenOverflows"] >= 3).then_some(()));
     // They would try again.
     drop(knocking);
@@ -206,7 +184,7 @@ fn half_open_connections_without_room_are_counted() {
     for (place, setting) in [(&full, 0), (&cookies, 2)] {
         place.set(&format!("net.ipv4.tcp_syncookies={setting}"));
         let mut remote = Remote::new(place, 7000);
-        let (_listener, address) = listener(place, tests::remote::HERE, 2);
+        let (_listener, address) = short_of_room(place, tests::remote::HERE, 2);
         remote.peer = address.port();
         for port in 7000..7008 {
             remote.port = port;

@@ -87,7 +87,7 @@ fn prometheus_learns_what_the_kernel_counts() {
     prometheus.wait_for("tracer_tcp_connections_begun_total", begun);
     prometheus.wait_for("tracer_tcp_connections_ended_total", begun - 6.0);
     prometheus.wait_for("sum(tracer_tcp_ends_total)", begun - 6.0);
-    prometheus.wait_for("tracer_tcp_ends_total{reason=\"refused\"}", 5.0);
+    prometheus.wait_for("sum(tracer_tcp_ends_total{reason=\"refused\"})", 5.0);
     for by in ["service", "process", "peer"] {
         for (event, count) in [("begun", begun), ("ended", begun - 6.0)] {
             prometheus

@@ -34,6 +34,9 @@ const HANDSHAKE_BOUNDS_NS: [u64; 12] =
 /// Keys of each kind that have counts of their own.
 const KEYS: usize = 100;
 
+/// Who closed first.
+const CLOSED_BY: [&str; 4] = ["local", "remote", "both", "nobody"];
+
 /// A key that is not counted for so long loses its place: longer than Prometheus's usual staleness of 5 minutes.
 const IDLE_NS: u64 = 600 * S;
 
@@ -108,11 +111,15 @@ impl GrowingCounts {
     pub fn new(labels: &[By]) -> Self {
         Self {
             connections: ConnectionCounts::default(),
-            ends: BTreeMap::new(),
+            // A counter that appears with its first value has not grown for Prometheus: all are there from the start.
+            ends: Reason::ALL
+                .iter()
+                .flat_map(|reason| CLOSED_BY.map(|closed_by| ((*reason, closed_by), 0)))
+                .collect(),
             states: vec![Durations::new(&STATE_BOUNDS_NS); STATES],
             handshakes: [Durations::new(&HANDSHAKE_BOUNDS_NS), Durations::new(&HANDSHAKE_BOUNDS_NS)],
             retransmits: [0; 2],
-            resets: BTreeMap::new(),
+            resets: BTreeMap::from([(("sent", 0), 0), (("received", 0), 0)]),
             by: labels.iter().map(|by| (*by, BoundedCounts::new(KEYS))).collect(),
             kernel: [0; KERNEL_COUNTERS.len()],
             netns: HashMap::new(),
@@ -191,10 +198,11 @@ impl GrowingCounts {
 
 /// Who closed first, as the column `closed_by` has it, and `nobody`.
 fn closed_by(transition: &Transition) -> &'static str {
+    let [local, remote, both, nobody] = CLOSED_BY;
     match transition.closed_by() {
-        Some(FirstFin::Local) => "local",
-        Some(FirstFin::Remote) => "remote",
-        Some(FirstFin::Both) => "both",
-        Some(FirstFin::Nobody) | None => "nobody",
+        Some(FirstFin::Local) => local,
+        Some(FirstFin::Remote) => remote,
+        Some(FirstFin::Both) => both,
+        Some(FirstFin::Nobody) | None => nobody,
     }
 }
