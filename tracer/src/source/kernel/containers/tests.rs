@@ -49,13 +49,13 @@ fn engines_and_the_kubelet_name_containers() {
         Some(all())
     );
     assert_eq!(named(&[("run/crun/$ID/config.json", of_crio)]), Some(all()));
-    let of_docker = r#"{"ID": "$ID", "Name": "/k8s_web_x", "Config": {"PodLabels": {"io.kubernetes.container.name": "web",
+    let of_docker = r#"{"ID": "$ID", "Name": "/k8s_web_x", "Config": {"Labels": {"io.kubernetes.container.name": "web",
         "io.kubernetes.pod.name": "shop-1", "io.kubernetes.pod.namespace": "prod"}}}"#;
     assert_eq!(named(&[(DOCKER, of_docker)]), Some(all()));
     assert_eq!(named(&[(&format!("var/log/containers/shop-1_prod_web-{ID}.log"), "")]), Some(all()));
 
     let web = Some([Some("web".to_owned()), None, None]);
-    assert_eq!(named(&[(DOCKER, r#"{"ID": "$ID", "Name": "/web", "Config": {"PodLabels": null}}"#)]), web);
+    assert_eq!(named(&[(DOCKER, r#"{"ID": "$ID", "Name": "/web", "Config": {"Labels": null}}"#)]), web);
     assert_eq!(named(&[(PODMAN, r#"[{"id": "other"}, {"id": "$ID", "names": ["web", "b"]}]"#)]), web);
     assert_eq!(named(&[(CONTAINERD, r#"{"annotations": {"nerdctl/name": "web"}}"#)]), web);
 
