@@ -15,6 +15,7 @@
 //! - [`watch`]: what `top`, a summary and a log tell of an incident
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
 //! - [`engines`]: DuckDB and others, which read files of `tracer export`
+//! - [`prometheus`]: a Prometheus; [`served`]: what `tracer serve` answers; [`otlp`]: a receiver of OTLP
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
@@ -31,6 +32,7 @@ pub mod links;
 pub mod listed;
 pub mod nginx;
 pub mod option;
+pub mod otlp;
 pub mod patience;
 pub mod place;
 pub mod postgres;
@@ -40,6 +42,7 @@ pub mod prometheus;
 pub mod receipt;
 pub mod remote;
 pub mod screen;
+pub mod served;
 pub mod sockets;
 pub mod story;
 pub mod tracefs;

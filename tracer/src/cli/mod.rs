@@ -3,7 +3,7 @@
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
 //! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`
-//! - [`record`]: those of `record`; [`recording`]: those of `recording`
+//! - [`record`]: those of `record`; [`recording`]: those of `recording`; [`serve`], [`otlp`]: those of `serve`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
 //! - [`completions`]: completions for shells; `offers`: the values that they offer
@@ -14,6 +14,7 @@ pub mod completions;
 pub mod export;
 pub mod list;
 mod offers;
+pub mod otlp;
 pub mod record;
 pub mod recording;
 pub mod serve;
@@ -40,6 +41,7 @@ pub use args::{
 };
 pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
+pub use otlp::OtlpArgs;
 pub use record::RecordArgs;
 pub use recording::SurveyArgs;
 pub use serve::ServeArgs;

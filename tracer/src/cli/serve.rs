@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     aggregate::By,
-    cli::{CaptureArgs, FilterArgs, FindingArgs, StuckArgs},
+    cli::{CaptureArgs, FilterArgs, FindingArgs, OtlpArgs, StuckArgs},
 };
 
 /// Examples.
@@ -17,6 +17,8 @@ Examples:
                                              from other hosts, for those who know the token
   tracer serve --label service,process,peer  with connections by peer, too
   tracer serve --port 443                    only of these connections
+  tracer serve --otlp http://127.0.0.1:4318 --otlp-logs
+                                             also to an OpenTelemetry Collector, with a log record for each end
 
 A scrape counts for as long as tracer runs: counters begin with 0 when it starts. What may have many values has at
 most 100 labels of its own; all others are `other`, so that the sum is always the whole.";
@@ -46,6 +48,9 @@ pub struct ServeArgs {
         help_heading = "Server"
     )]
     pub label: Vec<By>,
+    /// OTLP.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,

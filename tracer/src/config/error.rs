@@ -1,6 +1,6 @@
 //! Errors in arguments that parse but are not valid.
 
-use crate::output::file;
+use crate::output::{file, otlp::target};
 
 /// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,12 @@ pub enum Error {
     /// There is nothing in it.
     #[error("{0} is empty: nobody could ask")]
     NoSecrets(String),
+    /// Nothing can be sent there.
+    #[error("--otlp: {0}")]
+    Otlp(target::Error),
+    /// A line of a file with headers is none.
+    #[error("line {0} of {1} is no header: write `name: value`")]
+    NoHeader(usize, String),
     /// There is no such column.
     #[error("unknown column `{0}`: `--columns help` lists them")]
     UnknownColumn(String),

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
-//! - `record`: that of `record`; `recording`: that of `recording`
+//! - `record`: that of `record`; `recording`: that of `recording`; `serve`, `otlp`: that of `serve`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod error;
@@ -11,6 +11,7 @@ mod filters;
 mod lines;
 mod list;
 mod network;
+mod otlp;
 mod record;
 mod recording;
 mod reports;
@@ -75,6 +76,7 @@ pub use export::{ExportConfig, export};
 use lines::use_colour;
 pub use list::{ListConfig, RecordedList, SocketsConfig, list};
 pub use network::{NetworkConfig, NetworkList};
+pub use otlp::OtlpConfig;
 pub use record::record;
 pub use recording::{CutConfig, RecordingConfig, SurveyConfig, recording};
 pub use serve::{ServeConfig, serve};

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use crate::{
     aggregate::findings::Findings,
     cli::{RecordingArgs, ServeArgs},
-    config::{Error, Lined, RunConfig, configured, limits, thresholds},
+    config::{Error, Lined, OtlpConfig, RunConfig, configured, limits, thresholds},
     output::{http::Access, stderr::message},
     text::escape::escaped,
     view::serve::{Serve, ServeOptions},
@@ -23,11 +23,15 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Who may ask.
     pub access: Access,
+    /// Where they are sent to.
+    pub otlp: Option<OtlpConfig>,
 }
 
 /// Builds the configuration of `tracer serve`.
 pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
-    let ServeArgs { listen, bearer_token, basic_auth, mut label, filter, stuck, finding, capture } = args;
+    let ServeArgs { listen, bearer_token, basic_auth, mut label, otlp, filter, stuck, finding, capture } =
+        args;
+    let otlp = super::otlp::otlp(otlp)?;
     let access = match (bearer_token, basic_auth) {
         (Some(file), _) => Access {
             allowed: words(&file)?.into_iter().take(1).map(|token| format!("Bearer {token}")).collect(),
@@ -54,17 +58,18 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
             true
         }
     });
+    let has_logs = otlp.as_ref().is_some_and(|otlp| otlp.has_logs);
     let limits = limits(&stuck);
     let findings = Findings::new(limits.clone(), thresholds(&finding));
-    let view = Serve::new(ServeOptions { labels: label, limits, findings });
+    let view = Serve::new(ServeOptions { labels: label, limits, findings, has_logs });
     let mut config =
         configured(Box::new(view), filter, capture, RecordingArgs::default(), Lined::none(true))?;
-    config.serve = Some(ServeConfig { listen, access });
+    config.serve = Some(ServeConfig { listen, access, otlp });
     Ok(config)
 }
 
 /// The lines of a file that are not empty.
-fn words(path: &Path) -> Result<Vec<String>, Error> {
+pub(super) fn words(path: &Path) -> Result<Vec<String>, Error> {
     let name = || escaped(path.as_os_str().as_bytes());
     let read = fs::metadata(path).and_then(|file| {
         if file.len() > LARGEST {

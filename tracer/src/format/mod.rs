@@ -5,6 +5,7 @@
 //! - [`subject`]: what lines can be about, each with its table; [`links`], [`routes`]: the tables of `list -i` and `-r`
 //! - [`row`]: the content of a line
 //! - [`text`], [`json`], [`csv`], [`parquet`]: one file or folder for each format
+//! - `otlp`: messages of OpenTelemetry's protocol
 //! - [`lines`]: a format with the kernel's properties, as views use it
 //!
 //! # Example
@@ -38,6 +39,7 @@ pub mod csv;
 pub mod json;
 pub mod lines;
 pub mod links;
+pub(crate) mod otlp;
 pub mod parquet;
 pub mod routes;
 pub mod row;

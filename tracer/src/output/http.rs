@@ -31,6 +31,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::output::otlp::Exporter;
+
 /// Connections at a time; others wait.
 const CONNECTIONS: usize = 64;
 
@@ -91,6 +93,9 @@ struct Server {
 pub struct PageRequests {
     /// Where they can be asked for.
     pub address: SocketAddr,
+    /// Who also asks for them, to send them.
+    pub exporter: Option<Exporter>,
+    pages: mpsc::Sender<PageRequest>,
     inbox: mpsc::Receiver<PageRequest>,
     is_ready: Arc<AtomicBool>,
 }
@@ -99,6 +104,22 @@ impl PageRequests {
     /// From now on `/readyz` says so.
     pub fn is_ready(&self) {
         self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// For others that ask.
+    #[must_use]
+    pub fn pages(&self) -> &mpsc::Sender<PageRequest> {
+        &self.pages
+    }
+
+    /// The next one that the exporter asks for at its end; `None` when it has ended. The first call tells it to end.
+    pub async fn next_last(&mut self) -> Option<PageRequest> {
+        let exporter = self.exporter.as_mut()?;
+        exporter.end();
+        tokio::select! {
+            () = exporter.ended() => None,
+            request = self.inbox.recv() => request,
+        }
     }
 
     /// The next one; without any, waits for ever. Dropping the future loses nothing.
@@ -128,7 +149,7 @@ pub fn serve(
     let address = listener.local_addr()?;
     let (pages, inbox) = mpsc::channel(WAITING);
     let is_ready = Arc::<AtomicBool>::default();
-    let server = Server { routes, pages, access, is_ready: Arc::clone(&is_ready) };
+    let server = Server { routes, pages: pages.clone(), access, is_ready: Arc::clone(&is_ready) };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("tracer-http".to_owned()).spawn(move || {
         first();
@@ -138,7 +159,7 @@ pub fn serve(
             }
         });
     })?;
-    Ok(PageRequests { address, inbox, is_ready })
+    Ok(PageRequests { address, exporter: None, pages, inbox, is_ready })
 }
 
 async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {

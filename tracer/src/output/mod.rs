@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
-//! - [`http`]: pages over HTTP; [`usage`]: what this process uses
+//! - [`http`]: pages over HTTP; [`otlp`]: pages that are sent to a receiver; [`usage`]: what this process uses
 //! - [`merge`]: lines of several captures, brought into the order of their times
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
@@ -33,6 +33,7 @@ pub mod files;
 mod folder;
 pub mod http;
 pub mod merge;
+pub mod otlp;
 pub mod progress;
 pub mod refusal;
 pub mod stderr;

@@ -21,6 +21,7 @@ use crate::{
     run::{
         console::{Console, IdleConsole},
         error::Error,
+        otlp,
         receipt::{Comparison, Receipt},
         serve,
         stages::{ActContext, Stages, StagesOptions},
@@ -425,6 +426,7 @@ impl<S: Source> Capture<S> {
             losses: self.latest_losses,
             cpu_us: usage::cpu_us(),
             memory: usage::memory(),
+            exports: self.requests.as_ref().and_then(otlp::exports),
         };
         let mut page = Vec::new();
         if let Some(asked) = serve::page(request.route) {
@@ -468,6 +470,10 @@ impl<S: Source> Capture<S> {
             Ok(()) => stop.unless_impatient(self.write_rest()).await,
             error => error,
         };
+        let result = match result {
+            Err(Error::Impatience) => result,
+            _ => result.and(stop.unless_impatient(self.export_rest()).await),
+        };
         if result.is_err() {
             self.output.abandon();
             self.unread += self.skip_rest().await;
@@ -496,6 +502,16 @@ impl<S: Source> Capture<S> {
         self.output.patience().await?;
         let now_ns = self.stages.now_ns();
         Ok(self.output.finish_files(now_ns, |time_ns| self.stages.wall_ns(time_ns))?)
+    }
+
+    /// Makes the last pages for what sends them.
+    async fn export_rest(&mut self) -> Result<(), Error> {
+        while let Some(requests) = &mut self.requests
+            && let Some(request) = requests.next_last().await
+        {
+            self.answer(request);
+        }
+        Ok(())
     }
 
     /// Reads the remaining facts without showing them. Returns the number of transitions.

@@ -6,7 +6,7 @@ use crate::{
         http::{self, HttpRoute, PageRequests},
         stderr::message,
     },
-    run::error::Error,
+    run::{error::Error, otlp},
     source::kernel::privileges,
     view::page::ServedPage,
 };
@@ -35,19 +35,21 @@ const ROUTES: [HttpRoute; PAGES.len()] = {
 
 /// The page at this place among the routes.
 pub(super) fn page(route: usize) -> Option<ServedPage> {
-    PAGES.get(route).map(|(page, _)| *page)
+    PAGES.get(route).map(|(page, _)| *page).or_else(|| otlp::page(route - PAGES.len()))
 }
 
 /// Starts to listen.
 pub(super) fn start(config: &ServeConfig) -> Result<PageRequests, Error> {
-    let ServeConfig { listen, access } = config;
+    let ServeConfig { listen, access, otlp } = config;
     let first = || {
         if let Err(error) = privileges::drop_all_but(&[]) {
             log::warn!("{error}");
         }
     };
     let requests = http::serve(*listen, &ROUTES, access.clone(), first);
-    let requests = requests.map_err(|cause| Error::Listen(*listen, cause))?;
+    let mut requests = requests.map_err(|cause| Error::Listen(*listen, cause))?;
     message(format_args!("serving http://{}/metrics", requests.address));
+    requests.exporter =
+        otlp.as_ref().map(|otlp| otlp::start(otlp, requests.pages(), PAGES.len())).transpose()?;
     Ok(requests)
 }

@@ -66,7 +66,7 @@ impl MetricFamily {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.samples {
             Samples::Counters(values) | Samples::Gauges(values) => values.len(),
             Samples::Fractions(values) => values.len(),

@@ -58,16 +58,22 @@ impl Collector for Families {
 }
 
 impl Serve {
-    /// All metrics, in OpenMetrics' text format.
-    pub(super) fn metrics(&self, itself: &Itself, scene: &mut Scene<'_>) -> String {
+    /// All metrics.
+    pub(super) fn families(&self, itself: &Itself, scene: &mut Scene<'_>) -> Vec<MetricFamily> {
         let mut families = self.of_connections();
         families.extend(self.of_sockets(scene));
         families.extend(self.of_agreement(scene));
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
+        families.extend(itself.exports.iter().flat_map(|exports| self.of_exports(exports)));
+        families
+    }
+
+    /// The same in OpenMetrics' text format.
+    pub(super) fn metrics(&self, itself: &Itself, scene: &mut Scene<'_>) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Families(families)));
+        registry.register_collector(Box::new(Families(self.families(itself, scene))));
         let mut text = String::new();
         // Writing into memory cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -365,15 +371,15 @@ fn by_event(counts: &TcpCounts) -> [(Labels, u64); 4] {
         .map(|(event, count)| (labels([("event", event)]), count))
 }
 
-fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
+pub(super) fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
     labels.map(|(name, value)| (name, value.to_owned())).to_vec()
 }
 
-fn counter(name: &'static str, help: &'static str, count: u64) -> MetricFamily {
+pub(super) fn counter(name: &'static str, help: &'static str, count: u64) -> MetricFamily {
     counters(name, help, [(vec![], count)])
 }
 
-fn counters(
+pub(super) fn counters(
     name: &'static str,
     help: &'static str,
     values: impl IntoIterator<Item = (Labels, u64)>,

@@ -4,12 +4,19 @@
 //! - here: what is counted, and when sockets are looked at
 //! - `metrics`: the metrics, with their names and help; `families`: how a family of them is written
 //! - `front`: a page for people
+//! - `otlp`: the same metrics in OpenTelemetry's protocol; `starts`: since when each series is counted
+//! - `ends`: log records that wait to be asked for
 
+mod ends;
 mod families;
 mod front;
 mod metrics;
+mod otlp;
+mod starts;
 
+use ends::EndRecords;
 use families::older_format;
+use otlp::OtlpSeries;
 
 use crate::{
     aggregate::{
@@ -19,6 +26,7 @@ use crate::{
         growing::GrowingCounts,
     },
     facts::{context::Context, counts::TcpCounts, kernel::KernelInfo},
+    format::row::Row,
     tcp::{limits::Limits, reset::ResetReasons},
     track::Transition,
     view::{
@@ -39,6 +47,8 @@ pub struct ServeOptions {
     pub limits: Limits,
     /// Finds trouble.
     pub findings: Findings,
+    /// Each end of a connection is a log record.
+    pub has_logs: bool,
 }
 
 /// Counts.
@@ -52,13 +62,19 @@ pub struct Serve {
     findings: Findings,
     reset_reasons: ResetReasons,
     expires_ns: u64,
+    /// When it began, in nanoseconds of the kernel's monotonic clock.
+    began_ns: u64,
+    /// What is known since the first page with OTLP.
+    otlp: Option<OtlpSeries>,
+    /// Ends of connections, if they are asked for.
+    ends: Option<EndRecords>,
 }
 
 impl Serve {
     /// Nothing is counted yet.
     #[must_use]
     pub fn new(options: ServeOptions) -> Self {
-        let ServeOptions { labels, limits, findings } = options;
+        let ServeOptions { labels, limits, findings, has_logs } = options;
         Self {
             counts: GrowingCounts::new(&labels),
             agreement: Agreement::default(),
@@ -67,6 +83,9 @@ impl Serve {
             findings,
             reset_reasons: ResetReasons::default(),
             expires_ns: 0,
+            began_ns: 0,
+            otlp: None,
+            ends: has_logs.then(EndRecords::default),
         }
     }
 
@@ -85,7 +104,7 @@ impl View for Serve {
             refreshes: true,
             gauges: true,
             stray_resets: true,
-            names: self.counts.by.iter().any(|(by, _)| *by == By::Container),
+            names: self.ends.is_some() || self.counts.by.iter().any(|(by, _)| *by == By::Container),
             ..Needs::default()
         }
     }
@@ -93,6 +112,8 @@ impl View for Serve {
     fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
         self.reset_reasons = kernel.reset_reasons.clone();
         self.expires_ns = at_ns.saturating_add(EXPIRE_NS);
+        self.began_ns = at_ns;
+        self.ends.iter_mut().for_each(|ends| ends.begin(&kernel.absent));
     }
 
     /// Silent transitions count, too, because they end connections.
@@ -102,6 +123,9 @@ impl View for Serve {
 
     fn show(&mut self, transition: &Transition, context: &Context, _: &mut Vec<u8>) {
         self.counts.add(transition, &context.names);
+        if let Some(ends) = self.ends.as_mut().filter(|_| transition.reason.is_some()) {
+            ends.add(&Row::transition(transition, context, &self.reset_reasons));
+        }
         if transition.is_transition() {
             self.findings.note(transition);
         }
@@ -142,6 +166,10 @@ impl View for Serve {
                 out.extend_from_slice(older_format(&self.metrics(itself, &mut scene)).as_bytes());
             }
             ServedPage::Front => front::write(&self.findings, scene.context, out),
+            ServedPage::OtlpMetrics => self.otlp_metrics(itself, &mut scene, out),
+            ServedPage::OtlpLogs => {
+                self.ends.iter_mut().for_each(|ends| ends.take(&scene.context.host, out));
+            }
         }
     }
 }
