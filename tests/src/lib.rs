@@ -16,11 +16,13 @@
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
 //! - [`engines`]: DuckDB and others, which read files of `tracer export`
 //! - [`types`]: changed type information (BTF), to imitate other kernels
+//! - [`served`]: `tracer serve`, and what it answers; [`disk`]: file systems that fill up and go away
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
 
 pub mod attack;
 pub mod bpftrace;
+pub mod disk;
 pub mod engines;
 pub mod event;
 pub mod facts;
@@ -40,6 +42,7 @@ pub mod prometheus;
 pub mod receipt;
 pub mod remote;
 pub mod screen;
+pub mod served;
 pub mod sockets;
 pub mod story;
 pub mod tracefs;

@@ -5,7 +5,7 @@
 //! - [`times`], [`heavy`]: its parts: durations in a state; heavy hitters
 //! - [`growing`]: counts that only grow, for metrics; [`durations`], [`bounded`]: its parts: durations in fixed
 //!   ranges, and counts by key
-//! - [`findings`]: trouble that stands out
+//! - [`findings`]: trouble that stands out; [`triggers`]: what must be noticed at once
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
 //! - [`build`], [`in_kernel`]: make a report of totals, or of the kernel's counts
@@ -34,6 +34,7 @@ pub mod report;
 pub mod schedule;
 pub mod times;
 pub mod totals;
+pub mod triggers;
 
 /// Time between two passes over all sockets, in nanoseconds for each socket. Counting one takes about 50 ns, and a pass
 /// may use 1/200 of a CPU.

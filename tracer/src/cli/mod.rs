@@ -40,7 +40,7 @@ pub use args::{
 };
 pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
-pub use record::RecordArgs;
+pub use record::{RecordArgs, RecorderArgs};
 pub use recording::SurveyArgs;
 pub use serve::ServeArgs;
 

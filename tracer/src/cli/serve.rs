@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     aggregate::By,
-    cli::{CaptureArgs, FilterArgs, FindingArgs, StuckArgs},
+    cli::{CaptureArgs, FilterArgs, FindingArgs, RecorderArgs, StuckArgs},
 };
 
 /// Examples.
@@ -17,6 +17,8 @@ Examples:
                                              from other hosts, for those who know the token
   tracer serve --label service,process,peer  with connections by peer, too
   tracer serve --port 443                    only of these connections
+  tracer serve --record /var/log/tracer/host.rec --ring 5m --on-stuck CLOSE_WAIT=60s
+                                             and a flight recorder
 
 A scrape counts for as long as tracer runs: counters begin with 0 when it starts. What may have many values has at
 most 100 labels of its own; all others are `other`, so that the sum is always the whole.";
@@ -46,6 +48,13 @@ pub struct ServeArgs {
         help_heading = "Server"
     )]
     pub label: Vec<By>,
+    /// Also keep what happens in a recording, a new file. If it cannot be written, because the disk is full, that is
+    /// said and counted, and the metrics go on
+    #[arg(long, value_name = "FILE", help_heading = "Recording")]
+    pub record: Option<PathBuf>,
+    /// The recorder.
+    #[command(flatten)]
+    pub recorder: RecorderArgs,
     /// Filters.
     #[command(flatten)]
     pub filter: FilterArgs,

@@ -61,6 +61,12 @@ pub enum Error {
     /// A ring that nothing would ever keep.
     #[error("--ring keeps nothing by itself: say when it does, with --on-stuck, --on-reason or --on-signal")]
     NoTrigger,
+    /// What is kept is a part of a ring.
+    #[error("--on-reason says when a ring is kept: give --ring, too")]
+    NoRing,
+    /// Options of a recording without one.
+    #[error("{0} is about a recording: give one with --record FILE")]
+    NotRecorded(&'static str),
     /// There is nothing that triggers could be about.
     #[error(
         "--raw has no stories, so nothing is stuck and nothing has a reason: leave it, or --on-stuck and --on-reason, away"

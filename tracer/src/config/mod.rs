@@ -178,6 +178,8 @@ pub struct RecordConfig {
     pub rotation: Option<Rotation>,
     /// SIGUSR1 keeps the last parts.
     pub heeds_signal: bool,
+    /// If it cannot be written, all else goes on.
+    pub may_fail: bool,
 }
 
 /// Builds the configuration of `tracer log`.
@@ -381,7 +383,12 @@ fn configured(
     Ok(RunConfig {
         hooks,
         recoding: if is_text { charset::recoding() } else { None },
-        record: recording.record.map(|path| RecordConfig { path, rotation: None, heeds_signal: false }),
+        record: recording.record.map(|path| RecordConfig {
+            path,
+            rotation: None,
+            heeds_signal: false,
+            may_fail: false,
+        }),
         export: None,
         of_several: None,
         serve: None,

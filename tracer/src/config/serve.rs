@@ -6,8 +6,8 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::{
     aggregate::findings::Findings,
-    cli::{RecordingArgs, ServeArgs},
-    config::{Error, Lined, RunConfig, configured, limits, thresholds},
+    cli::{RecorderArgs, RecordingArgs, ServeArgs},
+    config::{Error, Lined, RunConfig, configured, limits, record::Recorder, thresholds},
     output::{http::Access, stderr::message},
     text::escape::escaped,
     view::serve::{Serve, ServeOptions},
@@ -27,7 +27,27 @@ pub struct ServeConfig {
 
 /// Builds the configuration of `tracer serve`.
 pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
-    let ServeArgs { listen, bearer_token, basic_auth, mut label, filter, stuck, finding, capture } = args;
+    let ServeArgs {
+        listen,
+        bearer_token,
+        basic_auth,
+        mut label,
+        record,
+        recorder,
+        filter,
+        stuck,
+        finding,
+        capture,
+    } = args;
+    if record.is_none()
+        && let Some(option) = of_recorder(&recorder)
+    {
+        return Err(Error::NotRecorded(option));
+    }
+    if recorder.ring.is_none() && !recorder.on_reason.is_empty() {
+        return Err(Error::NoRing);
+    }
+    let recorder = Recorder::new(recorder)?;
     let access = match (bearer_token, basic_auth) {
         (Some(file), _) => Access {
             allowed: words(&file)?.into_iter().take(1).map(|token| format!("Bearer {token}")).collect(),
@@ -56,11 +76,26 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
     });
     let limits = limits(&stuck);
     let findings = Findings::new(limits.clone(), thresholds(&finding));
-    let view = Serve::new(ServeOptions { labels: label, limits, findings });
-    let mut config =
-        configured(Box::new(view), filter, capture, RecordingArgs::default(), Lined::none(true))?;
+    let view =
+        Serve::new(ServeOptions { labels: label, limits, findings, triggers: recorder.triggers.clone() });
+    let recording = RecordingArgs { record, ..RecordingArgs::default() };
+    let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(true))?;
+    if let Some(record) = &mut config.record {
+        recorder.complete(record)?;
+        record.may_fail = true;
+    }
     config.serve = Some(ServeConfig { listen, access });
     Ok(config)
+}
+
+/// An option of the recorder, if there is one.
+fn of_recorder(recorder: &RecorderArgs) -> Option<&'static str> {
+    let given = [
+        ("--rotate", recorder.rotate.is_some()),
+        ("--ring", recorder.ring.is_some()),
+        ("--on-reason", !recorder.on_reason.is_empty()),
+    ];
+    given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
 }
 
 /// The lines of a file that are not empty.

@@ -423,6 +423,7 @@ impl<S: Source> Capture<S> {
         let itself = Itself {
             events: self.read,
             losses: self.latest_losses,
+            recording: self.source.recording(),
             cpu_us: usage::cpu_us(),
             memory: usage::memory(),
         };

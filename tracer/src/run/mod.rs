@@ -142,7 +142,8 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             return Ok(Some(capture(source, config, output, console, &mut stop).await?));
         };
         let header = record::header(&options, &mut source)?;
-        let mut source = Recorded::start(source, header, files)?;
+        let may_fail = record.is_some_and(|record| record.may_fail);
+        let mut source = Recorded::start(source, header, files)?.that_may_fail(may_fail);
         let outcome = capture(&mut source, config, output, console, &mut stop).await?;
         record::tell(source.counts());
         Ok(Some(outcome))

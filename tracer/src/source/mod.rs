@@ -64,6 +64,7 @@ use crate::facts::{
     checkpoint::Checkpoint,
     kernel::KernelInfo,
     names::{Names, UnknownName},
+    recording_counts::RecordingCounts,
     snapshot::TimewaitByNetns,
 };
 use crate::filter::within::Wider;
@@ -109,6 +110,11 @@ pub trait Source {
     /// Takes what is known after the last fact. With `freeze` the parts before are kept under that name; what came of
     /// it is returned.
     fn checkpoint(&mut self, _checkpoint: Checkpoint, _freeze: Option<&str>) -> Option<String> {
+        None
+    }
+
+    /// What is known of the recording that is being made, if there is one.
+    fn recording(&self) -> Option<RecordingCounts> {
         None
     }
 
@@ -159,6 +165,10 @@ impl<S: Source> Source for &mut S {
 
     fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
         (**self).checkpoint(checkpoint, freeze)
+    }
+
+    fn recording(&self) -> Option<RecordingCounts> {
+        (**self).recording()
     }
 
     fn play(&mut self, command: PlayCommand) {

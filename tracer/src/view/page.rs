@@ -1,6 +1,6 @@
 //! Pages that somebody may ask a view for while it runs.
 
-use crate::facts::losses::Losses;
+use crate::facts::{losses::Losses, recording_counts::RecordingCounts};
 
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Itself {
     pub events: u64,
     /// Events that it has lost.
     pub losses: Losses,
+    /// The recording that it makes.
+    pub recording: Option<RecordingCounts>,
     /// Processor time that it has used, in microseconds.
     pub cpu_us: u64,
     /// Memory that it uses, in bytes; `None` if that cannot be read.

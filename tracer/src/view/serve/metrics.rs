@@ -20,6 +20,7 @@ use crate::{
     facts::{
         gauges::{EphemeralPorts, NetnsGauges},
         names::Names,
+        recording_counts::RecordingCounts,
     },
     tcp::state::State,
     text::escape::{escaped, name},
@@ -64,6 +65,7 @@ impl Serve {
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
+        families.extend(itself.recording.iter().flat_map(of_recording));
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Families(families)));
         let mut text = String::new();
@@ -328,6 +330,32 @@ fn of_itself(itself: &Itself) -> Vec<MetricFamily> {
             unit: Some(Unit::Bytes),
             samples: Samples::Gauges(memory.into_iter().collect()),
         },
+    ]
+}
+
+/// The recording that is being made.
+fn of_recording(counts: &RecordingCounts) -> Vec<MetricFamily> {
+    let RecordingCounts { events, bytes, parts, left_out, errors, missed, has_failed } = *counts;
+    vec![
+        counter("tracer_recording_events", "Events in the recording", events),
+        counter("tracer_recording_written_bytes", "Bytes of the recording, in all parts", bytes),
+        counter("tracer_recording_parts", "Parts of the recording", parts.into()),
+        counter(
+            "tracer_recording_left_out",
+            "Facts that are not in the recording because they are too large",
+            left_out,
+        ),
+        counter("tracer_recording_errors", "How often the recording could not be written", errors),
+        counter(
+            "tracer_recording_missed_events",
+            "Events that are not in the recording because it could not be written",
+            missed,
+        ),
+        gauges(
+            "tracer_recording_failed",
+            "1 while the recording cannot be written, else 0",
+            [(vec![], u64::from(has_failed))],
+        ),
     ]
 }
 

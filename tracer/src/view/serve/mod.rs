@@ -16,6 +16,7 @@ use crate::{
         By,
         findings::{Findings, Moment},
         growing::GrowingCounts,
+        triggers::{TriggerWatch, Triggers},
     },
     facts::{context::Context, kernel::KernelInfo},
     tcp::{limits::Limits, reset::ResetReasons},
@@ -38,6 +39,8 @@ pub struct ServeOptions {
     pub limits: Limits,
     /// Finds trouble.
     pub findings: Findings,
+    /// When the last parts of the recording must be kept.
+    pub triggers: Triggers,
 }
 
 /// Counts.
@@ -45,6 +48,7 @@ pub struct Serve {
     counts: GrowingCounts,
     limits: Limits,
     findings: Findings,
+    triggers: TriggerWatch,
     reset_reasons: ResetReasons,
     expires_ns: u64,
 }
@@ -53,11 +57,12 @@ impl Serve {
     /// Nothing is counted yet.
     #[must_use]
     pub fn new(options: ServeOptions) -> Self {
-        let ServeOptions { labels, limits, findings } = options;
+        let ServeOptions { labels, limits, findings, triggers } = options;
         Self {
             counts: GrowingCounts::new(&labels),
             limits,
             findings,
+            triggers: TriggerWatch::new(triggers),
             reset_reasons: ResetReasons::default(),
             expires_ns: 0,
         }
@@ -86,6 +91,7 @@ impl View for Serve {
     fn begin(&mut self, kernel: &KernelInfo, at_ns: u64, _: &mut Vec<u8>) {
         self.reset_reasons = kernel.reset_reasons.clone();
         self.expires_ns = at_ns.saturating_add(EXPIRE_NS);
+        self.triggers.begin(at_ns);
     }
 
     /// Silent transitions count, too, because they end connections.
@@ -97,6 +103,7 @@ impl View for Serve {
         self.counts.add(transition, &context.names);
         if transition.is_transition() {
             self.findings.note(transition);
+            self.triggers.note(transition);
         }
     }
 
@@ -105,11 +112,13 @@ impl View for Serve {
     }
 
     fn due(&self) -> Option<u64> {
-        Some(self.findings.due_ns().min(self.expires_ns))
+        let due = self.findings.due_ns().min(self.expires_ns);
+        Some(self.triggers.due().map_or(due, |trigger| trigger.min(due)))
     }
 
     fn act(&mut self, scene: Scene<'_>, _: &mut Vec<u8>) -> u64 {
         self.survey(&scene);
+        self.triggers.look(scene.tracker, scene.now_ns);
         let netns = scene.select.netns();
         self.counts.read(scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id)));
         if self.expires_ns <= scene.now_ns {
@@ -117,6 +126,10 @@ impl View for Serve {
             self.expires_ns = scene.now_ns.saturating_add(EXPIRE_NS);
         }
         0
+    }
+
+    fn trigger(&mut self) -> Option<(String, u64)> {
+        self.triggers.take()
     }
 
     fn page(&mut self, page: ServedPage, itself: &Itself, mut scene: Scene<'_>, out: &mut Vec<u8>) {
