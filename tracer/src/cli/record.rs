@@ -89,7 +89,8 @@ pub struct RecorderArgs {
         help_heading = "Flight recorder"
     )]
     pub on_stuck: Vec<Limit>,
-    /// When so many connections end for a reason in a time: REASON=N/TIME, such as reset-remote=100/s or timeout=10/1m
+    /// When so many connections end for a reason in a time: REASON=N/TIME, such as reset-remote=100/s or
+    /// timeout=10/1m. In `serve` also with --alerts
     #[arg(long, value_name = "REASON=N/TIME", value_delimiter = ',', help_heading = "Flight recorder")]
     pub on_reason: Vec<Rate>,
     /// When the signal SIGUSR1 comes: `kill -USR1`

@@ -5,6 +5,7 @@
 //! - `record`: that of `record`; `recording`: that of `recording`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
+mod again;
 mod error;
 mod export;
 mod filters;
@@ -70,6 +71,7 @@ use crate::{
     },
 };
 
+pub use again::{Reload, ReloadedConfig};
 pub use error::Error;
 pub use export::{ExportConfig, export};
 use lines::use_colour;
@@ -101,6 +103,8 @@ pub struct Config {
     pub span: ShownSpan,
     /// The host that messages are about, escaped, if there are several.
     pub host: Option<String>,
+    /// Reads options again while it runs.
+    pub reload: Option<Reload>,
     /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
     /// The file for the receipt, which is also written to standard error.
@@ -425,6 +429,7 @@ fn configured(
             count,
             span,
             host: None,
+            reload: None,
             strict: capture.strict,
             receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },

@@ -5,10 +5,14 @@ use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::Path};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::{
-    aggregate::findings::Findings,
+    aggregate::{By, findings::Findings},
     cli::{RecorderArgs, RecordingArgs, ServeArgs},
-    config::{Error, Lined, RunConfig, configured, limits, record::Recorder, thresholds},
+    config::{
+        Error, Lined, RunConfig, again, configured, filters::filters, limits, record::Recorder, thresholds,
+    },
     output::{http::Access, stderr::message},
+    select::spec::FilterSpec,
+    source::open::SourceOptions,
     text::escape::escaped,
     view::serve::{Serve, ServeOptions},
 };
@@ -23,30 +27,41 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Who may ask.
     pub access: Access,
+    /// Lines on standard output are alerts, which nobody waits for.
+    pub alerts: bool,
 }
 
 /// Builds the configuration of `tracer serve`.
 pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
+    let now = again::with_file(args.clone())?;
+    let reload = again::reload(&args, &now)?;
+    let outer = args.filter;
     let ServeArgs {
         listen,
         bearer_token,
         basic_auth,
-        mut label,
+        label,
+        alerts,
         record,
         recorder,
         filter,
         stuck,
         finding,
         capture,
-    } = args;
+        config: _,
+    } = now;
     if record.is_none()
         && let Some(option) = of_recorder(&recorder)
     {
         return Err(Error::NotRecorded(option));
     }
-    if recorder.ring.is_none() && !recorder.on_reason.is_empty() {
-        return Err(Error::NoRing);
+    if recorder.ring.is_none() && !recorder.on_reason.is_empty() && !alerts {
+        return Err(Error::NoRingNorAlerts);
     }
+    if alerts && record.as_ref().is_some_and(|path| path == Path::new("-")) {
+        return Err(Error::TwiceStandardOutput);
+    }
+    let rates = recorder.on_reason.clone();
     let recorder = Recorder::new(recorder)?;
     let access = match (bearer_token, basic_auth) {
         (Some(file), _) => Access {
@@ -67,34 +82,46 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
             "whoever reaches {listen} can read the metrics: --bearer-token or --basic-auth limits that"
         ));
     }
-    let mut seen = Vec::new();
-    label.retain(|by| {
-        !seen.contains(by) && {
-            seen.push(*by);
-            true
-        }
-    });
     let limits = limits(&stuck);
     let findings = Findings::new(limits.clone(), thresholds(&finding));
-    let view =
-        Serve::new(ServeOptions { labels: label, limits, findings, triggers: recorder.triggers.clone() });
+    let view = Serve::new(ServeOptions {
+        labels: labels(label),
+        limits,
+        findings,
+        triggers: recorder.triggers.clone(),
+        alerts: alerts.then_some(rates),
+    });
     let recording = RecordingArgs { record, ..RecordingArgs::default() };
     let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(true))?;
     if let Some(record) = &mut config.record {
         recorder.complete(record)?;
         record.may_fail = true;
     }
-    config.serve = Some(ServeConfig { listen, access });
+    // Filters that may change do not run in the kernel.
+    if let (Some(_), SourceOptions::Kernel(options)) = (&reload, &mut config.source) {
+        let FilterSpec { filters, names } = filters(outer, true)?;
+        (options.load.filter, options.names) = (filters.constant, names);
+    }
+    config.capture.reload = reload;
+    config.serve = Some(ServeConfig { listen, access, alerts });
     Ok(config)
+}
+
+/// Each label once.
+pub(super) fn labels(mut labels: Vec<By>) -> Vec<By> {
+    let mut seen = Vec::new();
+    labels.retain(|by| {
+        !seen.contains(by) && {
+            seen.push(*by);
+            true
+        }
+    });
+    labels
 }
 
 /// An option of the recorder, if there is one.
 fn of_recorder(recorder: &RecorderArgs) -> Option<&'static str> {
-    let given = [
-        ("--rotate", recorder.rotate.is_some()),
-        ("--ring", recorder.ring.is_some()),
-        ("--on-reason", !recorder.on_reason.is_empty()),
-    ];
+    let given = [("--rotate", recorder.rotate.is_some()), ("--ring", recorder.ring.is_some())];
     given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
 }
 

@@ -59,7 +59,7 @@ use crate::{
         open::{SourceOptions, open, open_all},
         recorded::Recorded,
     },
-    text::STARTING_A_THREAD,
+    text::{STARTING_A_THREAD, charset::Recoding},
     view::Ending,
 };
 
@@ -92,10 +92,14 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
     let export = export.as_ref().map(export::files).transpose()?.flatten();
+    let alerts = serve.as_ref().is_some_and(|serve| serve.alerts);
     let requests = serve.as_ref().map(serve::start).transpose()?;
     let strict = config.strict;
     let outcome = drive(runtime, async {
-        let mut stop = Stop::new(signals);
+        let mut stop = match &config.reload {
+            None => Stop::new(signals),
+            Some(_) => Stop::reloading(signals).map_err(Error::system("listening for SIGHUP"))?,
+        };
         if record.as_ref().is_some_and(|record| record.heeds_signal) {
             stop = stop.with_mark().map_err(Error::system("listening for SIGUSR1"))?;
         }
@@ -130,7 +134,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
         }
         tell_missing(&hooks, &source.kernel().hooks, None);
         let (output, _progress) = match export {
-            None => (Output::new()?.recoding(recoding).answering(requests), None),
+            None => (standard_output(alerts, recoding)?.answering(requests), None),
             Some(files) => {
                 let host = source.header().map_or_else(host::name, |header| header.host.clone());
                 let output = Output::to_files(files.of_host(&host))?;
@@ -163,6 +167,11 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     }
     let is_incomplete = strict && !receipt.is_complete();
     Ok(if is_incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+}
+
+/// Where lines go. `alerts`: nobody waits for them.
+fn standard_output(alerts: bool, recoding: Option<Recoding>) -> Result<Output, stdout::Error> {
+    if alerts { Output::lossy() } else { Ok(Output::new()?.recoding(recoding)) }
 }
 
 /// Runs a capture to its end, and shuts the runtime down.

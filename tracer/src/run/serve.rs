@@ -40,7 +40,7 @@ pub(super) fn page(route: usize) -> Option<ServedPage> {
 
 /// Starts to listen.
 pub(super) fn start(config: &ServeConfig) -> Result<PageRequests, Error> {
-    let ServeConfig { listen, access } = config;
+    let ServeConfig { listen, access, .. } = config;
     let first = || {
         if let Err(error) = privileges::drop_all_but(&[]) {
             log::warn!("{error}");

@@ -20,6 +20,10 @@ pub struct Itself {
     pub events: u64,
     /// Events that it has lost.
     pub losses: Losses,
+    /// How often options were read again, and how often they were faulty; `None` if that cannot be.
+    pub reloads: Option<(u64, u64)>,
+    /// Lines that nobody has waited for, and that were lost.
+    pub lost_lines: u64,
     /// The recording that it makes.
     pub recording: Option<RecordingCounts>,
     /// Processor time that it has used, in microseconds.

@@ -30,6 +30,7 @@ use crate::{
         page::Itself,
         serve::{
             Serve,
+            alerts::AlertCounts,
             families::{Labels, MetricFamily, Samples},
         },
     },
@@ -65,6 +66,28 @@ impl Serve {
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
+        if let Some((done, faulty)) = itself.reloads {
+            let results = [("done", done), ("faulty", faulty)];
+            families.push(counters(
+                "tracer_config_reloads",
+                "How often --config was read again",
+                results.map(|(result, count)| (labels([("result", result)]), count)),
+            ));
+        }
+        if let Some(alerts) = &self.alerts {
+            let AlertCounts { begun, ended } = alerts.counts;
+            let events = [("begin", begun), ("end", ended)];
+            families.push(counters(
+                "tracer_alerts",
+                "Lines of --alerts",
+                events.map(|(event, count)| (labels([("event", event)]), count)),
+            ));
+            families.push(counter(
+                "tracer_alerts_lost",
+                "Lines of --alerts that standard output did not take in time",
+                itself.lost_lines,
+            ));
+        }
         families.extend(itself.recording.iter().flat_map(of_recording));
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Families(families)));

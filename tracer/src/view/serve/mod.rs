@@ -3,12 +3,14 @@
 //! # Layout
 //! - here: what is counted, and when sockets are looked at
 //! - `metrics`: the metrics, with their names and help; `families`: how a family of them is written
-//! - `front`: a page for people
+//! - `front`: a page for people; `alerts`: lines when something begins and ends
 
+mod alerts;
 mod families;
 mod front;
 mod metrics;
 
+use alerts::Alerts;
 use families::older_format;
 
 use crate::{
@@ -19,11 +21,12 @@ use crate::{
         triggers::{TriggerWatch, Triggers},
     },
     facts::{context::Context, kernel::KernelInfo},
-    tcp::{limits::Limits, reset::ResetReasons},
+    tcp::{limits::Limits, reasons::Rate, reset::ResetReasons},
     track::Transition,
     view::{
         Needs, Scene, View,
         page::{Itself, ServedPage},
+        reload::ReloadedView,
     },
 };
 
@@ -41,6 +44,8 @@ pub struct ServeOptions {
     pub findings: Findings,
     /// When the last parts of the recording must be kept.
     pub triggers: Triggers,
+    /// Alerts are wanted, also about these rates.
+    pub alerts: Option<Vec<Rate>>,
 }
 
 /// Counts.
@@ -49,6 +54,7 @@ pub struct Serve {
     limits: Limits,
     findings: Findings,
     triggers: TriggerWatch,
+    alerts: Option<Alerts>,
     reset_reasons: ResetReasons,
     expires_ns: u64,
 }
@@ -57,12 +63,13 @@ impl Serve {
     /// Nothing is counted yet.
     #[must_use]
     pub fn new(options: ServeOptions) -> Self {
-        let ServeOptions { labels, limits, findings, triggers } = options;
+        let ServeOptions { labels, limits, findings, triggers, alerts } = options;
         Self {
             counts: GrowingCounts::new(&labels),
             limits,
             findings,
             triggers: TriggerWatch::new(triggers),
+            alerts: alerts.map(Alerts::new),
             reset_reasons: ResetReasons::default(),
             expires_ns: 0,
         }
@@ -83,7 +90,7 @@ impl View for Serve {
             refreshes: true,
             gauges: true,
             stray_resets: true,
-            names: self.counts.by.iter().any(|(by, _)| *by == By::Container),
+            names: self.alerts.is_some() || self.counts.by.iter().any(|(by, _)| *by == By::Container),
             ..Needs::default()
         }
     }
@@ -92,6 +99,9 @@ impl View for Serve {
         self.reset_reasons = kernel.reset_reasons.clone();
         self.expires_ns = at_ns.saturating_add(EXPIRE_NS);
         self.triggers.begin(at_ns);
+        if let Some(alerts) = &mut self.alerts {
+            alerts.begin(kernel);
+        }
     }
 
     /// Silent transitions count, too, because they end connections.
@@ -104,6 +114,9 @@ impl View for Serve {
         if transition.is_transition() {
             self.findings.note(transition);
             self.triggers.note(transition);
+            if let Some(alerts) = &mut self.alerts {
+                alerts.note(transition);
+            }
         }
     }
 
@@ -116,8 +129,12 @@ impl View for Serve {
         Some(self.triggers.due().map_or(due, |trigger| trigger.min(due)))
     }
 
-    fn act(&mut self, scene: Scene<'_>, _: &mut Vec<u8>) -> u64 {
+    fn act(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
+        let is_survey = self.findings.due_ns() <= scene.now_ns;
         self.survey(&scene);
+        if let Some(alerts) = self.alerts.as_mut().filter(|_| is_survey) {
+            alerts.look(&self.limits, self.findings.found(), &mut scene, out);
+        }
         self.triggers.look(scene.tracker, scene.now_ns);
         let netns = scene.select.netns();
         self.counts.read(scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id)));
@@ -126,6 +143,13 @@ impl View for Serve {
             self.expires_ns = scene.now_ns.saturating_add(EXPIRE_NS);
         }
         0
+    }
+
+    fn reload(&mut self, options: ReloadedView) {
+        let ReloadedView { labels, limits, thresholds } = options;
+        self.counts.relabel(&labels);
+        self.findings.adjust(limits.clone(), thresholds);
+        self.limits = limits;
     }
 
     fn trigger(&mut self) -> Option<(String, u64)> {
