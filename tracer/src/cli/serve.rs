@@ -7,6 +7,7 @@ use clap::{Args, Parser as _};
 use crate::{
     aggregate::By,
     cli::{CaptureArgs, Cli, Command, FilterArgs, FindingArgs, RecorderArgs, StuckArgs},
+    source::streamed::server::SOCKET,
 };
 
 /// Examples.
@@ -19,6 +20,8 @@ Examples:
   tracer serve --port 443                    only of these connections
   tracer serve --record /var/log/tracer/host.rec --ring 5m --on-stuck CLOSE_WAIT=60s
                                              and a flight recorder
+  tracer serve --socket                      tracer list on this host then knows exact ages;
+                                             tracer top --from /run/tracer/tracer.sock is no second tracer
   tracer serve --alerts --on-reason reset-remote=100/s | logger -t tracer
                                              a line when something begins to be wrong, and one when that ends
 
@@ -67,6 +70,9 @@ pub struct ServeArgs {
     /// it again: filters, --label, --stuck and --finding may change. Filters from it do not run in the kernel
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub config: Option<PathBuf>,
+    /// Let `tracer list` and `tracer top --from` on this host ask: root, and the user who runs this
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = SOCKET, help_heading = "Server")]
+    pub socket: Option<PathBuf>,
     /// A line of JSON on standard output when something begins to be wrong, and one when that ends: a finding, a
     /// connection that is stuck, as many ends of connections as --on-reason says
     #[arg(long, help_heading = "Alerts")]

@@ -69,8 +69,8 @@ pub(super) fn reload(args: &ServeArgs, now: &ServeArgs) -> Result<Option<Reload>
 /// What cannot change while it runs.
 fn fixed(args: &ServeArgs) -> String {
     let ServeArgs { label: _, filter: _, stuck: _, finding: _, config: _, .. } = args;
-    let ServeArgs { listen, bearer_token, basic_auth, alerts, record, recorder, capture, .. } = args;
-    format!("{:?}", (listen, bearer_token, basic_auth, alerts, record, recorder, capture))
+    let ServeArgs { listen, bearer_token, basic_auth, alerts, record, recorder, capture, socket, .. } = args;
+    format!("{:?}", (listen, bearer_token, basic_auth, alerts, record, recorder, capture, socket))
 }
 
 /// The options in a file: one in each line, with its value behind a blank or `=`.

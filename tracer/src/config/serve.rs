@@ -1,6 +1,11 @@
 //! The configuration of `serve`.
 
-use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -29,6 +34,8 @@ pub struct ServeConfig {
     pub access: Access,
     /// Lines on standard output are alerts, which nobody waits for.
     pub alerts: bool,
+    /// A unix socket for others on this host.
+    pub socket: Option<PathBuf>,
 }
 
 /// Builds the configuration of `tracer serve`.
@@ -48,6 +55,7 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
         stuck,
         finding,
         capture,
+        socket,
         config: _,
     } = now;
     if record.is_none()
@@ -103,7 +111,7 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
         (options.load.filter, options.names) = (filters.constant, names);
     }
     config.capture.reload = reload;
-    config.serve = Some(ServeConfig { listen, access, alerts });
+    config.serve = Some(ServeConfig { listen, access, alerts, socket });
     Ok(config)
 }
 

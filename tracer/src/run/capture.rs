@@ -439,6 +439,7 @@ impl<S: Source> Capture<S> {
         let itself = Itself {
             events: self.read,
             losses: self.latest_losses,
+            clients: self.source.clients(),
             reloads: self.reload.as_ref().map(|_| self.reloads),
             lost_lines: self.output.lost(),
             recording: self.source.recording(),

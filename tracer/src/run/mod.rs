@@ -9,9 +9,10 @@
 //! - `hosts`: recordings of several hosts in one view
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
-//! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it;
+//! - [`list`]: `tracer list`; `asked`: what a running `serve` knows; `list_names`: names of services and hosts in it;
 //!   `list_recorded`: of a recording; `known`: what is known at a moment of one; `network`: its interfaces and routes; [`check`]: `tracer check`
 
+mod asked;
 pub mod capture;
 pub mod check;
 pub mod console;
@@ -58,6 +59,7 @@ use crate::{
         kernel::{host, limits, privileges},
         open::{SourceOptions, open, open_all},
         recorded::Recorded,
+        streamed::Streamed,
     },
     text::{STARTING_A_THREAD, charset::Recoding},
     view::Ending,
@@ -94,6 +96,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let export = export.as_ref().map(export::files).transpose()?.flatten();
     let alerts = serve.as_ref().is_some_and(|serve| serve.alerts);
     let requests = serve.as_ref().map(serve::start).transpose()?;
+    let clients = serve.as_ref().map(serve::clients).transpose()?.flatten();
     let strict = config.strict;
     let outcome = drive(runtime, async {
         let mut stop = match &config.reload {
@@ -143,18 +146,33 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             }
         };
         let Some(files) = files else {
-            return Ok(Some(capture(source, config, output, console, &mut stop).await?));
+            if clients.is_none() {
+                return Ok(Some(capture(source, config, output, console, &mut stop).await?));
+            }
+            let header = record::header(&options, &mut source)?;
+            let source = Streamed::new(source, header, clients);
+            return Ok(Some(Box::pin(capture(source, config, output, console, &mut stop)).await?));
         };
         let header = record::header(&options, &mut source)?;
         let may_fail = record.is_some_and(|record| record.may_fail);
-        let mut source = Recorded::start(source, header, files)?.that_may_fail(may_fail);
-        let outcome = capture(&mut source, config, output, console, &mut stop).await?;
+        let mut source = Recorded::start(source, header.clone(), files)?.that_may_fail(may_fail);
+        let outcome = Box::pin(capture(
+            Streamed::new(&mut source, header, clients),
+            config,
+            output,
+            console,
+            &mut stop,
+        ))
+        .await?;
         record::tell(source.counts());
         Ok(Some(outcome))
     })?;
-    let Some(Outcome { receipt, ending, result }) = outcome else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))
+}
+
+/// Prints the receipt, and returns the exit status.
+fn conclude(outcome: Outcome, receipt_file: Option<ReceiptFile>, strict: bool) -> Result<ExitCode, Error> {
+    let Outcome { receipt, ending, result } = outcome;
     receipt.to_string().lines().for_each(message);
     let written = receipt_file.map_or(Ok(()), |file| file.write(&receipt));
     let result = tolerate_closed_pipe(result);

@@ -5,6 +5,7 @@
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
 //! - [`replay`]: a recording; [`recorded`]: passes on the facts of another source, and records them
+//! - [`streamed`]: passes on the facts of another source, and hands them to others on this host
 //! - [`older`]: completes what kernels before 6.16 report
 //! - [`listing`]: the sockets that are there now, from netlink and `/proc` (`tracer list`)
 //! - [`late_data`]: tells RSTs of this side from those of the peer
@@ -53,6 +54,7 @@ pub mod order;
 pub mod recorded;
 pub mod replay;
 pub mod script;
+pub mod streamed;
 
 use std::io;
 
@@ -62,6 +64,7 @@ use crate::facts::playback::{PlayCommand, Playback};
 use crate::facts::{
     Fact,
     checkpoint::Checkpoint,
+    client_counts::ClientCounts,
     kernel::KernelInfo,
     names::{Names, UnknownName},
     recording_counts::RecordingCounts,
@@ -118,6 +121,11 @@ pub trait Source {
         None
     }
 
+    /// What is known of those who get the same facts over a socket, if there is one.
+    fn clients(&self) -> Option<ClientCounts> {
+        None
+    }
+
     /// Plays a recording as the user wants, if that is possible.
     fn play(&mut self, _: PlayCommand) {}
 
@@ -169,6 +177,10 @@ impl<S: Source> Source for &mut S {
 
     fn recording(&self) -> Option<RecordingCounts> {
         (**self).recording()
+    }
+
+    fn clients(&self) -> Option<ClientCounts> {
+        (**self).clients()
     }
 
     fn play(&mut self, command: PlayCommand) {

@@ -9,6 +9,8 @@ mod fault;
 mod names;
 mod scribe;
 
+pub(in crate::source) use scribe::Scribe;
+
 use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
@@ -32,10 +34,7 @@ use crate::{
         parts::{Parts, Rotation},
         writer::{Error as WriteError, RecordingFile, RecordingWriter},
     },
-    source::{
-        Demand, Error, Source,
-        recorded::{fault::RecordingFault, scribe::Scribe},
-    },
+    source::{Demand, Error, Source, recorded::fault::RecordingFault},
     tcp::netns::{Inum, Netns, NetnsId},
     time::{clock::Anchor, duration::after},
 };
@@ -77,6 +76,7 @@ pub struct Recorded<S> {
 }
 
 /// The latest facts that a part needs which stands alone.
+#[derive(Clone)]
 pub struct Resumption {
     /// What was lost in the parts before, and until when.
     losses: (Losses, u64),

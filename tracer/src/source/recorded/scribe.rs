@@ -12,9 +12,9 @@ use crate::{
 
 /// Makes entries of facts.
 #[derive(Default)]
-pub(super) struct Scribe {
+pub(in crate::source) struct Scribe {
     pub(super) names: RecordedNames,
-    pub(super) encoder: Encoder,
+    pub(in crate::source) encoder: Encoder,
     /// Facts that are too large.
     pub(super) left_out: u64,
     /// The time of the last fact.
@@ -23,7 +23,7 @@ pub(super) struct Scribe {
 
 impl Scribe {
     /// Looks up the names that a fact needs.
-    pub(super) fn learn(&mut self, fact: &Fact, source: &mut dyn Names) {
+    pub(in crate::source) fn learn(&mut self, fact: &Fact, source: &mut dyn Names) {
         self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
         let names = &mut self.names;
         names.begin_fact(self.now_ns, source);
@@ -42,7 +42,7 @@ impl Scribe {
     }
 
     /// Writes a fact, and the names that were looked up.
-    pub(super) fn write(&mut self, fact: &Fact) {
+    pub(in crate::source) fn write(&mut self, fact: &Fact) {
         for name in self.names.take_unwritten() {
             let written = self.encoder.name(&name);
             self.note(written);
@@ -71,7 +71,7 @@ impl Scribe {
     }
 
     /// Adds a name that was looked up elsewhere.
-    pub(super) fn add_name(&mut self, name: Name) {
+    pub(in crate::source) fn add_name(&mut self, name: Name) {
         self.names.add(name);
     }
 

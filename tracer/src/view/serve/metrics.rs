@@ -18,6 +18,7 @@ use crate::{
         totals::{RankingKey, STATES, state_index},
     },
     facts::{
+        client_counts::ClientCounts,
         gauges::{EphemeralPorts, NetnsGauges},
         names::Names,
         recording_counts::RecordingCounts,
@@ -66,6 +67,14 @@ impl Serve {
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
+        if let Some(ClientCounts { now, served, refused, cut_off }) = itself.clients {
+            families.extend([
+                gauges("tracer_socket_clients", "Clients of --socket now", [(vec![], now)]),
+                counter("tracer_socket_clients_served", "Clients of --socket that were let in", served),
+                counter("tracer_socket_clients_refused", "Clients of --socket that were not let in", refused),
+                counter("tracer_socket_clients_cut_off", "Clients of --socket that read too slowly", cut_off),
+            ]);
+        }
         if let Some((done, faulty)) = itself.reloads {
             let results = [("done", done), ("faulty", faulty)];
             families.push(counters(
