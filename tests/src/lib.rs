@@ -17,11 +17,13 @@
 //! - [`engines`]: DuckDB and others, which read files of `tracer export`
 //! - [`prometheus`]: a Prometheus; [`served`]: what `tracer serve` answers; [`otlp`]: a receiver of OTLP
 //! - [`types`]: changed type information (BTF), to imitate other kernels
+//! - [`served`]: `tracer serve`, and what it answers; [`disk`]: file systems that fill up and go away
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
 
 pub mod attack;
 pub mod bpftrace;
+pub mod disk;
 pub mod engines;
 pub mod event;
 pub mod facts;

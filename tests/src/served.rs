@@ -11,9 +11,15 @@ use crate::{
 pub fn serve(arguments: &str) -> (Program, SocketAddr) {
     let command = &mut tracer::command(&format!("serve --listen 127.0.0.1:0 {arguments}"));
     let program = tracer::started(Program::collect(command));
+    let address = address(&program);
+    (program, address)
+}
+
+/// Where it answers.
+pub fn address(program: &Program) -> SocketAddr {
     let err = program.err();
     let address = err.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-    (program, address.parse().unwrap())
+    address.parse().unwrap()
 }
 
 /// What curl gets with these options: the status, and the body.

@@ -14,6 +14,7 @@ use std::{
 
 use rustix::process::Signal;
 use tests::{
+    disk::Disk,
     patience::until,
     place::Place,
     program::{self, Ended, Program, close},
@@ -447,34 +448,6 @@ fn assert_readable(files: &[PathBuf]) {
     assert!(replayed.code() == 0 && !lines(&replayed.out).is_empty(), "{}", replayed.err);
     assert!(replayed.err.contains("it has no end"), "{}", replayed.err);
     assert_eq!(replay("-o json --strict", files).code(), 3);
-}
-
-/// A file system in memory. It is unmounted when this is dropped.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn new(options: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        program::run(mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()));
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Unmounts it while files on it are open.
-    fn unmount(&self) {
-        program::run(Command::new("umount").arg("--lazy").arg(self.path()));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // A test may have done so already.
-        program::output(Command::new("umount").arg("--lazy").arg(self.path()));
-    }
 }
 
 /// A limit on the size of files is said, and the signal that comes with it ends nothing.

@@ -7,8 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::Command,
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -17,44 +16,14 @@ use rustix::process::Signal;
 use tests::{
     patience::{Stops, until},
     place::Place,
-    program::{self, Program, close},
+    program::{self, close},
     prometheus::{Prometheus, faults},
+    served::{get, metrics, serve},
     tracer,
     traffic::{churn, connect, listen, storm},
 };
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// Starts `serve` on a free port, and returns where.
-fn serve(arguments: &str) -> (Program, SocketAddr) {
-    let command = &mut tracer::command(&format!("serve --listen 127.0.0.1:0 {arguments}"));
-    let program = tracer::started(Program::collect(command));
-    let err = program.err();
-    let address = err.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-    (program, address.parse().unwrap())
-}
-
-/// What curl gets with these options: the status, and the body.
-fn get(address: SocketAddr, path: &str, options: &[&str]) -> (u16, String) {
-    let mut curl = Command::new("curl");
-    curl.args(["-sS", "-w", "\n%{http_code}"]).args(options);
-    let answer = program::run(curl.arg(format!("http://{address}{path}")));
-    let (body, status) = answer.trim_end().rsplit_once('\n').unwrap();
-    (status.parse().unwrap(), body.trim_end().to_owned())
-}
-
-/// The values of metrics, by name and labels as they are written.
-fn metrics(address: SocketAddr) -> BTreeMap<String, f64> {
-    let (status, text) = get(address, "/metrics", &[]);
-    assert_eq!(status, 200, "{text}");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
-        })
-        .collect()
-}
 
 /// The sum of all series of a family with this label.
 fn sum(metrics: &BTreeMap<String, f64>, family: &str, label: &str) -> f64 {

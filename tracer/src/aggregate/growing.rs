@@ -126,6 +126,16 @@ impl GrowingCounts {
         }
     }
 
+    /// Counts by these labels from now on. Counts by labels that stay go on, those by new ones begin with nothing.
+    pub fn relabel(&mut self, labels: &[By]) {
+        let mut before: Vec<_> = std::mem::take(&mut self.by);
+        for by in labels {
+            let known = before.iter().position(|(known, _)| known == by);
+            let known = known.map(|place| before.swap_remove(place));
+            self.by.push(known.unwrap_or_else(|| (*by, BoundedCounts::new(KEYS))));
+        }
+    }
+
     /// Counts a transition or an incident. `names` has its container.
     pub fn add(&mut self, transition: &Transition, names: &KnownNames) {
         match transition.kind {

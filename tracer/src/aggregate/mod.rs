@@ -6,7 +6,7 @@
 //! - [`growing`]: counts that only grow, for metrics; [`durations`], [`bounded`]: its parts: durations in fixed
 //!   ranges, and counts by key
 //! - [`agreement`]: the kernel's counters beside those of events
-//! - [`findings`]: trouble that stands out
+//! - [`findings`]: trouble that stands out; [`triggers`]: what must be noticed at once
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
 //! - [`build`], [`in_kernel`]: make a report of totals, or of the kernel's counts
@@ -36,6 +36,7 @@ pub mod report;
 pub mod schedule;
 pub mod times;
 pub mod totals;
+pub mod triggers;
 
 /// Time between two passes over all sockets, in nanoseconds for each socket. Counting one takes about 50 ns, and a pass
 /// may use 1/200 of a CPU.

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     cli::{FilterArgs, OutputArgs},
+    source::streamed::server::SOCKET,
     time::{duration, spec::TimeSpec},
 };
 
@@ -123,6 +124,9 @@ pub struct ListArgs {
         help_heading = "Recordings"
     )]
     pub at: Option<TimeSpec>,
+    /// The socket of a running `tracer serve --socket`, which is asked for exact ages, if it is there
+    #[arg(long, value_name = "PATH", default_value = SOCKET, help_heading = "Output")]
+    pub socket: PathBuf,
     /// More messages on standard error
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,

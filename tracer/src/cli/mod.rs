@@ -42,7 +42,7 @@ pub use args::{
 pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
 pub use otlp::OtlpArgs;
-pub use record::RecordArgs;
+pub use record::{RecordArgs, RecorderArgs};
 pub use recording::SurveyArgs;
 pub use serve::ServeArgs;
 

@@ -49,12 +49,23 @@ pub struct RecordArgs {
     /// Only what the tracepoint said: cheaper, and without owners, reasons and TIME_WAIT
     #[arg(long)]
     pub raw: bool,
+    /// The recorder.
+    #[command(flatten)]
+    pub recorder: RecorderArgs,
+    /// Capture.
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+}
+
+/// The files of a recording, and what keeps them.
+#[derive(Args, Clone, Debug)]
+pub struct RecorderArgs {
     /// Begin a new part after so much or so long: 100M, 1h, or both, as 100M,1h. Parts are called FILE.000001 and so
     /// on; each one stands alone
-    #[arg(long, value_name = "SIZE|TIME", value_parser = rotation)]
+    #[arg(long, value_name = "SIZE|TIME", value_parser = rotation, help_heading = "Recording")]
     pub rotate: Option<Rotation>,
     /// Keep so many parts, and remove the oldest [default: all]
-    #[arg(long, value_name = "N", requires = "rotate", value_parser = kept)]
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = kept, help_heading = "Recording")]
     pub keep: Option<usize>,
     /// Keep the last so many minutes, in parts; with one of the options below they are renamed to
     /// FILE-TIME-CAUSE.000001 and so on when that happens, and stay. So often at most
@@ -78,21 +89,13 @@ pub struct RecordArgs {
         help_heading = "Flight recorder"
     )]
     pub on_stuck: Vec<Limit>,
-    /// When so many connections end for a reason in a time: REASON=N/TIME, such as reset-remote=100/s or timeout=10/1m
-    #[arg(
-        long,
-        value_name = "REASON=N/TIME",
-        value_delimiter = ',',
-        requires = "ring",
-        help_heading = "Flight recorder"
-    )]
+    /// When so many connections end for a reason in a time: REASON=N/TIME, such as reset-remote=100/s or
+    /// timeout=10/1m. In `serve` also with --alerts
+    #[arg(long, value_name = "REASON=N/TIME", value_delimiter = ',', help_heading = "Flight recorder")]
     pub on_reason: Vec<Rate>,
     /// When the signal SIGUSR1 comes: `kill -USR1`
     #[arg(long, requires = "ring", help_heading = "Flight recorder")]
     pub on_signal: bool,
-    /// Capture.
-    #[command(flatten)]
-    pub capture: CaptureArgs,
 }
 
 /// Parses `100M`, `1h` or `100M,1h`.

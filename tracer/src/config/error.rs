@@ -67,6 +67,21 @@ pub enum Error {
     /// A ring that nothing would ever keep.
     #[error("--ring keeps nothing by itself: say when it does, with --on-stuck, --on-reason or --on-signal")]
     NoTrigger,
+    /// What is kept is a part of a ring.
+    #[error("--on-reason says when a ring is kept: give --ring, too")]
+    NoRing,
+    /// A file of options.
+    #[error("--config {0}: {1}")]
+    Options(String, String),
+    /// Nobody would learn of it.
+    #[error("--on-reason says when a ring is kept, and when there is an alert: give --ring or --alerts, too")]
+    NoRingNorAlerts,
+    /// Two things at one place.
+    #[error("--alerts and --record - both write to standard output: give the recording a file")]
+    TwiceStandardOutput,
+    /// Options of a recording without one.
+    #[error("{0} is about a recording: give one with --record FILE")]
+    NotRecorded(&'static str),
     /// There is nothing that triggers could be about.
     #[error(
         "--raw has no stories, so nothing is stuck and nothing has a reason: leave it, or --on-stuck and --on-reason, away"

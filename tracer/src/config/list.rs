@@ -71,6 +71,8 @@ pub struct SocketsConfig {
     pub watch: Option<Duration>,
     /// The most lists.
     pub count: Option<u64>,
+    /// The socket of a running `serve`.
+    pub socket: Option<PathBuf>,
     /// How text is changed for the user's locale.
     pub recoding: Option<Recoding>,
 }
@@ -136,6 +138,7 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         states: mask(&spec.filters.story, shown),
         protocols,
         shown,
+        socket: Some(args.socket),
         recorded: recorded(&args.from, args.at)?,
         constant: spec.filters.constant,
         story: spec.filters.story,

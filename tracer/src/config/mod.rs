@@ -5,6 +5,7 @@
 //! - `record`: that of `record`; `recording`: that of `recording`; `serve`, `otlp`: that of `serve`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
+mod again;
 mod error;
 mod export;
 mod filters;
@@ -71,6 +72,7 @@ use crate::{
     },
 };
 
+pub use again::{Reload, ReloadedConfig};
 pub use error::Error;
 pub use export::{ExportConfig, export};
 use lines::use_colour;
@@ -103,6 +105,8 @@ pub struct Config {
     pub span: ShownSpan,
     /// The host that messages are about, escaped, if there are several.
     pub host: Option<String>,
+    /// Reads options again while it runs.
+    pub reload: Option<Reload>,
     /// An incomplete capture is a failure (`--strict`).
     pub strict: bool,
     /// The file for the receipt, which is also written to standard error.
@@ -180,6 +184,8 @@ pub struct RecordConfig {
     pub rotation: Option<Rotation>,
     /// SIGUSR1 keeps the last parts.
     pub heeds_signal: bool,
+    /// If it cannot be written, all else goes on.
+    pub may_fail: bool,
 }
 
 /// Builds the configuration of `tracer log`.
@@ -383,7 +389,12 @@ fn configured(
     Ok(RunConfig {
         hooks,
         recoding: if is_text { charset::recoding() } else { None },
-        record: recording.record.map(|path| RecordConfig { path, rotation: None, heeds_signal: false }),
+        record: recording.record.map(|path| RecordConfig {
+            path,
+            rotation: None,
+            heeds_signal: false,
+            may_fail: false,
+        }),
         export: None,
         of_several: None,
         serve: None,
@@ -420,6 +431,7 @@ fn configured(
             count,
             span,
             host: None,
+            reload: None,
             strict: capture.strict,
             receipt: capture.receipt.as_deref().map(Destination::check).transpose()?,
         },

@@ -1,14 +1,24 @@
 //! The configuration of `serve`.
 
-use std::{fs, net::SocketAddr, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::{
-    aggregate::findings::Findings,
-    cli::{RecordingArgs, ServeArgs},
-    config::{Error, Lined, OtlpConfig, RunConfig, configured, limits, thresholds},
+    aggregate::{By, findings::Findings},
+    cli::{RecorderArgs, RecordingArgs, ServeArgs},
+    config::{
+        Error, Lined, OtlpConfig, RunConfig, again, configured, filters::filters, limits, record::Recorder,
+        thresholds,
+    },
     output::{http::Access, stderr::message},
+    select::spec::FilterSpec,
+    source::open::SourceOptions,
     text::escape::escaped,
     view::serve::{Serve, ServeOptions},
 };
@@ -25,13 +35,47 @@ pub struct ServeConfig {
     pub access: Access,
     /// Where they are sent to.
     pub otlp: Option<OtlpConfig>,
+    /// Lines on standard output are alerts, which nobody waits for.
+    pub alerts: bool,
+    /// A unix socket for others on this host.
+    pub socket: Option<PathBuf>,
 }
 
 /// Builds the configuration of `tracer serve`.
 pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
-    let ServeArgs { listen, bearer_token, basic_auth, mut label, otlp, filter, stuck, finding, capture } =
-        args;
+    let now = again::with_file(args.clone())?;
+    let reload = again::reload(&args, &now)?;
+    let outer = args.filter;
+    let ServeArgs {
+        listen,
+        bearer_token,
+        basic_auth,
+        label,
+        otlp,
+        alerts,
+        record,
+        recorder,
+        filter,
+        stuck,
+        finding,
+        capture,
+        socket,
+        config: _,
+    } = now;
+    if record.is_none()
+        && let Some(option) = of_recorder(&recorder)
+    {
+        return Err(Error::NotRecorded(option));
+    }
+    if recorder.ring.is_none() && !recorder.on_reason.is_empty() && !alerts {
+        return Err(Error::NoRingNorAlerts);
+    }
+    if alerts && record.as_ref().is_some_and(|path| path == Path::new("-")) {
+        return Err(Error::TwiceStandardOutput);
+    }
     let otlp = super::otlp::otlp(otlp)?;
+    let rates = recorder.on_reason.clone();
+    let recorder = Recorder::new(recorder)?;
     let access = match (bearer_token, basic_auth) {
         (Some(file), _) => Access {
             allowed: words(&file)?.into_iter().take(1).map(|token| format!("Bearer {token}")).collect(),
@@ -51,21 +95,48 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
             "whoever reaches {listen} can read the metrics: --bearer-token or --basic-auth limits that"
         ));
     }
+    let limits = limits(&stuck);
+    let findings = Findings::new(limits.clone(), thresholds(&finding));
+    let view = Serve::new(ServeOptions {
+        labels: labels(label),
+        limits,
+        findings,
+        has_logs: otlp.as_ref().is_some_and(|otlp| otlp.has_logs),
+        triggers: recorder.triggers.clone(),
+        alerts: alerts.then_some(rates),
+    });
+    let recording = RecordingArgs { record, ..RecordingArgs::default() };
+    let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(true))?;
+    if let Some(record) = &mut config.record {
+        recorder.complete(record)?;
+        record.may_fail = true;
+    }
+    // Filters that may change do not run in the kernel.
+    if let (Some(_), SourceOptions::Kernel(options)) = (&reload, &mut config.source) {
+        let FilterSpec { filters, names } = filters(outer, true)?;
+        (options.load.filter, options.names) = (filters.constant, names);
+    }
+    config.capture.reload = reload;
+    config.serve = Some(ServeConfig { listen, access, otlp, alerts, socket });
+    Ok(config)
+}
+
+/// Each label once.
+pub(super) fn labels(mut labels: Vec<By>) -> Vec<By> {
     let mut seen = Vec::new();
-    label.retain(|by| {
+    labels.retain(|by| {
         !seen.contains(by) && {
             seen.push(*by);
             true
         }
     });
-    let has_logs = otlp.as_ref().is_some_and(|otlp| otlp.has_logs);
-    let limits = limits(&stuck);
-    let findings = Findings::new(limits.clone(), thresholds(&finding));
-    let view = Serve::new(ServeOptions { labels: label, limits, findings, has_logs });
-    let mut config =
-        configured(Box::new(view), filter, capture, RecordingArgs::default(), Lined::none(true))?;
-    config.serve = Some(ServeConfig { listen, access, otlp });
-    Ok(config)
+    labels
+}
+
+/// An option of the recorder, if there is one.
+fn of_recorder(recorder: &RecorderArgs) -> Option<&'static str> {
+    let given = [("--rotate", recorder.rotate.is_some()), ("--ring", recorder.ring.is_some())];
+    given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
 }
 
 /// The lines of a file that are not empty.

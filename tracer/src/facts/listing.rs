@@ -221,3 +221,14 @@ impl Listing {
         Self { at, sockets: Vec::new(), missing: Vec::new() }
     }
 }
+
+/// Since when a socket is in its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownSince {
+    /// The state.
+    pub state: u8,
+    /// Since when, in nanoseconds of the kernel's monotonic clock.
+    pub from_ns: u64,
+    /// It has not been there for longer.
+    pub is_exact: bool,
+}

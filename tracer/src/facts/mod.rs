@@ -16,6 +16,8 @@
 //!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`playback`]: how a recording is played, which is no fact of the host
+//! - [`recording_counts`], [`client_counts`]: what is known of a recording that is being made, and of those who get
+//!   facts over a socket
 //! - [`checkpoint`]: what was known at the beginning of a recording's part
 //! - [`columns`]: records such as events as a recording keeps them, one column after the other; `packed_bytes`: bytes
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
@@ -40,6 +42,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod client_counts;
 pub mod columns;
 pub mod context;
 pub mod counts;
@@ -57,6 +60,7 @@ pub mod names;
 pub mod network;
 mod packed_bytes;
 pub mod playback;
+pub mod recording_counts;
 pub mod snapshot;
 
 use tracer_common::Event;

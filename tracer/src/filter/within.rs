@@ -16,7 +16,7 @@ use crate::{
 
 /// A filter asks for more than there is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} asks for more than the recording has, because it was made with a filter")]
+#[error("{0} asks for more than there is: the recording, or the command line, has a filter, too")]
 pub struct Wider(&'static str);
 
 impl Filter {

@@ -7,6 +7,7 @@
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
 //! - [`files`]: the files of an export; [`progress`]: how far it is
+//! - `lossy`: lines that nobody waits for
 //! - `write`: one write, for both; [`refusal`]: writes that the system refuses, and what to do about it
 //!
 //! # Example
@@ -32,6 +33,7 @@ pub mod file;
 pub mod files;
 mod folder;
 pub mod http;
+mod lossy;
 pub mod merge;
 pub mod otlp;
 pub mod progress;

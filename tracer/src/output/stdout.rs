@@ -28,7 +28,8 @@ use tokio::{
 
 use crate::{
     output::{
-        files::ExportFiles, http::PageRequests, merge::MergeInput, refusal::Refusal, write::write_some,
+        files::ExportFiles, http::PageRequests, lossy::LossyLines, merge::MergeInput, refusal::Refusal,
+        write::write_some,
     },
     text::STARTING_A_THREAD,
 };
@@ -93,6 +94,8 @@ enum OutputTo {
     },
     /// Lines of other captures come between.
     Merged(MergeInput),
+    /// Nobody waits for them.
+    Lossy(LossyLines),
 }
 
 /// What the thread is to write, and where the result goes.
@@ -146,6 +149,15 @@ impl Output {
         Self::of(OutputTo::Merged(input))
     }
 
+    /// Standard output for lines that nobody waits for. What it does not take in time is lost, and counted.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn lossy() -> Result<Self, Error> {
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self::of(OutputTo::Lossy(LossyLines::start(stdout)?)))
+    }
+
     fn of(to: OutputTo) -> Self {
         Self {
             to,
@@ -177,7 +189,7 @@ impl Output {
     pub fn merge_input(&mut self) -> Option<&mut MergeInput> {
         match &mut self.to {
             OutputTo::Merged(input) => Some(input),
-            OutputTo::File { .. } => None,
+            OutputTo::File { .. } | OutputTo::Lossy(_) => None,
         }
     }
 
@@ -199,6 +211,9 @@ impl Output {
             }
             return;
         }
+        if let OutputTo::Lossy(to) = &mut self.to {
+            return to.send(std::mem::take(bytes));
+        }
         debug_assert!(self.write.is_none(), "one write at a time");
         let mut bytes = std::mem::replace(bytes, std::mem::take(&mut self.spare));
         if let Some(recode) = self.recode {
@@ -211,6 +226,8 @@ impl Output {
                 _ = writer.send(Write { to: Arc::clone(file), bytes, done });
             }
             OutputTo::Merged(input) => input.send(bytes, done),
+            // Sent above.
+            OutputTo::Lossy(_) => {}
         }
         self.write = Some(write);
     }
@@ -290,6 +307,10 @@ impl Output {
 
     /// Waits for the write in progress, as long as the reader reads.
     pub async fn patience(&mut self) -> Result<(), Error> {
+        if let OutputTo::Lossy(to) = &self.to {
+            to.drained().await;
+            return Ok(());
+        }
         // It is not the reader's fault if the lines of others take their time.
         if matches!(self.to, OutputTo::Merged(_)) {
             return self.idle().await;
@@ -338,7 +359,7 @@ impl Output {
     fn standing(&self) -> (u64, Option<u64>) {
         let unread = match &self.to {
             OutputTo::File { file, .. } => unread(file),
-            OutputTo::Merged(_) => None,
+            OutputTo::Merged(_) | OutputTo::Lossy(_) => None,
         };
         (self.progress.load(Ordering::Relaxed), unread)
     }
@@ -352,17 +373,32 @@ impl Output {
     /// Number of lines that were written completely.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.written
+        match &self.to {
+            OutputTo::Lossy(to) => to.written(),
+            _ => self.written,
+        }
     }
 
     /// Number of lines that were not.
     #[must_use]
     pub fn unwritten(&self) -> u64 {
-        self.unwritten
+        match &self.to {
+            OutputTo::Lossy(to) => to.unwritten(),
+            _ => self.unwritten,
+        }
+    }
+
+    /// Number of lines that nobody has waited for, and that will not be written.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        match &self.to {
+            OutputTo::Lossy(to) => to.lost(),
+            _ => 0,
+        }
     }
 }
 
-fn write_all(stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io::Result<()>) {
+pub(super) fn write_all(stdout: &File, bytes: &[u8], progress: &AtomicU64) -> (u64, io::Result<()>) {
     let mut rest = bytes;
     while !rest.is_empty() {
         // Another process may have made the shared pipe or terminal non-blocking.
@@ -389,7 +425,7 @@ fn unread(stdout: &File) -> Option<u64> {
 }
 
 /// Number of lines that end in these bytes. A line that was cut counts, because its end is here.
-fn lines(bytes: &[u8]) -> u64 {
+pub(super) fn lines(bytes: &[u8]) -> u64 {
     bytes.split(|byte| *byte == b'\n').count() as u64 - 1
 }
 

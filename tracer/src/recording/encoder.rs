@@ -78,6 +78,30 @@ impl Encoder {
         entry::push(&EntryRef::Name(name), &mut self.entries)
     }
 
+    /// Counts events that are left out: whoever reads the next part learns that they are missing.
+    pub fn skip(&mut self, events: u64) {
+        self.events += events;
+    }
+
+    /// Forgets what has not been taken.
+    pub fn discard(&mut self) {
+        self.entries.clear();
+        self.ended.clear();
+        (self.events_before, self.from_ns) = (self.events, self.until_ns);
+    }
+
+    /// Events so far, those that were left out included.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Those in the blocks that have been taken, and before them.
+    #[must_use]
+    pub fn events_taken(&self) -> u64 {
+        self.ended.front().map_or(self.events_before, |next| next.events_before)
+    }
+
     /// Whether a block is full.
     #[must_use]
     pub fn is_full(&self) -> bool {

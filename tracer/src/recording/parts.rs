@@ -106,6 +106,19 @@ impl Parts {
         Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file, size })
     }
 
+    /// Removes the last part if nothing could be written to it. Returns whether it did.
+    pub fn take_back(&mut self) -> bool {
+        let Some((number, _)) = self.there.back().filter(|(_, size)| size.bytes() == 0) else {
+            return false;
+        };
+        let number = *number;
+        self.there.pop_back();
+        if let Err(error) = unlinkat(&self.folder, part(&self.name, number), AtFlags::empty()) {
+            log::warn!("removing {}.{number:0DIGITS$}: {error}", self.shown);
+        }
+        true
+    }
+
     fn remove_oldest(&mut self) {
         let Rotation { keep, keep_bytes, .. } = self.rotation;
         let is_too_much = |there: &VecDeque<(u32, Arc<WrittenSize>)>| {

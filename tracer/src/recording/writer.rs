@@ -72,6 +72,12 @@ impl WrittenSize {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether all is written that a part needs to stand alone.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.beginning.load(Ordering::Relaxed) > 0
+    }
+
     /// Bytes behind the beginning; 0 while that is being written.
     #[must_use]
     pub fn behind_beginning(&self) -> u64 {
@@ -85,8 +91,8 @@ impl WrittenSize {
 /// What the thread is asked to do.
 #[derive(Debug)]
 enum Job {
-    /// Pack this block, and write it.
-    Block(Unpacked),
+    /// Pack this block, and write it. So many events are then written.
+    Block(Unpacked, u64),
     /// Go on in another file, with these bytes at its beginning.
     Next(RecordingFile, Bytes),
     /// All that the file needs to stand alone is in the blocks before.
@@ -108,6 +114,8 @@ pub struct RecordingWriter {
 struct Shared {
     /// Bytes written to all files.
     written: AtomicU64,
+    /// Events in what is written, and before it.
+    events: AtomicU64,
     /// Why the thread has stopped.
     error: Mutex<Option<Error>>,
 }
@@ -116,9 +124,9 @@ struct Shared {
 pub struct Room(jobs::OwnedPermit<Job>);
 
 impl Room {
-    /// Packs and writes this block.
-    pub fn block(self, block: Unpacked) {
-        self.0.send(Job::Block(block));
+    /// Packs and writes this block. So many events are then written, those of all files before included.
+    pub fn block(self, block: Unpacked, events: u64) {
+        self.0.send(Job::Block(block, events));
     }
 
     /// All that the file needs to stand alone has been handed over.
@@ -128,13 +136,13 @@ impl Room {
 }
 
 impl RecordingWriter {
-    /// Starts the threads. The file begins with this header.
+    /// Starts the threads. The file begins with this header; so many events were written before.
     ///
     /// # Errors
     /// The system has no room for a thread.
-    pub fn start(sink: RecordingFile, header: Bytes) -> io::Result<Self> {
+    pub fn start(sink: RecordingFile, header: Bytes, events: u64) -> io::Result<Self> {
         let (jobs, receiver) = jobs::channel(WAITING);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { events: events.into(), ..Shared::default() });
         let size = Arc::clone(&sink.size);
         let thread = Thread::new(sink, Arc::clone(&shared))?;
         thread::Builder::new().name("recording".to_owned()).spawn(move || thread.run(&header, receiver))?;
@@ -165,6 +173,12 @@ impl RecordingWriter {
     #[must_use]
     pub fn written(&self) -> u64 {
         self.shared.written.load(Ordering::Relaxed)
+    }
+
+    /// Events in what is written, and before it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.shared.events.load(Ordering::Relaxed)
     }
 
     /// Whether the thread has stopped because something could not be written.
@@ -219,7 +233,10 @@ impl Thread {
 
     fn work(&mut self, job: Job) -> io::Result<()> {
         match job {
-            Job::Block(block) => self.write(&block.pack())?,
+            Job::Block(block, events) => {
+                self.write(&block.pack())?;
+                self.shared.events.store(events, Ordering::Relaxed);
+            }
             Job::Next(sink, header) => {
                 self.sync.stop()?;
                 self.sync = Sync::start(&sink.file)?;

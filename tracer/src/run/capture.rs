@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use tracer_common::event::kind;
 
 use crate::{
-    config::{Config, ShownSpan},
+    config::{Config, Reload, ReloadedConfig, ShownSpan},
     facts::{
         Batch, Fact,
         losses::{Losses, SourceTotals},
@@ -84,6 +84,10 @@ pub struct Capture<S> {
     latest_losses: Losses,
     /// Pages that are asked for.
     requests: Option<PageRequests>,
+    /// Reads options again.
+    reload: Option<Reload>,
+    /// How often it has done so, and how often they were faulty.
+    reloads: (u64, u64),
     speaker: Speaker,
     totals: Option<SourceTotals>,
     /// How long to capture, from [`Fact::Ready`] on.
@@ -162,7 +166,8 @@ fn around<S: Source>(source: &mut S) -> ActContext<'_> {
 
 impl<S: Source> Capture<S> {
     fn new(mut source: S, config: Config, mut output: Output) -> Result<Self, source::Error> {
-        let Config { view, filters, follows_timewait, count, duration, span, host: named, .. } = config;
+        let Config { view, filters, follows_timewait, count, duration, span, host: named, reload, .. } =
+            config;
         let (needs_screen, speaker) = (view.needs().screen, Speaker(named));
         let mut filters = filters.resolve(source.names())?;
         let mut follows_timewait = follows_timewait && source.kernel().has_cookies;
@@ -170,12 +175,20 @@ impl<S: Source> Capture<S> {
             filters.constant = filters.constant.within(&header.filter)?;
             follows_timewait &= header.follows_timewait;
         }
+        let outer = reload.as_ref().map(|reload| reload.outer.clone().resolve(source.names()));
+        let outer = outer.transpose()?.map(|outer| outer.constant);
+        if let Some(outer) = &outer {
+            filters = filters.narrowed(outer)?;
+        }
         filters.absent(source.names()).iter().for_each(|absent| speaker.say(absent));
         let host = source.header().map_or_else(host::name, |header| header.host.clone());
         let kernel = source.kernel();
-        let comparison = Comparison::new(&filters.constant);
+        let comparison = Comparison::new(outer.as_ref().unwrap_or(&filters.constant));
         let mut stages =
             Stages::new(StagesOptions { view, filters, kernel, host, follows_timewait, limit: count });
+        if let Some(outer) = &outer {
+            stages = stages.that_may_change(outer);
+        }
         let mut at_once = WRITTEN_AT_ONCE;
         if output.merge_input().is_some() {
             stages.note_starts();
@@ -186,6 +199,8 @@ impl<S: Source> Capture<S> {
             stages,
             source,
             requests: output.take_requests(),
+            reload,
+            reloads: (0, 0),
             output,
             out: Vec::new(),
             at_once,
@@ -269,6 +284,7 @@ impl<S: Source> Capture<S> {
                         let kept = self.source.checkpoint(self.stages.checkpoint(), Some(&why));
                         kept.into_iter().for_each(message);
                     }
+                    Heard::Reload => self.reload(),
                 },
                 written = self.output.turn() => written?,
                 request = PageRequests::next(self.requests.as_mut()) => self.answer(request),
@@ -424,6 +440,10 @@ impl<S: Source> Capture<S> {
         let itself = Itself {
             events: self.read,
             losses: self.latest_losses,
+            clients: self.source.clients(),
+            reloads: self.reload.as_ref().map(|_| self.reloads),
+            lost_lines: self.output.lost(),
+            recording: self.source.recording(),
             cpu_us: usage::cpu_us(),
             memory: usage::memory(),
             exports: self.requests.as_ref().and_then(otlp::exports),
@@ -435,6 +455,32 @@ impl<S: Source> Capture<S> {
         }
         // Whoever has asked may have gone.
         let _ = request.reply.send(page);
+    }
+
+    /// Reads options again. Faulty ones change nothing.
+    fn reload(&mut self) {
+        let Some(Reload { outer, again }) = &self.reload else { return };
+        let read = || -> Result<_, Box<dyn std::error::Error>> {
+            let ReloadedConfig { filters, view } = again()?;
+            Ok((filters, view, outer.clone()))
+        };
+        let names = self.source.names();
+        let reloaded = read().and_then(|(filters, view, outer)| {
+            let (filters, outer) = (filters.resolve(names)?, outer.resolve(names)?);
+            Ok((filters.narrowed(&outer.constant)?, view))
+        });
+        match reloaded {
+            Ok((filters, view)) => {
+                filters.absent(names).iter().for_each(|absent| self.speaker.say(absent));
+                self.stages.change(filters, view, &mut self.out);
+                self.reloads.0 += 1;
+                self.speaker.say("the configuration was read again");
+            }
+            Err(error) => {
+                self.reloads.1 += 1;
+                self.speaker.say(format_args!("cannot change: {error}; what was in force stays so"));
+            }
+        }
     }
 
     /// Names the words that explain the lines about stuck connections, each once.

@@ -58,6 +58,9 @@ pub enum Error {
     /// Nobody can ask there.
     #[error("cannot listen on {0}: {1}; choose another address with --listen")]
     Listen(SocketAddr, io::Error),
+    /// No unix socket can be made.
+    #[error("cannot listen on {0}: {1}; choose another path with --socket")]
+    Socket(String, io::Error),
     /// Files one after the other need a folder.
     #[error("--rotate makes files: give a folder that is there with --to")]
     NoFolder,

@@ -1,11 +1,12 @@
 //! What is known at a moment of a recording, of which nothing is shown before.
 
 use crate::{
+    aggregate::triggers::Triggers,
     facts::{Fact, names::Names},
     recording::header::Header,
     run::stages::{ActContext, Stages, StagesOptions},
     select::spec::Filters,
-    view::record::{Record, Triggers},
+    view::record::Record,
 };
 
 /// Takes facts, and shows nothing.

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io,
+    os::unix::ffi::OsStrExt as _,
     process::ExitCode,
     time::Duration,
 };
@@ -21,7 +23,7 @@ use crate::{
         stdout::{self, write_whole},
     },
     run::{
-        drive, error::Error, list_names::ListedNames, list_recorded, listening, network, stop::Stop,
+        asked, drive, error::Error, list_names::ListedNames, list_recorded, listening, network, stop::Stop,
         tolerate_closed_pipe,
     },
     select::{cgroups::CgroupFilter, listed::ListedFilter, story::StoryFilter},
@@ -65,6 +67,7 @@ pub fn here(state: State) -> Option<Here> {
         info: true,
         owners: true,
         place,
+        known: HashMap::new(),
         given: Vec::new(),
     };
     let (listing, _) = listing::list(&options, &|_| true).ok()?;
@@ -128,6 +131,7 @@ impl SocketList {
                 info: config.info,
                 owners: config.owners,
                 place,
+                known: HashMap::new(),
                 given: config.names.paths(),
             },
             filter: ListedFilter::new(&config.constant, story, config.shown),
@@ -191,6 +195,29 @@ impl SocketList {
         }
     }
 
+    /// Asks a running `serve` since when sockets are in their states, if it is there and ages are shown.
+    fn ask(&mut self) {
+        if !self.config.info || !self.options.protocols.contains(&Protocol::Tcp) {
+            return;
+        }
+        let Some(path) = &self.config.socket else { return };
+        let shown = escaped(path.as_os_str().as_bytes());
+        match asked::ages(path) {
+            Ok(known) => {
+                log::info!("{shown}: knows since when {} sockets are in their states", known.len());
+                self.options.known = known;
+            }
+            Err(error) => {
+                log::info!("{shown}: {error}: ages are what the kernel tells");
+                self.options.known.clear();
+                if error.kind() == io::ErrorKind::TimedOut {
+                    // It would take as long again.
+                    self.config.socket = None;
+                }
+            }
+        }
+    }
+
     fn find(&mut self) -> Result<(Listing, Context), Error> {
         if let Some(recorded) = &self.config.recorded {
             let (mut listing, mut context) = list_recorded::find(&self.config, recorded)?;
@@ -200,6 +227,7 @@ impl SocketList {
             return Ok((listing, context));
         }
         self.learn_cgroups();
+        self.ask();
         let filter = &self.filter;
         let (mut listing, interfaces) =
             listing::list(&self.options, &|socket| filter.selects(socket)).map_err(source::Error::from)?;

@@ -9,9 +9,10 @@
 //! - `hosts`: recordings of several hosts in one view
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
-//! - [`list`]: `tracer list`; `list_names`: names of services and hosts in it;
+//! - [`list`]: `tracer list`; `asked`: what a running `serve` knows; `list_names`: names of services and hosts in it;
 //!   `list_recorded`: of a recording; `known`: what is known at a moment of one; `network`: its interfaces and routes; [`check`]: `tracer check`
 
+mod asked;
 pub mod capture;
 pub mod check;
 pub mod console;
@@ -59,8 +60,9 @@ use crate::{
         kernel::{host, limits, privileges},
         open::{SourceOptions, open, open_all},
         recorded::Recorded,
+        streamed::Streamed,
     },
-    text::STARTING_A_THREAD,
+    text::{STARTING_A_THREAD, charset::Recoding},
     view::Ending,
 };
 
@@ -93,10 +95,15 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
     let export = export.as_ref().map(export::files).transpose()?.flatten();
+    let alerts = serve.as_ref().is_some_and(|serve| serve.alerts);
     let requests = serve.as_ref().map(serve::start).transpose()?;
+    let clients = serve.as_ref().map(serve::clients).transpose()?.flatten();
     let strict = config.strict;
     let outcome = drive(runtime, async {
-        let mut stop = Stop::new(signals);
+        let mut stop = match &config.reload {
+            None => Stop::new(signals),
+            Some(_) => Stop::reloading(signals).map_err(Error::system("listening for SIGHUP"))?,
+        };
         if record.as_ref().is_some_and(|record| record.heeds_signal) {
             stop = stop.with_mark().map_err(Error::system("listening for SIGUSR1"))?;
         }
@@ -131,7 +138,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
         }
         tell_missing(&hooks, &source.kernel().hooks, None);
         let (output, _progress) = match export {
-            None => (Output::new()?.recoding(recoding).answering(requests), None),
+            None => (standard_output(alerts, recoding)?.answering(requests), None),
             Some(files) => {
                 let host = source.header().map_or_else(host::name, |header| header.host.clone());
                 let output = Output::to_files(files.of_host(&host))?;
@@ -140,17 +147,33 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             }
         };
         let Some(files) = files else {
-            return Ok(Some(capture(source, config, output, console, &mut stop).await?));
+            if clients.is_none() {
+                return Ok(Some(capture(source, config, output, console, &mut stop).await?));
+            }
+            let header = record::header(&options, &mut source)?;
+            let source = Streamed::new(source, header, clients);
+            return Ok(Some(Box::pin(capture(source, config, output, console, &mut stop)).await?));
         };
         let header = record::header(&options, &mut source)?;
-        let mut source = Recorded::start(source, header, files)?;
-        let outcome = capture(&mut source, config, output, console, &mut stop).await?;
+        let may_fail = record.is_some_and(|record| record.may_fail);
+        let mut source = Recorded::start(source, header.clone(), files)?.that_may_fail(may_fail);
+        let outcome = Box::pin(capture(
+            Streamed::new(&mut source, header, clients),
+            config,
+            output,
+            console,
+            &mut stop,
+        ))
+        .await?;
         record::tell(source.counts());
         Ok(Some(outcome))
     })?;
-    let Some(Outcome { receipt, ending, result }) = outcome else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))
+}
+
+/// Prints the receipt, and returns the exit status.
+fn conclude(outcome: Outcome, receipt_file: Option<ReceiptFile>, strict: bool) -> Result<ExitCode, Error> {
+    let Outcome { receipt, ending, result } = outcome;
     receipt.to_string().lines().for_each(message);
     let written = receipt_file.map_or(Ok(()), |file| file.write(&receipt));
     let result = tolerate_closed_pipe(result);
@@ -163,6 +186,11 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
     }
     let is_incomplete = strict && !receipt.is_complete();
     Ok(if is_incomplete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+}
+
+/// Where lines go. `alerts`: nobody waits for them.
+fn standard_output(alerts: bool, recoding: Option<Recoding>) -> Result<Output, stdout::Error> {
+    if alerts { Output::lossy() } else { Ok(Output::new()?.recoding(recoding)) }
 }
 
 /// Runs a capture to its end, and shuts the runtime down.

@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 
 use crate::{
     config::RecordConfig,
+    facts::recording_counts::RecordingCounts,
     output::{file::Destination, stderr::message},
     recording::{
         header::{self, Header},
@@ -22,7 +23,7 @@ use crate::{
         Source,
         kernel::host,
         open::{OpenSource, SourceOptions},
-        recorded::{Files, RecordingCounts},
+        recorded::Files,
     },
 };
 
@@ -68,10 +69,13 @@ pub(super) fn header(options: &SourceOptions, source: &mut OpenSource) -> Result
 
 /// Says what has been recorded.
 pub(super) fn tell(counts: RecordingCounts) {
-    let RecordingCounts { events, bytes, parts, left_out } = counts;
+    let RecordingCounts { events, bytes, parts, left_out, missed, .. } = counts;
     let size = ByteSize::b(bytes);
     let files = if parts > 1 { format!(" in {parts} parts") } else { String::new() };
     message(format_args!("recorded {events} events{files}, {size}"));
+    if missed > 0 {
+        message(format_args!("{missed} events are not in it, because it could not be written"));
+    }
     if left_out > 0 {
         message(format_args!("{left_out} facts are not in it, because they are too large"));
     }

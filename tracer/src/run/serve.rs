@@ -1,5 +1,7 @@
 //! The pages of `serve`.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use crate::{
     config::ServeConfig,
     output::{
@@ -7,7 +9,11 @@ use crate::{
         stderr::message,
     },
     run::{error::Error, otlp},
-    source::kernel::privileges,
+    source::{
+        kernel::privileges,
+        streamed::server::{self, Clients},
+    },
+    text::escape::escaped,
     view::page::ServedPage,
 };
 
@@ -38,15 +44,26 @@ pub(super) fn page(route: usize) -> Option<ServedPage> {
     PAGES.get(route).map(|(page, _)| *page).or_else(|| otlp::page(route - PAGES.len()))
 }
 
+/// Starts to listen on a unix socket, if that is asked for.
+pub(super) fn clients(config: &ServeConfig) -> Result<Option<Clients>, Error> {
+    let Some(path) = &config.socket else { return Ok(None) };
+    let shown = escaped(path.as_os_str().as_bytes());
+    let clients =
+        server::listen(path, drop_privileges).map_err(|cause| Error::Socket(shown.clone(), cause))?;
+    message(format_args!("others on this host may ask {shown}"));
+    Ok(Some(clients))
+}
+
+fn drop_privileges() {
+    if let Err(error) = privileges::drop_all_but(&[]) {
+        log::warn!("{error}");
+    }
+}
+
 /// Starts to listen.
 pub(super) fn start(config: &ServeConfig) -> Result<PageRequests, Error> {
-    let ServeConfig { listen, access, otlp } = config;
-    let first = || {
-        if let Err(error) = privileges::drop_all_but(&[]) {
-            log::warn!("{error}");
-        }
-    };
-    let requests = http::serve(*listen, &ROUTES, access.clone(), first);
+    let ServeConfig { listen, access, otlp, .. } = config;
+    let requests = http::serve(*listen, &ROUTES, access.clone(), drop_privileges);
     let mut requests = requests.map_err(|cause| Error::Listen(*listen, cause))?;
     message(format_args!("serving http://{}/metrics", requests.address));
     requests.exporter =

@@ -19,6 +19,7 @@ use crate::{
         playback::{PlayCommand, Playback},
         snapshot::{Snapshot, TimewaitByNetns, TimewaitSample},
     },
+    filter::Filter,
     output::merge::LineStart,
     select::{Select, spec::Filters},
     tcp::state::State,
@@ -31,6 +32,7 @@ use crate::{
         Ending, Scene, View,
         input::Input,
         page::{Itself, ServedPage},
+        reload::ReloadedView,
     },
 };
 
@@ -176,6 +178,25 @@ impl Stages {
             lines: 0,
             starts: LineStarts::default(),
         }
+    }
+
+    /// The filters and the view's options may change while it runs, within what `outer` lets pass.
+    #[must_use]
+    pub fn that_may_change(self, outer: &Filter) -> Self {
+        Self { select: self.select.that_may_change(outer), ..self }
+    }
+
+    /// Goes on with other filters, and with other options of the view.
+    pub fn change(&mut self, filters: Filters, options: ReloadedView, out: &mut Vec<u8>) {
+        let mut counter = LineCounter::new(&self.counts, self.limit, self.span);
+        let Self { select, view, context, starts, .. } = self;
+        {
+            let mut show = showing(&mut **view, &mut counter, context, (out, starts));
+            select.change(&filters.constant, filters.story, &mut show);
+        }
+        self.count(&counter);
+        self.view.reload(options);
+        self.shows_names = self.view.needs().names;
     }
 
     /// From now on, takes note of where lines begin: [`Self::take_starts`].

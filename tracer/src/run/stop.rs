@@ -15,7 +15,11 @@ use crate::run::error::Error;
 const ECHO: Duration = Duration::from_millis(500);
 
 /// Ctrl-C, SIGTERM, SIGHUP and SIGQUIT.
-pub struct Signals(Vec<Signal>);
+pub struct Signals {
+    ends: Vec<Signal>,
+    /// SIGHUP, which may mean something else.
+    hangup: Option<Signal>,
+}
 
 impl Signals {
     /// Starts to listen. SIGHUP and SIGQUIT stay ignored if they were ignored at start, as under `nohup`; SIGINT
@@ -25,8 +29,10 @@ impl Signals {
         let ignored = ignored_signals();
         let is_heard = |kind: &SignalKind| ignored >> (kind.as_raw_value() - 1) & 1 == 0;
         let ends = [SignalKind::interrupt(), SignalKind::terminate()];
-        let others = [SignalKind::hangup(), SignalKind::quit()].into_iter().filter(is_heard);
-        ends.into_iter().chain(others).map(signal).collect::<Result<_, _>>().map(Self)
+        let quit = Some(SignalKind::quit()).filter(is_heard);
+        let ends = ends.into_iter().chain(quit).map(signal).collect::<Result<_, _>>()?;
+        let hangup = Some(SignalKind::hangup()).filter(is_heard).map(signal).transpose()?;
+        Ok(Self { ends, hangup })
     }
 }
 
@@ -37,12 +43,15 @@ pub enum Heard {
     End,
     /// What was recorded last is to be kept.
     Mark,
+    /// Options are to be read again.
+    Reload,
 }
 
 /// Waits for signals.
 pub struct Stop {
-    signals: Signals,
+    ends: Vec<Signal>,
     mark: Option<Signal>,
+    reload: Option<Signal>,
     /// Others end the capture, too, once.
     others: Option<watch::Receiver<bool>>,
 }
@@ -51,7 +60,19 @@ impl Stop {
     /// Waits for these signals.
     #[must_use]
     pub fn new(signals: Signals) -> Self {
-        Self { signals, mark: None, others: None }
+        let Signals { mut ends, hangup } = signals;
+        ends.extend(hangup);
+        Self { ends, mark: None, reload: None, others: None }
+    }
+
+    /// The same, but SIGHUP ends nothing.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn reloading(signals: Signals) -> io::Result<Self> {
+        let Signals { ends, hangup } = signals;
+        let reload = hangup.map_or_else(|| signal(SignalKind::hangup()), Ok)?;
+        Ok(Self { ends, mark: None, reload: Some(reload), others: None })
     }
 
     /// Also ends when this becomes true.
@@ -70,25 +91,20 @@ impl Stop {
 
     /// Waits for the first signal that means something.
     pub async fn heard(&mut self) -> Heard {
-        let Self { signals, mark, others } = self;
-        let marked = async {
-            match mark {
-                Some(mark) => _ = mark.recv().await,
-                None => std::future::pending().await,
-            }
-        };
+        let Self { ends, mark, reload, others } = self;
         tokio::select! {
             biased;
-            () = any(&mut signals.0) => Heard::End,
+            () = any(ends) => Heard::End,
             () = told(others) => Heard::End,
-            () = marked => Heard::Mark,
+            () = one(mark) => Heard::Mark,
+            () = one(reload) => Heard::Reload,
         }
     }
 
     /// Waits for the first signal.
     pub async fn wait(&mut self) {
         tokio::select! {
-            () = any(&mut self.signals.0) => {}
+            () = any(&mut self.ends) => {}
             () = told(&mut self.others) => {}
         }
     }
@@ -148,6 +164,14 @@ async fn told(others: &mut Option<watch::Receiver<bool>>) {
         return;
     }
     std::future::pending::<()>().await;
+}
+
+/// Waits until this signal arrives, if it is listened to.
+async fn one(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until one of these signals arrives.

@@ -88,6 +88,8 @@ pub struct Select {
     arrivals: VecDeque<u64>,
     filtered: u64,
     given_up: u64,
+    /// Where another filter may follow: what both let pass, which is tracked.
+    tracked: Option<ConnectionFilter>,
 }
 
 impl Select {
@@ -105,6 +107,31 @@ impl Select {
             arrivals: VecDeque::new(),
             filtered: 0,
             given_up: 0,
+            tracked: None,
+        }
+    }
+
+    /// Another filter may follow: all connections are tracked that `outer` lets pass.
+    #[must_use]
+    pub fn that_may_change(self, outer: &Filter) -> Self {
+        Self { tracked: Some(ConnectionFilter::new(outer, StoryFilter::default())), ..self }
+    }
+
+    /// Which connections are tracked.
+    fn tracked(&self) -> Option<&Matcher> {
+        self.tracked.as_ref().unwrap_or(&self.filter).matcher.as_ref()
+    }
+
+    /// Goes on with another filter, which also decides about transitions that are held back. What has passed so far
+    /// was shown.
+    pub fn change(&mut self, constant: &Filter, story: StoryFilter, show: &mut impl FnMut(&Transition)) {
+        let new = Self { tracked: self.tracked.take(), ..Self::new(constant, story) };
+        let Self { mut undecided, arrivals, filtered, given_up, .. } = std::mem::replace(self, new);
+        (self.filtered, self.given_up) = (filtered, given_up);
+        for cookie in arrivals {
+            for transition in undecided.remove(&cookie).iter().flatten() {
+                self.pass(transition, show);
+            }
         }
     }
 
@@ -202,7 +229,7 @@ impl Select {
     pub fn refuses(&mut self, event: &Event) -> bool {
         let refuses = event.old_state == state::SYN_SENT
             && event.kind == kind::TRANSITION
-            && self.filter.matcher.as_ref().is_some_and(|matcher| refuses(matcher, event));
+            && self.tracked().is_some_and(|matcher| refuses(matcher, event));
         if refuses {
             let beginning =
                 self.undecided.remove(&event.cookie).map_or(0, |undecided| undecided.len() as u64);
@@ -216,7 +243,7 @@ impl Select {
     #[must_use]
     pub fn wants(&self, socket: &Event) -> bool {
         let is_listener = socket.new_state == state::LISTEN;
-        is_listener || self.filter.matcher.as_ref().is_none_or(|matcher| !refuses(matcher, socket))
+        is_listener || self.tracked().is_none_or(|matcher| !refuses(matcher, socket))
     }
 
     /// The namespaces that are asked for.

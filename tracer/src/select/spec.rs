@@ -4,7 +4,7 @@ use wildmatch::WildMatch;
 
 use crate::{
     facts::names::{FilterNames, Names, UnknownName},
-    filter::Filter,
+    filter::{Filter, within::Wider},
     select::{
         cgroups::{CgroupFilter, list},
         story::StoryFilter,
@@ -48,6 +48,14 @@ impl FilterSpec {
 }
 
 impl Filters {
+    /// The same within what another filter lets pass.
+    ///
+    /// # Errors
+    /// It asks for more.
+    pub fn narrowed(self, outer: &Filter) -> Result<Self, Wider> {
+        Ok(Self { constant: self.constant.within(outer)?, ..self })
+    }
+
     /// What is asked for, and is not there now: a message for each filter.
     pub fn absent(&self, names: &mut dyn Names) -> Vec<String> {
         let StoryFilter { pids, comms, cgroups, .. } = &self.story;

@@ -5,6 +5,7 @@
 //! - [`kernel`]: the running kernel; only this module uses `aya`
 //! - [`script`]: a list of facts, for example in a test
 //! - [`replay`]: a recording; [`recorded`]: passes on the facts of another source, and records them
+//! - [`streamed`]: passes on the facts of another source, and hands them to others on this host
 //! - [`older`]: completes what kernels before 6.16 report
 //! - [`listing`]: the sockets that are there now, from netlink and `/proc` (`tracer list`)
 //! - [`late_data`]: tells RSTs of this side from those of the peer
@@ -53,6 +54,7 @@ pub mod order;
 pub mod recorded;
 pub mod replay;
 pub mod script;
+pub mod streamed;
 
 use std::io;
 
@@ -62,8 +64,10 @@ use crate::facts::playback::{PlayCommand, Playback};
 use crate::facts::{
     Fact,
     checkpoint::Checkpoint,
+    client_counts::ClientCounts,
     kernel::KernelInfo,
     names::{Names, UnknownName},
+    recording_counts::RecordingCounts,
     snapshot::TimewaitByNetns,
 };
 use crate::filter::within::Wider;
@@ -109,6 +113,16 @@ pub trait Source {
     /// Takes what is known after the last fact. With `freeze` the parts before are kept under that name; what came of
     /// it is returned.
     fn checkpoint(&mut self, _checkpoint: Checkpoint, _freeze: Option<&str>) -> Option<String> {
+        None
+    }
+
+    /// What is known of the recording that is being made, if there is one.
+    fn recording(&self) -> Option<RecordingCounts> {
+        None
+    }
+
+    /// What is known of those who get the same facts over a socket, if there is one.
+    fn clients(&self) -> Option<ClientCounts> {
         None
     }
 
@@ -159,6 +173,14 @@ impl<S: Source> Source for &mut S {
 
     fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
         (**self).checkpoint(checkpoint, freeze)
+    }
+
+    fn recording(&self) -> Option<RecordingCounts> {
+        (**self).recording()
+    }
+
+    fn clients(&self) -> Option<ClientCounts> {
+        (**self).clients()
     }
 
     fn play(&mut self, command: PlayCommand) {

@@ -11,7 +11,8 @@
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
 //!
-//! [`input`] has the keyboard input that views receive, [`page`] the pages that they are asked for.
+//! [`input`] has the keyboard input that views receive, [`page`] the pages that they are asked for,
+//! [`reload`] what they may be told to change.
 //!
 //! # Example
 //! ```
@@ -55,6 +56,7 @@ pub mod network;
 pub mod page;
 pub mod raw;
 pub mod record;
+pub mod reload;
 pub mod serve;
 pub mod summary;
 pub mod top;
@@ -70,6 +72,7 @@ use crate::{
     view::{
         input::Input,
         page::{Itself, ServedPage},
+        reload::ReloadedView,
     },
 };
 
@@ -161,6 +164,8 @@ pub trait View {
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
     /// Appends a page that somebody has asked for.
     fn page(&mut self, _: ServedPage, _: &Itself, _: Scene<'_>, _: &mut Vec<u8>) {}
+    /// Goes on with other options.
+    fn reload(&mut self, _: ReloadedView) {}
     /// Handles a key or a change of the screen size.
     fn input(&mut self, _: Input, _: Scene<'_>) {}
     /// How the user wants a recording to be played. Says so once.

@@ -93,6 +93,9 @@ pub struct Finding {
     /// The count in each of the last seconds.
     #[serde(skip)]
     pub samples: Vec<u64>,
+    /// What tells it from others of its kind.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 /// A moment at which the sockets are looked at.
@@ -182,6 +185,11 @@ impl Findings {
             due_ns: 0,
             found: Vec::new(),
         }
+    }
+
+    /// Goes on with other limits and thresholds.
+    pub fn adjust(&mut self, limits: Limits, thresholds: Thresholds) {
+        (self.limits, self.thresholds) = (limits, thresholds);
     }
 
     /// When the next survey is due, in nanoseconds of the kernel's monotonic clock.
@@ -362,6 +370,7 @@ impl Findings {
                 filter: words::filter(kind, &whom, has_namespaces),
                 samples: past.map(|past| past.samples.iter().copied().collect()).unwrap_or_default(),
                 whom,
+                place,
             }
         });
         findings.collect()

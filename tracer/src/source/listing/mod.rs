@@ -10,7 +10,13 @@ mod info;
 mod owners;
 mod unix;
 
-use std::{cell::OnceCell, collections::HashSet, io, path::PathBuf, thread};
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+    io,
+    path::PathBuf,
+    thread,
+};
 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use tracer_common::{filter::family, state};
@@ -18,7 +24,7 @@ use tracer_common::{filter::family, state};
 use crate::{
     facts::{
         interfaces::{DeviceKey, Interfaces},
-        listing::{ListedSocket, Listing, Protocol},
+        listing::{KnownSince, ListedSocket, Listing, Protocol},
     },
     source::{
         kernel::{ages::Ages, clock, devices, namespaces},
@@ -70,6 +76,8 @@ pub struct ListingOptions {
     pub owners: bool,
     /// Network namespaces.
     pub place: Where,
+    /// Since when sockets are in their states, as far as somebody knows who has seen that, by cookie.
+    pub known: HashMap<u64, KnownSince>,
     /// Paths of namespaces that the user gave.
     pub given: Vec<PathBuf>,
 }
@@ -153,6 +161,7 @@ impl<'a> Visit<'a> {
                 listed => listed.map_err(Error::Netlink)?,
             }
         }
+        self.take_ages(first, &options.known);
         self.learn_ages(first, options.info);
         let bound = self.listing.sockets[first..].iter().filter(|socket| socket.tuple.ifindex != 0);
         for device in bound.map(|socket| DeviceKey::of(&socket.tuple)).collect::<HashSet<_>>() {
@@ -185,8 +194,18 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// Asks for what netlink does not tell, if there is a socket that it would be known of. This is the one place for ages
-    /// from elsewhere: a running capture that saw when states began would be asked here, by cookie, before the iterators.
+    /// Takes the ages that somebody knows who has seen when states began.
+    fn take_ages(&mut self, first: usize, known: &HashMap<u64, KnownSince>) {
+        let now_ns = self.listing.at.monotonic_ns;
+        for socket in self.listing.sockets[first..].iter_mut().filter(|one| one.protocol == Protocol::Tcp) {
+            if let Some(since) = known.get(&socket.cookie).filter(|since| since.state == socket.state) {
+                socket.in_state_ns = Some(now_ns.saturating_sub(since.from_ns));
+                socket.knows_age = since.is_exact;
+            }
+        }
+    }
+
+    /// Asks for what netlink does not tell, if there is a socket that it would be known of.
     fn learn_ages(&mut self, first: usize, is_wanted: bool) {
         let lacks_age = |socket: &ListedSocket| {
             let is_told = matches!(socket.state, state::CLOSE_WAIT | state::FIN_WAIT2 | state::SYN_SENT);

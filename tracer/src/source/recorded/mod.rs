@@ -2,9 +2,14 @@
 //!
 //! # Layout
 //! - [`Recorded`]: passes facts on, and writes them down
-//! - `names`: the names that the recording has
+//! - `scribe`: facts become entries; `names`: the names that the recording has
+//! - `fault`: it cannot be written while all else goes on
 
+mod fault;
 mod names;
+mod scribe;
+
+pub(in crate::source) use scribe::Scribe;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,16 +26,15 @@ use crate::{
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
+        recording_counts::RecordingCounts,
     },
     recording::{
-        encoder::Encoder,
-        entry::Unwritable,
         header::Header,
         name::Name,
         parts::{Parts, Rotation},
         writer::{Error as WriteError, RecordingFile, RecordingWriter},
     },
-    source::{Demand, Error, Source, recorded::names::RecordedNames},
+    source::{Demand, Error, Source, recorded::fault::RecordingFault},
     tcp::netns::{Inum, Netns, NetnsId},
     time::{clock::Anchor, duration::after},
 };
@@ -41,10 +45,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Passes on the facts of a source, and records them.
 pub struct Recorded<S> {
     source: S,
-    names: RecordedNames,
-    encoder: Encoder,
+    scribe: Scribe,
     writer: RecordingWriter,
-    /// When what is in the encoder is to be written.
+    /// When what is in the scribe's encoder is to be written.
     due: Option<Instant>,
     /// The last fact, while it is being written.
     last: Option<Fact>,
@@ -57,18 +60,23 @@ pub struct Recorded<S> {
     part_ns: Option<u64>,
     /// What the next part begins with, if that is now.
     rotation: Option<Checkpoint>,
-    counts: RecordingCounts,
+    /// If it cannot be written, all else goes on.
+    may_fail: bool,
+    fault: RecordingFault,
+    /// Bytes that were written before the last fault.
+    bytes_before: u64,
+    /// Events that are not in it because of faults.
+    missed: u64,
     /// The end of the present part is written, and the next one not begun.
     is_part_ended: bool,
     /// What the present part needs to stand alone is not handed over yet.
     is_beginning: bool,
-    /// The time of the last fact.
-    now_ns: u64,
     /// Whether process ids mean the same to the user as in the events.
     pids: Result<(), UnknownName>,
 }
 
 /// The latest facts that a part needs which stands alone.
+#[derive(Clone)]
 pub struct Resumption {
     /// What was lost in the parts before, and until when.
     losses: (Losses, u64),
@@ -86,19 +94,6 @@ pub enum Files {
     Parts(Parts),
 }
 
-/// Counts of a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordingCounts {
-    /// Events in it.
-    pub events: u64,
-    /// Bytes of all parts.
-    pub bytes: u64,
-    /// How many parts there are.
-    pub parts: u32,
-    /// Facts that are not in it, because they are too large.
-    pub left_out: u64,
-}
-
 impl<S: Source> Recorded<S> {
     /// Records what comes from `source`. The header says what is true of it.
     ///
@@ -113,17 +108,14 @@ impl<S: Source> Recorded<S> {
                 (sink, Some(parts))
             }
         };
-        let mut encoder = Encoder::default();
-        let writer = RecordingWriter::start(sink, encoder.header(&header))
+        let mut scribe = Scribe::default();
+        let writer = RecordingWriter::start(sink, scribe.encoder.header(&header), 0)
             .map_err(Error::system("starting the thread of the recording"))?;
-        let mut names = RecordedNames::default();
-        names.repeat(source.names().cgroups());
+        scribe.repeat_names(source.names().cgroups());
         let pids = source.names().check_pids();
-        let counts = RecordingCounts::default();
         Ok(Self {
             source,
-            names,
-            encoder,
+            scribe,
             writer,
             due: None,
             last: None,
@@ -132,75 +124,84 @@ impl<S: Source> Recorded<S> {
             resumption: Resumption::default(),
             part_ns: None,
             rotation: None,
-            counts,
+            may_fail: false,
+            fault: RecordingFault::default(),
+            bytes_before: 0,
+            missed: 0,
             is_part_ended: false,
             is_beginning: false,
-            now_ns: 0,
             pids,
         })
+    }
+
+    /// If it cannot be written, that is said and counted, and all else goes on.
+    #[must_use]
+    pub fn that_may_fail(self, may_fail: bool) -> Self {
+        Self { may_fail, ..self }
     }
 
     /// What was recorded so far.
     #[must_use]
     pub fn counts(&self) -> RecordingCounts {
-        let parts = self.header.part + 1;
-        RecordingCounts { bytes: self.writer.written(), parts, ..self.counts }
+        RecordingCounts {
+            events: self.scribe.encoder.events() - self.missed,
+            bytes: self.bytes_before + self.writer.written(),
+            parts: self.header.part + 1,
+            left_out: self.scribe.left_out,
+            errors: self.fault.errors,
+            missed: self.missed,
+            has_failed: self.fault.is_lasting(),
+        }
     }
 
     /// Records a fact, and the names that it needs before it.
     fn record(&mut self, fact: &Fact) {
-        self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
-        let names = &mut self.names;
-        let source = self.source.names();
-        names.begin_fact(self.now_ns, source);
-        match fact {
-            Fact::Events(batch) => {
-                self.counts.events += batch.events.len() as u64;
-                names.learn(&batch.events, source);
-            }
-            Fact::Snapshot(snapshot) => {
-                names.learn(&snapshot.sockets, source);
-                names.learn(&snapshot.holders, source);
-            }
-            Fact::Refresh { sockets, .. } => names.learn(sockets, source),
-            Fact::Gauges(gauges) => {
-                gauges.by_netns.keys().for_each(|netns| names.learn_netns(netns.inum, source));
-            }
-            _ => {}
-        }
+        self.scribe.learn(fact, self.source.names());
         if self.parts.is_some() {
             self.resumption.learn(fact);
             self.part_ns = self.part_ns.or(fact.time_ns());
         }
-        for name in names.take_unwritten() {
-            let written = self.encoder.name(&name);
-            self.note(written);
-        }
-        let written = match fact {
-            // What is not in the recording is missing for whoever reads it.
-            Fact::End(totals) if self.counts.left_out > 0 => {
-                self.encoder.fact(&Fact::End(SourceTotals { is_damaged: true, ..*totals }))
+        if self.fault.is_idle {
+            if let Fact::Events(batch) = fact {
+                self.missed += batch.events.len() as u64;
             }
-            fact => self.encoder.fact(fact),
-        };
-        self.note(written);
+            return self.scribe.skip(fact);
+        }
+        self.scribe.write(fact);
         self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
     }
 
-    /// Counts what could not be written.
-    fn note(&mut self, written: Result<(), Unwritable>) {
-        if let Err(error) = written {
-            self.counts.left_out += 1;
-            log::warn!("{error}");
+    /// Something could not be written.
+    ///
+    /// # Errors
+    /// Without a recording the rest is of no use.
+    fn fail(&mut self, error: Error) -> Result<(), Error> {
+        if !self.may_fail {
+            return Err(error);
         }
+        let goes_on = self.parts.is_some();
+        if self.fault.note(self.scribe.now_ns) {
+            let then =
+                if goes_on { "another part is tried every ten seconds" } else { "the recording ends here" };
+            log::error!("{error}; {then}, and all else goes on");
+        }
+        self.scribe.encoder.discard();
+        self.missed += self.scribe.encoder.events() - self.writer.events();
+        if self.parts.as_mut().is_some_and(Parts::take_back) {
+            // A part in which there is nothing is none.
+            self.header.part = self.header.part.saturating_sub(1);
+        }
+        (self.due, self.rotation, self.is_part_ended, self.is_beginning) = (None, None, false, false);
+        Ok(())
     }
 
     /// Writes what has been collected.
     async fn flush(&mut self) -> Result<(), WriteError> {
-        while !self.encoder.is_empty() {
+        let encoder = &mut self.scribe.encoder;
+        while !encoder.is_empty() {
             let room = self.writer.room().await?;
-            if let Some(block) = self.encoder.take() {
-                room.block(block);
+            if let Some(block) = encoder.take() {
+                room.block(block, encoder.events_taken());
             }
         }
         self.due = None;
@@ -213,33 +214,44 @@ impl<S: Source> Recorded<S> {
             self.rotation = None;
             return Ok(());
         }
-        if !self.is_part_ended {
+        if !self.is_part_ended && !self.fault.is_idle {
             let totals = SourceTotals { losses: self.resumption.losses.0, ..SourceTotals::default() };
             self.record(&Fact::End(totals));
             self.is_part_ended = true;
         }
-        self.flush().await?;
-        let Some(parts) = &mut self.parts else {
-            return Ok(());
-        };
         // The last time that this may be given up and begun again: nothing is changed before.
-        let room = self.writer.room().await?;
-        let Some(checkpoint) = self.rotation.take() else {
+        let room = if self.fault.is_idle {
+            None
+        } else {
+            self.flush().await?;
+            Some(self.writer.room().await?)
+        };
+        let Some((parts, checkpoint)) = self.parts.as_mut().zip(self.rotation.take()) else {
             return Ok(());
         };
         let next = parts.begin_next();
         let next = next.map_err(Error::system("making the next part of the recording"))?;
         self.header.part += 1;
-        self.writer.next(room, next, self.encoder.header(&self.header));
+        let encoder = &mut self.scribe.encoder;
+        let header = encoder.header(&self.header);
+        if let Some(room) = room {
+            self.writer.next(room, next, header);
+        } else {
+            let bytes = self.writer.written();
+            self.writer = RecordingWriter::start(next, header, encoder.events())
+                .map_err(Error::system("starting the thread of the recording"))?;
+            self.bytes_before += bytes;
+            self.fault.begin_again();
+        }
         (self.is_part_ended, self.is_beginning) = (false, true);
         let at_ns = checkpoint.at_ns;
         let first = std::mem::take(&mut self.resumption);
-        self.names.repeat(self.source.names().cgroups());
+        self.scribe.repeat_names(self.source.names().cgroups());
         for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint)), Fact::Ready(at_ns)]) {
             self.record(&fact);
         }
         // Where nothing happens, what is known is older than the part.
-        self.part_ns = Some(self.now_ns.max(at_ns));
+        self.part_ns = Some(self.scribe.now_ns.max(at_ns));
         Ok(())
     }
 
@@ -257,8 +269,32 @@ impl<S: Source> Recorded<S> {
         }
     }
 
+    /// Does what is due.
+    async fn keep_up(&mut self) -> Result<(), Error> {
+        if self.rotation.is_some() {
+            self.rotate().await?;
+        }
+        if self.fault.is_idle {
+            return Ok(());
+        }
+        if self.is_due() || self.last.is_some() || self.is_beginning {
+            self.flush().await?;
+        }
+        if self.is_beginning {
+            self.writer.room().await?.begun();
+            self.is_beginning = false;
+        }
+        if self.last.is_some() {
+            self.writer.finish().await?;
+        }
+        if self.fault.is_lasting() && self.writer.size().has_begun() && self.fault.end() {
+            log::warn!("the recording goes on; {} events are not in it", self.missed);
+        }
+        Ok(())
+    }
+
     fn is_due(&self) -> bool {
-        self.encoder.is_full()
+        self.scribe.encoder.is_full()
             || self.due.is_some_and(|due| due <= Instant::now())
             || self.writer.has_failed()
     }
@@ -275,24 +311,15 @@ impl<S: Source> Source for Recorded<S> {
 
     async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
         loop {
-            if self.rotation.is_some() {
-                self.rotate().await?;
-            }
-            if self.is_due() || self.last.is_some() || self.is_beginning {
-                self.flush().await?;
-            }
-            if self.is_beginning {
-                self.writer.room().await?.begun();
-                self.is_beginning = false;
-            }
-            if self.last.is_some() {
-                self.writer.finish().await?;
+            if let Err(error) = self.keep_up().await {
+                self.fail(error)?;
             }
             if let Some(last) = self.last.take() {
                 return Ok(last);
             }
             let due = self.due;
             let part_ns = self.parts.as_ref().and_then(|parts| self.part_due(parts.rotation().time));
+            let part_ns = if self.fault.is_idle { self.fault.retry_ns() } else { part_ns };
             let demand = Demand { due_ns: demand.due_ns.into_iter().chain(part_ns).min(), ..demand };
             tokio::select! {
                 biased;
@@ -335,11 +362,15 @@ impl<S: Source> Source for Recorded<S> {
         let Some(Rotation { bytes, time, .. }) = self.parts.as_ref().map(Parts::rotation) else {
             return false;
         };
+        if self.fault.is_idle {
+            let is_time = self.fault.retry_ns().is_some_and(|retry_ns| self.scribe.now_ns >= retry_ns);
+            return self.rotation.is_none() && is_time;
+        }
         // A part is as large as asked besides its beginning: with many connections there would be nothing else in it.
         let size = self.writer.size();
         let size = if self.header.part == 0 { size.bytes() } else { size.behind_beginning() };
         let is_large = bytes.is_some_and(|bytes| size >= bytes);
-        let is_old = self.part_due(time).is_some_and(|due_ns| self.now_ns >= due_ns);
+        let is_old = self.part_due(time).is_some_and(|due_ns| self.scribe.now_ns >= due_ns);
         self.rotation.is_none() && (is_large || is_old)
     }
 
@@ -350,6 +381,10 @@ impl<S: Source> Source for Recorded<S> {
             Ok(count) => format!("{count} parts are kept: {}", parts.frozen(why)),
             Err(error) => format!("the parts cannot be kept: {error}"),
         })
+    }
+
+    fn recording(&self) -> Option<RecordingCounts> {
+        Some(self.counts())
     }
 
     fn names(&mut self) -> &mut dyn Names {
@@ -396,20 +431,20 @@ impl Resumption {
 
 impl<S: Source> Names for Recorded<S> {
     fn cgroup_path(&mut self, id: u64) -> Option<String> {
-        self.names.cgroup_path(id)
+        self.scribe.names.cgroup_path(id)
     }
 
     fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
-        self.names.container_names(cgroup)
+        self.scribe.names.container_names(cgroup)
     }
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {
-        self.names.netns_name(inum)
+        self.scribe.names.netns_name(inum)
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {
         let line = self.source.names().command_line(pid)?;
-        self.names.add(Name::CommandLine(pid, Some(line.clone())));
+        self.scribe.add_name(Name::CommandLine(pid, Some(line.clone())));
         Some(line)
     }
 

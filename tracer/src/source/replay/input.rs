@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, IsTerminal as _, Read},
-    os::unix::ffi::OsStrExt as _,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, fs::FileTypeExt as _, net::UnixStream},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -222,11 +225,19 @@ pub fn open_file(path: &Path) -> Result<(String, File), Unreadable> {
     let is_standard = path == Path::new("-");
     let name = if is_standard { "standard input".to_owned() } else { escaped(path.as_os_str().as_bytes()) };
     let unreadable = |cause: io::Error| Unreadable::File { name: name.clone(), cause: cause.into() };
-    let file = if is_standard { standard_input() } else { File::open(path) }.map_err(unreadable)?;
+    let file = if is_standard { standard_input() } else { open_path(path) }.map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
     Ok((name, file))
+}
+
+/// Opens a file, or connects to a socket.
+fn open_path(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path)?.file_type().is_socket() {
+        return Ok(OwnedFd::from(UnixStream::connect(path)?).into());
+    }
+    File::open(path)
 }
 
 impl Opened {

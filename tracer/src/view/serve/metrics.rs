@@ -18,9 +18,11 @@ use crate::{
         totals::{RankingKey, STATES, state_index},
     },
     facts::{
+        client_counts::ClientCounts,
         counts::TcpCounts,
         gauges::{EphemeralPorts, NetnsGauges},
         names::Names,
+        recording_counts::RecordingCounts,
     },
     tcp::state::State,
     text::escape::{escaped, name},
@@ -30,6 +32,7 @@ use crate::{
         page::Itself,
         serve::{
             Serve,
+            alerts::AlertCounts,
             families::{Labels, MetricFamily, Samples},
         },
     },
@@ -66,6 +69,37 @@ impl Serve {
         families.extend(of_namespaces(scene));
         families.extend(self.by_labels(scene.names));
         families.extend(of_itself(itself));
+        if let Some(ClientCounts { now, served, refused, cut_off }) = itself.clients {
+            families.extend([
+                gauges("tracer_socket_clients", "Clients of --socket now", [(vec![], now)]),
+                counter("tracer_socket_clients_served", "Clients of --socket that were let in", served),
+                counter("tracer_socket_clients_refused", "Clients of --socket that were not let in", refused),
+                counter("tracer_socket_clients_cut_off", "Clients of --socket that read too slowly", cut_off),
+            ]);
+        }
+        if let Some((done, faulty)) = itself.reloads {
+            let results = [("done", done), ("faulty", faulty)];
+            families.push(counters(
+                "tracer_config_reloads",
+                "How often --config was read again",
+                results.map(|(result, count)| (labels([("result", result)]), count)),
+            ));
+        }
+        if let Some(alerts) = &self.alerts {
+            let AlertCounts { begun, ended } = alerts.counts;
+            let events = [("begin", begun), ("end", ended)];
+            families.push(counters(
+                "tracer_alerts",
+                "Lines of --alerts",
+                events.map(|(event, count)| (labels([("event", event)]), count)),
+            ));
+            families.push(counter(
+                "tracer_alerts_lost",
+                "Lines of --alerts that standard output did not take in time",
+                itself.lost_lines,
+            ));
+        }
+        families.extend(itself.recording.iter().flat_map(of_recording));
         families.extend(itself.exports.iter().flat_map(|exports| self.of_exports(exports)));
         families
     }
@@ -369,6 +403,32 @@ fn by_event(counts: &TcpCounts) -> [(Labels, u64); 4] {
     let TcpCounts { opened, accepted, failed, reset } = *counts;
     [("opened", opened), ("accepted", accepted), ("failed", failed), ("reset", reset)]
         .map(|(event, count)| (labels([("event", event)]), count))
+}
+
+/// The recording that is being made.
+fn of_recording(counts: &RecordingCounts) -> Vec<MetricFamily> {
+    let RecordingCounts { events, bytes, parts, left_out, errors, missed, has_failed } = *counts;
+    vec![
+        counter("tracer_recording_events", "Events in the recording", events),
+        counter("tracer_recording_written_bytes", "Bytes of the recording, in all parts", bytes),
+        counter("tracer_recording_parts", "Parts of the recording", parts.into()),
+        counter(
+            "tracer_recording_left_out",
+            "Facts that are not in the recording because they are too large",
+            left_out,
+        ),
+        counter("tracer_recording_errors", "How often the recording could not be written", errors),
+        counter(
+            "tracer_recording_missed_events",
+            "Events that are not in the recording because it could not be written",
+            missed,
+        ),
+        gauges(
+            "tracer_recording_failed",
+            "1 while the recording cannot be written, else 0",
+            [(vec![], u64::from(has_failed))],
+        ),
+    ]
 }
 
 pub(super) fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {

@@ -3,10 +3,11 @@
 //! # Layout
 //! - here: what is counted, and when sockets are looked at
 //! - `metrics`: the metrics, with their names and help; `families`: how a family of them is written
-//! - `front`: a page for people
+//! - `front`: a page for people; `alerts`: lines when something begins and ends
 //! - `otlp`: the same metrics in OpenTelemetry's protocol; `starts`: since when each series is counted
 //! - `ends`: log records that wait to be asked for
 
+mod alerts;
 mod ends;
 mod families;
 mod front;
@@ -14,6 +15,7 @@ mod metrics;
 mod otlp;
 mod starts;
 
+use alerts::Alerts;
 use ends::EndRecords;
 use families::older_format;
 use otlp::OtlpSeries;
@@ -24,14 +26,16 @@ use crate::{
         agreement::{Agreement, Told},
         findings::{Findings, Moment},
         growing::GrowingCounts,
+        triggers::{TriggerWatch, Triggers},
     },
     facts::{context::Context, counts::TcpCounts, kernel::KernelInfo},
     format::row::Row,
-    tcp::{limits::Limits, reset::ResetReasons},
+    tcp::{limits::Limits, reasons::Rate, reset::ResetReasons},
     track::Transition,
     view::{
         Needs, Scene, View,
         page::{Itself, ServedPage},
+        reload::ReloadedView,
     },
 };
 
@@ -49,6 +53,10 @@ pub struct ServeOptions {
     pub findings: Findings,
     /// Each end of a connection is a log record.
     pub has_logs: bool,
+    /// When the last parts of the recording must be kept.
+    pub triggers: Triggers,
+    /// Alerts are wanted, also about these rates.
+    pub alerts: Option<Vec<Rate>>,
 }
 
 /// Counts.
@@ -60,6 +68,8 @@ pub struct Serve {
     told: TcpCounts,
     limits: Limits,
     findings: Findings,
+    triggers: TriggerWatch,
+    alerts: Option<Alerts>,
     reset_reasons: ResetReasons,
     expires_ns: u64,
     /// When it began, in nanoseconds of the kernel's monotonic clock.
@@ -74,13 +84,15 @@ impl Serve {
     /// Nothing is counted yet.
     #[must_use]
     pub fn new(options: ServeOptions) -> Self {
-        let ServeOptions { labels, limits, findings, has_logs } = options;
+        let ServeOptions { labels, limits, findings, has_logs, triggers, alerts } = options;
         Self {
             counts: GrowingCounts::new(&labels),
             agreement: Agreement::default(),
             told: TcpCounts::default(),
             limits,
             findings,
+            triggers: TriggerWatch::new(triggers),
+            alerts: alerts.map(Alerts::new),
             reset_reasons: ResetReasons::default(),
             expires_ns: 0,
             began_ns: 0,
@@ -104,7 +116,9 @@ impl View for Serve {
             refreshes: true,
             gauges: true,
             stray_resets: true,
-            names: self.ends.is_some() || self.counts.by.iter().any(|(by, _)| *by == By::Container),
+            names: self.ends.is_some()
+                || self.alerts.is_some()
+                || self.counts.by.iter().any(|(by, _)| *by == By::Container),
             ..Needs::default()
         }
     }
@@ -114,6 +128,10 @@ impl View for Serve {
         self.expires_ns = at_ns.saturating_add(EXPIRE_NS);
         self.began_ns = at_ns;
         self.ends.iter_mut().for_each(|ends| ends.begin(&kernel.absent));
+        self.triggers.begin(at_ns);
+        if let Some(alerts) = &mut self.alerts {
+            alerts.begin(kernel);
+        }
     }
 
     /// Silent transitions count, too, because they end connections.
@@ -128,6 +146,10 @@ impl View for Serve {
         }
         if transition.is_transition() {
             self.findings.note(transition);
+            self.triggers.note(transition);
+            if let Some(alerts) = &mut self.alerts {
+                alerts.note(transition);
+            }
         }
     }
 
@@ -136,14 +158,20 @@ impl View for Serve {
     }
 
     fn due(&self) -> Option<u64> {
-        Some(self.findings.due_ns().min(self.expires_ns))
+        let due = self.findings.due_ns().min(self.expires_ns);
+        Some(self.triggers.due().map_or(due, |trigger| trigger.min(due)))
     }
 
-    fn act(&mut self, scene: Scene<'_>, _: &mut Vec<u8>) -> u64 {
+    fn act(&mut self, mut scene: Scene<'_>, out: &mut Vec<u8>) -> u64 {
+        let is_survey = self.findings.due_ns() <= scene.now_ns;
         self.survey(&scene);
+        if let Some(alerts) = self.alerts.as_mut().filter(|_| is_survey) {
+            alerts.look(&self.limits, self.findings.found(), &mut scene, out);
+        }
+        self.triggers.look(scene.tracker, scene.now_ns);
         let netns = scene.select.netns();
         self.counts.read(scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id)));
-        if scene.select.selects_namespaces() {
+        if is_survey && scene.select.selects_namespaces() {
             let tally = scene.tracker.tally();
             self.told = self.told.max(&tally.total());
             let gauges = scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id));
@@ -157,6 +185,17 @@ impl View for Serve {
             self.expires_ns = scene.now_ns.saturating_add(EXPIRE_NS);
         }
         0
+    }
+
+    fn reload(&mut self, options: ReloadedView) {
+        let ReloadedView { labels, limits, thresholds } = options;
+        self.counts.relabel(&labels);
+        self.findings.adjust(limits.clone(), thresholds);
+        self.limits = limits;
+    }
+
+    fn trigger(&mut self) -> Option<(String, u64)> {
+        self.triggers.take()
     }
 
     fn page(&mut self, page: ServedPage, itself: &Itself, mut scene: Scene<'_>, out: &mut Vec<u8>) {

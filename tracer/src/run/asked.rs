@@ -1,0 +1,69 @@
+//! What a running `tracer serve` on this host knows: since when sockets are in their states.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    thread,
+    time::Duration,
+};
+
+use rustix::{net::sockopt::socket_peercred, process::geteuid};
+
+use crate::{
+    facts::{Fact, listing::KnownSince},
+    recording::{
+        entry::RecordingEntry,
+        reader::{RecordingPiece, RecordingReader},
+    },
+    track::{Tracker, connection::Connection},
+};
+
+/// How long the answer may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Since when sockets are in their states, by cookie.
+pub(super) fn ages(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
+    let (sender, answer) = sync_channel(1);
+    let path = PathBuf::from(path);
+    let ask = move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(ask(&path));
+    };
+    // To connect takes as long as the other side likes.
+    thread::Builder::new().name("tracer-ask".to_owned()).spawn(ask)?;
+    answer.recv_timeout(PATIENCE).map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+fn ask(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
+    let stream = UnixStream::connect(path)?;
+    // By then nobody waits any more.
+    stream.set_read_timeout(Some(2 * PATIENCE))?;
+    // Somebody else could say anything.
+    let uid = socket_peercred(&stream)?.uid;
+    if !(uid.is_root() || uid == geteuid()) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut reader = RecordingReader::new(stream);
+    while let Some(piece) = reader.read().map_err(io::Error::other)? {
+        let RecordingPiece::Block(block) = piece else { continue };
+        for entry in block.entries {
+            if let RecordingEntry::Fact(Fact::Checkpoint(checkpoint)) = entry {
+                let mut tracker = Tracker::new(true);
+                tracker.restore(&checkpoint).map_err(io::Error::other)?;
+                return Ok(tracker.iter().map(|one| (one.cookie, since(one))).collect());
+            }
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+fn since(connection: &Connection) -> KnownSince {
+    KnownSince {
+        state: connection.state,
+        from_ns: connection.in_state_from_ns(),
+        is_exact: connection.since_ns().is_some(),
+    }
+}

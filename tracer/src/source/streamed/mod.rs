@@ -1,0 +1,234 @@
+//! A source whose facts others on this host get, too, as a recording that begins with all that is known.
+//!
+//! # Layout
+//! - [`Streamed`]: passes facts on, and hands them to clients
+//! - [`server`]: the socket, on a thread of its own
+
+pub mod server;
+
+use std::time::Duration;
+
+use tokio::{
+    sync::mpsc::Sender,
+    time::{Instant, sleep_until},
+};
+use tracer_common::Event;
+
+use crate::{
+    facts::{
+        Fact,
+        checkpoint::Checkpoint,
+        client_counts::ClientCounts,
+        kernel::KernelInfo,
+        names::Names,
+        playback::{PlayCommand, Playback},
+        recording_counts::RecordingCounts,
+    },
+    recording::{
+        header::{self, Header},
+        name::Name,
+    },
+    source::{
+        Demand, Error, Source,
+        recorded::{Resumption, Scribe},
+        streamed::server::{Clients, StreamedPiece},
+    },
+};
+
+/// How long a fact waits for others before clients get it.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Passes on the facts of a source, and hands them to clients.
+pub struct Streamed<S> {
+    source: S,
+    header: Header,
+    /// Where clients come from, if there may be any.
+    clients: Option<Clients>,
+    /// Those that wait for their beginning.
+    waiting: Vec<Sender<StreamedPiece>>,
+    begun: Vec<Client>,
+    resumption: Resumption,
+    due: Option<Instant>,
+    now_ns: u64,
+    cut_off: u64,
+}
+
+/// A client, and what it does not have yet.
+struct Client {
+    pieces: Sender<StreamedPiece>,
+    scribe: Scribe,
+}
+
+impl Client {
+    /// Hands over what there is. Returns whether the client is there, and takes it in time.
+    fn hand_over(&mut self) -> Result<(), HandedOver> {
+        while let Some(block) = self.scribe.encoder.take() {
+            self.pieces.try_send(StreamedPiece::Block(block)).map_err(|error| match error {
+                tokio::sync::mpsc::error::TrySendError::Full(_) => HandedOver::TooSlow,
+                tokio::sync::mpsc::error::TrySendError::Closed(_) => HandedOver::Gone,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a client gets no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandedOver {
+    TooSlow,
+    Gone,
+}
+
+impl<S: Source> Streamed<S> {
+    /// Hands what comes from `source` to clients, if there may be any. The header says what is true of it.
+    pub fn new(source: S, header: Header, clients: Option<Clients>) -> Self {
+        Self {
+            source,
+            header,
+            clients,
+            waiting: Vec::new(),
+            begun: Vec::new(),
+            resumption: Resumption::default(),
+            due: None,
+            now_ns: 0,
+            cut_off: 0,
+        }
+    }
+
+    fn hand_on(&mut self, fact: &Fact) {
+        if self.clients.is_none() {
+            return;
+        }
+        self.now_ns = self.now_ns.max(fact.time_ns().unwrap_or_default());
+        self.resumption.learn(fact);
+        for client in &mut self.begun {
+            client.scribe.learn(fact, self.source.names());
+            client.scribe.write(fact);
+        }
+        if self.begun.iter().any(|client| client.scribe.encoder.is_full()) || matches!(fact, Fact::End(_)) {
+            self.hand_over();
+        } else if !self.begun.is_empty() {
+            self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+        }
+    }
+
+    /// Hands over what there is. Who is too slow is cut off.
+    fn hand_over(&mut self) {
+        self.due = None;
+        let cut_off = &mut self.cut_off;
+        self.begun.retain_mut(|client| match client.hand_over() {
+            Ok(()) => true,
+            Err(why) => {
+                *cut_off += u64::from(why == HandedOver::TooSlow);
+                false
+            }
+        });
+    }
+
+    /// Begins the stream of a client.
+    fn begin(&mut self, pieces: Sender<StreamedPiece>, checkpoint: &Checkpoint) {
+        let mut scribe = Scribe::default();
+        // As a later part of a recording: what was lost before is not missing in it.
+        let header = Header { id: header::new_id(), part: 1, ..self.header.clone() };
+        if pieces.try_send(StreamedPiece::Header(scribe.encoder.header(&header))).is_err() {
+            return;
+        }
+        if let Some(tree) = self.source.names().cgroups() {
+            tree.paths.iter().for_each(|(id, path)| scribe.add_name(Name::Cgroup(*id, Some(path.clone()))));
+        }
+        let (at_ns, first) = (checkpoint.at_ns, self.resumption.clone());
+        for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint.clone())), Fact::Ready(at_ns)])
+        {
+            scribe.learn(&fact, self.source.names());
+            scribe.write(&fact);
+        }
+        let mut client = Client { pieces, scribe };
+        if client.hand_over().is_ok() {
+            self.begun.push(client);
+        }
+    }
+}
+
+impl<S: Source> Source for Streamed<S> {
+    fn kernel(&self) -> &KernelInfo {
+        self.source.kernel()
+    }
+
+    fn header(&self) -> Option<&Header> {
+        self.source.header()
+    }
+
+    async fn next(&mut self, demand: Demand<'_>) -> Result<Fact, Error> {
+        loop {
+            if self.due.is_some_and(|due| due <= Instant::now()) {
+                self.hand_over();
+            }
+            let due = self.due;
+            tokio::select! {
+                biased;
+                client = Clients::next(self.clients.as_mut()) => {
+                    self.waiting.push(client);
+                    // It begins when the capture has processed the last fact.
+                    return Ok(Fact::Time(self.now_ns));
+                }
+                fact = self.source.next(demand) => {
+                    let fact = fact?;
+                    self.hand_on(&fact);
+                    return Ok(fact);
+                }
+                () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
+            }
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    fn has_more(&self) -> bool {
+        self.source.has_more()
+    }
+
+    fn stop(&mut self) {
+        self.source.stop();
+    }
+
+    fn recycle(&mut self, events: Vec<Event>) {
+        self.source.recycle(events);
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        !self.waiting.is_empty() || self.source.wants_checkpoint()
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
+        for pieces in std::mem::take(&mut self.waiting) {
+            self.begin(pieces, &checkpoint);
+        }
+        if freeze.is_some() || self.source.wants_checkpoint() {
+            return self.source.checkpoint(checkpoint, freeze);
+        }
+        None
+    }
+
+    fn recording(&self) -> Option<RecordingCounts> {
+        self.source.recording()
+    }
+
+    fn clients(&self) -> Option<ClientCounts> {
+        let counts = self.clients.as_ref()?.counts();
+        Some(ClientCounts { cut_off: counts.cut_off + self.cut_off, ..counts })
+    }
+
+    fn play(&mut self, command: PlayCommand) {
+        self.source.play(command);
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        self.source.playback()
+    }
+
+    fn names(&mut self) -> &mut dyn Names {
+        self.source.names()
+    }
+}
