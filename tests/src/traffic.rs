@@ -225,7 +225,7 @@ pub fn storm(places: &[&Place], count: usize, seed: u64) {
 }
 
 /// A listener whose accept queue takes one connection more than its backlog.
-pub fn short_of_room(place: &Place, address: Ipv4Addr, backlog: i32) -> (TcpListener, SocketAddr) {
+pub fn listen_with_backlog(place: &Place, address: Ipv4Addr, backlog: i32) -> (TcpListener, SocketAddr) {
     place.run(|| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();

@@ -4,19 +4,18 @@
 use std::{
     collections::HashMap,
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr},
     os::unix::fs::MetadataExt as _,
     sync::mpsc::{Receiver, channel},
     thread,
 };
 
-use socket2::{Domain, Socket, Type};
 use tests::{
     patience::{LIMIT, until},
     place::Place,
     program::run,
     remote::{Remote, SYN},
-    traffic::{Scenario, connect, play},
+    traffic::{Scenario, connect, knock, listen_with_backlog, play},
 };
 use tokio::{runtime, sync::oneshot};
 use tracer::{
@@ -166,7 +165,7 @@ fn compare(place: &Place, told: &NetnsGauges) {
 fn an_accept_queue_that_overflows_is_counted_in_its_namespace() {
     let (place, other) = (Place::new(), Place::new());
     let watch = Watch::start();
-    let (_listener, address) = short_of_room(&place, HERE, 1);
+    let (_listener, address) = listen_with_backlog(&place, HERE, 1);
     let knocking = knock(&place, address, CONNECTS);
     until("overflows", || (nstat(&place)["TcpExtListenOverflows"] >= 3).then_some(()));
     // They would try again.
@@ -184,7 +183,7 @@ fn half_open_connections_without_room_are_counted() {
     for (place, setting) in [(&full, 0), (&cookies, 2)] {
         place.set(&format!("net.ipv4.tcp_syncookies={setting}"));
         let mut remote = Remote::new(place, 7000);
-        let (_listener, address) = short_of_room(place, tests::remote::HERE, 2);
+        let (_listener, address) = listen_with_backlog(place, tests::remote::HERE, 2);
         remote.peer = address.port();
         for port in 7000..7008 {
             remote.port = port;
@@ -232,7 +231,7 @@ fn timewait_sockets_and_their_limit_are_those_of_the_namespace() {
 #[test]
 fn ephemeral_ports_are_those_that_connects_get() {
     let place = Place::new();
-    let (_listener, address) = listener(&place, HERE, 1000);
+    let (_listener, address) = listen_with_backlog(&place, HERE, 1000);
     for (name, value) in [("ip_local_port_range", RANGE), ("ip_local_reserved_ports", RESERVED)] {
         place.set(&format!("net.ipv4.{name}={value}"));
     }

@@ -20,7 +20,7 @@ use tests::{
     prometheus::{Prometheus, check_rules},
     remote::{ACK, HERE, Remote, SYN, SYN_ACK},
     tracer,
-    traffic::{Scenario, churn, connect, knock, listen, play, short_of_room},
+    traffic::{Scenario, churn, connect, knock, listen, listen_with_backlog, play},
 };
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -70,7 +70,7 @@ impl Host {
 
     /// Clients knock at a full accept queue.
     fn is_slow_to_accept(&mut self) {
-        let (full, address) = short_of_room(&self.place, Ipv4Addr::LOCALHOST, 1);
+        let (full, address) = listen_with_backlog(&self.place, Ipv4Addr::LOCALHOST, 1);
         let waiting = knock(&self.place, address, 6);
         self.kept.push(Box::new((waiting, full)));
     }
@@ -112,7 +112,7 @@ impl Host {
     fn is_flooded(&mut self) {
         self.place.set("net.ipv4.tcp_syncookies=2");
         let mut remote = Remote::new(&self.place, 7000);
-        let (listener, address) = short_of_room(&self.place, HERE, 2);
+        let (listener, address) = listen_with_backlog(&self.place, HERE, 2);
         remote.peer = address.port();
         for port in 7000..12_000 {
             remote.port = port;

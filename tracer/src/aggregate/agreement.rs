@@ -25,12 +25,12 @@ const MOMENTS: usize = 4;
 pub struct Agreement {
     by_netns: HashMap<NetnsId, Compared>,
     /// What namespaces had grown and differed by that are gone.
-    gone: Growth,
+    gone: CounterGrowth,
 }
 
 /// What the counters have grown by, and how far that is from what events tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Growth {
+pub struct CounterGrowth {
     /// The kernel's own growth.
     pub kernel: TcpCounts,
     /// By how much more or less events tell, beyond what is explained.
@@ -58,7 +58,7 @@ struct Compared {
     waiting: Option<(KernelCounts, u64)>,
     /// What events had told at the last moments, the oldest first.
     moments: Vec<(u64, TcpCounts)>,
-    growth: Growth,
+    growth: CounterGrowth,
 }
 
 impl Agreement {
@@ -84,7 +84,7 @@ impl Agreement {
 
     /// The growth of all namespaces together.
     #[must_use]
-    pub fn growth(&self) -> Growth {
+    pub fn growth(&self) -> CounterGrowth {
         let mut all = self.gone;
         self.by_netns.values().for_each(|compared| all.add(&compared.growth));
         all
@@ -107,7 +107,7 @@ impl Compared {
             last_ns: 0,
             waiting: None,
             moments: vec![(0, TcpCounts::default())],
-            growth: Growth::default(),
+            growth: CounterGrowth::default(),
         }
     }
 
@@ -137,11 +137,11 @@ impl Compared {
         let here = told.nearest(&kernel);
         let mut difference = here.without(&kernel);
         difference += kernel.without(&here);
-        self.growth = Growth { kernel: since.tcp, difference };
+        self.growth = CounterGrowth { kernel: since.tcp, difference };
     }
 }
 
-impl Growth {
+impl CounterGrowth {
     fn add(&mut self, other: &Self) {
         self.kernel += other.kernel;
         self.difference += other.difference;
