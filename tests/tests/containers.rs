@@ -279,12 +279,20 @@ fn metrics(err: &str) -> String {
     run(Command::new("curl").args(["-sS", url]))
 }
 
-/// How many containers come and go.
-const MANY: u16 = 500;
-
 /// Containers that are gone as soon as they have connected: their cgroups are heard of when they are made.
 #[test]
 fn containers_that_live_shortly_are_named() {
+    come_and_go(500);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn ten_thousand_containers_that_live_shortly_are_named() {
+    come_and_go(10_000);
+}
+
+/// That many containers come and go, one after the other. Each makes a connection.
+fn come_and_go(many: u16) {
     let (place, cgroups) = (Place::new(), Cgroups::new("short"));
     let parent = cgroups.make("system.slice");
     let columns = "remote_port,new_state,container_id,unit";
@@ -296,15 +304,17 @@ fn containers_that_live_shortly_are_named() {
             (echo $BASHPID > \"$0/docker-$id.scope/cgroup.procs\"; exec \"$1\" call {ADDRESS} $port 2> /dev/null)
             rmdir \"$0/docker-$id.scope\" || exit 1
         done; exit 0",
-        20000 + MANY - 1
+        19_999 + many
     );
     let mut client = Command::new("nsenter");
     client.arg(format!("--net=/run/netns/{}", place.name())).args(["bash", "-c", &script]);
     run(client.arg(&parent).arg(actor()));
-    until("the last one", || tracer.out().contains(&(20000 + MANY - 1).to_string()).then_some(()));
+    until("the last one", || {
+        tracer.out().contains(&format!("\"remote_port\":{}", 19_999 + many)).then_some(())
+    });
     let lines = story::lines(&tracer.interrupt().out);
     let begun: Vec<_> = lines.iter().filter(|line| line["new_state"] == "SYN_SENT").collect();
-    assert_eq!(begun.len(), usize::from(MANY));
+    assert_eq!(begun.len(), usize::from(many));
     for line in begun {
         let id = format!("{:064}", line["remote_port"].as_u64().unwrap());
         assert_eq!(

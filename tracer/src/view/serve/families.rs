@@ -1,6 +1,9 @@
 //! How a family of metrics is written: its name, help and type, and a line for each set of labels.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use prometheus_client::{
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
@@ -9,6 +12,15 @@ use prometheus_client::{
 };
 
 use crate::aggregate::durations::Durations;
+
+/// What stands for all that has no label of its own.
+pub(super) const OTHER: &str = "other";
+
+/// What stands for what is not known.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// Listeners, processes and namespaces that are told apart; the others are one.
+const MOST: usize = 50;
 
 /// The labels of a line.
 pub(super) type Labels = Vec<(&'static str, String)>;
@@ -108,4 +120,67 @@ pub(super) fn older_format(open_metrics: &str) -> String {
         }
     }
     text
+}
+
+/// Labels with these values.
+pub(super) fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
+    labels.map(|(name, value)| (name, value.to_owned())).to_vec()
+}
+
+/// A counter without labels.
+pub(super) fn counter(name: &'static str, help: &'static str, count: u64) -> MetricFamily {
+    counters(name, help, [(vec![], count)])
+}
+
+/// Counters.
+pub(super) fn counters(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, u64)>,
+) -> MetricFamily {
+    MetricFamily { name, help, unit: None, samples: Samples::Counters(values.into_iter().collect()) }
+}
+
+/// Gauges.
+pub(super) fn gauges(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, u64)>,
+) -> MetricFamily {
+    MetricFamily { name, help, unit: None, samples: Samples::Gauges(values.into_iter().collect()) }
+}
+
+/// Histograms of seconds.
+pub(super) fn histograms(
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Labels, Durations)>,
+) -> MetricFamily {
+    MetricFamily {
+        name,
+        help,
+        unit: Some(Unit::Seconds),
+        samples: Samples::Histograms(values.into_iter().collect()),
+    }
+}
+
+/// Equal labels once.
+pub(super) fn merged(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
+    let mut all = BTreeMap::<Labels, u64>::new();
+    for (labels, count) in values {
+        *all.entry(labels).or_default() += count;
+    }
+    all.into_iter().collect()
+}
+
+/// The largest; the sum of all others is one.
+pub(super) fn at_most(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
+    let mut values = merged(values);
+    if values.len() > MOST {
+        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let rest: u64 = values.split_off(MOST - 1).iter().map(|(_, count)| count).sum();
+        let others = values[0].0.iter().map(|(name, _)| (*name, OTHER.to_owned())).collect();
+        values.push((others, rest));
+    }
+    values
 }

@@ -2,16 +2,19 @@
 //!
 //! # Layout
 //! - here: what is counted, and when sockets are looked at
-//! - `metrics`: the metrics, with their names and help; `families`: how a family of them is written
+//! - `metrics`: the metrics, with their names and help; `by_label`: those of `--label`; `of_tracer`: those of tracer
+//! - `families`: how a family of metrics is written
 //! - `front`: a page for people; `alerts`: lines when something begins and ends
 //! - `otlp`: the same metrics in OpenTelemetry's protocol; `starts`: since when each series is counted
 //! - `ends`: log records that wait to be asked for
 
 mod alerts;
+mod by_label;
 mod ends;
 mod families;
 mod front;
 mod metrics;
+mod of_tracer;
 mod otlp;
 mod starts;
 

@@ -19,8 +19,7 @@ use crate::{
         serve::{
             Serve,
             ends::EndRecords,
-            families::{Labels, MetricFamily, Samples},
-            metrics::{counter, counters, labels},
+            families::{Labels, MetricFamily, Samples, counter, counters, labels},
             starts::SeriesStarts,
         },
     },

@@ -1,9 +1,14 @@
 //! The capture loop: it takes facts from a source, passes them to the stages, and writes the bytes that these
 //! make.
+//!
+//! # Layout
+//! - [`capture`]: the loop; `ending`: its end, and the receipt
+//! - `messages`: what it says meanwhile
 
-use std::{fmt, time::Duration};
+mod ending;
+mod messages;
 
-use tracer_common::event::kind;
+use std::time::Duration;
 
 use crate::{
     config::{Config, Reload, ReloadedConfig, ShownSpan},
@@ -19,6 +24,7 @@ use crate::{
         usage,
     },
     run::{
+        capture::messages::{LossMessages, Speaker},
         console::{Console, IdleConsole},
         error::Error,
         otlp,
@@ -31,9 +37,6 @@ use crate::{
     time::duration::after,
     view::{Ending, input::Input, page::Itself},
 };
-
-/// Interval between messages about losses, in nanoseconds.
-const LOSS_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Bytes of lines that are collected before a write while more events are ready. A write hands them to
 /// another thread and back, which costs two context switches.
@@ -105,28 +108,6 @@ pub struct Capture<S> {
     has_told_cut_off: bool,
     /// What was known where a part of a recording begins cannot be read.
     is_damaged: bool,
-}
-
-/// Says which host a message is about, if there are several.
-struct Speaker(Option<String>);
-
-impl Speaker {
-    /// Says it on standard error.
-    fn say(&self, text: impl fmt::Display) {
-        match &self.0 {
-            Some(host) => message(format_args!("{host}: {text}")),
-            None => message(text),
-        }
-    }
-}
-
-/// Reports losses while they happen, at most once per interval.
-#[derive(Default)]
-struct LossMessages {
-    lost: u64,
-    reported: u64,
-    /// When the next message is due, on the kernel's monotonic clock.
-    due_ns: Option<u64>,
 }
 
 /// Runs a capture from the first fact to the last. Without a console a full-screen view is drawn for 80
@@ -500,142 +481,6 @@ impl<S: Source> Capture<S> {
         self.stages.input(input, &mut around);
         if let Some(command) = self.stages.play() {
             self.source.play(command);
-        }
-    }
-
-    /// Ends the capture, and shows what had happened by then. A second signal or a blocked reader cuts this
-    /// short; transitions that are not shown then are counted.
-    async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
-        self.source.stop();
-        if self.stages.ending() == Some(Ending::Stuck)
-            && let Some(merged) = self.output.merge_input()
-        {
-            merged.end_all();
-        }
-        let result = match result {
-            Ok(()) => stop.unless_impatient(self.write_rest()).await,
-            error => error,
-        };
-        let result = match result {
-            Err(Error::Impatience) => result,
-            _ => result.and(stop.unless_impatient(self.export_rest()).await),
-        };
-        if result.is_err() {
-            self.output.abandon();
-            self.unread += self.skip_rest().await;
-        } else if self.stages.is_full() {
-            self.past_limit += self.skip_rest().await;
-        }
-        result
-    }
-
-    async fn write_rest(&mut self) -> Result<(), Error> {
-        while self.totals.is_none() && !self.stages.is_full() {
-            self.output.patience().await?;
-            let demand = Demand::all(self.stages.timewait_by_netns());
-            let fact = self.source.next(demand).await?;
-            self.take(fact);
-            if !(self.out.len() < self.at_once && self.source.has_more()) {
-                self.write();
-            }
-        }
-        let mut around = around(&mut self.source);
-        self.stages.end(&mut around, &mut self.out);
-        self.lead_to_explanations();
-        self.lines += self.stages.take_lines();
-        self.output.patience().await?;
-        self.write();
-        self.output.patience().await?;
-        let now_ns = self.stages.now_ns();
-        Ok(self.output.finish_files(now_ns, |time_ns| self.stages.wall_ns(time_ns))?)
-    }
-
-    /// Makes the last pages for what sends them.
-    async fn export_rest(&mut self) -> Result<(), Error> {
-        while let Some(requests) = &mut self.requests
-            && let Some(request) = requests.next_last().await
-        {
-            self.answer(request);
-        }
-        Ok(())
-    }
-
-    /// Reads the remaining facts without showing them. Returns the number of transitions.
-    async fn skip_rest(&mut self) -> u64 {
-        let mut skipped = 0;
-        while self.totals.is_none() {
-            let demand = Demand::all(self.stages.timewait_by_netns());
-            match self.source.next(demand).await {
-                Ok(Fact::Events(batch)) => {
-                    let transitions = batch.events.iter().filter(|event| event.kind == kind::TRANSITION);
-                    skipped += transitions.count() as u64;
-                    self.source.recycle(batch.events);
-                }
-                Ok(Fact::End(totals)) => self.totals = Some(totals),
-                Ok(Fact::CountersAtEnd(counters)) => {
-                    self.comparison.at_end(counters, self.stages.tracker_mut());
-                }
-                Ok(_) => {}
-                Err(_) => return skipped,
-            }
-        }
-        skipped
-    }
-
-    /// Builds the receipt.
-    fn receipt(&mut self) -> Receipt {
-        let counts = self.stages.counts();
-        let totals = self.totals.unwrap_or_default();
-        let select = self.stages.select();
-        let mut receipt = Receipt {
-            seen: self.read - counts.hook_events_seen
-                + totals.filtered.unwrap_or_default()
-                + self.unread
-                + self.past_limit,
-            shown: if self.stages.has_lines() { self.output.written() } else { counts.shown },
-            filtered: totals.filtered.map(|filtered| filtered + select.filtered() + counts.outside),
-            beyond: counts.beyond + self.past_limit,
-            unwritten: self.output.unwritten() + self.lines + self.unread,
-            losses: totals.losses,
-            gaps: 0,
-            cut_off: totals.is_cut_off,
-            damaged: totals.is_damaged || self.is_damaged,
-            sampled: counts.sampled,
-            incidents: counts.incidents_shown,
-            stuck: counts.stuck_shown,
-            forgotten: select.given_up(),
-            crowded_out_hooks: self
-                .source
-                .kernel()
-                .hooks
-                .crowded_out()
-                .map(|hook| hook.hook.clone().into())
-                .collect(),
-            connections: None,
-            kernel: None,
-            hosts: Vec::new(),
-        };
-        self.comparison.is_cut_short = self.stages.is_full() || self.unread > 0 || totals.is_joined;
-        if let Some(tracker) = self.stages.tracker() {
-            self.comparison.conclude(tracker, &mut receipt);
-        }
-        receipt
-    }
-}
-
-impl LossMessages {
-    fn grow(&mut self, lost: Option<u64>, now_ns: u64) {
-        self.lost = lost.unwrap_or(self.lost);
-        if self.lost > self.reported {
-            self.due_ns.get_or_insert(now_ns.saturating_add(LOSS_INTERVAL_NS));
-        }
-    }
-
-    /// Prints the message if it is due.
-    fn tell(&mut self, now_ns: u64, speaker: &Speaker) {
-        if self.due_ns.take_if(|due_ns| *due_ns <= now_ns).is_some() {
-            speaker.say(format_args!("lost {} events, {} in all", self.lost - self.reported, self.lost));
-            self.reported = self.lost;
         }
     }
 }
