@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -137,6 +138,53 @@ fn http_is_answered_as_it_should_be() {
         slow.write_all(b"GET /met").unwrap();
     }
     assert_eq!(get(address, "/metrics", &secret).0, 200);
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+/// Each label has a family of its own, and with many of them each has fewer values.
+#[test]
+fn all_labels_together_are_bounded() {
+    let place = Place::new();
+    let labels = "service,peer,process,pid,cgroup,container,netns,state";
+    let (tracer, address) = serve(&format!("--netns {} --label {labels}", place.inum()));
+    for port in 1..=80 {
+        place.run(|| connect((V4, port).into())).unwrap_err();
+    }
+    until("all connections", || {
+        (metrics(address)["tracer_tcp_connections_begun_total"] >= 80.0).then_some(())
+    });
+    let (_, text) = get(address, "/metrics", &[]);
+    assert_eq!(faults(&(text + "\n")), "");
+    let metrics = metrics(address);
+    for label in labels.split(',') {
+        let family = format!("tracer_tcp_{label}_connections_total");
+        assert!((sum(&metrics, &family, "begun") - 80.0).abs() < 1e-9, "{label}: {metrics:?}");
+    }
+    let services = metrics.keys().filter(|name| name.contains("{service=") && name.contains("begun")).count();
+    assert_eq!(services, 51, "50 of their own, and the others");
+    assert_eq!(tracer.interrupt().code(), 0);
+}
+
+/// Who asks for much and reads nothing keeps others out for seconds only.
+#[test]
+fn who_does_not_read_is_cut_off() {
+    let (tracer, address) = serve("--port 1");
+    let requests = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20_000);
+    let greedy: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.set_nonblocking(true).unwrap();
+            // Its buffers are full then.
+            while client.write(&requests).is_ok() {}
+            client
+        })
+        .collect();
+    until("an answer to somebody else", || {
+        let mut curl = Command::new("curl");
+        let answer = program::output(curl.args(["-sS", "-m", "5", &format!("http://{address}/healthz")]));
+        answer.status.success().then_some(())
+    });
+    drop(greedy);
     assert_eq!(tracer.interrupt().code(), 0);
 }
 

@@ -55,7 +55,7 @@ fn a_flight_recorder_runs_beside_the_metrics() {
         place.run(|| connect((V4, DISCARD).into()).expect_err("nobody listens"));
         err.contains("-refused.*")
     });
-    wait_for(address, "tracer_recording_parts_total", |parts| parts >= 2.0);
+    wait_for(address, "tracer_recording_parts", |parts| parts >= 2.0);
     let metrics = metrics(address);
     assert!(metrics["tracer_recording_events_total"] >= 200.0, "{metrics:?}");
     assert!(metrics["tracer_recording_written_bytes_total"] > 1000.0, "{metrics:?}");

@@ -17,6 +17,12 @@ use crate::{
 /// The kernel counts a moment after the event, in nanoseconds (see `track/tally.rs`).
 const LEAD_NS: u64 = 1_000_000;
 
+/// Namespaces that are kept, though they may be gone.
+const MOST: usize = 4096;
+
+/// One that was not read for so long is gone, in nanoseconds.
+const OLD_NS: u64 = 600_000_000_000;
+
 /// Moments that are kept: a reading is older than this many seldom.
 const MOMENTS: usize = 4;
 
@@ -69,17 +75,30 @@ impl Agreement {
         now_ns: u64,
         told: impl Fn(NetnsId) -> Told,
     ) {
-        let mut before = std::mem::take(&mut self.by_netns);
         for (id, NetnsGauges { counts, read_ns, .. }) in gauges {
             let Some(counts) = counts else { continue };
             let Told { start, since } = told(*id);
-            let compared = before.remove(id).unwrap_or_else(|| Compared::new(counts, start, since.most));
-            let compared = self.by_netns.entry(*id).or_insert(compared);
+            let compared = self.by_netns.entry(*id);
+            let compared = compared.or_insert_with(|| Compared::new(counts, start, since.most));
             compared.read(counts, *read_ns, now_ns, since);
         }
-        for compared in before.values() {
-            self.gone.add(&compared.growth);
+        self.forget_old(now_ns);
+    }
+
+    /// One that cannot be read may come back, and goes on then. When there are too many, those that were not read for
+    /// long are taken together.
+    fn forget_old(&mut self, now_ns: u64) {
+        if self.by_netns.len() <= MOST {
+            return;
         }
+        let Self { by_netns, gone } = self;
+        by_netns.retain(|_, compared| {
+            let stays = now_ns.saturating_sub(compared.last_ns) < OLD_NS;
+            if !stays {
+                gone.add(&compared.growth);
+            }
+            stays
+        });
     }
 
     /// The growth of all namespaces together.

@@ -37,7 +37,7 @@ pub struct BoundedCounts<K> {
     waiting: HashMap<K, u64>,
 }
 
-impl<K: Hash + Eq + Copy> BoundedCounts<K> {
+impl<K: Hash + Eq> BoundedCounts<K> {
     /// Room for so many keys.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -58,6 +58,17 @@ impl<K: Hash + Eq + Copy> BoundedCounts<K> {
                 *self.waiting.entry(key).or_default() += 1;
             }
         }
+    }
+
+    /// From now on there is room for so many keys. Those that have a place and no room are counted as others.
+    pub fn limit(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        let mut counts: Vec<_> = self.keys.drain().collect();
+        counts.sort_by_key(|(_, (counts, _))| std::cmp::Reverse(counts.begun));
+        for (_, (counts, _)) in counts.drain(capacity.min(counts.len())..) {
+            self.others.add(counts);
+        }
+        self.keys.extend(counts);
     }
 
     /// Gives up the places of keys that were not counted for so long: their counts are those of others from now on. The
@@ -81,8 +92,8 @@ impl<K: Hash + Eq + Copy> BoundedCounts<K> {
     }
 
     /// The counts of the keys that have a place.
-    pub fn iter(&self) -> impl Iterator<Item = (K, ConnectionCounts)> {
-        self.keys.iter().map(|(key, (counts, _))| (*key, *counts))
+    pub fn iter(&self) -> impl Iterator<Item = (&K, ConnectionCounts)> {
+        self.keys.iter().map(|(key, (counts, _))| (key, *counts))
     }
 
     /// The counts of all others.
@@ -126,11 +137,11 @@ mod tests {
             counts.add(9, ONE, 10);
         }
         counts.expire(20, 15);
-        let mut keys: Vec<_> = counts.iter().map(|(key, _)| key).collect();
+        let mut keys: Vec<_> = counts.iter().map(|(key, _)| *key).collect();
         keys.sort_unstable();
-        assert_eq!((keys[1], counts.iter().find(|(key, _)| *key == 9).unwrap().1.begun), (9, 0));
+        assert_eq!((keys[1], counts.iter().find(|(key, _)| **key == 9).unwrap().1.begun), (9, 0));
         counts.add(9, ONE, 21);
-        assert_eq!(counts.iter().find(|(key, _)| *key == 9).unwrap().1.begun, 1);
+        assert_eq!(counts.iter().find(|(key, _)| **key == 9).unwrap().1.begun, 1);
         assert_eq!(sum(&counts), 103);
     }
 }

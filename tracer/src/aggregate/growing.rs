@@ -12,11 +12,11 @@ use crate::{
         durations::Durations,
         totals::{RankingKey, STATES, begins_connection, ranking_key, state_index},
     },
-    facts::{gauges::NetnsGauges, known_names::KnownNames},
+    facts::{gauges::NetnsGauges, known_names::KnownNames, names::ContainerNames},
     tcp::{netns::NetnsId, reason::Reason, state::is_birth},
     track::{
         Transition,
-        connection::{FirstFin, Role},
+        connection::{Connection, FirstFin, Role},
     },
 };
 
@@ -31,8 +31,11 @@ const STATE_BOUNDS_NS: [u64; 10] =
 const HANDSHAKE_BOUNDS_NS: [u64; 12] =
     [MS / 10, MS / 4, MS / 2, MS, 5 * MS / 2, 5 * MS, 10 * MS, 25 * MS, 100 * MS, 250 * MS, S, 5 * S];
 
-/// Keys of each kind that have counts of their own.
+/// The most keys of a kind that have counts of their own.
 const KEYS: usize = 100;
+
+/// The most of all kinds together.
+const ALL_KEYS: usize = 400;
 
 /// Who closed first.
 const CLOSED_BY: [&str; 4] = ["local", "remote", "both", "nobody"];
@@ -79,6 +82,38 @@ pub const KERNEL_COUNTERS: [KernelCounter; 5] = [
     },
 ];
 
+/// What a connection is counted by: what the labels say. What has other numbers and the same names is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SeriesKey {
+    /// What is its own name.
+    Key(RankingKey),
+    /// The escaped path of a cgroup, if it is known.
+    Cgroup(Option<Box<str>>),
+    /// A container, with its pod and the pod's namespace; `None` if it is not known whether there is one.
+    Container(Option<Box<ContainerNames>>),
+    /// No container.
+    NoContainer,
+}
+
+impl SeriesKey {
+    fn of(by: By, connection: &Connection, names: &KnownNames) -> Self {
+        match by {
+            By::Cgroup => Self::Cgroup(names.cgroup(connection.cgroup).map(Into::into)),
+            By::Container => match names.workload(connection.cgroup) {
+                None => Self::Container(None),
+                Some(known) if known.is_outside() => Self::NoContainer,
+                Some(known) => Self::Container(Some(Box::new(known.container_names()))),
+            },
+            _ => Self::Key(ranking_key(by, connection, names)),
+        }
+    }
+}
+
+/// Keys of each kind that have counts of their own, with so many kinds.
+fn keys_of_each(labels: &[By]) -> usize {
+    KEYS.min(ALL_KEYS / labels.len().max(1))
+}
+
 /// The direction of a reset and the kernel's number for its reason.
 pub type ResetKey = (&'static str, u8);
 
@@ -98,7 +133,7 @@ pub struct GrowingCounts {
     /// RSTs.
     pub resets: BTreeMap<ResetKey, u64>,
     /// Connections by the labels that were asked for.
-    pub by: Vec<(By, BoundedCounts<RankingKey>)>,
+    pub by: Vec<(By, BoundedCounts<SeriesKey>)>,
     /// How much [`KERNEL_COUNTERS`] have grown, in all namespaces together: one that goes takes nothing back.
     pub kernel: [u64; KERNEL_COUNTERS.len()],
     /// Those of each namespace when they were last read.
@@ -120,7 +155,7 @@ impl GrowingCounts {
             handshakes: [Durations::new(&HANDSHAKE_BOUNDS_NS), Durations::new(&HANDSHAKE_BOUNDS_NS)],
             retransmits: [0; 2],
             resets: BTreeMap::from([(("sent", 0), 0), (("received", 0), 0)]),
-            by: labels.iter().map(|by| (*by, BoundedCounts::new(KEYS))).collect(),
+            by: labels.iter().map(|by| (*by, BoundedCounts::new(keys_of_each(labels)))).collect(),
             kernel: [0; KERNEL_COUNTERS.len()],
             netns: HashMap::new(),
         }
@@ -132,7 +167,9 @@ impl GrowingCounts {
         for by in labels {
             let known = before.iter().position(|(known, _)| known == by);
             let known = known.map(|place| before.swap_remove(place));
-            self.by.push(known.unwrap_or_else(|| (*by, BoundedCounts::new(KEYS))));
+            let (by, mut counts) = known.unwrap_or_else(|| (*by, BoundedCounts::new(keys_of_each(labels))));
+            counts.limit(keys_of_each(labels));
+            self.by.push((by, counts));
         }
     }
 
@@ -179,7 +216,7 @@ impl GrowingCounts {
         if counts != ConnectionCounts::default() {
             self.connections.add(counts);
             for (by, keys) in &mut self.by {
-                keys.add(ranking_key(*by, connection, names), counts, transition.time_ns);
+                keys.add(SeriesKey::of(*by, connection, names), counts, transition.time_ns);
             }
         }
     }

@@ -68,14 +68,33 @@ pub(super) fn reload(args: &ServeArgs, now: &ServeArgs) -> Result<Option<Reload>
 
 /// What cannot change while it runs.
 fn fixed(args: &ServeArgs) -> String {
-    let ServeArgs { label: _, filter: _, stuck: _, finding: _, config: _, .. } = args;
-    let ServeArgs { listen, bearer_token, basic_auth, alerts, record, recorder, capture, socket, .. } = args;
-    format!("{:?}", (listen, bearer_token, basic_auth, alerts, record, recorder, capture, socket))
+    let ServeArgs {
+        label: _,
+        filter: _,
+        stuck: _,
+        finding: _,
+        config: _,
+        listen,
+        bearer_token,
+        basic_auth,
+        otlp,
+        alerts,
+        record,
+        recorder,
+        capture,
+        socket,
+    } = args;
+    format!("{:?}", (listen, bearer_token, basic_auth, otlp, alerts, record, recorder, capture, socket))
 }
 
 /// The options in a file: one in each line, with its value behind a blank or `=`.
 fn words(path: &Path) -> io::Result<Vec<String>> {
-    if fs::metadata(path)?.len() > LARGEST {
+    // A pipe might let everybody wait, and a device never end.
+    let file = fs::metadata(path)?;
+    if !file.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    if file.len() > LARGEST {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(fs::read_to_string(path)?.lines().filter_map(option).flatten().collect())

@@ -51,6 +51,19 @@ impl KnownCgroup {
         self.workload.unit.as_deref()
     }
 
+    /// Whether it belongs to no container.
+    #[must_use]
+    pub const fn is_outside(&self) -> bool {
+        self.container == 0
+    }
+
+    /// The same as [`Self::names`], with the container's identifier if it has no name.
+    #[must_use]
+    pub fn container_names(&self) -> ContainerNames {
+        let id = ContainerNames { container: self.workload.container.clone(), ..ContainerNames::default() };
+        self.names.clone().or(id)
+    }
+
     /// Names of the container and its pod.
     #[must_use]
     pub const fn names(&self) -> &ContainerNames {

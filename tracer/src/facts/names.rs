@@ -27,7 +27,7 @@ pub struct CgroupTree {
 }
 
 /// What a container's runtime and Kubernetes call it, escaped. `None`: it has no such name, or it was not found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct ContainerNames {
     /// The container.

@@ -25,6 +25,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::{
     runtime,
     sync::{Semaphore, mpsc, oneshot},
@@ -41,6 +42,9 @@ const HEADER_TIME: Duration = Duration::from_secs(5);
 
 /// How long a connection may last: scrapers keep them.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
+
+/// How long what was sent may stay unread, in milliseconds.
+const UNREAD_MS: u32 = 10_000;
 
 /// How long a page may take.
 const PAGE_TIME: Duration = Duration::from_secs(10);
@@ -172,6 +176,10 @@ async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        // One that does not read what it has asked for is cut off (tcp(7)).
+        if let Err(error) = sockopt::set_tcp_user_timeout(&stream, UNREAD_MS) {
+            log::debug!("TCP_USER_TIMEOUT: {error}");
+        }
         let server = Arc::clone(&server);
         tokio::spawn(async move {
             let _permit = permit;
@@ -257,8 +265,14 @@ impl Server {
 
 impl Access {
     fn permits(&self, given: Option<&HeaderValue>) -> bool {
-        let is_same =
-            |allowed: &String| given.is_some_and(|given| equal(given.as_bytes(), allowed.as_bytes()));
+        // The scheme may be written in any case (RFC 9110, section 11.1).
+        let given = given.and_then(|given| given.to_str().ok()?.trim().split_once(' '));
+        let is_same = |allowed: &String| {
+            let both = allowed.split_once(' ').zip(given);
+            both.is_some_and(|((scheme, word), (given_scheme, given))| {
+                scheme.eq_ignore_ascii_case(given_scheme) && equal(given.trim().as_bytes(), word.as_bytes())
+            })
+        };
         self.allowed.is_empty() || self.allowed.iter().any(is_same)
     }
 }
@@ -277,7 +291,13 @@ mod tests {
     fn only_what_is_the_same_is_permitted() {
         let access = Access { allowed: vec!["Bearer abc".to_owned()], challenge: "Bearer" };
         let permits = |given: &'static str| access.permits(Some(&HeaderValue::from_static(given)));
-        assert!(permits("Bearer abc") && !permits("Bearer abd") && !permits("Bearer ab") && !permits(""));
+        assert!(
+            permits("Bearer abc")
+                && permits("bearer  abc")
+                && !permits("Bearer abd")
+                && !permits("Bearer ab")
+                && !permits("")
+        );
         assert!(!access.permits(None) && Access::default().permits(None));
     }
 }

@@ -78,6 +78,8 @@ pub struct Select {
     filter: ConnectionFilter,
     /// The namespaces that are asked for.
     netns: NetnsFilter,
+    /// Those that are tracked, if others may be asked for while it runs.
+    outer_netns: Option<NetnsFilter>,
     selects_namespaces: bool,
     is_open: bool,
     /// Connections that have passed. They are shown to their end, even if a fact changes.
@@ -102,6 +104,7 @@ impl Select {
             selects_namespaces: constant.is_open_but_for_netns() && filter.story.is_open(),
             filter,
             netns: constant.netns.clone(),
+            outer_netns: None,
             passed: CookieSet::default(),
             undecided: CookieMap::default(),
             arrivals: VecDeque::new(),
@@ -114,7 +117,15 @@ impl Select {
     /// Another filter may follow: all connections are tracked that `outer` lets pass.
     #[must_use]
     pub fn that_may_change(self, outer: &Filter) -> Self {
-        Self { tracked: Some(ConnectionFilter::new(outer, StoryFilter::default())), ..self }
+        let tracked = Some(ConnectionFilter::new(outer, StoryFilter::default()));
+        let mut select = Self { tracked, outer_netns: Some(outer.netns.clone()), ..self };
+        select.compare_with_outer();
+        select
+    }
+
+    /// What is tracked is counted: it must be the namespaces that pass.
+    fn compare_with_outer(&mut self) {
+        self.selects_namespaces &= self.outer_netns.as_ref().is_none_or(|outer| *outer == self.netns);
     }
 
     /// Which connections are tracked.
@@ -125,7 +136,9 @@ impl Select {
     /// Goes on with another filter, which also decides about transitions that are held back. What has passed so far
     /// was shown.
     pub fn change(&mut self, constant: &Filter, story: StoryFilter, show: &mut impl FnMut(&Transition)) {
-        let new = Self { tracked: self.tracked.take(), ..Self::new(constant, story) };
+        let (tracked, outer_netns) = (self.tracked.take(), self.outer_netns.take());
+        let mut new = Self { outer_netns, tracked, ..Self::new(constant, story) };
+        new.compare_with_outer();
         let Self { mut undecided, arrivals, filtered, given_up, .. } = std::mem::replace(self, new);
         (self.filtered, self.given_up) = (filtered, given_up);
         for cookie in arrivals {

@@ -87,11 +87,14 @@ pub struct Rate {
     pub time: Duration,
 }
 
+/// The largest count: each end is remembered for as long as it counts.
+const MOST: u64 = 1_000_000;
+
 /// A text that is not a rate.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
     /// Its form is another one.
-    #[error("give REASON=N/TIME, such as reset-remote=100/s or timeout=10/1m")]
+    #[error("give REASON=N/TIME, such as reset-remote=100/s or timeout=10/1m, N up to 1000000")]
     Syntax,
     /// There is no such reason.
     #[error(transparent)]
@@ -108,7 +111,7 @@ impl FromStr for Rate {
             unit @ ("s" | "m" | "h") => duration::parse(&format!("1{unit}")),
             time => duration::parse(time),
         };
-        let count = count.trim().parse().ok().filter(|count| *count > 0);
+        let count = count.trim().parse().ok().filter(|count| (1..=MOST).contains(count));
         let time = time.ok().filter(|time| !time.is_zero());
         let (count, time) = count.zip(time).ok_or(RateError::Syntax)?;
         Ok(Self { reasons: reasons.parse()?, count, time })

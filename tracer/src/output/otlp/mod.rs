@@ -196,8 +196,11 @@ impl SignalExport {
                 self.backoff = Backoff::default();
                 counters.accepted.fetch_add(1, Relaxed);
                 let sent = if self.signal.is_queue { items(&page) } else { 0 };
-                counters.items.fetch_add(sent.saturating_sub(*rejected), Relaxed);
-                counters.rejected_items.fetch_add(*rejected, Relaxed);
+                // A receiver may say anything. No page has more points than bytes.
+                let most = if self.signal.is_queue { sent } else { page.len() as u64 };
+                let rejected = (*rejected).min(most);
+                counters.items.fetch_add(sent.saturating_sub(rejected), Relaxed);
+                counters.rejected_items.fetch_add(rejected, Relaxed);
             }
             ExportAnswer::Failed { .. } => _ = counters.failed.fetch_add(1, Relaxed),
             ExportAnswer::Refused { .. } => {

@@ -67,6 +67,8 @@ pub struct Recorded<S> {
     bytes_before: u64,
     /// Events that are not in it because of faults.
     missed: u64,
+    /// Of these, those before the present writer began.
+    missed_before: u64,
     /// The end of the present part is written, and the next one not begun.
     is_part_ended: bool,
     /// What the present part needs to stand alone is not handed over yet.
@@ -128,6 +130,7 @@ impl<S: Source> Recorded<S> {
             fault: RecordingFault::default(),
             bytes_before: 0,
             missed: 0,
+            missed_before: 0,
             is_part_ended: false,
             is_beginning: false,
             pids,
@@ -144,7 +147,8 @@ impl<S: Source> Recorded<S> {
     #[must_use]
     pub fn counts(&self) -> RecordingCounts {
         RecordingCounts {
-            events: self.scribe.encoder.events() - self.missed,
+            // What is only collected may still be missed.
+            events: self.writer.events().saturating_sub(self.missed_before),
             bytes: self.bytes_before + self.writer.written(),
             parts: self.header.part + 1,
             left_out: self.scribe.left_out,
@@ -241,6 +245,7 @@ impl<S: Source> Recorded<S> {
             self.writer = RecordingWriter::start(next, header, encoder.events())
                 .map_err(Error::system("starting the thread of the recording"))?;
             self.bytes_before += bytes;
+            self.missed_before = self.missed;
             self.fault.begin_again();
         }
         (self.is_part_ended, self.is_beginning) = (false, true);

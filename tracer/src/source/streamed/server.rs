@@ -5,7 +5,7 @@ use std::{
     fs::{self, Permissions},
     io,
     os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -55,6 +55,8 @@ pub struct Clients {
     counts: Arc<SharedCounts>,
     /// The socket, which is removed at the end.
     path: PathBuf,
+    /// Its device and inode.
+    identity: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +89,10 @@ impl Clients {
 
 impl Drop for Clients {
     fn drop(&mut self) {
-        // Somebody may have removed it.
-        let _ = fs::remove_file(&self.path);
+        // Somebody may have put something else there, or removed it.
+        if identity(&self.path).is_some_and(|there| Some(there) == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -119,7 +123,12 @@ pub fn listen(path: &Path, first: impl FnOnce() + Send + 'static) -> io::Result<
             }
         });
     })?;
-    Ok(Clients { inbox, counts, path: path.to_owned() })
+    Ok(Clients { inbox, counts, path: path.to_owned(), identity: identity(path) })
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// Removes a socket on which nobody listens any more.

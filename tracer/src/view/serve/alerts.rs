@@ -156,8 +156,8 @@ impl Alerts {
 
     fn look_for_stuck(&mut self, limits: &Limits, time: Timestamp, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
         let Self { identity, facts, open, counts, .. } = self;
-        let mut room =
-            MOST_STUCK.saturating_sub(open.keys().filter(|key| matches!(key, AlertKey::Stuck(..))).count());
+        let stuck = open.keys().filter(|key| matches!(key, AlertKey::Stuck(..))).count();
+        let mut room = MOST_STUCK.saturating_sub(stuck).min(MOST.saturating_sub(open.len()));
         let (select, context, now_ns) = (scene.select, scene.context, scene.now_ns);
         let mut tell = |stuck: &Transition| {
             if room == 0 || !select.holds(&stuck.connection) {

@@ -20,7 +20,7 @@ pub(super) const OTHER: &str = "other";
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// Listeners, processes and namespaces that are told apart; the others are one.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// The labels of a line.
 pub(super) type Labels = Vec<(&'static str, String)>;
@@ -171,16 +171,4 @@ pub(super) fn merged(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels
         *all.entry(labels).or_default() += count;
     }
     all.into_iter().collect()
-}
-
-/// The largest; the sum of all others is one.
-pub(super) fn at_most(values: impl Iterator<Item = (Labels, u64)>) -> Vec<(Labels, u64)> {
-    let mut values = merged(values);
-    if values.len() > MOST {
-        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let rest: u64 = values.split_off(MOST - 1).iter().map(|(_, count)| count).sum();
-        let others = values[0].0.iter().map(|(name, _)| (*name, OTHER.to_owned())).collect();
-        values.push((others, rest));
-    }
-    values
 }

@@ -23,7 +23,8 @@ use crate::{
         serve::{
             Serve,
             families::{
-                Labels, MetricFamily, UNKNOWN, at_most, counter, counters, gauges, histograms, labels, merged,
+                Labels, MOST, MetricFamily, OTHER, UNKNOWN, counter, counters, gauges, histograms, labels,
+                merged,
             },
         },
     },
@@ -46,7 +47,7 @@ impl Serve {
         families.extend(self.of_sockets(scene));
         families.extend(self.of_agreement(scene));
         families.extend(of_namespaces(scene));
-        families.extend(self.by_labels(scene.names));
+        families.extend(self.by_labels());
         families.extend(self.of_itself(itself));
         families.extend(itself.exports.iter().flat_map(|exports| self.of_exports(exports)));
         families
@@ -118,31 +119,34 @@ impl Serve {
     fn of_sockets(&self, scene: &Scene<'_>) -> Vec<MetricFamily> {
         let (now_ns, gap_ns) = (scene.now_ns, scene.tracker.loss_gap_ns());
         let (mut states, mut unnamed) = ([0_u64; STATES], 0);
-        let mut stuck = BTreeMap::<(u8, String), u64>::new();
-        let mut listeners = BTreeMap::<(String, u16), (u64, u64)>::new();
+        let mut stuck = BTreeMap::<(u8, String), [u64; 1]>::new();
+        let mut listeners = BTreeMap::<(String, String), [u64; 2]>::new();
         for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {
             states[state_index(connection.state)] += 1;
             unnamed += u64::from(!connection.is_timewait && !connection.owner.is_known());
             if connection.stuck_ns(&self.limits, now_ns, gap_ns).is_some() {
-                *stuck.entry((connection.state, process(connection))).or_default() += 1;
+                stuck.entry((connection.state, process(connection))).or_default()[0] += 1;
             }
             if connection.state == number::LISTEN {
-                let queue = listeners.entry((process(connection), connection.tuple.local_port)).or_default();
-                queue.0 += u64::from(connection.counters.recv_queue);
-                queue.1 += u64::from(connection.counters.send_queue);
+                let port = connection.tuple.local_port.to_string();
+                let queue = listeners.entry((process(connection), port)).or_default();
+                queue[0] += u64::from(connection.counters.recv_queue);
+                queue[1] += u64::from(connection.counters.send_queue);
             }
         }
         let states =
             states.into_iter().zip(0_u8..).filter(|(_, state)| State::from_kernel(*state).is_known());
         let states =
             states.map(|(count, state)| (labels([("state", &State::from_kernel(state).to_string())]), count));
-        let stuck = stuck.into_iter().map(|((state, process), count)| {
+        // Which state it is stays known of those that are not told apart.
+        let stuck = few(stuck, |(state, _)| (state, OTHER.to_owned()));
+        let stuck = stuck.into_iter().map(|((state, process), [count])| {
             (labels([("state", &State::from_kernel(state).to_string()), ("process", &process)]), count)
         });
-        let listeners: Vec<_> = listeners.into_iter().collect();
-        let queue = |of: fn(&(u64, u64)) -> u64| {
+        let listeners = few(listeners, |_| (OTHER.to_owned(), OTHER.to_owned()));
+        let queue = |which: usize| {
             listeners.iter().map(move |((process, port), queue)| {
-                (labels([("process", process), ("port", &port.to_string())]), of(queue))
+                (labels([("process", process), ("port", port)]), queue[which])
             })
         };
         vec![
@@ -155,17 +159,13 @@ impl Serve {
             gauges(
                 "tracer_tcp_stuck",
                 "Connections that stay in a state for longer than they should (--stuck)",
-                at_most(stuck),
+                stuck,
             ),
-            gauges(
-                "tracer_tcp_accept_queue",
-                "Connections that wait to be accepted",
-                at_most(queue(|queue| queue.0)),
-            ),
+            gauges("tracer_tcp_accept_queue", "Connections that wait to be accepted", queue(0)),
             gauges(
                 "tracer_tcp_accept_queue_limit",
                 "Room for connections that wait to be accepted",
-                at_most(queue(|queue| queue.1)),
+                queue(1),
             ),
             gauges(
                 "tracer_findings",
@@ -218,10 +218,16 @@ fn process(connection: &Connection) -> String {
 fn of_namespaces(scene: &Scene<'_>) -> Vec<MetricFamily> {
     let netns = scene.select.netns();
     let gauges_of = scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id));
-    let of_all: Vec<_> =
+    // The same in all families, so that one can be divided by another.
+    let mut of_all: Vec<_> =
         gauges_of.map(|(id, gauges)| (labels([("netns", &id.inum.to_string())]), gauges)).collect();
+    of_all.sort_by_key(|(_, gauges)| std::cmp::Reverse(gauges.timewait));
     let limit = |of: fn(&NetnsGauges) -> Option<u64>| {
-        at_most(of_all.iter().filter_map(move |(labels, gauges)| Some((labels.clone(), of(gauges)?))))
+        let of_each = of_all.iter().enumerate().filter_map(move |(place, (of_one, gauges))| {
+            let of_one = if place < MOST { of_one.clone() } else { labels([("netns", OTHER)]) };
+            Some((of_one, of(gauges)?))
+        });
+        merged(of_each)
     };
     vec![
         gauges(
@@ -240,6 +246,21 @@ fn of_namespaces(scene: &Scene<'_>) -> Vec<MetricFamily> {
             limit(|of| of.ports.as_ref().map(EphemeralPorts::available)),
         ),
     ]
+}
+
+/// Those whose first value is largest have their own keys; all others are added up under the key of others.
+fn few<K: Ord, const N: usize>(all: BTreeMap<K, [u64; N]>, others: impl Fn(K) -> K) -> BTreeMap<K, [u64; N]> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, values)| std::cmp::Reverse(values[0]));
+    let mut few = BTreeMap::new();
+    for (place, (key, values)) in all.into_iter().enumerate() {
+        let key = if place < MOST { key } else { others(key) };
+        let sums = few.entry(key).or_insert([0; N]);
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    few
 }
 
 /// Counts as the kernel makes them, by what happened.

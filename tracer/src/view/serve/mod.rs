@@ -121,7 +121,7 @@ impl View for Serve {
             stray_resets: true,
             names: self.ends.is_some()
                 || self.alerts.is_some()
-                || self.counts.by.iter().any(|(by, _)| *by == By::Container),
+                || self.counts.by.iter().any(|(by, _)| matches!(by, By::Container | By::Cgroup)),
             ..Needs::default()
         }
     }

@@ -94,7 +94,7 @@ fn of_recording(counts: &RecordingCounts) -> Vec<MetricFamily> {
     vec![
         counter("tracer_recording_events", "Events in the recording", events),
         counter("tracer_recording_written_bytes", "Bytes of the recording, in all parts", bytes),
-        counter("tracer_recording_parts", "Parts of the recording", parts.into()),
+        gauges("tracer_recording_parts", "Parts of the recording", [(vec![], parts.into())]),
         counter(
             "tracer_recording_left_out",
             "Facts that are not in the recording because they are too large",
