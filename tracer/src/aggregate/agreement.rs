@@ -12,10 +12,8 @@ use crate::{
         gauges::NetnsGauges,
     },
     tcp::netns::NetnsId,
+    track::tally::LEAD_NS,
 };
-
-/// The kernel counts a moment after the event, in nanoseconds (see `track/tally.rs`).
-const LEAD_NS: u64 = 1_000_000;
 
 /// Namespaces that are kept, though they may be gone.
 const MOST: usize = 4096;

@@ -11,6 +11,9 @@ use crate::{
     track::table::cookie::CookieMap,
 };
 
+/// How long after the event the kernel counts at most, in nanoseconds: a client only when its SYN is sent.
+pub const LEAD_NS: u64 = 1_000_000;
+
 /// `sk_shutdown` of a socket that its process has closed.
 const BOTH_SIDES: u8 = 3;
 
@@ -85,6 +88,8 @@ struct Waiting {
     netns: (u32, u64),
     /// A snapshot has found it, so it is not counted as opened yet.
     is_older: bool,
+    /// It waits no more, but it did when the kernel's counters were read at the end.
+    has_left: bool,
 }
 
 impl Waiting {
@@ -201,12 +206,15 @@ impl Tally {
         if event.new_state == number::SYN_SENT {
             self.begins_waiting(event, false);
         } else if event.old_state == number::SYN_SENT && !self.waiting.is_empty() {
-            let end = read_at(&self.end, event);
+            let Some(waiting) = self.waiting.get_mut(&event.cookie).filter(|waiting| !waiting.has_left)
+            else {
+                return;
+            };
+            waiting.has_left = true;
+            self.total.counts.opened += u64::from(waiting.is_older);
             // One that leaves the state later was still waiting when the counters were read at the end.
-            if end.is_none_or(|read| event.time_ns < *read.start())
-                && let Some(Waiting { is_older: true, .. }) = self.waiting.remove(&event.cookie)
-            {
-                self.total.counts.opened += 1;
+            if read_at(&self.end, event).is_none_or(|read| event.time_ns < *read.start()) {
+                self.waiting.remove(&event.cookie);
             }
         }
     }
@@ -217,7 +225,7 @@ impl Tally {
             return;
         }
         let netns = (event.netns, event.netns_cookie);
-        self.waiting.insert(event.cookie, Waiting { netns, is_older });
+        self.waiting.insert(event.cookie, Waiting { netns, is_older, has_left: false });
         let start = read_at(&self.start, event);
         if start.is_some_and(|read| is_older || event.time_ns <= *read.end()) {
             self.by_netns.entry(event.netns).or_default().of(event.netns_cookie).waiting_at_start += 1;
@@ -259,7 +267,7 @@ impl Tally {
     #[must_use]
     pub fn total(&self) -> TcpCounts {
         let Added { counts, unsent, .. } = self.total;
-        let waiting = self.waiting.values().filter(|waiting| !waiting.is_older).count();
+        let waiting = self.waiting.values().filter(|waiting| !waiting.is_older && !waiting.has_left).count();
         let uncounted = unsent + waiting as u64;
         TcpCounts { opened: counts.opened.saturating_sub(uncounted), ..counts }
     }
@@ -311,9 +319,55 @@ fn read_at<'a>(readings: &'a HashMap<u32, ReadAt>, event: &Event) -> Option<&'a 
     is_same(read.cookie, event.netns_cookie).then_some(&read.during_ns)
 }
 
-/// The kernel counts a moment after the event (a client's only when its SYN is sent), so events shortly
-/// before a reading belong to it, too.
+/// Events shortly before a reading belong to it, too.
 fn with_lead(during_ns: &RangeInclusive<u64>) -> RangeInclusive<u64> {
-    const LEAD_NS: u64 = 1_000_000;
     during_ns.start().saturating_sub(LEAD_NS)..=*during_ns.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::facts::counts::KernelCounts;
+
+    const MS: u64 = 1_000_000;
+
+    fn event(time_ns: u64, cookie: u64, old_state: u8, new_state: u8) -> Event {
+        let mut event = Event::new_zeroed();
+        (event.time_ns, event.cookie, event.old_state, event.new_state) =
+            (time_ns, cookie, old_state, new_state);
+        (event.netns, event.netns_cookie) = (1, 1);
+        event.flags = flag::FASTOPEN_CONNECT | flag::UNSENT;
+        event
+    }
+
+    /// Sockets whose SYN still waits when the counters are read at the end, and that are closed without one then.
+    #[test]
+    fn a_syn_that_is_never_sent_is_taken_back_once() {
+        let mut tally = Tally::default();
+        let reading = |time_ns| Reading {
+            counts: KernelCounts::default(),
+            during_ns: time_ns..=time_ns,
+            netns_cookie: 1,
+        };
+        tally.found(&event(0, 1, 0, number::SYN_SENT));
+        tally.read_at_start(1, &reading(10 * MS));
+        let opened = |tally: &mut Tally, time_ns, cookie, old, new| {
+            tally.count(&event(time_ns, cookie, old, new));
+            tally.total().opened
+        };
+        assert_eq!(opened(&mut tally, 20 * MS, 2, number::CLOSE, number::SYN_SENT), 0);
+        tally.read_at_end(1, &reading(30 * MS));
+        assert_eq!(opened(&mut tally, 40 * MS, 3, number::CLOSE, number::SYN_SENT), 0);
+        for cookie in [1, 2, 3] {
+            assert_eq!(opened(&mut tally, 50 * MS, cookie, number::SYN_SENT, number::CLOSE), 0);
+        }
+        let mut sent = event(60 * MS, 4, number::CLOSE, number::SYN_SENT);
+        sent.flags = 0;
+        tally.count(&sent);
+        assert_eq!(tally.total().opened, 1);
+        let bounds = tally.bounds(1, 1);
+        assert_eq!((bounds.least.opened, bounds.most.opened), (0, 2));
+    }
 }
