@@ -11,6 +11,7 @@ use tests::{
     patience::until,
     place::Place,
     program::{Ended, Program, output, run},
+    served::{address, get},
     story::{self, Line},
     tracer,
     traffic::actor,
@@ -258,7 +259,7 @@ fn names_in_every_view() {
             assert_eq!(is_shown, ports.contains(&container.port), "{filter}: {}", container.port);
         }
     }
-    let page = metrics(&served.err());
+    let (_, page) = get(address(&served), "/metrics", &[]);
     for of in
         [r#"container="web""#, r#"container="cart",pod="shop-1",k8s_namespace="prod""#, r#"container="none""#]
     {
@@ -271,12 +272,6 @@ fn names_in_every_view() {
     assert_eq!(live, expected);
     let replay = format!("summary -o json --by container --netns {netns} --from {}", recording.display());
     assert_eq!(ranked(&tracer::run(&replay).out), expected);
-}
-
-/// What a server of metrics has, that said where.
-fn metrics(err: &str) -> String {
-    let url = err.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-    run(Command::new("curl").args(["-sS", url]))
 }
 
 /// Containers that are gone as soon as they have connected: their cgroups are heard of when they are made.

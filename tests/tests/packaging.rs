@@ -19,7 +19,7 @@ use tests::{
     program::{Program, close},
     prometheus::{Prometheus, check_rules},
     remote::{ACK, HERE, Remote, SYN, SYN_ACK},
-    tracer,
+    served::serve,
     traffic::{Scenario, churn, connect, knock, listen, listen_with_backlog, play},
 };
 
@@ -41,11 +41,7 @@ struct Host {
 impl Host {
     fn new(arguments: &str) -> Self {
         let place = Place::new();
-        let command = format!("serve --listen 127.0.0.1:0 --netns {} {arguments}", place.inum());
-        let tracer = tracer::started(Program::collect(&mut tracer::command(&command)));
-        let err = tracer.err();
-        let address = err.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-        let address = address.parse().unwrap();
+        let (tracer, address) = serve(&format!("--netns {} {arguments}", place.inum()));
         Self { place, tracer, address, kept: Vec::new() }
     }
 

@@ -10,9 +10,6 @@ use crate::{
     view::reload::ReloadedView,
 };
 
-/// The most bytes of such a file.
-const LARGEST: u64 = 1 << 20;
-
 /// What a file of options changes while it runs.
 pub struct ReloadedConfig {
     /// The filters.
@@ -90,14 +87,10 @@ fn fixed(args: &ServeArgs) -> String {
 /// The options in a file: one in each line, with its value behind a blank or `=`.
 fn words(path: &Path) -> io::Result<Vec<String>> {
     // A pipe might let everybody wait, and a device never end.
-    let file = fs::metadata(path)?;
-    if !file.is_file() {
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
     }
-    if file.len() > LARGEST {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(fs::read_to_string(path)?.lines().filter_map(option).flatten().collect())
+    Ok(super::serve::read_small(path)?.lines().filter_map(option).flatten().collect())
 }
 
 /// An option and its value; `None` in an empty line and in a comment.

@@ -1,7 +1,7 @@
 //! The configuration of `serve`.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use crate::{
     view::serve::{Serve, ServeOptions},
 };
 
-/// The most bytes of a file of passwords.
+/// The most bytes of a file of passwords or options.
 const LARGEST: u64 = 1 << 20;
 
 /// Where metrics are served, and to whom.
@@ -142,15 +142,16 @@ fn of_recorder(recorder: &RecorderArgs) -> Option<&'static str> {
 /// The lines of a file that are not empty.
 pub(super) fn words(path: &Path) -> Result<Vec<String>, Error> {
     let name = || escaped(path.as_os_str().as_bytes());
-    let read = fs::metadata(path).and_then(|file| {
-        if file.len() > LARGEST {
-            Err(std::io::ErrorKind::FileTooLarge.into())
-        } else {
-            fs::read_to_string(path)
-        }
-    });
-    let text = read.map_err(|cause| Error::Secrets(name(), cause))?;
+    let text = read_small(path).map_err(|cause| Error::Secrets(name(), cause))?;
     let words: Vec<_> =
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if words.is_empty() { Err(Error::NoSecrets(name())) } else { Ok(words) }
+}
+
+/// Reads a file, unless it is much too large.
+pub(super) fn read_small(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > LARGEST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    fs::read_to_string(path)
 }

@@ -231,11 +231,8 @@ impl Prelude {
         let Some(new) = new else {
             return Vec::new();
         };
-        let known = self.has_stories.then(|| {
-            let checkpoint = self.known.stages.checkpoint();
-            Fact::Checkpoint(Box::new(checkpoint))
-        });
-        let first = std::mem::take(&mut self.resumption).facts();
-        first.chain(known).chain([Fact::Ready(self.since_ns), new]).collect()
+        let checkpoint = self.has_stories.then(|| self.known.stages.checkpoint());
+        let first = std::mem::take(&mut self.resumption);
+        first.facts(checkpoint, self.since_ns).chain([new]).collect()
     }
 }

@@ -252,7 +252,7 @@ impl<S: Source> Recorded<S> {
         let at_ns = checkpoint.at_ns;
         let first = std::mem::take(&mut self.resumption);
         self.scribe.repeat_names(self.source.names().cgroups());
-        for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint)), Fact::Ready(at_ns)]) {
+        for fact in first.facts(Some(checkpoint), at_ns) {
             self.record(&fact);
         }
         // Where nothing happens, what is known is older than the part.
@@ -426,11 +426,13 @@ impl Resumption {
         }
     }
 
-    /// The facts that the part begins with.
-    pub fn facts(self) -> impl Iterator<Item = Fact> {
+    /// The facts that the part begins with, if that is at this time. Without a checkpoint it has no stories.
+    pub fn facts(self, checkpoint: Option<Checkpoint>, at_ns: u64) -> impl Iterator<Item = Fact> {
         let Self { losses: (losses, until_ns), clock, interfaces, gauges, holders } = self;
         let known = [Fact::Losses(losses, until_ns), Fact::Interfaces(interfaces), Fact::Gauges(gauges)];
-        clock.map(Fact::Clock).into_iter().chain(known).chain(holders.map(Fact::Holders))
+        let known = clock.map(Fact::Clock).into_iter().chain(known).chain(holders.map(Fact::Holders));
+        let checkpoint = checkpoint.map(|checkpoint| Fact::Checkpoint(Box::new(checkpoint)));
+        known.chain(checkpoint).chain([Fact::Ready(at_ns)])
     }
 }
 

@@ -136,9 +136,7 @@ impl<S: Source> Streamed<S> {
         if let Some(tree) = self.source.names().cgroups() {
             tree.paths.iter().for_each(|(id, path)| scribe.add_name(Name::Cgroup(*id, Some(path.clone()))));
         }
-        let (at_ns, first) = (checkpoint.at_ns, self.resumption.clone());
-        for fact in first.facts().chain([Fact::Checkpoint(Box::new(checkpoint.clone())), Fact::Ready(at_ns)])
-        {
+        for fact in self.resumption.clone().facts(Some(checkpoint.clone()), checkpoint.at_ns) {
             scribe.learn(&fact, self.source.names());
             scribe.write(&fact);
         }

@@ -185,7 +185,7 @@ impl Serve {
             counters(
                 "tracer_tcp_connections",
                 "Connections as the kernel counts them (RFC 4022), told by events",
-                by_event(&self.told.max(&scene.tracker.tally().total())),
+                by_event(&self.told),
             ),
             counters(
                 "tracer_kernel_tcp_connections",
