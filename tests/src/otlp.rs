@@ -1,6 +1,6 @@
 //! A receiver of OTLP that decodes with the official protobufs.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,11 +19,20 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one that gives these answers (`otlp_receiver.py`).
     pub fn start(answers: &str) -> Self {
+        Self::with_files("http", answers, &[])
+    }
+
+    /// Starts one with https.
+    pub fn with_https(answers: &str, files: &[PathBuf; 2]) -> Self {
+        Self::with_files("https", answers, files)
+    }
+
+    fn with_files(scheme: &str, answers: &str, files: &[PathBuf]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mode = folder.path().join("mode");
         fs::write(&mode, answers).unwrap();
         let mut command = Command::new(python("python"));
-        command.args(["-c", include_str!("otlp_receiver.py")]).arg(&mode);
+        command.args(["-c", include_str!("otlp_receiver.py")]).arg(&mode).args(files);
         let mut program = Program::collect(&mut command);
         program.wait_for_out("the receiver", |out| out.contains(&told_mode(answers)));
         let first: Value = serde_json::from_str(program.out().lines().next().unwrap()).unwrap();
@@ -31,7 +40,7 @@ impl Receiver {
             program,
             folder,
             answers: answers.to_owned(),
-            url: format!("http://127.0.0.1:{}", first["port"]),
+            url: format!("{scheme}://127.0.0.1:{}", first["port"]),
         }
     }
 

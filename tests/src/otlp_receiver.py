@@ -1,10 +1,12 @@
 """A receiver of OTLP over HTTP that decodes with the official protobufs, and prints a line of JSON for each request.
 
-What it answers stands in the file that the first argument names, and may change at any time. `down`: nobody listens."""
+What it answers stands in the file that the first argument names, and may change at any time. `down`: nobody listens.
+With a certificate and its key as further arguments it speaks https."""
 
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -168,6 +170,14 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address):
         self.open = set()
         super().__init__(address, Handler)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if len(sys.argv) > 2:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*sys.argv[2:])
+            connection = context.wrap_socket(connection, server_side=True)
+        return connection, address
 
     def handle_error(self, request, address):
         error = sys.exc_info()[1]

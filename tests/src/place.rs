@@ -13,7 +13,10 @@ use std::{
 
 use rustix::{
     process::Pid,
-    thread::{LinkNameSpaceType, UnshareFlags, gettid, move_into_link_name_space, unshare_unsafe},
+    thread::{
+        LinkNameSpaceType, MembarrierCommand, UnshareFlags, gettid, membarrier, move_into_link_name_space,
+        unshare_unsafe,
+    },
 };
 
 use crate::{
@@ -206,6 +209,9 @@ impl Place {
             others.map(str::to_owned).collect::<Vec<_>>()
         };
         until_or("the last sockets", || (left().len() <= open).then_some(()), || left().join("\n"));
+        // The kernel takes a socket out of its tables before it tells the new state (`tcp_set_state`). This waits
+        // until all CPUs have left what they were doing.
+        membarrier(MembarrierCommand::Global).unwrap();
     }
 
     /// Changes a setting of it, such as `net.ipv4.tcp_fin_timeout=3`.

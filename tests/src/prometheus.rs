@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -37,13 +37,29 @@ impl Prometheus {
 
     /// Starts one that scrapes these targets as the job `tracer`, and evaluates the rules in these files, every second.
     pub fn with_rules(targets: &[SocketAddr], rules: &[PathBuf]) -> Self {
+        let scrape = serde_json::json!({"job_name": "tracer", "static_configs": [{"targets": targets}]});
+        Self::that_scrapes(&scrape, rules)
+    }
+
+    /// Starts one that scrapes a target with https, and trusts this authority.
+    pub fn with_https(target: SocketAddr, authority: &Path) -> Self {
+        let scrape = serde_json::json!({
+            "job_name": "tracer",
+            "scheme": "https",
+            "tls_config": {"ca_file": authority},
+            "static_configs": [{"targets": [target]}],
+        });
+        Self::that_scrapes(&scrape, &[])
+    }
+
+    fn that_scrapes(scrape: &Value, rules: &[PathBuf]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
         // JSON is YAML.
         let text = serde_json::json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": rules,
-            "scrape_configs": [{"job_name": "tracer", "static_configs": [{"targets": targets}]}],
+            "scrape_configs": [scrape],
         });
         let text = text.to_string();
         fs::write(&config, text).unwrap();

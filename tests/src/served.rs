@@ -18,7 +18,7 @@ pub fn serve(arguments: &str) -> (Program, SocketAddr) {
 /// Where it answers.
 pub fn address(program: &Program) -> SocketAddr {
     let err = program.err();
-    let address = err.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    let address = err.split("tracer: serving ").nth(1).and_then(|url| url.split('/').nth(2)).unwrap();
     address.parse().unwrap()
 }
 

@@ -500,7 +500,6 @@ fn what_cannot_be_is_said() {
     fs::write(&headers, "A: b\na-secret\n").unwrap();
     let with_headers = format!("--otlp http://127.0.0.1:1 --otlp-header {}", headers.display());
     for (options, said) in [
-        ("--otlp https://127.0.0.1:1", "OpenTelemetry Collector"),
         ("--otlp http://me:secret@127.0.0.1:1", "--otlp-header"),
         ("--otlp 127.0.0.1:1", "http://127.0.0.1:4318"),
         ("--otlp-logs", "--otlp <URL>"),

@@ -178,6 +178,7 @@ fn rules_alerts_and_dashboard_find_trouble() {
     assert!(alerts.len() >= 14, "{alerts:?}");
     let expected = [
         ("TracerLosesEvents", &lossy),
+        ("TracerBufferNearlyFull", &lossy),
         ("TracerDisagreesWithKernel", &lossy),
         ("TcpConnectionsStuck", &troubled),
         ("TcpConnectionsUnfinished", &troubled),

@@ -239,6 +239,7 @@ fn events_agree_with_the_kernel_at_each_scrape() {
         load.join().unwrap();
     });
     assert!(scrapes > 20, "{scrapes}");
+    assert!((1e-6..0.5).contains(&metrics(address)["tracer_buffer_used_peak_ratio"]));
     place.settle();
     other.settle();
     // Only then have half-open connections ended, which may be counted or not.
@@ -273,7 +274,10 @@ fn losses_show_as_a_difference() {
         let is_whole = (kernel - 2_010.0).abs() < 1e-9 && missing > 1_000.0;
         (is_whole && (of_event(&metrics, DIFFERENCE, "opened") - missing).abs() < 1e-9).then_some(())
     });
-    assert!(sum(&metrics(address), "tracer_events_lost_total", "") > 1_000.0);
+    let metrics = metrics(address);
+    assert!(sum(&metrics, "tracer_events_lost_total", "") > 1_000.0);
+    assert!((0.9..=1.0).contains(&metrics["tracer_buffer_used_peak_ratio"]), "{metrics:?}");
+    assert!(metrics["tracer_buffer_bytes"] >= 4096.0, "{metrics:?}");
     assert_eq!(tracer.interrupt().code(), 0);
 }
 

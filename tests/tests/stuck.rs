@@ -244,7 +244,8 @@ fn its_line_has_the_queues_of_now() {
             client.write_all(b"hello").unwrap();
             (server, listener)
         });
-        let words = format!("-o json --netns {} --stuck CLOSE_WAIT=1s --exit-on-stuck", place.name());
+        // The time counts from the FIN on: tracer may need a second to start on a busy host.
+        let words = format!("-o json --netns {} --stuck CLOSE_WAIT=4s --exit-on-stuck", place.name());
         let tracer = tracer::start(&words);
         if reads {
             server.read_to_end(&mut Vec::new()).unwrap();

@@ -69,6 +69,7 @@ pub mod format;
 pub mod output;
 pub mod recording;
 pub mod run;
+pub mod sandbox;
 pub mod select;
 pub mod source;
 pub mod tcp;

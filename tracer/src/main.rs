@@ -23,7 +23,7 @@ use tracer::{
         subject::{Story, Subject},
     },
     output::{refusal, stderr, stderr::message, stdout::write_whole},
-    run::{self, check, error::Error, in_kernel, list, recording},
+    run::{self, check, confined::Sandbox, error::Error, in_kernel, list, recording},
     source::kernel::limits,
     text::charset::recoding,
 };
@@ -57,27 +57,28 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> ExitCode {
+    let sandbox = if cli.no_sandbox { Sandbox::Off } else { Sandbox::On };
     match cli.command.unwrap_or_else(|| Command::Log(Box::new(cli.log))) {
         Command::Log(args) if asks_for_columns(&args.output) => list_columns::<Story>(Views::EVENTS),
         Command::Life(args) if asks_for_columns(&args.output) => list_columns::<Story>(Views::EVENTS),
-        Command::Log(args) => capture(args.capture.verbose, || config::log(*args)),
-        Command::Life(args) => capture(args.capture.verbose, || config::life(*args)),
+        Command::Log(args) => capture(args.capture.verbose, sandbox, || config::log(*args)),
+        Command::Life(args) => capture(args.capture.verbose, sandbox, || config::life(*args)),
         Command::Summary(args) if args.report.in_kernel => {
             start_logger(args.capture.verbose);
-            ended(config::in_kernel(*args).map(|config| in_kernel::run(&config)))
+            ended(config::in_kernel(*args).map(|config| in_kernel::run(&config, sandbox)))
         }
-        Command::Summary(args) => capture(args.capture.verbose, || config::summary(*args)),
-        Command::Top(args) => capture(args.capture.verbose, || config::top(*args)),
-        Command::Serve(args) => capture(args.capture.verbose, || config::serve(*args)),
-        Command::Record(args) => capture(args.capture.verbose, || config::record(*args)),
+        Command::Summary(args) => capture(args.capture.verbose, sandbox, || config::summary(*args)),
+        Command::Top(args) => capture(args.capture.verbose, sandbox, || config::top(*args)),
+        Command::Serve(args) => capture(args.capture.verbose, sandbox, || config::serve(*args)),
+        Command::Record(args) => capture(args.capture.verbose, sandbox, || config::record(*args)),
         Command::Recording(command) => {
             start_logger(0);
-            ended(config::recording(command).map(|config| recording::recording(&config)))
+            ended(config::recording(command).map(|config| recording::recording(&config, sandbox)))
         }
         Command::Export(args) if args.columns.as_deref() == Some("help") => {
             list_columns::<Story>(Views::EVENTS)
         }
-        Command::Export(args) => capture(args.capture.verbose, || config::export(*args)),
+        Command::Export(args) => capture(args.capture.verbose, sandbox, || config::export(*args)),
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),
@@ -95,9 +96,13 @@ fn dispatch(cli: Cli) -> ExitCode {
     }
 }
 
-fn capture(verbose: u8, config: impl FnOnce() -> Result<RunConfig, config::Error>) -> ExitCode {
+fn capture(
+    verbose: u8,
+    sandbox: Sandbox,
+    config: impl FnOnce() -> Result<RunConfig, config::Error>,
+) -> ExitCode {
     start_logger(verbose);
-    ended(config().map(run::run))
+    ended(config().map(|config| run::run(config, sandbox)))
 }
 
 fn ended(result: Result<Result<ExitCode, Error>, config::Error>) -> ExitCode {

@@ -17,6 +17,7 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("text", ""),
     ("time", ""),
     ("output", "text"),
+    ("sandbox", ""),
     ("tcp", "text time"),
     ("facts", "tcp text time"),
     ("filter", "tcp text"),
@@ -30,7 +31,10 @@ const MAY_KNOW: &[(&str, &str)] = &[
     ("view", "aggregate explain facts format select tcp text track"),
     ("cli", "aggregate explain filter format recording select source tcp text time"),
     ("config", "aggregate cli explain facts filter format output recording select source tcp text time view"),
-    ("run", "aggregate config explain facts filter output recording select source tcp text time track view"),
+    (
+        "run",
+        "aggregate config explain facts filter output recording sandbox select source tcp text time track view",
+    ),
 ];
 
 /// Parts of a room that must not know what the room may.

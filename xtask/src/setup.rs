@@ -39,6 +39,7 @@ pub(crate) const TESTS: &[&str] = &[
     "zsh",
     "fish",
     "groff-base",
+    "openssl",
 ];
 
 /// For the bench: a compiler for its C programs, other tools to compare tracer with, and a service with its

@@ -131,6 +131,9 @@ pub struct Cli {
     /// The log's options.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Keep all system calls and files within reach, for debugging: see docs/sandbox.md
+    #[arg(long, global = true)]
+    pub no_sandbox: bool,
 }
 
 /// One verb per question.

@@ -13,6 +13,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 #[derive(Args, Clone, Debug)]
 pub struct OtlpArgs {
     /// Also send the metrics there with OTLP over http (protobuf): to URL/v1/metrics, such as http://127.0.0.1:4318
+    /// or https://otlp.example.com, whose certificate this host has to trust
     #[arg(long, value_name = "URL", help_heading = "OpenTelemetry")]
     pub otlp: Option<String>,
     /// How often

@@ -16,6 +16,8 @@ Examples:
   tracer serve                               http://127.0.0.1:9776/metrics for Prometheus
   tracer serve --listen 10.0.0.7:9776 --bearer-token /etc/tracer/token
                                              from other hosts, for those who know the token
+  tracer serve --listen [::]:9776 --tls-cert host.pem --tls-key host.key --basic-auth /etc/tracer/users
+                                             with https and a password
   tracer serve --label service,process,peer  with connections by peer, too
   tracer serve --port 443                    only of these connections
   tracer serve --otlp http://127.0.0.1:4318 --otlp-logs
@@ -58,6 +60,12 @@ pub struct ServeArgs {
     /// Answer only requests with one of these, USER:PASSWORD in each line of a file (RFC 7617)
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub basic_auth: Option<PathBuf>,
+    /// Serve https with this certificate, and those behind it in the file, in PEM. It is read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Server")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Server")]
+    pub tls_key: Option<PathBuf>,
     /// What connections are also counted by; several, separated by commas
     #[arg(
         long,

@@ -74,6 +74,8 @@ fn fixed(args: &ServeArgs) -> String {
         listen,
         bearer_token,
         basic_auth,
+        tls_cert,
+        tls_key,
         otlp,
         alerts,
         record,
@@ -81,7 +83,22 @@ fn fixed(args: &ServeArgs) -> String {
         capture,
         socket,
     } = args;
-    format!("{:?}", (listen, bearer_token, basic_auth, otlp, alerts, record, recorder, capture, socket))
+    format!(
+        "{:?}",
+        (
+            listen,
+            bearer_token,
+            basic_auth,
+            tls_cert,
+            tls_key,
+            otlp,
+            alerts,
+            record,
+            recorder,
+            capture,
+            socket
+        )
+    )
 }
 
 /// The options in a file: one in each line, with its value behind a blank or `=`.

@@ -1,6 +1,6 @@
 //! Errors in arguments that parse but are not valid.
 
-use crate::output::{file, otlp::target};
+use crate::output::{file, otlp::target, tls};
 
 /// Why arguments that parse are not valid.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum Error {
     /// There is nothing in it.
     #[error("{0} is empty: nobody could ask")]
     NoSecrets(String),
+    /// Pages cannot be encrypted.
+    #[error("--tls-cert, --tls-key: {0}")]
+    Tls(#[from] tls::Error),
     /// Nothing can be sent there.
     #[error("--otlp: {0}")]
     Otlp(target::Error),

@@ -1,6 +1,9 @@
 //! The configuration of `tracer recording`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    slice,
+};
 
 use jiff::tz::TimeZone;
 
@@ -38,6 +41,27 @@ pub enum RecordingConfig {
         /// The file with the key.
         key: PathBuf,
     },
+}
+
+impl RecordingConfig {
+    /// The files that are read.
+    pub fn read(&self) -> impl Iterator<Item = &PathBuf> {
+        let (paths, key) = match self {
+            Self::Survey(SurveyConfig { paths, .. }) | Self::Merge { paths, .. } => (paths.as_slice(), None),
+            Self::Cut(CutConfig { path, .. }) => (slice::from_ref(path), None),
+            Self::Anonymize { path, key, .. } => (slice::from_ref(path), Some(key)),
+        };
+        paths.iter().chain(key)
+    }
+
+    /// The file that is written.
+    #[must_use]
+    pub const fn written(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Survey(_) => None,
+            Self::Cut(CutConfig { to, .. }) | Self::Merge { to, .. } | Self::Anonymize { to, .. } => Some(to),
+        }
+    }
 }
 
 /// Which part of a recording to copy.

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -16,7 +17,7 @@ use crate::{
         Error, Lined, OtlpConfig, RunConfig, again, configured, filters::filters, limits, record::Recorder,
         thresholds,
     },
-    output::{http::Access, stderr::message},
+    output::{http::Access, stderr::message, tls::ServerTls},
     select::spec::FilterSpec,
     source::open::SourceOptions,
     text::escape::escaped,
@@ -33,6 +34,8 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Who may ask.
     pub access: Access,
+    /// Pages are encrypted.
+    pub tls: Option<Arc<ServerTls>>,
     /// Where they are sent to.
     pub otlp: Option<OtlpConfig>,
     /// Lines on standard output are alerts, which nobody waits for.
@@ -50,6 +53,8 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
         listen,
         bearer_token,
         basic_auth,
+        tls_cert,
+        tls_key,
         label,
         otlp,
         alerts,
@@ -95,6 +100,9 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
             "whoever reaches {listen} can read the metrics: --bearer-token or --basic-auth limits that"
         ));
     }
+    let tls =
+        tls_cert.zip(tls_key).map(|(certificate, key)| ServerTls::read(&certificate, &key)).transpose()?;
+    let tls = tls.map(Arc::new);
     let limits = limits(&stuck);
     let findings = Findings::new(limits.clone(), thresholds(&finding));
     let view = Serve::new(ServeOptions {
@@ -117,7 +125,7 @@ pub fn serve(args: ServeArgs) -> Result<RunConfig, Error> {
         (options.load.filter, options.names) = (filters.constant, names);
     }
     config.capture.reload = reload;
-    config.serve = Some(ServeConfig { listen, access, otlp, alerts, socket });
+    config.serve = Some(ServeConfig { listen, access, tls, otlp, alerts, socket });
     Ok(config)
 }
 

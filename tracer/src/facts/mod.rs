@@ -16,8 +16,8 @@
 //!   [`end_names`]: those of services and hosts
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`playback`]: how a recording is played, which is no fact of the host
-//! - [`recording_counts`], [`client_counts`]: what is known of a recording that is being made, and of those who get
-//!   facts over a socket
+//! - [`source_counts`]: what a source counts besides; [`recording_counts`], [`client_counts`]: of a recording that is
+//!   being made, and of those who get facts over a socket
 //! - [`checkpoint`]: what was known at the beginning of a recording's part
 //! - [`columns`]: records such as events as a recording keeps them, one column after the other; `packed_bytes`: bytes
 //! - [`in_kernel`]: counts that the kernel program keeps itself (`summary --in-kernel`). They are read from
@@ -62,6 +62,7 @@ mod packed_bytes;
 pub mod playback;
 pub mod recording_counts;
 pub mod snapshot;
+pub mod source_counts;
 
 use tracer_common::Event;
 

@@ -6,10 +6,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _, Write as _},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd as _, OwnedFd},
         unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
@@ -140,6 +140,15 @@ enum Outlet {
 }
 
 impl Destination {
+    /// The folder in which files are made, if it has a path.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &self.outlet {
+            Outlet::Descriptor(_) => None,
+            Outlet::Folder(folder, _) => fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).ok(),
+        }
+    }
+
     /// Looks whether a file can be written there, which leaves everything as it is. A path such as `/dev/stdout`
     /// or `/dev/fd/3` stands for a descriptor that the user has opened.
     pub fn check(path: &Path) -> Result<Self, Error> {

@@ -27,12 +27,16 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
 use tokio::{
+    net::TcpStream,
     runtime,
     sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
-use crate::output::otlp::Exporter;
+use crate::output::{
+    otlp::Exporter,
+    tls::{Channel, ServerTls},
+};
 
 /// Connections at a time; others wait.
 const CONNECTIONS: usize = 64;
@@ -89,6 +93,8 @@ struct Server {
     routes: &'static [HttpRoute],
     pages: mpsc::Sender<PageRequest>,
     access: Access,
+    /// `None`: pages are not encrypted.
+    tls: Option<Arc<ServerTls>>,
     is_ready: Arc<AtomicBool>,
 }
 
@@ -146,6 +152,7 @@ pub fn serve(
     listen: SocketAddr,
     routes: &'static [HttpRoute],
     access: Access,
+    tls: Option<Arc<ServerTls>>,
     first: impl FnOnce() + Send + 'static,
 ) -> io::Result<PageRequests> {
     let listener = TcpListener::bind(listen)?;
@@ -153,7 +160,7 @@ pub fn serve(
     let address = listener.local_addr()?;
     let (pages, inbox) = mpsc::channel(WAITING);
     let is_ready = Arc::<AtomicBool>::default();
-    let server = Server { routes, pages: pages.clone(), access, is_ready: Arc::clone(&is_ready) };
+    let server = Server { routes, pages: pages.clone(), access, tls, is_ready: Arc::clone(&is_ready) };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("tracer-http".to_owned()).spawn(move || {
         first();
@@ -183,6 +190,7 @@ async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
         let server = Arc::clone(&server);
         tokio::spawn(async move {
             let _permit = permit;
+            let Some(stream) = server.channel(stream).await else { return };
             let answer = service_fn(|request| answer(request, &server));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -230,6 +238,14 @@ async fn answer(request: Request<Incoming>, server: &Server) -> Result<Response<
 }
 
 impl Server {
+    /// The client behind a connection; `None` if it does not agree on keys in time.
+    async fn channel(&self, stream: TcpStream) -> Option<Box<dyn Channel>> {
+        match &self.tls {
+            None => Some(Box::new(stream)),
+            Some(tls) => timeout(HEADER_TIME, tls.accept(stream)).await.ok()?.ok(),
+        }
+    }
+
     async fn page(&self, request: &Request<Incoming>) -> Result<(&'static str, Bytes), StatusCode> {
         const TEXT: &str = "text/plain; charset=utf-8";
         if !matches!(*request.method(), Method::GET | Method::HEAD) {

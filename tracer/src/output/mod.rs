@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`stdout`]: the output, written in large batches on a separate thread
 //! - [`http`]: pages over HTTP; [`otlp`]: pages that are sent to a receiver; [`usage`]: what this process uses
+//! - [`tls`]: https for both
 //! - [`merge`]: lines of several captures, brought into the order of their times
 //! - [`stderr`]: messages for the user: readiness, warnings, the receipt
 //! - [`file`]: files that appear when they are whole; `folder`: the way to their folder
@@ -40,5 +41,6 @@ pub mod progress;
 pub mod refusal;
 pub mod stderr;
 pub mod stdout;
+pub mod tls;
 pub mod usage;
 mod write;

@@ -17,6 +17,7 @@ use crate::{
     filter::Filter,
     output::stdout::write_whole,
     run::printed,
+    sandbox::{calls, files},
     source::kernel::{
         HOOK,
         buffer::BufferSize,
@@ -110,6 +111,7 @@ fn beyond_limits(options: &CheckOptions) -> Vec<Check> {
         Check { name: "/proc and /sys", found: surroundings() },
         Check { name: "network namespaces", found: Found::Fine(namespaces()) },
         Check { name: "clock", found: Found::Fine(clock()) },
+        Check { name: "sandbox", found: sandbox() },
     ]);
     checks
 }
@@ -173,6 +175,24 @@ fn hook(path: Option<&Path>) -> Result<String, String> {
     } else {
         format!("sock:{HOOK}; this kernel does not tell {}", absent.join(", "))
     })
+}
+
+/// What can be given up. A thread tries it, because that is for good.
+fn sandbox() -> Found {
+    let tried = thread::Builder::new().spawn(|| (files::keep(&[], &[]), calls::give_up_here()));
+    let Ok(Ok((files, calls))) = tried.map(thread::JoinHandle::join) else {
+        return Found::Less("not tried: no thread can be had".to_owned());
+    };
+    match (calls, files) {
+        (Ok(left), Ok(true)) => Found::Fine(format!(
+            "all but {left} system calls are given up (seccomp), and files where recordings are read (Landlock)"
+        )),
+        (Ok(left), files) => Found::Less(format!(
+            "all but {left} system calls are given up (seccomp), no files where recordings are read: {}",
+            files.err().map_or("this kernel has no Landlock".to_owned(), |error| error.to_string())
+        )),
+        (Err(error), _) => Found::Less(format!("nothing is given up: {error}")),
+    }
 }
 
 fn clock() -> String {

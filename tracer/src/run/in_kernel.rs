@@ -10,6 +10,7 @@ use crate::{
     output::{stderr::message, stdout::Output},
     run::{
         self, INCOMPLETE,
+        confined::Sandbox,
         error::Error,
         receipt::{known, push_notes},
         stop::Stop,
@@ -24,10 +25,11 @@ use crate::{
 };
 
 /// Counts until the capture ends, and reports the counts.
-pub fn run(config: &InKernelConfig) -> Result<ExitCode, Error> {
+pub fn run(config: &InKernelConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     let (runtime, signals) = run::listening()?;
     let program = AggregateProgram::load(&config.kernel)?;
     privileges::drop_after_loading().map_err(source::Error::from)?;
+    sandbox.give_up_calls();
     let strict = config.strict;
     let (counted, result) = run::drive(runtime, async {
         let mut stop = Stop::new(signals);

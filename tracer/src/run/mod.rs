@@ -3,7 +3,7 @@
 //! # Layout
 //! - here: [`run`] opens the source, runs the capture, prints the receipt and returns the exit status
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
-//! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
+//! - [`confined`]: what a run gives up; [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends
 //! - `hosts`: recordings of several hosts in one view
@@ -15,6 +15,7 @@
 mod asked;
 pub mod capture;
 pub mod check;
+pub mod confined;
 pub mod console;
 pub mod error;
 mod export;
@@ -49,6 +50,7 @@ use crate::{
     },
     run::{
         capture::{Outcome, capture},
+        confined::Sandbox,
         console::IdleConsole,
         error::Error,
         receipt_file::ReceiptFile,
@@ -73,7 +75,9 @@ pub(crate) const INCOMPLETE: u8 = 3;
 const STUCK: u8 = 4;
 
 /// Captures until the capture ends, and prints the receipt.
-pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
+pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
+    // Before there are threads, which inherit it.
+    sandbox.keep_files_of(&config);
     let RunConfig {
         capture: mut config,
         source: options,
@@ -118,6 +122,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             // A recording may come from a pipe that says nothing.
             () = stop.wait() => return Ok(None),
         };
+        sandbox.give_up_calls();
         if let (2.., Some(of_host)) = (sources.len(), &of_several) {
             let output = match export {
                 None => Output::new()?.recoding(recoding),
@@ -165,7 +170,7 @@ pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
             &mut stop,
         ))
         .await?;
-        record::tell(source.counts());
+        record::tell(source.recording_counts());
         Ok(Some(outcome))
     })?;
     outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))

@@ -62,10 +62,11 @@ fn drop_privileges() {
 
 /// Starts to listen.
 pub(super) fn start(config: &ServeConfig) -> Result<PageRequests, Error> {
-    let ServeConfig { listen, access, otlp, .. } = config;
-    let requests = http::serve(*listen, &ROUTES, access.clone(), drop_privileges);
+    let ServeConfig { listen, access, tls, otlp, .. } = config;
+    let requests = http::serve(*listen, &ROUTES, access.clone(), tls.clone(), drop_privileges);
     let mut requests = requests.map_err(|cause| Error::Listen(*listen, cause))?;
-    message(format_args!("serving http://{}/metrics", requests.address));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    message(format_args!("serving {scheme}://{}/metrics", requests.address));
     requests.exporter =
         otlp.as_ref().map(|otlp| otlp::start(otlp, requests.pages(), PAGES.len())).transpose()?;
     Ok(requests)

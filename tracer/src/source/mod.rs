@@ -64,11 +64,10 @@ use crate::facts::playback::{PlayCommand, Playback};
 use crate::facts::{
     Fact,
     checkpoint::Checkpoint,
-    client_counts::ClientCounts,
     kernel::KernelInfo,
     names::{Names, UnknownName},
-    recording_counts::RecordingCounts,
     snapshot::TimewaitByNetns,
+    source_counts::SourceCounts,
 };
 use crate::filter::within::Wider;
 use crate::recording::{header::Header, writer};
@@ -116,14 +115,9 @@ pub trait Source {
         None
     }
 
-    /// What is known of the recording that is being made, if there is one.
-    fn recording(&self) -> Option<RecordingCounts> {
-        None
-    }
-
-    /// What is known of those who get the same facts over a socket, if there is one.
-    fn clients(&self) -> Option<ClientCounts> {
-        None
+    /// What it counts besides the facts.
+    fn counts(&self) -> SourceCounts {
+        SourceCounts::default()
     }
 
     /// Plays a recording as the user wants, if that is possible.
@@ -175,12 +169,8 @@ impl<S: Source> Source for &mut S {
         (**self).checkpoint(checkpoint, freeze)
     }
 
-    fn recording(&self) -> Option<RecordingCounts> {
-        (**self).recording()
-    }
-
-    fn clients(&self) -> Option<ClientCounts> {
-        (**self).clients()
+    fn counts(&self) -> SourceCounts {
+        (**self).counts()
     }
 
     fn play(&mut self, command: PlayCommand) {

@@ -5,7 +5,7 @@ use tracer_common::Event;
 
 use crate::{
     facts::playback::{PlayCommand, Playback},
-    facts::{Fact, kernel::KernelInfo, names::Names},
+    facts::{Fact, kernel::KernelInfo, names::Names, source_counts::SourceCounts},
     recording::header::Header,
     source::{
         Demand, Error, Source,
@@ -126,6 +126,13 @@ impl Source for OpenSource {
         match self {
             Self::Kernel(_) => None,
             Self::Recording(replay) => replay.playback(),
+        }
+    }
+
+    fn counts(&self) -> SourceCounts {
+        match self {
+            Self::Kernel(live) => live.counts(),
+            Self::Recording(replay) => replay.counts(),
         }
     }
 

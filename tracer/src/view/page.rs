@@ -1,6 +1,6 @@
 //! Pages that somebody may ask a view for while it runs.
 
-use crate::facts::{client_counts::ClientCounts, losses::Losses, recording_counts::RecordingCounts};
+use crate::facts::{losses::Losses, source_counts::SourceCounts};
 
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,12 @@ pub struct Itself {
     pub events: u64,
     /// Events that it has lost.
     pub losses: Losses,
-    /// Those who get the same facts over a socket.
-    pub clients: Option<ClientCounts>,
+    /// What its source counts.
+    pub source: SourceCounts,
     /// How often options were read again, and how often they were faulty; `None` if that cannot be.
     pub reloads: Option<(u64, u64)>,
     /// Lines that nobody has waited for, and that were lost.
     pub lost_lines: u64,
-    /// The recording that it makes.
-    pub recording: Option<RecordingCounts>,
     /// Processor time that it has used, in microseconds.
     pub cpu_us: u64,
     /// Memory that it uses, in bytes; `None` if that cannot be read.

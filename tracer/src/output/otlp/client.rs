@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::output::otlp::{answer::ExportAnswer, retry::retry_after, target::ExportTarget};
+use crate::output::{
+    otlp::{answer::ExportAnswer, retry::retry_after, target::ExportTarget},
+    tls::Channel,
+};
 
 /// How long a request may take, with its answer (the protocol's default).
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -70,6 +73,10 @@ impl ExportClient {
         }
         let (host, port) = (self.target.host.as_str(), self.target.port);
         let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+        let stream: Box<dyn Channel> = match self.target.tls() {
+            None => Box::new(stream),
+            Some(tls) => tls.connect(stream).await.map_err(|error| error.to_string())?,
+        };
         let io = TokioIo::new(stream);
         let (mut sender, connection) =
             http1::Builder::new().max_buf_size(ANSWER).handshake(io).await.map_err(|e| said(&e))?;

@@ -5,23 +5,23 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 
-/// The port of a URL that has none.
-const PORT: u16 = 80;
+use crate::output::tls::{self, ClientTls};
+
+/// The ports of URLs that have none: http and https.
+const PORTS: [u16; 2] = [80, 443];
 
 /// The path of metrics, which a receiver's address may end with.
 const METRICS: &str = "/v1/metrics";
 
 /// Why there can be no receiver at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is no address.
     #[error("give a URL such as http://127.0.0.1:4318")]
     NoUrl,
-    /// TLS.
-    #[error(
-        "tracer speaks http only: send to an OpenTelemetry Collector on this host, which sends it on over https"
-    )]
-    NoTls,
+    /// There can be no https.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// A password, or a query.
     #[error(
         "a URL of host, port and path only: tokens belong into a file (--otlp-header), as arguments are no secret"
@@ -42,6 +42,8 @@ pub struct ExportTarget {
     pub(super) path: String,
     /// Headers of all requests.
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// With https.
+    tls: Option<ClientTls>,
 }
 
 impl ExportTarget {
@@ -52,11 +54,11 @@ impl ExportTarget {
     pub fn new(url: &str) -> Result<Self, Error> {
         let uri: Uri = url.parse().map_err(|_| Error::NoUrl)?;
         let authority = uri.authority().ok_or(Error::NoUrl)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(Error::NoTls),
+        let is_encrypted = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(Error::NoUrl),
-        }
+        };
         if authority.as_str().contains('@') || uri.query().is_some() || url.contains('#') {
             return Err(Error::OnlyAddress);
         }
@@ -64,11 +66,12 @@ impl ExportTarget {
         let path = path.strip_suffix(METRICS).unwrap_or(path).to_owned();
         // Square brackets are of the URL, not of the address.
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(PORT);
+        let port = authority.port_u16().unwrap_or(PORTS[usize::from(is_encrypted)]);
         if host.is_empty() || (authority.port_u16().is_none() && authority.as_str() != authority.host()) {
             return Err(Error::NoUrl);
         }
-        Ok(Self { host, port, authority: authority.to_string(), path, headers: Vec::new() })
+        let tls = is_encrypted.then(|| ClientTls::new(&host)).transpose()?;
+        Ok(Self { host, port, authority: authority.to_string(), path, headers: Vec::new(), tls })
     }
 
     /// Adds a header as a line of a file has it: `name: value`. Returns whether it is one.
@@ -89,9 +92,15 @@ impl ExportTarget {
         &self.headers
     }
 
+    /// What it takes to talk to it with https.
+    pub(super) const fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
+    }
+
     /// Its URL.
     pub(super) fn url(&self) -> String {
-        format!("http://{}{}", self.authority, self.path)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path)
     }
 }
 
@@ -102,19 +111,19 @@ mod tests {
     #[test]
     fn addresses_of_receivers() {
         let of = |url| {
-            ExportTarget::new(url).map(|target| (target.host.clone(), target.port, target.path.clone()))
+            let target = ExportTarget::new(url).ok()?;
+            Some((target.host.clone(), target.port, target.path.clone()))
         };
-        let is = |host: &str, port, path: &str| Ok((host.to_owned(), port, path.to_owned()));
+        let is = |host: &str, port, path: &str| Some((host.to_owned(), port, path.to_owned()));
         assert_eq!(of("http://collector"), is("collector", 80, ""));
         assert_eq!(of("http://127.0.0.1:4318/"), is("127.0.0.1", 4318, ""));
         assert_eq!(of("http://[::1]:9090/api/v1/otlp"), is("::1", 9090, "/api/v1/otlp"));
         assert_eq!(of("http://c:1/v1/metrics"), is("c", 1, ""));
-        assert_eq!(of("https://c"), Err(Error::NoTls));
         for url in ["", "c", "c:4318", "/v1", "ftp://c", "http://", "http://c:99999", "http://:1"] {
-            assert_eq!(of(url), Err(Error::NoUrl), "{url}");
+            assert!(matches!(ExportTarget::new(url), Err(Error::NoUrl)), "{url}");
         }
         for url in ["http://user:secret@c", "http://c/?token=1"] {
-            assert_eq!(of(url), Err(Error::OnlyAddress), "{url}");
+            assert!(matches!(ExportTarget::new(url), Err(Error::OnlyAddress)), "{url}");
         }
     }
 

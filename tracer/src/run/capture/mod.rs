@@ -421,10 +421,9 @@ impl<S: Source> Capture<S> {
         let itself = Itself {
             events: self.read,
             losses: self.latest_losses,
-            clients: self.source.clients(),
+            source: self.source.counts(),
             reloads: self.reload.as_ref().map(|_| self.reloads),
             lost_lines: self.output.lost(),
-            recording: self.source.recording(),
             cpu_us: usage::cpu_us(),
             memory: usage::memory(),
             exports: self.requests.as_ref().and_then(otlp::exports),

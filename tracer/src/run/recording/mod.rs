@@ -30,6 +30,7 @@ use crate::{
     },
     run::{
         INCOMPLETE,
+        confined::Sandbox,
         error::Error,
         recording::{
             anonymous::Anonymous,
@@ -56,7 +57,9 @@ const LONGEST_KEY: u64 = 1 << 16;
 ///
 /// # Errors
 /// A recording cannot be read, or the output not be written.
-pub fn recording(config: &RecordingConfig) -> Result<ExitCode, Error> {
+pub fn recording(config: &RecordingConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
+    sandbox.keep_files(config.read(), config.written());
+    sandbox.give_up_calls();
     match config {
         RecordingConfig::Survey(config) => survey(config),
         RecordingConfig::Cut(config) => copied(cut(config)),

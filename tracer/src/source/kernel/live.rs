@@ -18,6 +18,7 @@ use crate::{
         losses::{Losses, SourceTotals},
         names::{FilterNames, Names},
         snapshot::Snapshot,
+        source_counts::SourceCounts,
     },
     filter::Filter,
     source::{
@@ -385,6 +386,10 @@ impl Source for Live {
 
     fn recycle(&mut self, events: Vec<Event>) {
         self.spare = events;
+    }
+
+    fn counts(&self) -> SourceCounts {
+        SourceCounts { buffer: self.rings.buffer_use(), ..SourceCounts::default() }
     }
 
     fn names(&mut self) -> &mut dyn Names {

@@ -66,6 +66,8 @@ pub struct Attached {
     pub ebpf: Ebpf,
     /// The ring buffers that the program fills.
     pub rings: Vec<MapData>,
+    /// The size of each.
+    pub ring_size: BufferSize,
     /// The ring buffer of cgroups that are made, if that is reported.
     pub cgroups: Option<Map>,
     /// Which optional hooks are in use.
@@ -104,7 +106,7 @@ pub fn load(options: &LoadOptions) -> Result<Attached, Error> {
     links.extend(optional);
     let reports_cgroups = hooks.used.iter().any(|hook| hook == CGROUP_HOOK);
     let cgroups = if reports_cgroups { take_map(&mut ebpf, "CGROUPS").ok() } else { None };
-    Ok(Attached { layout, sockets, ebpf, rings, cgroups, hooks, reset_reasons, links })
+    Ok(Attached { layout, sockets, ebpf, rings, ring_size: share, cgroups, hooks, reset_reasons, links })
 }
 
 /// How many ring buffers to create: one for each CPU that is online, rounded up to a power of two.

@@ -7,7 +7,7 @@
 //! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
-//! - [`buffer`], [`rings`], `counts`: ring buffers, and what was lost on their way
+//! - [`buffer`], [`rings`], `buffer_use`, `counts`: ring buffers, how full they are, and what was lost on their way
 //! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
 //!   of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
 //! - [`names`], [`cgroups`], [`containers`], `command_lines`, `devices`, [`hosts`], [`users`], [`clock`]: names on this host, and of others; its clocks
@@ -18,6 +18,7 @@ mod attach_point;
 pub mod btf;
 mod btf_format;
 pub mod buffer;
+mod buffer_use;
 pub mod cgroups;
 pub mod clock;
 mod command_lines;

@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    os::fd::AsFd as _,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,18 +13,20 @@ use aya::{
     maps::{Map, MapData, MapError, RingBuf},
 };
 use aya_log::EbpfLogger;
+use rustix::thread::{MembarrierCommand, membarrier};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
 
 use crate::{
-    facts::losses::Losses,
+    facts::{losses::Losses, source_counts::BufferUse},
     source::{
         decode::decode,
         kernel::{
             Link,
+            buffer_use::BufferWatch,
             clock::{monotonic_ns, until},
             counts::ProgramCounts,
             load::Attached,
@@ -44,8 +47,12 @@ const QUIET_EVENTS: usize = 256;
 const SETTLE_PAUSE: Duration = Duration::from_nanos(2 * SETTLE_NS);
 const TICK: Duration = Duration::from_nanos(TICK_NS);
 
-/// How long a program that is running on another CPU may take to end after it was detached.
+/// How long to wait for programs that are running on other CPUs after they were detached, if the kernel does
+/// not say when they have ended.
 const DETACH_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the kernel may take to say so: it takes milliseconds, and longer on a host without free CPUs.
+const LAST_PROGRAMS: Duration = Duration::from_secs(1);
 
 type Ring = AsyncFd<RingBuf<MapData>>;
 
@@ -53,6 +60,8 @@ type Ring = AsyncFd<RingBuf<MapData>>;
 pub struct Rings {
     log: Option<EbpfLogger<&'static dyn log::Log>>,
     buffers: Vec<Ring>,
+    /// `None` if their use cannot be seen.
+    watch: Option<BufferWatch>,
     merge: Merge,
     counts: ProgramCounts,
     links: Vec<Link>,
@@ -77,7 +86,9 @@ pub struct Rings {
 impl Rings {
     /// Takes over the programs of [`super::load::load`]. Must run in a tokio runtime.
     pub fn new(attached: Attached) -> Result<Self, MapError> {
-        let Attached { mut ebpf, rings, links, .. } = attached;
+        let Attached { mut ebpf, rings, ring_size, links, .. } = attached;
+        let watch = BufferWatch::new(rings.iter().map(|ring| ring.fd().as_fd()), ring_size.bytes().into());
+        let watch = watch.inspect_err(|error| log::warn!("how full the buffer is cannot be seen: {error}"));
         let buffers =
             rings.into_iter().map(|ring| register(map_ring(ring)?)).collect::<Result<Vec<_>, _>>()?;
         let counts = ProgramCounts::take(&mut ebpf)?;
@@ -85,6 +96,7 @@ impl Rings {
             // Only the debug object has one.
             log: EbpfLogger::init(&mut ebpf).ok(),
             merge: Merge::new(buffers.len()),
+            watch: watch.ok(),
             buffers,
             counts,
             links,
@@ -123,6 +135,9 @@ impl Rings {
     pub fn take(&mut self, batch: &mut Vec<Event>) {
         // Before the first ring is read: an event that the read does not find is younger.
         let read_ns = monotonic_ns();
+        if let Some(watch) = &mut self.watch {
+            watch.look();
+        }
         let taken = self.drain();
         let next_ns = self.merge.next_ns();
         let more = next_ns.is_some();
@@ -180,7 +195,14 @@ impl Rings {
     pub async fn detach(&mut self) {
         // The second program goes first, so that no event is reported by both.
         while self.links.pop().is_some() {}
-        tokio::time::sleep(DETACH_PAUSE).await;
+        // It waits until each CPU has left what it was running (`synchronize_rcu`). Kernels for real-time work
+        // (`nohz_full`) do not have it.
+        let ended = tokio::task::spawn_blocking(|| membarrier(MembarrierCommand::Global));
+        match timeout(LAST_PROGRAMS, ended).await {
+            Ok(Ok(Err(_)) | Err(_)) => tokio::time::sleep(DETACH_PAUSE).await,
+            Ok(Ok(Ok(()))) => {}
+            Err(_) => log::warn!("some programs may still run: their last events are missing"),
+        }
     }
 
     /// After [`Rings::detach`], replaces `batch` by the next remaining events. Returns whether there are
@@ -202,6 +224,12 @@ impl Rings {
             incidents: self.counts.lost_incidents(),
             malformed: self.malformed,
         }
+    }
+
+    /// How full the rings are.
+    #[must_use]
+    pub fn buffer_use(&self) -> Option<BufferUse> {
+        self.watch.as_ref().map(BufferWatch::seen)
     }
 
     /// How many events the filters in the kernel have stopped so far; `None` if that cannot be read.

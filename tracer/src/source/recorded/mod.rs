@@ -27,6 +27,7 @@ use crate::{
         losses::{Losses, SourceTotals},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
         recording_counts::RecordingCounts,
+        source_counts::SourceCounts,
     },
     recording::{
         header::Header,
@@ -145,7 +146,7 @@ impl<S: Source> Recorded<S> {
 
     /// What was recorded so far.
     #[must_use]
-    pub fn counts(&self) -> RecordingCounts {
+    pub fn recording_counts(&self) -> RecordingCounts {
         RecordingCounts {
             // What is only collected may still be missed.
             events: self.writer.events().saturating_sub(self.missed_before),
@@ -388,8 +389,8 @@ impl<S: Source> Source for Recorded<S> {
         })
     }
 
-    fn recording(&self) -> Option<RecordingCounts> {
-        Some(self.counts())
+    fn counts(&self) -> SourceCounts {
+        SourceCounts { recording: Some(self.recording_counts()), ..self.source.counts() }
     }
 
     fn names(&mut self) -> &mut dyn Names {

@@ -22,7 +22,7 @@ use crate::{
         kernel::KernelInfo,
         names::Names,
         playback::{PlayCommand, Playback},
-        recording_counts::RecordingCounts,
+        source_counts::SourceCounts,
     },
     recording::{
         header::{self, Header},
@@ -209,13 +209,12 @@ impl<S: Source> Source for Streamed<S> {
         None
     }
 
-    fn recording(&self) -> Option<RecordingCounts> {
-        self.source.recording()
-    }
-
-    fn clients(&self) -> Option<ClientCounts> {
-        let counts = self.clients.as_ref()?.counts();
-        Some(ClientCounts { cut_off: counts.cut_off + self.cut_off, ..counts })
+    fn counts(&self) -> SourceCounts {
+        let clients = self.clients.as_ref().map(|clients| {
+            let counts = clients.counts();
+            ClientCounts { cut_off: counts.cut_off + self.cut_off, ..counts }
+        });
+        SourceCounts { clients, ..self.source.counts() }
     }
 
     fn play(&mut self, command: PlayCommand) {

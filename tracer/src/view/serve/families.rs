@@ -34,6 +34,8 @@ pub(super) enum Samples {
     Fractions(Vec<(Labels, f64)>),
     /// What goes up and down.
     Gauges(Vec<(Labels, u64)>),
+    /// The same with a fraction.
+    Ratios(Vec<(Labels, f64)>),
     /// Durations.
     Histograms(Vec<(Labels, Durations)>),
 }
@@ -56,7 +58,7 @@ impl MetricFamily {
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let kind = match &self.samples {
             Samples::Counters(_) | Samples::Fractions(_) => MetricType::Counter,
-            Samples::Gauges(_) => MetricType::Gauge,
+            Samples::Gauges(_) | Samples::Ratios(_) => MetricType::Gauge,
             Samples::Histograms(_) => MetricType::Histogram,
         };
         if self.len() == 0 {
@@ -71,6 +73,7 @@ impl MetricFamily {
                 line.encode_counter::<NoLabelSet, _, f64>(value, None)
             }),
             Samples::Gauges(values) => each(&mut family, values, |mut line, value| line.encode_gauge(value)),
+            Samples::Ratios(values) => each(&mut family, values, |mut line, value| line.encode_gauge(value)),
             Samples::Histograms(values) => each(&mut family, values, |mut line, durations| {
                 let ranges: Vec<_> = durations.ranges().collect();
                 line.encode_histogram::<NoLabelSet>(durations.sum_s(), durations.count(), &ranges, None)
@@ -81,7 +84,7 @@ impl MetricFamily {
     pub(super) fn len(&self) -> usize {
         match &self.samples {
             Samples::Counters(values) | Samples::Gauges(values) => values.len(),
-            Samples::Fractions(values) => values.len(),
+            Samples::Fractions(values) | Samples::Ratios(values) => values.len(),
             Samples::Histograms(values) => values.len(),
         }
     }

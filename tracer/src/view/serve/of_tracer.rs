@@ -3,7 +3,11 @@
 use prometheus_client::registry::Unit;
 
 use crate::{
-    facts::{client_counts::ClientCounts, recording_counts::RecordingCounts},
+    facts::{
+        client_counts::ClientCounts,
+        recording_counts::RecordingCounts,
+        source_counts::{BufferUse, SourceCounts},
+    },
     view::{
         page::Itself,
         serve::{
@@ -18,7 +22,9 @@ impl Serve {
     /// All of it.
     pub(super) fn of_itself(&self, itself: &Itself) -> Vec<MetricFamily> {
         let mut families = of_capture(itself);
-        if let Some(ClientCounts { now, served, refused, cut_off }) = itself.clients {
+        let SourceCounts { buffer, clients, recording } = &itself.source;
+        families.extend(buffer.iter().flat_map(of_buffer));
+        if let Some(ClientCounts { now, served, refused, cut_off }) = *clients {
             families.extend([
                 gauges("tracer_socket_clients", "Clients of --socket now", [(vec![], now)]),
                 counter("tracer_socket_clients_served", "Clients of --socket that were let in", served),
@@ -48,7 +54,7 @@ impl Serve {
                 itself.lost_lines,
             ));
         }
-        families.extend(itself.recording.iter().flat_map(of_recording));
+        families.extend(recording.iter().flat_map(of_recording));
         families
     }
 }
@@ -84,6 +90,26 @@ fn of_capture(itself: &Itself) -> Vec<MetricFamily> {
             help: "Memory that tracer uses",
             unit: Some(Unit::Bytes),
             samples: Samples::Gauges(memory.into_iter().collect()),
+        },
+    ]
+}
+
+/// The buffer between the kernel and tracer.
+fn of_buffer(buffer: &BufferUse) -> [MetricFamily; 2] {
+    let used =
+        "How much of the fullest of its rings was in use at most in the last minute: at 1, events are lost";
+    [
+        MetricFamily {
+            name: "tracer_buffer",
+            help: "The buffer between the kernel and tracer, which consists of a ring for each CPU",
+            unit: Some(Unit::Bytes),
+            samples: Samples::Gauges(vec![(vec![], buffer.bytes)]),
+        },
+        MetricFamily {
+            name: "tracer_buffer_used_peak",
+            help: used,
+            unit: Some(Unit::Other("ratio".to_owned())),
+            samples: Samples::Ratios(vec![(vec![], buffer.peak)]),
         },
     ]
 }

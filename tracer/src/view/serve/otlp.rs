@@ -121,6 +121,11 @@ impl OtlpPage<'_> {
                 let number = |(of, value): &(Labels, u64)| self.number(of, integer(*value), 0);
                 OtlpData::Gauge(OtlpGauge { data_points: values.iter().map(number).collect() })
             }
+            Samples::Ratios(values) => {
+                let number =
+                    |(of, value): &(Labels, f64)| self.number(of, OtlpNumberKind::Fraction(*value), 0);
+                OtlpData::Gauge(OtlpGauge { data_points: values.iter().map(number).collect() })
+            }
             Samples::Histograms(values) => OtlpData::Histogram(OtlpHistogram {
                 data_points: values.iter().map(|(of, durations)| self.distribution(of, durations)).collect(),
                 aggregation_temporality: CUMULATIVE,
@@ -129,6 +134,7 @@ impl OtlpPage<'_> {
         let unit = match &family.unit {
             Some(Unit::Seconds) => "s",
             Some(Unit::Bytes) => "By",
+            Some(Unit::Other(_)) => "1",
             _ => "",
         };
         (family.len() > 0).then(|| OtlpMetric {

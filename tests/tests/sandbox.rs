@@ -1,0 +1,92 @@
+//! What a run gives up: the kernel says so, and the output is the same.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
+
+use tests::{
+    place::Place,
+    program::{Program, spawn},
+    tracer,
+    traffic::churn,
+};
+
+/// The mode of seccomp that the kernel tells of each thread: 2 is a filter.
+fn modes(program: &Program) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap();
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).unwrap();
+    let mode = |status: String| {
+        let fields = ["Seccomp", "NoNewPrivs"].map(|name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+            line.unwrap().trim().to_owned()
+        });
+        fields.join(" ")
+    };
+    threads.map(|thread| mode(status(thread.unwrap()))).collect()
+}
+
+#[test]
+fn all_threads_give_up_system_calls() {
+    let place = Place::new();
+    for (words, expected) in [("", "2 1"), ("--no-sandbox", "0 0")] {
+        for view in ["log -o json", "life -o json", "summary", "summary --in-kernel"] {
+            let netns =
+                if view.ends_with("kernel") { String::new() } else { format!("--netns {}", place.inum()) };
+            let tracer = tracer::start(&format!("{view} {netns} {words}"));
+            churn(&place, 3);
+            let modes = modes(&tracer);
+            assert!(modes.iter().all(|mode| mode == expected), "{view} {words}: {modes:?}");
+            assert_eq!(tracer.interrupt().code(), 0, "{view} {words}");
+        }
+    }
+}
+
+/// A replay in a folder of its own reads nothing else, and shows the same as one without a sandbox.
+#[test]
+fn replays_show_the_same() {
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let recording = folder.path().join("one.rec");
+    let tracer = tracer::start(&format!("record {} --netns {}", recording.display(), place.inum()));
+    churn(&place, 20);
+    place.settle();
+    assert_eq!(tracer.interrupt().code(), 0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(&recording, elsewhere.path().join("link.rec")).unwrap();
+    let shown = |from: &Path, words: &str| {
+        let mut command = tracer::command(words);
+        let ended = Program::collect(command.arg("--from").arg(from)).wait();
+        assert_eq!(ended.code(), 0, "{words}: {}", ended.err);
+        assert!(!ended.err.contains("given up"), "{words}: {}", ended.err);
+        ended.out
+    };
+    for view in ["log -o json", "life", "summary", "log --raw", "life -o csv"] {
+        let expected = shown(&recording, &format!("{view} --no-sandbox"));
+        assert!(expected.lines().count() > 5, "{expected}");
+        for from in [&recording, &elsewhere.path().join("link.rec")] {
+            assert_eq!(shown(from, view), expected, "{view}");
+        }
+    }
+    // Files are written in folders that are named.
+    let receipt = elsewhere.path().join("receipt.json");
+    shown(&recording, &format!("life --receipt {}", receipt.display()));
+    assert!(fs::read_to_string(&receipt).unwrap().contains("\"seen\""));
+    for (words, made) in [
+        (format!("export {} --format parquet --to {}", recording.display(), elsewhere.path().display()), 1),
+        (format!("recording cut {} --to {}/cut.rec", recording.display(), elsewhere.path().display()), 2),
+    ] {
+        let ended = tracer::run(&words);
+        assert_eq!(ended.code(), 0, "{words}: {}", ended.err);
+        let files = fs::read_dir(elsewhere.path()).unwrap().count();
+        assert_eq!(files, 2 + made, "{words}");
+    }
+}
+
+#[test]
+fn check_tells() {
+    let ended = tracer::run("check");
+    let line = ended.out.lines().find(|line| line.contains(" sandbox ")).unwrap();
+    assert!(line.contains("system calls are given up (seccomp), and files"), "{line}");
+    let child = spawn(tracer::command("check --no-sandbox").stdout(Stdio::null()).stderr(Stdio::null()));
+    assert!(child.unwrap().wait().unwrap().success());
+}
