@@ -55,7 +55,6 @@ const FILES: &[i64] = &[
     c::SYS_copy_file_range,
     c::SYS_sendfile,
     c::SYS_splice,
-    c::SYS_renameat,
     c::SYS_renameat2,
     c::SYS_linkat,
     c::SYS_unlinkat,
@@ -183,6 +182,7 @@ const OLDER: &[i64] = &[
     c::SYS_pipe,
     c::SYS_dup2,
     c::SYS_rename,
+    c::SYS_renameat,
     c::SYS_link,
     c::SYS_unlink,
     c::SYS_rmdir,
@@ -193,8 +193,9 @@ const OLDER: &[i64] = &[
     c::SYS_arch_prctl,
     c::SYS_getpgrp,
 ];
+/// `renameat`, which libc does not name here (`asm-generic/unistd.h`).
 #[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[i64] = &[];
+const OLDER: &[i64] = &[38];
 
 /// Those of which some uses are left: `socket`, `bpf`, `ioctl`.
 const LIMITED: usize = 3;
