@@ -6,7 +6,7 @@
 //! - [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends
-//! - `hosts`: recordings of several hosts in one view
+//! - `hosts`: recordings of several hosts in one view; [`diff`]: two sides, compared
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `asked`: what a running `serve` knows; `list_names`: names of services and hosts in it;
@@ -16,6 +16,7 @@ mod asked;
 pub mod capture;
 pub mod check;
 pub mod console;
+pub mod diff;
 pub mod error;
 mod export;
 mod fault;
@@ -71,6 +72,9 @@ pub(crate) const INCOMPLETE: u8 = 3;
 
 /// Exit status with `--exit-on-stuck` if a connection was stuck.
 const STUCK: u8 = 4;
+
+/// Exit status with `--fail-on` if that was found.
+pub(crate) const FAILED_ON: u8 = 5;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig) -> Result<ExitCode, Error> {
