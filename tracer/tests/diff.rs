@@ -17,7 +17,8 @@ use serde_json::Value;
 use tracer::facts::Fact;
 use tracer_common::{
     Event,
-    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, SYN_SENT, TIME_WAIT},
+    event::flag,
+    state::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, SYN_SENT},
 };
 
 use made::{BEGIN, Pair, Piece, bytes, clock, end, events, header, until};
@@ -49,12 +50,16 @@ impl Traffic {
         for number in 0..self.count {
             let begin_us = number * (LENGTH_MS - 5_000) * 1_000 / self.count + rng.u64(..500);
             let handshake_us = self.handshake_us * rng.u64(80..120) / 100;
+            // 0 is orderly, and anything else is how a connect fails.
             let mut add = |after_us: u64, old: u8, new: u8, error: u16| {
                 let pair = Pair { number: 2, port: self.port, comm: self.comm, cgroup: 0 };
                 let mut event = pair.client(0, old, new);
                 event.time_ns = BEGIN + (begin_us + after_us) * 1_000;
                 event.cookie = u64::from(self.port) << 32 | number;
                 event.error = error;
+                if error != 0 {
+                    event.flags &= !flag::DONE;
+                }
                 events.push(event);
             };
             add(0, CLOSE, SYN_SENT, 0);
@@ -64,7 +69,7 @@ impl Traffic {
             }
             add(handshake_us, SYN_SENT, ESTABLISHED, 0);
             let lived_us = handshake_us + rng.u64(2_000..20_000);
-            if rng.bool() || self.leaked > 0 {
+            if rng.bool() {
                 add(lived_us, ESTABLISHED, CLOSE_WAIT, 0);
                 if rng.u32(..1_000) >= self.leaked {
                     add(lived_us + 100, CLOSE_WAIT, LAST_ACK, 0);
@@ -73,7 +78,8 @@ impl Traffic {
             } else {
                 add(lived_us, ESTABLISHED, FIN_WAIT1, 0);
                 add(lived_us + 300, FIN_WAIT1, FIN_WAIT2, 0);
-                add(lived_us + 400, FIN_WAIT2, TIME_WAIT, 0);
+                // A timewait socket takes its place.
+                add(lived_us + 400, FIN_WAIT2, CLOSE, 0);
             }
         }
         events
@@ -123,7 +129,7 @@ fn what_a_deploy_has_changed() {
     let folder = tempfile::tempdir().unwrap();
     recording(folder.path(), "before.rec", &[WEB, DATABASE]);
     let slow = Traffic { handshake_us: 11_000, ..WEB };
-    let leaky = Traffic { refused: 40, leaked: 30, ..DATABASE };
+    let leaky = Traffic { refused: 40, leaked: 80, ..DATABASE };
     recording(folder.path(), "after.rec", &[slow, leaky]);
     compare("diff.txt", "diff before.rec after.rec --fail-on regressions", folder.path());
     let json = compare("diff.json", "diff before.rec after.rec -o json --rows 1", folder.path());

@@ -29,7 +29,10 @@ use crate::{
         span::HostSpans,
         stop::{Signals, Stop},
     },
-    source::{Source as _, open::open_all},
+    source::{
+        Source as _,
+        open::{OpenSource, open_all},
+    },
     text::escape::escaped,
     view::diff::{CountedSide, data, text},
 };
@@ -56,14 +59,20 @@ pub fn diff(config: CompareConfig) -> Result<ExitCode, Error> {
     let (runtime, signals) = listening()?;
     let (mut a, mut b) = drive(runtime, async {
         let mut stop = Stop::new(signals);
-        let a = read("A", &a, spans_a.as_ref(), &mut stop).await?;
-        let b = read("B", &b, spans_b.as_ref(), &mut stop).await?;
+        // One that cannot be read is said before the other one is.
+        let opened = async { Ok::<_, Error>((open_all(&a.source).await?, open_all(&b.source).await?)) };
+        let (of_a, of_b) = tokio::select! {
+            opened = opened => opened?,
+            () = stop.wait() => return Err(Error::Uncompared),
+        };
+        let a = read("A", of_a, &a, spans_a.as_ref(), &mut stop).await?;
+        let b = read("B", of_b, &b, spans_b.as_ref(), &mut stop).await?;
         Ok((a, b))
     })?;
     normalise(&mut a.side, &mut b.side);
     let warnings = warnings(&a, &b);
     for DiffWarning { what, a, b } in &warnings {
-        message(format_args!("the sides differ: {what}: {a} (A), {b} (B)"));
+        message(format_args!("compare with care: {what}: {a} (A), {b} (B)"));
     }
     let is_complete = a.report.complete && b.report.complete;
     let report = report(a, b, warnings, rows);
@@ -112,15 +121,12 @@ fn named(regressions: &[&DiffRow]) -> String {
 /// Reads a side: its hosts, one after the other.
 async fn read(
     letter: &str,
+    sources: Vec<OpenSource>,
     side: &SideOfDiff,
     spans: Option<&HostSpans>,
     stop: &mut Stop,
 ) -> Result<ReadSide, Error> {
-    let SideOfDiff { paths, source, capture: config } = side;
-    let sources = tokio::select! {
-        sources = open_all(source) => sources?,
-        () = stop.wait() => return Err(Error::Uncompared),
-    };
+    let SideOfDiff { paths, capture: config, .. } = side;
     let (to, counted) = channel();
     let mut headers = Vec::new();
     let (mut lost, mut complete) = (Some(0_u64), true);
@@ -233,11 +239,7 @@ fn warnings(a: &ReadSide, b: &ReadSide) -> Vec<DiffWarning> {
     let same_time = of_a.from.max(of_b.from) < of_a.to.min(of_b.to);
     if is_same_host && same_time {
         let span = |side: &SideReport| format!("{} to {}", side.from, side.to);
-        warnings.push(DiffWarning {
-            what: "the spans of a host have a part in common",
-            a: span(of_a),
-            b: span(of_b),
-        });
+        warnings.push(DiffWarning { what: "spans of the same host overlap", a: span(of_a), b: span(of_b) });
     }
     if of_a.ended == 0 || of_b.ended == 0 {
         let ended = |side: &SideReport| format!("{} connections", side.ended);

@@ -6,17 +6,18 @@ use tracer_common::state as number;
 
 use crate::{
     aggregate::{
+        build::order_of,
         diff::{
             blocks::Share,
             chance::{fisher, holm, student_t},
             group::{DiffGroup, RETRANSMITTED},
             measure::{Measure, Trend},
             name::GroupName,
-            report::{ChangeKind, DiffRow, Figures},
+            report::{ChangeKind, DiffRow, Figures, rounded},
             side::NamedSide,
             spread::{RankWeight, Spread, rank_test},
         },
-        totals::state_index,
+        totals::{STATES, state_index},
     },
     tcp::{
         reason::Reason,
@@ -142,7 +143,13 @@ impl Comparisons {
                 None => changes.push(row.clone()),
             }
         }
-        Self { tests: p.len(), changes, rows: judged.into_iter().map(|judged| judged.row).collect() }
+        let mut rows: Vec<DiffRow> = judged.into_iter().map(|judged| judged.row).collect();
+        for row in changes.iter_mut().chain(&mut rows) {
+            for p in [&mut row.p, &mut row.p_corrected].into_iter().flatten() {
+                *p = rounded(*p, 3);
+            }
+        }
+        Self { tests: p.len(), changes, rows }
     }
 }
 
@@ -172,9 +179,9 @@ impl Pair<'_> {
             let row = DiffRow {
                 name: name.clone(),
                 measure,
-                a,
-                b,
-                ratio,
+                a: a.rounded(),
+                b: b.rounded(),
+                ratio: ratio.map(|ratio| rounded(ratio, 6)),
                 p: p.filter(|_| is_tested),
                 p_corrected: None,
                 change: None,
@@ -210,19 +217,19 @@ impl Pair<'_> {
         for measure in Measure::left() {
             add(self.left(measure), measure);
         }
-        for old in 0..self.a.next.len().try_into().unwrap_or(u8::MAX) {
-            for new in 0..self.a.next.len().try_into().unwrap_or(u8::MAX) {
-                let shares =
-                    [self.a, self.b].map(|group| group.next[usize::from(old)].share(&[usize::from(new)]));
-                let mut found = self.share(&shares, Trend::Neither);
-                if let Some(found) = &mut found
-                    && is_birth(old, new)
-                {
-                    // There is no other.
-                    found.p = None;
-                }
-                add(found, Measure::Next(State::from_kernel(old), State::from_kernel(new)));
+        let mut states: Vec<State> = (0..u8::MAX).take(STATES).map(State::from_kernel).collect();
+        states.sort_by_key(|state| order_of(*state));
+        for (old, new) in states.iter().flat_map(|old| states.iter().map(move |new| (*old, *new))) {
+            let (row, label) = (state_index(old.number()), state_index(new.number()));
+            let shares = [self.a, self.b].map(|group| group.next[row].share(&[label]));
+            let mut found = self.share(&shares, Trend::Neither);
+            if let Some(found) = &mut found
+                && is_birth(old.number(), new.number())
+            {
+                // There is no other.
+                found.p = None;
             }
+            add(found, Measure::Next(old, new));
         }
     }
 

@@ -166,3 +166,18 @@ pub struct Figures {
     #[serde(rename = "limit_us", serialize_with = "as_maybe_micros")]
     pub limit_ns: Option<u64>,
 }
+
+impl Figures {
+    /// The same without digits that nobody needs.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let round = |number: Option<f64>| number.map(|number| rounded(number, 6));
+        Self { share: round(self.share), per_second: round(self.per_second), ..self }
+    }
+}
+
+/// A number with so many significant digits.
+#[must_use]
+pub fn rounded(number: f64, digits: usize) -> f64 {
+    format!("{number:.*e}", digits.saturating_sub(1)).parse().unwrap_or(number)
+}

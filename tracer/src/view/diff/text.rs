@@ -127,14 +127,15 @@ impl DiffTables<'_> {
         for row in &report.changes {
             self.change(row);
         }
-        let _ = writeln!(
-            self.text,
-            "{} regressions, {} improvements, {} other changes, of {} tests",
-            of(ChangeKind::Regression),
-            of(ChangeKind::Improvement),
-            of(ChangeKind::Other),
-            grouped(report.tests as u64)
-        );
+        let counts =
+            [ChangeKind::Regression, ChangeKind::Improvement, ChangeKind::Other].map(|kind| (kind, of(kind)));
+        let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| match kind {
+            ChangeKind::Regression => format!("{count} for the worse"),
+            ChangeKind::Improvement => format!("{count} for the better"),
+            ChangeKind::Other => format!("{count} of another kind"),
+        });
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(self.text, "{counts}; {} tests", grouped(report.tests as u64));
     }
 
     fn change(&mut self, row: &DiffRow) {
