@@ -50,12 +50,13 @@ impl Traffic {
         for number in 0..self.count {
             let begin_us = number * (LENGTH_MS - 5_000) * 1_000 / self.count + rng.u64(..500);
             let handshake_us = self.handshake_us * rng.u64(80..120) / 100;
-            // 0 is orderly, and anything else is how a connect fails.
+            // `error`: how a connect has failed.
             let mut add = |after_us: u64, old: u8, new: u8, error: u16| {
                 let pair = Pair { number: 2, port: self.port, comm: self.comm, cgroup: 0 };
                 let mut event = pair.client(0, old, new);
                 event.time_ns = BEGIN + (begin_us + after_us) * 1_000;
                 event.cookie = u64::from(self.port) << 32 | number;
+                event.local_port = 10_000 + u16::try_from(number).unwrap();
                 event.error = error;
                 if error != 0 {
                     event.flags &= !flag::DONE;
