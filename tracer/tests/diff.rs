@@ -14,7 +14,7 @@ use std::{
 
 use fastrand::Rng;
 use serde_json::Value;
-use tracer::facts::Fact;
+use tracer::{facts::Fact, recording::header::Header};
 use tracer_common::{
     Event,
     event::flag,
@@ -89,6 +89,10 @@ impl Traffic {
 
 /// Writes a recording of this traffic.
 fn recording(folder: &Path, name: &str, traffic: &[Traffic]) -> PathBuf {
+    recording_of(&header(), folder, name, traffic)
+}
+
+fn recording_of(header: &Header, folder: &Path, name: &str, traffic: &[Traffic]) -> PathBuf {
     let mut rng = Rng::with_seed(name.len() as u64);
     let mut all: Vec<Event> = traffic.iter().flat_map(|traffic| traffic.events(&mut rng)).collect();
     all.sort_by_key(|event| event.time_ns);
@@ -96,7 +100,7 @@ fn recording(folder: &Path, name: &str, traffic: &[Traffic]) -> PathBuf {
     pieces.extend(all.chunks(1_000).map(|events_of| events(events_of.to_vec())));
     pieces.extend([until(LENGTH_MS), end()]);
     let path = folder.join(name);
-    fs::write(&path, bytes(&header(), &pieces)).unwrap();
+    fs::write(&path, bytes(header, &pieces)).unwrap();
     path
 }
 
@@ -164,4 +168,35 @@ fn spans_of_one_recording() {
     assert_eq!(report["a"]["duration_us"].as_f64(), Some(30e6));
     let begun = |side: &str| report[side]["begun"].as_u64().unwrap();
     assert_eq!(begun("a") + begun("b"), WEB.count + DATABASE.count);
+}
+
+/// The hosts of a side count together.
+#[test]
+fn hosts_of_a_side_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for host in ["web1", "web2"] {
+        let header = Header { host: host.to_owned(), machine: host.to_owned(), ..header() };
+        recording_of(&header, folder.path(), host, &[WEB]);
+    }
+    let output = tracer("diff --a web1 web2 --b web2 web1 -o json --strict", folder.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for side in ["a", "b"] {
+        assert_eq!(report[side]["hosts"], serde_json::json!(["web1", "web2"]));
+        assert_eq!(report[side]["begun"].as_u64(), Some(2 * WEB.count));
+    }
+    assert_eq!(report["changes"].as_array().unwrap().len(), 0, "{report}");
+}
+
+/// What is still going on at the end of a shorter span is no change.
+#[test]
+fn spans_may_have_different_lengths() {
+    let folder = tempfile::tempdir().unwrap();
+    let leaky = Traffic { leaked: 100, ..DATABASE };
+    recording(folder.path(), "one", &[WEB, leaky]);
+    recording(folder.path(), "another", &[WEB, leaky]);
+    let output = tracer("diff one another --b-until +15s -o json", folder.path());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["b"]["duration_us"].as_f64(), Some(15e6));
+    assert_eq!(report["changes"].as_array().unwrap().len(), 0, "{report}");
 }

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn counts_are_exact_however_many_there_are() {
-        for count in [0, 1, 63, 64, 65, 1_000, 12_345] {
+        for count in [0_u64, 1, 63, 64, 65, 1_000, 12_345] {
             let shares = of((0..count).map(|number| usize::from(number % 3 == 0)));
             assert_eq!((shares.total(), shares.count(1)), (count, count.div_ceil(3)));
             assert!(shares.sizes.len() <= BLOCKS && (count < 64 || shares.sizes.len() >= BLOCKS / 2));

@@ -9,7 +9,7 @@ const STEPS: usize = 2_000;
 /// More degrees of freedom make no difference.
 const MOST_FREEDOM: f64 = 1e4;
 
-/// Coefficients of Lanczos' approximation with g = 7 and nine terms (Godfrey), whose relative error is below 1e-14.
+/// Coefficients of Lanczos' approximation with g = 7 and nine terms (Godfrey): the relative error is below 1e-14.
 const LANCZOS: [f64; 9] = [
     0.999_999_999_999_809_9,
     676.520_368_121_885_1,
@@ -81,8 +81,9 @@ pub fn student_t(t: f64, freedom: f64) -> f64 {
     incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
-/// Fisher's exact test on two shares: `count` of `of` on each side. The probability of what is there and of all that is not
-/// more likely, given the sums; `None` if there are too many to add up, where an approximation is good enough.
+/// Fisher's exact test on two shares: `count` of `of` on each side. The probability of what is there and of all that
+/// is not more likely, given the sums; `None` if there are too many to add up, where an approximation is good
+/// enough.
 ///
 /// ```
 /// use tracer::aggregate::diff::chance::fisher;
@@ -94,7 +95,7 @@ pub fn student_t(t: f64, freedom: f64) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 pub fn fisher((a, of_a): (u64, u64), (b, of_b): (u64, u64)) -> Option<f64> {
     /// Tables that are looked at, at most.
-    const MOST: u64 = 100_000;
+    const MOST: u64 = 10_000;
     let drawn = a + b;
     let (least, most) = (drawn.saturating_sub(of_b), drawn.min(of_a));
     if most - least > MOST {
@@ -155,7 +156,7 @@ mod tests {
         assert_near(ln_gamma(1e6), 12_815_504.569_147_882);
     }
 
-    /// Two-sided quantiles of the usual tables, and a tail with one and two degrees of freedom, which have a closed form.
+    /// Two-sided quantiles of the usual tables; with one and two degrees of freedom there is a closed form.
     #[test]
     fn t_is_that_of_tables() {
         for (t, freedom, p) in

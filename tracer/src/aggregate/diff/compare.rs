@@ -65,8 +65,8 @@ struct Judged {
     weight: f64,
 }
 
-/// Compares both sides. Names are normalised. The rows of each group, the heaviest group first, and all connections before
-/// them.
+/// Compares both sides, whose names are normalised: the rows of all connections, and of each group, the heaviest
+/// first.
 #[must_use]
 pub fn compare(a: &NamedSide, b: &NamedSide) -> Comparisons {
     let none = DiffGroup::default();
@@ -129,7 +129,7 @@ impl Comparisons {
         for Judged { row, .. } in &changed {
             let is_covered = changed.iter().any(|other| {
                 other.row.name == row.name
-                    && other.row.change == row.change
+                    && (other.row.change == row.change || matches!(row.measure, Measure::Next(..)))
                     && row.measure.follows_from(other.row.measure)
             });
             if is_covered {
@@ -329,7 +329,8 @@ impl Pair<'_> {
         Some(found)
     }
 
-    /// Connections that are left in a state: those that have entered it so long before the end as the shorter span is.
+    /// Connections that are left in a state, of those that entered it not longer before the end than the shorter span
+    /// is.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn left(&self, measure: Measure) -> Option<Found> {
         let Measure::Left(state) = measure else { return None };
@@ -443,4 +444,94 @@ fn share_test(a: (u64, u64), b: (u64, u64), (factor, freedom): (f64, f64)) -> Op
     let difference = b.0 as f64 / of_b - a.0 as f64 / of_a;
     let approximate = student_t(difference / variance.sqrt(), freedom);
     Some(fisher(a, b).map_or(approximate, |exact| exact.max(approximate)))
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+
+    const COUNT: u64 = 5_000;
+
+    fn service() -> GroupName {
+        GroupName::Service { side: Some("local"), port: Some(443) }
+    }
+
+    /// A side with one service. `fails`: whether a connection is refused; `duration_ms`: how long it takes.
+    fn side(mut fails: impl FnMut(u64) -> bool, mut duration_ms: impl FnMut(u64) -> u64) -> NamedSide {
+        let mut group = DiffGroup::default();
+        for number in 0..COUNT {
+            group.begun.add(number * 20_000_000);
+            let reason = if fails(number) { Reason::Refused } else { Reason::FinLocal };
+            group.ends.add([reason as usize]);
+            group.handshakes.add(duration_ms(number) * 1_000_000);
+        }
+        NamedSide {
+            duration_ns: COUNT * 20_000_000,
+            groups: [(service(), group)].into(),
+            ..NamedSide::default()
+        }
+    }
+
+    fn changes(a: &NamedSide, b: &NamedSide) -> Vec<(Measure, ChangeKind)> {
+        let found = compare(a, b).changes;
+        found.into_iter().filter_map(|row| Some((row.measure, row.change?))).collect()
+    }
+
+    /// Failures by chance, a share of them in bursts one after the other.
+    fn failing(rng: &mut Rng, per_mille: u32, burst: u64) -> impl FnMut(u64) -> bool + use<> {
+        let mut rng = rng.fork();
+        let mut left = 0;
+        move |_| {
+            if left == 0 && rng.u32(..1_000) < per_mille {
+                left = burst;
+            }
+            let fails = left > 0;
+            left = left.saturating_sub(1);
+            fails
+        }
+    }
+
+    fn some_ms(rng: &mut Rng, most: u64) -> impl FnMut(u64) -> u64 + use<> {
+        let mut rng = rng.fork();
+        move |_| rng.u64(5..most)
+    }
+
+    #[test]
+    fn the_same_never_differs_even_in_bursts() {
+        let mut rng = Rng::with_seed(5);
+        for run in 0..300 {
+            let (per_mille, burst) = [(10, 1), (1, 50), (2, 100)][run % 3];
+            let mut one = || side(failing(&mut rng, per_mille, burst), some_ms(&mut rng.fork(), 50));
+            let (a, b) = (one(), one());
+            assert_eq!(changes(&a, &b), [], "{run}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let mut rng = Rng::with_seed(6);
+        let before = side(failing(&mut rng, 1, 1), some_ms(&mut rng, 50));
+        let refused = side(failing(&mut rng, 12, 1), some_ms(&mut rng, 50));
+        let end = Measure::End(Reason::Refused);
+        assert_eq!(changes(&before, &refused), [(end, ChangeKind::Regression)]);
+        assert_eq!(changes(&refused, &before), [(end, ChangeKind::Improvement)]);
+        let slower = side(failing(&mut rng, 1, 1), some_ms(&mut rng, 70));
+        assert_eq!(changes(&before, &slower), [(Measure::Handshake, ChangeKind::Regression)]);
+        let mut rare = some_ms(&mut rng, 50);
+        let stalls = side(failing(&mut rng, 1, 1), move |number| {
+            rare(number) + if number % 30 == 0 { 1_000 } else { 0 }
+        });
+        assert_eq!(changes(&before, &stalls), [(Measure::HandshakeTail, ChangeKind::Regression)]);
+    }
+
+    /// However sure it is, half a percent more is nothing that anybody has to know.
+    #[test]
+    fn trifles_are_not_told() {
+        let mut rng = Rng::with_seed(7);
+        let before = side(|number| number % 10 == 0, some_ms(&mut rng, 1_000));
+        let after = side(|number| number % 10 == 0 || number % 97 == 0, |number| 5 + number % 995);
+        assert_eq!(changes(&before, &after), []);
+    }
 }

@@ -179,3 +179,59 @@ pub fn normalise(a: &mut NamedSide, b: &mut NamedSide) {
     a.fold_ephemeral(|name| of_b.binary_search(name).is_ok());
     b.fold_ephemeral(|name| of_a.binary_search(name).is_ok());
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::{Event, state};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+    use crate::track::Tracker;
+
+    /// A client's connects to these ports.
+    fn connects(ports: impl Iterator<Item = u16>) -> NamedSide {
+        let (names, mut side) = (KnownNames::default(), DiffSide::default());
+        side.begin(1);
+        let mut tracker = Tracker::new(false);
+        for (remote_port, cookie) in ports.zip(1..) {
+            let mut event = Event::new_zeroed();
+            (event.cookie, event.time_ns, event.remote_port) = (cookie, cookie, remote_port);
+            (event.old_state, event.new_state) = (state::CLOSE, state::SYN_SENT);
+            tracker.event(&event, &mut |transition| side.add(transition, &names));
+        }
+        side.end(tracker.iter(), &names, 100_000);
+        side.named(&names)
+    }
+
+    fn to_port(port: Option<u16>) -> GroupName {
+        GroupName::Service { side: Some("remote"), port }
+    }
+
+    #[test]
+    fn memory_has_a_bound_and_what_is_missing_is_told() {
+        // Every second one goes to the same service.
+        let ports =
+            (0..60_000_u32).map(|number| if number % 2 == 0 { 443 } else { (number % 30_000) as u16 });
+        let side = connects(ports);
+        assert!(side.groups.len() <= 1_500, "{}", side.groups.len());
+        assert_eq!(side.all.begun.total(), 60_000);
+        let web = &side.groups[&to_port(Some(443))];
+        assert!(web.is_whole && web.begun.total() >= 30_000, "{}", web.begun.total());
+        assert!(side.missing_at_most > 0);
+        let late = side.groups.values().filter(|group| !group.is_whole).count();
+        assert!(late > 100, "{late}");
+    }
+
+    #[test]
+    fn ports_that_were_given_are_one_group() {
+        let mut a = connects([80, 80, 40_000, 50_000].into_iter());
+        let mut b = connects([80, 45_000, 45_001, 50_000].into_iter());
+        normalise(&mut a, &mut b);
+        for (side, given) in [(a, 1), (b, 2)] {
+            let services: Vec<_> =
+                side.groups.keys().filter(|name| name.kind() == Some(0)).cloned().collect();
+            assert_eq!(services, [to_port(None), to_port(Some(80)), to_port(Some(50_000))]);
+            assert_eq!(side.groups[&to_port(None)].begun.total(), given);
+        }
+    }
+}
