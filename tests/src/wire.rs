@@ -56,7 +56,7 @@ impl Wire {
         let (send, packets) = mpsc::channel();
         let (delay_us, is_gone) = (Arc::clone(&self.delay_us), Arc::clone(&self.is_gone));
         self.threads.push(thread::spawn(move || {
-            let mut packet = [0; 65_536];
+            let mut packet = vec![0; 65_536];
             while !is_gone.load(Ordering::Relaxed) {
                 if poll(&mut [PollFd::new(&from, PollFlags::IN)], Some(&LOOK)).unwrap() == 0 {
                     continue;

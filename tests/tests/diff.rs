@@ -2,6 +2,8 @@
 
 // A panic is how a test says that it failed.
 #![allow(clippy::unwrap_used, clippy::panic)]
+// Numbers are small.
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 use std::{
     fmt::Write as _,
@@ -149,17 +151,17 @@ impl Lab {
         }
         (listener, leaks)
     }
+}
 
-    /// What tracer says of two recordings.
-    fn diff(&self, arguments: &str, recordings: &[&Path]) -> Ended {
-        Program::collect(tracer::command(&format!("diff {arguments}")).args(recordings)).wait()
-    }
+/// What tracer says of two recordings.
+fn diff(arguments: &str, recordings: &[&Path]) -> Ended {
+    Program::collect(tracer::command(&format!("diff {arguments}")).args(recordings)).wait()
+}
 
-    fn report(&self, arguments: &str, recordings: &[&Path]) -> Value {
-        let ended = self.diff(&format!("-o json {arguments}"), recordings);
-        assert_eq!(ended.code(), 0, "{}", ended.err);
-        serde_json::from_str(&ended.out).unwrap()
-    }
+fn report_of(arguments: &str, recordings: &[&Path]) -> Value {
+    let ended = diff(&format!("-o json {arguments}"), recordings);
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    serde_json::from_str(&ended.out).unwrap()
 }
 
 /// Whether the peer is to close first, told by the first byte.
@@ -233,24 +235,24 @@ fn changes(report: &Value) -> Vec<String> {
 fn assert_named_first(lab: &Lab, count: usize, troubles: &[(Trouble, &str)]) {
     let before = lab.record("before", count, Trouble::None);
     let again = lab.record("again", count, Trouble::None);
-    let report = lab.report("", &[&before, &again]);
+    let report = report_of("", &[&before, &again]);
     println!("again: {:#?}", changes(&report));
     assert_eq!(not_of_load(changes(&report)), [""; 0], "{report}");
     assert!(report["tests"].as_u64() > Some(10), "{report}");
     for (trouble, first) in troubles {
         let after = lab.record(&format!("{trouble:?}"), count, *trouble);
-        let report = lab.report("", &[&before, &after]);
+        let report = report_of("", &[&before, &after]);
         let changes = changes(&report);
         println!("{trouble:?}: {changes:#?}");
         assert!(changes.first().is_some_and(|change| change.starts_with(first)), "{trouble:?}: {changes:#?}");
         assert!(changes[0].contains("8080"), "{changes:#?}");
 
-        let ended = lab.diff("--fail-on regressions", &[&before, &after]);
+        let ended = diff("--fail-on regressions", &[&before, &after]);
         assert_eq!(ended.code(), 5, "{}", ended.err);
         assert!(ended.err.contains(" regression") && ended.err.contains("port 8080"), "{}", ended.err);
         assert!(ended.out.contains("\nregression "), "{}", ended.out);
         // The other way round it is an improvement.
-        let ended = lab.diff("--fail-on regressions", &[&after, &before]);
+        let ended = diff("--fail-on regressions", &[&after, &before]);
         assert!(ended.out.contains("\nimprovement "), "{}", ended.out);
         assert_eq!(ended.code(), 0, "{}\n{}", ended.out, ended.err);
     }
@@ -385,7 +387,7 @@ fn halves_by_chance_do_not_differ() {
 fn halves_of_the_time_do_not_differ() {
     let lab = Lab::new();
     let recording = lab.record("all", MANY, Trouble::None);
-    let report = lab.report("", &[&recording, &recording]);
+    let report = report_of("", &[&recording, &recording]);
     assert_eq!(changes(&report), [""; 0], "{report}");
     let path = recording.display();
     let ended = tracer::run(&format!("diff -o json --a {path} --b {path}"));
@@ -395,7 +397,7 @@ fn halves_of_the_time_do_not_differ() {
     assert_eq!(warnings, ["spans of the same host overlap"]);
     let half_us = report["a"]["duration_us"].as_f64().unwrap() / 2.0;
     let moment = format!("+{}us", half_us as u64);
-    let report = lab.report(&format!("--a-until {moment} --b-since {moment}"), &[&recording]);
+    let report = report_of(&format!("--a-until {moment} --b-since {moment}"), &[&recording]);
     println!("{:#?}", changes(&report));
     assert_eq!(not_of_load(changes(&report)), [""; 0], "{report}");
     let ended = ["a", "b"].map(|side| report[side]["ended"].as_u64().unwrap());
@@ -417,7 +419,7 @@ fn figures_are_those_of_another_engine() {
     let lab = Lab::new();
     let recordings =
         [lab.record("before", 1_200, Trouble::None), lab.record("after", 1_200, Trouble::Resets)];
-    let report = lab.report("--rows 2000", &[&recordings[0], &recordings[1]]);
+    let report = report_of("--rows 2000", &[&recordings[0], &recordings[1]]);
     for (side, recording) in ["a", "b"].into_iter().zip(&recordings) {
         let export = |options: &str, name: &str| {
             let path = lab.path(&format!("{side}-{name}.parquet"));
@@ -523,15 +525,21 @@ fn statistics_are_those_of_scipy() {
         let samples = [sample(40.0), sample(60.0)];
         let [a, b] = samples.each_ref().map(|[ended, going_on]| {
             let mut spread = Spread::default();
-            ended.iter().for_each(|ns| spread.add(*ns));
-            going_on.iter().for_each(|ns| spread.add_going_on(*ns));
+            for ns in ended {
+                spread.add(*ns);
+            }
+            for ns in going_on {
+                spread.add_going_on(*ns);
+            }
             spread
         });
         let test = rank_test(&a, &b, RankWeight::LogRank).unwrap();
         ask(&json!(["log-rank", samples[0], samples[1]]), test.z.abs());
         let [a, b] = samples.each_ref().map(|[ended, _]| {
             let mut spread = Spread::default();
-            ended.iter().for_each(|ns| spread.add(*ns));
+            for ns in ended {
+                spread.add(*ns);
+            }
             spread
         });
         let test = rank_test(&a, &b, RankWeight::Gehan).unwrap();
@@ -575,16 +583,16 @@ fn hostile_names_stay_where_they_are() {
         })
     };
     let (one, other) = (record("one"), record("other"));
-    let shown = lab.diff("", &[&one, &other]);
+    let shown = diff("", &[&one, &other]);
     assert!(
         !shown.out.contains('\u{1b}') && shown.out.contains("a\\x1b[31m,\"\\n as client"),
         "{}",
         shown.out
     );
-    let report = lab.report("", &[&one, &other]);
+    let report = report_of("", &[&one, &other]);
     let rows = report["rows"].as_array().unwrap();
     assert!(rows.iter().any(|row| row["comm"] == "a\\x1b[31m,\"\\n"), "{report}");
-    let csv = lab.diff("-o csv", &[&one, &other]).out;
+    let csv = diff("-o csv", &[&one, &other]).out;
     let mut csv = csv::Reader::from_reader(csv.as_bytes());
     let comm = csv.headers().unwrap().iter().position(|key| key == "comm").unwrap();
     let found: Vec<_> = csv.records().map(Result::unwrap).collect();
@@ -602,19 +610,19 @@ fn what_is_not_whole_is_said() {
     let bytes = fs::read(&whole).unwrap();
     fs::write(&torn, &bytes[..bytes.len() - 1]).unwrap();
 
-    let ended = lab.diff("--strict", &[&empty, &empty]);
+    let ended = diff("--strict", &[&empty, &empty]);
     assert_eq!(ended.code(), 0, "{}", ended.err);
     assert!(ended.out.contains("nothing has changed"), "{}", ended.out);
     assert!(ended.err.contains("nothing ended on a side"), "{}", ended.err);
-    let ended = lab.diff("--strict", &[&whole, &torn]);
+    let ended = diff("--strict", &[&whole, &torn]);
     assert_eq!(ended.code(), 3, "{}", ended.err);
     assert!(ended.err.contains("compare with care: whether all is there: yes (A), no (B)"), "{}", ended.err);
-    assert_eq!(lab.diff("", &[&whole, &torn]).code(), 0);
+    assert_eq!(diff("", &[&whole, &torn]).code(), 0);
 
     let filtered = lab.path("filtered");
     let cut = format!("recording cut {} --port 8080 --to {}", whole.display(), filtered.display());
     assert_eq!(tracer::run(&cut).code(), 0);
-    let ended = lab.diff("", &[&whole, &filtered]);
+    let ended = diff("", &[&whole, &filtered]);
     assert!(ended.err.contains("compare with care: filter: --netns "), "{}", ended.err);
 
     let text = lab.path("text");
@@ -632,7 +640,7 @@ fn what_is_not_whole_is_said() {
             "nothing in",
         ),
     ] {
-        let ended = lab.diff(arguments, recordings);
+        let ended = diff(arguments, recordings);
         assert_eq!(ended.code(), code, "{arguments}: {}", ended.err);
         assert!(ended.err.contains(says), "{arguments}: {}", ended.err);
     }

@@ -80,7 +80,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Export(args) => capture(args.capture.verbose, || config::export(*args)),
         Command::Diff(args) => {
             start_logger(args.verbose);
-            ended(config::diff(*args).map(run::diff::diff))
+            ended(config::diff(&args).map(run::diff::diff))
         }
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {

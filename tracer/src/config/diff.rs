@@ -56,8 +56,8 @@ pub struct SideOfDiff {
 pub type CaptureOfSide = Box<dyn Fn(Sender<CountedSide>) -> Result<Config, Error>>;
 
 /// Builds the configuration of `tracer diff`.
-pub fn diff(args: DiffArgs) -> Result<CompareConfig, Error> {
-    let DiffArgs { files, a, b, a_since, a_until, b_since, b_until, span, .. } = &args;
+pub fn diff(args: &DiffArgs) -> Result<CompareConfig, Error> {
+    let DiffArgs { files, a, b, a_since, a_until, b_since, b_until, span, .. } = args;
     let [of_a, of_b] = [(a_since, a_until), (b_since, b_until)]
         .map(|(since, until)| SpanArgs { since: since.or(span.since), until: until.or(span.until) });
     let (paths_a, paths_b) = match &files[..] {
@@ -85,7 +85,7 @@ pub fn diff(args: DiffArgs) -> Result<CompareConfig, Error> {
         rows: args.rows.into(),
         fails_on_regressions: args.fail_on == Some(FailOn::Regressions),
         strict: args.strict,
-        sides: [side(&args, paths_a, of_a)?, side(&args, paths_b, of_b)?],
+        sides: [side(args, paths_a, of_a)?, side(args, paths_b, of_b)?],
     })
 }
 

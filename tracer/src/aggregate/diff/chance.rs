@@ -4,7 +4,7 @@
 const NEGLIGIBLE: f64 = 1e-17;
 
 /// Steps of a continued fraction, at most.
-const STEPS: usize = 2_000;
+const STEPS: u32 = 2_000;
 
 /// More degrees of freedom make no difference.
 const MOST_FREEDOM: f64 = 1e4;
@@ -44,19 +44,17 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     }
     let ln_front = ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln();
     let away_from_zero = |value: f64| if value.abs() < 1e-300 { 1e-300 } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
-    for step in 1..STEPS {
-        #[expect(clippy::cast_precision_loss, reason = "it is small")]
-        let m = step as f64;
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+    let mut numerators = 1.0;
+    let mut denominators = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = denominators;
+    for step in (1..STEPS).map(f64::from) {
+        let even = step * (b - step) * x / ((a + 2.0 * step - 1.0) * (a + 2.0 * step));
+        let odd = -(a + step) * (a + b + step) * x / ((a + 2.0 * step) * (a + 2.0 * step + 1.0));
         let before = fraction;
-        for numerator in [even, odd] {
-            d = 1.0 / away_from_zero(1.0 + numerator * d);
-            c = away_from_zero(1.0 + numerator / c);
-            fraction *= c * d;
+        for coefficient in [even, odd] {
+            denominators = 1.0 / away_from_zero(1.0 + coefficient * denominators);
+            numerators = away_from_zero(1.0 + coefficient / numerators);
+            fraction *= numerators * denominators;
         }
         if (fraction / before - 1.0).abs() < 1e-15 {
             break;

@@ -78,9 +78,8 @@ impl Measure {
     #[must_use]
     pub fn trend(self) -> Trend {
         let is_worse = match self {
-            // The beginning was not seen, or what was lost would tell.
-            Self::End(Reason::Unknown) => false,
-            Self::End(reason) => !reason.is_orderly(),
+            // Of an unknown one the beginning was not seen, or what was lost would tell.
+            Self::End(reason) => reason != Reason::Unknown && !reason.is_orderly(),
             Self::Stay(state) | Self::StayTail(state) => WAITING.contains(&state.number()),
             Self::Duration | Self::DurationTail | Self::Next(..) | Self::Begun => false,
             Self::Left(_)

@@ -111,7 +111,7 @@ impl GroupName {
 impl fmt::Display for GroupName {
     /// For people, in a column.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let as_role = |f: &mut fmt::Formatter<'_>, role: &Option<&str>| {
+        let as_role = |f: &mut fmt::Formatter<'_>, role: Option<&str>| {
             role.map_or(Ok(()), |role| write!(f, " as {role}"))
         };
         match self {
@@ -126,14 +126,14 @@ impl fmt::Display for GroupName {
             Self::Service { side: None, .. } => f.write_str("(beginning not seen)"),
             Self::Process { role, comm } => {
                 f.write_str(comm.as_deref().unwrap_or("(not known)"))?;
-                as_role(f, role)
+                as_role(f, *role)
             }
             Self::Container { role, container, k8s_namespace } => {
                 if let Some(namespace) = k8s_namespace {
                     write!(f, "{namespace}/")?;
                 }
                 f.write_str(container.as_deref().unwrap_or("(no container)"))?;
-                as_role(f, role)
+                as_role(f, *role)
             }
             Self::All => f.write_str("all connections"),
         }
