@@ -11,7 +11,7 @@ use crate::{
             blocks::Share,
             chance::{fisher, holm, student_t},
             group::{DiffGroup, RETRANSMITTED},
-            measure::{Measure, Trend},
+            measure::{Measure, MoreIs},
             name::GroupName,
             report::{ChangeKind, DiffRow, Figures, rounded},
             side::NamedSide,
@@ -117,9 +117,9 @@ impl Comparisons {
             row.p_corrected = Some(corrected);
             row.change = is_more.filter(|_| corrected < SIGNIFICANCE).map(|is_more| {
                 match (row.measure.trend(), is_more) {
-                    (Trend::Worse, true) => ChangeKind::Regression,
-                    (Trend::Worse, false) => ChangeKind::Improvement,
-                    (Trend::Neither, _) => ChangeKind::Other,
+                    (MoreIs::Worse, true) => ChangeKind::Regression,
+                    (MoreIs::Worse, false) => ChangeKind::Improvement,
+                    (MoreIs::Neither, _) => ChangeKind::Other,
                 }
             });
         }
@@ -174,8 +174,8 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     fn rows(&self, name: &GroupName, is_tested: bool, judged: &mut Vec<Judged>) {
-        let mut add = |found: Option<Found>, measure: Measure| {
-            let Some(Found { figures: [a, b], ratio, p, is_more, weight }) = found else { return };
+        let mut add = |found: Option<Measured>, measure: Measure| {
+            let Some(Measured { figures: [a, b], ratio, p, is_more, weight }) = found else { return };
             let row = DiffRow {
                 name: name.clone(),
                 measure,
@@ -222,7 +222,7 @@ impl Pair<'_> {
         for (old, new) in states.iter().flat_map(|old| states.iter().map(move |new| (*old, *new))) {
             let (row, label) = (state_index(old.number()), state_index(new.number()));
             let shares = [self.a, self.b].map(|group| group.next[row].share(&[label]));
-            let mut found = self.share(&shares, Trend::Neither);
+            let mut found = self.share(&shares, MoreIs::Neither);
             if let Some(found) = &mut found
                 && is_birth(old.number(), new.number())
             {
@@ -241,17 +241,17 @@ impl Pair<'_> {
     }
 
     /// `None` if there are none on both sides.
-    fn share(&self, shares: &[Share<'_>; 2], trend: Trend) -> Option<Found> {
+    fn share(&self, shares: &[Share<'_>; 2], trend: MoreIs) -> Option<Measured> {
         let [a, b] = [shares[0].of(), shares[1].of()];
         let mut found = self.share_of(a, b)?;
         found.p = share_test(a, b, dispersion(shares.each_ref().map(Share::dispersion)));
-        let least = if trend == Trend::Worse { least::SHARE } else { least::OTHER_SHARE };
+        let least = if trend == MoreIs::Worse { least::SHARE } else { least::OTHER_SHARE };
         found.judge_share(least, least::RATIO);
         Some(found)
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn share_of(&self, a: (u64, u64), b: (u64, u64)) -> Option<Found> {
+    fn share_of(&self, a: (u64, u64), b: (u64, u64)) -> Option<Measured> {
         if a.0 + b.0 == 0 {
             return None;
         }
@@ -263,10 +263,10 @@ impl Pair<'_> {
             ..Figures::default()
         });
         let ratio = figures[0].share.zip(figures[1].share).and_then(|(a, b)| ratio(a, b));
-        Some(Found { figures, ratio, p: None, is_more: None, weight: 0.0 })
+        Some(Measured { figures, ratio, p: None, is_more: None, weight: 0.0 })
     }
 
-    fn spread(&self, a: &Spread, b: &Spread) -> Option<Found> {
+    fn spread(&self, a: &Spread, b: &Spread) -> Option<Measured> {
         let figures = [(0, a), (1, b)].map(|(side, spread)| Figures {
             count: spread.count(),
             going_on: Some(spread.going_on(0, u64::MAX)),
@@ -286,7 +286,7 @@ impl Pair<'_> {
         let test = (a.count() >= FEWEST && b.count() >= FEWEST)
             .then(|| rank_test(a, b, RankWeight::Gehan))
             .flatten();
-        let mut found = Found { figures, ratio, p: None, is_more: None, weight: 0.0 };
+        let mut found = Measured { figures, ratio, p: None, is_more: None, weight: 0.0 };
         let Some(test) = test else { return Some(found) };
         let (factor, freedom) = dispersion([a.dispersion(), b.dispersion()]);
         found.p = Some(student_t(test.z / factor.sqrt(), freedom));
@@ -304,7 +304,7 @@ impl Pair<'_> {
     }
 
     /// What is longer than most of both sides together.
-    fn tail(&self, a: &Spread, b: &Spread) -> Option<Found> {
+    fn tail(&self, a: &Spread, b: &Spread) -> Option<Measured> {
         let mut both = a.clone();
         both.absorb(b.clone());
         let limit_ns = both.quantile_ns(TAIL)?;
@@ -332,7 +332,7 @@ impl Pair<'_> {
     /// Connections that are left in a state, of those that entered it not longer before the end than the shorter span
     /// is.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn left(&self, measure: Measure) -> Option<Found> {
+    fn left(&self, measure: Measure) -> Option<Measured> {
         let Measure::Left(state) = measure else { return None };
         let state = state_index(state.number());
         let shorter_ns = self.durations_ns[0].min(self.durations_ns[1]);
@@ -351,7 +351,7 @@ impl Pair<'_> {
 
     /// Connections that began.
     #[allow(clippy::cast_precision_loss)]
-    fn begun(&self) -> Option<Found> {
+    fn begun(&self) -> Option<Measured> {
         let slots = [&self.a.begun, &self.b.begun];
         let figures = [0, 1].map(|side| Figures {
             count: slots[side].total(),
@@ -362,7 +362,7 @@ impl Pair<'_> {
             return None;
         }
         let ratio = figures[0].per_second.zip(figures[1].per_second).and_then(|(a, b)| ratio(a, b));
-        let mut found = Found { figures, ratio, p: None, is_more: None, weight: 0.0 };
+        let mut found = Measured { figures, ratio, p: None, is_more: None, weight: 0.0 };
         let rates = slots[0].rate(self.durations_ns[0]).zip(slots[1].rate(self.durations_ns[1]));
         let is_enough = slots[0].total() + slots[1].total() >= FEWEST;
         if let (Some(((a, variance_a, free_a), (b, variance_b, free_b))), true, true) =
@@ -382,7 +382,7 @@ impl Pair<'_> {
 }
 
 /// What was found out about a measure.
-struct Found {
+struct Measured {
     figures: [Figures; 2],
     ratio: Option<f64>,
     p: Option<f64>,
@@ -390,7 +390,7 @@ struct Found {
     weight: f64,
 }
 
-impl Found {
+impl Measured {
     fn quantiles(&self, of: impl Fn(&Figures) -> Option<u64>) -> Option<(u64, u64)> {
         of(&self.figures[0]).zip(of(&self.figures[1]))
     }

@@ -51,7 +51,7 @@ const WAITING: [u8; 7] = [
 
 /// Whether more of it, or longer, is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trend {
+pub enum MoreIs {
     /// It is.
     Worse,
     /// It may be either.
@@ -76,7 +76,7 @@ impl Measure {
 
     /// What more of it means.
     #[must_use]
-    pub fn trend(self) -> Trend {
+    pub fn trend(self) -> MoreIs {
         let is_worse = match self {
             // Of an unknown one the beginning was not seen, or what was lost would tell.
             Self::End(reason) => reason != Reason::Unknown && !reason.is_orderly(),
@@ -89,7 +89,7 @@ impl Measure {
             | Self::HandshakeTail
             | Self::Retransmitted => true,
         };
-        if is_worse { Trend::Worse } else { Trend::Neither }
+        if is_worse { MoreIs::Worse } else { MoreIs::Neither }
     }
 
     /// How much a change of it matters: the least is the most.
@@ -97,7 +97,7 @@ impl Measure {
     pub fn tier(self) -> u8 {
         match self {
             Self::Left(state) if state.number() == number::CLOSE_WAIT => 0,
-            Self::End(_) if self.trend() == Trend::Worse => 0,
+            Self::End(_) if self.trend() == MoreIs::Worse => 0,
             Self::ConnectFailed | Self::Failed => 0,
             Self::Left(_) | Self::Handshake | Self::HandshakeTail | Self::Retransmitted => 1,
             Self::Stay(_) | Self::StayTail(_) | Self::Duration | Self::DurationTail => 2,
@@ -111,7 +111,7 @@ impl Measure {
     pub fn follows_from(self, other: Self) -> bool {
         let is_in = |state: State, numbers: &[u8]| numbers.contains(&state.number());
         match (self, other) {
-            (Self::Failed, Self::ConnectFailed | Self::End(_)) => other.trend() == Trend::Worse,
+            (Self::Failed, Self::ConnectFailed | Self::End(_)) => other.trend() == MoreIs::Worse,
             (Self::ConnectFailed, Self::End(reason)) => Self::CONNECT_FAILED.contains(&reason),
             (Self::HandshakeTail, Self::Handshake)
             | (Self::DurationTail, Self::Duration)
