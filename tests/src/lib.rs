@@ -6,6 +6,7 @@
 //! - [`tracer`], [`program`], [`screen`]: run tracer and other programs, also in a terminal
 //! - [`event`], [`story`], [`receipt`]: parse tracer's JSON output and its receipt
 //! - [`place`], [`links`], [`processors`]: network namespaces to test in, links between them, CPU affinity
+//! - [`wire`]: a link that takes its time
 //! - [`nginx`]: a web server; [`postgres`]: a database; [`traffic`], [`remote`], [`forged`]: make connections, with the kernel's own TCP or
 //!   with hand-made segments
 //! - [`bpftrace`], [`tracefs`], [`facts`]: independent traces, and how to compare them with tracer
@@ -53,3 +54,4 @@ pub mod tracer;
 pub mod traffic;
 pub mod types;
 pub mod watch;
+pub mod wire;

@@ -64,19 +64,24 @@ struct Request {
     rest: [u8; 22],
 }
 
+/// Makes a tun device in the namespace, `tun0`: its packets are read from and written to this file.
+pub(crate) fn tun(place: &Place) -> File {
+    place.run(|| {
+        let tun = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
+        let mut request = Request { name: [0; 16], flags: 0, rest: [0; 22] };
+        request.name[..4].copy_from_slice(b"tun0");
+        request.flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).unwrap();
+        // SAFETY: an `ifreq` of the size that the kernel reads and writes.
+        let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        tun
+    })
+}
+
 impl Remote {
     /// Makes a tun device in the namespace, with the simulated host behind it.
     pub fn new(place: &Place, port: u16) -> Self {
-        let tun = place.run(|| {
-            let tun = File::options().read(true).write(true).open("/dev/net/tun").unwrap();
-            let mut request = Request { name: [0; 16], flags: 0, rest: [0; 22] };
-            request.name[..4].copy_from_slice(b"tun0");
-            request.flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).unwrap();
-            // SAFETY: an `ifreq` of the size that the kernel reads and writes.
-            let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-            assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-            tun
-        });
+        let tun = tun(place);
         for words in ["addr add 10.77.99.1/24 dev tun0", "link set tun0 up"] {
             run(Command::new("ip").args(["-n", place.name()]).args(words.split(' ')));
         }

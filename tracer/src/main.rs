@@ -79,6 +79,10 @@ fn dispatch(cli: Cli) -> ExitCode {
             list_columns::<Story>(Views::EVENTS)
         }
         Command::Export(args) => capture(args.capture.verbose, sandbox, || config::export(*args)),
+        Command::Diff(args) => {
+            start_logger(args.verbose);
+            ended(config::diff(&args).map(|config| run::diff::diff(config, sandbox)))
+        }
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

@@ -173,8 +173,8 @@ pub(crate) fn prometheus() -> Result<()> {
         .current_dir(&folder))
 }
 
-/// Python packages for the tests, which read what tracer exports and sends.
-const PYTHON: &[&str] = &["duckdb==2.0.1", "polars==2.1.0", "opentelemetry-proto==1.45.2"];
+/// Python packages for the tests, which read what tracer exports and sends, and check its statistics.
+const PYTHON: &[&str] = &["duckdb==2.0.1", "polars==2.1.0", "opentelemetry-proto==1.45.2", "scipy==1.17.1"];
 
 /// More engines that read it, for `--long`: together 1.5 GB. ClickHouse's is in chdb.
 const ENGINES: &[&str] = &["chdb==4.4.0", "pyspark==4.3.0"];

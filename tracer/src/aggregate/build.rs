@@ -81,7 +81,9 @@ const STATE_ORDER: [u8; 11] = [
     number::TIME_WAIT,
 ];
 
-fn order_of(state: State) -> usize {
+/// The place of a state in that order.
+#[must_use]
+pub fn order_of(state: State) -> usize {
     STATE_ORDER.iter().position(|known| *known == state.number()).unwrap_or(STATE_ORDER.len())
 }
 

@@ -6,6 +6,7 @@
 //! - [`growing`]: counts that only grow, for metrics; [`durations`], [`bounded`]: its parts: durations in fixed
 //!   ranges, and counts by key
 //! - [`agreement`]: the kernel's counters beside those of events
+//! - [`diff`]: two spans, before and after something
 //! - [`findings`]: trouble that stands out; [`triggers`]: what must be noticed at once
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
@@ -27,6 +28,7 @@
 pub mod agreement;
 pub mod bounded;
 pub mod build;
+pub mod diff;
 pub mod durations;
 pub mod findings;
 pub mod growing;

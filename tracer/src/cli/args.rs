@@ -139,7 +139,7 @@ pub struct OutputArgs {
 }
 
 /// How events are captured.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Capture")]
 pub struct CaptureArgs {
     /// Stop after this long, such as 30s, 5m or 1h 30m; a number alone is seconds, as in every TIME

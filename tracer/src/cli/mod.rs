@@ -3,6 +3,7 @@
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
 //! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`
+//! - [`diff`]: those of `diff`
 //! - [`record`]: those of `record`; [`recording`]: those of `recording`; [`serve`], [`otlp`]: those of `serve`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
@@ -11,6 +12,7 @@
 
 mod args;
 pub mod completions;
+pub mod diff;
 pub mod export;
 pub mod list;
 mod offers;
@@ -39,6 +41,7 @@ pub use args::{
     CaptureArgs, FilterArgs, FindingArgs, OutputArgs, RecordingArgs, SpanArgs, StoryFilterArgs, StuckArgs,
     When,
 };
+pub use diff::DiffArgs;
 pub use export::{ExportArgs, ExportFormat};
 pub use list::ListArgs;
 pub use otlp::OtlpArgs;
@@ -160,6 +163,9 @@ pub enum Command {
     /// Take it elsewhere: JSON Lines, CSV or Parquet, of recordings or of what happens now
     #[command(after_help = export::EXAMPLES)]
     Export(Box<ExportArgs>),
+    /// What changed? Two recordings, or two spans of one, compared: by more than chance, and enough to matter
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(Box<DiffArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),

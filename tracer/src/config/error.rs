@@ -104,6 +104,14 @@ pub enum Error {
     /// Only TCP is followed.
     #[error("a recording has TCP sockets, and no {0}")]
     NotInRecording(&'static str),
+    /// There is nothing to compare with.
+    #[error(
+        "give two recordings to compare, as in `tracer diff before.rec after.rec`, or one with --a-until and --b-since"
+    )]
+    NoOtherSide,
+    /// Standard input can be read once.
+    #[error("standard input can be read once: give a file for the other side")]
+    InputTwice,
     /// There is no such user.
     #[error("no user `{0}`: give a name that this host knows, or a number")]
     User(String),

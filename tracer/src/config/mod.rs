@@ -2,10 +2,12 @@
 //!
 //! # Layout
 //! - here: the configuration of each command
+//! - `diff`: that of `diff`
 //! - `record`: that of `record`; `recording`: that of `recording`; `serve`, `otlp`: that of `serve`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod again;
+mod diff;
 mod error;
 mod export;
 mod filters;
@@ -73,6 +75,7 @@ use crate::{
 };
 
 pub use again::{Reload, ReloadedConfig};
+pub use diff::{CaptureOfSide, CompareConfig, DiffFormat, SideOfDiff, diff};
 pub use error::Error;
 pub use export::{ExportConfig, export};
 use lines::use_colour;

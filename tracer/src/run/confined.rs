@@ -50,13 +50,23 @@ impl Sandbox {
 
     /// The same of a capture. Of a live one, `/proc` of all processes is needed, and their namespaces.
     pub(super) fn keep_files_of(self, config: &RunConfig) {
-        let SourceOptions::Recording(options) = &config.source else { return };
+        if matches!(config.source, SourceOptions::Kernel(_)) {
+            return;
+        }
         let written = [
             config.record.as_ref().map(|record| &record.path),
             config.export.as_ref().map(|export| &export.to),
         ];
         let receipt = config.capture.receipt.as_ref().and_then(Destination::folder);
-        self.keep_files(&options.paths, written.into_iter().flatten().chain(&receipt));
+        self.keep_files(read_by(&config.source), written.into_iter().flatten().chain(&receipt));
+    }
+}
+
+/// The recordings that a source reads.
+pub(super) fn read_by(source: &SourceOptions) -> &[PathBuf] {
+    match source {
+        SourceOptions::Kernel(_) => &[],
+        SourceOptions::Recording(options) => &options.paths,
     }
 }
 

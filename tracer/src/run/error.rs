@@ -38,6 +38,9 @@ pub enum Error {
     /// A signal came before a copy was whole.
     #[error("interrupted: there is no copy")]
     Interrupted,
+    /// A signal came before both sides were read.
+    #[error("interrupted: nothing was compared")]
+    Uncompared,
     /// Nothing is between two moments.
     #[error("there is nothing in {0} at that time: it is from {1} to {2}")]
     NothingBetween(String, Timestamp, Timestamp),

@@ -6,7 +6,7 @@
 //! - [`confined`]: what a run gives up; [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends
-//! - `hosts`: recordings of several hosts in one view
+//! - `hosts`: recordings of several hosts in one view; [`diff`]: two sides, compared
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `asked`: what a running `serve` knows; `list_names`: names of services and hosts in it;
@@ -17,6 +17,7 @@ pub mod capture;
 pub mod check;
 pub mod confined;
 pub mod console;
+pub mod diff;
 pub mod error;
 mod export;
 mod fault;
@@ -73,6 +74,9 @@ pub(crate) const INCOMPLETE: u8 = 3;
 
 /// Exit status with `--exit-on-stuck` if a connection was stuck.
 const STUCK: u8 = 4;
+
+/// Exit status with `--fail-on` if that was found.
+pub(crate) const FAILED_ON: u8 = 5;
 
 /// Captures until the capture ends, and prints the receipt.
 pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {

@@ -3,6 +3,7 @@
 //! # Layout
 //! Each view has its own file or folder, and no view imports another:
 //! - [`log`]: a line for each transition; [`raw`]: a line for each event of the tracepoint
+//! - [`diff`]: what has changed between two spans
 //! - [`life`]: a line for each connection that has ended
 //! - [`list`]: a line for each socket that is there now
 //! - [`network`]: a line for each network interface or route that is there now
@@ -48,6 +49,7 @@
 //! assert_eq!(String::from_utf8(out).unwrap(), "role,reason\nclient,refused\n");
 //! ```
 
+pub mod diff;
 pub mod input;
 pub mod life;
 pub mod list;

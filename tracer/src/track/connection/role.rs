@@ -1,7 +1,9 @@
 //! Client, server or listener; and which side closed first.
 
 /// The role of a socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Role {
     /// Its birth was not seen, and nothing else shows the role.

@@ -1,0 +1,108 @@
+//! The configuration of `tracer diff`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::Sender,
+};
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    cli::{CaptureArgs, DiffArgs, RecordingArgs, SpanArgs, Zone, diff::FailOn},
+    config::{Config, Error, Lined, configured, use_colour},
+    format::Kind,
+    source::open::SourceOptions,
+    text::charset::{self, Recoding},
+    time::zone,
+    view::diff::{CountedSide, DiffCounter, text::DiffStyle},
+};
+
+/// The configuration of a comparison.
+pub struct CompareConfig {
+    /// Before and after.
+    pub sides: [SideOfDiff; 2],
+    /// How it is written.
+    pub format: DiffFormat,
+    /// Groups of each kind whose figures are shown.
+    pub rows: usize,
+    /// A regression is a failure.
+    pub fails_on_regressions: bool,
+    /// An incomplete recording is a failure.
+    pub strict: bool,
+}
+
+/// How a comparison is written.
+#[derive(Clone, Debug)]
+pub enum DiffFormat {
+    /// Tables, and how text is changed for the user's locale.
+    Text(DiffStyle, Option<Recoding>),
+    /// An object.
+    Json,
+    /// A row for each figure.
+    Csv,
+}
+
+/// One side of a comparison.
+pub struct SideOfDiff {
+    /// Its recordings.
+    pub paths: Vec<PathBuf>,
+    /// The same as a source.
+    pub source: SourceOptions,
+    /// Makes the capture of each of its hosts.
+    pub capture: CaptureOfSide,
+}
+
+/// Makes a capture that counts, and says where the counts go.
+pub type CaptureOfSide = Box<dyn Fn(Sender<CountedSide>) -> Result<Config, Error>>;
+
+/// Builds the configuration of `tracer diff`.
+pub fn diff(args: &DiffArgs) -> Result<CompareConfig, Error> {
+    let DiffArgs { files, a, b, a_since, a_until, b_since, b_until, span, .. } = args;
+    let [of_a, of_b] = [(a_since, a_until), (b_since, b_until)]
+        .map(|(since, until)| SpanArgs { since: since.or(span.since), until: until.or(span.until) });
+    let (paths_a, paths_b) = match &files[..] {
+        [] => (a.clone(), b.clone()),
+        [_] if a_since.or(*a_until).or(*b_since).or(*b_until).is_none() => return Err(Error::NoOtherSide),
+        [file] => (vec![file.clone()], vec![file.clone()]),
+        [one, other, ..] => (vec![one.clone()], vec![other.clone()]),
+    };
+    let standard_inputs = paths_a.iter().chain(&paths_b).filter(|path| *path == Path::new("-"));
+    if standard_inputs.count() > 1 {
+        return Err(Error::InputTwice);
+    }
+    let zone = match args.time {
+        Zone::Local => zone::local(),
+        Zone::Utc => TimeZone::UTC,
+    };
+    Ok(CompareConfig {
+        format: match args.output {
+            Kind::Json => DiffFormat::Json,
+            Kind::Csv => DiffFormat::Csv,
+            Kind::Text | Kind::Parquet => {
+                DiffFormat::Text(DiffStyle { zone, colour: use_colour(args.color) }, charset::recoding())
+            }
+        },
+        rows: args.rows.into(),
+        fails_on_regressions: args.fail_on == Some(FailOn::Regressions),
+        strict: args.strict,
+        sides: [side(args, paths_a, of_a)?, side(args, paths_b, of_b)?],
+    })
+}
+
+fn side(args: &DiffArgs, paths: Vec<PathBuf>, span: SpanArgs) -> Result<SideOfDiff, Error> {
+    let filter = args.filter.clone();
+    let capture = CaptureArgs {
+        no_timewait: args.no_timewait,
+        strict: args.strict,
+        verbose: args.verbose,
+        ..CaptureArgs::default()
+    };
+    let recording = RecordingArgs { from: paths.clone(), span, ..RecordingArgs::default() };
+    let configured = move |to| {
+        let view = Box::new(DiffCounter::new(to));
+        configured(view, filter.clone(), capture.clone(), recording.clone(), Lined::none(true))
+    };
+    // What is wrong is said at once.
+    let source = configured(std::sync::mpsc::channel().0)?.source;
+    Ok(SideOfDiff { paths, source, capture: Box::new(move |to| Ok(configured(to)?.capture)) })
+}

@@ -1,0 +1,277 @@
+//! `tracer diff`: reads both sides, one after the other, and compares what was counted.
+
+use std::{
+    collections::BTreeSet, fs::File, os::unix::ffi::OsStrExt as _, process::ExitCode, sync::mpsc::channel,
+};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::{
+    aggregate::diff::{
+        compare::{Comparisons, SIGNIFICANCE, compare},
+        name::GroupName,
+        report::{ChangeKind, DiffReport, DiffRow, DiffWarning, SideReport},
+        side::{NamedSide, normalise},
+    },
+    config::{CompareConfig, DiffFormat, ShownSpan, SideOfDiff},
+    output::{
+        stderr::message,
+        stdout::{Output, write_whole},
+    },
+    recording::header::Header,
+    run::{
+        FAILED_ON, INCOMPLETE,
+        capture::capture,
+        confined::{Sandbox, read_by},
+        drive,
+        error::Error,
+        listening, printed,
+        span::HostSpans,
+        stop::{Signals, Stop},
+    },
+    source::{
+        Source as _,
+        open::{OpenSource, open_all},
+    },
+    text::escape::escaped,
+    view::diff::{CountedSide, data, text},
+};
+
+/// Changes that a message names, at most.
+const NAMED: usize = 5;
+
+/// One side, and where it comes from.
+struct ReadSide {
+    side: NamedSide,
+    headers: Vec<Header>,
+    report: SideReport,
+}
+
+/// Compares two sides.
+///
+/// # Errors
+/// One cannot be read.
+pub fn diff(config: CompareConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
+    let CompareConfig { sides: [a, b], format, rows, fails_on_regressions, strict } = config;
+    sandbox.keep_files([&a, &b].into_iter().flat_map(|side| read_by(&side.source)), []);
+    let spans = [&a, &b].map(spans);
+    let [spans_a, spans_b] = spans;
+    let (spans_a, spans_b) = (spans_a?, spans_b?);
+    let (runtime, signals) = listening()?;
+    let (mut a, mut b) = drive(runtime, async {
+        let mut stop = Stop::new(signals);
+        // One that cannot be read is said before the other one is.
+        let opened = async { Ok::<_, Error>((open_all(&a.source).await?, open_all(&b.source).await?)) };
+        let (of_a, of_b) = tokio::select! {
+            opened = opened => opened?,
+            () = stop.wait() => return Err(Error::Uncompared),
+        };
+        sandbox.give_up_calls();
+        let a = read("A", of_a, &a, spans_a.as_ref(), &mut stop).await?;
+        let b = read("B", of_b, &b, spans_b.as_ref(), &mut stop).await?;
+        Ok((a, b))
+    })?;
+    normalise(&mut a.side, &mut b.side);
+    let warnings = warnings(&a, &b);
+    for DiffWarning { what, a, b } in &warnings {
+        message(format_args!("compare with care: {what}: {a} (A), {b} (B)"));
+    }
+    let is_complete = a.report.complete && b.report.complete;
+    let report = report(a, b, warnings, rows);
+    let mut out = Vec::new();
+    match &format {
+        DiffFormat::Text(style, recode) => {
+            text::write(&report, style, &mut out);
+            if let Some(recode) = recode {
+                recode(&mut out);
+            }
+        }
+        DiffFormat::Json => data::write_json(&report, &mut out),
+        DiffFormat::Csv => data::write_csv(&report, &mut out),
+    }
+    let written = printed(write_whole(&out));
+    if written != ExitCode::SUCCESS {
+        return Ok(written);
+    }
+    let regressions: Vec<_> =
+        report.changes.iter().filter(|row| row.change == Some(ChangeKind::Regression)).collect();
+    if fails_on_regressions && !regressions.is_empty() {
+        message(named(&regressions));
+        return Ok(FAILED_ON.into());
+    }
+    Ok(if strict && !is_complete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+}
+
+/// The span of each host, if files tell it.
+fn spans(side: &SideOfDiff) -> Result<Option<HostSpans>, Error> {
+    let config = (side.capture)(channel().0)?;
+    let ShownSpan::OfFiles(spec) = &config.span else { return Ok(None) };
+    HostSpans::of_files(&side.paths, spec).map(Some)
+}
+
+/// Says what has become worse.
+fn named(regressions: &[&DiffRow]) -> String {
+    let of = |row: &&DiffRow| format!("{} ({})", row.measure, row.name);
+    let mut words: Vec<_> = regressions.iter().take(NAMED).map(of).collect();
+    if regressions.len() > NAMED {
+        words.push(format!("{} more", regressions.len() - NAMED));
+    }
+    let (count, plural) = (regressions.len(), if regressions.len() == 1 { "" } else { "s" });
+    format!("{count} regression{plural}: {}", words.join(", "))
+}
+
+/// Reads a side: its hosts, one after the other.
+async fn read(
+    letter: &str,
+    sources: Vec<OpenSource>,
+    side: &SideOfDiff,
+    spans: Option<&HostSpans>,
+    stop: &mut Stop,
+) -> Result<ReadSide, Error> {
+    let SideOfDiff { paths, capture: config, .. } = side;
+    let (to, counted) = channel();
+    let mut headers = Vec::new();
+    let (mut lost, mut complete) = (Some(0_u64), true);
+    for source in sources {
+        let header = source.header().cloned().unwrap_or_default();
+        if !header.has_stories {
+            return Err(Error::NoSockets);
+        }
+        let mut config = config(to.clone())?;
+        if let Some(spans) = spans {
+            config.span = ShownSpan::Known(spans.of(source.header()));
+        }
+        config.host = Some(format!("{letter}: {}", header.host));
+        let nothing =
+            File::options().write(true).open("/dev/null").map_err(Error::system("opening /dev/null"))?;
+        // A part of a side says nothing about it: a signal ends all.
+        let (_never, others) = watch::channel(false);
+        let mut own =
+            Stop::new(Signals::new().map_err(Error::system("listening for signals"))?).with_others(others);
+        let outcome = tokio::select! {
+            biased;
+            () = stop.wait() => return Err(Error::Uncompared),
+            outcome = Box::pin(capture(source, config, Output::to(nothing)?, None, &mut own)) => outcome?,
+        };
+        let receipt = outcome.receipt;
+        receipt
+            .to_string()
+            .lines()
+            .for_each(|line| message(format_args!("{letter}: {}: {line}", header.host)));
+        outcome.result?;
+        lost = lost.zip(receipt.losses.total()).map(|(lost, more)| lost.saturating_add(more));
+        complete &= receipt.is_complete();
+        headers.push(header);
+    }
+    drop(to);
+    let mut all: Option<CountedSide> = None;
+    for host in counted {
+        match &mut all {
+            None => all = Some(host),
+            Some(all) => {
+                (all.from, all.to) = (all.from.min(host.from), all.to.max(host.to));
+                all.side.absorb(host.side);
+            }
+        }
+    }
+    let CountedSide { side, from, to } = all.unwrap_or_else(|| CountedSide {
+        side: NamedSide::default(),
+        from: Timestamp::default(),
+        to: Timestamp::default(),
+    });
+    let words = |of: fn(&Header) -> &str| {
+        headers.iter().map(|header| of(header).to_owned()).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let report = SideReport {
+        files: paths.iter().map(|path| escaped(path.as_os_str().as_bytes())).collect(),
+        hosts: words(|header| &header.host),
+        tracer: words(|header| &header.tracer),
+        kernels: words(|header| &header.release),
+        from,
+        to,
+        duration_ns: side.duration_ns,
+        transitions: side.transitions,
+        begun: side.all.begun.total(),
+        ended: side.all.ends.total(),
+        failed: side.all.failed(),
+        lost,
+        complete,
+        missing_at_most: side.missing_at_most,
+    };
+    Ok(ReadSide { side, headers, report })
+}
+
+/// In what the sides differ that changes what is seen of the same traffic.
+fn warnings(a: &ReadSide, b: &ReadSide) -> Vec<DiffWarning> {
+    let mut warnings = Vec::new();
+    let mut differ = |what, a: String, b: String| {
+        if a != b {
+            warnings.push(DiffWarning { what, a, b });
+        }
+    };
+    let [of_a, of_b] = [a, b].map(|side| &side.report);
+    let lost = |side: &SideReport| match side.lost {
+        Some(lost) => format!("{lost} transitions"),
+        None => "not known".to_owned(),
+    };
+    differ("what was lost", lost(of_a), lost(of_b));
+    let whole = |side: &SideReport| if side.complete { "yes" } else { "no" }.to_owned();
+    differ("whether all is there", whole(of_a), whole(of_b));
+    let all = |side: &ReadSide, of: &dyn Fn(&Header) -> String| {
+        let words: BTreeSet<_> = side.headers.iter().map(of).collect();
+        words.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let mut of_headers = |what, of: &dyn Fn(&Header) -> String| differ(what, all(a, of), all(b, of));
+    of_headers("tracer", &|header| header.tracer.clone());
+    of_headers("kernel", &|header| format!("{} {}", header.release, header.arch));
+    of_headers("CPUs", &|header| header.cpus.to_string());
+    of_headers("filter", &|header| {
+        Some(header.filter.to_string()).filter(|words| !words.is_empty()).unwrap_or_else(|| "none".to_owned())
+    });
+    of_headers("hooks", &|header| {
+        let mut hooks: Vec<_> = header.kernel.hooks.used.iter().map(AsRef::as_ref).collect();
+        hooks.sort_unstable();
+        if hooks.is_empty() { "none".to_owned() } else { hooks.join(", ") }
+    });
+    of_headers("whether TIME_WAIT is followed", &|header| {
+        if header.follows_timewait { "yes" } else { "no" }.to_owned()
+    });
+    let is_same_host =
+        a.headers.iter().any(|one| b.headers.iter().any(|two| one.host_key() == two.host_key()));
+    let same_time = of_a.from.max(of_b.from) < of_a.to.min(of_b.to);
+    if is_same_host && same_time {
+        let span = |side: &SideReport| format!("{} to {}", side.from, side.to);
+        warnings.push(DiffWarning { what: "spans of the same host overlap", a: span(of_a), b: span(of_b) });
+    }
+    if of_a.ended == 0 || of_b.ended == 0 {
+        let ended = |side: &SideReport| format!("{} connections", side.ended);
+        warnings.push(DiffWarning { what: "nothing ended on a side", a: ended(of_a), b: ended(of_b) });
+    }
+    warnings
+}
+
+/// What is written of the comparison: the figures of so many groups of each kind.
+fn report(a: ReadSide, b: ReadSide, warnings: Vec<DiffWarning>, most: usize) -> DiffReport {
+    let Comparisons { rows, changes, tests } = compare(&a.side, &b.side);
+    let (mut shown, mut more_groups) = ([0; GroupName::KINDS.len()], 0);
+    let groups = rows.chunk_by(|one, other| one.name == other.name);
+    let chosen = groups.filter(|group| {
+        let Some(kind) = group.first().and_then(|row| row.name.kind()) else { return true };
+        shown[kind] += 1;
+        more_groups += usize::from(shown[kind] > most);
+        shown[kind] <= most
+    });
+    let rows = chosen.flatten().cloned().collect();
+    DiffReport {
+        a: a.report,
+        b: b.report,
+        warnings,
+        tests,
+        significance: SIGNIFICANCE,
+        quantile_error: 0.01,
+        changes,
+        rows,
+        more_groups,
+    }
+}
