@@ -58,7 +58,7 @@ fn one(site: &Site, arch: Arch, name: &str, flags: &[&str]) -> Result<PathBuf> {
         build.env(format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()), arch.tool("gcc"));
     }
     build.env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\x1f".as_ref()));
-    build.args(["rustc", "--quiet", "--locked", "--release", "--package", "tracer", "--bin", "tracer"]);
+    build.args(["rustc", "--quiet", "--locked", "--release", "--package", "tcp-tracer", "--bin", "tracer"]);
     build.args(["--target", arch.triple(), "--target-dir"]).arg(site.build()).arg("--").args(flags);
     run(&mut build)?;
     let folder = site.work().join("programs").join(arch.name());

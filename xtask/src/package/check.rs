@@ -13,7 +13,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     command::{as_root, output, run},
-    package::{chroot::Chroot, container::Container, deb, rpm, site::Site, tarball},
+    package::{
+        chroot::{self, Chroot},
+        container::Container,
+        deb, rpm,
+        site::Site,
+        tarball,
+    },
     vm::arch::Arch,
 };
 
@@ -26,13 +32,13 @@ pub(super) fn all(site: &Site, archs: &[Arch]) -> Result<()> {
         runs_emulated(site, arch)?;
     }
     if archs.contains(&Arch::Amd64) {
-        let chroot = Chroot::new(site)?;
+        let chroot = Chroot::new(site, chroot::HERE)?;
         let before = chroot.names()?;
         debian_package(site, &chroot).context("the .deb")?;
         same(&before, &chroot.names()?).context("after the .deb is purged")?;
         rpm_package(site, &chroot).context("the .rpm")?;
         same(&before, &chroot.names()?).context("after the .rpm is erased")?;
-        static_program(site, &chroot).context("the tarball")?;
+        static_program(site, &Chroot::new(site, chroot::ELSEWHERE)?).context("the tarball")?;
         container(site, archs).context("the image")?;
     }
     println!("package: all of it was installed, ran and left nothing");

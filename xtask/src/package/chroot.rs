@@ -16,7 +16,11 @@ use crate::{
     package::site::Site,
 };
 
-const SUITE: &str = "bookworm";
+/// The one that packages are built on.
+pub(super) const HERE: Suite = Suite { name: "bookworm", packages: "man-db" };
+
+/// One with another glibc, which is configured to ask a module for names of users.
+pub(super) const ELSEWHERE: Suite = Suite { name: "trixie", packages: "libnss-systemd" };
 
 /// Mounts for one command, which are gone with it.
 const ENTER: &str =
@@ -26,18 +30,25 @@ const ENTER: &str =
 const KEPT: [&str; 6] =
     ["var/lib/dpkg", "var/lib/rpm", "var/log", "var/cache", "var/lib/systemd", "root/.rpmdb"];
 
+/// A release of Debian.
+pub(super) struct Suite {
+    name: &'static str,
+    /// Beside what each system has.
+    packages: &'static str,
+}
+
 /// A folder with a system in it.
 pub(super) struct Chroot(pub(super) PathBuf);
 
 impl Chroot {
     /// A new copy of a clean system, which is downloaded once.
-    pub(super) fn new(site: &Site) -> Result<Self> {
-        let clean = site.work().join(format!("clean-{SUITE}"));
+    pub(super) fn new(site: &Site, Suite { name, packages }: Suite) -> Result<Self> {
+        let clean = site.work().join(format!("clean-{name}"));
         if !clean.exists() {
-            println!("package: making a clean {SUITE}");
+            println!("package: making a clean {name}");
             let unfinished = site.empty("unfinished")?;
             run(as_root("debootstrap")
-                .args(["--variant=minbase", "--include=man-db", SUITE])
+                .args(["--variant=minbase", &format!("--include={packages}"), name])
                 .arg(&unfinished)
                 .stdout(Stdio::null()))?;
             fs::rename(unfinished, &clean)?;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What is published, in this order.
-const PUBLISHED: [&str; 2] = ["tracer-common", "tracer"];
+const PUBLISHED: [&str; 2] = ["tracer-common", "tcp-tracer"];
 
 /// Without these the program does nothing.
 const OBJECTS: [&str; 3] = ["bpf/transitions.bpf.o", "bpf/summary.bpf.o", "bpf/sockets.bpf.o"];

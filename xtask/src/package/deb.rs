@@ -9,7 +9,7 @@ use crate::{command::run, package::site::Site, setup, vm::arch::Arch};
 /// Makes it.
 pub(super) fn make(site: &Site, arch: Arch) -> Result<PathBuf> {
     let mut deb = tool(site, "cargo-deb", setup::CARGO_DEB)?;
-    deb.args(["--quiet", "--no-build", "--no-strip", "--locked", "--package", "tracer"]);
+    deb.args(["--quiet", "--no-build", "--no-strip", "--locked", "--package", "tcp-tracer"]);
     let made = file(site, arch);
     run(deb.args(["--target", arch.triple(), "--output"]).arg(&made))?;
     Ok(made)

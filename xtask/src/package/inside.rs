@@ -136,7 +136,7 @@ fn licences(site: &Site) -> Result<String> {
         "--quiet",
         "--locked",
         "--package",
-        "tracer",
+        "tcp-tracer",
         "--edges",
         "normal",
         "--prefix",

@@ -55,7 +55,7 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
     }
     build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]);
     build.arg(target(&store.folder));
-    build.args(["--package", "tracer", "--package", "tests", "--package", "guest", "--bins"]);
+    build.args(["--package", "tcp-tracer", "--package", "tests", "--package", "guest", "--bins"]);
     for arch in archs {
         let variable =
             |name| format!("CARGO_TARGET_{}_{name}", arch.triple().to_uppercase().replace('-', "_"));
