@@ -63,7 +63,6 @@ pub(super) fn gather(site: &Site, program: &Path) -> Result<()> {
     write(&documents.join(THIRD_PARTY), licences(site)?)?;
     site.gzip(&documents.join(THIRD_PARTY))?;
     write(&inside("deb/changelog.Debian"), debian_changelog(site)?)?;
-    copy(&source("packaging/debian/copyright"), &inside("deb/share/doc/tracer/copyright"))?;
     for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
         copy(&source(licence), &inside("rpm/share/licenses/tracer").join(licence))?;
     }
