@@ -1,4 +1,4 @@
-//! Measures each step of the pipeline on made-up events: `cargo bench --package tracer`.
+//! Measures each step of the pipeline on made-up events: `cargo bench --package tcp-tracer`.
 //!
 //! The last group is the whole pipeline on one core, from the bytes of ring buffers to the bytes of lines.
 //! Beside it stands the time that merely copying these lines takes.

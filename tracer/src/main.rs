@@ -1,6 +1,7 @@
 //! `tracer`: parse, run, report.
 
 mod closed;
+mod name_services;
 
 use std::{
     fmt::Display,
@@ -32,6 +33,7 @@ use tracer::{
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    name_services::without_modules();
     match completions::asked() {
         Ok(false) => {}
         Ok(true) => return ExitCode::SUCCESS,

@@ -34,7 +34,14 @@ pub(crate) fn attack(args: &Args) -> Result<ExitCode> {
         setup::kernel()?;
         setup::packages(setup::TESTS)?;
         let mut build = cargo();
-        build.current_dir(root()).args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]);
+        build.current_dir(root()).args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "tcp-tracer",
+        ]);
         run(&mut build)?;
         command = as_root("env");
         let variable = |name: &str, path| {

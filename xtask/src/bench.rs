@@ -60,7 +60,7 @@ fn built(arguments: &[OsString]) -> Result<Command> {
         setup::kernel()?;
         setup::packages(setup::BENCH)?;
         setup::python()?;
-        build.args(["--package", "tracer"]);
+        build.args(["--package", "tcp-tracer"]);
         compile(&target.join("bench"))?;
         as_root(&bench)
     } else {

@@ -128,12 +128,16 @@ fn build(linker: &Path, arguments: &[&str], target: &Path, object: &Path) -> Res
 fn flags(linker: &Path) -> Result<Vec<String>> {
     let mut flags: Vec<String> = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from).into();
     flags.push(format!("-Clinker={}", linker.display()));
-    flags.push(format!("--remap-path-prefix={}=/tracer", root().display()));
-    let registries = cargo_home()?.join("registry/src");
-    for registry in fs::read_dir(&registries).into_iter().flatten().flatten() {
-        flags.push(format!("--remap-path-prefix={}=/registry", registry.path().display()));
-    }
+    let places = remapped(&root())?.into_iter();
+    flags.extend(places.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
     Ok(flags)
+}
+
+/// The folders that sources are in, and what takes their place in what is built: it exists nowhere.
+pub(crate) fn remapped(source: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+    let registries = fs::read_dir(cargo_home()?.join("registry/src")).into_iter().flatten().flatten();
+    let registries = registries.map(|registry| (registry.path(), "/registry"));
+    Ok(std::iter::once((source.to_owned(), "/tracer")).chain(registries).collect())
 }
 
 fn cargo_home() -> Result<PathBuf> {

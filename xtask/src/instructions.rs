@@ -58,7 +58,7 @@ const KEPT: &str = "tracer/benches/instructions.txt";
 
 /// Builds the program whose instructions are counted.
 pub(crate) fn build() -> Result<()> {
-    let example = ["--package", "tracer", "--example", "whole_way"];
+    let example = ["--package", "tcp-tracer", "--example", "whole_way"];
     run(cargo().current_dir(root()).args(["build", "--quiet", "--release", "--locked"]).args(example))
 }
 

@@ -9,6 +9,7 @@
 //! - `bench`, `instructions`: measure what tracer costs
 //! - `fuzz`: gives hostile recordings to it
 //! - `vm`: runs tracer on other kernels
+//! - `package`: makes what users install
 //! - `man`: generates the man pages
 //! - `setup`: installs what the commands need
 //! - `command`: runs other programs
@@ -20,6 +21,7 @@ mod ebpf;
 mod fuzz;
 mod instructions;
 mod man;
+mod package;
 mod quiet;
 mod run;
 mod setup;
@@ -52,6 +54,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     /// Run tracer on other kernels, in virtual machines
     Vm(vm::Args),
+    /// Make packages, install and run them in a clean chroot, and remove them: long
+    Package(package::Args),
     /// Generate the man pages from the definition of the command line
     Man(man::Args),
 }
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Instructions(args) => instructions::instructions(&args),
         Verb::Fuzz(args) => fuzz::fuzz(&args),
         Verb::Vm(args) => vm::vm(&args),
+        Verb::Package(args) => package::package(&args),
         Verb::Man(args) => man::man(&args),
     };
     match result {

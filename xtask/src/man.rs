@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -24,16 +24,20 @@ pub(crate) struct Args {
 /// Runs the example that generates them from the definition of the command line.
 pub(crate) fn man(args: &Args) -> Result<ExitCode> {
     let folder = args.out.clone().unwrap_or_else(|| root().join("target/man"));
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
-    // The same selection of packages as for the unit tests, so that nothing is built twice.
-    let example = ["build", "--quiet", "--locked", "--workspace", "--exclude", "tests", "--example", "man"];
-    run(cargo().current_dir(root()).args(example))?;
-    run(Command::new(target().join("debug/examples/man")).arg(&folder))?;
+    pages(&root(), &folder)?;
     println!(
         "man: wrote the pages into {}; `man -l {}` shows one",
         folder.display(),
         folder.join("tracer.1").display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the pages of the tracer with these sources into a folder.
+pub(crate) fn pages(source: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    // The same selection of packages as for the unit tests, so that nothing is built twice.
+    let example = ["build", "--quiet", "--locked", "--workspace", "--exclude", "tests", "--example", "man"];
+    run(cargo().current_dir(source).args(example).arg("--target-dir").arg(target()))?;
+    run(Command::new(target().join("debug/examples/man")).arg(folder.canonicalize()?))
 }

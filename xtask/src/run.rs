@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 /// Builds tracer and runs it with the privileges that it needs.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    run_command(cargo().current_dir(root()).args(["build", "--release", "--package", "tracer"]))?;
+    run_command(cargo().current_dir(root()).args(["build", "--release", "--package", "tcp-tracer"]))?;
     let mut tracer = as_root(target().join("release/tracer"));
     let status = tracer.args(&args.arguments).status().context("cannot start tracer")?;
     Ok(code(status))

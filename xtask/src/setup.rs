@@ -35,6 +35,7 @@ pub(crate) const TESTS: &[&str] = &[
     "net-tools",
     "nftables",
     "procps",
+    "systemd",
     "tmux",
     "zsh",
     "fish",
@@ -61,6 +62,22 @@ pub(crate) const VM: &[&str] = &[
     "libc6-dev-arm64-cross",
     "cpio",
     "kmod",
+];
+
+/// For packages: a linker for the foreign architecture, a clean system to install in, and tools that read what
+/// others made.
+pub(crate) const PACKAGE: &[&str] = &[
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "binutils",
+    "debootstrap",
+    "lintian",
+    "rpm",
+    "skopeo",
+    "umoci",
+    "runc",
+    "qemu-user",
+    "systemd",
 ];
 
 /// Debian's PostgreSQL makes a database when it is installed, and starts it, unless a file in this folder says no. The
@@ -133,6 +150,26 @@ pub(crate) fn bpf_linker() -> Result<PathBuf> {
     Ok(own)
 }
 
+/// The versions of cargo's tools for packages.
+pub(crate) const CARGO_DEB: &str = "3.8.0";
+pub(crate) const CARGO_GENERATE_RPM: &str = "0.21.1";
+pub(crate) const CARGO_CYCLONEDX: &str = "0.5.9";
+
+/// A tool of cargo in this version: our own below `target`, which is installed if need be.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let own_root = root().join("target/tools");
+    let (own, stamp) = (own_root.join("bin").join(name), own_root.join(format!("{name}-{version}")));
+    if !(own.exists() && stamp.exists()) {
+        println!("setup: installing {name} {version} into target/tools");
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", "--force", name, "--version", version, "--root"]);
+        // Debian's compiler and ours make other files.
+        run(install.arg(own_root).env_remove("CARGO_TARGET_DIR"))?;
+        std::fs::write(stamp, "")?;
+    }
+    Ok(own)
+}
+
 fn is_right_linker(linker: &PathBuf) -> bool {
     let version = Command::new(linker).arg("--version").output();
     version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(BPF_LINKER))
@@ -174,7 +211,13 @@ pub(crate) fn prometheus() -> Result<()> {
 }
 
 /// Python packages for the tests, which read what tracer exports and sends, and check its statistics.
-const PYTHON: &[&str] = &["duckdb==2.0.1", "polars==2.1.0", "opentelemetry-proto==1.45.2", "scipy==1.17.1"];
+const PYTHON: &[&str] = &[
+    "duckdb==2.0.1",
+    "polars==2.1.0",
+    "opentelemetry-proto==1.45.2",
+    "scipy==1.17.1",
+    "kubernetes-validate==1.37.0",
+];
 
 /// More engines that read it, for `--long`: together 1.5 GB. ClickHouse's is in chdb.
 const ENGINES: &[&str] = &["chdb==4.4.0", "pyspark==4.3.0"];

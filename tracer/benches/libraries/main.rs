@@ -1,5 +1,5 @@
 //! Compares what tracer implements by hand with libraries that do the same:
-//! `cargo bench --package tracer --bench libraries`. The conclusions are in docs/dependencies.md.
+//! `cargo bench --package tcp-tracer --bench libraries`. The conclusions are in docs/dependencies.md.
 //!
 //! # Layout
 //! - `text`: numbers, times and addresses as text

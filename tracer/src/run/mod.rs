@@ -5,7 +5,8 @@
 //! - [`capture`]: the loop that reads facts and writes bytes; [`stages`]: from facts to bytes
 //! - [`confined`]: what a run gives up; [`stop`]: signals; [`receipt`]: the counts of a capture; `receipt_file`: their file; [`error`]
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
-//! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends
+//! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends;
+//!   `service_manager`: systemd is told how it goes
 //! - `hosts`: recordings of several hosts in one view; [`diff`]: two sides, compared
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
@@ -34,6 +35,7 @@ mod receipt_file;
 mod record;
 pub mod recording;
 mod serve;
+mod service_manager;
 mod span;
 pub mod stages;
 pub mod stop;

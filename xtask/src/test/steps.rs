@@ -142,7 +142,7 @@ fn clippy() -> Result<()> {
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     run_command(in_root().args(clippy))?;
     // Without what can be left out.
-    let least = ["clippy", "--quiet", "--package", "tracer", "--no-default-features", "--locked"];
+    let least = ["clippy", "--quiet", "--package", "tcp-tracer", "--no-default-features", "--locked"];
     run_command(in_root().args(least).args(["--", "-D", "warnings"]))
 }
 
@@ -155,17 +155,18 @@ fn objects() -> Result<()> {
 }
 
 fn build() -> Result<()> {
-    run_command(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tracer"]))
+    run_command(in_root().args(["build", "--quiet", "--release", "--locked", "--package", "tcp-tracer"]))
 }
 
 /// Builds tracer together with the bench, because the bench needs that build. Built alone, tracer's libraries
 /// have other features, and it would be built twice.
 fn build_with_bench() -> Result<()> {
-    let packages = ["--package", "tracer", "--package", "bench"];
+    let packages = ["--package", "tcp-tracer", "--package", "bench"];
     run_command(in_root().args(["build", "--quiet", "--release", "--locked"]).args(packages))
 }
 
-const SCALE: [&str; 7] = ["test", "--quiet", "--release", "--locked", "--package", "tracer", "--test=scale"];
+const SCALE: [&str; 7] =
+    ["test", "--quiet", "--release", "--locked", "--package", "tcp-tracer", "--test=scale"];
 
 /// Measures tracer with a million connections, in a release build, as users get it.
 fn scale() -> Result<()> {

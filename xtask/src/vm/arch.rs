@@ -41,6 +41,19 @@ impl Arch {
         }
     }
 
+    /// A program of the compiler's tools for it.
+    pub(crate) fn tool(self, name: &str) -> String {
+        format!("{}-{name}", self.libraries())
+    }
+
+    /// The name that rpm and the kernel have for it.
+    pub(crate) fn machine_name(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
     /// The command that emulates a machine.
     pub(crate) fn machine(self) -> Command {
         let (program, arguments) = match self {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Debian's compiler: Debian packages the arm64 standard library in the same version.
-const RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const RUSTC: &str = "/usr/bin/rustc";
 const COMPILER: &str = "rustc-web";
 const STANDARD_LIBRARY: &str = "libstd-rust-web-dev";
 
@@ -55,7 +55,7 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
     }
     build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]);
     build.arg(target(&store.folder));
-    build.args(["--package", "tracer", "--package", "tests", "--package", "guest", "--bins"]);
+    build.args(["--package", "tcp-tracer", "--package", "tests", "--package", "guest", "--bins"]);
     for arch in archs {
         let variable =
             |name| format!("CARGO_TARGET_{}_{name}", arch.triple().to_uppercase().replace('-', "_"));
@@ -63,7 +63,7 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
         if arch.is_foreign() {
             flags.push(" --sysroot=");
             flags.push(sysroot(store, *arch)?);
-            build.env(variable("LINKER"), "aarch64-linux-gnu-gcc");
+            build.env(variable("LINKER"), arch.tool("gcc"));
         }
         build.env(variable("RUSTFLAGS"), flags).args(["--target", arch.triple()]);
     }
@@ -73,7 +73,7 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
 }
 
 /// A sysroot with another architecture's standard library, so that nothing is installed into the system's.
-fn sysroot(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
+pub(super) fn sysroot(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let version = output(Command::new("dpkg-query").args(["-W", "-f=${Version}", COMPILER]))?;
     let unpacked = folder.join(format!("{STANDARD_LIBRARY}-{version}"));
     if !unpacked.exists() {

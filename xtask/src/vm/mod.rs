@@ -11,7 +11,7 @@
 //! - `known`: earlier results, to compare with
 
 mod apt;
-mod arch;
+pub(crate) mod arch;
 mod build;
 mod guest;
 mod image;
@@ -20,6 +20,8 @@ mod known;
 mod power;
 mod report;
 mod sources;
+
+pub(crate) use build::RUSTC;
 
 use std::{
     cmp::Reverse,
@@ -123,6 +125,11 @@ pub(crate) fn fetch_ahead() -> Result<()> {
 /// Builds the programs that [`test`] will need. After [`fetch_ahead`] it does not use the network.
 pub(crate) fn build_ahead() -> Result<()> {
     run(&mut build::command(&Store::open()?, &Arch::ALL)?)
+}
+
+/// A sysroot with the standard library of an architecture other than this machine's.
+pub(crate) fn sysroot(arch: Arch) -> Result<PathBuf> {
+    build::sysroot(&Store::open()?, arch)
 }
 
 /// The folder that is kept from one run to the next, and the apt that downloads into it.

@@ -67,6 +67,6 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, svg()).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap(), svg(), "UPDATE_DOCS=1 cargo test -p tracer");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), svg(), "UPDATE_DOCS=1 cargo test -p tcp-tracer");
     }
 }

@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// `UPDATE_HASHES=ja cargo test -p tracer hashes` writes into each entry of `ja.toml` the hash of the English one:
+    /// `UPDATE_HASHES=ja cargo test -p tcp-tracer hashes` writes into each entry of `ja.toml` the hash of the English one:
     /// run it once the entries are translated, or translated again.
     #[test]
     fn hashes_of_a_translation_can_be_written() {

@@ -18,6 +18,7 @@ impl<S: Source> Capture<S> {
     /// Ends the capture, and shows what had happened by then. A second signal or a blocked reader cuts this
     /// short; transitions that are not shown then are counted.
     pub(super) async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
+        self.manager.stopping();
         self.source.stop();
         if self.stages.ending() == Some(Ending::Stuck)
             && let Some(merged) = self.output.merge_input()

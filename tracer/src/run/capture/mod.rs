@@ -30,6 +30,7 @@ use crate::{
         otlp,
         receipt::{Comparison, Receipt},
         serve,
+        service_manager::ServiceManager,
         stages::{ActContext, Stages, StagesOptions},
         stop::{Heard, Stop},
     },
@@ -87,6 +88,7 @@ pub struct Capture<S> {
     latest_losses: Losses,
     /// Pages that are asked for.
     requests: Option<PageRequests>,
+    manager: ServiceManager,
     /// Reads options again.
     reload: Option<Reload>,
     /// How often it has done so, and how often they were faulty.
@@ -127,6 +129,7 @@ pub async fn capture(
         Ok(true) => {
             capture.speaker.say("ready");
             capture.requests.iter().for_each(PageRequests::is_ready);
+            capture.manager.ready();
             let opened = if capture.needs_screen { capture.open_screen(console) } else { Ok(()) };
             match opened {
                 Ok(()) => capture.flow(stop).await,
@@ -175,11 +178,13 @@ impl<S: Source> Capture<S> {
             stages.note_starts();
             at_once = MERGED_AT_ONCE;
         }
+        let requests = output.take_requests();
         Ok(Self {
             comparison,
             stages,
             source,
-            requests: output.take_requests(),
+            manager: ServiceManager::new(requests.is_some()),
+            requests,
             reload,
             reloads: (0, 0),
             output,
@@ -265,8 +270,13 @@ impl<S: Source> Capture<S> {
                         let kept = self.source.checkpoint(self.stages.checkpoint(), Some(&why));
                         kept.into_iter().for_each(message);
                     }
-                    Heard::Reload => self.reload(),
+                    Heard::Reload => {
+                        self.manager.reloading();
+                        self.reload();
+                        self.manager.ready();
+                    }
                 },
+                () = self.manager.watches() => self.manager.goes_on(),
                 written = self.output.turn() => written?,
                 request = PageRequests::next(self.requests.as_mut()) => self.answer(request),
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
