@@ -78,6 +78,7 @@ fn dispatch(cli: Cli) -> ExitCode {
             list_columns::<Story>(Views::EVENTS)
         }
         Command::Export(args) => capture(args.capture.verbose, || config::export(*args)),
+        Command::Report(args) => capture(args.verbose, || config::report(*args)),
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

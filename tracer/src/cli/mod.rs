@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
-//! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`
+//! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`; [`report`]: those of `report`
 //! - [`record`]: those of `record`; [`recording`]: those of `recording`; [`serve`], [`otlp`]: those of `serve`
 //! - `values`: the words for values that are defined elsewhere
 //! - [`words`]: the filters that users type in `top`
@@ -17,6 +17,7 @@ mod offers;
 pub mod otlp;
 pub mod record;
 pub mod recording;
+pub mod report;
 pub mod serve;
 pub mod usage;
 mod values;
@@ -44,6 +45,7 @@ pub use list::ListArgs;
 pub use otlp::OtlpArgs;
 pub use record::{RecordArgs, RecorderArgs};
 pub use recording::SurveyArgs;
+pub use report::ReportPageArgs;
 pub use serve::ServeArgs;
 
 const EXAMPLES: &str = "\
@@ -157,6 +159,9 @@ pub enum Command {
     /// Take it elsewhere: JSON Lines, CSV or Parquet, of recordings or of what happens now
     #[command(after_help = export::EXAMPLES)]
     Export(Box<ExportArgs>),
+    /// Show it to others: one HTML page about recordings, which says first what is wrong
+    #[command(after_help = report::EXAMPLES)]
+    Report(Box<ReportPageArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),
