@@ -8,12 +8,31 @@ const path = require('node:path');
 
 const asked = JSON.parse(process.argv[2]);
 const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'page-'));
-const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--no-default-browser-check',
-  '--disable-background-networking', '--disable-component-update', '--disable-default-apps', '--disable-sync', '--disable-extensions',
-  '--force-color-profile=srgb', '--hide-scrollbars', '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'];
-const browser = spawn(asked.browser ?? 'chromium', flags, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
+const flags = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-dev-shm-usage',
+  '--no-first-run',
+  '--no-default-browser-check',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-default-apps',
+  '--disable-sync',
+  '--disable-extensions',
+  '--force-color-profile=srgb',
+  '--hide-scrollbars',
+  '--remote-debugging-pipe',
+  `--user-data-dir=${profile}`,
+  'about:blank',
+];
+const browser = spawn(asked.browser ?? 'chromium', flags, {
+  stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+});
 let complaints = '';
-browser.stderr.on('data', (text) => { complaints += text; });
+browser.stderr.on('data', (text) => {
+  complaints += text;
+});
 
 const waiting = new Map();
 const listeners = [];
@@ -38,16 +57,27 @@ let session;
 function send(method, params = {}) {
   number += 1;
   const id = number;
-  browser.stdio[3].write(`${JSON.stringify({ id, method, params, ...(session ? { sessionId: session } : {}) })}\0`);
-  return new Promise((resolve, reject) => { waiting.set(id, { resolve, reject }); });
+  browser.stdio[3].write(
+    `${JSON.stringify({ id, method, params, ...(session ? { sessionId: session } : {}) })}\0`,
+  );
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve, reject });
+  });
 }
 
-const event = (method) => new Promise((resolve) => {
-  listeners.push((message) => { if (message.method === method) resolve(message.params); });
-});
+const event = (method) =>
+  new Promise((resolve) => {
+    listeners.push((message) => {
+      if (message.method === method) resolve(message.params);
+    });
+  });
 
 async function evaluate(expression) {
-  const { result, exceptionDetails } = await send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+  const { result, exceptionDetails } = await send('Runtime.evaluate', {
+    expression,
+    awaitPromise: true,
+    returnByValue: true,
+  });
   if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
   return result.value;
 }
@@ -58,23 +88,41 @@ async function look() {
   session = (await send('Target.attachToTarget', { targetId, flatten: true })).sessionId;
   const seen = { console: [], requests: [], results: [], violations: [] };
   listeners.push(({ method, params }) => {
-    if (method === 'Runtime.consoleAPICalled') seen.console.push(params.args.map((arg) => arg.value ?? arg.description).join(' '));
-    if (method === 'Runtime.exceptionThrown') seen.console.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
+    if (method === 'Runtime.consoleAPICalled')
+      seen.console.push(params.args.map((arg) => arg.value ?? arg.description).join(' '));
+    if (method === 'Runtime.exceptionThrown')
+      seen.console.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === 'Log.entryAdded') seen.console.push(params.entry.text);
     if (method === 'Network.requestWillBeSent') seen.requests.push(params.request.url);
   });
-  await Promise.all(['Page.enable', 'Runtime.enable', 'Log.enable', 'Network.enable'].map((method) => send(method)));
-  await send('Emulation.setDeviceMetricsOverride', { width: asked.width, height: asked.height, deviceScaleFactor: 1, mobile: asked.width < 600 });
-  await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: asked.dark ? 'dark' : 'light' }] });
+  await Promise.all(
+    ['Page.enable', 'Runtime.enable', 'Log.enable', 'Network.enable'].map((method) => send(method)),
+  );
+  await send('Emulation.setDeviceMetricsOverride', {
+    width: asked.width,
+    height: asked.height,
+    deviceScaleFactor: 1,
+    mobile: asked.width < 600,
+  });
+  await send('Emulation.setEmulatedMedia', {
+    features: [{ name: 'prefers-color-scheme', value: asked.dark ? 'dark' : 'light' }],
+  });
   const loaded = event('Page.loadEventFired');
   await send('Page.navigate', { url: asked.url });
   await loaded;
-  seen.opened_ms = await evaluate("(() => { const [entry] = performance.getEntriesByType('navigation'); return entry.loadEventStart; })()");
-  for (const step of asked.steps ?? []) seen.results.push(await evaluate(step) ?? null);
+  seen.opened_ms = await evaluate(
+    "(() => { const [entry] = performance.getEntriesByType('navigation'); return entry.loadEventStart; })()",
+  );
+  for (const step of asked.steps ?? []) seen.results.push((await evaluate(step)) ?? null);
   if (asked.axe) {
     await evaluate(fs.readFileSync(asked.axe, 'utf8'));
     const { violations } = await evaluate("axe.run(document, { resultTypes: ['violations'] })");
-    seen.violations = violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, nodes: nodes.slice(0, 5).map((node) => node.html) }));
+    seen.violations = violations.map(({ id, impact, help, nodes }) => ({
+      id,
+      impact,
+      help,
+      nodes: nodes.slice(0, 5).map((node) => node.html),
+    }));
   }
   if (asked.screenshot) {
     const { data } = await send('Page.captureScreenshot', { captureBeyondViewport: asked.whole ?? false });
@@ -87,17 +135,33 @@ async function look() {
   return seen;
 }
 
-const ended = new Promise((resolve) => { browser.on('exit', resolve); });
-browser.on('error', (error) => { console.error(error.message); process.exit(1); });
-ended.then(() => { if (process.exitCode === undefined) { console.error(complaints); process.exit(1); } });
-look().then((seen) => {
-  process.exitCode = 0;
-  console.log(JSON.stringify(seen));
-}, (error) => {
-  process.exitCode = 1;
-  console.error(error.stack, complaints);
-}).then(() => {
-  session = undefined;
-  send('Browser.close').catch(() => {});
-  return ended;
-}).then(() => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+const ended = new Promise((resolve) => {
+  browser.on('exit', resolve);
+});
+browser.on('error', (error) => {
+  console.error(error.message);
+  process.exit(1);
+});
+ended.then(() => {
+  if (process.exitCode === undefined) {
+    console.error(complaints);
+    process.exit(1);
+  }
+});
+look()
+  .then(
+    (seen) => {
+      process.exitCode = 0;
+      console.log(JSON.stringify(seen));
+    },
+    (error) => {
+      process.exitCode = 1;
+      console.error(error.stack, complaints);
+    },
+  )
+  .then(() => {
+    session = undefined;
+    send('Browser.close').catch(() => {});
+    return ended;
+  })
+  .then(() => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));

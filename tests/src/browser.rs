@@ -66,8 +66,8 @@ impl Seen {
     }
 }
 
-/// Opens a page in a namespace that leads nowhere, and evaluates these expressions there, one after the other. axe-core
-/// looks at what is there then. A picture of it goes to `PICTURES`, if that variable names a folder.
+/// Opens a page in a namespace that leads nowhere, and evaluates these expressions there, one after the other.
+/// axe-core looks at what is there then. Pictures of it go to `PICTURES`, if that variable names a folder.
 pub fn open(place: &Place, page: &Path, window: Window, steps: &[&str]) -> Seen {
     let Window { width, height, dark } = window;
     let picture = |suffix: &str| {

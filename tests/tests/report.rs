@@ -39,7 +39,7 @@ struct Recorded {
     path: PathBuf,
 }
 
-/// Records what happens in a namespace while `happen` runs. What it returns is kept until the recording has ended.
+/// Records what happens in a namespace while `happen` runs. What it returns is kept until the end.
 fn record(place: &Place, happen: impl FnOnce() -> Box<dyn Any>) -> Recorded {
     let command = &mut tracer::command(&format!("record --netns {}", place.name()));
     record_with(command, happen)

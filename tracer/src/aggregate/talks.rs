@@ -24,9 +24,11 @@ pub struct TalkKey {
     pub port: u16,
 }
 
-/// What became of its connections.
+/// What became of its connections, since it came in last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TalkCounts {
+    /// What it is ranked by: connections, as far as they are known to be more than those of others.
+    weight: u64,
     /// Connections: those that have ended, and those that are still there.
     pub connections: u64,
     /// Of these, those that ended out of order.
@@ -53,14 +55,15 @@ pub struct TalkCounts {
 
 impl Weighted for TalkCounts {
     fn weight(&self) -> u64 {
-        self.connections
+        self.weight
     }
 
     fn subtract(&mut self, weight: u64) {
-        self.connections = self.connections.saturating_sub(weight);
+        self.weight = self.weight.saturating_sub(weight);
     }
 
     fn add(&mut self, other: &Self) {
+        self.weight += other.weight;
         self.connections += other.connections;
         self.failed += other.failed;
         self.reset_local += other.reset_local;
@@ -102,6 +105,7 @@ impl Talks {
         });
         let (handshake_us, retransmits) =
             (u64::from(connection.handshake_us()), u64::from(counters.retransmits));
+        counts.weight += 1;
         counts.connections += 1;
         counts.with_retransmits += u64::from(retransmits > 0);
         counts.retransmits += retransmits;
@@ -150,5 +154,32 @@ impl Talks {
     #[must_use]
     pub fn keys(&self) -> Option<usize> {
         self.0.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many peers come and go, and one fails all the time.
+    #[test]
+    fn no_count_of_failures_is_above_that_of_connections() {
+        let mut talks = Talks::default();
+        let mut connection = Connection::default();
+        connection.role = Role::Client;
+        for number in 0..100_000_u32 {
+            let is_failing = number % 10 == 0;
+            let addr = if is_failing { [9; 4] } else { number.to_be_bytes() };
+            connection.tuple.remote_addr[12..].copy_from_slice(&addr);
+            talks.add(&connection, Some(if is_failing { Reason::Refused } else { Reason::FinLocal }));
+        }
+        let all = talks.all();
+        assert!(all.iter().all(|(_, counts)| counts.failed <= counts.connections));
+        assert!(all.len() <= CAPACITY && talks.keys().is_none() && talks.missing() < 100_000 / 100);
+        let [(key, counts), ..] = talks.highest(5)[..] else { panic!() };
+        assert_eq!(
+            (&key.addr[12..], counts.connections, counts.not_connected),
+            (&[9; 4][..], 10_000, 10_000)
+        );
     }
 }

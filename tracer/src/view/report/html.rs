@@ -32,6 +32,9 @@ const SCRIPT: &str = concat!(
 );
 const SCRIPT_HASH: &str = include_str!("page/report.js.sha256");
 
+/// Findings of a kind that are told in full.
+const CARDS: usize = 4;
+
 /// What the page is made of.
 pub(super) struct PageParts<'a> {
     pub(super) host: &'a str,
@@ -77,6 +80,8 @@ struct Html<'a> {
     ended: String,
     failed: String,
     findings: Vec<FindingCard<'a>>,
+    /// More of the same kinds.
+    others: Vec<&'a ToldFinding>,
     kinds: Vec<&'static str>,
     losses: Vec<LossRow>,
     picture: (usize, usize),
@@ -96,6 +101,7 @@ impl PageParts<'_> {
         let births =
             births.filter(|count| begins_connection(count.old_state.number(), count.new_state.number()));
         let begun = births.map(|birth| birth.count).sum();
+        let (cards, others) = self.cards();
         let clock = |ns: u64| self.context.clock.wall(ns).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
         let day = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M:%S").to_string();
         let html = Html {
@@ -111,7 +117,8 @@ impl PageParts<'_> {
             begun: grouped(begun),
             ended: grouped(ended),
             failed: grouped(ended - orderly),
-            findings: self.findings.iter().map(|finding| self.card(finding)).collect(),
+            findings: cards,
+            others,
             kinds: FindingKind::all().map(FindingKind::name).collect(),
             losses: self
                 .losses
@@ -130,6 +137,20 @@ impl PageParts<'_> {
         };
         // Writing into memory cannot fail.
         let _ = html.write_into(out);
+    }
+
+    /// The heaviest findings of each kind, and the others.
+    fn cards(&self) -> (Vec<FindingCard<'_>>, Vec<&ToldFinding>) {
+        let (mut cards, mut others) = (Vec::new(), Vec::new());
+        for finding in self.findings {
+            let is_it = |card: &&FindingCard<'_>| card.finding.name == finding.name;
+            if cards.iter().filter(is_it).count() < CARDS {
+                cards.push(self.card(finding));
+            } else {
+                others.push(finding);
+            }
+        }
+        (cards, others)
     }
 
     fn card<'b>(&self, finding: &'b ToldFinding) -> FindingCard<'b> {

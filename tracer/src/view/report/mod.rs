@@ -2,11 +2,13 @@
 //!
 //! # Layout
 //! - here: what is counted, and when
-//! - `counts`: the counts; `rows`: connections in tables; `told`: findings in words
+//! - `counts`: the counts; `rows`: connections in tables; `told`: findings in words; `explained`: what
+//!   `explain` says about them
 //! - `html`: the page; `data`: what its script draws; `page/`: its template, style and script
 
 mod counts;
 mod data;
+mod explained;
 mod html;
 mod rows;
 mod told;

@@ -9,10 +9,7 @@ use crate::{
         },
         talks::{TalkCounts, TalkKey},
     },
-    explain::{
-        texts::{Language, Texts},
-        topic::Topic,
-    },
+    explain::texts::{Language, Texts},
     facts::context::Context,
     tcp::{endpoint::Endpoint, netns::Inum},
     text::{
@@ -20,6 +17,7 @@ use crate::{
         escape::{escaped, name},
         width::grouped,
     },
+    view::report::explained::{Explained, pieces},
 };
 
 /// The most findings that are told.
@@ -32,43 +30,6 @@ const PAIRS: usize = 3;
 /// is wrong with them, whatever happened in a minute.
 const SHARE: u64 = 10;
 const LEAST: u64 = 20;
-
-/// Text between backticks is code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TextPiece {
-    pub(super) is_code: bool,
-    pub(super) text: String,
-}
-
-/// Takes a text apart at its backticks.
-pub(super) fn pieces(text: &str) -> Vec<TextPiece> {
-    let parts = text.split('`').enumerate();
-    let pieces = parts.map(|(number, text)| TextPiece { is_code: number % 2 == 1, text: text.to_owned() });
-    pieces.filter(|piece| !piece.text.is_empty()).collect()
-}
-
-/// What `tracer explain` says about a word.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Explained {
-    pub(super) what: Vec<TextPiece>,
-    pub(super) causes: Vec<Vec<TextPiece>>,
-    /// Commands to type, and what each shows.
-    pub(super) next: Vec<(String, Vec<TextPiece>)>,
-}
-
-impl Explained {
-    /// Of the finding with this name.
-    fn finding(texts: Option<&Texts>, name: &str) -> Self {
-        let Some(entry) = texts.and_then(|texts| texts.entry(Topic::Finding, name)) else {
-            return Self::default();
-        };
-        Self {
-            what: pieces(&entry.what),
-            causes: entry.causes.iter().map(|cause| pieces(cause)).collect(),
-            next: entry.next.iter().map(|(command, why)| (command.clone(), pieces(why))).collect(),
-        }
-    }
-}
 
 /// A finding as the page has it.
 #[derive(Clone, Debug)]
@@ -395,13 +356,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_stands_between_backticks() {
-        let piece = |is_code, text: &str| TextPiece { is_code, text: text.to_owned() };
-        assert_eq!(pieces("a `b` c"), [piece(false, "a "), piece(true, "b"), piece(false, " c")]);
-        assert_eq!(pieces("`b`"), [piece(true, "b")]);
-    }
-
-    #[test]
     fn every_finding_has_a_sentence_with_whose_it_is() {
         let remote = Some("10.0.0.9".parse().unwrap());
         let target = Whom {
@@ -422,15 +376,6 @@ mod tests {
         let port = Whom { local_port: Some(80), ..Whom::default() };
         assert_eq!(sentence(FindingKind::Resets, &port), "Connections of port 80 end by RST");
         assert_eq!(sentence(FindingKind::ConnectFailures, &target), "Connects to 10.0.0.9:80 fail");
-    }
-
-    #[test]
-    fn every_finding_is_explained() {
-        let texts = Texts::read(Language::ENGLISH).unwrap();
-        for kind in FindingKind::all() {
-            let explained = Explained::finding(Some(&texts), kind.name());
-            assert!(!explained.what.is_empty() && !explained.causes.is_empty(), "{kind}");
-        }
     }
 
     #[test]

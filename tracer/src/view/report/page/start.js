@@ -1,6 +1,16 @@
 // The beginning.
-const first = (title) => ({ title, number: true, of: (row) => row.value, cell: (row) => duration(row.value) });
-const stuckFor = { title: 'Stuck for', number: true, of: (row) => row.value, cell: (row) => `${duration(row.value)} in ${data.states[row.state]}` };
+const first = (title) => ({
+  title,
+  number: true,
+  of: (row) => row.value,
+  cell: (row) => duration(row.value),
+});
+const stuckFor = {
+  title: 'Stuck for',
+  number: true,
+  of: (row) => row.value,
+  cell: (row) => `${duration(row.value)} in ${data.states[row.state]}`,
+};
 const fills = [
   connectionTable('stuck', 'Stuck connections: longer in a state than its limit', stuckFor, data.stuck),
   connectionTable('slowest', 'Slowest handshakes', first('Handshake'), data.slowest),
@@ -17,7 +27,10 @@ function redraw() {
   fills.forEach((fill) => fill());
 }
 
-for (const [id, slot] of [['from', 0], ['until', SLOTS]]) {
+for (const [id, slot] of [
+  ['from', 0],
+  ['until', SLOTS],
+]) {
   Object.assign(byId(id), { max: SLOTS, value: slot });
 }
 byId('from').addEventListener('input', (event) => {

@@ -18,8 +18,12 @@ const begins = (from, to) => (from === 7 && to !== 7 && to !== 10) || (from === 
 // For the timeline: how many began and ended in each slot.
 const bySlot = data.slots.map((slot) => {
   const counts = { begun: 0, closed: 0, failed: 0, reset: 0, again: slot.r };
-  groups(slot.t, 3, (from, to, count) => { if (begins(from, to)) counts.begun += count; });
-  groups(slot.e, 3, (reason, first, count) => { counts[data.reasons[reason].kind] += count; });
+  groups(slot.t, 3, (from, to, count) => {
+    if (begins(from, to)) counts.begun += count;
+  });
+  groups(slot.e, 3, (reason, first, count) => {
+    counts[data.reasons[reason].kind] += count;
+  });
   return counts;
 });
 
@@ -36,7 +40,9 @@ function sums() {
       const key = from * STATES + to;
       sum.transitions.set(key, (sum.transitions.get(key) ?? 0) + count);
     });
-    groups(slot.e, 3, (reason, first, count) => { sum.ends[reason][first] += count; });
+    groups(slot.e, 3, (reason, first, count) => {
+      sum.ends[reason][first] += count;
+    });
     groups(slot.d, 3, (state, power, count) => {
       sum.durations[state].set(power, (sum.durations[state].get(power) ?? 0) + count);
     });
@@ -44,7 +50,9 @@ function sums() {
       const counts = sum.keys[ranking].get(name) ?? [0, 0, 0];
       sum.keys[ranking].set(name, [counts[0] + begun, counts[1] + ended, counts[2] + failed]);
     });
-    slot.m.forEach((missing, ranking) => { sum.missing[ranking] += missing; });
+    slot.m.forEach((missing, ranking) => {
+      sum.missing[ranking] += missing;
+    });
   }
   return sum;
 }

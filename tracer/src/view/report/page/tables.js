@@ -4,12 +4,26 @@ const FEW = 15;
 const ended = (row) => (row.open ? 'still open' : row.reason === null ? '-' : data.reasons[row.reason].name);
 
 const COLUMNS = [
-  { title: 'Began', number: true, of: (row) => row.start, cell: (row) => (row.older ? 'before' : clock(row.start, true)) },
-  { title: 'Process', of: (row) => row.comm ?? '', cell: (row) => (row.comm === null ? '-' : `${row.comm}${row.guess ? '?' : ''} (${row.pid})`) },
+  {
+    title: 'Began',
+    number: true,
+    of: (row) => row.start,
+    cell: (row) => (row.older ? 'before' : clock(row.start, true)),
+  },
+  {
+    title: 'Process',
+    of: (row) => row.comm ?? '',
+    cell: (row) => (row.comm === null ? '-' : `${row.comm}${row.guess ? '?' : ''} (${row.pid})`),
+  },
   { title: 'Role', of: (row) => row.role ?? '', cell: (row) => row.role ?? '-' },
   { title: 'Local', of: (row) => row.local, cell: (row) => row.local },
   { title: 'Remote', of: (row) => row.remote, cell: (row) => row.remote },
-  { title: 'Lasted', number: true, of: (row) => row.end - row.start, cell: (row) => (row.older ? '>' : '') + duration(row.end - row.start) },
+  {
+    title: 'Lasted',
+    number: true,
+    of: (row) => row.end - row.start,
+    cell: (row) => (row.older ? '>' : '') + duration(row.end - row.start),
+  },
   { title: 'End', of: ended, cell: ended },
 ];
 
@@ -41,8 +55,15 @@ function connectionTable(id, caption, own, source) {
   });
 
   const [begin, end] = [() => chosen.from * data.width, () => chosen.until * data.width];
-  const words = (row) => columns.map((column) => column.cell(row)).concat(row.unit ?? '').join(' ').toLowerCase();
-  const matches = (row) => (isAll() || (row.end >= begin() && row.start <= end())) && (state.filter === '' || words(row).includes(state.filter));
+  const words = (row) =>
+    columns
+      .map((column) => column.cell(row))
+      .concat(row.unit ?? '')
+      .join(' ')
+      .toLowerCase();
+  const matches = (row) =>
+    (isAll() || (row.end >= begin() && row.start <= end())) &&
+    (state.filter === '' || words(row).includes(state.filter));
 
   function compare(one, other) {
     const [a, b] = [state.sorted.of(one), state.sorted.of(other)];
@@ -54,31 +75,56 @@ function connectionTable(id, caption, own, source) {
     columns.forEach((column, number) => {
       const sort = column !== state.sorted ? 'none' : state.falls ? 'descending' : 'ascending';
       heads[number].setAttribute('aria-sort', sort);
-      heads[number].firstChild.textContent = column.title + (sort === 'none' ? '' : state.falls ? ' ▾' : ' ▴');
+      heads[number].firstChild.textContent =
+        column.title + (sort === 'none' ? '' : state.falls ? ' ▾' : ' ▴');
     });
     const found = source.rows.filter(matches).sort(compare);
     const shown = state.all ? found : found.slice(0, FEW);
     body.replaceChildren(...shown.flatMap((row) => rowsOf(row, columns, state, fill)));
     more.hidden = found.length <= FEW;
     more.textContent = state.all ? `Show ${FEW}` : `Show all ${found.length}`;
-    told.textContent = `${grouped(shown.length)} of ${grouped(found.length)} rows` +
-      (source.all > source.rows.length ? `; the table has the first ${grouped(source.rows.length)} of ${grouped(source.all)}` : '') + '.';
+    told.textContent =
+      `${grouped(shown.length)} of ${grouped(found.length)} rows` +
+      (source.all > source.rows.length
+        ? `; the table has the first ${grouped(source.rows.length)} of ${grouped(source.all)}`
+        : '') +
+      '.';
   }
 
   if (source.rows.length === 0) {
     place.replaceChildren(el('h3', {}, caption), note('None.'));
     return () => {};
   }
-  place.replaceChildren(el('h3', {}, caption),
+  place.replaceChildren(
+    el('h3', {}, caption),
     el('p', { class: 'controls' }, el('label', { for: `${id}-filter` }, 'Only rows with '), input),
-    wide(caption, el('table', {}, el('caption', { class: 'unseen' }, caption), el('thead', {}, el('tr', {}, heads, el('th', { scope: 'col' }, 'States'))), body)), told, more);
+    wide(
+      caption,
+      el(
+        'table',
+        {},
+        el('caption', { class: 'unseen' }, caption),
+        el('thead', {}, el('tr', {}, heads, el('th', { scope: 'col' }, 'States'))),
+        body,
+      ),
+    ),
+    told,
+    more,
+  );
   return fill;
 }
 
 function rowsOf(row, columns, state, fill) {
   const isOpen = state.open.has(row);
-  const button = el('button', { type: 'button', 'aria-expanded': String(isOpen) }, isOpen ? 'hide' : 'show', el('span', { class: 'unseen' }, ` the states of ${row.local} to ${row.remote}`));
-  const cells = columns.map((column) => el('td', { class: column.number ? 'number' : null }, column.cell(row)));
+  const button = el(
+    'button',
+    { type: 'button', 'aria-expanded': String(isOpen) },
+    isOpen ? 'hide' : 'show',
+    el('span', { class: 'unseen' }, ` the states of ${row.local} to ${row.remote}`),
+  );
+  const cells = columns.map((column) =>
+    el('td', { class: column.number ? 'number' : null }, column.cell(row)),
+  );
   const line = el('tr', { class: isOpen ? 'open' : null }, cells, el('td', {}, button));
   button.addEventListener('click', () => {
     if (isOpen) state.open.delete(row);
@@ -88,27 +134,59 @@ function rowsOf(row, columns, state, fill) {
     fill();
     rows.children[place]?.querySelector('button')?.focus();
   });
-  return isOpen ? [line, el('tr', { class: 'open' }, el('td', { colspan: columns.length + 1 }, life(row)))] : [line];
+  return isOpen
+    ? [line, el('tr', { class: 'open' }, el('td', { colspan: columns.length + 1 }, life(row)))]
+    : [line];
 }
 
 // The states of a connection in time.
 function life(row) {
   const known = row.life.filter(([, us]) => us !== null);
-  const all = Math.max(known.reduce((sum, [, us]) => sum + us, 0), 1e-3);
+  const all = Math.max(
+    known.reduce((sum, [, us]) => sum + us, 0),
+    1e-3,
+  );
   let x = 0;
   const parts = row.life.map(([state, us]) => {
-    const long = us === null ? 0 : 1000 * us / all;
+    const long = us === null ? 0 : (1000 * us) / all;
     const part = rect(x, 0, Math.max(long, 2), 22, `s${state}`, `${data.states[state]}: ${duration(us)}`);
     x += long;
     return part;
   });
   const facts = [
-    ['Cookie', String(row.cookie)], ['Unit or container', row.unit ?? '-'], ['Handshake', duration(row.handshake)],
-    ['Sent', `${grouped(row.tx)} bytes`], ['Received', `${grouped(row.rx)} bytes`], ['Round trip', row.srtt > 0 ? duration(row.srtt) : '-'],
-    ['Sent again', `${grouped(row.retransmits)} segments`], ['Closed first', row.by === null ? '-' : data.closed_by[row.by]],
+    ['Cookie', String(row.cookie)],
+    ['Unit or container', row.unit ?? '-'],
+    ['Handshake', duration(row.handshake)],
+    ['Sent', `${grouped(row.tx)} bytes`],
+    ['Received', `${grouped(row.rx)} bytes`],
+    ['Round trip', row.srtt > 0 ? duration(row.srtt) : '-'],
+    ['Sent again', `${grouped(row.retransmits)} segments`],
+    ['Closed first', row.by === null ? '-' : data.closed_by[row.by]],
   ];
-  return [draw('svg', { class: 'life', viewBox: '0 0 1000 22', height: 22, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, parts),
-    el('ul', { class: 'legend' }, row.life.map(([state, us]) =>
-      el('li', {}, draw('svg', { viewBox: '0 0 10 10', 'aria-hidden': 'true' }, rect(0, 0, 10, 10, `s${state}`)), `${data.states[state]} ${duration(us)}`))),
-    el('p', {}, facts.map(([title, value]) => `${title}: ${value}`).join(' · '))];
+  return [
+    draw(
+      'svg',
+      {
+        class: 'life',
+        viewBox: '0 0 1000 22',
+        height: 22,
+        preserveAspectRatio: 'none',
+        'aria-hidden': 'true',
+      },
+      parts,
+    ),
+    el(
+      'ul',
+      { class: 'legend' },
+      row.life.map(([state, us]) =>
+        el(
+          'li',
+          {},
+          draw('svg', { viewBox: '0 0 10 10', 'aria-hidden': 'true' }, rect(0, 0, 10, 10, `s${state}`)),
+          `${data.states[state]} ${duration(us)}`,
+        ),
+      ),
+    ),
+    el('p', {}, facts.map(([title, value]) => `${title}: ${value}`).join(' · ')),
+  ];
 }
