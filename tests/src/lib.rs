@@ -16,6 +16,7 @@
 //! - [`watch`]: what `top`, a summary and a log tell of an incident
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
 //! - [`engines`]: DuckDB and others, which read files of `tracer export`
+//! - [`browser`]: Chromium, which opens pages of `tracer report`
 //! - [`prometheus`]: a Prometheus; [`otlp`]: a receiver of OTLP; [`certificates`]: an authority for https
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`served`]: `tracer serve`, and what it answers; [`disk`]: file systems that fill up and go away
@@ -24,6 +25,7 @@
 
 pub mod attack;
 pub mod bpftrace;
+pub mod browser;
 pub mod certificates;
 pub mod disk;
 pub mod engines;

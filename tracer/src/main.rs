@@ -85,6 +85,7 @@ fn dispatch(cli: Cli) -> ExitCode {
             start_logger(args.verbose);
             ended(config::diff(&args).map(|config| run::diff::diff(config, sandbox)))
         }
+        Command::Report(args) => capture(args.verbose, sandbox, || config::report(*args)),
         Command::List(args) if asks_for_columns(&args.output) => {
             match (args.routes, args.asks_for_interfaces()) {
                 (true, _) => list_columns::<Routes>(Views::ROUTES),

@@ -167,6 +167,7 @@ fn config(words: &str) -> RunConfig {
         Some(Command::Log(args)) => config::log(*args),
         Some(Command::Life(args)) => config::life(*args),
         Some(Command::Summary(args)) => config::summary(*args),
+        Some(Command::Report(args)) => config::report(*args),
         Some(Command::Top(args)) => config::top_in(*args, TimeZone::UTC),
         _ => panic!("no capture: {words}"),
     }
@@ -247,6 +248,35 @@ fn summary_as_text() {
 #[test]
 fn summary_as_json() {
     compare("summary.json", script(), "summary --interval 2s -o json --by cgroup");
+}
+
+/// A page counts what `summary` counts, and its slots have it all.
+#[test]
+fn a_page_says_what_the_summary_says() {
+    let (page, outcome) = played(script(), "report host.rec --finding connect-failures=1");
+    assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    let (reports, _) = played(script(), "summary --interval 2s -o json --by service,peer,process,container");
+    let total: Value = serde_json::from_str(reports.lines().last().unwrap()).unwrap();
+    for key in ["kind", "from", "to", "lost", "transitions", "states", "reasons", "top"] {
+        assert_eq!(data["total"][key], total[key], "{key}");
+    }
+    let slots = data["slots"].as_array().unwrap();
+    let sum = |key: &str, size: usize| -> u64 {
+        let flat = slots.iter().flat_map(|slot| slot[key].as_array().unwrap().chunks(size));
+        flat.map(|group| group[group.len() - 1].as_u64().unwrap()).sum()
+    };
+    assert_eq!((sum("t", 3), sum("e", 3)), (13, 3), "{slots:?}");
+    let talks = data["talks"]["rows"].as_array().unwrap();
+    let failed: Vec<_> = talks.iter().filter(|talk| talk["failed"] == 1).collect();
+    assert_eq!((failed.len(), &failed[0]["comm"], &failed[0]["port"]), (1, &"curl".into(), &80.into()));
+    let life = &data["longest"]["rows"][0]["life"];
+    assert_eq!(life.as_array().map(Vec::len), Some(4), "{life}");
+    assert!(page.contains("<h3><bdi>Connects to 10.0.0.2:80 fail</bdi></h3>"), "{page}");
+    assert!(page.contains("tracer life --remote-addr 10.0.0.2 --remote-port 80 --from host.rec</code>"));
+    let receipt = outcome.receipt.to_string();
+    assert!(receipt.lines().all(|line| page.contains(&format!("<li>{line}</li>"))), "{receipt}");
 }
 
 /// However often reports are due, those of a batch stay within a write; what is missed is in the next one.

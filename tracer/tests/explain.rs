@@ -217,6 +217,7 @@ fn every_command_can_be_typed() {
             Command::Recording(args) => config::recording(args).map(|_| ()),
             Command::Export(args) => config::export(*args).map(|_| ()),
             Command::Diff(args) => config::diff(&args).map(|_| ()),
+            Command::Report(args) => config::report(*args).map(|_| ()),
             Command::Top(args) => config::top(*args).map(|_| ()),
             Command::Explain(args) => {
                 let word = args.word.filter(|word| !["WORD", "STATE"].contains(&word.as_str()));

@@ -36,6 +36,7 @@ pub(crate) const TESTS: &[&str] = &[
     "nftables",
     "procps",
     "systemd",
+    "chromium",
     "tmux",
     "zsh",
     "fish",
@@ -247,6 +248,26 @@ fn environment(name: &str, packages: &[&str]) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     run(Command::new(environment.join("bin/pip")).args(["install", "--quiet"]).args(packages))?;
     Ok(std::fs::write(installed, wanted)?)
+}
+
+/// The version of axe-core, which looks at pages as somebody would who cannot see them.
+const AXE: &str = "4.14.1";
+
+/// Installs axe-core for the tests of pages, below `target`.
+pub(crate) fn axe() -> Result<()> {
+    let folder = root().join("target/tools/axe");
+    let installed = std::fs::read_to_string(folder.join("installed"));
+    if installed.is_ok_and(|installed| installed == AXE) {
+        return Ok(());
+    }
+    if !exists("npm") {
+        packages(&["npm"])?;
+    }
+    println!("setup: installing axe-core {AXE} into target/tools");
+    std::fs::create_dir_all(&folder)?;
+    let options = ["install", "--silent", "--ignore-scripts", "--no-save", "--prefix"];
+    run(Command::new("npm").args(options).arg(&folder).arg(format!("axe-core@{AXE}")))?;
+    Ok(std::fs::write(folder.join("installed"), AXE)?)
 }
 
 /// Mounts tracefs if it is not mounted: tests compare with the kernel's own trace.

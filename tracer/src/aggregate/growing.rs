@@ -38,7 +38,7 @@ const KEYS: usize = 100;
 const ALL_KEYS: usize = 400;
 
 /// Who closed first.
-const CLOSED_BY: [&str; 4] = ["local", "remote", "both", "nobody"];
+pub const CLOSED_BY: [&str; 4] = ["local", "remote", "both", "nobody"];
 
 /// A key that is not counted for so long loses its place: longer than Prometheus's usual staleness of 5 minutes.
 const IDLE_NS: u64 = 600 * S;

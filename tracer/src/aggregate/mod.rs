@@ -8,6 +8,7 @@
 //! - [`agreement`]: the kernel's counters beside those of events
 //! - [`diff`]: two spans, before and after something
 //! - [`findings`]: trouble that stands out; [`triggers`]: what must be noticed at once
+//! - [`timeline`]: counts by time; [`talks`]: who talks to whom; [`largest`]: the largest of many
 //! - [`schedule`]: when reports are due, in event time
 //! - [`report`]: a report, ready to be written
 //! - [`build`], [`in_kernel`]: make a report of totals, or of the kernel's counts
@@ -34,8 +35,11 @@ pub mod findings;
 pub mod growing;
 pub mod heavy;
 pub mod in_kernel;
+pub mod largest;
 pub mod report;
 pub mod schedule;
+pub mod talks;
+pub mod timeline;
 pub mod times;
 pub mod totals;
 pub mod triggers;

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: the commands; `args`: groups of options that several commands share
-//! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`
+//! - [`list`]: the options of `list`, which has flags of its own; [`export`]: those of `export`; [`report`]: those of `report`
 //! - [`diff`]: those of `diff`
 //! - [`record`]: those of `record`; [`recording`]: those of `recording`; [`serve`], [`otlp`]: those of `serve`
 //! - `values`: the words for values that are defined elsewhere
@@ -19,6 +19,7 @@ mod offers;
 pub mod otlp;
 pub mod record;
 pub mod recording;
+pub mod report;
 pub mod serve;
 pub mod usage;
 mod values;
@@ -47,6 +48,7 @@ pub use list::ListArgs;
 pub use otlp::OtlpArgs;
 pub use record::{RecordArgs, RecorderArgs};
 pub use recording::SurveyArgs;
+pub use report::ReportPageArgs;
 pub use serve::ServeArgs;
 
 const EXAMPLES: &str = "\
@@ -166,6 +168,9 @@ pub enum Command {
     /// What changed? Two recordings, or two spans of one, compared: by more than chance, and enough to matter
     #[command(after_help = diff::EXAMPLES)]
     Diff(Box<DiffArgs>),
+    /// Show it to others: one HTML page about recordings, which says first what is wrong
+    #[command(after_help = report::EXAMPLES)]
+    Report(Box<ReportPageArgs>),
     /// Where is it stuck? A full-screen view
     #[command(after_help = TOP_EXAMPLES)]
     Top(Box<TopArgs>),

@@ -3,7 +3,8 @@
 //! # Layout
 //! - here: the configuration of each command
 //! - `diff`: that of `diff`
-//! - `record`: that of `record`; `recording`: that of `recording`; `serve`, `otlp`: that of `serve`
+//! - `record`: that of `record`; `recording`: that of `recording`; `report`: that of `report`; `serve`, `otlp`: that of
+//!   `serve`
 //! - `filters`, `lines`, `reports`: the parts that several commands share
 
 mod again;
@@ -17,6 +18,7 @@ mod network;
 mod otlp;
 mod record;
 mod recording;
+mod report;
 mod reports;
 mod serve;
 
@@ -84,6 +86,7 @@ pub use network::{NetworkConfig, NetworkList};
 pub use otlp::OtlpConfig;
 pub use record::record;
 pub use recording::{CutConfig, RecordingConfig, SurveyConfig, recording};
+pub use report::report;
 pub use serve::{ServeConfig, serve};
 
 /// The widest lines that read well, also where there is no terminal.

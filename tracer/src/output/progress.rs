@@ -1,4 +1,4 @@
-//! A line on a terminal that says how far an export is.
+//! A line on a terminal that says how far an export or a report is.
 
 use std::{
     fs::File,
@@ -63,8 +63,10 @@ fn line(read: u64, total: u64, rows: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     let part = read as f64 / total as f64;
     let rate = (rows as f64 / seconds) as u64;
+    // A report has no rows.
+    let rows = if rows == 0 { String::new() } else { format!("  {rows} rows  {rate} rows/s") };
     let rest = if read == 0 { String::new() } else { format!("  {:.0} s left", seconds / part - seconds) };
-    format!("{:.0} %  {rows} rows  {rate} rows/s{rest}", part * 100.0)
+    format!("{:.0} %{rows}{rest}", part * 100.0)
 }
 
 #[cfg(test)]
@@ -75,6 +77,6 @@ mod tests {
     fn the_rest_follows_from_what_is_done() {
         let shown = line(25, 100, 3_000_000, Duration::from_secs(2));
         assert_eq!(shown, "25 %  3000000 rows  1500000 rows/s  6 s left");
-        assert_eq!(line(0, 100, 0, Duration::ZERO), "0 %  0 rows  0 rows/s");
+        assert_eq!(line(0, 100, 0, Duration::ZERO), "0 %");
     }
 }

@@ -1,6 +1,6 @@
 //! The files of an export.
 
-use std::{fs, path::Path, sync::Arc, sync::atomic::AtomicU64};
+use std::{fs, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc, sync::atomic::AtomicU64};
 
 use crate::{
     config::ExportConfig,
@@ -11,11 +11,12 @@ use crate::{
     },
     run::error::Error,
     source::open::SourceOptions,
+    text::escape::escaped,
 };
 
 /// Looks whether files can be written there; `None` for standard output.
 pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error> {
-    let ExportConfig { to, suffix, rolling } = config;
+    let ExportConfig { to, suffix, rolling, .. } = config;
     let files = match (to == Path::new("-"), is_folder(to)) {
         (true, _) => return Ok(None),
         (_, true) => ExportFiles::in_folder(to, suffix, rolling.unwrap_or_default()),
@@ -23,6 +24,12 @@ pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error>
         (_, false) => ExportFiles::one(to),
     };
     files.map(Some).map_err(Error::Export)
+}
+
+/// What is said when it is there.
+pub(super) fn told(config: &ExportConfig) -> Option<String> {
+    let is_told = config.is_told && config.to != Path::new("-");
+    is_told.then(|| format!("written: {}", escaped(config.to.as_os_str().as_bytes())))
 }
 
 /// Starts to say how far the export of recordings is.

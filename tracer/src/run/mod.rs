@@ -104,6 +104,7 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
+    let written = export.as_ref().and_then(export::told);
     let export = export.as_ref().map(export::files).transpose()?.flatten();
     let alerts = serve.as_ref().is_some_and(|serve| serve.alerts);
     let requests = serve.as_ref().map(serve::start).transpose()?;
@@ -179,6 +180,9 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
         record::tell(source.recording_counts());
         Ok(Some(outcome))
     })?;
+    if outcome.as_ref().is_some_and(|outcome| outcome.result.is_ok()) {
+        written.into_iter().for_each(message);
+    }
     outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))
 }
 

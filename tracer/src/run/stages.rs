@@ -29,7 +29,7 @@ use crate::{
     },
     track::{Tracker, Transition, prefetch_groups},
     view::{
-        Ending, Scene, View,
+        ClosingReceipt, Ending, Scene, View,
         input::Input,
         page::{Itself, ServedPage},
         reload::ReloadedView,
@@ -562,6 +562,17 @@ impl Stages {
     /// How the user wants a recording to be played, if that has changed.
     pub fn play(&mut self) -> Option<PlayCommand> {
         self.view.play()
+    }
+
+    /// Whether the view takes the receipt before it makes its last bytes.
+    #[must_use]
+    pub fn wants_receipt(&self) -> bool {
+        self.view.needs().receipt
+    }
+
+    /// Hands the view the receipt.
+    pub fn receipt(&mut self, receipt: ClosingReceipt) {
+        self.view.receipt(receipt);
     }
 
     /// Lets the view make its last bytes.

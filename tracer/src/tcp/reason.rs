@@ -28,6 +28,20 @@ macro_rules! reasons {
             pub const fn is_orderly(self) -> bool {
                 matches!(self, Self::FinLocal | Self::FinRemote | Self::FinBoth)
             }
+
+            /// Whether an established connection ended by an RST.
+            #[must_use]
+            pub const fn is_reset(self) -> bool {
+                matches!(
+                    self,
+                    Self::ResetRemote
+                        | Self::ResetRemoteAfterFin
+                        | Self::ResetLocal
+                        | Self::ResetLocalLinger
+                        | Self::ResetLocalUnread
+                        | Self::ResetLocalLateData
+                )
+            }
         }
     };
 }

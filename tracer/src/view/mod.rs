@@ -8,6 +8,7 @@
 //! - [`list`]: a line for each socket that is there now
 //! - [`network`]: a line for each network interface or route that is there now
 //! - [`record`]: nothing, while facts are recorded
+//! - [`report`]: a page about all of a recording
 //! - [`serve`]: metrics for as long as it runs, which others ask for
 //! - [`summary`]: tables and distributions
 //! - [`top`]: a full-screen view
@@ -59,6 +60,7 @@ pub mod page;
 pub mod raw;
 pub mod record;
 pub mod reload;
+pub mod report;
 pub mod serve;
 pub mod summary;
 pub mod top;
@@ -129,8 +131,19 @@ pub struct Needs {
     pub stray_resets: bool,
     /// Names of cgroups and network namespaces.
     pub names: bool,
+    /// The receipt, before the last output.
+    pub receipt: bool,
     /// Hooks that a kernel may lack, each with the option that needs it.
     pub hooks: Vec<(&'static str, &'static [&'static str])>,
+}
+
+/// What a capture says of itself at its end.
+#[derive(Clone, Debug, Default)]
+pub struct ClosingReceipt {
+    /// The lines of its receipt.
+    pub lines: Vec<String>,
+    /// Nothing is missing.
+    pub is_complete: bool,
 }
 
 /// A view turns transitions that have passed the filters into bytes. It does no I/O, and its only time is
@@ -162,6 +175,8 @@ pub trait View {
     fn newly_stuck(&mut self) -> Vec<State> {
         Vec::new()
     }
+    /// Takes the receipt, before the last output.
+    fn receipt(&mut self, _: ClosingReceipt) {}
     /// Appends the last output, after all events.
     fn end(&mut self, _: Scene<'_>, _: &mut Vec<u8>) {}
     /// Appends a page that somebody has asked for.

@@ -122,6 +122,7 @@ fn set_up() -> Result<()> {
     setup::kernel()?;
     setup::packages(setup::TESTS)?;
     setup::python()?;
+    setup::axe()?;
     setup::prometheus()?;
     setup::tracefs()
 }

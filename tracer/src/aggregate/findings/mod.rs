@@ -6,10 +6,11 @@
 //! - [`place`]: whose a finding is
 //! - `sockets`, `queues`: what the present sockets show; `counted`: what the kernel counts; `minute`: what has happened
 //!   in the last minute
-//! - `history`: since when, and where it goes
+//! - `history`: since when, and where it goes; [`episodes`]: findings over a longer time
 //! - `words`: a finding in words
 
 mod counted;
+pub mod episodes;
 mod history;
 pub mod kinds;
 mod minute;
@@ -196,6 +197,11 @@ impl Findings {
     #[must_use]
     pub fn due_ns(&self) -> u64 {
         self.due_ns
+    }
+
+    /// The next survey is the last one: it is due at once.
+    pub fn hurry(&mut self) {
+        self.due_ns = 0;
     }
 
     /// What the last survey has found, the heaviest first.
@@ -387,12 +393,7 @@ impl FindingKind {
             }
             Reason::NoFreePort => Self::EphemeralPorts,
             Reason::TimeoutRetransmit | Reason::TimeoutKeepalive => Self::Timeouts,
-            Reason::ResetRemote
-            | Reason::ResetRemoteAfterFin
-            | Reason::ResetLocal
-            | Reason::ResetLocalLinger
-            | Reason::ResetLocalUnread
-            | Reason::ResetLocalLateData => Self::Resets,
+            reason if reason.is_reset() => Self::Resets,
             _ => return None,
         })
     }

@@ -1,10 +1,10 @@
 //! The diagram of the states: one table for the terminal, for the documentation and for look-ups.
 //!
 //! # Layout
-//! - here: the table of boxes and arrows; [`terminal`]: drawn in text; `svg`: the picture in the documentation
+//! - here: the table of boxes and arrows; [`terminal`]: drawn in text; [`svg`]: the picture in the documentation and in
+//!   pages
 
-#[cfg(test)]
-mod svg;
+pub mod svg;
 pub mod terminal;
 
 use tracer_common::state as number;

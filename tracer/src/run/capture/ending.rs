@@ -11,7 +11,7 @@ use crate::{
         stop::Stop,
     },
     source::{Demand, Source},
-    view::Ending,
+    view::{ClosingReceipt, Ending},
 };
 
 impl<S: Source> Capture<S> {
@@ -51,6 +51,11 @@ impl<S: Source> Capture<S> {
             if !(self.out.len() < self.at_once && self.source.has_more()) {
                 self.write();
             }
+        }
+        if self.stages.wants_receipt() {
+            let receipt = self.receipt();
+            let lines = receipt.to_string().lines().map(str::to_owned).collect();
+            self.stages.receipt(ClosingReceipt { lines, is_complete: receipt.is_complete() });
         }
         let mut around = around(&mut self.source);
         self.stages.end(&mut around, &mut self.out);

@@ -1,0 +1,75 @@
+//! The configuration of `tracer report`.
+
+use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use crate::{
+    cli::{CaptureArgs, RecordingArgs, ReportPageArgs},
+    config::{Error, ExportConfig, Lined, RunConfig, configured, limits, thresholds},
+    source::kernel::optional::Hooks,
+    text::escape::escaped,
+    view::report::{ReportOptions, ReportPage},
+};
+
+/// Recordings that commands on the page name; of more, only the first one.
+const NAMED: usize = 4;
+
+/// Builds the configuration of `tracer report`.
+pub fn report(args: ReportPageArgs) -> Result<RunConfig, Error> {
+    let ReportPageArgs { files, to, filter, stuck, finding, span, strict, receipt, verbose } = args;
+    let named = files.iter().map(|file| quoted(file.as_os_str())).collect::<Vec<_>>();
+    let from = match &named[..] {
+        [first, ..] if named.len() > NAMED => format!("{first} …"),
+        all => all.join(" "),
+    };
+    let command = env::args_os().skip(1).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+    let view = ReportPage::new(ReportOptions {
+        limits: limits(&stuck),
+        thresholds: thresholds(&finding),
+        from,
+        command: format!("tracer {command}"),
+    });
+    let capture = CaptureArgs {
+        duration: None,
+        buffer: None,
+        hooks: Hooks::default(),
+        no_snapshot: false,
+        no_timewait: false,
+        strict,
+        receipt,
+        btf: None,
+        verbose,
+    };
+    let recording = RecordingArgs { from: files, span, ..RecordingArgs::default() };
+    let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(false))?;
+    config.export = Some(ExportConfig { to, suffix: "html", rolling: None, is_told: true });
+    Ok(config)
+}
+
+/// A word as a shell takes it, escaped.
+fn quoted(word: &OsStr) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:@%+=,".contains(byte);
+    let text = escaped(word.as_bytes());
+    if !text.is_empty() && word.as_bytes().iter().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        for (word, expected) in [
+            ("host.rec", "host.rec"),
+            ("--port=443,80", "--port=443,80"),
+            ("my host.rec", "'my host.rec'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+            ("</script>\u{1b}", r"'</script>\x1b'"),
+        ] {
+            assert_eq!(quoted(OsStr::new(word)), expected);
+        }
+    }
+}
