@@ -250,7 +250,8 @@ fn inert(json: &str) -> String {
 
 fn reason_words() -> Vec<ReasonWord> {
     let texts = Texts::read(Language::ENGLISH).ok();
-    let brief = |reason: Reason| Some(texts.as_ref()?.entry(Topic::Reason, reason.name())?.brief.clone());
+    let brief =
+        |reason: Reason| Some(texts.as_ref()?.entry(Topic::Reason, reason.name())?.brief.replace('`', ""));
     Reason::ALL
         .iter()
         .map(|reason| ReasonWord {

@@ -119,7 +119,7 @@ function serviceMap() {
   ];
   behind(
     'map-table',
-    'who talks to whom',
+    'processes and their peers',
     [['Process'], ['Role'], ['Peer'], ['Port', 'number'], ...titles.map((title) => [title, 'number'])],
     () =>
       all.map((talk) => [
