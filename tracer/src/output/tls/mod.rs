@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(feature = "tls")]
 pub use self::{client::ClientTls, server::ServerTls};
 #[cfg(not(feature = "tls"))]
-pub use none::{ClientTls, ServerTls};
+pub use none::{NoClientTls as ClientTls, NoServerTls as ServerTls};
 
 /// Bytes to and from the other side, encrypted or not.
 pub trait Channel: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -8,9 +8,9 @@ use crate::output::tls::{Channel, Error};
 
 /// TLS for those who connect.
 #[derive(Debug)]
-pub struct ServerTls(Infallible);
+pub struct NoServerTls(Infallible);
 
-impl ServerTls {
+impl NoServerTls {
     /// There is none.
     ///
     /// # Errors
@@ -31,9 +31,9 @@ impl ServerTls {
 
 /// TLS for those that are connected to.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Infallible);
+pub struct NoClientTls(Infallible);
 
-impl ClientTls {
+impl NoClientTls {
     /// There is none.
     ///
     /// # Errors
