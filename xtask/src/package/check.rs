@@ -53,7 +53,8 @@ fn lintian(package: &Path) -> Result<()> {
         "error",
         "--suppress-tags",
         "initial-upload-closes-no-bugs",
-        "--no-tag-display-limit",
+        "--tag-display-limit",
+        "0",
     ]);
     run(lintian.arg("--allow-root").arg(package)).context("lintian")
 }

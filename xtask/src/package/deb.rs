@@ -1,6 +1,9 @@
 //! The .deb: cargo-deb, with `[package.metadata.deb]` in `tracer/Cargo.toml`.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::Result;
 
@@ -11,7 +14,7 @@ pub(super) fn make(site: &Site, arch: Arch) -> Result<PathBuf> {
     let mut deb = tool(site, "cargo-deb", setup::CARGO_DEB)?;
     deb.args(["--quiet", "--no-build", "--no-strip", "--locked", "--package", "tcp-tracer"]);
     let made = file(site, arch);
-    run(deb.args(["--target", arch.triple(), "--output"]).arg(&made))?;
+    run(deb.args(["--target", arch.triple(), "--output"]).arg(&made).stdout(Stdio::null()))?;
     Ok(made)
 }
 

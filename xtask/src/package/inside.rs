@@ -107,15 +107,13 @@ fn components(site: &Site, to: &Path) -> Result<()> {
     // What each architecture is made of is the same.
     cyclonedx.args([Arch::Amd64.triple(), "--manifest-path", "tracer/Cargo.toml"]);
     run(&mut cyclonedx)?;
+    copy(&site.source.join("tracer/tcp-tracer.cdx.json"), to)?;
     // It writes one beside each manifest of the workspace.
-    for member in fs::read_dir(&site.source)? {
-        let folder = member?.path();
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let written = folder.join(format!("{name}.cdx.json"));
-        if name == "tracer" {
-            copy(&written, to)?;
+    for entry in WalkDir::new(&site.source).min_depth(2).max_depth(2) {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".cdx.json") {
+            fs::remove_file(entry.path())?;
         }
-        let _ = fs::remove_file(written);
     }
     let text = fs::read_to_string(to)?;
     let components: Value = serde_json::from_str(&text)?;
