@@ -16,7 +16,7 @@ use aya_log::EbpfLogger;
 use rustix::thread::{MembarrierCommand, membarrier};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    time::{Instant, timeout},
+    time::Instant,
 };
 use tracer_common::{Event, event::Counter, wakeup::TICK_NS};
 
@@ -50,9 +50,6 @@ const TICK: Duration = Duration::from_nanos(TICK_NS);
 /// How long to wait for programs that are running on other CPUs after they were detached, if the kernel does
 /// not say when they have ended.
 const DETACH_PAUSE: Duration = Duration::from_millis(2);
-
-/// How long the kernel may take to say so: it takes milliseconds, and longer on a host without free CPUs.
-const LAST_PROGRAMS: Duration = Duration::from_secs(1);
 
 type Ring = AsyncFd<RingBuf<MapData>>;
 
@@ -195,13 +192,11 @@ impl Rings {
     pub async fn detach(&mut self) {
         // The second program goes first, so that no event is reported by both.
         while self.links.pop().is_some() {}
-        // It waits until each CPU has left what it was running (`synchronize_rcu`). Kernels for real-time work
+        // It waits until each CPU has left what it was running (`synchronize_rcu`): milliseconds, and longer on a
+        // host without free CPUs. Not on another thread: the host may have no room for one. Kernels for real-time work
         // (`nohz_full`) do not have it.
-        let ended = tokio::task::spawn_blocking(|| membarrier(MembarrierCommand::Global));
-        match timeout(LAST_PROGRAMS, ended).await {
-            Ok(Ok(Err(_)) | Err(_)) => tokio::time::sleep(DETACH_PAUSE).await,
-            Ok(Ok(Ok(()))) => {}
-            Err(_) => log::warn!("some programs may still run: their last events are missing"),
+        if membarrier(MembarrierCommand::Global).is_err() {
+            tokio::time::sleep(DETACH_PAUSE).await;
         }
     }
 
