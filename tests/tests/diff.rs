@@ -523,25 +523,10 @@ fn statistics_are_those_of_scipy() {
             [durations(40), durations(9)]
         };
         let samples = [sample(40.0), sample(60.0)];
-        let [a, b] = samples.each_ref().map(|[ended, going_on]| {
-            let mut spread = Spread::default();
-            for ns in ended {
-                spread.add(*ns);
-            }
-            for ns in going_on {
-                spread.add_going_on(*ns);
-            }
-            spread
-        });
+        let [a, b] = samples.each_ref().map(|[ended, going_on]| spread(ended, going_on));
         let test = rank_test(&a, &b, RankWeight::LogRank).unwrap();
         ask(&json!(["log-rank", samples[0], samples[1]]), test.z.abs());
-        let [a, b] = samples.each_ref().map(|[ended, _]| {
-            let mut spread = Spread::default();
-            for ns in ended {
-                spread.add(*ns);
-            }
-            spread
-        });
+        let [a, b] = samples.each_ref().map(|[ended, _]| spread(ended, &[]));
         let test = rank_test(&a, &b, RankWeight::Gehan).unwrap();
         ask(&json!(["effect", samples[0], samples[1]]), test.effect);
     }
@@ -555,6 +540,17 @@ fn statistics_are_those_of_scipy() {
         let is_near = (own - scipy).abs() <= 1e-7 * scipy.abs() + 1e-15;
         assert!(is_near, "{question}: {own} instead of {scipy}");
     }
+}
+
+fn spread(ended: &[u64], going_on: &[u64]) -> Spread {
+    let mut spread = Spread::default();
+    for ns in ended {
+        spread.add(*ns);
+    }
+    for ns in going_on {
+        spread.add_going_on(*ns);
+    }
+    spread
 }
 
 /// A file with this text, to be read from its beginning.

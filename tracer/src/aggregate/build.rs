@@ -6,7 +6,7 @@ use crate::{
     aggregate::{
         Rank,
         report::{
-            Bucket, Period, RankedName, RankingRow, RankingTable, ReasonCount, Report, StateTimes,
+            Bucket, Period, Quantiles, RankedName, RankingRow, RankingTable, ReasonCount, Report, StateTimes,
             TransitionCount,
         },
         times::{BUCKETS, Times},
@@ -135,10 +135,12 @@ impl StateTimes {
             unknown: times.unknown,
             sampled: times.sampled,
             sampled_error_ns: (times.sampled > 0).then_some(times.error_ns),
-            p50_ns: times.quantile_ns(0.5),
-            p90_ns: times.quantile_ns(0.9),
-            p99_ns: times.quantile_ns(0.99),
-            max_ns: (stays > 0).then_some(times.max_ns),
+            quantiles: Quantiles {
+                p50_ns: times.quantile_ns(0.5),
+                p90_ns: times.quantile_ns(0.9),
+                p99_ns: times.quantile_ns(0.99),
+                max_ns: (stays > 0).then_some(times.max_ns),
+            },
             distribution: distribution(&times.buckets),
         }
     }

@@ -6,7 +6,10 @@ use crate::{
     aggregate::{
         By,
         build::{distribution, in_order, side, transitions},
-        report::{Established, Period, PeriodKind, RankedName, RankingRow, RankingTable, Report, StateTimes},
+        report::{
+            Established, Period, PeriodKind, Quantiles, RankedName, RankingRow, RankingTable, Report,
+            StateTimes,
+        },
         times::BUCKETS,
     },
     facts::in_kernel::{AggregatePort, AggregateTimes, KernelAggregate},
@@ -84,10 +87,12 @@ fn state_times(
         unknown,
         sampled: 0,
         sampled_error_ns: None,
-        p50_ns: quantile_ns(stays, 50),
-        p90_ns: quantile_ns(stays, 90),
-        p99_ns: quantile_ns(stays, 99),
-        max_ns: (is_total && count > 0).then_some(of.max_ns),
+        quantiles: Quantiles {
+            p50_ns: quantile_ns(stays, 50),
+            p90_ns: quantile_ns(stays, 90),
+            p99_ns: quantile_ns(stays, 99),
+            max_ns: (is_total && count > 0).then_some(of.max_ns),
+        },
         distribution: distribution(stays),
     }
 }

@@ -100,7 +100,17 @@ pub struct StateTimes {
     /// The largest error of these, in nanoseconds; `None` if there are none.
     #[serde(rename = "sampled_error_us", serialize_with = "as_maybe_micros")]
     pub sampled_error_ns: Option<u64>,
-    /// The median duration, in nanoseconds.
+    /// How long they were.
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
+    /// Stays by duration.
+    pub distribution: Vec<Bucket>,
+}
+
+/// Quantiles of durations, and the longest one, in nanoseconds. `None`: there are none, or it was not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Quantiles {
+    /// The median.
     #[serde(rename = "p50_us", serialize_with = "as_maybe_micros")]
     pub p50_ns: Option<u64>,
     /// The 90th percentile.
@@ -109,11 +119,9 @@ pub struct StateTimes {
     /// The 99th percentile.
     #[serde(rename = "p99_us", serialize_with = "as_maybe_micros")]
     pub p99_ns: Option<u64>,
-    /// The longest duration, in nanoseconds.
+    /// The longest.
     #[serde(rename = "max_us", serialize_with = "as_maybe_micros")]
     pub max_ns: Option<u64>,
-    /// Stays by duration.
-    pub distribution: Vec<Bucket>,
 }
 
 /// The stays in a range of durations.

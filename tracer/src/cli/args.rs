@@ -20,7 +20,7 @@ pub(super) const FILTERS: &str =
     "Filters (different ones are ANDed, values of one are ORed, those with ! take away)";
 
 /// Filters.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = FILTERS)]
 pub struct FilterArgs {
     /// Ports at either end: a list of ports, ranges and services, such as 443,8000-8100,postgresql; '!22' leaves
@@ -57,7 +57,7 @@ pub struct FilterArgs {
 }
 
 /// Filters on a connection's story. There are none with `--raw`, nor with `--in-kernel`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = FILTERS)]
 pub struct StoryFilterArgs {
     /// Processes that own the socket, by their pids on the host
@@ -215,7 +215,7 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 /// When a connection counts as stuck.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Stuck connections")]
 pub struct StuckArgs {
     /// Connections that stay in a state longer than this: STATE=TIME, STATE=off, or `default` for
@@ -225,7 +225,7 @@ pub struct StuckArgs {
 }
 
 /// When something is a finding.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct FindingArgs {
     /// From which value on something is a finding: NAME=VALUE, such as close-wait=10 or resets=100, or NAME=off
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', help_heading = "Findings")]

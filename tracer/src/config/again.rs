@@ -3,7 +3,7 @@
 use std::{fs, io, os::unix::ffi::OsStrExt as _, path::Path};
 
 use crate::{
-    cli::{ServeArgs, serve::again},
+    cli::{FilterArgs, FindingArgs, ServeArgs, StuckArgs, serve::again},
     config::{Error, filters::filters, limits, thresholds},
     select::spec::FilterSpec,
     text::escape::escaped,
@@ -65,40 +65,15 @@ pub(super) fn reload(args: &ServeArgs, now: &ServeArgs) -> Result<Option<Reload>
 
 /// What cannot change while it runs.
 fn fixed(args: &ServeArgs) -> String {
-    let ServeArgs {
-        label: _,
-        filter: _,
-        stuck: _,
-        finding: _,
-        config: _,
-        listen,
-        bearer_token,
-        basic_auth,
-        tls_cert,
-        tls_key,
-        otlp,
-        alerts,
-        record,
-        recorder,
-        capture,
-        socket,
-    } = args;
-    format!(
-        "{:?}",
-        (
-            listen,
-            bearer_token,
-            basic_auth,
-            tls_cert,
-            tls_key,
-            otlp,
-            alerts,
-            record,
-            recorder,
-            capture,
-            socket
-        )
-    )
+    let fixed = ServeArgs {
+        label: Vec::new(),
+        filter: FilterArgs::default(),
+        stuck: StuckArgs::default(),
+        finding: FindingArgs::default(),
+        config: None,
+        ..args.clone()
+    };
+    format!("{fixed:?}")
 }
 
 /// The options in a file: one in each line, with its value behind a blank or `=`.

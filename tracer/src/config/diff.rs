@@ -5,15 +5,12 @@ use std::{
     sync::mpsc::Sender,
 };
 
-use jiff::tz::TimeZone;
-
 use crate::{
-    cli::{CaptureArgs, DiffArgs, RecordingArgs, SpanArgs, Zone, diff::FailOn},
-    config::{Config, Error, Lined, configured, use_colour},
+    cli::{CaptureArgs, DiffArgs, RecordingArgs, SpanArgs, diff::FailOn},
+    config::{Config, Error, Lined, configured, time_zone, use_colour},
     format::Kind,
     source::open::SourceOptions,
     text::charset::{self, Recoding},
-    time::zone,
     view::diff::{CountedSide, DiffCounter, text::DiffStyle},
 };
 
@@ -70,17 +67,14 @@ pub fn diff(args: &DiffArgs) -> Result<CompareConfig, Error> {
     if standard_inputs.count() > 1 {
         return Err(Error::InputTwice);
     }
-    let zone = match args.time {
-        Zone::Local => zone::local(),
-        Zone::Utc => TimeZone::UTC,
-    };
     Ok(CompareConfig {
         format: match args.output {
             Kind::Json => DiffFormat::Json,
             Kind::Csv => DiffFormat::Csv,
-            Kind::Text | Kind::Parquet => {
-                DiffFormat::Text(DiffStyle { zone, colour: use_colour(args.color) }, charset::recoding())
-            }
+            Kind::Text | Kind::Parquet => DiffFormat::Text(
+                DiffStyle { zone: time_zone(args.time), colour: use_colour(args.color) },
+                charset::recoding(),
+            ),
         },
         rows: args.rows.into(),
         fails_on_regressions: args.fail_on == Some(FailOn::Regressions),

@@ -40,7 +40,7 @@ use crate::{
     },
     cli::{
         CaptureArgs, CheckArgs, ExplainArgs, FilterArgs, FindingArgs, LifeArgs, LogArgs, OutputArgs,
-        RecordingArgs, SpanArgs, StuckArgs, SummaryArgs, TopArgs, words,
+        RecordingArgs, SpanArgs, StuckArgs, SummaryArgs, TopArgs, Zone, words,
     },
     config::{filters::filters, lines::plan, reports::reports},
     explain::{screen::Look, texts::Language},
@@ -192,6 +192,14 @@ pub struct RecordConfig {
     pub heeds_signal: bool,
     /// If it cannot be written, all else goes on.
     pub may_fail: bool,
+}
+
+/// The time zone of times of day.
+fn time_zone(zone: Zone) -> TimeZone {
+    match zone {
+        Zone::Local => zone::local(),
+        Zone::Utc => TimeZone::UTC,
+    }
 }
 
 /// Builds the configuration of `tracer log`.

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use crate::{
     cli::{
-        ReportKind, SpanArgs, SurveyArgs, Zone,
+        ReportKind, SpanArgs, SurveyArgs,
         recording::{AnonymizeArgs, CutArgs, MergeArgs, RecordingCommand},
     },
-    config::{Error, filters::filters},
+    config::{Error, filters::filters, time_zone},
     facts::names::FilterNames,
     filter::Filter,
     select::spec::{FilterSpec, Filters},
@@ -118,10 +118,6 @@ fn cut(args: CutArgs) -> Result<CutConfig, Error> {
 
 fn survey(args: SurveyArgs, verifies: bool) -> SurveyConfig {
     let SurveyArgs { files: paths, output, time } = args;
-    let zone = match (output, time) {
-        (ReportKind::Json, _) => None,
-        (ReportKind::Text, Zone::Local) => Some(zone::local()),
-        (ReportKind::Text, Zone::Utc) => Some(TimeZone::UTC),
-    };
+    let zone = (output == ReportKind::Text).then(|| time_zone(time));
     SurveyConfig { paths, verifies, zone }
 }

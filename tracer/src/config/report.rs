@@ -5,7 +5,6 @@ use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt as _};
 use crate::{
     cli::{CaptureArgs, RecordingArgs, ReportPageArgs},
     config::{Error, ExportConfig, Lined, RunConfig, configured, limits, thresholds},
-    source::kernel::optional::Hooks,
     text::escape::escaped,
     view::report::{ReportOptions, ReportPage},
 };
@@ -28,17 +27,7 @@ pub fn report(args: ReportPageArgs) -> Result<RunConfig, Error> {
         from,
         command: format!("tracer {command}"),
     });
-    let capture = CaptureArgs {
-        duration: None,
-        buffer: None,
-        hooks: Hooks::default(),
-        no_snapshot: false,
-        no_timewait: false,
-        strict,
-        receipt,
-        btf: None,
-        verbose,
-    };
+    let capture = CaptureArgs { strict, receipt, verbose, ..CaptureArgs::default() };
     let recording = RecordingArgs { from: files, span, ..RecordingArgs::default() };
     let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(false))?;
     config.export = Some(ExportConfig { to, suffix: "html", rolling: None, is_told: true });

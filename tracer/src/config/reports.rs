@@ -2,14 +2,12 @@
 
 use std::{io, time::Duration};
 
-use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
 use crate::{
     aggregate::By,
-    cli::{ReportArgs, ReportKind, Zone},
-    config::use_colour,
-    time::zone,
+    cli::{ReportArgs, ReportKind},
+    config::{time_zone, use_colour},
     view::summary::{
         SummaryOptions,
         text::{ReportStyle, WITH_BARS},
@@ -38,12 +36,8 @@ fn interval(args: &ReportArgs, duration: Option<Duration>) -> Duration {
 
 /// `duration`: how long the capture takes.
 pub(super) fn reports(args: &ReportArgs, duration: Option<Duration>) -> SummaryOptions {
-    let zone = match args.time {
-        Zone::Local => zone::local(),
-        Zone::Utc => TimeZone::UTC,
-    };
     let text = ReportStyle {
-        zone,
+        zone: time_zone(args.time),
         colour: use_colour(args.color),
         has_bars: !is_narrow(),
         quantiles_are_bounds: args.in_kernel,

@@ -16,6 +16,7 @@ use crate::{
     },
     tcp::{colour, state::State},
     text::{
+        painted::painted,
         width::{left, shorten},
         wrap::wrap,
     },
@@ -83,7 +84,7 @@ impl<'a> Screen<'a> {
 
     /// Text in a style.
     fn styled(&self, text: &str, style: Style) -> String {
-        if self.look.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        painted(text, style, self.look.colour).to_string()
     }
 
     fn line(&mut self, text: &str) {

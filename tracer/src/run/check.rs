@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use tokio::runtime;
 use tracer_common::{helper::Helper, member::SPECS};
 
@@ -30,7 +30,7 @@ use crate::{
         rings::Rings,
         surroundings,
     },
-    text::{charset, escape::escaped},
+    text::{charset, escape::escaped, painted::painted},
 };
 
 /// One line of the checklist.
@@ -71,10 +71,9 @@ pub fn check(options: &CheckOptions) -> ExitCode {
             Found::Less(text) => ("!", AnsiColor::Yellow, text),
             Found::Missing(text) => ("✗", AnsiColor::Red, text),
         };
-        let style =
-            if options.colour { Style::new().fg_color(Some(colour_of_mark.into())) } else { Style::new() };
+        let mark = painted(mark, colour_of_mark.on_default(), options.colour);
         // Writing into memory cannot fail.
-        let _ = writeln!(out, "{style}{mark}{style:#} {name:<24} {text}");
+        let _ = writeln!(out, "{mark} {name:<24} {text}");
     }
     let can_run = !checks.iter().any(Check::is_missing);
     let conclusion = match can_run {

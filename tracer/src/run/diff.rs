@@ -55,9 +55,7 @@ struct ReadSide {
 pub fn diff(config: CompareConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     let CompareConfig { sides: [a, b], format, rows, fails_on_regressions, strict } = config;
     sandbox.keep_files([&a, &b].into_iter().flat_map(|side| read_by(&side.source)), []);
-    let spans = [&a, &b].map(spans);
-    let [spans_a, spans_b] = spans;
-    let (spans_a, spans_b) = (spans_a?, spans_b?);
+    let (spans_a, spans_b) = (spans(&a)?, spans(&b)?);
     let (runtime, signals) = listening()?;
     let (mut a, mut b) = drive(runtime, async {
         let mut stop = Stop::new(signals);

@@ -206,7 +206,7 @@ const ALL: [&[i64]; 7] = [FILES, MEMORY, THREADS, ITSELF, EVENTS, SOCKETS, OLDER
 const FAMILIES: [c::c_int; 4] = [c::AF_UNIX, c::AF_INET, c::AF_INET6, c::AF_NETLINK];
 
 /// Commands of bpf(2): what is read of programs and maps that are there. `uapi/linux/bpf.h`.
-const BPF: [(&str, u64); 11] = [
+const BPF: [(&str, u64); 10] = [
     ("BPF_MAP_LOOKUP_ELEM", 1),
     ("BPF_MAP_UPDATE_ELEM", 2),
     ("BPF_MAP_DELETE_ELEM", 3),
@@ -218,7 +218,6 @@ const BPF: [(&str, u64); 11] = [
     ("BPF_LINK_CREATE", 28),
     ("BPF_ITER_CREATE", 33),
     ("BPF_LINK_DETACH", 34),
-    ("BPF_PROG_TEST_RUN", 10),
 ];
 
 /// What a terminal must not be told: to type for its user, or to take the console's text.

@@ -7,7 +7,7 @@
 //! - [`glob`]: patterns for names
 //! - [`choice`]: values of a filter, some of which take away
 //! - [`charset`]: what the terminal can show
-//! - [`width`]: text cut and padded to a display width
+//! - [`width`]: text cut and padded to a display width; [`painted`]: text with colours
 //!
 //! # Example
 //! ```
@@ -25,6 +25,7 @@ pub mod escape;
 pub mod glob;
 pub mod line;
 pub mod number;
+pub mod painted;
 pub mod second;
 pub mod width;
 pub mod wrap;

@@ -17,6 +17,7 @@ use crate::{
             side::NamedSide,
             spread::{RankWeight, Spread, rank_test},
         },
+        report::Quantiles,
         totals::{STATES, state_index},
     },
     tcp::{
@@ -271,16 +272,18 @@ impl Pair<'_> {
             count: spread.count(),
             going_on: Some(spread.going_on(0, u64::MAX)),
             per_second: self.per_second(side, spread.count()),
-            p50_ns: spread.quantile_ns(0.5),
-            p90_ns: spread.quantile_ns(0.9),
-            p99_ns: spread.quantile_ns(0.99),
-            max_ns: spread.max_ns(),
+            quantiles: Quantiles {
+                p50_ns: spread.quantile_ns(0.5),
+                p90_ns: spread.quantile_ns(0.9),
+                p99_ns: spread.quantile_ns(0.99),
+                max_ns: spread.max_ns(),
+            },
             ..Figures::default()
         });
         if figures.iter().all(|figures| figures.count == 0) {
             return None;
         }
-        let p50 = figures[0].p50_ns.zip(figures[1].p50_ns);
+        let p50 = figures[0].quantiles.p50_ns.zip(figures[1].quantiles.p50_ns);
         #[allow(clippy::cast_precision_loss)]
         let ratio = p50.and_then(|(a, b)| ratio(a as f64, b as f64));
         let test = (a.count() >= FEWEST && b.count() >= FEWEST)
@@ -291,7 +294,8 @@ impl Pair<'_> {
         let (factor, freedom) = dispersion([a.dispersion(), b.dispersion()]);
         found.p = Some(student_t(test.z / factor.sqrt(), freedom));
         let is_more = test.z > 0.0;
-        let differs = [found.quantiles(|figures| figures.p50_ns), found.quantiles(|figures| figures.p90_ns)];
+        let differs =
+            [found.quantiles(|quantiles| quantiles.p50_ns), found.quantiles(|quantiles| quantiles.p90_ns)];
         if test.effect.abs() >= least::EFFECT
             && differs.into_iter().flatten().any(|(a, b)| is_longer(a, b, is_more))
         {
@@ -315,7 +319,7 @@ impl Pair<'_> {
             figures.limit_ns = Some(limit_ns);
         }
         for (figures, spread) in found.figures.iter_mut().zip([a, b]) {
-            figures.p99_ns = spread.quantile_ns(0.99);
+            figures.quantiles.p99_ns = spread.quantile_ns(0.99);
         }
         // A shorter span has no room for what is long.
         let is_short = self.durations_ns.iter().any(|duration_ns| limit_ns > duration_ns / 10);
@@ -323,7 +327,7 @@ impl Pair<'_> {
             found.p = share_test(of_a, of_b, dispersion([a.dispersion(), b.dispersion()]));
         }
         found.judge_share(least::TAIL_SHARE, least::TAIL_RATIO);
-        let quantiles = found.quantiles(|figures| figures.p99_ns);
+        let quantiles = found.quantiles(|quantiles| quantiles.p99_ns);
         found.is_more =
             found.is_more.filter(|is_more| quantiles.is_some_and(|(a, b)| is_longer(a, b, *is_more)));
         Some(found)
@@ -391,8 +395,8 @@ struct Measured {
 }
 
 impl Measured {
-    fn quantiles(&self, of: impl Fn(&Figures) -> Option<u64>) -> Option<(u64, u64)> {
-        of(&self.figures[0]).zip(of(&self.figures[1]))
+    fn quantiles(&self, of: impl Fn(&Quantiles) -> Option<u64>) -> Option<(u64, u64)> {
+        of(&self.figures[0].quantiles).zip(of(&self.figures[1].quantiles))
     }
 
     #[allow(clippy::cast_precision_loss)]

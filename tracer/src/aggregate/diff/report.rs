@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::aggregate::{
     diff::{measure::Measure, name::GroupName},
-    report::{as_maybe_micros, as_micros, rfc3339},
+    report::{Quantiles, as_maybe_micros, as_micros, rfc3339},
 };
 
 /// What differs between two sides.
@@ -150,18 +150,9 @@ pub struct Figures {
     pub per_second: Option<f64>,
     /// How many have not ended.
     pub going_on: Option<u64>,
-    /// The median in nanoseconds.
-    #[serde(rename = "p50_us", serialize_with = "as_maybe_micros")]
-    pub p50_ns: Option<u64>,
-    /// The 90th percentile.
-    #[serde(rename = "p90_us", serialize_with = "as_maybe_micros")]
-    pub p90_ns: Option<u64>,
-    /// The 99th percentile.
-    #[serde(rename = "p99_us", serialize_with = "as_maybe_micros")]
-    pub p99_ns: Option<u64>,
-    /// The longest.
-    #[serde(rename = "max_us", serialize_with = "as_maybe_micros")]
-    pub max_ns: Option<u64>,
+    /// How long they were.
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
     /// Those are counted that are longer than this, in nanoseconds.
     #[serde(rename = "limit_us", serialize_with = "as_maybe_micros")]
     pub limit_ns: Option<u64>,

@@ -79,10 +79,10 @@ fn push_figures(figures: &Figures, text: &mut String) {
         figures.share,
         figures.per_second,
         whole(figures.going_on),
-        micros(figures.p50_ns),
-        micros(figures.p90_ns),
-        micros(figures.p99_ns),
-        micros(figures.max_ns),
+        micros(figures.quantiles.p50_ns),
+        micros(figures.quantiles.p90_ns),
+        micros(figures.quantiles.p99_ns),
+        micros(figures.quantiles.max_ns),
         micros(figures.limit_ns),
     ] {
         push_number(number, text);

@@ -14,6 +14,7 @@ use crate::{
     tcp::colour,
     text::{
         duration::duration,
+        painted::painted,
         width::{grouped, left, right, shorten_front},
     },
 };
@@ -58,11 +59,7 @@ impl DiffTables<'_> {
     /// Appends `text`, styled if colours are on.
     fn put(&mut self, look: Look, text: &str) {
         // Writing into a String cannot fail.
-        let _ = if self.style.colour && look != Look::new() {
-            write!(self.text, "{look}{text}{look:#}")
-        } else {
-            write!(self.text, "{text}")
-        };
+        let _ = write!(self.text, "{}", painted(text, look, self.style.colour));
     }
 
     fn head(&mut self, text: &str) {
@@ -215,10 +212,10 @@ impl DiffTables<'_> {
                 grouped(ended),
                 ends.and_then(ended_per_second).map_or_else(|| "-".to_owned(), rate),
                 failed.map_or_else(|| "-".to_owned(), percent),
-                quantile(Measure::Handshake, |figures| figures.p50_ns),
-                quantile(Measure::Handshake, |figures| figures.p99_ns),
-                quantile(Measure::Duration, |figures| figures.p50_ns),
-                quantile(Measure::Duration, |figures| figures.p99_ns),
+                quantile(Measure::Handshake, |figures| figures.quantiles.p50_ns),
+                quantile(Measure::Handshake, |figures| figures.quantiles.p99_ns),
+                quantile(Measure::Duration, |figures| figures.quantiles.p50_ns),
+                quantile(Measure::Duration, |figures| figures.quantiles.p99_ns),
             );
             self.end_line();
         }
@@ -262,7 +259,8 @@ impl DiffTables<'_> {
             self.put(colour::of(state), &format!("{:<12}", state.to_string()));
             for figures in [&row.a, &row.b] {
                 let _ = write!(self.text, " {:>COUNT$}", grouped(figures.count));
-                for quantile in [figures.p50_ns, figures.p90_ns, figures.p99_ns] {
+                for quantile in [figures.quantiles.p50_ns, figures.quantiles.p90_ns, figures.quantiles.p99_ns]
+                {
                     let _ = write!(self.text, " {:>8}", quantile.map_or_else(|| "-".to_owned(), duration));
                 }
             }
@@ -315,7 +313,9 @@ fn figures(measure: Measure, figures: &Figures) -> String {
         (_, None, Some(of)) => {
             format!("{} of {}", figures.share.map_or_else(|| "-".to_owned(), percent), grouped(of))
         }
-        (_, None, None) => format!("{}, p99 {}", maybe(figures.p50_ns), maybe(figures.p99_ns)),
+        (_, None, None) => {
+            format!("{}, p99 {}", maybe(figures.quantiles.p50_ns), maybe(figures.quantiles.p99_ns))
+        }
     }
 }
 

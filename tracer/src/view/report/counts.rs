@@ -217,7 +217,6 @@ impl PageCounts {
     /// Counts what is there at the end.
     pub(super) fn end(&mut self, scene: &Scene<'_>) {
         let loss_gap_ns = scene.tracker.loss_gap_ns();
-        self.note_losses(scene.lost, scene.now_ns);
         // The time up to the end has slots, too.
         self.timeline.at(scene.now_ns);
         for connection in scene.tracker.iter().filter(|connection| scene.select.holds(connection)) {

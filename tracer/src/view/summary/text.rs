@@ -13,6 +13,7 @@ use crate::{
     tcp::colour,
     text::{
         duration::duration,
+        painted::painted,
         width::{self, grouped, left, shorten_front},
     },
 };
@@ -70,11 +71,7 @@ impl Page<'_> {
     /// Appends `text`, styled if colours are on.
     fn put(&mut self, look: Look, text: &str) {
         // Writing into a String cannot fail.
-        let _ = if self.style.colour && look != Look::new() {
-            write!(self.text, "{look}{text}{look:#}")
-        } else {
-            write!(self.text, "{text}")
-        };
+        let _ = write!(self.text, "{}", painted(text, look, self.style.colour));
     }
 
     fn head(&mut self, text: &str) {
@@ -150,16 +147,16 @@ impl Page<'_> {
         let bound = if self.style.quantiles_are_bounds { "<" } else { "" };
         let quantile =
             |ns: Option<u64>| ns.map_or_else(|| "-".to_owned(), |ns| format!("{bound}{}", duration(ns)));
-        let maximum = times.max_ns.map_or_else(|| "-".to_owned(), duration);
+        let maximum = times.quantiles.max_ns.map_or_else(|| "-".to_owned(), duration);
         let now = times.now.map_or_else(|| "-".to_owned(), grouped);
         self.put(colour::of(times.state), &format!("{:<12}", times.state.to_string()));
         let _ = write!(
             self.text,
             " {now:>7} {:>10} {:>8} {:>8} {:>8} {maximum:>8}  ",
             grouped(times.stays),
-            quantile(times.p50_ns),
-            quantile(times.p90_ns),
-            quantile(times.p99_ns),
+            quantile(times.quantiles.p50_ns),
+            quantile(times.quantiles.p90_ns),
+            quantile(times.quantiles.p99_ns),
         );
         let mut notes = Vec::new();
         if times.unknown > 0 {
