@@ -8,7 +8,7 @@ use std::{
 };
 
 use tests::{
-    patience::until,
+    patience::{until, until_or},
     place::Place,
     program::{Ended, Program, output, run},
     served::{address, get},
@@ -26,10 +26,14 @@ struct Cgroups(PathBuf);
 
 impl Cgroups {
     fn new(name: &str) -> Self {
+        Self(Self::mount().join(format!("tracer-{name}-{}", std::process::id())))
+    }
+
+    /// The root of the hierarchy.
+    fn mount() -> PathBuf {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("cgroup2");
-        let root = Path::new(mount.split(' ').nth(1).unwrap());
-        Self(root.join(format!("tracer-{name}-{}", std::process::id())))
+        mount.split(' ').nth(1).unwrap().into()
     }
 
     fn make(&self, path: &str) -> PathBuf {
@@ -41,8 +45,13 @@ impl Cgroups {
 
 impl Drop for Cgroups {
     fn drop(&mut self) {
+        // All that runs below it.
+        _ = fs::write(self.0.join("cgroup.kill"), "1");
         // Folders only: the files in them cannot be removed, and go with them.
-        run(Command::new("find").arg(&self.0).args(["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]));
+        let rmdir = ["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"];
+        until("the cgroups to be empty", || {
+            output(Command::new("find").arg(&self.0).args(rmdir)).status.success().then_some(())
+        });
     }
 }
 
@@ -272,6 +281,134 @@ fn names_in_every_view() {
     assert_eq!(live, expected);
     let replay = format!("summary -o json --by container --netns {netns} --from {}", recording.display());
     assert_eq!(ranked(&tracer::run(&replay).out), expected);
+}
+
+/// A server whose listener another process has made, in another cgroup, as systemd does it for a unit with a socket. What
+/// it accepts has its listener's cgroup in the kernel. `cgroup`: where the server runs.
+fn activated(place: &Place, maker: &Path, cgroup: &Path, port: u16) -> Program {
+    let script = r#"
+        serve='echo $$ > "$0/cgroup.procs" && exec "$1" serve-inherited <&3'
+        echo $$ > "$0/cgroup.procs" && exec nsenter "--net=/run/netns/$1" systemd-socket-activate -l "$2" \
+            sh -c 'sh -c "$0" "$1" "$2" & exec 3<&-; wait' "$serve" "$3" "$4""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).args([maker, Path::new(place.name())]).arg(format!("{ADDRESS}:{port}"));
+    let server = Program::collect(command.arg(cgroup).arg(actor()));
+    let listeners = || run(place.command("ss").args(["-tlnH", &format!("sport = :{port}")]));
+    until("the listener", || (!listeners().is_empty()).then_some(()));
+    server
+}
+
+/// Calls, and waits until the server has closed the connection.
+fn call(place: &Place, port: u16) {
+    run(place.command(actor()).args(["call", ADDRESS, &port.to_string()]));
+}
+
+#[test]
+fn a_service_that_its_socket_starts_belongs_where_it_runs() {
+    let (place, cgroups, files) = (Place::new(), Cgroups::new("activated"), state_files());
+    let (maker, web) = (cgroups.make("init.scope"), &containers(&cgroups)[0]);
+    let (netns, port) = (place.inum(), 7801);
+    let recording = files.path().join("recording");
+    let columns =
+        "role,local_port,reason,cgroup_path,remote_port,container,container_id,pod,k8s_namespace,unit";
+    let life = format!("life -o json --columns {columns}");
+    let recorded = format!("{life} --record {}", recording.display());
+    let start = |arguments: &str| {
+        let arguments = format!("{arguments} --netns {netns} --port {port}");
+        tracer::started(Program::collect(&mut tracer_with(files.path(), &arguments)))
+    };
+    let filtered = format!("{life} --container web --unit docker*");
+    let views = [&life, &filtered, &recorded].map(|view| (view, start(view)));
+    let summary = start("summary -o json --by container");
+
+    let _server = activated(&place, &maker, &web.cgroup, port);
+    // The first one is made while there is no server yet.
+    call(&place, port);
+    call(&place, port);
+    let listed = format!("list -tl -o json --columns {COLUMNS} --netns {netns}");
+    let listed = |more: &str| {
+        let mut command = tracer_with(files.path(), &format!("{listed} {more}"));
+        story::lines(&Program::collect(&mut command).wait().out)
+    };
+    let listeners = listed("--container web");
+    assert_eq!(listeners.len(), 1, "{:?}", listed(""));
+    check(&listeners[0], web, "list");
+    assert!(listed("--unit init.scope").is_empty());
+
+    for (view, tracer) in views {
+        until(view, || (tracer.out().lines().count() >= 2).then_some(()));
+        let ended = tracer.interrupt();
+        let mut connections = story::lines(&ended.out);
+        connections.retain(|line| line["role"] == "server");
+        assert!(connections.len() >= 2, "{view}: {}", ended.out);
+        for line in &connections {
+            assert!(line["cgroup_path"].as_str().is_some_and(|path| path.ends_with("/init.scope")), "{line}");
+            check(line, web, view);
+        }
+        if *view == recorded {
+            let replay = format!("{life} --netns {netns} --port {port} --from {}", recording.display());
+            assert_eq!(tracer::run(&replay).out, ended.out);
+        }
+    }
+    // The clients run in none.
+    assert_eq!(ranked(&summary.interrupt().out), [(None, 2), (Some("web".to_owned()), 2)]);
+}
+
+/// A hierarchy of version 1, as old hosts have them, with a cgroup of this test.
+struct OldHierarchy(tempfile::TempDir);
+
+impl OldHierarchy {
+    /// That of systemd. Where it is there already, this is the same one.
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        run(Command::new("mount")
+            .args(["-t", "cgroup", "-o", "none,name=systemd", "none"])
+            .arg(folder.path()));
+        Self(folder)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.0.path().join(format!("tracer-{}", std::process::id()))
+    }
+}
+
+impl Drop for OldHierarchy {
+    fn drop(&mut self) {
+        run(Command::new("find")
+            .arg(self.root())
+            .args(["-depth", "-type", "d", "-exec", "rmdir", "{}", "+"]));
+        run(Command::new("umount").arg(self.0.path()));
+    }
+}
+
+#[test]
+fn containers_of_old_hosts_are_named_by_their_processes() {
+    let (place, files, old) = (Place::new(), state_files(), OldHierarchy::mount());
+    let docker = id(1);
+    let cgroup = old.root().join(format!("docker/{docker}"));
+    fs::create_dir_all(&cgroup).unwrap();
+    let netns = place.inum();
+    let arguments = format!("life -o json --columns {COLUMNS} --netns {netns} --container web");
+    let tracer = tracer::started(Program::collect(&mut tracer_with(files.path(), &arguments)));
+    // There all processes are in the root of the v2 hierarchy, if there is one.
+    let root = Cgroups::mount();
+    let mut server = Command::new("sh");
+    server.args([
+        "-c",
+        "echo $$ > \"$0/cgroup.procs\" && echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"",
+    ]);
+    server.args([&root, &cgroup]).args(["ip", "netns", "exec", place.name()]).arg(actor());
+    let mut server = Program::collect(server.args(["answer", "old", ADDRESS]));
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    call(&place, server.out().trim().parse().unwrap());
+    until_or("a line", || tracer.out().contains('\n').then_some(()), || tracer.err());
+    let lines = story::lines(&tracer.interrupt().out);
+    let known = [Some("web"), Some(&docker), None, None, None].map(|name| name.map(str::to_owned));
+    let container = Container { cgroup, port: 0, known };
+    for line in &lines {
+        check(line, &container, "life");
+    }
+    drop(server);
 }
 
 /// Containers that are gone as soon as they have connected: their cgroups are heard of when they are made.

@@ -15,6 +15,7 @@ use tracer::{
         interfaces::DeviceKey,
         listing::{ConnectionInfo, ListedSocket, Listing, Protocol, SocketTimer, UnixFacts},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
+        process_cgroups::ProcessCgroup,
     },
     tcp::{
         device::DeviceName,
@@ -99,6 +100,9 @@ impl Names for Named {
         None
     }
     fn netns_name(&mut self, _: u32) -> Option<String> {
+        None
+    }
+    fn process_cgroup(&mut self, _: u32) -> Option<ProcessCgroup> {
         None
     }
     fn command_line(&mut self, _: u32) -> Option<String> {

@@ -99,7 +99,7 @@ impl SeriesKey {
     fn of(by: By, connection: &Connection, names: &KnownNames) -> Self {
         match by {
             By::Cgroup => Self::Cgroup(names.cgroup(connection.cgroup).map(Into::into)),
-            By::Container => match names.workload(connection.cgroup) {
+            By::Container => match names.workload(connection.socket_owner()) {
                 None => Self::Container(None),
                 Some(known) if known.is_outside() => Self::NoContainer,
                 Some(known) => Self::Container(Some(Box::new(known.container_names()))),

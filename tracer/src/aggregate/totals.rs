@@ -243,7 +243,7 @@ pub fn ranking_key(by: By, connection: &Connection, names: &KnownNames) -> Ranki
         }
         By::State => RankingKey::State(connection.state),
         By::Cgroup => RankingKey::Cgroup(connection.cgroup),
-        By::Container => RankingKey::Container(names.container_of(connection.cgroup)),
+        By::Container => RankingKey::Container(names.container_of(connection.socket_owner())),
         By::Netns => RankingKey::Netns(connection.tuple.netns),
     }
 }

@@ -61,6 +61,8 @@ pub struct SocketsConfig {
     pub info: bool,
     /// Whether owners are shown, or filtered.
     pub owners: bool,
+    /// Whether it matters in which cgroups owners run.
+    pub runs_in: bool,
     /// Whether users are shown by name.
     pub users: bool,
     /// The names that ports, and perhaps addresses, are shown by.
@@ -127,6 +129,7 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         needs(&OWNERS) || !story.pid.is_empty() || !story.comm.is_empty() || args.by == Some(ListBy::Process);
     let info = needs(&INFO);
     let spec = filters(args.filter, true)?;
+    let runs_in = needs(&RUNS_IN) || !spec.names.workloads.is_empty() || args.by == Some(ListBy::Container);
     let states = &spec.filters.story.states;
     let shown = match (args.all || !states.is_empty(), args.listening) {
         (true, _) => Shown::All,
@@ -145,7 +148,8 @@ fn sockets(args: ListArgs) -> Result<SocketsConfig, Error> {
         names: spec.names,
         all_netns: args.all_netns,
         info,
-        owners,
+        owners: owners || runs_in,
+        runs_in,
         users: needs(&["user"]),
         end_names: args.names.map(named_ends),
         view: ListView::new(ListOptions {
@@ -212,6 +216,9 @@ const fn named_ends(names: ListNames) -> NamedEnds {
 
 /// The columns that need a search for holders.
 const OWNERS: [&str; 4] = ["pid", "comm", "holders", "holder_list"];
+
+/// The columns that tell of the cgroup in which the owner runs.
+const RUNS_IN: [&str; 5] = ["container", "container_id", "pod", "k8s_namespace", "unit"];
 
 /// The columns that need what the kernel knows of each connection.
 const INFO: [&str; 6] = ["age_us", "age_at_least_us", "srtt_us", "retransmits", "tx_bytes", "rx_bytes"];
@@ -330,7 +337,7 @@ mod tests {
             let column = column(key).unwrap_or_else(|| panic!("{key}"));
             assert!(is_listed(column).is_ok(), "{key}");
         }
-        for key in OWNERS.iter().chain(&INFO) {
+        for key in OWNERS.iter().chain(&RUNS_IN).chain(&INFO) {
             assert!(column(key).is_some(), "{key}");
         }
     }

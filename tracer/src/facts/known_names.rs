@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use tracer_common::Event;
 
 use crate::{
-    facts::names::{ContainerNames, Names},
+    facts::{
+        names::{ContainerNames, Names},
+        process_cgroups::{ProcessCgroups, SocketOwner, process_of},
+    },
     tcp::{netns::NetnsId, workload::Workload},
     text::width::shorten_front,
 };
@@ -20,6 +23,7 @@ const LONGEST: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub struct KnownNames {
     cgroups: HashMap<u64, KnownCgroup>,
+    processes: ProcessCgroups,
     /// The first cgroup of each container that was met, by the container's identifier.
     containers: HashMap<Box<str>, u64>,
     netns: HashMap<NetnsId, Box<str>>,
@@ -75,6 +79,16 @@ impl KnownNames {
     /// Looks up the names of an event's cgroup and namespace, unless they are known.
     pub fn learn(&mut self, event: &Event, names: &mut dyn Names) {
         self.learn_ids(event.cgroup, NetnsId::new(event.netns, event.netns_cookie), names);
+        if let Some(pid) = process_of(event) {
+            self.learn_process(pid, event.time_ns, names);
+        }
+    }
+
+    /// Looks up the names of the cgroup in which a process runs, unless they are known.
+    pub fn learn_process(&mut self, pid: u32, at_ns: u64, names: &mut dyn Names) {
+        if let Some(cgroup) = self.processes.learn(pid, at_ns, names) {
+            self.learn_cgroup(cgroup.id, names);
+        }
     }
 
     /// Looks up the names of a cgroup and a namespace, unless they are known; 0 is none.
@@ -127,14 +141,20 @@ impl KnownNames {
 
     /// What is known of whose a cgroup is.
     #[must_use]
-    pub fn workload(&self, cgroup: u64) -> Option<&KnownCgroup> {
-        self.cgroups.get(&cgroup)
+    pub fn of_cgroup(&self, id: u64) -> Option<&KnownCgroup> {
+        self.cgroups.get(&id)
     }
 
-    /// A cgroup that stands for all of the same container; 0 if it belongs to none, `None` if that is not known.
+    /// What is known of the cgroup that a socket belongs to.
     #[must_use]
-    pub fn container_of(&self, cgroup: u64) -> Option<u64> {
-        Some(self.cgroups.get(&cgroup)?.container)
+    pub fn workload(&self, owner: SocketOwner) -> Option<&KnownCgroup> {
+        self.cgroups.get(&self.processes.of(owner)?)
+    }
+
+    /// A cgroup that stands for all of the socket's container; 0 if it belongs to none, `None` if that is not known.
+    #[must_use]
+    pub fn container_of(&self, owner: SocketOwner) -> Option<u64> {
+        Some(self.workload(owner)?.container)
     }
 
     /// The escaped name of a user.
@@ -183,16 +203,19 @@ mod tests {
             .cgroup(7, "/system.slice/ssh.service")
             .container(5, web.clone());
         let mut known = KnownNames::default();
+        let container = |known: &KnownNames, cgroup| {
+            known.container_of(SocketOwner { cgroup, pid: 0, is_sure: false, at_ns: 0 })
+        };
         for cgroup in [0, 5, 6, 7, 8] {
             known.learn_ids(cgroup, NetnsId::default(), &mut names);
         }
-        assert_eq!([5, 6, 7, 8].map(|cgroup| known.container_of(cgroup)), [Some(5), Some(5), Some(0), None]);
-        let unit = known.workload(7).and_then(KnownCgroup::unit);
+        assert_eq!([5, 6, 7, 8].map(|cgroup| container(&known, cgroup)), [Some(5), Some(5), Some(0), None]);
+        let unit = known.of_cgroup(7).and_then(KnownCgroup::unit);
         assert_eq!(unit, Some("ssh.service"));
         // Names that are found later.
-        assert!(known.workload(6).is_some_and(|known| known.names().is_empty()));
+        assert!(known.of_cgroup(6).is_some_and(|known| known.names().is_empty()));
         names = names.container(6, web);
         known.learn_ids(6, NetnsId::default(), &mut names);
-        assert_eq!(known.workload(6).and_then(|known| known.names().container.as_deref()), Some("web"));
+        assert_eq!(known.of_cgroup(6).and_then(|known| known.names().container.as_deref()), Some("web"));
     }
 }

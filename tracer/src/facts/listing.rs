@@ -2,7 +2,7 @@
 
 use tracer_common::{event::Holder, state};
 
-use crate::{tcp::endpoint::Tuple, time::clock::Anchor};
+use crate::{facts::process_cgroups::SocketOwner, tcp::endpoint::Tuple, time::clock::Anchor};
 
 /// What kind of socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +191,16 @@ impl ListedSocket {
             holders: None,
             change: Change::None,
         }
+    }
+
+    /// What tells in which cgroup its owner ran at this time, in nanoseconds of the kernel's monotonic clock.
+    #[must_use]
+    pub fn owner(&self, at_ns: u64) -> SocketOwner {
+        let holders = self.holders.as_deref().unwrap_or_default();
+        // systemd keeps the sockets that it has made for the services that it starts.
+        let holder = holders.iter().find(|holder| holder.pid != 1).or(holders.first());
+        let pid = holder.map_or(0, |holder| holder.pid);
+        SocketOwner { cgroup: self.cgroup, pid, is_sure: holder.is_some(), at_ns }
     }
 
     /// Whether it waits for others: a listener; of UDP one without a peer.

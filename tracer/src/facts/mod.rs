@@ -13,7 +13,7 @@
 //! - [`kernel`]: what the running kernel supports
 //! - [`hooks`]: the kernel hooks in use
 //! - [`names`]: names of cgroups and network namespaces; [`known_names`]: those that lines show;
-//!   [`end_names`]: those of services and hosts
+//!   [`end_names`]: those of services and hosts; [`process_cgroups`]: whose cgroup counts for a socket
 //! - [`network`]: interfaces and routes, which `list` shows and which pass no `Source` either
 //! - [`playback`]: how a recording is played, which is no fact of the host
 //! - [`source_counts`]: what a source counts besides; [`recording_counts`], [`client_counts`]: of a recording that is
@@ -60,6 +60,7 @@ pub mod names;
 pub mod network;
 mod packed_bytes;
 pub mod playback;
+pub mod process_cgroups;
 pub mod recording_counts;
 pub mod snapshot;
 pub mod source_counts;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    facts::process_cgroups::ProcessCgroup,
     tcp::{
         cgroup::Cgroup,
         netns::{Inum, Netns, NetnsFilter, NetnsId},
@@ -69,6 +70,10 @@ pub trait Names {
 
     /// The names of the container that a cgroup belongs to; `None` if it belongs to none, or they were not found.
     fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames>;
+
+    /// In which cgroup a process runs, of the v2 hierarchy or, on hosts that have processes there in its root only, of
+    /// another one; `None` if it is gone, or may not be seen.
+    fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup>;
 
     /// The escaped command line of a process; `None` if it has gone, has none, or has
     /// not been read yet: whoever shows it asks again.

@@ -9,7 +9,7 @@ use tracer_common::{
 };
 
 use crate::{
-    facts::{context::Context, listing::ListedSocket},
+    facts::{context::Context, listing::ListedSocket, process_cgroups::SocketOwner},
     tcp::{
         endpoint::{Endpoint, Family, Task, Tuple},
         netns::NetnsId,
@@ -277,6 +277,18 @@ impl<'a> Row<'a> {
             Facts::Event(event) => event.cgroup,
             Facts::Connection(connection) => connection.cgroup,
             Facts::Socket(socket) => socket.cgroup,
+        }
+    }
+
+    /// What tells in which cgroup the socket's owner runs.
+    #[must_use]
+    pub fn owner(&self) -> SocketOwner {
+        match self.facts {
+            Facts::Event(event) => {
+                SocketOwner { cgroup: event.cgroup, pid: 0, is_sure: false, at_ns: event.time_ns }
+            }
+            Facts::Connection(connection) => connection.socket_owner(),
+            Facts::Socket(socket) => socket.owner(self.time_ns),
         }
     }
 

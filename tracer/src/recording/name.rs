@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use crate::facts::names::ContainerNames;
+use crate::facts::{names::ContainerNames, process_cgroups::ProcessCgroup};
 
 /// A name, escaped, as it was found at its place in the recording. `None`: it has none, or it was not found.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -17,4 +17,6 @@ pub enum Name {
     Cgroups(PathBuf, HashMap<u64, String>),
     /// The names of the container that a cgroup belongs to. There is none if they were not found.
     Container(u64, ContainerNames),
+    /// In which cgroup a process runs, by its id: true until something else is said of it.
+    Process(u32, ProcessCgroup),
 }

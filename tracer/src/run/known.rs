@@ -39,7 +39,7 @@ impl KnownThen {
             Fact::Events(batch) => stages.events(&batch, |_| true, &mut around, &mut out),
             Fact::Losses(losses, until_ns) => stages.losses(losses.total(), until_ns),
             Fact::TimewaitSample(sample) => stages.sample(&sample, &mut out),
-            Fact::Holders(holders) => stages.holders(holders),
+            Fact::Holders(holders) => stages.holders(holders, around.names),
             Fact::Refresh { sockets, is_part } => stages.refresh(&sockets, is_part),
             Fact::Checkpoint(checkpoint) => _ = stages.restore(&checkpoint, around.names),
             Fact::Interfaces(interfaces) => stages.interfaces(interfaces),

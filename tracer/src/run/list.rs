@@ -16,7 +16,7 @@ use crate::{
     facts::{
         context::Context,
         listing::{ListedSocket, Listing, Protocol},
-        names::{FilterNames, Names as _},
+        names::FilterNames,
     },
     output::{
         stderr::message,
@@ -181,20 +181,6 @@ impl SocketList {
         write_whole(&out).map_err(|error| stdout::Error::Write(error).into())
     }
 
-    /// Decides which cgroups pass that were made since the last list.
-    fn learn_cgroups(&mut self) {
-        if !self.filter.has_cgroups() {
-            return;
-        }
-        let paths = self.names.cgroups().map(|tree| tree.paths).unwrap_or_default();
-        for (id, path) in paths {
-            if self.filter.wants_cgroup(id) {
-                let names = self.names.container_names(id);
-                self.filter.learn_cgroup(id, &path, names.as_ref());
-            }
-        }
-    }
-
     /// Asks a running `serve` since when sockets are in their states, if it is there and ages are shown.
     fn ask(&mut self) {
         if !self.config.info || !self.options.protocols.contains(&Protocol::Tcp) {
@@ -226,15 +212,19 @@ impl SocketList {
             }
             return Ok((listing, context));
         }
-        self.learn_cgroups();
         self.ask();
         let filter = &self.filter;
         let (mut listing, interfaces) =
             listing::list(&self.options, &|socket| filter.selects(socket)).map_err(source::Error::from)?;
-        listing.sockets.retain(|socket| self.filter.selects_holders(socket));
+        let at_ns = listing.at.monotonic_ns;
+        let Self { filter, names, .. } = self;
+        listing.sockets.retain(|socket| filter.selects_owner(socket, at_ns, names));
         let mut context = Context { interfaces, ..Context::new(Clock::new(listing.at)) };
         for socket in &listing.sockets {
             context.names.learn_ids(socket.cgroup, socket.tuple.netns_id(), &mut self.names);
+            if self.config.runs_in {
+                context.names.learn_process(socket.owner(at_ns).pid, at_ns, &mut self.names);
+            }
             if let Some(uid) = socket.uid.filter(|_| self.config.users) {
                 let users = &mut self.users;
                 context

@@ -74,15 +74,13 @@ async fn read(
     let mut context = stages.context().clone();
     let tracker = stages.tracker().into_iter();
     for (tracker, connection) in tracker.flat_map(|tracker| tracker.iter().map(move |one| (tracker, one))) {
-        if filter.wants_cgroup(connection.cgroup)
-            && let Some(path) = replay.names().cgroup_path(connection.cgroup)
-        {
-            let names = replay.names().container_names(connection.cgroup);
-            filter.learn_cgroup(connection.cgroup, &path, names.as_ref());
-        }
         let socket = listed(connection, tracker, &context, now_ns);
-        if is_listed(connection) && filter.selects(&socket) && filter.selects_holders(&socket) {
+        if is_listed(connection)
+            && filter.selects(&socket)
+            && filter.selects_owner(&socket, now_ns, replay.names())
+        {
             context.names.learn_ids(socket.cgroup, socket.tuple.netns_id(), replay.names());
+            context.names.learn_process(socket.owner(now_ns).pid, now_ns, replay.names());
             listing.sockets.push(socket);
         }
     }

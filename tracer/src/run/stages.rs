@@ -3,7 +3,7 @@
 
 use tracer_common::{
     Event,
-    event::{flag, kind},
+    event::{Holder, flag, kind},
 };
 
 use crate::{
@@ -339,11 +339,7 @@ impl Stages {
                 {
                     let mut show = showing(&mut **view, counter, context, (out, starts));
                     tracker.event(event, &mut |transition| {
-                        if let Some(id) = select.wants_cgroup(&transition.connection)
-                            && let Some(path) = names.cgroup_path(id)
-                        {
-                            select.learn_cgroup(id, &path, names.container_names(id).as_ref());
-                        }
+                        select.learn_cgroups(&transition.connection, names);
                         select.pass(transition, &mut show);
                     });
                 }
@@ -402,6 +398,7 @@ impl Stages {
         if self.shows_names {
             for connection in self.tracker.iter() {
                 self.context.names.learn_ids(connection.cgroup, connection.tuple.netns_id(), names);
+                self.context.names.learn_process(connection.owner.pid, checkpoint.at_ns, names);
             }
         }
         restored.is_ok()
@@ -430,7 +427,12 @@ impl Stages {
     }
 
     /// Corrects the owners of sockets by those who hold them now.
-    pub fn holders(&mut self, holders: Holders) {
+    pub fn holders(&mut self, holders: Holders, names: &mut dyn Names) {
+        if self.shows_names {
+            for first in holders.by_socket().filter_map(<[Holder]>::first) {
+                self.context.names.learn_process(first.pid, holders.during_ns.1, names);
+            }
+        }
         self.tracker.merge_holders(&holders);
         self.context.holders = holders;
     }

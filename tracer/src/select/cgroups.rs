@@ -3,7 +3,10 @@
 use std::{collections::HashMap, fmt::Display};
 
 use crate::{
-    facts::names::{ContainerNames, FilterIds, WorkloadChoices},
+    facts::{
+        names::{ContainerNames, FilterIds, Names, WorkloadChoices},
+        process_cgroups::{ProcessCgroups, SocketOwner},
+    },
     tcp::{cgroup::Cgroup, workload::Workload},
     text::{choice::Choices, escape::escaped, glob::Glob},
 };
@@ -16,10 +19,23 @@ const OPTIONS: [&str; 5] = ["--cgroup", "--container", "--pod", "--k8s-namespace
 pub struct CgroupFilter {
     choices: Choices<Cgroup>,
     workloads: WorkloadChoices,
-    /// Whether each cgroup passes that has been looked up, by its id.
-    known: HashMap<u64, bool>,
+    /// What passes of each cgroup that has been looked up, by its id.
+    known: HashMap<u64, Passing>,
+    processes: ProcessCgroups,
     /// For each option, whether a cgroup was met that it asks for.
     is_met: [bool; OPTIONS.len()],
+}
+
+/// What passes of a cgroup.
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    /// Sockets that were made in it (`--cgroup`).
+    made: bool,
+    /// Sockets that belong to those who run in it (the other options).
+    owned: bool,
+    /// Whether it is a container without names. They may be found later: a recording has them where that was, and
+    /// runtimes write some after the container has begun.
+    may_get_names: bool,
 }
 
 impl CgroupFilter {
@@ -29,14 +45,10 @@ impl CgroupFilter {
         let FilterIds { cgroups, workloads, tree, containers, .. } = ids;
         let mut filter = Self { choices: cgroups, workloads, ..Self::default() };
         for (id, path) in &tree.paths {
-            let names = containers.get(id);
-            // Names that are not found now may be when they are needed: a recording has them where that is.
-            let workload = Workload::of(path);
-            let may_have_names = workload.container.is_some() || workload.pod_uid.is_some();
-            if names.is_some() || !filter.workloads.need_names() || !may_have_names {
-                filter.learn(*id, path, names);
-            }
+            filter.learn(*id, path, containers.get(id));
         }
+        // A recording has names where they are needed.
+        filter.known.retain(|_, known| !known.may_get_names);
         filter
     }
 
@@ -57,7 +69,12 @@ impl CgroupFilter {
         for (is_met, (is_asked_for, _)) in self.is_met.iter_mut().zip(answers) {
             *is_met |= is_asked_for;
         }
-        self.known.insert(id, answers.iter().all(|(_, passes)| *passes));
+        let [(_, made), owned @ ..] = answers;
+        let may_get_names = self.workloads.need_names()
+            && names == ContainerNames::default()
+            && (workload.container.is_some() || workload.pod_uid.is_some());
+        let owned = owned.iter().all(|(_, passes)| *passes);
+        self.known.insert(id, Passing { made, owned, may_get_names });
     }
 
     /// What is asked for and not there: the options, with their values.
@@ -87,20 +104,36 @@ impl CgroupFilter {
         self.choices.excludes() || self.globs().any(Choices::excludes)
     }
 
-    /// Whether it is known if this cgroup passes.
-    #[must_use]
-    pub fn knows(&self, id: u64) -> bool {
-        self.known.contains_key(&id)
+    /// Looks up what is needed to judge a socket.
+    pub fn learn_of(&mut self, owner: SocketOwner, names: &mut dyn Names) {
+        if !self.workloads.is_empty() {
+            self.processes.learn(owner.pid, owner.at_ns, names);
+        }
+        for id in [Some(owner.cgroup).filter(|id| *id != 0), self.processes.of(owner)].into_iter().flatten() {
+            if self.known.get(&id).is_none_or(|known| known.may_get_names)
+                && let Some(path) = names.cgroup_path(id)
+            {
+                self.learn(id, &path, names.container_names(id).as_ref());
+            }
+        }
     }
 
-    /// Whether a cgroup passes; `None` for a socket whose cgroup is not known.
+    /// Whether all is known that decides about a socket.
     #[must_use]
-    pub fn selects(&self, id: Option<u64>) -> bool {
+    pub fn knows(&self, owner: SocketOwner) -> bool {
+        let is_known = |id: Option<u64>| id.is_some_and(|id| self.known.contains_key(&id));
+        (self.choices.is_empty() || is_known(Some(owner.cgroup)))
+            && (self.workloads.is_empty() || is_known(self.processes.of(owner)))
+    }
+
+    /// Whether a socket passes.
+    #[must_use]
+    pub fn selects(&self, owner: SocketOwner) -> bool {
+        let known = |id: Option<u64>| self.known.get(&id?).copied();
         // What is not known is not asked for, and not taken away either.
-        let known = id.and_then(|id| self.known.get(&id).copied());
-        known.unwrap_or_else(|| {
-            self.choices.wanted().is_empty() && self.globs().all(|globs| globs.wanted().is_empty())
-        })
+        let made = known(Some(owner.cgroup)).map_or(self.choices.wanted().is_empty(), |known| known.made);
+        made && known(self.processes.of(owner))
+            .map_or_else(|| self.globs().all(|globs| globs.wanted().is_empty()), |known| known.owned)
     }
 
     fn globs(&self) -> impl Iterator<Item = &Choices<Glob>> {
@@ -128,7 +161,11 @@ pub(super) fn list(values: &[impl Display]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{facts::names::CgroupTree, text::choice::Choice};
+    use crate::{facts::names::CgroupTree, source::script::Script, text::choice::Choice};
+
+    fn of(cgroup: u64) -> SocketOwner {
+        SocketOwner { cgroup, ..SocketOwner::UNKNOWN }
+    }
 
     fn choices<T: std::str::FromStr>(choices: &[&str]) -> Choices<T> {
         choices.iter().filter_map(|text| text.parse::<Choice<T>>().ok()).collect()
@@ -143,14 +180,14 @@ mod tests {
     #[test]
     fn cgroups_that_are_made_later_count() {
         let mut wanted = filter(&["a/*", "!c"]);
-        assert_eq!([1, 2, 3].map(|id| wanted.selects(Some(id))), [false, true, false]);
-        assert!(wanted.knows(2) && !wanted.knows(3) && !wanted.selects(None));
+        assert_eq!([1, 2, 3].map(|id| wanted.selects(of(id))), [false, true, false]);
+        assert!(wanted.knows(of(2)) && !wanted.knows(of(3)) && !wanted.selects(of(0)));
         wanted.learn(3, "/a/later", None);
         wanted.learn(4, "/a/c", None);
-        assert_eq!([3, 4].map(|id| wanted.selects(Some(id))), [true, false]);
+        assert_eq!([3, 4].map(|id| wanted.selects(of(id))), [true, false]);
         let unwanted = filter(&["!/a/b"]);
-        assert_eq!([1, 2, 3].map(|id| unwanted.selects(Some(id))), [true, false, true]);
-        assert!(unwanted.selects(None) && unwanted.excludes());
+        assert_eq!([1, 2, 3].map(|id| unwanted.selects(of(id))), [true, false, true]);
+        assert!(unwanted.selects(of(0)) && unwanted.excludes());
     }
 
     fn names(container: &str, pod: &str) -> ContainerNames {
@@ -172,7 +209,7 @@ mod tests {
             let mut filter = CgroupFilter::new(FilterIds { workloads, ..FilterIds::default() });
             filter.learn(1, &path, Some(&names("web", "shop-1")));
             filter.learn(2, "/system.slice/ssh.service", None);
-            [1, 2, 3].map(|id| filter.selects(Some(id)))
+            [1, 2, 3].map(|id| filter.selects(of(id)))
         };
         assert_eq!(selects(&["web"], &[], &[]), [true, false, false]);
         assert_eq!(selects(&["0123456789ab*"], &[], &[]), [true, false, false]);
@@ -181,6 +218,33 @@ mod tests {
         assert_eq!(selects(&["*"], &["db-?"], &[]), [false, false, false]);
         assert_eq!(selects(&[], &[], &["ssh.service"]), [false, true, false]);
         assert_eq!(selects(&[], &["!shop-1"], &["*.service", "!ssh*"]), [false, false, false]);
+    }
+
+    /// A service that systemd has started by its socket has sockets that systemd has made.
+    #[test]
+    fn whose_process_it_is_decides_who_owns_it() {
+        let id = "0123456789abcdef".repeat(4);
+        let mut names = Script::default()
+            .cgroup(1, "/init.scope")
+            .cgroup(2, &format!("/system.slice/docker-{id}.scope"))
+            .process(7, 2, 0);
+        let mut selects = |cgroup: &[&str], units: &[&str], containers: &[&str]| {
+            let workloads = WorkloadChoices {
+                containers: choices(containers),
+                units: choices(units),
+                ..WorkloadChoices::default()
+            };
+            let ids = FilterIds { cgroups: choices(cgroup), workloads, ..FilterIds::default() };
+            let mut filter = CgroupFilter::new(ids);
+            let owner = SocketOwner { pid: 7, is_sure: true, ..of(1) };
+            assert!(!filter.knows(owner));
+            filter.learn_of(owner, &mut names);
+            assert!(filter.knows(owner));
+            filter.selects(owner)
+        };
+        assert!(selects(&["init.scope"], &[], &[]) && !selects(&["system.slice"], &[], &[]));
+        assert!(selects(&[], &["docker*"], &[]) && !selects(&[], &["init.scope"], &[]));
+        assert!(selects(&["init.scope"], &[], &["0123*"]) && !selects(&[], &[], &["!0123*"]));
     }
 
     #[test]
@@ -195,7 +259,7 @@ mod tests {
         let tree = CgroupTree { root: "/".into(), paths };
         let mut filter = CgroupFilter::new(FilterIds { workloads, tree, ..FilterIds::default() });
         // Without its name it is not decided whether it passes.
-        assert!(!filter.knows(1) && filter.knows(2));
+        assert!(!filter.knows(of(1)) && filter.knows(of(2)));
         assert_eq!(filter.missing(), [("--container", "web".to_owned())]);
         filter.learn(1, &format!("/docker/{id}"), Some(&names("web", "")));
         assert!(filter.missing().is_empty());

@@ -3,7 +3,7 @@
 use crate::{
     facts::{
         listing::{ListedSocket, Protocol},
-        names::ContainerNames,
+        names::Names,
     },
     filter::{Filter, Matcher, Verdict},
     select::story::StoryFilter,
@@ -40,24 +40,6 @@ impl ListedFilter {
         Self { matcher: Matcher::new(constant), is_open: constant.is_open_but_for_netns(), story, shown }
     }
 
-    /// Whether a filter depends on cgroups.
-    #[must_use]
-    pub fn has_cgroups(&self) -> bool {
-        !self.story.cgroups.is_open()
-    }
-
-    /// Whether a filter depends on this cgroup, and does not know it yet.
-    #[must_use]
-    pub fn wants_cgroup(&self, id: u64) -> bool {
-        let cgroups = &self.story.cgroups;
-        !cgroups.is_open() && id != 0 && !cgroups.knows(id)
-    }
-
-    /// Takes the path of a cgroup, and the names of the container that it belongs to.
-    pub fn learn_cgroup(&mut self, id: u64, path: &str, names: Option<&ContainerNames>) {
-        self.story.cgroups.learn(id, path, names);
-    }
-
     /// Whether a socket passes that was found without its holders.
     #[must_use]
     pub fn selects(&self, socket: &ListedSocket) -> bool {
@@ -66,18 +48,21 @@ impl ListedFilter {
             Shown::Listeners => socket.is_listener(),
             Shown::Connections => !socket.is_listener(),
         };
-        let StoryFilter { uids, cgroups, .. } = &self.story;
         is_shown
             && self.selects_ends(socket)
             && self.selects_state(socket)
-            && uids.selects(|uid| socket.uid == Some(*uid))
-            && (cgroups.is_open() || cgroups.selects((socket.cgroup != 0).then_some(socket.cgroup)))
+            && self.story.uids.selects(|uid| socket.uid == Some(*uid))
     }
 
-    /// Whether it passes by its holders: one of them is enough.
-    #[must_use]
-    pub fn selects_holders(&self, socket: &ListedSocket) -> bool {
-        let StoryFilter { pids, comms, .. } = &self.story;
+    /// Whether it passes by its holders, of which one is enough, and by cgroups. Looks up what that needs.
+    pub fn selects_owner(&mut self, socket: &ListedSocket, at_ns: u64, names: &mut dyn Names) -> bool {
+        let StoryFilter { pids, comms, cgroups, .. } = &mut self.story;
+        if !cgroups.is_open() {
+            cgroups.learn_of(socket.owner(at_ns), names);
+            if !cgroups.selects(socket.owner(at_ns)) {
+                return false;
+            }
+        }
         let holders = socket.holders.as_deref().unwrap_or_default();
         let is_named = |holder: &Holder, matches: &dyn Fn(&str) -> bool| {
             let comm = name(&holder.comm);

@@ -53,7 +53,7 @@ use std::collections::VecDeque;
 use tracer_common::{Event, event::kind, state};
 
 use crate::{
-    facts::names::ContainerNames,
+    facts::names::Names,
     filter::{Filter, Matcher, Verdict},
     select::{connections::ConnectionFilter, story::StoryFilter},
     tcp::{endpoint::Tuple, netns::NetnsFilter},
@@ -154,20 +154,12 @@ impl Select {
         self.selects_namespaces
     }
 
-    /// The connection's cgroup, if a filter depends on it and does not know it yet.
-    #[must_use]
-    pub fn wants_cgroup(&self, connection: &Connection) -> Option<u64> {
-        if self.is_open {
-            return None;
+    /// Looks up what the filters need to know of a connection's cgroups.
+    pub fn learn_cgroups(&mut self, connection: &Connection, names: &mut dyn Names) {
+        let cgroups = &mut self.filter.story.cgroups;
+        if !self.is_open && !cgroups.is_open() && !connection.is_bare() {
+            cgroups.learn_of(connection.socket_owner(), names);
         }
-        let cgroups = &self.filter.story.cgroups;
-        let is_wanted = !cgroups.is_open() && !connection.is_bare() && !cgroups.knows(connection.cgroup);
-        is_wanted.then_some(connection.cgroup)
-    }
-
-    /// Takes the path of a cgroup, and the names of the container that it belongs to.
-    pub fn learn_cgroup(&mut self, id: u64, path: &str, names: Option<&ContainerNames>) {
-        self.filter.story.cgroups.learn(id, path, names);
     }
 
     /// Takes a transition, and passes on what is to be shown: it, after the transitions of its connection

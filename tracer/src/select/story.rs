@@ -5,6 +5,7 @@ use tracer_common::state as number;
 use wildmatch::WildMatch;
 
 use crate::{
+    facts::process_cgroups::SocketOwner,
     filter::Verdict,
     select::{cgroups::CgroupFilter, slow::Slow},
     tcp::{
@@ -90,7 +91,7 @@ impl StoryFilter {
         let by_owner = self.pids.excludes() || self.comms.excludes();
         (!by_owner || has_owner)
             && (!self.uids.excludes() || (has_owner && has_socket))
-            && (!self.cgroups.excludes() || (has_socket && self.cgroups.knows(connection.cgroup)))
+            && (!self.cgroups.excludes() || (has_socket && self.cgroups.knows(connection.socket_owner())))
     }
 
     /// Whether a state passes.
@@ -117,8 +118,9 @@ impl StoryFilter {
         };
         // Without a full socket, user and cgroup are not known.
         let is_full = !connection.is_bare();
+        let owner_in_cgroup = if is_full { connection.socket_owner() } else { SocketOwner::UNKNOWN };
         self.uids.selects(|uid| is_full && *uid == connection.uid)
-            && (self.cgroups.is_open() || self.cgroups.selects(is_full.then_some(connection.cgroup)))
+            && (self.cgroups.is_open() || self.cgroups.selects(owner_in_cgroup))
             && self.pids.selects(|pid| owner.is_known() && *pid == owner.pid)
             && self.comms.selects(|comm| owner.is_known() && has_name(comm))
     }

@@ -14,6 +14,7 @@ use crate::{
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
+        process_cgroups::ProcessCgroup,
     },
     source::{Demand, Error, Source},
     tcp::netns::{Inum, Netns, NetnsId},
@@ -40,6 +41,7 @@ pub struct Script {
     facts: VecDeque<Fact>,
     cgroups: HashMap<u64, String>,
     containers: HashMap<u64, ContainerNames>,
+    processes: HashMap<u32, ProcessCgroup>,
     totals: Option<SourceTotals>,
     /// When the first fact was played, and its time. Set only with `in_real_time`.
     first_played: Option<(Instant, u64)>,
@@ -104,6 +106,13 @@ impl Script {
     #[must_use]
     pub fn container(mut self, cgroup: u64, names: ContainerNames) -> Self {
         self.containers.insert(cgroup, names);
+        self
+    }
+
+    /// Sets the cgroup of a process, and when the process began.
+    #[must_use]
+    pub fn process(mut self, pid: u32, cgroup: u64, started_ns: u64) -> Self {
+        self.processes.insert(pid, ProcessCgroup { id: cgroup, started_ns });
         self
     }
 
@@ -207,6 +216,10 @@ impl Names for Script {
 
     fn netns_name(&mut self, _: Inum) -> Option<String> {
         None
+    }
+
+    fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        self.processes.get(&pid).copied()
     }
 
     fn command_line(&mut self, _: u32) -> Option<String> {

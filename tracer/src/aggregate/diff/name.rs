@@ -59,7 +59,7 @@ impl GroupName {
             RankingKey::Container(Some(0)) => Self::Container { role, container: None, k8s_namespace: None },
             RankingKey::Container(of) => {
                 // A pod's name is made anew with each pod: its containers' names stay.
-                let ContainerNames { container, k8s_namespace, .. } = names.workload(of?)?.container_names();
+                let ContainerNames { container, k8s_namespace, .. } = names.of_cgroup(of?)?.container_names();
                 Self::Container { role, container: Some(container?), k8s_namespace }
             }
             _ => return None,

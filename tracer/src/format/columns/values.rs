@@ -49,12 +49,12 @@ pub(super) fn of_unix<'a>(
     found(row, |socket| socket.unix.as_deref().and_then(value))
 }
 
-/// A value of whose the socket's cgroup is.
+/// A value of the cgroup in which the socket's owner runs.
 pub(super) fn workload<'a>(
     row: &Row<'a>,
     value: impl FnOnce(&'a KnownCgroup) -> Option<Value<'a>>,
 ) -> Value<'a> {
-    row.context.names.workload(row.cgroup()).and_then(value).unwrap_or(Value::Null)
+    row.context.names.workload(row.owner()).and_then(value).unwrap_or(Value::Null)
 }
 
 /// The container's name, else its identifier.

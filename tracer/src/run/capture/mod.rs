@@ -381,7 +381,7 @@ impl<S: Source> Capture<S> {
                 self.losses.grow(losses.total(), self.stages.now_ns());
             }
             Fact::TimewaitSample(sample) => self.stages.sample(&sample, &mut self.out),
-            Fact::Holders(holders) => self.stages.holders(holders),
+            Fact::Holders(holders) => self.stages.holders(holders, self.source.names()),
             Fact::Interfaces(interfaces) => self.stages.interfaces(interfaces),
             Fact::Gauges(gauges) => self.stages.gauges(gauges),
             Fact::Refresh { sockets, is_part } => self.stages.refresh(&sockets, is_part),

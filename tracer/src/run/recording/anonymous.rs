@@ -203,6 +203,8 @@ impl Editor for Anonymous {
             Name::Container(_, names) => {
                 names.each_mut().for_each(|name| *name = self.pseudonym("container", 'k', name));
             }
+            // Numbers and times.
+            Name::Process(..) => {}
             Name::Cgroups(root, paths) => {
                 *root = "/sys/fs/cgroup".into();
                 for path in paths.values_mut() {

@@ -60,7 +60,18 @@ impl Chosen {
                     sockets.for_each(|socket| chosen.learn(socket));
                 }
                 Fact::Checkpoint(checkpoint) => _ = edited(&checkpoint, &mut Learning(&mut chosen)),
-                Fact::End(_) => return Ok(chosen),
+                Fact::Holders(holders) => {
+                    let sockets = holders.by_socket().flatten();
+                    let chosen = &mut chosen.known;
+                    let held = sockets.filter(|holder| chosen.cookies.contains(&holder.cookie));
+                    chosen.pids.extend(held.map(|holder| holder.pid));
+                }
+                Fact::End(_) => {
+                    let known = &mut chosen.known;
+                    let processes = known.pids.iter().filter_map(|pid| replay.names().process_cgroup(*pid));
+                    known.cgroups.extend(processes.map(|cgroup| cgroup.id));
+                    return Ok(chosen);
+                }
                 _ => {}
             }
         }
@@ -165,7 +176,7 @@ impl Editor for Chosen {
         match name {
             Name::Cgroup(id, _) | Name::Container(id, _) => self.known.cgroups.contains(id),
             Name::Netns(inum, _) => self.known.netns.contains(inum),
-            Name::CommandLine(pid, _) => self.known.pids.contains(pid),
+            Name::CommandLine(pid, _) | Name::Process(pid, _) => self.known.pids.contains(pid),
             Name::Cgroups(_, paths) => {
                 paths.retain(|id, _| self.known.cgroups.contains(id));
                 true

@@ -3,8 +3,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ffi::OsStr,
     fmt, fs,
-    os::unix::fs::MetadataExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,7 +14,11 @@ use aya::maps::{Map, MapData, RingBuf};
 use tracer_common::cgroup::{MadeCgroup, PATH_LEN};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::{facts::names::CgroupTree, text::escape::escaped};
+use crate::{
+    facts::{names::CgroupTree, process_cgroups::ProcessCgroup},
+    source::kernel::processes,
+    text::escape::escaped,
+};
 
 /// Looks up paths of cgroups, and keeps those that it has found.
 #[derive(Debug, Default)]
@@ -22,6 +27,10 @@ pub struct Cgroups {
     /// Those that were made since, or are gone, and in which order that was known.
     others: HashMap<u64, String>,
     order: VecDeque<u64>,
+    /// Where the hierarchy is, once that was needed.
+    root: Option<PathBuf>,
+    /// Paths in hierarchies of version 1 that were met. Their ids are [`OF_V1`] and more.
+    v1: HashMap<String, u64>,
     last_walk: Option<Instant>,
     made: Option<MadeCgroups>,
 }
@@ -40,6 +49,12 @@ const ROOT: u64 = 1;
 
 /// Cgroups that stay known when they are gone: connections may still end in them.
 const MOST_OTHERS: usize = 16_384;
+
+/// Cgroups of version 1 have ids of their own here: inode numbers of different hierarchies are the same.
+const OF_V1: u64 = 1 << 63;
+
+/// Cgroups of version 1 that get ids.
+const MOST_V1: usize = 65_536;
 
 /// The shortest time between two walks through the hierarchy.
 const MIN_PAUSE: Duration = Duration::from_secs(2);
@@ -61,6 +76,38 @@ impl Cgroups {
             self.walk();
         }
         self.paths.get(&id).cloned()
+    }
+
+    /// In which cgroup a process of this host runs: of the v2 hierarchy, if it is not in its root there; else of another
+    /// one. `None` if it is gone, or not visible.
+    pub fn of_process(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        if !processes::sees_all() {
+            return None;
+        }
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let started_ns = processes::started_ns(&process)?;
+        let (version, path) = chosen(&fs::read(process.join("cgroup")).ok()?)?;
+        let id = match version {
+            CgroupVersion::V2 => {
+                self.root = self.root.take().or_else(hierarchy);
+                let root = self.root.as_ref()?;
+                let below = Path::new(OsStr::from_bytes(path.strip_prefix(b"/")?));
+                root.join(below).metadata().ok()?.ino()
+            }
+            CgroupVersion::V1 => self.id_of_v1(escaped(&path))?,
+        };
+        Some(ProcessCgroup { id, started_ns })
+    }
+
+    /// `None` for a path that has no id any more: too many have been met.
+    fn id_of_v1(&mut self, path: String) -> Option<u64> {
+        let next = OF_V1 + self.v1.len() as u64;
+        let id = self.v1.get(&path).copied().or_else(|| (self.v1.len() < MOST_V1).then_some(next))?;
+        if !self.others.contains_key(&id) {
+            self.v1.insert(path.clone(), id);
+            self.keep(id, path);
+        }
+        Some(id)
     }
 
     /// All cgroups that are there now.
@@ -118,6 +165,41 @@ impl Cgroups {
     }
 }
 
+/// Of which hierarchies a cgroup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CgroupVersion {
+    V1,
+    V2,
+}
+
+/// Hierarchies of version 1 that tell whose a process is, the best first: that of systemd, and what all container
+/// runtimes use.
+const TELLING: [&[u8]; 4] = [b"name=systemd", b"pids", b"memory", b"cpu,cpuacct"];
+
+/// The cgroup that says most, of those that the kernel lists for a process (`/proc/PID/cgroup`, see cgroups(7)).
+/// `None` if it lists none, or one that is outside of what is visible here.
+fn chosen(list: &[u8]) -> Option<(CgroupVersion, Vec<u8>)> {
+    let entries: Vec<(&[u8], &[u8])> = list
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, |byte| *byte == b':');
+            let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            // The kernel says so of a cgroup that was removed while the process was ending.
+            let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+            (path.starts_with(b"/") && !path.starts_with(b"/..")).then_some((controllers, path))
+        })
+        .collect();
+    let of = |wanted: &[u8]| entries.iter().find(|(controllers, _)| *controllers == wanted);
+    let is_inner = |entry: &&(&[u8], &[u8])| entry.1 != b"/";
+    let v2 = of(b"");
+    let v1 = TELLING.iter().filter_map(|name| of(name)).find(is_inner);
+    match (v2.filter(is_inner), v1) {
+        (Some((_, path)), _) => Some((CgroupVersion::V2, path.to_vec())),
+        (None, Some((_, path))) => Some((CgroupVersion::V1, path.to_vec())),
+        (None, None) => v2.map(|(_, path)| (CgroupVersion::V2, path.to_vec())),
+    }
+}
+
 /// The id and the escaped path of a cgroup that was made; `None` if the path is longer than the report.
 fn decode(record: &[u8]) -> Option<(u64, String)> {
     let record: &[u8; size_of::<MadeCgroup>()] = record.try_into().ok()?;
@@ -167,6 +249,36 @@ mod tests {
         cgroups.replace(HashMap::new());
         assert_eq!((cgroups.others.len(), cgroups.order.len()), (MOST_OTHERS, MOST_OTHERS));
         assert_eq!(cgroups.path(7), None);
+    }
+
+    #[test]
+    fn the_cgroup_that_says_most_is_taken() {
+        let of = |list: &str| {
+            chosen(list.as_bytes()).map(|(version, path)| (version, String::from_utf8(path).unwrap()))
+        };
+        let v1 = |path: &str| Some((CgroupVersion::V1, path.to_owned()));
+        let v2 = |path: &str| Some((CgroupVersion::V2, path.to_owned()));
+        assert_eq!(of("0::/system.slice/a:b.service\n"), v2("/system.slice/a:b.service"));
+        assert_eq!(of("0::/\n"), v2("/"));
+        // systemd's hybrid hierarchy, and Docker with version 1 only.
+        assert_eq!(
+            of("4:pids:/x\n1:name=systemd:/system.slice/x\n0::/system.slice/x\n"),
+            v2("/system.slice/x")
+        );
+        assert_eq!(of("4:memory:/docker/0a\n3:cpu,cpuacct:/\n0::/\n"), v1("/docker/0a"));
+        assert_eq!(of("4:pids:/docker/0a\n1:name=systemd:/\n"), v1("/docker/0a"));
+        assert_eq!(of("0::/gone (deleted)\n"), v2("/gone"));
+        for hidden in ["0::/../a\n", "0::/..\n", "", "garbage", "0::relative\n"] {
+            assert_eq!(of(hidden), None);
+        }
+    }
+
+    #[test]
+    fn this_process_is_in_a_cgroup_that_is_known() {
+        let mut cgroups = Cgroups::default();
+        let own = cgroups.of_process(std::process::id());
+        assert_eq!(own.is_some(), processes::sees_all());
+        assert_eq!(cgroups.of_process(u32::MAX), None);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use aya::maps::Map;
 
 use crate::{
-    facts::names::{CgroupTree, ContainerNames, Names, UnknownName},
+    facts::{
+        names::{CgroupTree, ContainerNames, Names, UnknownName},
+        process_cgroups::ProcessCgroup,
+    },
     source::kernel::{
         cgroups::Cgroups, command_lines::CommandLines, containers::Containers, mounts::NetnsNames,
         namespaces, processes,
@@ -47,6 +50,10 @@ impl Names for HostNames {
     fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
         let path = self.cgroups.path(cgroup)?;
         self.containers.names(&Workload::of(&path))
+    }
+
+    fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        self.cgroups.of_process(pid)
     }
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {

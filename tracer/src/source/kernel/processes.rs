@@ -5,11 +5,13 @@ use std::{
     fs::{self, DirEntry, File},
     io::Read as _,
     os::unix::fs::MetadataExt as _,
+    path::Path,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tracer_common::{Event, event::flag};
 
-use crate::{facts::names::UnknownName, text::escape::escaped};
+use crate::{facts::names::UnknownName, source::kernel::clock::monotonic_ns, text::escape::escaped};
 
 /// `PROC_PID_INIT_INO` (`include/linux/proc_ns.h`), since 3.8.
 const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
@@ -57,6 +59,23 @@ pub(super) fn disown(events: &mut [Event], own_pid: Option<u32>) {
         event.flags |= flag::KERNEL_THREAD;
     }
 }
+
+/// When a process began, in nanoseconds of the kernel's monotonic clock; `None` if it is gone. `folder`: its folder in
+/// `/proc`. The kernel tells it in ticks of 10 ms since boot (`starttime` in proc_pid_stat(5)).
+pub(super) fn started_ns(folder: &Path) -> Option<u64> {
+    let stat = fs::read(folder.join("stat")).ok()?;
+    // A name may have spaces and brackets in it: its end is the last one.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let after = str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let ticks: u64 = after.split_ascii_whitespace().nth(STARTTIME - 3)?.parse().ok()?;
+    let started_ns = ticks.checked_mul(1_000_000_000 / rustix::param::clock_ticks_per_second().max(1))?;
+    let boot = clock_gettime(ClockId::Boottime);
+    let boot_ns = u64::try_from(boot.tv_sec).ok()? * 1_000_000_000 + u64::try_from(boot.tv_nsec).ok()?;
+    Some(monotonic_ns().saturating_sub(boot_ns.saturating_sub(started_ns)))
+}
+
+/// The number of that field, as the manual counts.
+const STARTTIME: usize = 22;
 
 /// The most bytes that are read of a command line.
 const COMMAND_LINE: u64 = 4096;

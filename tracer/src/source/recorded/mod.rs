@@ -26,6 +26,7 @@ use crate::{
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
+        process_cgroups::ProcessCgroup,
         recording_counts::RecordingCounts,
         source_counts::SourceCounts,
     },
@@ -448,6 +449,10 @@ impl<S: Source> Names for Recorded<S> {
 
     fn netns_name(&mut self, inum: Inum) -> Option<String> {
         self.scribe.names.netns_name(inum)
+    }
+
+    fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        self.scribe.names.process_cgroup(pid)
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {

@@ -5,7 +5,11 @@ use std::collections::{HashMap, HashSet, hash_map::Entry as Slot};
 use tracer_common::Event;
 
 use crate::{
-    facts::names::{CgroupTree, ContainerNames, Names},
+    facts::{
+        holders::Holders,
+        names::{CgroupTree, ContainerNames, Names},
+        process_cgroups::{LOOK_AGAIN_NS, ProcessCgroup, process_of},
+    },
     recording::name::Name,
     tcp::netns::Inum,
 };
@@ -13,19 +17,17 @@ use crate::{
 /// Names that are kept of each kind.
 const MOST: usize = 65_536;
 
-/// How long it takes until a name that was not found is looked up again, in nanoseconds.
-const LOOK_AGAIN_NS: u64 = 2_000_000_000;
-
 /// Names as they are in the recording: a view must not know more than a replay does.
 #[derive(Default)]
 pub(super) struct RecordedNames {
     cgroups: HashMap<u64, RecordedName<String>>,
     containers: HashMap<u64, RecordedName<ContainerNames>>,
     netns: HashMap<Inum, RecordedName<String>>,
+    processes: HashMap<u32, RecordedName<ProcessCgroup>>,
     /// Names that are not in the recording yet.
     unwritten: Vec<Name>,
     /// What a view asked for that no fact has mentioned. It is looked up for the next fact: a replay has it from there.
-    asked: (HashSet<u64>, HashSet<Inum>),
+    asked: (HashSet<u64>, HashSet<Inum>, HashSet<u32>),
     now_ns: u64,
 }
 
@@ -36,7 +38,6 @@ struct RecordedName<T> {
 }
 
 impl RecordedNames {
-    /// All names have to be said again.
     /// The path of a cgroup, if it is in the recording.
     pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
         let known = self.cgroups.get(&id);
@@ -64,6 +65,15 @@ impl RecordedNames {
         known?.name.clone()
     }
 
+    /// The cgroup of a process, if it is in the recording.
+    pub(super) fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        let known = self.processes.get(&pid);
+        if known.is_none() {
+            self.asked.2.insert(pid);
+        }
+        known?.name
+    }
+
     /// Adds a name that was looked up elsewhere.
     pub(super) fn add(&mut self, name: Name) {
         self.unwritten.push(name);
@@ -74,6 +84,7 @@ impl RecordedNames {
         std::mem::take(&mut self.unwritten)
     }
 
+    /// All names have to be said again.
     pub(super) fn repeat(&mut self, tree: Option<CgroupTree>) {
         self.unwritten =
             tree.map(|CgroupTree { root, paths }| Name::Cgroups(root, paths)).into_iter().collect();
@@ -81,34 +92,73 @@ impl RecordedNames {
         let netns = self.netns.iter().map(|(inum, known)| Name::Netns(*inum, known.name.clone()));
         let named = self.containers.iter().filter_map(|(id, known)| Some((*id, known.name.clone()?)));
         let containers = named.map(|(id, names)| Name::Container(id, names));
-        self.unwritten.extend(cgroups.chain(netns).chain(containers));
+        let processes = self.processes.iter().filter_map(|(pid, known)| Some((*pid, known.name?)));
+        let processes = processes.map(|(pid, cgroup)| Name::Process(pid, cgroup));
+        self.unwritten.extend(cgroups.chain(netns).chain(containers).chain(processes));
     }
 
     /// Takes the time of the next fact, and looks up what was asked for meanwhile.
     pub(super) fn begin_fact(&mut self, now_ns: u64, names: &mut dyn Names) {
         self.now_ns = now_ns;
-        let (cgroups, netns) = std::mem::take(&mut self.asked);
+        let (cgroups, netns, processes) = std::mem::take(&mut self.asked);
         for id in cgroups {
             self.learn_cgroup(id, names);
         }
         for inum in netns {
             self.learn_netns(inum, names);
         }
+        for pid in processes {
+            self.learn_process(pid, names);
+        }
     }
 
     /// Looks up the names of events, unless they are known.
     pub(super) fn learn(&mut self, events: &[Event], names: &mut dyn Names) {
         let mut last = (0, 0);
+        let mut last_pid = None;
         for event in events.iter().filter(|event| event.cgroup != 0 || event.netns != 0) {
             if (event.cgroup, event.netns) != last {
                 last = (event.cgroup, event.netns);
                 self.learn_cgroup(event.cgroup, names);
                 self.learn_netns(event.netns, names);
             }
+            let pid = process_of(event);
+            if let Some(new) = pid.filter(|_| pid != last_pid) {
+                last_pid = pid;
+                self.learn_process(new, names);
+            }
         }
     }
 
-    fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
+    /// Looks up the cgroups of those who hold sockets.
+    pub(super) fn learn_holders(&mut self, holders: &Holders, names: &mut dyn Names) {
+        for of_socket in holders.by_socket() {
+            of_socket.first().into_iter().for_each(|holder| self.learn_process(holder.pid, names));
+        }
+    }
+
+    /// Looks up the cgroup of a process, unless that was done a short time ago. It may change.
+    fn learn_process(&mut self, pid: u32, names: &mut dyn Names) {
+        if self.processes.len() >= MOST {
+            self.processes.clear();
+        }
+        let at_ns = self.now_ns;
+        let known = self.processes.entry(pid);
+        let before = match &known {
+            Slot::Occupied(known) if at_ns < known.get().at_ns.saturating_add(LOOK_AGAIN_NS) => return,
+            Slot::Occupied(known) => known.get().name,
+            Slot::Vacant(_) => None,
+        };
+        let name = names.process_cgroup(pid).or(before);
+        known.insert_entry(RecordedName { name, at_ns });
+        if let Some(cgroup) = name.filter(|_| name != before) {
+            self.unwritten.push(Name::Process(pid, cgroup));
+            self.learn_cgroup(cgroup.id, names);
+        }
+    }
+
+    /// Looks up the names of a cgroup, unless they are known.
+    pub(super) fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
         let Self { cgroups, containers, unwritten, now_ns, .. } = self;
         learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
         let new = |names: Option<ContainerNames>| {

@@ -33,6 +33,7 @@ impl Scribe {
                 names.learn(&snapshot.sockets, source);
                 names.learn(&snapshot.holders, source);
             }
+            Fact::Holders(holders) => names.learn_holders(holders, source),
             Fact::Refresh { sockets, .. } => names.learn(sockets, source),
             Fact::Gauges(gauges) => {
                 gauges.by_netns.keys().for_each(|netns| names.learn_netns(netns.inum, source));
@@ -68,6 +69,13 @@ impl Scribe {
     /// All names have to be said again.
     pub(super) fn repeat_names(&mut self, tree: Option<CgroupTree>) {
         self.names.repeat(tree);
+    }
+
+    /// Looks up the names of all cgroups that are there.
+    pub(in crate::source) fn learn_cgroups(&mut self, source: &mut dyn Names) {
+        for id in source.cgroups().unwrap_or_default().paths.into_keys() {
+            self.names.learn_cgroup(id, source);
+        }
     }
 
     /// Adds a name that was looked up elsewhere.

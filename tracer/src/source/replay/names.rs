@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use crate::{
-    facts::names::{CgroupTree, ContainerNames, Names, UnknownName},
+    facts::{
+        names::{CgroupTree, ContainerNames, Names, UnknownName},
+        process_cgroups::ProcessCgroup,
+    },
     recording::name::Name,
     tcp::netns::{Inum, Netns, NetnsId},
     text::escape::tamed,
@@ -18,6 +21,7 @@ pub struct ReplayedNames {
     cgroups: HashMap<u64, Option<String>>,
     containers: HashMap<u64, ContainerNames>,
     netns: HashMap<Inum, Option<String>>,
+    processes: HashMap<u32, ProcessCgroup>,
     command_lines: HashMap<u32, Option<String>>,
     tree: Option<CgroupTree>,
     /// Those that were read last, if a copy asks for them.
@@ -40,6 +44,12 @@ impl ReplayedNames {
                 self.containers.insert(cgroup, names);
             }
             Name::Netns(inum, name) => keep(&mut self.netns, inum, name),
+            Name::Process(pid, cgroup) => {
+                if self.processes.len() >= MOST {
+                    self.processes.clear();
+                }
+                self.processes.insert(pid, cgroup);
+            }
             Name::CommandLine(pid, line) => keep(&mut self.command_lines, pid, line),
             Name::Cgroups(root, paths) => {
                 let paths = paths.into_iter().map(|(id, path)| (id, tamed(path))).collect();
@@ -76,6 +86,10 @@ impl Names for ReplayedNames {
 
     fn container_names(&mut self, cgroup: u64) -> Option<ContainerNames> {
         self.containers.get(&cgroup).cloned()
+    }
+
+    fn process_cgroup(&mut self, pid: u32) -> Option<ProcessCgroup> {
+        self.processes.get(&pid).copied()
     }
 
     fn command_line(&mut self, pid: u32) -> Option<String> {

@@ -24,10 +24,7 @@ use crate::{
         playback::{PlayCommand, Playback},
         source_counts::SourceCounts,
     },
-    recording::{
-        header::{self, Header},
-        name::Name,
-    },
+    recording::header::{self, Header},
     source::{
         Demand, Error, Source,
         recorded::{Resumption, Scribe},
@@ -133,9 +130,7 @@ impl<S: Source> Streamed<S> {
         if pieces.try_send(StreamedPiece::Header(scribe.encoder.header(&header))).is_err() {
             return;
         }
-        if let Some(tree) = self.source.names().cgroups() {
-            tree.paths.iter().for_each(|(id, path)| scribe.add_name(Name::Cgroup(*id, Some(path.clone()))));
-        }
+        scribe.learn_cgroups(self.source.names());
         for fact in self.resumption.clone().facts(Some(checkpoint.clone()), checkpoint.at_ns) {
             scribe.learn(&fact, self.source.names());
             scribe.write(&fact);

@@ -21,8 +21,12 @@ pub use counters::Counters;
 pub use role::{FirstFin, Role};
 
 use crate::{
+    facts::process_cgroups::SocketOwner,
     tcp::{endpoint::Tuple, reset::Reset},
-    track::{connection::spent::Spent, owner::Owner},
+    track::{
+        connection::spent::Spent,
+        owner::{Evidence, Owner},
+    },
 };
 
 /// Its birth was seen.
@@ -257,6 +261,13 @@ impl Connection {
     #[must_use]
     pub fn has_queues(&self) -> bool {
         !self.is_timewait && !self.is_bare()
+    }
+
+    /// What tells in which cgroup its owner runs.
+    #[must_use]
+    pub fn socket_owner(&self) -> SocketOwner {
+        let is_sure = self.owner.evidence > Evidence::Listener;
+        SocketOwner { cgroup: self.cgroup, pid: self.owner.pid, is_sure, at_ns: self.last_ns }
     }
 
     /// Whether it is a transparent listener, or comes out of one.

@@ -106,7 +106,7 @@ impl ConnectionRow {
             guess: owner.evidence == Evidence::Listener,
             local: endpoint(tuple.local_addr, tuple.local_port),
             remote: endpoint(tuple.remote_addr, tuple.remote_port),
-            unit: context.names.workload(connection.cgroup).and_then(workload),
+            unit: context.names.workload(connection.socket_owner()).and_then(workload),
             cookie: connection.cookie,
             start: micros(connection.born_ns().unwrap_or(connection.seen_ns()), begin_ns),
             older: connection.born_ns().is_none(),

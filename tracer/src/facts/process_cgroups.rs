@@ -1,0 +1,147 @@
+//! In which cgroups processes run. A socket's own cgroup is the one in which it was made: that of systemd for a
+//! service that was started by its socket, and that of the listener for what was accepted. Sockets have cgroups of
+//! the v2 hierarchy only; containers may be in others.
+
+use std::collections::HashMap;
+
+use tracer_common::{
+    Event,
+    event::{flag, kind},
+};
+
+use crate::facts::names::Names;
+
+/// Processes that are kept.
+const MOST: usize = 65_536;
+
+/// How long it takes until a process is looked at again, in nanoseconds: it may have been moved, or be another one
+/// with the same number.
+pub const LOOK_AGAIN_NS: u64 = 2_000_000_000;
+
+/// In which cgroup a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ProcessCgroup {
+    /// The cgroup's id.
+    pub id: u64,
+    /// When the process began, in nanoseconds of the kernel's monotonic clock.
+    pub started_ns: u64,
+}
+
+/// What tells in which cgroup the process runs that a socket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketOwner {
+    /// The socket's own cgroup; 0 if it is not known.
+    pub cgroup: u64,
+    /// The owner's process id; 0 if it is not known.
+    pub pid: u32,
+    /// Whether it is known to hold the socket, and not only the listener that the socket came from.
+    pub is_sure: bool,
+    /// When it was there, in nanoseconds of the kernel's monotonic clock.
+    pub at_ns: u64,
+}
+
+impl SocketOwner {
+    /// Nothing is known of it.
+    pub const UNKNOWN: Self = Self { cgroup: 0, pid: 0, is_sure: false, at_ns: 0 };
+}
+
+/// The cgroups of processes that are known.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessCgroups {
+    known: HashMap<u32, Looked>,
+}
+
+/// What a look at a process has told; `None` if it was gone, or may not be seen.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    cgroup: Option<ProcessCgroup>,
+    at_ns: u64,
+}
+
+impl ProcessCgroups {
+    /// Looks at a process, unless that was done a short time ago.
+    pub fn learn(&mut self, pid: u32, at_ns: u64, names: &mut dyn Names) -> Option<ProcessCgroup> {
+        if pid == 0 {
+            return None;
+        }
+        match self.known.get_mut(&pid) {
+            Some(looked) if at_ns < looked.at_ns.saturating_add(LOOK_AGAIN_NS) => looked.cgroup,
+            Some(looked) => {
+                // What is gone now was there before.
+                looked.cgroup = names.process_cgroup(pid).or(looked.cgroup);
+                looked.at_ns = at_ns;
+                looked.cgroup
+            }
+            None => {
+                if self.known.len() >= MOST {
+                    self.known.clear();
+                }
+                let cgroup = names.process_cgroup(pid);
+                self.known.insert(pid, Looked { cgroup, at_ns });
+                cgroup
+            }
+        }
+    }
+
+    /// The cgroup that a socket belongs to: that of the process that holds it, else its own. `None` if a process has its
+    /// listener that runs in another cgroup than the one that made it: then neither needs to be the one that accepts.
+    #[must_use]
+    pub fn of(&self, owner: SocketOwner) -> Option<u64> {
+        let own = (owner.cgroup != 0).then_some(owner.cgroup);
+        let process = self.known.get(&owner.pid).and_then(|looked| looked.cgroup);
+        match process.filter(|process| process.started_ns <= owner.at_ns) {
+            None => own,
+            Some(process) if owner.is_sure => Some(process.id),
+            Some(process) => own.filter(|own| *own == process.id),
+        }
+    }
+}
+
+/// The process that an event shows with its socket in hand; `None` if it shows none.
+#[must_use]
+pub fn process_of(event: &Event) -> Option<u32> {
+    let is_found = event.kind == kind::TRANSITION && event.old_state == event.new_state;
+    let is_at_work = event.flags & (flag::OWNED | flag::KERNEL_THREAD) == flag::OWNED;
+    (event.pid != 0 && (is_found || is_at_work || event.kind == kind::ACCEPTED)).then_some(event.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::script::Script;
+
+    const SOCKET: u64 = 5;
+
+    fn owner(pid: u32, is_sure: bool) -> SocketOwner {
+        SocketOwner { cgroup: SOCKET, pid, is_sure, at_ns: 100 }
+    }
+
+    #[test]
+    fn the_process_decides_if_it_is_sure() {
+        let mut names = Script::default().process(7, 6, 50).process(8, SOCKET, 50).process(9, 6, 101);
+        let mut known = ProcessCgroups::default();
+        for pid in [0, 7, 8, 9, 10] {
+            known.learn(pid, 0, &mut names);
+        }
+        assert_eq!(known.of(owner(7, true)), Some(6));
+        // It has the listener, which somebody else has made: who accepts may be anywhere.
+        assert_eq!(known.of(owner(7, false)), None);
+        assert_eq!(known.of(owner(8, false)), Some(SOCKET));
+        // Another process had this number then; nothing is known of these.
+        assert_eq!([9, 10, 0].map(|pid| known.of(owner(pid, true))), [Some(SOCKET); 3]);
+        assert_eq!(known.of(SocketOwner { cgroup: 0, ..owner(10, true) }), None);
+    }
+
+    #[test]
+    fn a_process_is_looked_at_again_and_remembered_when_it_is_gone() {
+        let mut known = ProcessCgroups::default();
+        known.learn(7, 0, &mut Script::default().process(7, 6, 50));
+        let mut moved = Script::default().process(7, 8, 50);
+        known.learn(7, LOOK_AGAIN_NS - 1, &mut moved);
+        assert_eq!(known.of(owner(7, true)), Some(6));
+        known.learn(7, LOOK_AGAIN_NS, &mut moved);
+        assert_eq!(known.of(owner(7, true)), Some(8));
+        known.learn(7, 2 * LOOK_AGAIN_NS, &mut Script::default());
+        assert_eq!(known.of(owner(7, true)), Some(8));
+    }
+}
