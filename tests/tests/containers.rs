@@ -1,5 +1,5 @@
 //! Names of containers, pods and units, in every view. The cgroups and the files of the runtimes are made by hand, in the
-//! layouts that the runtimes' documentation tells of: they do not run here.
+//! layouts that the runtimes' documentation tells of; `container_engines` runs two of them.
 
 use std::{
     fs,

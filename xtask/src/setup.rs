@@ -42,6 +42,10 @@ pub(crate) const TESTS: &[&str] = &[
     "fish",
     "groff-base",
     "openssl",
+    "busybox-static",
+    "podman",
+    "containerd",
+    "runc",
 ];
 
 /// For the bench: a compiler for its C programs, other tools to compare tracer with, and a service with its

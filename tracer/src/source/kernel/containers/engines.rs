@@ -1,11 +1,6 @@
 //! State of engines: of Docker a file for each container, of Podman and CRI-O one for all.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{collections::HashMap, path::Path};
 
 use serde::Deserialize;
 
@@ -25,9 +20,6 @@ const LARGEST_OF_ALL: u64 = 32 << 20;
 
 /// The most containers that are taken from it.
 const MOST: usize = 16_384;
-
-/// A file of all containers is read at most this often, if it has changed.
-const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -71,19 +63,15 @@ struct StoredContainer {
 #[derive(Debug, Default)]
 pub(super) struct Storage {
     names: HashMap<String, String>,
-    /// When the file was changed that they are from, and when it was read.
-    read: Option<(SystemTime, Instant)>,
+    reading: files::Rereading,
 }
 
 impl Storage {
     /// The names of one of them.
     pub(super) fn names(&mut self, root: &Path, id: &str) -> ContainerNames {
         let file = root.join("var/lib/containers/storage/overlay-containers/containers.json");
-        if let Ok(changed) = fs::metadata(&file).and_then(|metadata| metadata.modified())
-            && self.read.is_none_or(|(known, at)| known != changed && at.elapsed() >= PAUSE)
-        {
-            self.read = Some((changed, Instant::now()));
-            let all: Vec<StoredContainer> = files::json(&file, LARGEST_OF_ALL).unwrap_or_default();
+        let all = || -> Vec<StoredContainer> { files::json(&file, LARGEST_OF_ALL).unwrap_or_default() };
+        if let Some(all) = self.reading.read(&file, all) {
             let named = all.into_iter().take(MOST);
             self.names = named.filter_map(|one| Some((one.id, one.names?.into_iter().next()?))).collect();
         }

@@ -3,11 +3,39 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Instant, SystemTime},
 };
 
 use serde::de::DeserializeOwned;
+
+/// How often a file or folder of all containers is read: when it has changed, but for a fifth of the time at most.
+/// Containers are made one after the other, and one that is gone soon needs its name at once.
+#[derive(Debug, Default)]
+pub(super) struct Rereading {
+    /// What the file was when it was read: its time of change, inode number and size.
+    stamp: Option<(SystemTime, u64, u64)>,
+    /// From when on it may be read again.
+    next: Option<Instant>,
+}
+
+impl Rereading {
+    /// Reads, if it is time to.
+    pub(super) fn read<T>(&mut self, path: &Path, read: impl FnOnce() -> T) -> Option<T> {
+        let metadata = fs::metadata(path).ok()?;
+        let stamp = Some((metadata.modified().ok()?, metadata.ino(), metadata.len()));
+        let begun = Instant::now();
+        if stamp == self.stamp || self.next.is_some_and(|next| begun < next) {
+            return None;
+        }
+        self.stamp = stamp;
+        let found = read();
+        let done = Instant::now();
+        self.next = Some(done + 4 * (done - begun));
+        Some(found)
+    }
+}
 
 /// The contents of a JSON file of at most so many bytes; `None` if it is not there, is no plain file or is larger.
 pub(super) fn json<T: DeserializeOwned>(path: &Path, most: u64) -> Option<T> {

@@ -3,18 +3,13 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{facts::names::ContainerNames, source::kernel::containers::files};
 
 /// Entries of a folder that are looked at. A node has some hundred pods.
 const MOST: usize = 16_384;
-
-/// A folder is read at most this often, if it has changed.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// The names in both folders.
 #[derive(Debug, Default)]
@@ -27,8 +22,7 @@ pub(super) struct Logs {
 #[derive(Debug, Default)]
 struct LogFolder {
     names: HashMap<String, ContainerNames>,
-    /// When the folder was changed that they are from, and when it was read.
-    read: Option<(SystemTime, Instant)>,
+    reading: files::Rereading,
 }
 
 impl Logs {
@@ -48,16 +42,13 @@ type Read = fn(&str) -> Option<(&str, ContainerNames)>;
 
 impl LogFolder {
     fn names(&mut self, folder: &Path, id: &str, read: Read) -> ContainerNames {
-        let changed = fs::metadata(folder).and_then(|metadata| metadata.modified());
-        if let Ok(changed) = changed
-            && self.read.is_none_or(|(known, at)| known != changed && at.elapsed() >= PAUSE)
-        {
-            self.read = Some((changed, Instant::now()));
-            let name = |path: PathBuf| {
-                let (id, names) = read(path.file_name()?.to_str()?)?;
-                Some((id.to_owned(), names))
-            };
-            self.names = files::entries(folder, MOST).filter_map(name).collect();
+        let name = |path: PathBuf| {
+            let (id, names) = read(path.file_name()?.to_str()?)?;
+            Some((id.to_owned(), names))
+        };
+        let all = || files::entries(folder, MOST).filter_map(name).collect();
+        if let Some(names) = self.reading.read(folder, all) {
+            self.names = names;
         }
         self.names.get(id).cloned().unwrap_or_default()
     }
