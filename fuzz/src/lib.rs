@@ -25,6 +25,7 @@ use tracer::{
     recording::block::{MARK, Unpacked},
     run::{
         capture::capture,
+        confined::Sandbox,
         recording::recording,
         stop::{Signals, Stop},
     },
@@ -132,7 +133,7 @@ pub fn show(input: &[u8]) {
         Some(Command::Summary(args)) => config::summary(*args),
         Some(Command::Top(args)) => config::top(*args),
         Some(Command::Recording(command)) => {
-            let _ = recording(&config::recording(command).expect(way));
+            let _ = recording(&config::recording(command).expect(way), Sandbox::Off);
             return;
         }
         _ => unreachable!("{way}"),
