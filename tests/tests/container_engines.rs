@@ -80,10 +80,13 @@ impl Containerd {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let settings = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
-            path("root"),
-            path("state"),
-            path("socket")
+            "version = 2
+            root = '{0}/root'
+            state = '{0}/state'
+            disabled_plugins = ['io.containerd.grpc.v1.cri']
+            [grpc]
+            address = '{0}/socket'",
+            folder.path().display()
         );
         fs::write(path("config.toml"), settings).unwrap();
         let daemon = Program::collect(Command::new("containerd").arg("-c").arg(path("config.toml")));

@@ -2,7 +2,9 @@
 
 use std::{
     ffi::OsString,
+    fs,
     os::unix::process::CommandExt as _,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -17,6 +19,9 @@ use crate::{
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
+    /// Attack the program in the package for Debian that `cargo xtask package` has made, and not one that is built now
+    #[arg(long)]
+    packaged: bool,
     /// Arguments for the attack; --help shows them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
@@ -33,22 +38,32 @@ pub(crate) fn attack(args: &Args) -> Result<ExitCode> {
     if runs {
         setup::kernel()?;
         setup::packages(setup::TESTS)?;
-        let mut build = cargo();
-        build.current_dir(root()).args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            "tcp-tracer",
-        ]);
-        run(&mut build)?;
+        let tracer = if args.packaged { packaged()? } else { built()? };
         command = as_root("env");
         let variable = |name: &str, path| {
             [OsString::from(name), "=".into(), OsString::from(path)].into_iter().collect::<OsString>()
         };
         command.arg(variable("ACTOR", debug.join("actor")));
-        command.arg(variable("TRACER", target().join("release/tracer"))).arg(debug.join("attack"));
+        command.arg(variable("TRACER", tracer)).arg(debug.join("attack"));
     }
     Err(command.args(&args.arguments).exec()).context("cannot start the attack")
+}
+
+/// The program, built now.
+fn built() -> Result<PathBuf> {
+    let build = ["build", "--quiet", "--release", "--locked", "--package", "tcp-tracer"];
+    run(cargo().current_dir(root()).args(build))?;
+    Ok(target().join("release/tracer"))
+}
+
+/// The program as users of Debian get it.
+fn packaged() -> Result<PathBuf> {
+    let made = target().join("package/out");
+    let packages = fs::read_dir(&made).into_iter().flatten().flatten().map(|entry| entry.path());
+    let package = packages.into_iter().find(|path| path.to_string_lossy().ends_with("_amd64.deb"));
+    let package =
+        package.with_context(|| format!("no package in {}: make it, cargo xtask package", made.display()))?;
+    let unpacked = target().join("package/attacked");
+    run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&unpacked))?;
+    Ok(unpacked.join("usr/bin/tracer"))
 }

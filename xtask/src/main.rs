@@ -25,6 +25,7 @@ mod package;
 mod quiet;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod vm;
 
@@ -42,6 +43,8 @@ enum Verb {
     Test(test::Args),
     /// Run a healthy busy host for minutes: no finding may come
     Quiet(quiet::Args),
+    /// Run `serve` for hours while everything comes and goes: nothing may grow
+    Soak(soak::Args),
     /// Run tracer in hostile situations: long
     Attack(attack::Args),
     /// Build the kernel programs into tracer/bpf
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::test(&args),
         Verb::Quiet(args) => quiet::quiet(&args),
+        Verb::Soak(args) => soak::soak(&args),
         Verb::Attack(args) => attack::attack(&args),
         Verb::Ebpf(args) => ebpf::ebpf(&args),
         Verb::Bench(args) => bench::bench(&args),

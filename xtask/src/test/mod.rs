@@ -11,7 +11,7 @@ mod kernel;
 mod noise;
 mod steps;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 
@@ -63,10 +63,11 @@ pub(crate) fn test(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a test on the real kernel with this variable in its environment.
-pub(crate) fn one_with(name: &str, variable: (&'static str, &str)) -> Result<ExitCode> {
+/// Runs a test on the real kernel that takes so long, as this variable in its environment says to it in seconds.
+pub(crate) fn one_for(name: &str, variable: &'static str, time: Duration) -> Result<ExitCode> {
     steps::run(steps::BEFORE_KERNEL)?;
-    kernel::test(&Wanted::named(name, false).with(variable))?;
+    let seconds = time.as_secs().to_string();
+    kernel::test(&Wanted::named(name, false).with((variable, &seconds)).within(time))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,8 @@ mod build;
 mod outcome;
 mod run;
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use crate::{
@@ -41,12 +43,21 @@ pub(crate) struct Wanted {
     rounds: u32,
     /// Set in the environment of the tests.
     variable: Option<(&'static str, String)>,
+    /// How much longer than others a test program may take.
+    more_time: Duration,
 }
 
 impl Wanted {
     /// All tests, as in a full run.
     pub(crate) fn all() -> Self {
-        Self { filter: None, noise: true, ignored: false, rounds: 1, variable: None }
+        Self {
+            filter: None,
+            noise: true,
+            ignored: false,
+            rounds: 1,
+            variable: None,
+            more_time: Duration::ZERO,
+        }
     }
 
     /// Also tests that take long, and everything three times.
@@ -63,13 +74,19 @@ impl Wanted {
     pub(crate) fn with(self, (name, value): (&'static str, &str)) -> Self {
         Self { variable: Some((name, value.to_owned())), ..self }
     }
+
+    /// The same with so much more time.
+    pub(crate) fn within(self, more_time: Duration) -> Self {
+        Self { more_time, ..self }
+    }
 }
 
 /// Builds the tests and runs them.
 pub(crate) fn test(wanted: &Wanted) -> Result<()> {
     let built = build::build()?;
     let noise = wanted.noise.then(|| Noise::start(&built.noise)).transpose()?;
-    let runner = Runner::new(&built, target().join("release/tracer"), wanted.variable.clone());
+    let runner =
+        Runner::new(&built, target().join("release/tracer"), wanted.variable.clone(), wanted.more_time);
     let all: Vec<_> = built.tests.iter().collect();
     let mut outcomes = Vec::new();
     for round in 1..=wanted.rounds {
@@ -130,7 +147,7 @@ fn print_summary(outcomes: &[Outcome], wanted: &Wanted) -> Result<()> {
 /// Runs one test with the tracer that the unit tests have built: hardly optimised, but already there.
 pub(crate) fn smoke() -> Result<()> {
     let built = build::build_one("smoke")?;
-    let runner = Runner::new(&built, target().join("debug/tracer"), None);
+    let runner = Runner::new(&built, target().join("debug/tracer"), None, Duration::ZERO);
     let outcomes = runner.run(&built.tests.iter().collect::<Vec<_>>(), &["--test-threads=1"], 1)?;
     print_summary(&outcomes, &Wanted::all())
 }

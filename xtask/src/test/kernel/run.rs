@@ -37,12 +37,18 @@ pub(crate) struct Runner<'a> {
     tracer: PathBuf,
     logs: PathBuf,
     variable: Option<(&'static str, String)>,
+    limit: Duration,
 }
 
 impl<'a> Runner<'a> {
     /// A runner of tests for the build of tracer at this path.
-    pub(crate) fn new(built: &'a Built, tracer: PathBuf, variable: Option<(&'static str, String)>) -> Self {
-        Self { built, tracer, logs: target().join("kernel-tests"), variable }
+    pub(crate) fn new(
+        built: &'a Built,
+        tracer: PathBuf,
+        variable: Option<(&'static str, String)>,
+        more_time: Duration,
+    ) -> Self {
+        Self { built, tracer, logs: target().join("kernel-tests"), variable, limit: LIMIT + more_time }
     }
 
     /// Runs the tests that `arguments` select, `at_once` programs at a time. Prints the output of each
@@ -108,8 +114,8 @@ impl<'a> Runner<'a> {
         }
         command.stdout(log.try_clone()?).stderr(log);
         let begun = Instant::now();
-        let status =
-            wait(&mut command, begun).with_context(|| format!("running {}", program.path.display()))?;
+        let status = wait(&mut command, begun, self.limit)
+            .with_context(|| format!("running {}", program.path.display()))?;
         let mut said = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
         fs::remove_file(&path)?;
         if status.is_none() {
@@ -127,13 +133,13 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn wait(command: &mut Command, begun: Instant) -> Result<Option<ExitStatus>> {
+fn wait(command: &mut Command, begun: Instant, limit: Duration) -> Result<Option<ExitStatus>> {
     let mut child = command.spawn()?;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if begun.elapsed() > LIMIT {
+        if begun.elapsed() > limit {
             child.kill()?;
             child.wait()?;
             return Ok(None);

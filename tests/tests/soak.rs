@@ -1,0 +1,169 @@
+//! `serve` with all that it can do at once, for a long time, while everything comes and goes: `cargo xtask soak` runs it for
+//! hours, the tests for half a minute. Memory and file descriptors must not grow.
+
+// A panic is how a test says that it failed.
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use tests::{
+    patience::until,
+    place::Place,
+    program::{Program, output, run},
+    served::{metrics, serve},
+    tracer,
+    traffic::{actor, churn},
+};
+
+/// How long, in seconds, unless this variable says something else.
+const SECONDS: u64 = 30;
+const VARIABLE: &str = "SOAK_SECONDS";
+
+/// Parts of the recording that are kept.
+const KEEP: usize = 4;
+
+/// Memory that tables of a fixed size may still take, in bytes, and descriptors of scrapes that are just answered.
+const MORE_BYTES: u64 = 6 << 20;
+const MORE_DESCRIPTORS: u64 = 8;
+
+/// What tracer holds after a round.
+struct Held {
+    bytes: u64,
+    descriptors: u64,
+}
+
+impl Held {
+    fn by(program: &Program) -> Self {
+        let process = PathBuf::from(format!("/proc/{}", program.pid()));
+        let status = fs::read_to_string(process.join("status")).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        Self { bytes: kib << 10, descriptors: fs::read_dir(process.join("fd")).unwrap().count() as u64 }
+    }
+}
+
+/// Options that a reload may change.
+fn configure(file: &Path, round: usize) {
+    let label = ["service,process", "service,process,container,peer", "peer,netns"][round % 3];
+    let stuck = ["CLOSE_WAIT=2s", "FIN_WAIT2=1s"][round % 2];
+    fs::write(file, format!("--label {label}\n--stuck {stuck}\n")).unwrap();
+}
+
+/// A container that makes a connection, and is gone.
+fn container(place: &Place, round: usize) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).unwrap();
+    let id = format!("{:032x}{round:032x}", std::process::id());
+    let cgroup = Path::new(mount.split(' ').nth(1).unwrap()).join(format!("docker-{id}.scope"));
+    fs::create_dir(&cgroup).unwrap();
+    let script =
+        "echo $$ > \"$0/cgroup.procs\" && exec nsenter \"--net=/run/netns/$1\" \"$2\" call 127.0.0.1 9";
+    let mut call = Command::new("sh");
+    call.args(["-c", script]).arg(&cgroup).arg(place.name()).arg(actor());
+    // Nobody listens there.
+    _ = output(&mut call);
+    until("an empty cgroup", || fs::remove_dir(&cgroup).ok());
+}
+
+/// The parts of the recording, in order.
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let mut parts: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    parts.sort();
+    parts
+}
+
+fn middle(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+#[test]
+fn nothing_grows_while_everything_comes_and_goes() {
+    let seconds = std::env::var(VARIABLE).map_or(SECONDS, |seconds| seconds.parse().unwrap());
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name);
+    let (options, parts_folder, socket) = (path("options"), path("parts"), path("socket"));
+    fs::create_dir(&parts_folder).unwrap();
+    configure(&options, 0);
+    // A small buffer is full soon.
+    let (tracer, address) = serve(&format!(
+        "--alerts --buffer 1M --config {} --socket {} --record {} --rotate 1M,5s --keep {KEEP}",
+        options.display(),
+        socket.display(),
+        parts_folder.join("host.rec").display()
+    ));
+    let (input, keeps) = std::io::pipe().unwrap();
+    let mut noise = Command::new(env!("CARGO_BIN_EXE_noise"));
+    let mut noise = Program::with_input(&mut noise, Stdio::from(input));
+    noise.wait_for_out("all of the noise", |out| out.contains("noise: ready"));
+
+    let (begun, mut rounds, mut seen) = (Instant::now(), 0_usize, Vec::new());
+    let (mut events, mut reloads) = (0.0, 0.0);
+    while begun.elapsed() < Duration::from_secs(seconds) || rounds < 12 {
+        rounds += 1;
+        let next = Instant::now() + Duration::from_secs(1);
+        churn(&place, 50);
+        container(&place, rounds);
+        let now = metrics(address);
+        assert!(now["tracer_events_total"] > events, "round {rounds}");
+        events = now["tracer_events_total"];
+        if rounds.is_multiple_of(3) {
+            configure(&options, rounds);
+            tracer.signal(Signal::HUP);
+            reloads += 1.0;
+        }
+        if rounds.is_multiple_of(5) {
+            // Nothing is read meanwhile, so events are lost.
+            tracer.signal(Signal::STOP);
+            thread::sleep(Duration::from_millis(300));
+            tracer.signal(Signal::CONT);
+        }
+        if rounds.is_multiple_of(7) {
+            run(&mut tracer::command(&format!("list -t --socket {}", socket.display())));
+        }
+        assert!(parts(&parts_folder).len() <= KEEP + 2, "{:?}", parts(&parts_folder));
+        seen.push(Held::by(&tracer));
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    drop(keeps);
+    assert_eq!(noise.wait().code(), 0);
+
+    let reloaded = || {
+        let now = metrics(address);
+        (now["tracer_config_reloads_total{result=\"done\"}"] >= reloads).then_some(now)
+    };
+    let now = until("the last reload", reloaded);
+    let lost: f64 = now
+        .iter()
+        .filter(|(name, _)| name.starts_with("tracer_events_lost_total"))
+        .map(|(_, lost)| lost)
+        .sum();
+    let (second, last) = (&seen[seen.len() / 4..seen.len() / 2], &seen[seen.len() * 3 / 4..]);
+    let bytes = |held: &[Held]| middle(held.iter().map(|held| held.bytes).collect());
+    let descriptors = |held: &[Held]| held.iter().map(|held| held.descriptors).max().unwrap();
+    println!(
+        "{rounds} rounds, {events} events, {lost} lost, {reloads} reloads: {} then {} KiB, {} then {} descriptors",
+        bytes(second) >> 10,
+        bytes(last) >> 10,
+        descriptors(second),
+        descriptors(last)
+    );
+    assert!(bytes(last) <= bytes(second) + bytes(second) / 20 + MORE_BYTES);
+    assert!(descriptors(last) <= descriptors(second) + MORE_DESCRIPTORS);
+
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    assert!(ended.err.lines().all(|line| line.starts_with("tracer: ")), "{}", ended.err);
+    // What was lost is known: the kernel's counters then do not have to agree.
+    assert!(lost > 0.0 || !ended.err.contains("DISAGREES"), "{}", ended.err);
+    for part in parts(&parts_folder) {
+        run(&mut tracer::command(&format!("recording verify {}", part.display())));
+    }
+}
