@@ -34,7 +34,7 @@ const TARGET: &str = "replay";
 const KEPT: &str = "fuzz/corpus/replay";
 
 /// Limits of each run: bytes of an input, megabytes of memory, seconds.
-const LIMITS: [&str; 3] = ["-max_len=65536", "-rss_limit_mb=512", "-timeout=10"];
+const LIMITS: [&str; 3] = ["-max_len=65536", "-rss_limit_mb=512", "-timeout=30"];
 
 /// Builds the target, and runs it.
 pub(crate) fn fuzz(args: &Args) -> Result<ExitCode> {

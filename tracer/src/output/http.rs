@@ -266,7 +266,7 @@ impl Server {
         let accepted = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let accepted: Vec<_> = accepted.collect();
         let is_asked = |route: &HttpRoute| {
-            let understands = |name| accepted.iter().any(|accepted| accepted.contains(name));
+            let understands = |name| accepted.iter().any(|accepted| accepts(accepted, name));
             route.path == request.uri().path() && route.accept.is_none_or(understands)
         };
         let route = self.routes.iter().position(is_asked).ok_or(StatusCode::NOT_FOUND)?;
@@ -293,6 +293,19 @@ impl Access {
     }
 }
 
+/// Whether this list of media ranges asks for a type (RFC 9110, section 12.5.1): with a weight of 0 it refuses it.
+fn accepts(ranges: &str, media_type: &str) -> bool {
+    ranges.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_it = parts.next().is_some_and(|one| one.eq_ignore_ascii_case(media_type));
+        let is_refusal = |part: &str| {
+            let weight = part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("q"));
+            weight.is_some_and(|(_, weight)| weight.parse() == Ok(0.0_f32))
+        };
+        is_it && !parts.any(is_refusal)
+    })
+}
+
 /// Compares in a time that does not tell where they differ.
 fn equal(one: &[u8], other: &[u8]) -> bool {
     let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
@@ -315,5 +328,16 @@ mod tests {
                 && !permits("")
         );
         assert!(!access.permits(None) && Access::default().permits(None));
+    }
+
+    #[test]
+    fn a_weight_of_zero_refuses() {
+        let accepts = |ranges| accepts(ranges, "application/openmetrics-text");
+        assert!(accepts("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.4"));
+        assert!(accepts("text/plain, Application/OpenMetrics-Text"));
+        assert!(!accepts("application/openmetrics-text; q=0, text/plain") && !accepts("text/plain"));
+        assert!(
+            !accepts("application/openmetrics-text;Q=0.000") && !accepts("x/application/openmetrics-text")
+        );
     }
 }
