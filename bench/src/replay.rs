@@ -16,13 +16,20 @@ pub(crate) const TEXT: &str = "replay to text";
 /// Name of a figure: events counted, in a second.
 pub(crate) const SUMMARY: &str = "replay to summary";
 
-/// Views of the recording: the name of the rate, the arguments, and the name of the size of what is shown.
-const VIEWS: [(&str, &[&str], Option<&str>); 5] = [
-    (TEXT, &["log"], Some("text an event")),
-    (SUMMARY, &["summary", "--interval", "1s"], None),
-    ("replay to life", &["life"], None),
-    ("replay to JSON", &["log", "-o", "json"], Some("JSON an event")),
-    ("replay to CSV", &["log", "-o", "csv"], Some("CSV an event")),
+/// Name of a figure: events that a page is made of, in a second.
+pub(crate) const PAGE: &str = "replay to a page";
+/// Name of a figure: the size of that page.
+pub(crate) const PAGE_SIZE: &str = "page";
+
+/// Views of the recording: the name of the rate, the arguments before the recording, and the name of the size of what
+/// is shown, an event.
+const VIEWS: [(&str, &[&str], Option<&str>); 6] = [
+    (TEXT, &["log", "--from"], Some("text an event")),
+    (SUMMARY, &["summary", "--interval", "1s", "--from"], None),
+    ("replay to life", &["life", "--from"], None),
+    ("replay to JSON", &["log", "-o", "json", "--from"], Some("JSON an event")),
+    ("replay to CSV", &["log", "-o", "csv", "--from"], Some("CSV an event")),
+    (PAGE, &["report", "--to", "-"], None),
 ];
 
 const READY: Duration = Duration::from_secs(60);
@@ -48,12 +55,15 @@ pub(crate) fn replay(scratch: &Path) -> Result<Vec<Figure>> {
         let mut seconds = Vec::with_capacity(ROUNDS);
         for _ in 0..ROUNDS {
             let mut view = Command::new(&tracer);
-            view.args(arguments).arg("--from").arg(&recording);
+            view.args(arguments).arg(&recording);
             view.stdin(Stdio::null()).stdout(File::create(&shown)?);
             seconds.push(Child::start(&mut view)?.run(|_| ())?.as_secs_f64());
         }
         let middle = median(seconds).context("no round")?;
         figures.push(Figure::new(rate, events / middle / 1e6, "million events/s"));
+        if rate == PAGE {
+            figures.push(Figure::new(PAGE_SIZE, bytes(&shown)? / 1e6, "MB"));
+        }
         if let Some(size) = size {
             figures.push(Figure::new(size, bytes(&shown)? / events, "bytes"));
         }

@@ -15,14 +15,15 @@
 //! - [`incidents`]: a namespace with a tracer of resets and retransmissions
 //! - [`watch`]: what `top`, a summary and a log tell of an incident
 //! - [`attack`]: hostile situations, for `cargo xtask attack`
-//! - [`engines`]: DuckDB and others, which read files of `tracer export`
-//! - [`browser`]: Chromium, which opens pages of `tracer report`
+//! - [`engines`]: DuckDB and others, which read files of `tracer export`; [`agreement`]: a summary beside what DuckDB counts
+//! - [`browser`]: Chromium, which opens pages of `tracer report`; [`reported`]: the recordings and pages
 //! - [`prometheus`]: a Prometheus; [`otlp`]: a receiver of OTLP; [`certificates`]: an authority for https
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`served`]: `tracer serve`, and what it answers; [`disk`]: file systems that fill up and go away
 //! - [`patience`]: waits for a condition
 //! - [`option`]: socket options
 
+pub mod agreement;
 pub mod attack;
 pub mod bpftrace;
 pub mod browser;
@@ -47,6 +48,7 @@ pub mod program;
 pub mod prometheus;
 pub mod receipt;
 pub mod remote;
+pub mod reported;
 pub mod screen;
 pub mod served;
 pub mod sockets;

@@ -9,7 +9,8 @@ use tests::{
     tracer::{self, binary},
 };
 
-const COMMANDS: [&str; 7] = ["log", "life", "summary", "top", "list", "check", "completions"];
+const COMMANDS: [&str; 9] =
+    ["log", "life", "summary", "top", "list", "report", "diff", "check", "completions"];
 
 /// Writes the completions for a shell to a file in this folder. Returns its path.
 fn completions(shell: &str, folder: &tempfile::TempDir) -> PathBuf {

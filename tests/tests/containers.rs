@@ -8,6 +8,7 @@ use std::{
 };
 
 use tests::{
+    engines::query,
     patience::{until, until_or},
     place::Place,
     program::{Ended, Program, output, run},
@@ -453,5 +454,77 @@ fn come_and_go(many: u16) {
             (&line["container_id"], &line["unit"]),
             (&id.as_str().into(), &format!("docker-{id}.scope").into())
         );
+    }
+}
+
+/// Parts of a recording, while each container connects to where nobody listens, so many times, until there are some.
+fn recorded_in_parts(
+    (place, files, folder): (&Place, &Path, &Path),
+    name: &str,
+    calls: &[(&Container, usize)],
+) -> Vec<PathBuf> {
+    let path = folder.join(name);
+    let parts = || {
+        let all = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let first = format!("{}.", path.display());
+        let mut parts: Vec<_> = all.filter(|file| file.to_str().unwrap().starts_with(&first)).collect();
+        parts.sort();
+        parts
+    };
+    let arguments = format!("record --rotate 100ms --netns {} {}", place.inum(), path.display());
+    let tracer = tracer::started(Program::collect(&mut tracer_with(files, &arguments)));
+    until("parts", || {
+        for (container, count) in calls {
+            for _ in 0..*count {
+                let port = container.port.to_string();
+                _ = output(inside(&container.cgroup, place).args(["call", ADDRESS, &port]));
+            }
+        }
+        (parts().len() >= 3).then_some(())
+    });
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    parts()
+}
+
+/// What `diff` says of each container, over parts of recordings, is what DuckDB counts in their export.
+#[test]
+fn comparisons_by_container_agree_with_duckdb() {
+    let (place, cgroups, files) = (Place::new(), Cgroups::new("compared"), state_files());
+    let containers = containers(&cgroups);
+    let folder = tempfile::tempdir().unwrap();
+    let calls = |counts: [usize; 5]| containers.iter().zip(counts).collect::<Vec<_>>();
+    let record =
+        |name: &str, counts| recorded_in_parts((&place, files.path(), folder.path()), name, &calls(counts));
+    let sides = [("a", record("before", [12, 7, 5, 3, 9])), ("b", record("after", [4, 15, 0, 6, 11]))];
+    let mut command = tracer::command("diff -o json --rows 2000 --a");
+    let ended = Program::collect(command.args(&sides[0].1).arg("--b").args(&sides[1].1)).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let report: Line = serde_json::from_str(&ended.out).unwrap();
+    let rows = report["rows"].as_array().unwrap().iter();
+    let rows: Vec<_> = rows
+        .filter(|row| row["by"] == "container" && row["measure"] == "end" && row["reason"] == "refused")
+        .collect();
+    for (side, parts) in &sides {
+        let to = folder.path().join(format!("{side}.parquet"));
+        let mut export = tracer::command(
+            "export --format parquet --life --columns end,role,container,k8s_namespace,reason",
+        );
+        let ended = Program::collect(export.args(parts).arg("--to").arg(&to)).wait();
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        let counted = query(&format!(
+            "select container, k8s_namespace, role, count(*) as n from '{}' where reason = 'refused' group by all",
+            to.display()
+        ));
+        let names = |row: &Line| ["container", "k8s_namespace", "role"].map(|key| row[key].to_string());
+        let mut expected: Vec<_> =
+            counted.into_iter().map(Line::Object).map(|row| (names(&row), row["n"].clone())).collect();
+        let mut found: Vec<_> = rows.iter().map(|row| (names(row), row[side]["count"].clone())).collect();
+        found.retain(|(_, count)| *count != 0);
+        for rows in [&mut expected, &mut found] {
+            rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        assert_eq!(found, expected, "{side}");
+        assert_eq!(found.len(), if *side == "a" { 5 } else { 4 }, "{found:?}");
     }
 }

@@ -43,6 +43,7 @@ use socket2::SockRef;
 use tempfile::TempDir;
 use tests::{
     engines::{python, query},
+    patience::until,
     place::Place,
     program::{self, Ended, Program, close},
     story::text,
@@ -115,9 +116,31 @@ impl Lab {
 
     /// What the traffic leaves stays until the recording has ended.
     fn record_while<T>(&self, name: &str, traffic: impl FnOnce() -> T) -> PathBuf {
+        self.record_as("", name, traffic)
+    }
+
+    /// The same in parts: the traffic is made again until there are some.
+    fn record_parts(&self, name: &str, count: usize, trouble: Trouble) -> Vec<PathBuf> {
+        let parts = || {
+            let files = fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
+            let first = format!("{}.", self.path(name).display());
+            let mut parts: Vec<_> = files.filter(|file| file.to_str().unwrap().starts_with(&first)).collect();
+            parts.sort();
+            parts
+        };
+        self.record_as("--rotate 100ms", name, || {
+            until("parts", || {
+                self.traffic(count, trouble);
+                (parts().len() >= 3).then_some(())
+            });
+        });
+        parts()
+    }
+
+    fn record_as<T>(&self, options: &str, name: &str, traffic: impl FnOnce() -> T) -> PathBuf {
         let path = self.path(name);
         let netns = format!("--netns {},{}", self.client.inum(), self.server.inum());
-        let tracer = Program::collect(tracer::command(&format!("record {netns}")).arg(&path));
+        let tracer = Program::collect(tracer::command(&format!("record {options} {netns}")).arg(&path));
         let tracer = tracer::started(tracer);
         let left = traffic();
         let ended = tracer.interrupt();
@@ -417,14 +440,30 @@ fn figures<'a>(report: &'a Value, measure: &str, side: &str, port: u16) -> Vec<&
 #[test]
 fn figures_are_those_of_another_engine() {
     let lab = Lab::new();
-    let recordings =
-        [lab.record("before", 1_200, Trouble::None), lab.record("after", 1_200, Trouble::Resets)];
-    let report = report_of("--rows 2000", &[&recordings[0], &recordings[1]]);
-    for (side, recording) in ["a", "b"].into_iter().zip(&recordings) {
+    let before = lab.record("before", 1_200, Trouble::None);
+    let after = lab.record("after", 1_200, Trouble::Resets);
+    assert_counted(&lab, &[vec![before], vec![after]]);
+}
+
+/// The same where the recordings are in parts, with connections that go on from one to the next.
+#[test]
+fn figures_of_parts_are_those_of_another_engine() {
+    let lab = Lab::new();
+    let before = lab.record_parts("before", 1_200, Trouble::None);
+    let after = lab.record_parts("after", 1_200, Trouble::Resets);
+    assert_counted(&lab, &[before, after]);
+}
+
+fn assert_counted(lab: &Lab, recordings: &[Vec<PathBuf>; 2]) {
+    let mut command = tracer::command("diff -o json --rows 2000 --a");
+    let ended = Program::collect(command.args(&recordings[0]).arg("--b").args(&recordings[1])).wait();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    for (side, parts) in ["a", "b"].into_iter().zip(recordings) {
         let export = |options: &str, name: &str| {
             let path = lab.path(&format!("{side}-{name}.parquet"));
             let mut command = tracer::command("export --format parquet");
-            command.arg(recording).arg("--to").arg(&path).args(options.split_whitespace());
+            command.args(parts).arg("--to").arg(&path).args(options.split_whitespace());
             assert_eq!(Program::collect(&mut command).wait().code(), 0);
             path
         };

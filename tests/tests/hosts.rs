@@ -170,6 +170,16 @@ fn other_views_tell_hosts_apart_or_refuse_them() {
     refused(&export("-", "parquet"));
     refused(&export(folder.path().to_str().unwrap(), "csv"));
     refused(&replay("list", &both));
+    let page = folder.path().join("page.html");
+    let mut report = tracer::command("report --to");
+    let ended = Program::collect(report.arg(&page).args(both)).wait();
+    refused(&ended);
+    assert!(ended.err.contains("give those of one of them") && !page.exists(), "{}", ended.err);
+    // As the other side of a comparison they are taken together.
+    let mut report = tracer::command("report --to");
+    let against = ["--against".as_ref(), both[0], "--against".as_ref(), both[1]];
+    let ended = Program::collect(report.arg(&page).arg(both[0]).args(against)).wait();
+    assert!(ended.code() == 0 && page.exists(), "{}", ended.err);
     let mut merge = tracer::command("recording merge --to");
     refused(&Program::collect(merge.arg(folder.path().join("merged.rec")).args(both)).wait());
 }

@@ -4,158 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
-    any::Any,
-    collections::BTreeMap,
-    ffi::OsStr,
-    fs,
-    net::{IpAddr, Ipv4Addr},
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+    collections::BTreeMap, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, process::Command,
 };
 
-use serde_json::Value;
-use socket2::SockRef;
-use tempfile::{TempDir, tempdir};
 use tests::{
+    agreement::{asked, assert_counted, counts},
     attack::cgroup::Cgroup,
-    browser::{Seen, WINDOWS, Window, open},
-    engines::query,
-    patience::until_or,
+    browser::{WINDOWS, Window, open},
     place::Place,
     program::{Ended, Program, close},
+    reported::{Page, V4, WIDTH, assert_quiet, record, record_with, trouble},
     tracer,
-    traffic::{
-        SCENARIOS, actor, churn, connect, knock, leak, leaky, listen, listen_with_backlog, play, wait_for_end,
-    },
+    traffic::{actor, churn, connect, listen, wait_for_end},
 };
-
-const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// A recording.
-struct Recorded {
-    folder: TempDir,
-    path: PathBuf,
-}
-
-/// Records what happens in a namespace while `happen` runs. What it returns is kept until the end.
-fn record(place: &Place, happen: impl FnOnce() -> Box<dyn Any>) -> Recorded {
-    let command = &mut tracer::command(&format!("record --netns {}", place.name()));
-    record_with(command, happen)
-}
-
-fn record_with(command: &mut Command, happen: impl FnOnce() -> Box<dyn Any>) -> Recorded {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("host.rec");
-    let tracer = tracer::started(Program::collect(command.arg(&path)));
-    let kept = happen();
-    let ended = tracer.interrupt();
-    assert_eq!(ended.code(), 0, "{}", ended.err);
-    drop(kept);
-    Recorded { folder, path }
-}
-
-impl Recorded {
-    /// Makes a page with these options.
-    fn report(&self, options: &str, name: &str) -> Page {
-        let path = self.folder.path().join(name);
-        let mut command = tracer::command("report");
-        command.arg(&self.path).arg("--to").arg(&path).args(options.split_whitespace());
-        let ended = Program::collect(&mut command).wait();
-        assert_eq!((ended.code(), &ended.out[..]), (0, ""), "{}", ended.err);
-        Page::read(path)
-    }
-
-    /// Exports a row for each transition, or for each connection.
-    fn export(&self, options: &str) -> PathBuf {
-        let path = self.folder.path().join(format!("export{options}.parquet"));
-        let mut command = tracer::command(&format!("export --format parquet {options} --to"));
-        let ended = Program::collect(command.arg(&path).arg(&self.path)).wait();
-        assert_eq!(ended.code(), 0, "{}", ended.err);
-        path
-    }
-}
-
-/// A page, and what its script draws.
-struct Page {
-    path: PathBuf,
-    html: String,
-    data: Value,
-}
-
-impl Page {
-    fn read(path: PathBuf) -> Self {
-        let html = fs::read_to_string(&path).unwrap();
-        let (_, rest) = html.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
-        let data = serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();
-        Self { path, html, data }
-    }
-
-    /// The sentences about what is wrong.
-    fn findings(&self) -> Vec<&str> {
-        let parts = self.html.split("<h3><bdi>").skip(1);
-        parts.map(|part| part.split_once("</bdi>").unwrap().0).collect()
-    }
-
-    fn total(&self, key: &str) -> &Vec<Value> {
-        self.data["total"][key].as_array().unwrap()
-    }
-}
-
-/// Trouble of several kinds.
-fn trouble(place: &Place) -> Box<dyn Any> {
-    let (server, port) = leaky(place, "127.0.0.1");
-    leak(place, "127.0.0.1", port, 7);
-    for port in 1..=30 {
-        place.run(|| connect((V4, 1 + port % 2).into())).unwrap_err();
-    }
-    place.run(resets);
-    let (full, address) = listen_with_backlog(place, Ipv4Addr::LOCALHOST, 1);
-    let waiting = knock(place, address, 6);
-    place.run(|| SCENARIOS.into_iter().for_each(|scenario| play(scenario, place.own_v6().into())));
-    churn(place, 200);
-    until_or(
-        "an overflow that is read twice",
-        || {
-            let counted = place.run(|| fs::read_to_string("/proc/thread-self/net/netstat").unwrap());
-            // SYNs are sent again after a second and after three: counters are read each second.
-            (overflows(&counted) > 8).then_some(())
-        },
-        || "the queue does not overflow".to_owned(),
-    );
-    Box::new((server, full, waiting))
-}
-
-/// Clients of one service abort.
-fn resets() {
-    let listener = listen(V4, 0);
-    for _ in 0..20 {
-        let client = connect(listener.local_addr().unwrap()).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
-        close(client);
-        wait_for_end(&mut server);
-    }
-}
-
-fn overflows(netstat: &str) -> u64 {
-    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
-    let mut both = names.split(' ').zip(values.split(' '));
-    both.find_map(|(name, value)| (name == "ListenOverflows").then(|| value.parse().unwrap())).unwrap()
-}
-
-/// Nobody is asked for anything, and nothing goes wrong.
-fn assert_quiet(seen: &Seen, page: &Path) {
-    assert!(seen.console.is_empty(), "{:?}", seen.console);
-    assert_eq!(seen.requests, [format!("file://{}", page.display())]);
-    assert!(seen.serious().is_empty(), "{:#?}", seen.serious());
-    assert!(seen.opened_ms < 2_000.0, "{} ms", seen.opened_ms);
-}
-
-/// How wide the page is: as wide as its window.
-const WIDTH: &str = "document.documentElement.scrollWidth";
 
 #[test]
 fn what_is_wrong_stands_first() {
@@ -239,23 +100,6 @@ fn the_page_can_be_used() {
     assert!(many.as_u64() <= Some(drawn) && many.as_u64() > Some(drawn / 2), "{many} of {drawn}");
 }
 
-/// Counts of a table as a map.
-fn counts<'a>(
-    rows: impl IntoIterator<Item = &'a Value>,
-    keys: &[&str],
-    count: &str,
-) -> BTreeMap<String, u64> {
-    let key = |row: &Value| keys.iter().map(|key| row[*key].to_string()).collect::<Vec<_>>().join(" ");
-    rows.into_iter()
-        .map(|row| (key(row), row[count].as_u64().unwrap()))
-        .filter(|(_, count)| *count > 0)
-        .collect()
-}
-
-fn asked(sql: &str) -> Vec<Value> {
-    query(sql).into_iter().map(Value::Object).collect()
-}
-
 /// DuckDB counts in the export of the same recording what the page says.
 #[test]
 fn figures_agree_with_duckdb() {
@@ -263,15 +107,7 @@ fn figures_agree_with_duckdb() {
     let recorded = record(&place, || trouble(&place));
     let page = recorded.report("", "figures.html");
     let (log, lives) = (recorded.export(""), recorded.export("--life"));
-    let (log, lives) = (log.display(), lives.display());
-
-    let transitions =
-        asked(&format!("select old_state, new_state, count(*) as count from '{log}' group by all"));
-    let keys = ["old_state", "new_state"];
-    assert_eq!(counts(page.total("transitions"), &keys, "count"), counts(&transitions, &keys, "count"));
-
-    let reasons = asked(&format!("select reason, count(*) as count from '{lives}' group by all"));
-    assert_eq!(counts(page.total("reasons"), &["reason"], "count"), counts(&reasons, &["reason"], "count"));
+    assert_counted(&page.data["total"], &log, &lives);
 
     // By who closed first, summed over the slots.
     let mut by_first = BTreeMap::new();
@@ -284,40 +120,10 @@ fn figures_agree_with_duckdb() {
         }
     }
     let firsts = asked(&format!(
-        "select reason, coalesce(closed_by, 'nobody') as first, count(*) as count from '{lives}' group by all"
+        "select reason, coalesce(closed_by, 'nobody') as first, count(*) as count from '{}' group by all",
+        lives.display()
     ));
     assert_eq!(by_first, counts(&firsts, &["reason", "first"], "count"));
-
-    // Rankings: by process, and by peer.
-    for (place, key, of) in [(1, "remote_addr", "remote_addr"), (2, "comm", "comm")] {
-        let rows = page.data["total"]["top"][place]["rows"].as_array().unwrap();
-        let expected = asked(&format!(
-            "select {of} as {key}, count(*) as count from '{log}' where new_state <> 'LISTEN' and old_state <> 'LISTEN' \
-             or new_state = 'SYN_RECV' group by all"
-        ));
-        let found = counts(rows, &[key], "transitions");
-        for (name, count) in counts(&expected, &[key], "count") {
-            let is_there =
-                name != "null" && found.get(&name).is_some_and(|found| found.abs_diff(count) <= 2 * 40);
-            assert!(is_there || name == "null", "{name}: {count} in {found:?}");
-        }
-    }
-
-    // Quantiles are within a hundredth: between the neighbours of the exact place.
-    for times in page.total("states").iter().filter(|times| times["stays"].as_u64() > Some(20)) {
-        let state = times["state"].as_str().unwrap();
-        let exact = &asked(&format!(
-            "select count(*) as n, quantile_disc(state_us, 0.5) as p50, quantile_disc(state_us, 0.9) as p90, \
-             quantile_disc(state_us, 0.99) as p99, max(state_us) as longest from '{log}' \
-             where old_state = '{state}' and state_us is not null"
-        ))[0];
-        assert_eq!(exact["n"], times["stays"], "{state}");
-        for (ours, theirs) in [("p50_us", "p50"), ("p90_us", "p90"), ("p99_us", "p99"), ("max_us", "longest")]
-        {
-            let (ours, theirs) = (times[ours].as_f64().unwrap(), exact[theirs].as_f64().unwrap());
-            assert!((ours - theirs).abs() <= theirs * 0.0101 + 0.01, "{state}: {ours} and {theirs}");
-        }
-    }
 }
 
 /// Names of processes.

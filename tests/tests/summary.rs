@@ -8,7 +8,9 @@ use std::{
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
+    agreement::assert_counted,
     place::Place,
+    reported::{record, trouble},
     screen::Screen,
     story::{lines, number, text},
     tracer,
@@ -359,4 +361,23 @@ fn on_a_narrow_terminal_tables_do_not_wrap() {
     // There is no room for bars and their titles, but for all other columns.
     assert!(shown.lines().any(|line| line.ends_with("P99      MAX")), "{shown}");
     assert!(shown.lines().any(|line| line.starts_with("SERVICE") && line.ends_with("FAILED")), "{shown}");
+}
+
+/// DuckDB counts in the export of a recording what a summary of it says.
+#[test]
+fn a_summary_of_a_recording_agrees_with_duckdb() {
+    let place = Place::new();
+    let recorded = record(&place, || {
+        storm(&[&place], 100, 3);
+        trouble(&place)
+    });
+    let (log, lives) = (recorded.export(""), recorded.export("--life"));
+    // Of few rows, most keys are not shown.
+    for rows in [1000, 2] {
+        let command =
+            format!("summary -o json --interval 1h --rows {rows} --from {}", recorded.path.display());
+        let ended = tracer::run(&command);
+        assert_eq!(ended.code(), 0, "{}", ended.err);
+        assert_counted(total(&lines(&ended.out)), &log, &lives);
+    }
 }

@@ -98,6 +98,10 @@ const TARGETS: &[Target] = &[
     target("replay of a recording to summary", AtLeast(4.0), "million events/s", |report| {
         report.figure(replay::SUMMARY)
     }),
+    target("replay of a recording to a page", AtLeast(1.0), "million events/s", |report| {
+        report.figure(replay::PAGE)
+    }),
+    target("that page", AtMost(2.0), "MB", |report| report.figure(replay::PAGE_SIZE)),
     target(
         "questions about 100 million rows in DuckDB, two threads, the slowest",
         AtMost(5.0),

@@ -14,6 +14,8 @@ Examples:
                                        five minutes of it
   tracer report host.rec --port 5432 --to - > postgres.html
                                        only connections with this port
+  tracer report after.rec --against before.rec
+                                       also what a deploy has changed: see tracer diff
   ssh host sudo tracer record --duration 60s - | tracer report - --to host.html
                                        a minute of another host
   tracer report host.rec --finding resets=100,half-open=off
@@ -28,6 +30,10 @@ pub struct ReportPageArgs {
     /// Recordings of one host, or parts of one; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Compare with this recording, one from before, as `tracer diff` does: what has changed comes first. Give it again
+    /// for further parts of it
+    #[arg(long, value_name = "OTHER")]
+    pub against: Vec<PathBuf>,
     /// Where the page goes: a file, which is replaced if it is there, or `-` for standard output
     #[arg(long, value_name = "PATH", default_value = "report.html", help_heading = "Output")]
     pub to: PathBuf,

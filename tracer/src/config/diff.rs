@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    cli::{CaptureArgs, DiffArgs, RecordingArgs, SpanArgs, diff::FailOn},
+    aggregate::diff::report::DiffReport,
+    cli::{CaptureArgs, DiffArgs, FilterArgs, RecordingArgs, SpanArgs, diff::FailOn},
     config::{Config, Error, Lined, configured, time_zone, use_colour},
     format::Kind,
     source::open::SourceOptions,
@@ -39,8 +40,25 @@ pub enum DiffFormat {
     Csv,
 }
 
+/// Groups of each kind whose figures a report has: as many as `tracer diff` shows by default.
+pub(super) const AGAINST_ROWS: usize = 10;
+
+/// What a report is compared with.
+pub struct AgainstConfig {
+    /// Before and after; after is what the report is about.
+    pub sides: [SideOfDiff; 2],
+    /// Groups of each kind whose figures are shown.
+    pub rows: usize,
+    /// Where the comparison goes, before the report begins.
+    pub to: Sender<DiffReport>,
+}
+
 /// One side of a comparison.
 pub struct SideOfDiff {
+    /// What messages call it.
+    pub name: &'static str,
+    /// Its receipt is told. That of what is shown afterwards is told then.
+    pub has_receipt: bool,
     /// Its recordings.
     pub paths: Vec<PathBuf>,
     /// The same as a source.
@@ -67,6 +85,11 @@ pub fn diff(args: &DiffArgs) -> Result<CompareConfig, Error> {
     if standard_inputs.count() > 1 {
         return Err(Error::InputTwice);
     }
+    let side = |name, paths, span| {
+        let DiffArgs { no_timewait, strict, verbose, .. } = *args;
+        let capture = CaptureArgs { no_timewait, strict, verbose, ..CaptureArgs::default() };
+        side_of_diff(name, paths, span, (args.filter.clone(), capture))
+    };
     Ok(CompareConfig {
         format: match args.output {
             Kind::Json => DiffFormat::Json,
@@ -79,18 +102,17 @@ pub fn diff(args: &DiffArgs) -> Result<CompareConfig, Error> {
         rows: args.rows.into(),
         fails_on_regressions: args.fail_on == Some(FailOn::Regressions),
         strict: args.strict,
-        sides: [side(args, paths_a, of_a)?, side(args, paths_b, of_b)?],
+        sides: [side("A", paths_a, of_a)?, side("B", paths_b, of_b)?],
     })
 }
 
-fn side(args: &DiffArgs, paths: Vec<PathBuf>, span: SpanArgs) -> Result<SideOfDiff, Error> {
-    let filter = args.filter.clone();
-    let capture = CaptureArgs {
-        no_timewait: args.no_timewait,
-        strict: args.strict,
-        verbose: args.verbose,
-        ..CaptureArgs::default()
-    };
+/// Recordings as a side of a comparison.
+pub(super) fn side_of_diff(
+    name: &'static str,
+    paths: Vec<PathBuf>,
+    span: SpanArgs,
+    (filter, capture): (FilterArgs, CaptureArgs),
+) -> Result<SideOfDiff, Error> {
     let recording = RecordingArgs { from: paths.clone(), span, ..RecordingArgs::default() };
     let configured = move |to| {
         let view = Box::new(DiffCounter::new(to));
@@ -98,5 +120,11 @@ fn side(args: &DiffArgs, paths: Vec<PathBuf>, span: SpanArgs) -> Result<SideOfDi
     };
     // What is wrong is said at once.
     let source = configured(std::sync::mpsc::channel().0)?.source;
-    Ok(SideOfDiff { paths, source, capture: Box::new(move |to| Ok(configured(to)?.capture)) })
+    Ok(SideOfDiff {
+        name,
+        has_receipt: true,
+        paths,
+        source,
+        capture: Box::new(move |to| Ok(configured(to)?.capture)),
+    })
 }

@@ -90,9 +90,9 @@ pub enum Error {
         "--raw has no stories, so nothing is stuck and nothing has a reason: leave it, or --on-stuck and --on-reason, away"
     )]
     NoStories,
-    /// A part of a recording is found before it is copied.
-    #[error("cut reads the recording twice, and standard input can be read once: give a file")]
-    ReadTwice,
+    /// A part of a recording is found before it is copied; what is compared is counted before it is shown.
+    #[error("{0} reads the recording twice, and a pipe can be read once: give a file")]
+    ReadTwice(&'static str),
     /// What happens now has no other time.
     #[error("--since and --until are about a recording: give one with --from")]
     NothingRecorded,

@@ -77,7 +77,7 @@ use crate::{
 };
 
 pub use again::{Reload, ReloadedConfig};
-pub use diff::{CaptureOfSide, CompareConfig, DiffFormat, SideOfDiff, diff};
+pub use diff::{AgainstConfig, CaptureOfSide, CompareConfig, DiffFormat, SideOfDiff, diff};
 pub use error::Error;
 pub use export::{ExportConfig, export};
 use lines::use_colour;
@@ -146,6 +146,8 @@ pub struct RunConfig {
     pub export: Option<ExportConfig>,
     /// The same capture for each of several hosts, whose recordings are shown together; `None` if they cannot be.
     pub of_several: Option<CaptureOfSeveral>,
+    /// What it is compared with.
+    pub against: Option<AgainstConfig>,
     /// Where metrics are served.
     pub serve: Option<ServeConfig>,
 }
@@ -411,6 +413,7 @@ fn configured(
         }),
         export: None,
         of_several: None,
+        against: None,
         serve: None,
         source: if recording.from.is_empty() {
             SourceOptions::Kernel(live::LiveOptions {

@@ -110,7 +110,7 @@ fn cut(args: CutArgs) -> Result<CutConfig, Error> {
         return Err(Error::WholeStories);
     }
     if path == Path::new("-") {
-        return Err(Error::ReadTwice);
+        return Err(Error::ReadTwice("cut"));
     }
     let FilterSpec { filters: Filters { constant: filter, .. }, names } = filters(filter, true)?;
     Ok(CutConfig { path, to, span: SpanSpec { since, until, zone: zone::local() }, filter, names })

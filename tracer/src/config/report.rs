@@ -1,10 +1,14 @@
 //! The configuration of `tracer report`.
 
-use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{env, ffi::OsStr, os::unix::ffi::OsStrExt as _, sync::mpsc::channel};
 
 use crate::{
     cli::{CaptureArgs, RecordingArgs, ReportPageArgs},
-    config::{Error, ExportConfig, Lined, RunConfig, configured, limits, thresholds},
+    config::{
+        AgainstConfig, Error, ExportConfig, Lined, RunConfig, SideOfDiff, configured,
+        diff::{AGAINST_ROWS, side_of_diff},
+        is_stream, limits, thresholds,
+    },
     text::escape::escaped,
     view::report::{ReportOptions, ReportPage},
 };
@@ -14,22 +18,38 @@ const NAMED: usize = 4;
 
 /// Builds the configuration of `tracer report`.
 pub fn report(args: ReportPageArgs) -> Result<RunConfig, Error> {
-    let ReportPageArgs { files, to, filter, stuck, finding, span, strict, receipt, verbose } = args;
+    let ReportPageArgs { files, against, to, filter, stuck, finding, span, strict, receipt, verbose } = args;
+    if !against.is_empty() && files.iter().any(is_stream) {
+        return Err(Error::ReadTwice("--against"));
+    }
     let named = files.iter().map(|file| quoted(file.as_os_str())).collect::<Vec<_>>();
     let from = match &named[..] {
         [first, ..] if named.len() > NAMED => format!("{first} …"),
         all => all.join(" "),
     };
     let command = env::args_os().skip(1).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
-    let view = ReportPage::new(ReportOptions {
+    let mut view = ReportPage::new(ReportOptions {
         limits: limits(&stuck),
         thresholds: thresholds(&finding),
         from,
         command: format!("tracer {command}"),
     });
     let capture = CaptureArgs { strict, receipt, verbose, ..CaptureArgs::default() };
+    let against = if against.is_empty() {
+        None
+    } else {
+        let (to, compared) = channel();
+        view = view.compared(compared);
+        let side = |name, paths| {
+            let capture = CaptureArgs { strict, verbose, ..CaptureArgs::default() };
+            side_of_diff(name, paths, span.clone(), (filter.clone(), capture))
+        };
+        let after = SideOfDiff { has_receipt: false, ..side("after", files.clone())? };
+        Some(AgainstConfig { sides: [side("before", against)?, after], rows: AGAINST_ROWS, to })
+    };
     let recording = RecordingArgs { from: files, span, ..RecordingArgs::default() };
     let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(false))?;
+    config.against = against;
     config.export = Some(ExportConfig { to, suffix: "html", rolling: None, is_told: true });
     Ok(config)
 }

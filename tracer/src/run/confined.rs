@@ -58,7 +58,9 @@ impl Sandbox {
             config.export.as_ref().map(|export| &export.to),
         ];
         let receipt = config.capture.receipt.as_ref().and_then(Destination::folder);
-        self.keep_files(read_by(&config.source), written.into_iter().flatten().chain(&receipt));
+        let against = config.against.iter().flat_map(|against| &against.sides);
+        let read = read_by(&config.source).iter().chain(against.flat_map(|side| read_by(&side.source)));
+        self.keep_files(read, written.into_iter().flatten().chain(&receipt));
     }
 }
 

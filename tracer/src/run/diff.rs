@@ -11,7 +11,7 @@ use crate::{
     aggregate::diff::{
         compare::{Comparisons, SIGNIFICANCE, compare},
         name::GroupName,
-        report::{ChangeKind, DiffReport, DiffRow, DiffWarning, SideReport},
+        report::{DiffReport, DiffRow, DiffWarning, SideReport},
         side::{NamedSide, normalise},
     },
     config::{CompareConfig, DiffFormat, ShownSpan, SideOfDiff},
@@ -43,6 +43,7 @@ const NAMED: usize = 5;
 
 /// One side, and where it comes from.
 struct ReadSide {
+    name: &'static str,
     side: NamedSide,
     headers: Vec<Header>,
     report: SideReport,
@@ -53,30 +54,19 @@ struct ReadSide {
 /// # Errors
 /// One cannot be read.
 pub fn diff(config: CompareConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
-    let CompareConfig { sides: [a, b], format, rows, fails_on_regressions, strict } = config;
-    sandbox.keep_files([&a, &b].into_iter().flat_map(|side| read_by(&side.source)), []);
-    let (spans_a, spans_b) = (spans(&a)?, spans(&b)?);
+    let CompareConfig { sides, format, rows, fails_on_regressions, strict } = config;
+    sandbox.keep_files(sides.iter().flat_map(|side| read_by(&side.source)), []);
+    let spans = spans(&sides)?;
     let (runtime, signals) = listening()?;
-    let (mut a, mut b) = drive(runtime, async {
+    let report = drive(runtime, async {
         let mut stop = Stop::new(signals);
-        // One that cannot be read is said before the other one is.
-        let opened = async { Ok::<_, Error>((open_all(&a.source).await?, open_all(&b.source).await?)) };
-        let (of_a, of_b) = tokio::select! {
-            opened = opened => opened?,
+        let opened = tokio::select! {
+            opened = open_sides(&sides) => opened?,
             () = stop.wait() => return Err(Error::Uncompared),
         };
         sandbox.give_up_calls();
-        let a = read("A", of_a, &a, spans_a.as_ref(), &mut stop).await?;
-        let b = read("B", of_b, &b, spans_b.as_ref(), &mut stop).await?;
-        Ok((a, b))
+        compared((opened, &sides, &spans), rows, &mut stop).await
     })?;
-    normalise(&mut a.side, &mut b.side);
-    let warnings = warnings(&a, &b);
-    for DiffWarning { what, a, b } in &warnings {
-        message(format_args!("compare with care: {what}: {a} (A), {b} (B)"));
-    }
-    let is_complete = a.report.complete && b.report.complete;
-    let report = report(a, b, warnings, rows);
     let mut out = Vec::new();
     match &format {
         DiffFormat::Text(style, recode) => {
@@ -92,17 +82,49 @@ pub fn diff(config: CompareConfig, sandbox: Sandbox) -> Result<ExitCode, Error> 
     if written != ExitCode::SUCCESS {
         return Ok(written);
     }
-    let regressions: Vec<_> =
-        report.changes.iter().filter(|row| row.change == Some(ChangeKind::Regression)).collect();
+    let regressions: Vec<_> = report.regressions().collect();
     if fails_on_regressions && !regressions.is_empty() {
         message(named(&regressions));
         return Ok(FAILED_ON.into());
     }
-    Ok(if strict && !is_complete { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+    Ok(if strict && !report.is_complete() { INCOMPLETE.into() } else { ExitCode::SUCCESS })
+}
+
+/// The sources of both sides: one that cannot be read is said before the other one is.
+pub(super) async fn open_sides([a, b]: &[SideOfDiff; 2]) -> Result<[Vec<OpenSource>; 2], Error> {
+    Ok([open_all(&a.source).await?, open_all(&b.source).await?])
+}
+
+/// The spans of both sides, if files tell them.
+pub(super) fn spans([a, b]: &[SideOfDiff; 2]) -> Result<[Option<HostSpans>; 2], Error> {
+    Ok([span(a)?, span(b)?])
+}
+
+/// Reads both sides, and compares them. Says what there is to be said of them.
+pub(super) async fn compared(
+    ([of_a, of_b], [a, b], [spans_a, spans_b]): (
+        [Vec<OpenSource>; 2],
+        &[SideOfDiff; 2],
+        &[Option<HostSpans>; 2],
+    ),
+    rows: usize,
+    stop: &mut Stop,
+) -> Result<DiffReport, Error> {
+    let mut a = read(of_a, a, spans_a.as_ref(), stop).await?;
+    let mut b = read(of_b, b, spans_b.as_ref(), stop).await?;
+    normalise(&mut a.side, &mut b.side);
+    let warnings = warnings(&a, &b);
+    for warning in &warnings {
+        message(format_args!(
+            "compare with care: {}: {} ({}), {} ({})",
+            warning.what, warning.a, a.name, warning.b, b.name
+        ));
+    }
+    Ok(report(a, b, warnings, rows))
 }
 
 /// The span of each host, if files tell it.
-fn spans(side: &SideOfDiff) -> Result<Option<HostSpans>, Error> {
+fn span(side: &SideOfDiff) -> Result<Option<HostSpans>, Error> {
     let config = (side.capture)(channel().0)?;
     let ShownSpan::OfFiles(spec) = &config.span else { return Ok(None) };
     HostSpans::of_files(&side.paths, spec).map(Some)
@@ -121,13 +143,12 @@ fn named(regressions: &[&DiffRow]) -> String {
 
 /// Reads a side: its hosts, one after the other.
 async fn read(
-    letter: &str,
     sources: Vec<OpenSource>,
     side: &SideOfDiff,
     spans: Option<&HostSpans>,
     stop: &mut Stop,
 ) -> Result<ReadSide, Error> {
-    let SideOfDiff { paths, capture: config, .. } = side;
+    let SideOfDiff { name, has_receipt, paths, capture: config, .. } = side;
     let (to, counted) = channel();
     let mut headers = Vec::new();
     let (mut lost, mut complete) = (Some(0_u64), true);
@@ -140,7 +161,7 @@ async fn read(
         if let Some(spans) = spans {
             config.span = ShownSpan::Known(spans.of(source.header()));
         }
-        config.host = Some(format!("{letter}: {}", header.host));
+        config.host = Some(format!("{name}: {}", header.host));
         let nothing =
             File::options().write(true).open("/dev/null").map_err(Error::system("opening /dev/null"))?;
         // A part of a side says nothing about it: a signal ends all.
@@ -153,10 +174,10 @@ async fn read(
             outcome = Box::pin(capture(source, config, Output::to(nothing)?, None, &mut own)) => outcome?,
         };
         let receipt = outcome.receipt;
-        receipt
-            .to_string()
-            .lines()
-            .for_each(|line| message(format_args!("{letter}: {}: {line}", header.host)));
+        if *has_receipt {
+            let words = receipt.to_string();
+            words.lines().for_each(|line| message(format_args!("{name}: {}: {line}", header.host)));
+        }
         outcome.result?;
         lost = lost.zip(receipt.losses.total()).map(|(lost, more)| lost.saturating_add(more));
         complete &= receipt.is_complete();
@@ -197,7 +218,7 @@ async fn read(
         complete,
         missing_at_most: side.missing_at_most,
     };
-    Ok(ReadSide { side, headers, report })
+    Ok(ReadSide { name, side, headers, report })
 }
 
 /// In what the sides differ that changes what is seen of the same traffic.

@@ -7,12 +7,13 @@
 //! - [`console`]: the terminal of a full-screen view; `fault`: given back if the process dies
 //! - [`recording`]: `tracer recording`; `serve`: the pages of `tracer serve`; `otlp`: which of them it sends;
 //!   `service_manager`: systemd is told how it goes
-//! - `hosts`: recordings of several hosts in one view; [`diff`]: two sides, compared
+//! - `hosts`: recordings of several hosts in one view; [`diff`]: two sides, compared; `against`: the same before a report
 //! - `span`: the part of recordings that is shown; `record`: the file and the header of a recording; `export`: the files of an export
 //! - [`in_kernel`]: a summary that the kernel counts, without sending events to user space
 //! - [`list`]: `tracer list`; `asked`: what a running `serve` knows; `list_names`: names of services and hosts in it;
 //!   `list_recorded`: of a recording; `known`: what is known at a moment of one; `network`: its interfaces and routes; [`check`]: `tracer check`
 
+mod against;
 mod asked;
 pub mod capture;
 pub mod check;
@@ -52,6 +53,7 @@ use crate::{
         stdout::{self, Output},
     },
     run::{
+        against::Against,
         capture::{Outcome, capture},
         confined::Sandbox,
         console::IdleConsole,
@@ -63,7 +65,7 @@ use crate::{
     source::{
         Source as _,
         kernel::{host, limits, privileges},
-        open::{SourceOptions, open, open_all},
+        open::{OpenSource, SourceOptions, open, open_all},
         recorded::Recorded,
         streamed::Streamed,
     },
@@ -92,14 +94,11 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
         record,
         export,
         of_several,
+        against,
         serve,
     } = config;
-    let spans = match (&config.span, &options) {
-        (ShownSpan::OfFiles(spec), SourceOptions::Recording(options)) => {
-            Some(HostSpans::of_files(&options.paths, spec)?)
-        }
-        _ => None,
-    };
+    let spans = host_spans(&config.span, &options)?;
+    let against = against.map(Against::new).transpose()?;
     let console = config.view.needs().screen.then(IdleConsole::check).transpose()?;
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
@@ -110,6 +109,8 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     let requests = serve.as_ref().map(serve::start).transpose()?;
     let clients = serve.as_ref().map(serve::clients).transpose()?.flatten();
     let strict = config.strict;
+    // What is compared with; the receipt says it of the rest.
+    let mut is_whole = true;
     let outcome = drive(runtime, async {
         let mut stop = match &config.reload {
             None => Stop::new(signals),
@@ -118,18 +119,15 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
         if record.as_ref().is_some_and(|record| record.heeds_signal) {
             stop = stop.with_mark().map_err(Error::system("listening for SIGUSR1"))?;
         }
-        let sources = async {
-            match of_several {
-                Some(_) => open_all(&options).await,
-                None => Ok(vec![open(&options).await?]),
-            }
-        };
-        let mut sources = tokio::select! {
-            sources = sources => sources?,
+        let (mut sources, sides) = tokio::select! {
+            opened = opened(&options, of_several.is_some(), against.as_ref()) => opened?,
             // A recording may come from a pipe that says nothing.
             () = stop.wait() => return Ok(None),
         };
         sandbox.give_up_calls();
+        if let Some((against, sides)) = sides {
+            is_whole = against.compare(sides, &mut stop).await?;
+        }
         if let (2.., Some(of_host)) = (sources.len(), &of_several) {
             let output = match export {
                 None => Output::new()?.recoding(recoding),
@@ -183,7 +181,35 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     if outcome.as_ref().is_some_and(|outcome| outcome.result.is_ok()) {
         written.into_iter().for_each(message);
     }
-    outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))
+    let code = outcome.map_or(Ok(ExitCode::SUCCESS), |outcome| conclude(outcome, receipt_file, strict))?;
+    Ok(if code == ExitCode::SUCCESS && strict && !is_whole { INCOMPLETE.into() } else { code })
+}
+
+/// The part of each host's recordings, if files tell it.
+fn host_spans(span: &ShownSpan, options: &SourceOptions) -> Result<Option<HostSpans>, Error> {
+    match (span, options) {
+        (ShownSpan::OfFiles(spec), SourceOptions::Recording(options)) => {
+            HostSpans::of_files(&options.paths, spec).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What is compared with, and the sources of both sides.
+type OpenSides<'a> = (&'a Against, [Vec<OpenSource>; 2]);
+
+/// Opens the source, or that of each of several hosts, and those of a comparison.
+async fn opened<'a>(
+    options: &SourceOptions,
+    of_several: bool,
+    against: Option<&'a Against>,
+) -> Result<(Vec<OpenSource>, Option<OpenSides<'a>>), Error> {
+    let sources = if of_several { open_all(options).await? } else { vec![open(options).await?] };
+    let sides = match against {
+        Some(against) => Some((against, against.open().await?)),
+        None => None,
+    };
+    Ok((sources, sides))
 }
 
 /// Prints the receipt, and returns the exit status.

@@ -126,6 +126,24 @@ impl Measure {
         }
     }
 
+    /// The test that tells whether it differs by more than chance.
+    #[must_use]
+    pub const fn test(self) -> &'static str {
+        match self {
+            Self::Begun => "Welch's t",
+            Self::Handshake | Self::Duration | Self::Stay(_) => "Gehan-Breslow",
+            Self::Left(_)
+            | Self::End(_)
+            | Self::ConnectFailed
+            | Self::Failed
+            | Self::HandshakeTail
+            | Self::Retransmitted
+            | Self::StayTail(_)
+            | Self::DurationTail
+            | Self::Next(..) => "Fisher's exact",
+        }
+    }
+
     /// Its word in data.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -31,6 +31,38 @@ pub struct DiffReport {
     pub more_groups: usize,
 }
 
+impl DiffReport {
+    /// Whether nothing is missing on either side.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.a.complete && self.b.complete
+    }
+
+    /// The changes for the worse.
+    pub fn regressions(&self) -> impl Iterator<Item = &DiffRow> {
+        self.changes.iter().filter(|row| row.change == Some(ChangeKind::Regression))
+    }
+
+    /// The rows of all connections that are about such a measure.
+    pub fn of_all(&self, is_it: impl Fn(Measure) -> bool) -> Vec<&DiffRow> {
+        self.rows.iter().filter(|row| row.name == GroupName::All && is_it(row.measure)).collect()
+    }
+
+    /// The rows for each reason, that of the most ends first.
+    #[must_use]
+    pub fn ends(&self) -> Vec<&DiffRow> {
+        let mut rows = self.of_all(|measure| matches!(measure, Measure::End(_)));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.a.count + row.b.count));
+        rows
+    }
+
+    /// The rows of each group of a kind, by its place in [`GroupName::KINDS`].
+    pub fn groups(&self, kind: usize) -> impl Iterator<Item = &[DiffRow]> {
+        let groups = self.rows.chunk_by(|one, other| one.name == other.name);
+        groups.filter(move |rows| rows.first().is_some_and(|row| row.name.kind() == Some(kind)))
+    }
+}
+
 /// One side.
 #[derive(Clone, Debug, Serialize)]
 pub struct SideReport {

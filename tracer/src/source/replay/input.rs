@@ -59,7 +59,7 @@ pub enum Unreadable {
     },
     /// What is asked for is about one host.
     #[error(
-        "{0} and {1} are recordings of two hosts, and this is about one: log, life, summary, and export as JSON Lines or CSV take several"
+        "{0} and {1} are recordings of two hosts, and this is about one: give those of one of them; log, life, summary, diff, and export as JSON Lines or CSV take several"
     )]
     Hosts(String, String),
     /// Nothing tells which of several hosts it comes from.

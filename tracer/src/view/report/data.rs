@@ -8,6 +8,7 @@ use crate::{
     aggregate::{
         By,
         build::distribution,
+        diff::report::DiffReport,
         growing::CLOSED_BY,
         report::{Bucket, RankedName, Report},
         talks::{TalkCounts, TalkKey},
@@ -50,6 +51,9 @@ pub(super) struct PageData<'a> {
     closed_by: [&'static str; CLOSED_BY.len()],
     /// What `tracer summary -o json` says.
     total: &'a Report,
+    /// What `tracer diff -o json` says, and what each of its rows is called.
+    diff: Option<&'a DiffReport>,
+    diff_names: Vec<(String, String)>,
     handshakes: [HandshakeTimes; 2],
     rankings: Vec<NamedRanking>,
     slots: Vec<SlotData>,
@@ -154,7 +158,7 @@ impl<'a> PageData<'a> {
     /// From what was counted up to `now_ns`.
     pub(super) fn new(
         counts: &PageCounts,
-        (total, findings): (&'a Report, &'a [ToldFinding]),
+        (total, findings, diff): (&'a Report, &'a [ToldFinding], Option<&'a DiffReport>),
         context: &Context,
         now_ns: u64,
         names: &mut dyn Names,
@@ -174,6 +178,12 @@ impl<'a> PageData<'a> {
             reasons: reason_words(),
             closed_by: CLOSED_BY,
             total,
+            diff,
+            diff_names: diff
+                .iter()
+                .flat_map(|diff| &diff.rows)
+                .map(|row| (row.name.to_string(), row.measure.to_string()))
+                .collect(),
             handshakes: counts.handshakes.each_ref().map(HandshakeTimes::new),
             rankings: total
                 .top

@@ -9,7 +9,7 @@ use crate::{
     text::{duration::duration, width::grouped},
     view::{
         ClosingReceipt,
-        report::{ReportOptions, counts::LossSpan, data::PageData, told::ToldFinding},
+        report::{ReportOptions, changed::ChangedWords, counts::LossSpan, data::PageData, told::ToldFinding},
     },
 };
 
@@ -26,6 +26,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/timeline.js"),
     include_str!("page/charts.js"),
     include_str!("page/map.js"),
+    include_str!("page/changed.js"),
     include_str!("page/tables.js"),
     include_str!("page/start.js"),
     "})();\n",
@@ -43,6 +44,7 @@ pub(super) struct PageParts<'a> {
     pub(super) findings: &'a [ToldFinding],
     /// How many findings more there are.
     pub(super) more: u64,
+    pub(super) changed: Option<ChangedWords<'a>>,
     pub(super) losses: &'a [LossSpan],
     pub(super) receipt: &'a ClosingReceipt,
     pub(super) context: &'a Context,

@@ -3,9 +3,10 @@
 //! # Layout
 //! - here: what is counted, and when
 //! - `counts`: the counts; `rows`: connections in tables; `told`: findings in words; `explained`: what
-//!   `explain` says about them
+//!   `explain` says about them; `changed`: what has changed, in words
 //! - `html`: the page; `data`: what its script draws; `page/`: its template, style and script
 
+mod changed;
 mod counts;
 mod data;
 mod explained;
@@ -13,9 +14,12 @@ mod html;
 mod rows;
 mod told;
 
+use std::sync::mpsc::Receiver;
+
 use crate::{
     aggregate::{
         Rank,
+        diff::report::DiffReport,
         findings::{Findings, Moment, Thresholds, episodes::Episodes},
         report::{Period, PeriodKind, Report},
         totals::{STATES, state_index},
@@ -26,6 +30,7 @@ use crate::{
     view::{
         ClosingReceipt, Needs, Scene, View,
         report::{
+            changed::ChangedWords,
             counts::{PageCounts, counts},
             data::PageData,
             html::PageParts,
@@ -58,6 +63,8 @@ pub struct ReportPage {
     episodes: Episodes,
     counts: Box<PageCounts>,
     receipt: ClosingReceipt,
+    /// What has changed, if that was asked for.
+    compared: Option<Receiver<DiffReport>>,
 }
 
 impl ReportPage {
@@ -69,8 +76,15 @@ impl ReportPage {
             episodes: Episodes::default(),
             counts: Box::new(PageCounts::new(options.limits.clone())),
             receipt: ClosingReceipt::default(),
+            compared: None,
             options,
         }
+    }
+
+    /// Also tells what has changed, which comes this way before the end.
+    #[must_use]
+    pub fn compared(self, compared: Receiver<DiffReport>) -> Self {
+        Self { compared: Some(compared), ..self }
     }
 
     fn survey(&mut self, scene: &Scene<'_>) {
@@ -148,13 +162,17 @@ impl View for ReportPage {
         }
         let rows = (RANKING_ROWS, Rank::Count);
         let total = Report::new(period, &self.counts.totals, &now, scene.lost, rows, scene.names);
-        let data = PageData::new(&self.counts, (&total, &findings), context, now_ns, scene.names);
+        let changed = self.compared.as_ref().and_then(|compared| compared.try_recv().ok());
+        let changed = changed.as_ref();
+        let told = (&total, &findings[..], changed);
+        let data = PageData::new(&self.counts, told, context, now_ns, scene.names);
         let page = PageParts {
             host: &context.host,
             options: &self.options,
             total: &total,
             findings: &findings,
             more,
+            changed: changed.map(ChangedWords::new),
             losses: &self.counts.losses,
             receipt: &self.receipt,
             context,

@@ -51,3 +51,4 @@ addEventListener('resize', () => {
 });
 choose(0, SLOTS);
 serviceMap();
+changes();
