@@ -9,9 +9,11 @@ use std::{
 };
 
 use tests::{
+    otlp::Receiver,
     patience::{until, until_or},
     place::Place,
     program::{Program, output, run},
+    served::{address, metrics},
     story::{self, Line},
     tracer,
 };
@@ -123,6 +125,12 @@ fn containers_of_containerd_in_pods() {
         containerd.tracer(&arguments),
         containerd.tracer(&format!("{arguments} --pod shop-? --k8s-namespace prod --container cart")),
     ];
+    let receiver = Receiver::start("ok");
+    let served = containerd.tracer(&format!(
+        "serve --listen 127.0.0.1:0 --netns {} --label container --otlp {} --otlp-interval 200ms --otlp-logs",
+        place.inum(),
+        receiver.url
+    ));
     let parent = format!("/tracer-{}", std::process::id());
     let mut run_it = containerd.client();
     run_it.args([
@@ -142,6 +150,22 @@ fn containers_of_containerd_in_pods() {
         let names = ["container", "container_id", "pod", "k8s_namespace"].map(|key| line[key].as_str());
         assert_eq!(names, [Some("cart"), Some(&*id), Some("shop-1"), Some("prod")], "{line}");
     }
+    // As the semantic conventions of OpenTelemetry name them.
+    let keys = ["container.name", "container.id", "k8s.pod.name", "k8s.namespace.name"];
+    let names = [Some("cart"), Some(&*id), Some("shop-1"), Some("prod")];
+    let record = until("a log record", || receiver.records().pop());
+    assert_eq!(keys.map(|key| record["attributes"][key].as_str()), names, "{record}");
+    let has_names = |point: &Line| {
+        let of = ["container.name", "k8s.pod.name", "k8s.namespace.name"]
+            .map(|key| point["attributes"][key].as_str());
+        of == [names[0], names[2], names[3]]
+    };
+    receiver.wait_for_metrics("a metric of the pod", |request| {
+        request["points"].as_array().is_some_and(|points| points.iter().any(has_names))
+    });
+    let label = "container=\"cart\",pod=\"shop-1\",k8s_namespace=\"prod\"";
+    let failed = format!("tracer_tcp_container_connections_total{{{label},event=\"failed\"}}");
+    assert_eq!(metrics(address(&served)).get(&failed).copied(), Some(1.0));
     remove_cgroups(&parent);
 }
 
