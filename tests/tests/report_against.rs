@@ -146,6 +146,8 @@ fn what_makes_it_hard_to_compare_is_said() {
     let page = Page::read(folder.join("none.html"));
     assert_eq!((&page.data["diff"]["a"]["ended"], &page.data["diff"]["b"]["ended"]), (&0.into(), &0.into()));
 
+    // No test is not the same as no change.
+    assert!(page.html.contains("Too little happened to compare it") && !page.html.contains("Nothing has "));
     fs::write(folder.join("text.rec"), "no recording").unwrap();
     for (arguments, code, says) in [
         ("report host.rec --against torn.rec --strict --to -", 3, "compare with care"),

@@ -40,6 +40,8 @@ pub(super) struct ChangedWords<'a> {
     /// What has become worse, the most important first, and how much more there is.
     pub(super) worse: Vec<String>,
     pub(super) more_worse: usize,
+    /// Whether there was enough for any test.
+    pub(super) is_tested: bool,
     /// How many changes and tests there are.
     pub(super) counts: String,
     pub(super) significance: f64,
@@ -91,6 +93,7 @@ impl<'a> ChangedWords<'a> {
             before: report.a.files.join(", "),
             worse: regressions.iter().take(FIRST).map(|row| sentence(row)).collect(),
             more_worse: regressions.len().saturating_sub(FIRST),
+            is_tested: report.tests > 0,
             counts: match &report.changes[..] {
                 [] => tests,
                 changes => format!("{}; {tests}", counts(changes)),
