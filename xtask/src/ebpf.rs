@@ -114,13 +114,16 @@ fn build(linker: &Path, arguments: &[&str], target: &Path, object: &Path) -> Res
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(linker)?.join("\x1f"))
         .env_remove("RUSTC_WRAPPER")
+        .env_remove("CARGO_INCREMENTAL")
         .args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target)
         .args(arguments);
     run(&mut build)?;
     let built = target.join(TARGET).join("release").join(arguments[1]);
-    // DWARF is ten times as large as the program, and nothing reads it: loader and verifier use BTF.
-    run(Command::new(OBJCOPY).arg("--strip-debug").arg(built).arg(object))
+    // DWARF is ten times as large as the program, and nothing reads it: loader and verifier use BTF. Places in BTF
+    // are offsets in sections already; what would relocate them is as large again.
+    let unread = ["--strip-debug", "--remove-section=.rel.BTF", "--remove-section=.rel.BTF.ext"];
+    run(Command::new(OBJCOPY).args(unread).arg(built).arg(object))
 }
 
 /// The compiler's flags. Local paths are replaced by paths that exist nowhere, so that every checkout
