@@ -20,7 +20,7 @@
 //! - [`prometheus`]: a Prometheus; [`otlp`]: a receiver of OTLP; [`certificates`]: an authority for https
 //! - [`types`]: changed type information (BTF), to imitate other kernels
 //! - [`served`]: `tracer serve`, and what it answers; [`disk`]: file systems that fill up and go away
-//! - [`patience`]: waits for a condition
+//! - [`patience`]: waits for a condition; [`cgroups`]: where they are
 //! - [`option`]: socket options
 
 pub mod agreement;
@@ -28,6 +28,7 @@ pub mod attack;
 pub mod bpftrace;
 pub mod browser;
 pub mod certificates;
+pub mod cgroups;
 pub mod disk;
 pub mod engines;
 pub mod event;

@@ -139,6 +139,13 @@ impl Program {
         self.child.id()
     }
 
+    /// Its memory (`VmRSS`), in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// The CPU time that it has used so far, in clock ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
         cpu_ticks(self.pid())

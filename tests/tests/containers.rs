@@ -8,6 +8,7 @@ use std::{
 };
 
 use tests::{
+    cgroups,
     engines::query,
     patience::{until, until_or},
     place::Place,
@@ -27,14 +28,7 @@ struct Cgroups(PathBuf);
 
 impl Cgroups {
     fn new(name: &str) -> Self {
-        Self(Self::mount().join(format!("tracer-{name}-{}", std::process::id())))
-    }
-
-    /// The root of the hierarchy.
-    fn mount() -> PathBuf {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("cgroup2");
-        mount.split(' ').nth(1).unwrap().into()
+        Self(cgroups::mount().join(format!("tracer-{name}-{}", std::process::id())))
     }
 
     fn make(&self, path: &str) -> PathBuf {
@@ -395,7 +389,7 @@ fn containers_of_old_hosts_are_named_by_their_processes() {
     let arguments = format!("life -o json --columns {COLUMNS} --netns {netns} --container web");
     let tracer = tracer::started(Program::collect(&mut tracer_with(files.path(), &arguments)));
     // There all processes are in the root of the v2 hierarchy, if there is one.
-    let root = Cgroups::mount();
+    let root = cgroups::mount();
     let mut server = Command::new("sh");
     server.args([
         "-c",

@@ -16,6 +16,7 @@ use std::{
 
 use serde_json::Value;
 use tests::{
+    cgroups,
     otlp::{Receiver, sum},
     patience::{until, until_or},
     place::Place,
@@ -316,9 +317,7 @@ struct ContainerCgroup(PathBuf);
 
 impl ContainerCgroup {
     fn new(id: &str) -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("cgroup2");
-        let path = PathBuf::from(mount.split(' ').nth(1).unwrap()).join(format!("docker-{id}.scope"));
+        let path = cgroups::mount().join(format!("docker-{id}.scope"));
         fs::create_dir(&path).unwrap();
         Self(path)
     }

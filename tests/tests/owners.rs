@@ -12,6 +12,7 @@ use std::{
 
 use rustix::process::Signal;
 use tests::{
+    cgroups,
     patience::{until, until_or},
     place::Place,
     program::{Program, close, output},
@@ -390,7 +391,7 @@ impl Cgroup {
     fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = format!("{}/tracer-test-{}-{number}", cgroup_root(), std::process::id());
+        let path = format!("{}/tracer-test-{}-{number}", cgroups::mount().display(), std::process::id());
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -400,12 +401,4 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.0);
     }
-}
-
-/// The mount point of the v2 hierarchy.
-fn cgroup_root() -> String {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let mount =
-        mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).expect("a v2 hierarchy");
-    mount.split(' ').nth(1).unwrap().to_owned()
 }

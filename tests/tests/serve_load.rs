@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
@@ -17,7 +16,7 @@ use rustix::net::sockopt::set_socket_linger;
 use socket2::{Domain, Socket, Type};
 use tests::{
     place::Place,
-    program::{Program, close},
+    program::close,
     served::{get, metrics, serve},
     traffic::{churn, connect, listen},
 };
@@ -86,13 +85,6 @@ fn scrapes_are_quick_under_a_storm() {
     assert_eq!(tracer.interrupt().code(), 0);
 }
 
-/// Memory of a process, in bytes.
-fn memory(program: &Program) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    resident.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
 /// Connections from addresses of which each is used once: `127.x.y.z`.
 fn from_peers(place: &Place, peers: std::ops::Range<u32>) {
     place.run(|| {
@@ -128,7 +120,7 @@ fn a_million_peers_take_no_more_memory_than_many() {
         page
     };
     from_peers(&place, 0..MANY);
-    let (before, page) = (memory(&tracer), served().len());
+    let (before, page) = (tracer.memory(), served().len());
     thread::scope(|scope| {
         let half = u32::midpoint(MANY, MILLION);
         let place = &place;
@@ -136,7 +128,7 @@ fn a_million_peers_take_no_more_memory_than_many() {
             scope.spawn(move || from_peers(place, peers));
         }
     });
-    let after = memory(&tracer);
+    let after = tracer.memory();
     println!("after {MANY} peers {} MiB, after {MILLION} {} MiB", before >> 20, after >> 20);
     assert!(after <= before + MORE, "{before} {after}");
     assert!(served().len() < page + page / 4);

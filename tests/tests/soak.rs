@@ -14,6 +14,7 @@ use std::{
 
 use rustix::process::Signal;
 use tests::{
+    cgroups,
     patience::until,
     place::Place,
     program::{Program, output, run},
@@ -41,11 +42,8 @@ struct Held {
 
 impl Held {
     fn by(program: &Program) -> Self {
-        let process = PathBuf::from(format!("/proc/{}", program.pid()));
-        let status = fs::read_to_string(process.join("status")).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
-        Self { bytes: kib << 10, descriptors: fs::read_dir(process.join("fd")).unwrap().count() as u64 }
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap().count() as u64;
+        Self { bytes: program.memory(), descriptors }
     }
 }
 
@@ -58,10 +56,8 @@ fn configure(file: &Path, round: usize) {
 
 /// A container that makes a connection, and is gone.
 fn container(place: &Place, round: usize) {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2")).unwrap();
     let id = format!("{:032x}{round:032x}", std::process::id());
-    let cgroup = Path::new(mount.split(' ').nth(1).unwrap()).join(format!("docker-{id}.scope"));
+    let cgroup = cgroups::mount().join(format!("docker-{id}.scope"));
     fs::create_dir(&cgroup).unwrap();
     let script =
         "echo $$ > \"$0/cgroup.procs\" && exec nsenter \"--net=/run/netns/$1\" \"$2\" call 127.0.0.1 9";
