@@ -13,12 +13,9 @@ mod steps;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::test::{
-    kernel::Wanted,
-    steps::{Chain, Step},
-};
+use crate::test::{kernel::Wanted, steps::Chain};
 
 /// Arguments of `test`.
 #[derive(clap::Args)]
@@ -77,9 +74,20 @@ fn everything(is_long: bool) -> Result<()> {
         steps::run(&[steps::SET_UP_ENGINES])?;
     }
     at_once::run(&Chain::ALL)?;
+    // From here on a step that fails does not hide what the next ones find: a whole run takes long.
+    let mut failed = Vec::new();
+    let mut run = |name: &'static str, work: &dyn Fn() -> Result<()>| {
+        if let Err(error) = steps::timed(name, work) {
+            println!("=== FAILED: {name}: {error:#}");
+            failed.push(name);
+        }
+    };
     // These measure, so nothing else runs meanwhile.
-    steps::run(steps::ALONE)?;
+    for step in steps::ALONE {
+        run(step.name, &step.run);
+    }
     let wanted = if is_long { Wanted::more() } else { Wanted::all() };
-    steps::timed("tests on the real kernel", || kernel::test(&wanted))?;
-    Step { name: "other kernels", run: crate::vm::test }.run()
+    run("tests on the real kernel", &|| kernel::test(&wanted));
+    run("other kernels", &crate::vm::test);
+    if failed.is_empty() { Ok(()) } else { bail!("failed, see above: {}", failed.join(", ")) }
 }
