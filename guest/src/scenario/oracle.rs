@@ -29,12 +29,9 @@ pub(crate) fn play() -> Found {
     assert_eq!(ended.code(), 0, "{}", ended.err);
     let (ours, theirs) = (event::parse(&ended.out), oracle.finish());
     assert!(theirs.len() > 3 * COUNT, "too little happened: {} events", theirs.len());
-    let mut differences = facts::differences(&facts::count(&ours), &facts::count(&theirs));
     // A preemptible kernel may not run the program for a few events. Tracer has to report exactly how many.
     let lost = usize::try_from(tracer::receipt(&ended, "lost")).expect("a number");
-    if lost > 0 && ours.len() + lost == theirs.len() {
-        differences.retain(|difference| !difference.starts_with("tracer 0,"));
-    }
+    let mut differences = facts::unexplained(&facts::count(&ours), &facts::count(&theirs), lost);
     differences.truncate(SHOWN);
     Found::Oracle { tracer: ours.len(), lost, kernel: theirs.len(), differences }
 }
