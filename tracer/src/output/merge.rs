@@ -61,6 +61,8 @@ struct MadeLines {
     made_ns: i64,
     /// When they were handed over.
     since: Instant,
+    /// After them nothing is written.
+    are_last: bool,
     done: oneshot::Sender<Written>,
 }
 
@@ -113,7 +115,8 @@ impl MergeInput {
         let starts = std::mem::take(&mut self.starts);
         self.told_ns = self.made_ns;
         // If the merger is gone, the one who waits for the write notices.
-        let lines = MadeLines { bytes, starts, made_ns: self.made_ns, since: Instant::now(), done };
+        let (made_ns, are_last) = (self.made_ns, self.is_last);
+        let lines = MadeLines { bytes, starts, made_ns, since: Instant::now(), are_last, done };
         let _ = self.to.send(MergeNews::Lines(self.host, lines));
     }
 
@@ -258,13 +261,16 @@ impl Merger {
         match told {
             MergeNews::Ended(host, is_last) => {
                 let part = &mut self.captures[host];
-                (part.has_ended, part.is_last) = (true, is_last);
+                part.has_ended = true;
+                part.is_last |= is_last;
             }
             MergeNews::Time(host, made_ns) => self.captures[host].made_ns = made_ns,
             MergeNews::Lines(host, mut lines) => {
                 let Self { captures, has_header, .. } = self;
                 let part = &mut captures[host];
                 part.made_ns = lines.made_ns;
+                // Its end is told later: by then others may have been written.
+                part.is_last |= lines.are_last;
                 let headless = lines.starts.front().map_or(lines.bytes.len(), |first| first.at);
                 if !std::mem::replace(&mut part.has_begun, true) {
                     if headless > 0 && !std::mem::replace(has_header, true) {
@@ -433,6 +439,18 @@ mod tests {
         one.idle().await.unwrap();
         other.idle().await.unwrap();
         assert_eq!((one.written(), one.unwritten(), other.written(), other.unwritten()), (1, 3, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_the_last_line_of_all() {
+        let (mut merger, [mut one, mut other]) = of_two(None);
+        let (mut output, file) = output();
+        one.merge_input().unwrap().end_all();
+        write(&mut one, "", "5", 9);
+        write(&mut other, "", "46", 9);
+        let write = merger.write(&mut output, std::future::pending());
+        tokio::time::timeout(Duration::from_secs(30), write).await.unwrap().unwrap();
+        assert_eq!(written(file), "4\n5\n");
     }
 
     #[tokio::test]
