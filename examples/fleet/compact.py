@@ -4,7 +4,10 @@
 A filter on a host then reads a few row groups of it, and a thousand hosts make 24 files a day.
 
     pip install duckdb
-    compact.py INCOMING FOLDER          # all *.parquet below INCOMING; hours that are there already are made anew
+    compact.py INCOMING FOLDER          # all *.parquet below INCOMING
+
+Hours that are there already keep their rows: what comes late, or again, is added once. So files may be removed from
+INCOMING when this has ended.
 """
 
 import os
@@ -29,9 +32,11 @@ def main(incoming: str, folder: str) -> None:
         ).fetchone()
         os.makedirs(f"{folder}/{day}", exist_ok=True)
         path = f"{folder}/{day}/{name}.parquet"
+        rows = f"from incoming where time_ns >= {start} and time_ns < {start + 3_600_000_000_000}"
+        if os.path.exists(path):
+            rows = f"select distinct * from ({rows} union all by name from read_parquet('{path}'))"
         db.execute(
-            f"copy (from incoming where time_ns >= {start} and time_ns < {start + 3_600_000_000_000}"
-            f" order by host, time_ns) to '{path}.tmp' (format parquet, compression zstd, row_group_size {ROWS})"
+            f"copy (from ({rows}) order by host, time_ns) to '{path}.tmp' (format parquet, compression zstd, row_group_size {ROWS})"
         )
         os.rename(f"{path}.tmp", path)
         print(path)

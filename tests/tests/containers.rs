@@ -390,22 +390,65 @@ fn containers_of_old_hosts_are_named_by_their_processes() {
     let tracer = tracer::started(Program::collect(&mut tracer_with(files.path(), &arguments)));
     // There all processes are in the root of the v2 hierarchy, if there is one.
     let root = cgroups::mount();
-    let mut server = Command::new("sh");
-    server.args([
-        "-c",
-        "echo $$ > \"$0/cgroup.procs\" && echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"",
-    ]);
-    server.args([&root, &cgroup]).args(["ip", "netns", "exec", place.name()]).arg(actor());
-    let mut server = Program::collect(server.args(["answer", "old", ADDRESS]));
+    let serve = |cgroup: &Path| {
+        let mut server = Command::new("sh");
+        server.args([
+            "-c",
+            "echo $$ > \"$0/cgroup.procs\" && echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"",
+        ]);
+        server.args([root.as_path(), cgroup]).args(["ip", "netns", "exec", place.name()]).arg(actor());
+        Program::collect(server.args(["answer", "old", ADDRESS]))
+    };
+    let mut server = serve(&cgroup);
     server.wait_for_out("the server's port", |out| out.ends_with('\n'));
     call(&place, server.out().trim().parse().unwrap());
     until_or("a line", || tracer.out().contains('\n').then_some(()), || tracer.err());
-    let lines = story::lines(&tracer.interrupt().out);
+    let ended = tracer.interrupt();
+    let lines = story::lines(&ended.out);
     let known = [Some("web"), Some(&docker), None, None, None].map(|name| name.map(str::to_owned));
     let container = Container { cgroup, port: 0, known };
     for line in &lines {
         check(line, &container, "life");
     }
+    drop(server);
+
+    // What is there, and what is not, is told at the start. No other test has a container that is called so.
+    let other = id(9);
+    let is_missing = || {
+        let arguments = format!("life --netns {netns} --container {other}");
+        let said = tracer::started(Program::collect(&mut tracer::command(&arguments))).interrupt().err;
+        said.contains(&format!("--container {other}: no such container now"))
+    };
+    assert!(is_missing());
+    let cgroup = old.root().join(format!("docker/{other}"));
+    fs::create_dir(&cgroup).unwrap();
+    let mut server = serve(&cgroup);
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    assert!(!is_missing());
+    drop(server);
+}
+
+/// As in a pod that has the host's hierarchy mounted: the paths in `/proc` are others than those below the mount.
+#[test]
+fn a_cgroup_namespace_changes_no_container() {
+    let (place, cgroups) = (Place::new(), Cgroups::new("namespace"));
+    let docker = id(1);
+    let cgroup = cgroups.make(&format!("docker-{docker}.scope"));
+    let enter = "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"";
+    let mut inside = Command::new("sh");
+    inside.args(["-c", enter]).arg(&cgroup).args(["unshare", "--cgroup"]).arg(tracer::binary());
+    inside.args(["life", "-o", "json", "--columns", "role,container_id"]);
+    inside.args(["--netns", &place.inum().to_string()]);
+    let tracer = tracer::started(Program::collect(&mut inside));
+    let mut server = Command::new("sh");
+    server.args(["-c", enter]).arg(&cgroup).args(["ip", "netns", "exec", place.name()]).arg(actor());
+    let mut server = Program::collect(server.args(["answer", "pod", ADDRESS]));
+    server.wait_for_out("the server's port", |out| out.ends_with('\n'));
+    call(&place, server.out().trim().parse().unwrap());
+    until("a line", || tracer.out().contains("\"server\"").then_some(()));
+    let lines = story::lines(&tracer.interrupt().out);
+    let of_server = lines.iter().find(|line| line["role"] == "server").unwrap();
+    assert_eq!(of_server["container_id"], docker.as_str());
     drop(server);
 }
 

@@ -211,3 +211,14 @@ fn a_day_of_a_thousand_hosts_is_a_file_for_each_hour() {
     let sent = query(&format!("select count(*) as n from '{}/*.parquet'", fleet.incoming().display()));
     assert_eq!(json!(rows), sent[0]["n"]);
 }
+
+/// Whoever collects files removes them when they are in the hours; some come late, and some twice.
+#[test]
+fn hours_keep_their_rows() {
+    let fleet = Fleet::made(2, 10, 4_000);
+    let count = |files: &str| query(&format!("select count(*) as n from '{files}'"))[0]["n"].clone();
+    let before = count(&fleet.files());
+    fs::remove_file(fleet.incoming().join("12-0.parquet")).unwrap();
+    fleet.compact();
+    assert_eq!(count(&fleet.files()), before);
+}

@@ -313,7 +313,7 @@ pub struct ReportArgs {
 /// Formats of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportKind {
-    /// Tables and bars.
+    /// For people.
     Text,
     /// An object per line.
     Json,

@@ -40,6 +40,11 @@ Examples:
 It stands alone: owners, reasons and times in states are the same as in the whole. It has no counters of the kernel to
 compare with.";
 
+const MERGE: &str = "\
+Examples:
+  tracer recording merge host.rec.* --to host.rec
+  tracer recording merge host.rec-20260131T140500Z-signal.* --to - | ssh elsewhere tracer life --from -";
+
 const ANONYMIZE: &str = "\
 Examples:
   head -c 32 /dev/urandom > secret     the key: keep it, or throw it away
@@ -62,6 +67,7 @@ pub enum RecordingCommand {
     #[command(after_help = CUT)]
     Cut(Box<CutArgs>),
     /// Parts of a recording, as one
+    #[command(after_help = MERGE)]
     Merge(MergeArgs),
     /// A copy with pseudonyms in the places of names and addresses
     #[command(after_help = ANONYMIZE)]
@@ -84,7 +90,7 @@ pub enum RecordingCommand {
     mut_arg("reason", |arg| arg.hide(true)),
 )]
 pub struct CutArgs {
-    /// The recording
+    /// The recording, a file: it is read twice
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The copy, a new file; `-` is standard output

@@ -38,7 +38,7 @@ pub struct KnownCgroup {
     names: ContainerNames,
     /// The first cgroup of its container that was met; 0 if it belongs to none.
     container: u64,
-    /// How often it was met while its container had no name.
+    /// How often it was met while its container did not have all names.
     met: u32,
 }
 
@@ -101,13 +101,14 @@ impl KnownNames {
 
     fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
         if let Some(known) = self.cgroups.get_mut(&id) {
-            // A container's names may come later than its cgroup.
-            if known.names.is_empty() && known.container != 0 {
+            // A container's names may come later than its cgroup, and one by one.
+            if known.container != 0 && !known.names.are_all_of(&known.workload) {
                 known.met = known.met.saturating_add(1);
-            }
-            // Many have none, and are met with each event.
-            if known.met.is_power_of_two() && known.names.is_empty() {
-                known.names = names.container_names(id).unwrap_or_default();
+                // Many have none, and are met with each event.
+                if known.met.is_power_of_two() {
+                    let before = std::mem::take(&mut known.names);
+                    known.names = names.container_names(id).unwrap_or_default().or(before);
+                }
             }
             return;
         }

@@ -11,6 +11,7 @@ use crate::{
     tcp::{
         cgroup::Cgroup,
         netns::{Inum, Netns, NetnsFilter, NetnsId},
+        workload::Workload,
     },
     text::{
         choice::{Choice, Choices},
@@ -44,6 +45,19 @@ impl ContainerNames {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether these are all names that can be found for a workload: they may come one by one.
+    #[must_use]
+    pub fn are_all_of(&self, workload: &Workload) -> bool {
+        (self.container.is_some() || workload.oci_id().is_none())
+            && (self.pod.is_some() || workload.pod_uid.is_none())
+    }
+
+    /// The names, if there is one.
+    #[must_use]
+    pub fn some(self) -> Option<Self> {
+        (!self.is_empty()).then_some(self)
     }
 
     /// The names of `self`, and those of `other` that `self` lacks.
@@ -81,6 +95,11 @@ pub trait Names {
 
     /// All cgroups that are there; `None` if the v2 hierarchy is not.
     fn cgroups(&mut self) -> Option<CgroupTree>;
+
+    /// The cgroups of other hierarchies in which processes run now, with their escaped paths. A recording has none.
+    fn cgroups_of_processes(&mut self) -> Vec<(u64, String)> {
+        Vec::new()
+    }
 
     /// All processes that are there, with their names; `None` if that cannot be told.
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>>;
@@ -176,13 +195,20 @@ impl FilterNames {
         if self.cgroups.is_empty() && self.workloads.is_empty() {
             return Ok(ids);
         }
-        let tree = names.cgroups().ok_or_else(no_hierarchy)?;
+        let mut tree = match names.cgroups() {
+            Some(tree) => tree,
+            None if self.cgroups.is_empty() => CgroupTree::default(),
+            None => return Err(no_hierarchy()),
+        };
         let cgroups = self.cgroups.iter().map(|cgroup| cgroup.clone().map(|cgroup| cgroup.below(&tree.root)));
         let cgroups: Vec<Choice<Cgroup>> = cgroups.collect();
         for cgroup in cgroups.iter().map(Choice::value) {
             if !cgroup.is_pattern() && !tree.paths.values().any(|path| cgroup.contains(path)) {
                 return Err(no_cgroup(cgroup, &tree.root));
             }
+        }
+        if !self.workloads.is_empty() {
+            tree.paths.extend(names.cgroups_of_processes());
         }
         let named = tree.paths.keys().filter(|_| self.workloads.need_names());
         let containers = named.filter_map(|id| Some((*id, names.container_names(*id)?))).collect();
@@ -193,7 +219,8 @@ impl FilterNames {
 
 fn no_hierarchy() -> UnknownName {
     UnknownName(
-        "--cgroup, --container, --pod, --k8s-namespace, --unit: no cgroup v2 hierarchy is mounted here, and sockets belong to cgroups of that".to_owned(),
+        "--cgroup: no cgroup v2 hierarchy is mounted here, and sockets are made in cgroups of that"
+            .to_owned(),
     )
 }
 

@@ -36,6 +36,8 @@ pub struct ExportFiles {
     /// The first bytes of it, among all.
     begun_bytes: u64,
     finished: u64,
+    /// What the last file was called, without its number and its suffix, and how many before it were.
+    last_name: (String, u32),
 }
 
 /// How files get their names.
@@ -79,7 +81,9 @@ impl ExportFiles {
 
     fn new(naming: Naming, current: Unfinished) -> Self {
         let (finishing, begun_ns, due_ns) = (None, None, None);
-        Self { naming, current: Some(current), finishing, begun_ns, due_ns, begun_bytes: 0, finished: 0 }
+        let current = Some(current);
+        let last_name = Default::default();
+        Self { naming, current, finishing, begun_ns, due_ns, begun_bytes: 0, finished: 0, last_name }
     }
 
     /// What is written now.
@@ -182,13 +186,18 @@ impl ExportFiles {
         }
     }
 
-    /// The name of a file that began then; `None` if it has one.
-    fn name(&self, begun_wall_ns: i64) -> Option<OsString> {
+    /// The name of a file that began then; `None` if it has one. Several that begin at a time are numbered.
+    fn name(&mut self, begun_wall_ns: i64) -> Option<OsString> {
         let Naming::ByTime { host, suffix, .. } = &self.naming else {
             return None;
         };
         let time = Timestamp::from_nanosecond(begun_wall_ns.into()).unwrap_or_default();
-        Some(format!("{}-{host}.{suffix}", time.strftime("%Y%m%dT%H%M%S.%6fZ")).into())
+        let name = format!("{}-{host}", time.strftime("%Y%m%dT%H%M%S.%6fZ"));
+        let (last, count) = &mut self.last_name;
+        *count = if *last == name { *count + 1 } else { 1 };
+        last.clone_from(&name);
+        let number = if *count > 1 { format!("-{count}") } else { String::new() };
+        Some(format!("{name}{number}.{suffix}").into())
     }
 }
 

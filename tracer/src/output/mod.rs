@@ -43,4 +43,4 @@ pub mod stderr;
 pub mod stdout;
 pub mod tls;
 pub mod usage;
-mod write;
+pub mod write;

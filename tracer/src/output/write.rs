@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// # Errors
 /// The system refuses. Nothing can be written ([`io::ErrorKind::WriteZero`]), or not in that time
 /// ([`io::ErrorKind::TimedOut`]).
-pub(super) fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timespec>) -> io::Result<usize> {
+pub fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timespec>) -> io::Result<usize> {
     loop {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -24,5 +24,31 @@ pub(super) fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timesp
             }
             written => return written,
         }
+    }
+}
+
+/// Writes all of `bytes`, for as long as that takes.
+///
+/// # Errors
+/// The system refuses.
+pub fn write_whole(file: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = write_some(file, bytes, None)?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// A file that is written for as long as that takes.
+#[derive(Debug)]
+pub struct PatientFile(pub File);
+
+impl io::Write for PatientFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() { Ok(0) } else { write_some(&self.0, bytes, None) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

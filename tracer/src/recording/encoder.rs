@@ -54,6 +54,7 @@ impl Encoder {
     /// # Errors
     /// It is too large. It is left out.
     pub fn fact(&mut self, fact: &Fact) -> Result<(), Unwritable> {
+        self.end_if_full();
         match fact {
             Fact::Events(batch) => {
                 self.events += batch.events.len() as u64;
@@ -75,6 +76,7 @@ impl Encoder {
     /// # Errors
     /// It is too large. It is left out.
     pub fn name(&mut self, name: &Name) -> Result<(), Unwritable> {
+        self.end_if_full();
         entry::push(&EntryRef::Name(name), &mut self.entries)
     }
 
@@ -120,6 +122,13 @@ impl Encoder {
             self.end();
         }
         self.ended.pop_front()
+    }
+
+    /// Several facts at once may be more than a block may have.
+    fn end_if_full(&mut self) {
+        if self.entries.len() >= FULL {
+            self.end();
+        }
     }
 
     /// Ends the block.

@@ -84,7 +84,7 @@ pub(super) fn push(entry: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<(
         out.truncate(begin - HEAD);
         return Err(error.into());
     }
-    if len > super::block::LARGEST - HEAD {
+    if longest(&out[begin..]).is_none_or(|longest| len > longest) {
         out.truncate(begin - HEAD);
         return Err(Unwritable::TooLarge(len));
     }
@@ -102,8 +102,12 @@ fn end(begin: usize, out: &mut [u8]) {
     out[begin - 4..begin].copy_from_slice(&len.to_le_bytes());
 }
 
-/// What an entry begins with that is MessagePack, and how long it may be: a few bytes can stand for much memory.
-const LONGEST: [(&[u8], usize); 2] = [(b"\x81\xa6Header", 1 << 20), (b"\x81\xa4Name", 1 << 24)];
+/// What entries begin with that are MessagePack, and how long they may be: a few bytes can stand for much memory.
+const LONGEST: [(&[u8], usize); 3] = [
+    (b"\x81\xa6Header", 1 << 20),
+    (b"\x81\xa4Name", 1 << 24),
+    (b"\x81\xa4Fact", super::block::LARGEST - HEAD),
+];
 
 /// Takes an entry off the beginning of a block's bytes; `None` at the end.
 pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<RecordingEntry, BadEntry>> {
@@ -126,7 +130,12 @@ pub(super) fn next(bytes: &mut &[u8]) -> Option<Result<RecordingEntry, BadEntry>
 }
 
 fn is_sound(entry: &[u8]) -> bool {
-    LONGEST.iter().all(|(begin, longest)| !entry.starts_with(begin) || entry.len() <= *longest)
+    longest(entry).is_some_and(|longest| entry.len() <= longest)
+}
+
+/// How long an entry may be that begins so; `None` if none does.
+fn longest(entry: &[u8]) -> Option<usize> {
+    LONGEST.iter().find(|(begin, _)| entry.starts_with(begin)).map(|(_, longest)| *longest)
 }
 
 fn events(entry: &[u8]) -> Option<RecordingEntry> {
@@ -146,6 +155,22 @@ mod tests {
 
     fn read(mut bytes: &[u8]) -> Vec<Option<RecordingEntry>> {
         std::iter::from_fn(|| next(&mut bytes)).map(Result::ok).collect()
+    }
+
+    /// The writer makes nothing that the reader refuses, and a name is one however it is encoded.
+    #[test]
+    fn what_is_too_long_is_neither_written_nor_read() {
+        let name = |len: usize| RecordingEntry::Name(Name::Netns(7, Some("x".repeat(len))));
+        let mut bytes = Vec::new();
+        assert!(matches!(push(&name(1 << 24), &mut bytes), Err(Unwritable::TooLarge(_))));
+        assert!(bytes.is_empty());
+        push(&name(10), &mut bytes).unwrap();
+        assert_eq!(read(&bytes), [Some(name(10))]);
+        // A map of one member, with the longest of its heads.
+        assert_eq!(bytes[HEAD], 0x81);
+        bytes.splice(HEAD..=HEAD, [0xde, 0, 1]);
+        bytes[1] += 2;
+        assert_eq!(read(&bytes), [None]);
     }
 
     /// As an older reader meets entries of a later version.

@@ -7,6 +7,7 @@ use std::{
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::Path,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -98,11 +99,11 @@ impl Parts {
                 created => break (self.next, created?),
             }
         };
-        file::sync_folder(&self.folder);
         self.next = number.saturating_add(1);
         let size = Arc::<WrittenSize>::default();
         self.there.push_back((number, Arc::clone(&size)));
-        self.remove_oldest();
+        let oldest = self.take_oldest();
+        self.tidy(oldest);
         Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file, size })
     }
 
@@ -119,19 +120,37 @@ impl Parts {
         true
     }
 
-    fn remove_oldest(&mut self) {
+    /// Takes the oldest parts off those that are there, as many as are not to be kept.
+    fn take_oldest(&mut self) -> Vec<u32> {
         let Rotation { keep, keep_bytes, .. } = self.rotation;
         let is_too_much = |there: &VecDeque<(u32, Arc<WrittenSize>)>| {
             let bytes: u64 = there.iter().map(|(_, size)| size.bytes()).sum();
             keep.is_some_and(|keep| there.len() > keep.max(1)) || keep_bytes.is_some_and(|keep| bytes > keep)
         };
+        let mut oldest = Vec::new();
         while self.there.len() > 1 && is_too_much(&self.there) {
-            if let Some((oldest, _)) = self.there.pop_front()
-                && let Err(error) = unlinkat(&self.folder, part(&self.name, oldest), AtFlags::empty())
-                && error != Errno::NOENT
-            {
-                log::warn!("removing {}.{oldest:0DIGITS$}: {error}", self.shown);
+            oldest.extend(self.there.pop_front().map(|(number, _)| number));
+        }
+        oldest
+    }
+
+    /// Removes parts, and brings all names to the disk. That may take seconds, in which events have to be read: a thread
+    /// does it.
+    fn tidy(&self, oldest: Vec<u32>) {
+        let Ok(folder) = self.folder.try_clone() else { return };
+        let (shown, name) = (self.shown.clone(), self.name.clone());
+        let tidy = move || {
+            for oldest in oldest {
+                if let Err(error) = unlinkat(&folder, part(&name, oldest), AtFlags::empty())
+                    && error != Errno::NOENT
+                {
+                    log::warn!("removing {shown}.{oldest:0DIGITS$}: {error}");
+                }
             }
+            file::sync_folder(&folder);
+        };
+        if let Err(error) = thread::Builder::new().name("parts".to_owned()).spawn(tidy) {
+            log::warn!("removing old parts of {}: {error}", self.shown);
         }
     }
 
@@ -156,7 +175,7 @@ impl Parts {
             }
             self.there.pop_front();
         }
-        file::sync_folder(&self.folder);
+        self.tidy(Vec::new());
         Ok(count)
     }
 

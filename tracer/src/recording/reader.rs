@@ -23,6 +23,9 @@ const READ: usize = 1 << 18;
 /// Where the first block is found at the latest, if the bytes are a recording.
 const BEGINNING: u64 = 1 << 24;
 
+/// The most entries of a block. Those of a part's beginning are the most: names of all that is known.
+const MOST_ENTRIES: usize = 1 << 19;
+
 /// What a recording consists of.
 #[derive(Debug)]
 pub enum RecordingPiece {
@@ -297,6 +300,10 @@ impl Block {
         let mut rest = &bytes[..];
         let mut before = rest.len();
         while let Some(entry) = entry::next(&mut rest) {
+            if block.entries.len() >= MOST_ENTRIES {
+                block.unreadable += 1;
+                break;
+            }
             let len = before - rest.len();
             before = rest.len();
             match entry {

@@ -67,6 +67,9 @@ pub enum Error {
     /// Files one after the other need a folder.
     #[error("--rotate makes files: give a folder that is there with --to")]
     NoFolder,
+    /// The folder of an export.
+    #[error("{0} is not there: make the folder first")]
+    AbsentFolder(String),
     /// The runtime or the signal handlers.
     #[error("{what}: {cause}")]
     System {
@@ -96,7 +99,12 @@ impl Error {
     /// Whether the command line is wrong, and not the run.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NoFolder | Self::Source(source::Error::Name(_) | source::Error::Wider(_)))
+        matches!(
+            self,
+            Self::NoFolder
+                | Self::AbsentFolder(_)
+                | Self::Source(source::Error::Name(_) | source::Error::Wider(_))
+        )
     }
 
     /// Whether the reader of standard output has closed the pipe, which is no failure.

@@ -18,9 +18,10 @@ use crate::{
 pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error> {
     let ExportConfig { to, suffix, rolling, .. } = config;
     let files = match (to == Path::new("-"), is_folder(to)) {
-        (true, _) => return Ok(None),
+        (_, true) if !to.is_dir() => return Err(Error::AbsentFolder(escaped(to.as_os_str().as_bytes()))),
         (_, true) => ExportFiles::in_folder(to, suffix, rolling.unwrap_or_default()),
         (_, false) if rolling.is_some() => return Err(Error::NoFolder),
+        (true, _) => return Ok(None),
         (_, false) => ExportFiles::one(to),
     };
     files.map(Some).map_err(Error::Export)

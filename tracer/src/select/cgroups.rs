@@ -14,6 +14,9 @@ use crate::{
 /// The options, in the order in which [`CgroupFilter::is_met`] answers for them.
 const OPTIONS: [&str; 5] = ["--cgroup", "--container", "--pod", "--k8s-namespace", "--unit"];
 
+/// Cgroups that are kept.
+const MOST: usize = 65_536;
+
 /// The cgroups that are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct CgroupFilter {
@@ -33,7 +36,7 @@ struct Passing {
     made: bool,
     /// Sockets that belong to those who run in it (the other options).
     owned: bool,
-    /// Whether it is a container without names. They may be found later: a recording has them where that was, and
+    /// Whether it is a container of which not all names are known. They may be found later: a recording has them where that was, and
     /// runtimes write some after the container has begun.
     may_get_names: bool,
 }
@@ -70,10 +73,12 @@ impl CgroupFilter {
             *is_met |= is_asked_for;
         }
         let [(_, made), owned @ ..] = answers;
-        let may_get_names = self.workloads.need_names()
-            && names == ContainerNames::default()
-            && (workload.container.is_some() || workload.pod_uid.is_some());
+        let may_get_names = self.workloads.need_names() && !names.are_all_of(&workload);
         let owned = owned.iter().all(|(_, passes)| *passes);
+        // They are looked up again when they are needed.
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
         self.known.insert(id, Passing { made, owned, may_get_names });
     }
 

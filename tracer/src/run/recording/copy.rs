@@ -1,7 +1,6 @@
 //! Copies of recordings: what is read, edited, and written again.
 
 use std::{
-    fs,
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
 };
@@ -13,6 +12,7 @@ use crate::{
     output::{
         file::{Destination, Unfinished},
         stderr::message,
+        write::PatientFile,
     },
     recording::{
         encoder::Encoder,
@@ -113,7 +113,7 @@ pub(super) async fn copy(
 /// A copy that is being written. It appears under its name when it is whole.
 struct CopyWriter {
     name: String,
-    file: BufWriter<fs::File>,
+    file: BufWriter<PatientFile>,
     /// `None` for standard output.
     unfinished: Option<Unfinished>,
     encoder: Encoder,
@@ -133,7 +133,7 @@ impl CopyWriter {
         };
         let mut encoder = Encoder::default();
         let head = encoder.header(header);
-        let file = BufWriter::new(file);
+        let file = BufWriter::new(PatientFile(file));
         let mut copy = Self { name, file, unfinished, encoder, events: 0, bytes: 0, left_out: 0 };
         copy.put(&head)?;
         Ok(copy)

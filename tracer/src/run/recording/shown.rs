@@ -99,12 +99,14 @@ fn flaws(survey: &Contents) -> Vec<String> {
     let counts = [
         (survey.more_damage, "more places are damaged"),
         (survey.missing, "events are missing there"),
-        (survey.missing_blocks, "times blocks are missing"),
+        (survey.missing_blocks, "gaps between blocks"),
         (survey.unreadable, "entries cannot be read"),
         (survey.impossible, "events cannot be"),
-        (u64::from(survey.header.is_none()), "header is missing"),
         (if survey.end.is_some() { survey.torn } else { 0 }, "bytes are behind its end"),
     ];
+    if survey.header.is_none() {
+        flaws.push("the header is missing".to_owned());
+    }
     flaws
         .extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     flaws

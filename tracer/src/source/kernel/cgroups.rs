@@ -2,7 +2,7 @@
 //! made while events are captured are heard of; all others are looked for.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     ffi::OsStr,
     fmt, fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -27,10 +27,14 @@ pub struct Cgroups {
     /// Those that were made since, or are gone, and in which order that was known.
     others: HashMap<u64, String>,
     order: VecDeque<u64>,
-    /// Where the hierarchy is, once that was needed.
+    /// Where the paths in `/proc` begin, once that was needed.
     root: Option<PathBuf>,
-    /// Paths in hierarchies of version 1 that were met. Their ids are [`OF_V1`] and more.
+    /// Those that were looked for in vain: they were gone before.
+    absent: HashSet<u64>,
+    /// Paths in hierarchies of version 1 that are among the others. Their ids are [`OF_V1`] and more.
     v1: HashMap<String, u64>,
+    /// How many ids those have got.
+    v1_ids: u64,
     last_walk: Option<Instant>,
     made: Option<MadeCgroups>,
 }
@@ -47,14 +51,17 @@ impl fmt::Debug for MadeCgroups {
 /// Inode number of the root of the whole hierarchy. In a cgroup namespace that of what is mounted may be another.
 const ROOT: u64 = 1;
 
+/// Inode number of the first cgroup namespace (`PROC_CGROUP_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_NAMESPACE: u64 = 0xEFFF_FFFB;
+
 /// Cgroups that stay known when they are gone: connections may still end in them.
 const MOST_OTHERS: usize = 16_384;
 
 /// Cgroups of version 1 have ids of their own here: inode numbers of different hierarchies are the same.
 const OF_V1: u64 = 1 << 63;
 
-/// Cgroups of version 1 that get ids.
-const MOST_V1: usize = 65_536;
+/// Cgroups that are known to be gone.
+const MOST_ABSENT: usize = 65_536;
 
 /// The shortest time between two walks through the hierarchy.
 const MIN_PAUSE: Duration = Duration::from_secs(2);
@@ -72,8 +79,15 @@ impl Cgroups {
             }
         }
         let may_walk = self.last_walk.is_none_or(|last_walk| last_walk.elapsed() > MIN_PAUSE);
-        if !self.paths.contains_key(&id) && may_walk {
+        if !self.paths.contains_key(&id) && !self.absent.contains(&id) && may_walk {
             self.walk();
+            // Its socket was there before: so it will not come.
+            if !self.paths.contains_key(&id) {
+                if self.absent.len() >= MOST_ABSENT {
+                    self.absent.clear();
+                }
+                self.absent.insert(id);
+            }
         }
         self.paths.get(&id).cloned()
     }
@@ -89,25 +103,37 @@ impl Cgroups {
         let (version, path) = chosen(&fs::read(process.join("cgroup")).ok()?)?;
         let id = match version {
             CgroupVersion::V2 => {
-                self.root = self.root.take().or_else(hierarchy);
+                self.root = self.root.take().or_else(|| hierarchy().filter(|root| is_root_of_proc(root)));
                 let root = self.root.as_ref()?;
                 let below = Path::new(OsStr::from_bytes(path.strip_prefix(b"/")?));
                 root.join(below).metadata().ok()?.ino()
             }
-            CgroupVersion::V1 => self.id_of_v1(escaped(&path))?,
+            CgroupVersion::V1 => self.id_of_v1(escaped(&path)),
         };
         Some(ProcessCgroup { id, started_ns })
     }
 
-    /// `None` for a path that has no id any more: too many have been met.
-    fn id_of_v1(&mut self, path: String) -> Option<u64> {
-        let next = OF_V1 + self.v1.len() as u64;
-        let id = self.v1.get(&path).copied().or_else(|| (self.v1.len() < MOST_V1).then_some(next))?;
-        if !self.others.contains_key(&id) {
-            self.v1.insert(path.clone(), id);
-            self.keep(id, path);
+    fn id_of_v1(&mut self, path: String) -> u64 {
+        if let Some(id) = self.v1.get(&path) {
+            return *id;
         }
-        Some(id)
+        let id = OF_V1 + self.v1_ids;
+        self.v1_ids += 1;
+        self.v1.insert(path.clone(), id);
+        self.keep(id, path);
+        id
+    }
+
+    /// The cgroups of version 1 in which processes run; none where there is no such hierarchy.
+    pub fn of_processes(&mut self) -> Vec<(u64, String)> {
+        let own = fs::read("/proc/self/cgroup").unwrap_or_default();
+        if own.split(|byte| *byte == b'\n').all(|line| line.is_empty() || line.starts_with(b"0::")) {
+            return Vec::new();
+        }
+        let pids = processes::named().unwrap_or_default().into_keys();
+        let ids: HashSet<u64> = pids.filter_map(|pid| Some(self.of_process(pid)?.id)).collect();
+        let of_v1 = ids.into_iter().filter(|id| *id >= OF_V1);
+        of_v1.filter_map(|id| Some((id, self.others.get(&id)?.clone()))).collect()
     }
 
     /// All cgroups that are there now.
@@ -137,8 +163,12 @@ impl Cgroups {
         if self.others.insert(id, path).is_none() {
             self.order.push_back(id);
         }
-        if self.order.len() > MOST_OTHERS {
-            self.order.pop_front().and_then(|first| self.others.remove(&first));
+        if self.order.len() > MOST_OTHERS
+            && let Some(first) = self.order.pop_front()
+            && let Some(path) = self.others.remove(&first)
+            && first >= OF_V1
+        {
+            self.v1.remove(&path);
         }
     }
 
@@ -163,6 +193,14 @@ impl Cgroups {
         }
         self.made = Some(made);
     }
+}
+
+/// Whether paths in `/proc` begin at this root of the hierarchy. They begin at the root of the cgroup namespace
+/// (cgroup_namespaces(7)), and a pod that has one may have the host's whole hierarchy mounted.
+fn is_root_of_proc(root: &Path) -> bool {
+    let inode = |path: &Path| path.metadata().ok().map(|found| found.ino());
+    let is_initial = inode(Path::new("/proc/self/ns/cgroup")) == Some(INITIAL_NAMESPACE);
+    inode(root).is_some_and(|inode| (inode == ROOT) == is_initial)
 }
 
 /// Of which hierarchies a cgroup is.
@@ -249,6 +287,17 @@ mod tests {
         cgroups.replace(HashMap::new());
         assert_eq!((cgroups.others.len(), cgroups.order.len()), (MOST_OTHERS, MOST_OTHERS));
         assert_eq!(cgroups.path(7), None);
+    }
+
+    #[test]
+    fn however_many_cgroups_of_version_1_come_the_last_are_known() {
+        let mut cgroups = Cgroups::default();
+        let ids: HashSet<u64> =
+            (0..2 * MOST_OTHERS).map(|number| cgroups.id_of_v1(format!("/docker/{number}"))).collect();
+        assert_eq!((ids.len(), cgroups.v1.len()), (2 * MOST_OTHERS, MOST_OTHERS));
+        let last = format!("/docker/{}", 2 * MOST_OTHERS - 1);
+        let id = cgroups.id_of_v1(last.clone());
+        assert!(ids.contains(&id) && cgroups.path(id) == Some(last));
     }
 
     #[test]

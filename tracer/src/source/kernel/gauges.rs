@@ -50,12 +50,14 @@ impl GaugeTour {
         while Instant::now() < deadline
             && let Some(inum) = self.unread.pop()
         {
-            self.known.remove(&inum);
-            if enter(inum) {
-                match here() {
-                    Ok(gauges) => _ = self.known.insert(inum, (namespaces::here(inum), gauges)),
-                    Err(error) => failure = Some(error.to_string()),
-                }
+            if !enter(inum) {
+                self.known.remove(&inum);
+                continue;
+            }
+            match here() {
+                Ok(gauges) => _ = self.known.insert(inum, (namespaces::here(inum), gauges)),
+                // What was read before stays: what the kernel counts meanwhile is told with the next reading.
+                Err(error) => failure = Some(error.to_string()),
             }
         }
         if self.known.is_empty() && self.is_over() {

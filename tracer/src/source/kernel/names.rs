@@ -68,6 +68,10 @@ impl Names for HostNames {
         self.cgroups.tree()
     }
 
+    fn cgroups_of_processes(&mut self) -> Vec<(u64, String)> {
+        self.cgroups.of_processes()
+    }
+
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {
         processes::named()
     }

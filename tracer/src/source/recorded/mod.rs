@@ -71,6 +71,8 @@ pub struct Recorded<S> {
     missed: u64,
     /// Of these, those before the present writer began.
     missed_before: u64,
+    /// Events that the writer had when nothing more could be handed to it.
+    handed: u64,
     /// The end of the present part is written, and the next one not begun.
     is_part_ended: bool,
     /// What the present part needs to stand alone is not handed over yet.
@@ -133,6 +135,7 @@ impl<S: Source> Recorded<S> {
             bytes_before: 0,
             missed: 0,
             missed_before: 0,
+            handed: 0,
             is_part_ended: false,
             is_beginning: false,
             pids,
@@ -186,13 +189,21 @@ impl<S: Source> Recorded<S> {
             return Err(error);
         }
         let goes_on = self.parts.is_some();
+        let was_idle = self.fault.is_idle;
         if self.fault.note(self.scribe.now_ns) {
             let then =
                 if goes_on { "another part is tried every ten seconds" } else { "the recording ends here" };
             log::error!("{error}; {then}, and all else goes on");
         }
-        self.scribe.encoder.discard();
-        self.missed += self.scribe.encoder.events() - self.writer.events();
+        let encoder = &mut self.scribe.encoder;
+        // While nothing was written, all was counted as missed.
+        if !was_idle {
+            // What the thread has may still be written.
+            let has_failed = self.writer.has_failed();
+            self.handed = if has_failed { self.writer.events() } else { encoder.events_taken() };
+            self.missed += encoder.events() - self.handed;
+        }
+        encoder.discard();
         if self.parts.as_mut().is_some_and(Parts::take_back) {
             // A part in which there is nothing is none.
             self.header.part = self.header.part.saturating_sub(1);
@@ -244,6 +255,7 @@ impl<S: Source> Recorded<S> {
             self.writer.next(room, next, header);
         } else {
             let bytes = self.writer.written();
+            self.missed += self.handed.saturating_sub(self.writer.events());
             self.writer = RecordingWriter::start(next, header, encoder.events())
                 .map_err(Error::system("starting the thread of the recording"))?;
             self.bytes_before += bytes;
@@ -463,6 +475,10 @@ impl<S: Source> Names for Recorded<S> {
 
     fn cgroups(&mut self) -> Option<CgroupTree> {
         self.source.names().cgroups()
+    }
+
+    fn cgroups_of_processes(&mut self) -> Vec<(u64, String)> {
+        self.source.names().cgroups_of_processes()
     }
 
     fn processes(&mut self) -> Option<HashMap<u32, Vec<u8>>> {

@@ -160,11 +160,14 @@ impl RecordedNames {
     /// Looks up the names of a cgroup, unless they are known.
     pub(super) fn learn_cgroup(&mut self, id: u64, names: &mut dyn Names) {
         let Self { cgroups, containers, unwritten, now_ns, .. } = self;
-        learn(cgroups, id, *now_ns, || names.cgroup_path(id), |name| unwritten.push(Name::Cgroup(id, name)));
+        let path = |name| unwritten.push(Name::Cgroup(id, name));
+        learn(cgroups, id, *now_ns, |_| true, || names.cgroup_path(id), path);
         let new = |names: Option<ContainerNames>| {
             unwritten.extend(names.map(|names| Name::Container(id, names)));
         };
-        learn(containers, id, *now_ns, || names.container_names(id), new);
+        // That of the pod may be found before that of the container.
+        let is_final = |names: &ContainerNames| names.container.is_some();
+        learn(containers, id, *now_ns, is_final, || names.container_names(id), new);
     }
 
     /// Looks up the name of a namespace, unless it is known.
@@ -174,6 +177,7 @@ impl RecordedNames {
             netns,
             inum,
             *now_ns,
+            |_| true,
             || names.netns_name(inum),
             |name| unwritten.push(Name::Netns(inum, name)),
         );
@@ -181,10 +185,11 @@ impl RecordedNames {
 }
 
 /// Looks a name up unless it is known, and hands out what is new.
-fn learn<Id: Copy + Eq + std::hash::Hash, T: Clone>(
+fn learn<Id: Copy + Eq + std::hash::Hash, T: Clone + PartialEq>(
     known: &mut HashMap<Id, RecordedName<T>>,
     id: Id,
     at_ns: u64,
+    is_final: impl FnOnce(&T) -> bool,
     look_up: impl FnOnce() -> Option<T>,
     new: impl FnOnce(Option<T>),
 ) {
@@ -199,12 +204,15 @@ fn learn<Id: Copy + Eq + std::hash::Hash, T: Clone>(
         }
         Slot::Occupied(mut slot) => {
             let known = slot.get_mut();
-            if known.name.is_some() || at_ns < known.at_ns.saturating_add(LOOK_AGAIN_NS) {
+            if known.name.as_ref().is_some_and(is_final) || at_ns < known.at_ns.saturating_add(LOOK_AGAIN_NS)
+            {
                 return;
             }
-            (known.name, known.at_ns) = (look_up(), at_ns);
-            if known.name.is_some() {
-                new(known.name.clone());
+            known.at_ns = at_ns;
+            let found = look_up();
+            if found.is_some() && found != known.name {
+                new(found.clone());
+                known.name = found;
             }
         }
     }

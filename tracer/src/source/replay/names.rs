@@ -1,6 +1,6 @@
 //! Names in a recording: those that were looked up when it was made.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use crate::{
     facts::{
@@ -15,17 +15,57 @@ use crate::{
 /// Names that are kept of each kind.
 const MOST: usize = 65_536;
 
+/// Bytes that they may take. In a recording of tracer they are few; others may have any.
+const MOST_BYTES: usize = 64 << 20;
+
 /// The names that have been read.
 #[derive(Debug, Default)]
 pub struct ReplayedNames {
-    cgroups: HashMap<u64, Option<String>>,
-    containers: HashMap<u64, ContainerNames>,
-    netns: HashMap<Inum, Option<String>>,
-    processes: HashMap<u32, ProcessCgroup>,
-    command_lines: HashMap<u32, Option<String>>,
+    cgroups: KeptNames<u64, Option<String>>,
+    containers: KeptNames<u64, ContainerNames>,
+    netns: KeptNames<Inum, Option<String>>,
+    processes: KeptNames<u32, ProcessCgroup>,
+    command_lines: KeptNames<u32, Option<String>>,
     tree: Option<CgroupTree>,
     /// Those that were read last, if a copy asks for them.
     latest: Option<Vec<Name>>,
+}
+
+/// Names of one kind. If there are too many, all are forgotten: those that matter come again in the next part.
+#[derive(Debug)]
+struct KeptNames<Id, T> {
+    by_id: HashMap<Id, T>,
+    bytes: usize,
+}
+
+impl<Id, T> Default for KeptNames<Id, T> {
+    fn default() -> Self {
+        Self { by_id: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<Id: Eq + Hash, T> KeptNames<Id, T> {
+    /// Keeps what takes so many bytes besides.
+    fn keep(&mut self, id: Id, name: T, bytes: usize) {
+        self.bytes += bytes;
+        if self.by_id.len() >= MOST || self.bytes > MOST_BYTES {
+            self.by_id.clear();
+            self.bytes = bytes;
+        }
+        self.by_id.insert(id, name);
+    }
+
+    fn get(&self, id: &Id) -> Option<&T> {
+        self.by_id.get(id)
+    }
+}
+
+impl<Id: Eq + Hash> KeptNames<Id, Option<String>> {
+    fn keep_tamed(&mut self, id: Id, name: Option<String>) {
+        let name = name.map(tamed);
+        let bytes = name.as_ref().map_or(0, String::len);
+        self.keep(id, name, bytes);
+    }
 }
 
 impl ReplayedNames {
@@ -35,22 +75,18 @@ impl ReplayedNames {
             latest.push(name.clone());
         }
         match name {
-            Name::Cgroup(id, path) => keep(&mut self.cgroups, id, path),
+            Name::Cgroup(id, path) => self.cgroups.keep_tamed(id, path),
             Name::Container(cgroup, mut names) => {
-                names.each_mut().for_each(|name| *name = tamed(std::mem::take(name)));
-                if self.containers.len() >= MOST {
-                    self.containers.clear();
+                let mut bytes = 0;
+                for name in names.each_mut() {
+                    *name = tamed(std::mem::take(name));
+                    bytes += name.len();
                 }
-                self.containers.insert(cgroup, names);
+                self.containers.keep(cgroup, names, bytes);
             }
-            Name::Netns(inum, name) => keep(&mut self.netns, inum, name),
-            Name::Process(pid, cgroup) => {
-                if self.processes.len() >= MOST {
-                    self.processes.clear();
-                }
-                self.processes.insert(pid, cgroup);
-            }
-            Name::CommandLine(pid, line) => keep(&mut self.command_lines, pid, line),
+            Name::Netns(inum, name) => self.netns.keep_tamed(inum, name),
+            Name::Process(pid, cgroup) => self.processes.keep(pid, cgroup, 0),
+            Name::CommandLine(pid, line) => self.command_lines.keep_tamed(pid, line),
             Name::Cgroups(root, paths) => {
                 let paths = paths.into_iter().map(|(id, path)| (id, tamed(path))).collect();
                 self.tree = Some(CgroupTree { root, paths });
@@ -70,13 +106,6 @@ impl ReplayedNames {
     pub fn take_latest(&mut self) -> Vec<Name> {
         self.latest.as_mut().map(std::mem::take).unwrap_or_default()
     }
-}
-
-fn keep<Id: Eq + std::hash::Hash>(names: &mut HashMap<Id, Option<String>>, id: Id, name: Option<String>) {
-    if names.len() >= MOST {
-        names.clear();
-    }
-    names.insert(id, name.map(tamed));
 }
 
 impl Names for ReplayedNames {
@@ -113,7 +142,7 @@ impl Names for ReplayedNames {
             Netns::Inum(inum) => Ok(NetnsId::new(*inum, 0)),
             Netns::Path(path) => {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                let found = self.netns.iter().find(|(_, known)| known.is_some() && **known == name);
+                let found = self.netns.by_id.iter().find(|(_, known)| known.is_some() && **known == name);
                 found.map(|(inum, _)| NetnsId::new(*inum, 0)).ok_or_else(live_only)
             }
             Netns::Pid(_) => Err(live_only()),

@@ -82,6 +82,12 @@ fn machine<'a>(unit: &'a str, below: Option<&str>) -> Option<&'a str> {
     machine.filter(|machine| !machine.is_empty())
 }
 
+/// Whether this is the manager of a user who is not root (user@.service(5)).
+pub(super) fn is_users_manager(unit: &str) -> bool {
+    let user = unit.strip_prefix("user@").and_then(|unit| unit.strip_suffix(".service"));
+    user.is_some_and(|user| user != "0")
+}
+
 /// The identifier of the innermost pod of Kubernetes.
 pub(super) fn pod_uid(names: &[&str]) -> Option<String> {
     let kubepods = names.iter().position(|name| name.contains("kubepods"))?;

@@ -42,6 +42,8 @@ pub struct Workload {
     pub pod_uid: Option<String>,
     /// The innermost unit of systemd: of the host's, a user's or a container's.
     pub unit: Option<String>,
+    /// It is below the manager of a user who is not root (`user@1000.service`). There that user names cgroups.
+    pub is_users_own: bool,
 }
 
 impl Workload {
@@ -57,6 +59,7 @@ impl Workload {
             runtime,
             container,
             pod_uid: layouts::pod_uid(&names),
+            is_users_own: names.iter().any(|name| layouts::is_users_manager(name)),
             unit: names.iter().rev().find(|name| layouts::is_unit(name)).map(|unit| (*unit).to_owned()),
         }
     }

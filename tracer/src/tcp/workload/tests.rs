@@ -208,6 +208,7 @@ fn layouts_of_runtimes() {
             container: container.map(filled),
             pod_uid: pod_uid.map(filled),
             unit: unit.map(filled),
+            is_users_own: path.contains("/user@1000.service/"),
         };
         assert_eq!(Workload::of(&filled(path)), expected, "{path}");
     }

@@ -25,8 +25,11 @@ use crate::{
 /// Containers that are kept. Those that were met first are forgotten first, whether they are still there or not.
 const MOST: usize = 16_384;
 
-/// After this time a container is looked for again that was not found.
+/// After this time a container is looked for again whose names are not all found. Each time it takes twice as long.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How often it takes twice as long.
+const DOUBLINGS: u32 = 5;
 
 /// The longest name, in columns of a terminal. The longest that Kubernetes allows has 253.
 const LONGEST: usize = 256;
@@ -46,8 +49,16 @@ pub struct Containers {
 /// What is known of a container, or of a pod.
 #[derive(Debug)]
 struct KnownContainer {
-    names: Option<ContainerNames>,
+    names: ContainerNames,
     looked_at: Instant,
+    /// How often it was looked for.
+    looks: u32,
+}
+
+impl KnownContainer {
+    fn may_be_looked_for(&self) -> bool {
+        self.looked_at.elapsed() >= LOOK_AGAIN * (1 << self.looks.saturating_sub(1).min(DOUBLINGS))
+    }
 }
 
 impl Default for Containers {
@@ -71,16 +82,23 @@ impl Containers {
 
     /// The names of the container, or only of the pod, that a cgroup belongs to.
     pub fn names(&mut self, workload: &Workload) -> Option<ContainerNames> {
+        // Whoever makes a cgroup below a user's manager may call it as somebody else's container.
+        if workload.is_users_own {
+            return None;
+        }
         // Where a container is known by its name there is nothing to look up.
         let key = workload.oci_id().or(workload.pod_uid.as_deref())?;
-        if let Some(known) = self.known.get(key)
-            && (known.names.is_some() || known.looked_at.elapsed() < LOOK_AGAIN)
-        {
-            return known.names.clone();
-        }
+        let (before, looks) = match self.known.get(key) {
+            // Names come one by one: that of the pod before that of the container.
+            Some(known) if known.names.are_all_of(workload) || !known.may_be_looked_for() => {
+                return known.names.clone().some();
+            }
+            Some(known) => (known.names.clone(), known.looks),
+            None => (ContainerNames::default(), 0),
+        };
         let key = key.to_owned();
-        let names = self.look_up(workload);
-        let known = KnownContainer { names: names.clone(), looked_at: Instant::now() };
+        let names = self.look_up(workload).or(before);
+        let known = KnownContainer { names: names.clone(), looked_at: Instant::now(), looks: looks + 1 };
         if self.known.insert(key.clone(), known).is_none() {
             self.order.push_back(key);
         }
@@ -88,10 +106,10 @@ impl Containers {
             let first = self.order.pop_front();
             first.and_then(|first| self.known.remove(&first));
         }
-        names
+        names.some()
     }
 
-    fn look_up(&mut self, workload: &Workload) -> Option<ContainerNames> {
+    fn look_up(&mut self, workload: &Workload) -> ContainerNames {
         let Self { root, logs, storage, .. } = self;
         let mut found = ContainerNames::default();
         if let Some(id) = workload.oci_id() {
@@ -116,7 +134,7 @@ impl Containers {
             *name = escaped(name.as_bytes());
             shorten(name, LONGEST);
         });
-        (!found.is_empty()).then_some(found)
+        found
     }
 }
 

@@ -118,3 +118,33 @@ fn names_stay_known_and_are_bounded() {
     assert_eq!((containers.known.len(), containers.order.len()), (MOST, MOST));
     assert_eq!(containers.names(&workload), None);
 }
+
+/// A user may make a cgroup that is called as root's container.
+#[test]
+fn a_container_below_a_users_manager_has_none_of_roots_names() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), &DOCKER.replace("$ID", ID), &format!(r#"{{"ID": "{ID}", "Name": "/web"}}"#));
+    let name = |path: &str| {
+        let workload = Workload::of(&path.replace("$ID", ID));
+        assert_eq!(workload.container.as_deref(), Some(ID));
+        Containers::below(root.path().to_owned()).names(&workload)?.container
+    };
+    assert_eq!(name("/system.slice/docker-$ID.scope").as_deref(), Some("web"));
+    assert_eq!(name("/user.slice/user-0.slice/user@0.service/docker-$ID.scope").as_deref(), Some("web"));
+    assert_eq!(name("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-$ID.scope"), None);
+}
+
+/// The name of a pod is there before that of a container.
+#[test]
+fn names_come_one_by_one() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), &format!("var/log/pods/prod_shop-1_{UID}/web/0.log"), "");
+    let workload = Workload::of(&format!("/kubepods/pod{UID}/{ID}"));
+    let mut containers = Containers::below(root.path().to_owned());
+    assert_eq!(containers.names(&workload).unwrap().container, None);
+    put(root.path(), &format!("var/log/containers/shop-1_prod_web-{ID}.log"), "");
+    let known = containers.known.get_mut(ID).unwrap();
+    known.looked_at = known.looked_at.checked_sub(LOOK_AGAIN).unwrap();
+    let names = containers.names(&workload).unwrap();
+    assert_eq!((names.container.as_deref(), names.pod.as_deref()), (Some("web"), Some("shop-1")));
+}
