@@ -9,7 +9,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
 
@@ -31,6 +31,39 @@ fn sum(metrics: &BTreeMap<String, f64>, family: &str, label: &str) -> f64 {
     let series =
         metrics.iter().filter(|(name, _)| name.starts_with(&format!("{family}{{")) && name.contains(label));
     series.map(|(_, value)| value).sum()
+}
+
+/// Whoever asks without a pause does not keep events from being read.
+#[test]
+fn scrapes_all_the_time_leave_time_for_events() {
+    let place = Place::new();
+    let (tracer, address) = serve(&format!("--netns {}", place.inum()));
+    let (asked, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut stream = TcpStream::connect(address).unwrap();
+                let mut buffer = vec![0; 1 << 16];
+                while !is_over.load(Ordering::Relaxed) {
+                    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+                    // The rest of an answer comes with the next one.
+                    assert!(stream.read(&mut buffer).unwrap() > 0);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for round in 1..=3_u32 {
+            let before = asked.load(Ordering::Relaxed);
+            until("scrapes", || (asked.load(Ordering::Relaxed) > before + 100).then_some(()));
+            churn(&place, 100);
+            until("what has been made meanwhile", || {
+                let begun = metrics(address)["tracer_tcp_connections_begun_total"];
+                (begun >= f64::from(200 * round)).then_some(())
+            });
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(tracer.interrupt().code(), 0);
 }
 
 #[test]

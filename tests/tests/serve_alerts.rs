@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
+    fs,
     io::{Read as _, pipe},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
 };
 
+use rustix::process::Signal;
 use tests::{
     patience::until,
     place::Place,
@@ -96,6 +98,31 @@ fn what_begins_is_told_and_that_it_ends() {
     let end = find(&all, "end", "stuck", "CLOSE_WAIT").unwrap();
     assert_eq!((&end["cookie"], end["local_port"].as_u64()), (&stuck_cookie(&all), Some(port.into())));
     assert!(end["alert_us"].as_f64().unwrap() > 0.0 && text(end, "time") > text(&all[0], "time"));
+}
+
+/// What is stuck depends on the limits, which may change.
+#[test]
+fn a_reload_ends_alerts_and_begins_them_again() {
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("options");
+    let limit = |limit: &str| fs::write(&file, format!("--stuck CLOSE_WAIT={limit}\n")).unwrap();
+    limit("100ms");
+    let (mut tracer, _) = serve(&format!("--alerts --config {} --netns {}", file.display(), place.inum()));
+    let listener = place.run(|| listen(V4, 0));
+    let server = left_open(&place, &listener);
+    let count = |out: &str, event: &str| {
+        let is_it = |line: &&Line| (text(line, "event"), text(line, "alert")) == (event, "stuck");
+        alerts(out).iter().filter(is_it).count()
+    };
+    tracer.wait_for_out("an alert", |out| count(out, "begin") == 1);
+    for (time, event, times) in [("1h", "end", 1), ("100ms", "begin", 2), ("off", "end", 2)] {
+        limit(time);
+        tracer.signal(Signal::HUP);
+        tracer.wait_for_out(time, |out| count(out, event) == times);
+    }
+    drop(server);
+    let out = tracer.interrupt().out;
+    assert_eq!((count(&out, "begin"), count(&out, "end")), (2, 2), "{out}");
 }
 
 fn stuck_cookie(all: &[Line]) -> serde_json::Value {

@@ -5,6 +5,10 @@ use std::hash::Hash;
 
 use hashbrown::HashMap;
 
+/// How many times as long a key stays whose place nobody wants: when it goes, its counts become those of others, which
+/// looks as if these had grown.
+const PATIENCE: u64 = 144;
+
 /// Counts of connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
@@ -72,11 +76,15 @@ impl<K: Hash + Eq> BoundedCounts<K> {
     }
 
     /// Gives up the places of keys that were not counted for so long: their counts are those of others from now on. The
-    /// heaviest of the others get the places.
+    /// heaviest of the others get the places. As long as nobody waits for a place, that takes [`PATIENCE`] times as long.
     pub fn expire(&mut self, now_ns: u64, idle_ns: u64) {
-        let Self { keys, others, .. } = self;
+        let Self { keys, others, waiting, .. } = self;
+        let mut wanted = waiting.len();
         keys.retain(|_, (counts, last_ns)| {
-            let stays = now_ns.saturating_sub(*last_ns) < idle_ns;
+            let unused_ns = now_ns.saturating_sub(*last_ns);
+            let gives_way = unused_ns >= idle_ns && wanted > 0;
+            wanted -= usize::from(gives_way);
+            let stays = !gives_way && unused_ns < idle_ns.saturating_mul(PATIENCE);
             if !stays {
                 others.add(*counts);
             }
@@ -124,6 +132,16 @@ mod tests {
             assert!(counts.keys.len() <= 10 && counts.waiting.len() <= 40);
         }
         assert_eq!(sum(&counts), 100_000);
+    }
+
+    #[test]
+    fn who_is_idle_stays_while_there_is_room() {
+        let mut counts = BoundedCounts::new(2);
+        counts.add(1, ONE, 0);
+        counts.expire(100, 10);
+        assert_eq!((counts.iter().count(), counts.others().begun), (1, 0));
+        counts.expire(10 * PATIENCE, 10);
+        assert_eq!((counts.iter().count(), counts.others().begun), (0, 1));
     }
 
     #[test]

@@ -48,11 +48,17 @@ pub fn again(more: Vec<String>) -> Result<ServeArgs, clap::Error> {
     }
 }
 
+/// Parses where it listens.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let hint = "give an address and a port: 127.0.0.1:9776 for this host alone, [::]:9776 for all";
+    text.parse().map_err(|_| hint.to_owned())
+}
+
 /// Options of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// Address and port of `/metrics`, `/healthz`, `/readyz` and a page for people
-    #[arg(long, value_name = "ADDR:PORT", default_value = LISTEN, help_heading = "Server")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = LISTEN, value_parser = listen, help_heading = "Server")]
     pub listen: SocketAddr,
     /// Answer only requests with this token, the first line of a file (RFC 6750). /healthz and /readyz need none
     #[arg(long, value_name = "FILE", conflicts_with = "basic_auth", help_heading = "Server")]

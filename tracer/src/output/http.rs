@@ -5,9 +5,10 @@ use std::{
     convert::Infallible,
     io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -30,7 +31,7 @@ use tokio::{
     net::TcpStream,
     runtime,
     sync::{Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::output::{
@@ -47,6 +48,9 @@ const HEADER_TIME: Duration = Duration::from_secs(5);
 /// How long a connection may last: scrapers keep them.
 const CONNECTION_TIME: Duration = Duration::from_secs(300);
 
+/// After this time without a sign of life, in milliseconds, events are not being read any more.
+const SILENCE_MS: u64 = 30_000;
+
 /// How long what was sent may stay unread, in milliseconds.
 const UNREAD_MS: u32 = 10_000;
 
@@ -58,6 +62,13 @@ const HEADER: usize = 16 << 10;
 
 /// Pages that may be asked for at a time.
 const WAITING: usize = 16;
+
+/// How many times as long as a page has taken there is time for all else: whoever asks all the time must not keep events
+/// from being read.
+const REST: u32 = 3;
+
+/// How much of that time may be owed before the next page waits: several may come at once.
+const OWED: Duration = Duration::from_millis(250);
 
 /// A page that can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +106,32 @@ struct Server {
     access: Access,
     /// `None`: pages are not encrypted.
     tls: Option<Arc<ServerTls>>,
-    is_ready: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
+}
+
+/// When whoever makes pages was last seen at work.
+#[derive(Debug)]
+struct Pulse {
+    is_ready: AtomicBool,
+    begun: Instant,
+    /// In milliseconds since then.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn note(&self) {
+        self.last.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it goes on. Before it is ready that is not known.
+    fn goes_on(&self) -> bool {
+        let silent = self.now().saturating_sub(self.last.load(Ordering::Relaxed));
+        !self.is_ready.load(Ordering::Relaxed) || silent < SILENCE_MS
+    }
 }
 
 /// Pages that are asked for, and whether they can be.
@@ -107,13 +143,30 @@ pub struct PageRequests {
     pub exporter: Option<Exporter>,
     pages: mpsc::Sender<PageRequest>,
     inbox: mpsc::Receiver<PageRequest>,
-    is_ready: Arc<AtomicBool>,
+    /// When the present page was asked for.
+    asked: Instant,
+    /// Until when the time for all else goes that pages so far owe.
+    owes_until: Instant,
+    pulse: Arc<Pulse>,
 }
 
 impl PageRequests {
     /// From now on `/readyz` says so.
     pub fn is_ready(&self) {
-        self.is_ready.store(true, Ordering::Relaxed);
+        self.goes_on();
+        self.pulse.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Events are being read. If this is not said for half a minute, `/healthz` says so.
+    pub fn goes_on(&self) {
+        self.pulse.note();
+    }
+
+    /// Answers with the page that has been made since [`Self::next`].
+    pub fn reply(&mut self, request: PageRequest, page: Vec<u8>) {
+        self.owes_until = self.owes_until.max(Instant::now()) + REST * self.asked.elapsed();
+        // Whoever has asked may have gone.
+        let _ = request.reply.send(page);
     }
 
     /// For others that ask.
@@ -135,10 +188,20 @@ impl PageRequests {
     /// The next one; without any, waits for ever. Dropping the future loses nothing.
     pub async fn next(requests: Option<&mut Self>) -> PageRequest {
         match requests {
-            Some(requests) => match requests.inbox.recv().await {
-                Some(request) => request,
-                None => std::future::pending().await,
-            },
+            Some(requests) => {
+                if let Some(until) = requests.owes_until.checked_sub(OWED)
+                    && until > Instant::now()
+                {
+                    sleep_until(until).await;
+                }
+                match requests.inbox.recv().await {
+                    Some(request) => {
+                        requests.asked = Instant::now();
+                        request
+                    }
+                    None => std::future::pending().await,
+                }
+            }
             None => std::future::pending().await,
         }
     }
@@ -159,8 +222,9 @@ pub fn serve(
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (pages, inbox) = mpsc::channel(WAITING);
-    let is_ready = Arc::<AtomicBool>::default();
-    let server = Server { routes, pages: pages.clone(), access, tls, is_ready: Arc::clone(&is_ready) };
+    let pulse =
+        Arc::new(Pulse { is_ready: AtomicBool::new(false), begun: Instant::now(), last: AtomicU64::new(0) });
+    let server = Server { routes, pages: pages.clone(), access, tls, pulse: Arc::clone(&pulse) };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("tracer-http".to_owned()).spawn(move || {
         first();
@@ -170,7 +234,8 @@ pub fn serve(
             }
         });
     })?;
-    Ok(PageRequests { address, exporter: None, pages, inbox, is_ready })
+    let now = Instant::now();
+    Ok(PageRequests { address, exporter: None, pages, inbox, asked: now, owes_until: now, pulse })
 }
 
 async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
@@ -197,8 +262,13 @@ async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
                 .header_read_timeout(HEADER_TIME)
                 .max_buf_size(HEADER)
                 .serve_connection(TokioIo::new(stream), answer);
+            let mut connection = pin!(connection);
             // The client has gone, or has sent something that is no request.
-            let _ = timeout(CONNECTION_TIME, connection).await;
+            if timeout(CONNECTION_TIME, connection.as_mut()).await.is_err() {
+                // An answer that has begun is not cut off.
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(2 * PAGE_TIME, connection).await;
+            }
         });
     }
 }
@@ -253,11 +323,11 @@ impl Server {
         }
         match request.uri().path() {
             // Those who look whether it runs need no password.
-            "/healthz" => return Ok((TEXT, Bytes::from_static(b"ok\n"))),
-            "/readyz" if self.is_ready.load(Ordering::Relaxed) => {
+            "/healthz" if self.pulse.goes_on() => return Ok((TEXT, Bytes::from_static(b"ok\n"))),
+            "/readyz" if self.pulse.is_ready.load(Ordering::Relaxed) => {
                 return Ok((TEXT, Bytes::from_static(b"ready\n")));
             }
-            "/readyz" => return Err(StatusCode::SERVICE_UNAVAILABLE),
+            "/healthz" | "/readyz" => return Err(StatusCode::SERVICE_UNAVAILABLE),
             _ => {}
         }
         if !self.access.permits(request.headers().get(AUTHORIZATION)) {
@@ -328,6 +398,42 @@ mod tests {
                 && !permits("")
         );
         assert!(!access.permits(None) && Access::default().permits(None));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_all_the_time_waits() {
+        let mut requests = serve(([127, 0, 0, 1], 0).into(), &[], Access::default(), None, || {}).unwrap();
+        let ask = |requests: &PageRequests| {
+            let (reply, _) = oneshot::channel();
+            requests.pages().try_send(PageRequest { route: 0, reply }).unwrap();
+        };
+        ask(&requests);
+        ask(&requests);
+        let first = PageRequests::next(Some(&mut requests)).await;
+        // It takes its time.
+        let took = 2 * OWED / REST;
+        thread::sleep(took);
+        requests.reply(first, Vec::new());
+        let begun = Instant::now();
+        let second = PageRequests::next(Some(&mut requests)).await;
+        assert!(begun.elapsed() >= OWED, "{:?}", begun.elapsed());
+        requests.reply(second, Vec::new());
+        // A page that takes nothing owes nothing.
+        let waited = begun.elapsed();
+        ask(&requests);
+        PageRequests::next(Some(&mut requests)).await;
+        assert!(begun.elapsed() < waited + OWED);
+    }
+
+    #[test]
+    fn silence_is_noticed_once_it_is_ready() {
+        let begun = Instant::now().checked_sub(Duration::from_secs(40)).unwrap();
+        let pulse = Pulse { is_ready: AtomicBool::new(false), begun, last: AtomicU64::new(0) };
+        assert!(pulse.goes_on());
+        pulse.is_ready.store(true, Ordering::Relaxed);
+        assert!(!pulse.goes_on());
+        pulse.note();
+        assert!(pulse.goes_on());
     }
 
     #[test]

@@ -77,6 +77,13 @@ impl Tracker {
         Some(next_ns)
     }
 
+    /// A connection that was emitted as stuck is no more, though it is in the same state. It may be emitted again.
+    pub fn forget_stuck(&mut self, cookie: u64) {
+        if let Some(connection) = self.table.get_mut(cookie) {
+            connection.stuck_reported_in = 0;
+        }
+    }
+
     /// The connections that were emitted as stuck and still are, as they would be emitted now.
     pub fn told_stuck(&self, limits: &Limits, now_ns: u64) -> impl Iterator<Item = Transition> {
         let was_told = |connection: &&Connection| connection.stuck_reported_in == connection.state;

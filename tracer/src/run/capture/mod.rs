@@ -287,6 +287,7 @@ impl<S: Source> Capture<S> {
                 self.next_file().await?;
             }
             self.rotate();
+            self.requests.iter().for_each(PageRequests::goes_on);
         }
         Ok(())
     }
@@ -443,8 +444,9 @@ impl<S: Source> Capture<S> {
             let mut around = around(&mut self.source);
             self.stages.page(asked, &itself, &mut around, &mut page);
         }
-        // Whoever has asked may have gone.
-        let _ = request.reply.send(page);
+        if let Some(requests) = &mut self.requests {
+            requests.reply(request, page);
+        }
     }
 
     /// Reads options again. Faulty ones change nothing.

@@ -9,8 +9,8 @@ pub mod server;
 use std::time::Duration;
 
 use tokio::{
-    sync::mpsc::Sender,
-    time::{Instant, sleep_until},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
 };
 use tracer_common::Event;
 
@@ -18,7 +18,6 @@ use crate::{
     facts::{
         Fact,
         checkpoint::Checkpoint,
-        client_counts::ClientCounts,
         kernel::KernelInfo,
         names::Names,
         playback::{PlayCommand, Playback},
@@ -28,7 +27,7 @@ use crate::{
     source::{
         Demand, Error, Source,
         recorded::{Resumption, Scribe},
-        streamed::server::{Clients, StreamedPiece},
+        streamed::server::{ClientQueue, Clients, StreamedPiece},
     },
 };
 
@@ -42,38 +41,31 @@ pub struct Streamed<S> {
     /// Where clients come from, if there may be any.
     clients: Option<Clients>,
     /// Those that wait for their beginning.
-    waiting: Vec<Sender<StreamedPiece>>,
+    waiting: Vec<ClientQueue>,
     begun: Vec<Client>,
     resumption: Resumption,
     due: Option<Instant>,
     now_ns: u64,
-    cut_off: u64,
+    /// The last fact, while clients get it.
+    last: Option<Fact>,
 }
 
 /// A client, and what it does not have yet.
 struct Client {
-    pieces: Sender<StreamedPiece>,
+    queue: ClientQueue,
     scribe: Scribe,
 }
 
 impl Client {
-    /// Hands over what there is. Returns whether the client is there, and takes it in time.
-    fn hand_over(&mut self) -> Result<(), HandedOver> {
+    /// Hands over what there is. Returns whether the client gets it.
+    fn hand_over(&mut self) -> bool {
         while let Some(block) = self.scribe.encoder.take() {
-            self.pieces.try_send(StreamedPiece::Block(block)).map_err(|error| match error {
-                tokio::sync::mpsc::error::TrySendError::Full(_) => HandedOver::TooSlow,
-                tokio::sync::mpsc::error::TrySendError::Closed(_) => HandedOver::Gone,
-            })?;
+            if !self.queue.push(StreamedPiece::Block(block)) {
+                return false;
+            }
         }
-        Ok(())
+        true
     }
-}
-
-/// Why a client gets no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HandedOver {
-    TooSlow,
-    Gone,
 }
 
 impl<S: Source> Streamed<S> {
@@ -88,7 +80,7 @@ impl<S: Source> Streamed<S> {
             resumption: Resumption::default(),
             due: None,
             now_ns: 0,
-            cut_off: 0,
+            last: None,
         }
     }
 
@@ -112,22 +104,23 @@ impl<S: Source> Streamed<S> {
     /// Hands over what there is. Who is too slow is cut off.
     fn hand_over(&mut self) {
         self.due = None;
-        let cut_off = &mut self.cut_off;
-        self.begun.retain_mut(|client| match client.hand_over() {
-            Ok(()) => true,
-            Err(why) => {
-                *cut_off += u64::from(why == HandedOver::TooSlow);
-                false
-            }
-        });
+        self.begun.retain_mut(Client::hand_over);
+    }
+
+    /// Waits until clients have everything, for a short time.
+    async fn finish(&mut self) {
+        let begun = std::mem::take(&mut self.begun);
+        let ends: JoinSet<_> = begun.into_iter().map(|client| client.queue.finish()).collect();
+        // Who takes nothing for so long gets no end.
+        _ = timeout(PATIENCE, ends.join_all()).await;
     }
 
     /// Begins the stream of a client.
-    fn begin(&mut self, pieces: Sender<StreamedPiece>, checkpoint: &Checkpoint) {
+    fn begin(&mut self, queue: ClientQueue, checkpoint: &Checkpoint) {
         let mut scribe = Scribe::default();
         // As a later part of a recording: what was lost before is not missing in it.
         let header = Header { id: header::new_id(), part: 1, ..self.header.clone() };
-        if pieces.try_send(StreamedPiece::Header(scribe.encoder.header(&header))).is_err() {
+        if !queue.push(StreamedPiece::Header(scribe.encoder.header(&header))) {
             return;
         }
         scribe.learn_cgroups(self.source.names());
@@ -135,8 +128,8 @@ impl<S: Source> Streamed<S> {
             scribe.learn(&fact, self.source.names());
             scribe.write(&fact);
         }
-        let mut client = Client { pieces, scribe };
-        if client.hand_over().is_ok() {
+        let mut client = Client { queue, scribe };
+        if client.hand_over() {
             self.begun.push(client);
         }
     }
@@ -156,6 +149,12 @@ impl<S: Source> Source for Streamed<S> {
             if self.due.is_some_and(|due| due <= Instant::now()) {
                 self.hand_over();
             }
+            if self.last.is_some() {
+                self.finish().await;
+            }
+            if let Some(last) = self.last.take() {
+                return Ok(last);
+            }
             let due = self.due;
             tokio::select! {
                 biased;
@@ -167,7 +166,10 @@ impl<S: Source> Source for Streamed<S> {
                 fact = self.source.next(demand) => {
                     let fact = fact?;
                     self.hand_on(&fact);
-                    return Ok(fact);
+                    if !matches!(fact, Fact::End(_)) {
+                        return Ok(fact);
+                    }
+                    self.last = Some(fact);
                 }
                 () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
             }
@@ -195,8 +197,8 @@ impl<S: Source> Source for Streamed<S> {
     }
 
     fn checkpoint(&mut self, checkpoint: Checkpoint, freeze: Option<&str>) -> Option<String> {
-        for pieces in std::mem::take(&mut self.waiting) {
-            self.begin(pieces, &checkpoint);
+        for queue in std::mem::take(&mut self.waiting) {
+            self.begin(queue, &checkpoint);
         }
         if freeze.is_some() || self.source.wants_checkpoint() {
             return self.source.checkpoint(checkpoint, freeze);
@@ -205,11 +207,7 @@ impl<S: Source> Source for Streamed<S> {
     }
 
     fn counts(&self) -> SourceCounts {
-        let clients = self.clients.as_ref().map(|clients| {
-            let counts = clients.counts();
-            ClientCounts { cut_off: counts.cut_off + self.cut_off, ..counts }
-        });
-        SourceCounts { clients, ..self.source.counts() }
+        SourceCounts { clients: self.clients.as_ref().map(Clients::counts), ..self.source.counts() }
     }
 
     fn play(&mut self, command: PlayCommand) {

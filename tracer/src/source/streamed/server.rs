@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rustix::process::geteuid;
 use tokio::{
     runtime,
-    sync::mpsc::{self, Receiver, Sender},
+    sync::mpsc::{self, Receiver, Sender, error::TrySendError},
     time::{sleep, timeout},
 };
 
@@ -46,12 +46,42 @@ pub enum StreamedPiece {
     Header(Bytes),
     /// What follows, not packed yet.
     Block(Unpacked),
+    /// There is no more.
+    End,
+}
+
+/// What waits for a client.
+#[derive(Debug)]
+pub struct ClientQueue {
+    pieces: Sender<StreamedPiece>,
+    is_too_slow: Arc<AtomicBool>,
+}
+
+impl ClientQueue {
+    /// Adds a piece. Returns whether the client gets it: it has gone, or it is too slow and gets no more.
+    pub(super) fn push(&self, piece: StreamedPiece) -> bool {
+        match self.pieces.try_send(piece) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.is_too_slow.store(true, Ordering::Relaxed);
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+
+    /// Waits until the client has everything, or has gone.
+    pub(super) async fn finish(self) {
+        if self.pieces.send(StreamedPiece::End).await.is_ok() {
+            self.pieces.closed().await;
+        }
+    }
 }
 
 /// Clients that come.
 #[derive(Debug)]
 pub struct Clients {
-    inbox: Receiver<Sender<StreamedPiece>>,
+    inbox: Receiver<ClientQueue>,
     counts: Arc<SharedCounts>,
     /// The socket, which is removed at the end.
     path: PathBuf,
@@ -69,7 +99,7 @@ struct SharedCounts {
 
 impl Clients {
     /// The next one; without any, waits for ever. Dropping the future loses nothing.
-    pub(super) async fn next(clients: Option<&mut Self>) -> Sender<StreamedPiece> {
+    pub(super) async fn next(clients: Option<&mut Self>) -> ClientQueue {
         match clients {
             Some(clients) => match clients.inbox.recv().await {
                 Some(client) => client,
@@ -147,7 +177,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 async fn accept(
     listener: &tokio::net::UnixListener,
-    clients: &Sender<Sender<StreamedPiece>>,
+    clients: &Sender<ClientQueue>,
     counts: &Arc<SharedCounts>,
 ) {
     loop {
@@ -160,7 +190,9 @@ async fn accept(
             stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw());
         let (pieces, waiting) = mpsc::channel(WAITING);
         let has_room = counts.now.load(Ordering::Relaxed) < CLIENTS;
-        if !is_known || !has_room || clients.send(pieces).await.is_err() {
+        let is_too_slow = Arc::<AtomicBool>::default();
+        let queue = ClientQueue { pieces, is_too_slow: Arc::clone(&is_too_slow) };
+        if !is_known || !has_room || clients.send(queue).await.is_err() {
             counts.refused.fetch_add(1, Ordering::Relaxed);
             continue;
         }
@@ -168,7 +200,10 @@ async fn accept(
         counts.served.fetch_add(1, Ordering::Relaxed);
         let counts = Arc::clone(counts);
         tokio::spawn(async move {
-            if serve(&stream, waiting).await.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            let ended = serve(&stream, waiting).await;
+            if is_too_slow.load(Ordering::Relaxed)
+                || ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
+            {
                 counts.cut_off.fetch_add(1, Ordering::Relaxed);
             }
             counts.now.fetch_sub(1, Ordering::Relaxed);
@@ -186,7 +221,7 @@ async fn serve(stream: &tokio::net::UnixStream, mut pieces: Receiver<StreamedPie
         match piece {
             Some(StreamedPiece::Header(bytes)) => write(stream, &bytes).await?,
             Some(StreamedPiece::Block(block)) => write(stream, &block.pack()).await?,
-            None => return Ok(()),
+            Some(StreamedPiece::End) | None => return Ok(()),
         }
     }
 }

@@ -151,7 +151,7 @@ impl Alerts {
                 format!("\"reason\":\"{}\",\"count\":{count},\"within_us\":{within_us}", reason.name());
             self.see(AlertKey::Rate(place), (at_ns, now_ns), (time, "reason", about, ""), out);
         }
-        self.end_what_is_over(time, scene, out);
+        self.end_what_is_over(limits, time, scene, out);
     }
 
     fn look_for_stuck(&mut self, limits: &Limits, time: Timestamp, scene: &mut Scene<'_>, out: &mut Vec<u8>) {
@@ -193,15 +193,28 @@ impl Alerts {
         }
     }
 
-    fn end_what_is_over(&mut self, time: Timestamp, scene: &Scene<'_>, out: &mut Vec<u8>) {
+    fn end_what_is_over(
+        &mut self,
+        limits: &Limits,
+        time: Timestamp,
+        scene: &mut Scene<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let Self { open, rates, counts, .. } = self;
-        let now_ns = scene.now_ns;
+        let Scene { tracker, select, now_ns, .. } = scene;
+        let now_ns = *now_ns;
         open.retain(|key, alert| {
             let unseen_ns = now_ns.saturating_sub(alert.seen_ns);
             let (name, is_over) = match key {
                 AlertKey::Stuck(cookie, state) => {
-                    let connection = scene.tracker.get(*cookie);
-                    let is_so = connection.is_some_and(|one| one.state == *state && scene.select.holds(one));
+                    let connection = tracker.get(*cookie).filter(|one| one.state == *state);
+                    let is_there = connection.is_some();
+                    // A reload may have changed filters and limits. What is lost does not end it.
+                    let is_so = connection
+                        .is_some_and(|one| select.holds(one) && one.stuck_ns(limits, now_ns, 0).is_some());
+                    if is_there && !is_so {
+                        tracker.forget_stuck(*cookie);
+                    }
                     ("stuck", !is_so)
                 }
                 AlertKey::Finding(..) => ("finding", unseen_ns >= HOLD_NS),

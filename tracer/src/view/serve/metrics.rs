@@ -218,10 +218,11 @@ fn process(connection: &Connection) -> String {
 fn of_namespaces(scene: &Scene<'_>) -> Vec<MetricFamily> {
     let netns = scene.select.netns();
     let gauges_of = scene.context.gauges.by_netns.iter().filter(|(id, _)| netns.selects(**id));
-    // The same in all families, so that one can be divided by another.
-    let mut of_all: Vec<_> =
-        gauges_of.map(|(id, gauges)| (labels([("netns", &id.inum.to_string())]), gauges)).collect();
-    of_all.sort_by_key(|(_, gauges)| std::cmp::Reverse(gauges.timewait));
+    let mut of_all: Vec<_> = gauges_of.collect();
+    // The same in all families, so that one can be divided by another; and in all scrapes, so that there are few series.
+    of_all.sort_unstable_by_key(|(id, gauges)| (std::cmp::Reverse(gauges.timewait), id.inum));
+    let of_all: Vec<_> =
+        of_all.into_iter().map(|(id, gauges)| (labels([("netns", &id.inum.to_string())]), gauges)).collect();
     let limit = |of: fn(&NetnsGauges) -> Option<u64>| {
         let of_each = of_all.iter().enumerate().filter_map(move |(place, (of_one, gauges))| {
             let of_one = if place < MOST { of_one.clone() } else { labels([("netns", OTHER)]) };

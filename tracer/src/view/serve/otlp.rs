@@ -147,6 +147,8 @@ impl OtlpPage<'_> {
 
     fn number(&self, of: &Labels, value: OtlpNumberKind, start_time_unix_nano: u64) -> OtlpNumber {
         let time_unix_nano = self.time_unix_nano;
+        // The wall clock may have been set back since: nothing is counted from a time to come.
+        let start_time_unix_nano = start_time_unix_nano.min(time_unix_nano);
         OtlpNumber { attributes: attributes(of), start_time_unix_nano, time_unix_nano, value: Some(value) }
     }
 
