@@ -6,10 +6,11 @@ A filter on a host then reads a few row groups of it, and a thousand hosts make 
     pip install duckdb
     compact.py INCOMING FOLDER          # all *.parquet below INCOMING
 
-Hours that are there already keep their rows: what comes late, or again, is added once. So files may be removed from
-INCOMING when this has ended.
+Hours that are there already keep their rows. What comes later is added, and what is in them already is not added again. So
+files may be removed from INCOMING when this has ended.
 """
 
+import glob
 import os
 import sys
 
@@ -23,7 +24,11 @@ def main(incoming: str, folder: str) -> None:
     db = duckdb.connect()
     # Order in files comes from the sort; to keep that of the source costs memory.
     db.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
-    db.read_parquet(f"{incoming}/**/*.parquet", union_by_name=True).create_view("incoming")
+    # Files of `export --life` have other rows.
+    files = [path for path in glob.glob(f"{incoming}/**/*.parquet", recursive=True) if not path.endswith(".life.parquet")]
+    if not files:
+        sys.exit(f"{incoming}: no files of exports (*.parquet)")
+    db.read_parquet(files, union_by_name=True).create_view("incoming")
     hours = db.execute("select distinct time_ns // 3600000000000 from incoming order by 1").fetchall()
     for (hour,) in hours:
         start = hour * 3_600_000_000_000

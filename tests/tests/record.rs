@@ -9,7 +9,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -113,6 +113,73 @@ fn a_replay_is_what_was_live() {
         let slowly = replay(&format!("{view} --speed 1000x"), &[&path]);
         assert!(live.out == slowly.out, "{view}");
     }
+}
+
+/// The same while events are lost, and while namespaces come and go. Parts show what a view beside them has shown live.
+#[test]
+fn a_replay_is_what_was_live_whatever_happened() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |arguments: &str, name: &str| {
+        let path = folder.path().join(name);
+        let command = &mut with_paths(arguments, &[&path]);
+        (path, tracer::started(Program::collect(command)))
+    };
+    let views = [
+        "log -o json --resets",
+        "log --time utc",
+        "life -o json",
+        "life",
+        "summary -o json --interval 500ms",
+        "summary --interval 1s --time utc",
+    ];
+    let live: Vec<_> = views
+        .iter()
+        .enumerate()
+        .map(|(number, view)| start(&format!("{view} --buffer 1M --record"), &format!("view{number}")))
+        .collect();
+    let beside =
+        format!("log -o json --netns {} --columns cookie,old_state,new_state,reason,closed_by", place.inum());
+    let of_parts = tracer::start(&beside);
+    let (_, recorder) = start(&format!("record --rotate 500ms --netns {}", place.inum()), "parts");
+    for _ in 0..3 {
+        let brief = Place::new();
+        churn(&brief, 50);
+        churn(&place, 50);
+    }
+    for (_, program) in &live {
+        program.signal(Signal::STOP);
+    }
+    churn(&place, 2_000);
+    for (_, program) in &live {
+        program.signal(Signal::CONT);
+    }
+    // What comes then finds room again.
+    until("another part", || {
+        churn(&Place::new(), 20);
+        churn(&place, 20);
+        (parts(folder.path(), "parts").len() >= 4).then_some(())
+    });
+    place.settle();
+    for (view, (path, program)) in views.iter().zip(live) {
+        let live = program.interrupt();
+        let replayed = replay(view, &[&path]);
+        assert_eq!((live.code(), replayed.code()), (0, 0), "{view}: {}", replayed.err);
+        assert!(tracer::lost(&live) > 0, "{view}: {}", live.err);
+        assert!(live.out == replayed.out, "{view}: {}", first_difference(&live.out, &replayed.out));
+        assert_eq!(receipt(&live), receipt(&replayed), "{view}");
+    }
+    let (live, recorded) = (of_parts.interrupt(), recorder.interrupt());
+    assert_eq!((tracer::lost(&live), recorded.code()), (0, 0), "{}", live.err);
+    let shown = replay(&beside, &parts(folder.path(), "parts"));
+    // Each has its own clock: what happens at a time on two processors may come in another order.
+    let sorted = |out: &str| {
+        let mut lines: Vec<_> = out.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    let (live, shown) = (sorted(&live.out), sorted(&shown.out));
+    assert!(live == shown, "{}", first_difference(&live, &shown));
 }
 
 fn first_difference(one: &str, other: &str) -> String {
@@ -598,8 +665,46 @@ fn what_led_to_an_incident_is_kept() {
     assert_eq!(tracer.interrupt().code(), 0);
     let refused = lines(&replay("life -o json", &kept("refused")).out);
     assert!(refused.iter().filter(|line| text(line, "reason") == "refused").count() >= 5);
-    // All of it together has every event that was seen.
     let rest = parts(folder.path(), "host.rec");
     let last = lines(&replay("life -o json", &rest).out);
     assert!(last.len() >= 10, "{}", last.len());
+}
+
+/// What is kept is renamed at once, and no event is lost meanwhile: all of it together is one recording without a gap.
+#[test]
+fn keeping_takes_no_time_and_no_event() {
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("host.rec");
+    let command =
+        &mut with_paths(&format!("record --ring 1h --on-signal --netns {}", place.inum()), &[&path]);
+    let tracer = tracer::started(Program::collect(command));
+    let files = || {
+        let mut files: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        // Parts are numbered through, whatever they are called.
+        files.sort_by_key(|path| path.extension().map(ToOwned::to_owned));
+        files
+    };
+    let kept = || files().iter().filter(|path| path.to_str().unwrap().contains("-signal.")).count();
+    let took: Vec<_> = (1..=5)
+        .map(|time| {
+            churn(&place, 100);
+            let begun = Instant::now();
+            tracer.signal(Signal::USR1);
+            until("parts that are kept", || (kept() >= time).then_some(()));
+            begun.elapsed()
+        })
+        .collect();
+    churn(&place, 100);
+    place.settle();
+    let ended = tracer.interrupt();
+    assert_eq!(ended.code(), 0, "{}", ended.err);
+    let whole = replay("-o json", &files());
+    assert_eq!((whole.code(), tracer::lost(&whole)), (0, 0), "{}", whole.err);
+    assert!(!whole.err.contains("missing"), "{}", whole.err);
+    let opened = lines(&whole.out).iter().filter(|line| text(line, "new_state") == "SYN_SENT").count();
+    assert_eq!(opened, 600, "{}", whole.err);
+    // The others may have waited for a processor.
+    assert!(took.iter().min().unwrap() < &Duration::from_millis(100), "{took:?}");
 }

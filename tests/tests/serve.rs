@@ -40,6 +40,7 @@ fn scrapes_all_the_time_leave_time_for_events() {
     let (tracer, address) = serve(&format!("--netns {}", place.inum()));
     let (asked, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
+        let _stops = Stops(&is_over);
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut stream = TcpStream::connect(address).unwrap();
@@ -61,7 +62,6 @@ fn scrapes_all_the_time_leave_time_for_events() {
                 (begun >= f64::from(200 * round)).then_some(())
             });
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(tracer.interrupt().code(), 0);
 }

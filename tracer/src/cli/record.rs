@@ -68,7 +68,7 @@ pub struct RecorderArgs {
     #[arg(long, value_name = "N", requires = "rotate", value_parser = kept, help_heading = "Recording")]
     pub keep: Option<usize>,
     /// Keep the last so many minutes, in parts, instead of --rotate and --keep. When one of the options below says so,
-    /// they are renamed to FILE-TIME-CAUSE.000001 and so on, and stay; at most once in that time
+    /// they are renamed to FILE-TIME-CAUSE.000001 and so on, and stay: for the first two at most once in that time
     #[arg(long, value_name = "TIME", value_parser = ring, conflicts_with = "rotate", help_heading = "Flight recorder")]
     pub ring: Option<Duration>,
     /// The most that these parts take on the disk

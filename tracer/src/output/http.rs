@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     pin::pin,
     sync::{
         Arc,
@@ -26,7 +26,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::sockopt;
+use rustix::{io::Errno, net::sockopt};
 use tokio::{
     net::TcpStream,
     runtime,
@@ -194,12 +194,16 @@ impl PageRequests {
                 {
                     sleep_until(until).await;
                 }
-                match requests.inbox.recv().await {
-                    Some(request) => {
-                        requests.asked = Instant::now();
-                        request
+                loop {
+                    match requests.inbox.recv().await {
+                        // Whoever has asked has given up.
+                        Some(request) if request.reply.is_closed() => {}
+                        Some(request) => {
+                            requests.asked = Instant::now();
+                            return request;
+                        }
+                        None => std::future::pending().await,
                     }
-                    None => std::future::pending().await,
                 }
             }
             None => std::future::pending().await,
@@ -218,7 +222,13 @@ pub fn serve(
     tls: Option<Arc<ServerTls>>,
     first: impl FnOnce() + Send + 'static,
 ) -> io::Result<PageRequests> {
-    let listener = TcpListener::bind(listen)?;
+    let listener = TcpListener::bind(listen).or_else(|error| match listen {
+        // All addresses, on a host without IPv6: those of IPv4.
+        SocketAddr::V6(all) if all.ip().is_unspecified() && is_without_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, all.port()))
+        }
+        _ => Err(error),
+    })?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let (pages, inbox) = mpsc::channel(WAITING);
@@ -236,6 +246,13 @@ pub fn serve(
     })?;
     let now = Instant::now();
     Ok(PageRequests { address, exporter: None, pages, inbox, asked: now, owes_until: now, pulse })
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
+        .map(Errno::raw_os_error)
+        .map(Some)
+        .contains(&error.raw_os_error())
 }
 
 async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
@@ -404,23 +421,24 @@ mod tests {
     async fn whoever_asks_all_the_time_waits() {
         let mut requests = serve(([127, 0, 0, 1], 0).into(), &[], Access::default(), None, || {}).unwrap();
         let ask = |requests: &PageRequests| {
-            let (reply, _) = oneshot::channel();
+            let (reply, answer) = oneshot::channel();
             requests.pages().try_send(PageRequest { route: 0, reply }).unwrap();
+            answer
         };
-        ask(&requests);
-        ask(&requests);
+        drop(ask(&requests));
+        let _answers = [ask(&requests), ask(&requests)];
         let first = PageRequests::next(Some(&mut requests)).await;
         // It takes its time.
         let took = 2 * OWED / REST;
         thread::sleep(took);
-        requests.reply(first, Vec::new());
         let begun = Instant::now();
+        requests.reply(first, Vec::new());
         let second = PageRequests::next(Some(&mut requests)).await;
         assert!(begun.elapsed() >= OWED, "{:?}", begun.elapsed());
         requests.reply(second, Vec::new());
         // A page that takes nothing owes nothing.
         let waited = begun.elapsed();
-        ask(&requests);
+        let _answer = ask(&requests);
         PageRequests::next(Some(&mut requests)).await;
         assert!(begun.elapsed() < waited + OWED);
     }

@@ -103,7 +103,7 @@ impl Parts {
         let size = Arc::<WrittenSize>::default();
         self.there.push_back((number, Arc::clone(&size)));
         let oldest = self.take_oldest();
-        self.tidy(oldest);
+        self.tidy(&oldest);
         Ok(RecordingFile { name: format!("{}.{number:0DIGITS$}", self.shown), file, size })
     }
 
@@ -136,21 +136,14 @@ impl Parts {
 
     /// Removes parts, and brings all names to the disk. That may take seconds, in which events have to be read: a thread
     /// does it.
-    fn tidy(&self, oldest: Vec<u32>) {
-        let Ok(folder) = self.folder.try_clone() else { return };
-        let (shown, name) = (self.shown.clone(), self.name.clone());
-        let tidy = move || {
-            for oldest in oldest {
-                if let Err(error) = unlinkat(&folder, part(&name, oldest), AtFlags::empty())
-                    && error != Errno::NOENT
-                {
-                    log::warn!("removing {shown}.{oldest:0DIGITS$}: {error}");
-                }
-            }
-            file::sync_folder(&folder);
+    fn tidy(&self, oldest: &[u32]) {
+        let Ok(folder) = self.folder.try_clone() else {
+            return tidy(&self.folder, (&self.name, &self.shown), oldest);
         };
-        if let Err(error) = thread::Builder::new().name("parts".to_owned()).spawn(tidy) {
-            log::warn!("removing old parts of {}: {error}", self.shown);
+        let (name, shown, parts) = (self.name.clone(), self.shown.clone(), oldest.to_owned());
+        let work = move || tidy(&folder, (&name, &shown), &parts);
+        if thread::Builder::new().name("parts".to_owned()).spawn(work).is_err() {
+            tidy(&self.folder, (&self.name, &self.shown), oldest);
         }
     }
 
@@ -175,7 +168,7 @@ impl Parts {
             }
             self.there.pop_front();
         }
-        self.tidy(Vec::new());
+        self.tidy(&[]);
         Ok(count)
     }
 
@@ -184,6 +177,18 @@ impl Parts {
     pub fn frozen(&self, why: &str) -> String {
         format!("{}-{}.*", self.shown, escaped(why.as_bytes()))
     }
+}
+
+/// Removes parts, and brings all names to the disk.
+fn tidy(folder: &OwnedFd, (name, shown): (&OsStr, &str), parts: &[u32]) {
+    for number in parts {
+        if let Err(error) = unlinkat(folder, part(name, *number), AtFlags::empty())
+            && error != Errno::NOENT
+        {
+            log::warn!("removing {shown}.{number:0DIGITS$}: {error}");
+        }
+    }
+    file::sync_folder(folder);
 }
 
 /// The name of a part.

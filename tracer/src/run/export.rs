@@ -17,12 +17,13 @@ use crate::{
 /// Looks whether files can be written there; `None` for standard output.
 pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error> {
     let ExportConfig { to, suffix, rolling, .. } = config;
-    let files = match (to == Path::new("-"), is_folder(to)) {
-        (_, true) if !to.is_dir() => return Err(Error::AbsentFolder(escaped(to.as_os_str().as_bytes()))),
-        (_, true) => ExportFiles::in_folder(to, suffix, rolling.unwrap_or_default()),
-        (_, false) if rolling.is_some() => return Err(Error::NoFolder),
-        (true, _) => return Ok(None),
-        (_, false) => ExportFiles::one(to),
+    let is_stdout = to == Path::new("-");
+    let files = match !is_stdout && is_folder(to) {
+        true if !to.is_dir() => return Err(Error::AbsentFolder(escaped(to.as_os_str().as_bytes()))),
+        true => ExportFiles::in_folder(to, suffix, rolling.unwrap_or_default()),
+        false if rolling.is_some() => return Err(Error::NoFolder),
+        false if is_stdout => return Ok(None),
+        false => ExportFiles::one(to),
     };
     files.map(Some).map_err(Error::Export)
 }

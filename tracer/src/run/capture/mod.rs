@@ -280,14 +280,16 @@ impl<S: Source> Capture<S> {
                 written = self.output.turn() => written?,
                 request = PageRequests::next(self.requests.as_mut()) => self.answer(request),
                 input = Console::next(self.console.as_mut(), is_busy) => self.input(input),
-                fact = self.source.next(demand) => self.take(fact?),
+                fact = self.source.next(demand) => {
+                    self.requests.iter().for_each(PageRequests::goes_on);
+                    self.take(fact?);
+                }
             }
             let now_ns = self.stages.now_ns();
             if self.stages.span().has(now_ns) && self.output.is_next_file_due(|| self.stages.now()) {
                 self.next_file().await?;
             }
             self.rotate();
-            self.requests.iter().for_each(PageRequests::goes_on);
         }
         Ok(())
     }

@@ -51,9 +51,6 @@ impl fmt::Debug for MadeCgroups {
 /// Inode number of the root of the whole hierarchy. In a cgroup namespace that of what is mounted may be another.
 const ROOT: u64 = 1;
 
-/// Inode number of the first cgroup namespace (`PROC_CGROUP_INIT_INO`, include/linux/proc_ns.h).
-const INITIAL_NAMESPACE: u64 = 0xEFFF_FFFB;
-
 /// Cgroups that stay known when they are gone: connections may still end in them.
 const MOST_OTHERS: usize = 16_384;
 
@@ -81,8 +78,8 @@ impl Cgroups {
         let may_walk = self.last_walk.is_none_or(|last_walk| last_walk.elapsed() > MIN_PAUSE);
         if !self.paths.contains_key(&id) && !self.absent.contains(&id) && may_walk {
             self.walk();
-            // Its socket was there before: so it will not come.
-            if !self.paths.contains_key(&id) {
+            // Its socket was there before: so it will not come. (Without any the hierarchy could not be read.)
+            if !self.paths.is_empty() && !self.paths.contains_key(&id) {
                 if self.absent.len() >= MOST_ABSENT {
                     self.absent.clear();
                 }
@@ -103,7 +100,7 @@ impl Cgroups {
         let (version, path) = chosen(&fs::read(process.join("cgroup")).ok()?)?;
         let id = match version {
             CgroupVersion::V2 => {
-                self.root = self.root.take().or_else(|| hierarchy().filter(|root| is_root_of_proc(root)));
+                self.root = self.root.take().or_else(root_of_proc);
                 let root = self.root.as_ref()?;
                 let below = Path::new(OsStr::from_bytes(path.strip_prefix(b"/")?));
                 root.join(below).metadata().ok()?.ino()
@@ -195,12 +192,21 @@ impl Cgroups {
     }
 }
 
-/// Whether paths in `/proc` begin at this root of the hierarchy. They begin at the root of the cgroup namespace
-/// (cgroup_namespaces(7)), and a pod that has one may have the host's whole hierarchy mounted.
-fn is_root_of_proc(root: &Path) -> bool {
-    let inode = |path: &Path| path.metadata().ok().map(|found| found.ino());
-    let is_initial = inode(Path::new("/proc/self/ns/cgroup")) == Some(INITIAL_NAMESPACE);
-    inode(root).is_some_and(|inode| (inode == ROOT) == is_initial)
+/// Where the cgroups are mounted whose paths in `/proc` begin there; `None` if that is nowhere. Paths begin at the root of the
+/// cgroup namespace (cgroup_namespaces(7)); a pod that has one may have the host's whole hierarchy mounted.
+fn root_of_proc() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    // What is mounted last hides what was there.
+    let last: HashMap<&str, &str> = mounts.lines().filter_map(mount_of_v2).collect();
+    last.into_iter().find(|(_, root)| *root == "/").map(|(folder, _)| folder.into())
+}
+
+/// Where the v2 hierarchy is mounted, and what of it: the path of its root as this process sees it (proc_pid_mountinfo(5)).
+fn mount_of_v2(line: &str) -> Option<(&str, &str)> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, folder) = (fields.next()?, fields.next()?);
+    file_system.starts_with("cgroup2 ").then_some((folder, root))
 }
 
 /// Of which hierarchies a cgroup is.
@@ -319,6 +325,18 @@ mod tests {
         assert_eq!(of("0::/gone (deleted)\n"), v2("/gone"));
         for hidden in ["0::/../a\n", "0::/..\n", "", "garbage", "0::relative\n"] {
             assert_eq!(of(hidden), None);
+        }
+    }
+
+    #[test]
+    fn mounts_are_told_apart_by_what_of_the_hierarchy_they_show() {
+        let whole = "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw";
+        let of_host =
+            "31 24 0:26 /../../.. /sys/fs/cgroup ro shared:4 master:1 - cgroup2 cgroup rw,nsdelegate";
+        assert_eq!(mount_of_v2(whole), Some(("/sys/fs/cgroup", "/")));
+        assert_eq!(mount_of_v2(of_host), Some(("/sys/fs/cgroup", "/../../..")));
+        for other in ["30 24 0:26 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids", "", "1 2 - cgroup2 x"] {
+            assert_eq!(mount_of_v2(other), None);
         }
     }
 

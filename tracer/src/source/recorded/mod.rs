@@ -225,6 +225,14 @@ impl<S: Source> Recorded<S> {
         Ok(())
     }
 
+    /// Counts what the thread had when nothing more could be handed to it, and has not written.
+    async fn settle(&mut self) {
+        // Why it has failed was told.
+        let _ = self.writer.finish().await;
+        self.missed += self.handed.saturating_sub(self.writer.events());
+        self.handed = self.writer.events();
+    }
+
     /// Goes on in the next part.
     async fn rotate(&mut self) -> Result<(), Error> {
         if self.parts.is_none() {
@@ -238,6 +246,7 @@ impl<S: Source> Recorded<S> {
         }
         // The last time that this may be given up and begun again: nothing is changed before.
         let room = if self.fault.is_idle {
+            self.settle().await;
             None
         } else {
             self.flush().await?;
@@ -255,7 +264,6 @@ impl<S: Source> Recorded<S> {
             self.writer.next(room, next, header);
         } else {
             let bytes = self.writer.written();
-            self.missed += self.handed.saturating_sub(self.writer.events());
             self.writer = RecordingWriter::start(next, header, encoder.events())
                 .map_err(Error::system("starting the thread of the recording"))?;
             self.bytes_before += bytes;
@@ -294,6 +302,9 @@ impl<S: Source> Recorded<S> {
             self.rotate().await?;
         }
         if self.fault.is_idle {
+            if self.last.is_some() {
+                self.settle().await;
+            }
             return Ok(());
         }
         if self.is_due() || self.last.is_some() || self.is_beginning {

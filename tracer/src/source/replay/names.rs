@@ -34,7 +34,8 @@ pub struct ReplayedNames {
 /// Names of one kind. If there are too many, all are forgotten: those that matter come again in the next part.
 #[derive(Debug)]
 struct KeptNames<Id, T> {
-    by_id: HashMap<Id, T>,
+    /// Each with the bytes that it takes.
+    by_id: HashMap<Id, (T, usize)>,
     bytes: usize,
 }
 
@@ -47,16 +48,20 @@ impl<Id, T> Default for KeptNames<Id, T> {
 impl<Id: Eq + Hash, T> KeptNames<Id, T> {
     /// Keeps what takes so many bytes besides.
     fn keep(&mut self, id: Id, name: T, bytes: usize) {
-        self.bytes += bytes;
-        if self.by_id.len() >= MOST || self.bytes > MOST_BYTES {
-            self.by_id.clear();
-            self.bytes = bytes;
+        // Each part says all names again.
+        if let Some((_, before)) = self.by_id.remove(&id) {
+            self.bytes -= before;
         }
-        self.by_id.insert(id, name);
+        if self.by_id.len() >= MOST || self.bytes + bytes > MOST_BYTES {
+            self.by_id.clear();
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.by_id.insert(id, (name, bytes));
     }
 
     fn get(&self, id: &Id) -> Option<&T> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(|(name, _)| name)
     }
 }
 
@@ -142,7 +147,7 @@ impl Names for ReplayedNames {
             Netns::Inum(inum) => Ok(NetnsId::new(*inum, 0)),
             Netns::Path(path) => {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                let found = self.netns.by_id.iter().find(|(_, known)| known.is_some() && **known == name);
+                let found = self.netns.by_id.iter().find(|(_, (known, _))| known.is_some() && *known == name);
                 found.map(|(inum, _)| NetnsId::new(*inum, 0)).ok_or_else(live_only)
             }
             Netns::Pid(_) => Err(live_only()),
@@ -159,4 +164,25 @@ fn live_only() -> UnknownName {
         "--netns: paths and pid:PID are of the host that is running: give the number of the namespace, as in the column netns"
             .to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_again_takes_no_more_room() {
+        let mut names = KeptNames::<u64, Option<String>>::default();
+        let name = "x".repeat(1 << 20);
+        for _ in 0..1_000 {
+            names.keep_tamed(1, Some("a".to_owned()));
+            names.keep_tamed(2, Some(name.clone()));
+        }
+        assert!(names.get(&1).is_some() && names.bytes <= 1 + (1 << 20));
+        for id in 0..1_000 {
+            names.keep_tamed(id, Some(name.clone()));
+            assert!(names.bytes <= MOST_BYTES);
+        }
+        assert!(names.get(&999).is_some() && names.get(&1).is_none());
+    }
 }

@@ -34,6 +34,9 @@ use crate::{
 /// How long a fact waits for others before clients get it.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How long clients have to read the rest when it ends.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Passes on the facts of a source, and hands them to clients.
 pub struct Streamed<S> {
     source: S,
@@ -59,12 +62,8 @@ struct Client {
 impl Client {
     /// Hands over what there is. Returns whether the client gets it.
     fn hand_over(&mut self) -> bool {
-        while let Some(block) = self.scribe.encoder.take() {
-            if !self.queue.push(StreamedPiece::Block(block)) {
-                return false;
-            }
-        }
-        true
+        let blocks: Vec<_> = std::iter::from_fn(|| self.scribe.encoder.take()).collect();
+        blocks.is_empty() || self.queue.push(StreamedPiece::Blocks(blocks))
     }
 }
 
@@ -111,8 +110,8 @@ impl<S: Source> Streamed<S> {
     async fn finish(&mut self) {
         let begun = std::mem::take(&mut self.begun);
         let ends: JoinSet<_> = begun.into_iter().map(|client| client.queue.finish()).collect();
-        // Who takes nothing for so long gets no end.
-        _ = timeout(PATIENCE, ends.join_all()).await;
+        // Who has not read all by then gets no end.
+        _ = timeout(END_PATIENCE, ends.join_all()).await;
     }
 
     /// Begins the stream of a client.

@@ -44,8 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum StreamedPiece {
     /// The beginning.
     Header(Bytes),
-    /// What follows, not packed yet.
-    Block(Unpacked),
+    /// What follows, not packed yet. The beginning is many blocks.
+    Blocks(Vec<Unpacked>),
     /// There is no more.
     End,
 }
@@ -220,7 +220,11 @@ async fn serve(stream: &tokio::net::UnixStream, mut pieces: Receiver<StreamedPie
         };
         match piece {
             Some(StreamedPiece::Header(bytes)) => write(stream, &bytes).await?,
-            Some(StreamedPiece::Block(block)) => write(stream, &block.pack()).await?,
+            Some(StreamedPiece::Blocks(blocks)) => {
+                for block in blocks {
+                    write(stream, &block.pack()).await?;
+                }
+            }
             Some(StreamedPiece::End) | None => return Ok(()),
         }
     }
