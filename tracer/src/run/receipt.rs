@@ -351,7 +351,10 @@ impl Comparison {
         let (mut agrees, mut tolerance) = (true, TcpCounts::default());
         let (mut compared, mut renewed, mut unknown) = (0, 0, 0);
         let unread_at_start = self.start.as_ref().map(|start| &start.unread);
-        for (netns, end) in &self.end.read {
+        // A replay tells them in the same order.
+        let mut ends: Vec<_> = self.end.read.iter().collect();
+        ends.sort_unstable_by_key(|(netns, _)| **netns);
+        for (netns, end) in ends {
             if unread_at_start.is_some_and(|unread| unread.contains(netns)) {
                 continue;
             }

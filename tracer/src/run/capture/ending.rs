@@ -11,7 +11,7 @@ use crate::{
         stop::Stop,
     },
     source::{Demand, Source},
-    view::{ClosingReceipt, Ending},
+    view::ClosingReceipt,
 };
 
 impl<S: Source> Capture<S> {
@@ -20,11 +20,6 @@ impl<S: Source> Capture<S> {
     pub(super) async fn finish(&mut self, result: Result<(), Error>, stop: &mut Stop) -> Result<(), Error> {
         self.manager.stopping();
         self.source.stop();
-        if self.stages.ending() == Some(Ending::Stuck)
-            && let Some(merged) = self.output.merge_input()
-        {
-            merged.end_all();
-        }
         let result = match result {
             Ok(()) => stop.unless_impatient(self.write_rest()).await,
             error => error,

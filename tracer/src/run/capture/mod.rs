@@ -296,7 +296,11 @@ impl<S: Source> Capture<S> {
 
     /// Starts to write what has been made. No write may be in progress.
     fn write(&mut self) {
+        let is_last = self.stages.ending() == Some(Ending::Stuck);
         if let Some(merged) = self.output.merge_input() {
+            if is_last {
+                merged.end_all();
+            }
             merged.place(self.stages.take_starts(), self.stages.now().1);
         }
         self.output.start(&mut self.out, std::mem::take(&mut self.lines));
