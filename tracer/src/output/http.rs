@@ -65,7 +65,7 @@ const WAITING: usize = 16;
 
 /// How many times as long as a page has taken there is time for all else: whoever asks all the time must not keep events
 /// from being read.
-const REST: u32 = 3;
+const REST: u32 = 1;
 
 /// How much of that time may be owed before the next page waits: several may come at once.
 const OWED: Duration = Duration::from_millis(250);
