@@ -50,8 +50,14 @@ fn receipt(ended: &Ended) -> Vec<&str> {
     ended.err.lines().filter(is_receipt).collect()
 }
 
+/// The files in a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
 fn parts(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_part = |path: &PathBuf| {
         path.file_name()
             .unwrap()
@@ -60,9 +66,7 @@ fn parts(folder: &Path, name: &str) -> Vec<PathBuf> {
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('.'))
     };
-    let mut parts: Vec<_> = entries.filter(is_part).collect();
-    parts.sort();
-    parts
+    files(folder).into_iter().filter(is_part).collect()
 }
 
 /// Each view shows of its own recording, byte for byte, what it has shown live, and has the same receipt.
@@ -632,11 +636,8 @@ fn what_led_to_an_incident_is_kept() {
     let command = &mut with_paths(&format!("{options} {}", place.inum()), &[&path]);
     let mut tracer = tracer::started(Program::collect(command));
     let kept = |cause: &str| {
-        let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let has_cause = |path: &PathBuf| path.to_str().unwrap().contains(&format!("-{cause}."));
-        let mut kept: Vec<_> = entries.filter(has_cause).collect();
-        kept.sort();
-        kept
+        files(folder.path()).into_iter().filter(has_cause).collect::<Vec<_>>()
     };
     churn(&place, 10);
     let listener = place.run(|| listen(V4, 0));
@@ -679,14 +680,8 @@ fn keeping_takes_no_time_and_no_event() {
     let command =
         &mut with_paths(&format!("record --ring 1h --on-signal --netns {}", place.inum()), &[&path]);
     let tracer = tracer::started(Program::collect(command));
-    let files = || {
-        let mut files: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        // Parts are numbered through, whatever they are called.
-        files.sort_by_key(|path| path.extension().map(ToOwned::to_owned));
-        files
-    };
-    let kept = || files().iter().filter(|path| path.to_str().unwrap().contains("-signal.")).count();
+    let kept =
+        || files(folder.path()).iter().filter(|path| path.to_str().unwrap().contains("-signal.")).count();
     let took: Vec<_> = (1..=5)
         .map(|time| {
             churn(&place, 100);
@@ -700,7 +695,10 @@ fn keeping_takes_no_time_and_no_event() {
     place.settle();
     let ended = tracer.interrupt();
     assert_eq!(ended.code(), 0, "{}", ended.err);
-    let whole = replay("-o json", &files());
+    let mut all = files(folder.path());
+    // Parts are numbered through, whatever they are called.
+    all.sort_by_key(|path| path.extension().map(ToOwned::to_owned));
+    let whole = replay("-o json", &all);
     assert_eq!((whole.code(), tracer::lost(&whole)), (0, 0), "{}", whole.err);
     assert!(!whole.err.contains("missing"), "{}", whole.err);
     let opened = lines(&whole.out).iter().filter(|line| text(line, "new_state") == "SYN_SENT").count();

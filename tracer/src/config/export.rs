@@ -48,20 +48,13 @@ pub fn export(args: ExportArgs) -> Result<RunConfig, Error> {
 /// Rows always say which host they are about.
 fn export_of(args: ExportArgs, _: ShownHosts) -> Result<RunConfig, Error> {
     let ExportArgs { files, format, to, life, columns, rotate, filter, capture, span } = args;
-    let kind = match format {
-        ExportFormat::Jsonl => Kind::Json,
-        ExportFormat::Csv => Kind::Csv,
-        ExportFormat::Parquet => Kind::Parquet,
-    };
     // Both kinds of rows may be in one folder.
-    let suffix = match (format, life) {
-        (ExportFormat::Jsonl, false) => "jsonl",
-        (ExportFormat::Jsonl, true) => "life.jsonl",
-        (ExportFormat::Csv, false) => "csv",
-        (ExportFormat::Csv, true) => "life.csv",
-        (ExportFormat::Parquet, false) => "parquet",
-        (ExportFormat::Parquet, true) => "life.parquet",
+    let (kind, suffixes) = match format {
+        ExportFormat::Jsonl => (Kind::Json, ["jsonl", "life.jsonl"]),
+        ExportFormat::Csv => (Kind::Csv, ["csv", "life.csv"]),
+        ExportFormat::Parquet => (Kind::Parquet, ["parquet", "life.parquet"]),
     };
+    let suffix = suffixes[usize::from(life)];
     let default_in = if life { DefaultIn::LIFE_DATA } else { DefaultIn::LOG_DATA };
     let default_in = default_in.and(DefaultIn::EXPORT_DATA);
     let lines = Lines::new(Plan {

@@ -1,6 +1,7 @@
 //! Writing to a descriptor that may not block.
 
 use std::{
+    borrow::Borrow,
     fs::File,
     io::{self, Write as _},
 };
@@ -12,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// # Errors
 /// The system refuses. Nothing can be written ([`io::ErrorKind::WriteZero`]), or not in that time
 /// ([`io::ErrorKind::TimedOut`]).
-pub fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timespec>) -> io::Result<usize> {
+pub(super) fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timespec>) -> io::Result<usize> {
     loop {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -27,25 +28,13 @@ pub fn write_some(mut file: &File, bytes: &[u8], patience: Option<&Timespec>) ->
     }
 }
 
-/// Writes all of `bytes`, for as long as that takes.
-///
-/// # Errors
-/// The system refuses.
-pub fn write_whole(file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = write_some(file, bytes, None)?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
 /// A file that is written for as long as that takes.
 #[derive(Debug)]
-pub struct PatientFile(pub File);
+pub struct PatientFile<F>(pub F);
 
-impl io::Write for PatientFile {
+impl<F: Borrow<File>> io::Write for PatientFile<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() { Ok(0) } else { write_some(&self.0, bytes, None) }
+        if bytes.is_empty() { Ok(0) } else { write_some(self.0.borrow(), bytes, None) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write as _},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc as jobs, oneshot};
 
 use crate::{
-    output::{refusal::Refusal, write::write_whole},
+    output::{refusal::Refusal, write::PatientFile},
     recording::{block::Unpacked, file_place::FilePlace},
 };
 
@@ -255,7 +255,7 @@ impl Thread {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sync.check()?;
-        write_whole(&self.sink.file, bytes)?;
+        PatientFile(&self.sink.file).write_all(bytes)?;
         self.sink.size.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.shared.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.sync.is_dirty.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Copies of recordings: what is read, edited, and written again.
 
 use std::{
+    fs::File,
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
 };
@@ -113,7 +114,7 @@ pub(super) async fn copy(
 /// A copy that is being written. It appears under its name when it is whole.
 struct CopyWriter {
     name: String,
-    file: BufWriter<PatientFile>,
+    file: BufWriter<PatientFile<File>>,
     /// `None` for standard output.
     unfinished: Option<Unfinished>,
     encoder: Encoder,

@@ -195,7 +195,7 @@ impl Cgroups {
 /// Where the cgroups are mounted whose paths in `/proc` begin there; `None` if that is nowhere. Paths begin at the root of the
 /// cgroup namespace (cgroup_namespaces(7)); a pod that has one may have the host's whole hierarchy mounted.
 fn root_of_proc() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let mounts = mounts()?;
     // What is mounted last hides what was there.
     let last: HashMap<&str, &str> = mounts.lines().filter_map(mount_of_v2).collect();
     last.into_iter().find(|(_, root)| *root == "/").map(|(folder, _)| folder.into())
@@ -268,12 +268,11 @@ fn paths_below(root: &Path) -> HashMap<u64, String> {
 /// Where the cgroup v2 hierarchy is mounted; `None` if it is not.
 #[must_use]
 pub fn hierarchy() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
-    let mut fields = mounts.lines().map(|line| line.split(' '));
-    fields.find_map(|mut line| {
-        let folder = line.nth(1)?;
-        (line.next()? == "cgroup2").then(|| folder.into())
-    })
+    mounts()?.lines().find_map(mount_of_v2).map(|(folder, _)| folder.into())
+}
+
+fn mounts() -> Option<String> {
+    fs::read_to_string("/proc/self/mountinfo").ok()
 }
 
 #[cfg(test)]
