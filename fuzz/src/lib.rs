@@ -48,6 +48,11 @@ pub const WAYS: &[&str] = &[
     "recording cut @ --to % --since +1ms --until -1ms",
     "recording anonymize @ --to % --key KEY",
     "recording merge @ @ --to %",
+    "export @ --format parquet --to %",
+    "export @ --format csv --life --to %",
+    "report @ --to %",
+    "diff @ @",
+    "list -t --from @ --at +1s",
 ];
 
 /// Said of an input whose rest is a file as it is.
@@ -134,6 +139,22 @@ pub fn show(input: &[u8]) {
         Some(Command::Top(args)) => config::top(*args),
         Some(Command::Recording(command)) => {
             let _ = recording(&config::recording(command).expect(way), Sandbox::Off);
+            return;
+        }
+        Some(Command::Export(args)) => {
+            let _ = tracer::run::run(config::export(*args).expect(way), Sandbox::Off);
+            return;
+        }
+        Some(Command::Report(args)) => {
+            let _ = tracer::run::run(config::report(*args).expect(way), Sandbox::Off);
+            return;
+        }
+        Some(Command::Diff(args)) => {
+            let _ = tracer::run::diff::diff(config::diff(&args).expect(way), Sandbox::Off);
+            return;
+        }
+        Some(Command::List(args)) => {
+            let _ = tracer::run::list::list(config::list(*args).expect(way));
             return;
         }
         _ => unreachable!("{way}"),

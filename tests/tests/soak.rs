@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -45,6 +46,26 @@ impl Held {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", program.pid())).unwrap().count() as u64;
         Self { bytes: program.memory(), descriptors }
     }
+}
+
+/// How many events were lost.
+fn lost(metrics: &BTreeMap<String, f64>) -> f64 {
+    of_family(metrics, "tracer_events_lost_total").sum()
+}
+
+/// The values of a family of metrics.
+fn of_family<'a>(metrics: &'a BTreeMap<String, f64>, name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    metrics.iter().filter_map(move |(key, value)| key.starts_with(name).then_some(*value))
+}
+
+/// The kernel has counted the same connections, but for those of which an event was lost. Returns by how many they
+/// differ.
+fn assert_agrees(metrics: &BTreeMap<String, f64>) -> f64 {
+    let differences: Vec<_> = of_family(metrics, "tracer_kernel_difference").collect();
+    assert_eq!(differences.len(), 4, "{metrics:?}");
+    let lost = lost(metrics);
+    assert!(differences.iter().all(|difference| difference.abs() <= lost), "{differences:?}, {lost} lost");
+    differences.iter().map(|difference| difference.abs()).sum()
 }
 
 /// Options that a reload may change.
@@ -110,6 +131,7 @@ fn nothing_grows_while_everything_comes_and_goes() {
         let now = metrics(address);
         assert!(now["tracer_events_total"] > events, "round {rounds}");
         events = now["tracer_events_total"];
+        assert_agrees(&now);
         if rounds.is_multiple_of(3) {
             configure(&options, rounds);
             tracer.signal(Signal::HUP);
@@ -136,16 +158,13 @@ fn nothing_grows_while_everything_comes_and_goes() {
         (now["tracer_config_reloads_total{result=\"done\"}"] >= reloads).then_some(now)
     };
     let now = until("the last reload", reloaded);
-    let lost: f64 = now
-        .iter()
-        .filter(|(name, _)| name.starts_with("tracer_events_lost_total"))
-        .map(|(_, lost)| lost)
-        .sum();
+    let (difference, lost) = (assert_agrees(&now), lost(&now));
     let (second, last) = (&seen[seen.len() / 4..seen.len() / 2], &seen[seen.len() * 3 / 4..]);
     let bytes = |held: &[Held]| middle(held.iter().map(|held| held.bytes).collect());
     let descriptors = |held: &[Held]| held.iter().map(|held| held.descriptors).max().unwrap();
     println!(
-        "{rounds} rounds, {events} events, {lost} lost, {reloads} reloads: {} then {} KiB, {} then {} descriptors",
+        "{rounds} rounds, {events} events, {lost} lost (connections that the kernel has counted and tracer has not, or only tracer: \
+         {difference}), {reloads} reloads: {} then {} KiB, {} then {} descriptors",
         bytes(second) >> 10,
         bytes(last) >> 10,
         descriptors(second),
