@@ -464,37 +464,67 @@ fn ten_thousand_containers_that_live_shortly_are_named() {
     come_and_go(10_000);
 }
 
-/// That many containers come and go, one after the other. Each makes a connection.
+/// How many of these containers are there at the same time.
+const AT_ONCE: u16 = 8;
+
+/// That many containers come and go. Each lives for 200 ms, connects at the end of that, and takes all that its runtime keeps
+/// of it with it.
 fn come_and_go(many: u16) {
     let (place, cgroups) = (Place::new(), Cgroups::new("short"));
-    let parent = cgroups.make("system.slice");
-    let columns = "remote_port,new_state,container_id,unit";
-    let tracer = tracer::start(&format!("log -o json --netns {} --columns {columns}", place.inum()));
+    let (files, parent) = (tempfile::tempdir().unwrap(), cgroups.make("system.slice"));
+    let bundles = files.path().join("run/containerd/io.containerd.runtime.v2.task/k8s.io");
+    fs::create_dir_all(&bundles).unwrap();
+    fs::create_dir(files.path().join("var")).unwrap();
+    let columns = "remote_port,new_state,container,container_id,pod,k8s_namespace,unit";
+    let arguments = format!("log -o json --netns {} --columns {columns}", place.inum());
+    let tracer = tracer::started(Program::collect(&mut tracer_with(files.path(), &arguments)));
     // Nobody listens at any of these ports. The port is the end of the identifier.
     let script = format!(
-        "for port in $(seq 20000 {}); do
-            id=$(printf '%064d' $port); mkdir \"$0/docker-$id.scope\"
-            (echo $BASHPID > \"$0/docker-$id.scope/cgroup.procs\"; exec \"$1\" call {ADDRESS} $port 2> /dev/null)
-            rmdir \"$0/docker-$id.scope\" || exit 1
-        done; exit 0",
-        19_999 + many
+        r#"set -e
+        live() {{
+            id=$(printf '%064d' $1)
+            mkdir "$bundles/$id"
+            printf '{{"annotations": {{"io.kubernetes.cri.container-name": "c%s", "io.kubernetes.cri.sandbox-name": "p%s",
+                "io.kubernetes.cri.sandbox-namespace": "n%s"}}}}' $1 $1 $1 > "$bundles/$id/config.json"
+            mkdir "$parent/cri-containerd-$id.scope"
+            (echo $BASHPID > "$parent/cri-containerd-$id.scope/cgroup.procs"; sleep 0.19
+                exec "$actor" call {ADDRESS} $1 2> /dev/null) || true
+            rmdir "$parent/cri-containerd-$id.scope"
+            rm -r "$bundles/$id"
+        }}
+        for first in $(seq 20000 {AT_ONCE} {last}); do
+            for port in $(seq $first $((first + {AT_ONCE} - 1))); do
+                [ $port -gt {last} ] || live $port &
+                lives="$lives $!"
+            done
+            for life in $lives; do wait $life; done
+            lives=
+        done"#,
+        last = 19_999 + many
     );
     let mut client = Command::new("nsenter");
     client.arg(format!("--net=/run/netns/{}", place.name())).args(["bash", "-c", &script]);
-    run(client.arg(&parent).arg(actor()));
-    until("the last one", || {
-        tracer.out().contains(&format!("\"remote_port\":{}", 19_999 + many)).then_some(())
+    run(client.env("parent", &parent).env("bundles", &bundles).env("actor", actor()));
+    let begun = until("all of them", || {
+        let lines = story::lines(tracer.out().rsplit_once('\n').unwrap_or_default().0);
+        let begun: Vec<_> = lines.into_iter().filter(|line| line["new_state"] == "SYN_SENT").collect();
+        (begun.len() == usize::from(many)).then_some(begun)
     });
-    let lines = story::lines(&tracer.interrupt().out);
-    let begun: Vec<_> = lines.iter().filter(|line| line["new_state"] == "SYN_SENT").collect();
-    assert_eq!(begun.len(), usize::from(many));
+    let mut unnamed = 0;
     for line in begun {
-        let id = format!("{:064}", line["remote_port"].as_u64().unwrap());
-        assert_eq!(
-            (&line["container_id"], &line["unit"]),
-            (&id.as_str().into(), &format!("docker-{id}.scope").into())
-        );
+        let port = line["remote_port"].as_u64().unwrap();
+        let id = format!("{port:064}");
+        let unit = format!("cri-containerd-{id}.scope");
+        assert_eq!((&line["container_id"], &line["unit"]), (&id.as_str().into(), &unit.as_str().into()));
+        let names = ["container", "pod", "k8s_namespace"].map(|key| line[key].as_str().map(str::to_owned));
+        if names != ["c", "p", "n"].map(|begin| Some(format!("{begin}{port}"))) {
+            // A name that is not known is null, and not that of another one.
+            assert!(names[1].is_none() && names[2].is_none(), "{line}");
+            unnamed += 1;
+        }
     }
+    println!("{unnamed} of {many} without names");
+    assert!(unnamed * 1000 <= many, "{unnamed} of {many} without names");
 }
 
 /// Parts of a recording, while each container connects to where nobody listens, so many times, until there are some.

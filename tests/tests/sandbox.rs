@@ -5,11 +5,13 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 
+use serde_json::Value;
 use tests::{
+    agreement::counts,
     place::Place,
-    program::{Program, spawn},
+    program::{Ended, Program, spawn},
     tracer,
-    traffic::churn,
+    traffic::{churn, storm},
 };
 
 /// The mode of seccomp that the kernel tells of each thread: 2 is a filter.
@@ -39,6 +41,57 @@ fn all_threads_give_up_system_calls() {
             assert!(modes.iter().all(|mode| mode == expected), "{view} {words}: {modes:?}");
             assert_eq!(tracer.interrupt().code(), 0, "{view} {words}");
         }
+    }
+}
+
+/// What two tracers must tell in the same way of the same traffic: each has its own clock readings and kernel programs, so no
+/// times, and no order of what happens on several CPUs.
+const STABLE: &str = "host,event,cookie,netns,netns_name,pid,comm,owner,uid,cgroup_path,container,unit,role,family,local,\
+    remote,old_state,new_state,reason,closed_by,reset,retransmits";
+
+/// The same of `--raw`.
+const RAW: &str =
+    "host,cookie,netns,pid,comm,uid,cgroup_path,family,local,remote,old_state,new_state,retransmits";
+
+fn sorted(ended: &Ended) -> Vec<String> {
+    let mut lines: Vec<_> = ended.out.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The counts of the report of all of the time.
+fn counted(ended: &Ended) -> Vec<String> {
+    let mut reports = ended.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let total = reports.find(|report| report["kind"] == "total").unwrap();
+    let table = |name: &str, keys| counts(total[name].as_array().unwrap(), keys, "count");
+    let [transitions, reasons] = [("transitions", &["old_state", "new_state"][..]), ("reasons", &["reason"])]
+        .map(|(name, keys)| table(name, keys));
+    transitions.into_iter().chain(reasons).map(|(what, count)| format!("{what} {count}")).collect()
+}
+
+/// Live views tell the same, with and without a sandbox.
+#[test]
+fn live_views_show_the_same() {
+    let place = Place::new();
+    for view in [
+        &format!("log -o json --resets --retransmits --columns {STABLE}"),
+        &format!("log -o csv --raw --columns {RAW}"),
+        &format!("life -o json --columns {STABLE}"),
+        "summary -o json",
+    ] {
+        let stable = if view.starts_with("summary") { counted } else { sorted };
+        let both = ["", "--no-sandbox"]
+            .map(|words| tracer::start(&format!("{view} {words} --buffer 64M --netns {}", place.inum())));
+        storm(&[&place], 40, 7);
+        churn(&place, 20);
+        place.settle();
+        let [confined, free] = both.map(|tracer| {
+            let ended = tracer.interrupt();
+            assert_eq!((ended.code(), tracer::lost(&ended)), (0, 0), "{view}: {}", ended.err);
+            stable(&ended)
+        });
+        assert!(free.len() > 3, "{view}: {free:?}");
+        assert_eq!(confined, free, "{view}");
     }
 }
 

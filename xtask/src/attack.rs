@@ -2,7 +2,6 @@
 
 use std::{
     ffi::OsString,
-    fs,
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Command, ExitCode},
@@ -12,7 +11,8 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{as_root, cargo, run},
-    root, setup, target,
+    package, root, setup, target,
+    vm::arch::Arch,
 };
 
 /// Arguments of `attack`.
@@ -38,7 +38,7 @@ pub(crate) fn attack(args: &Args) -> Result<ExitCode> {
     if runs {
         setup::kernel()?;
         setup::packages(setup::TESTS)?;
-        let tracer = if args.packaged { packaged()? } else { built()? };
+        let tracer = if args.packaged { package::unpacked(Arch::Amd64)? } else { built()? };
         command = as_root("env");
         let variable = |name: &str, path| {
             [OsString::from(name), "=".into(), OsString::from(path)].into_iter().collect::<OsString>()
@@ -54,16 +54,4 @@ fn built() -> Result<PathBuf> {
     let build = ["build", "--quiet", "--release", "--locked", "--package", "tcp-tracer"];
     run(cargo().current_dir(root()).args(build))?;
     Ok(target().join("release/tracer"))
-}
-
-/// The program as users of Debian get it.
-fn packaged() -> Result<PathBuf> {
-    let made = target().join("package/out");
-    let packages = fs::read_dir(&made).into_iter().flatten().flatten().map(|entry| entry.path());
-    let package = packages.into_iter().find(|path| path.to_string_lossy().ends_with("_amd64.deb"));
-    let package =
-        package.with_context(|| format!("no package in {}: make it, cargo xtask package", made.display()))?;
-    let unpacked = target().join("package/attacked");
-    run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&unpacked))?;
-    Ok(unpacked.join("usr/bin/tracer"))
 }

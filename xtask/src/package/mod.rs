@@ -24,13 +24,13 @@ mod twice;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{root, setup, vm::arch::Arch};
+use crate::{command::run, root, setup, vm::arch::Arch};
 use site::Site;
 
 /// Arguments of `package`.
@@ -71,6 +71,16 @@ pub(crate) fn package(args: &Args) -> Result<ExitCode> {
         twice::compare(&site, &archs, &packages)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The program in the package for Debian that was made last for this architecture.
+pub(crate) fn unpacked(arch: Arch) -> Result<PathBuf> {
+    let site = Site::new(root())?;
+    let package = deb::file(&site, arch);
+    ensure!(package.exists(), "{} is missing: make it, cargo xtask package", package.display());
+    let folder = site.empty(&format!("unpacked/{}", arch.name()))?;
+    run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&folder))?;
+    Ok(folder.join("usr/bin/tracer"))
 }
 
 /// Makes all packages of these architectures. Returns the files.

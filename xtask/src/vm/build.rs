@@ -23,9 +23,12 @@ const STANDARD_LIBRARY: &str = "libstd-rust-web-dev";
 
 const PROFILE: &str = "vm";
 
+/// The binary that packages have, too.
+pub(crate) const TRACER: &str = "tracer";
+
 /// The programs: the binary's name, and its path in a guest.
 pub(crate) const PROGRAMS: [(&str, &str); 3] =
-    [("tracer", "bin/tracer"), ("actor", "bin/actor"), ("guest", "init")];
+    [(TRACER, "bin/tracer"), ("actor", "bin/actor"), ("guest", "init")];
 
 /// The folder with an architecture's programs, once built.
 pub(crate) fn built(folder: &Path, arch: Arch) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::vm::{
     Store,
     arch::Arch,
     beside,
-    build::{self, PROGRAMS},
+    build::{self, PROGRAMS, TRACER},
     kernel::Kernel,
     say,
 };
@@ -54,11 +54,13 @@ pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<Path
     Ok(userland)
 }
 
-/// Builds the archive of everything that does not depend on the kernel.
-pub(crate) fn base(store: &Store, arch: Arch) -> Result<PathBuf> {
+/// Builds the archive of everything that does not depend on the kernel. `packaged`: tracer as a package has it.
+pub(crate) fn base(store: &Store, arch: Arch, packaged: Option<&Path>) -> Result<PathBuf> {
     let tree = Tree::new(store.folder.join("images/all").join(arch.name()))?;
-    for (built, inside) in PROGRAMS {
-        tree.add(&build::built(&store.folder, arch).join(built), inside)?;
+    for (name, inside) in PROGRAMS {
+        let built = build::built(&store.folder, arch).join(name);
+        let program = packaged.filter(|_| name == TRACER).unwrap_or(&built);
+        tree.add(program, inside)?;
     }
     for entry in WalkDir::new(userland(store, arch)?) {
         let entry = entry?;

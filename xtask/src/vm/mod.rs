@@ -37,7 +37,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     command::run,
-    root, setup,
+    package, root, setup,
     vm::{
         apt::Apt,
         arch::Arch,
@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// Cut the power of a guest that records, and nothing else [default kernel: newest, on amd64]
     #[arg(long, conflicts_with = "costs")]
     power: bool,
+    /// Run the program in the packages for Debian that `cargo xtask package` has made, and not one that is built now
+    #[arg(long)]
+    packaged: bool,
     /// Write the results into guest/kernels.txt: verified instructions, and hooks in use
     #[arg(long)]
     update: bool,
@@ -87,7 +90,8 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     })?;
     let mut guests = Vec::new();
     for &arch in &archs {
-        let base = image::base(&store, arch)?;
+        let packaged = args.packaged.then(|| package::unpacked(arch)).transpose()?;
+        let base = image::base(&store, arch, packaged.as_deref())?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             guests.push((kernel.clone(), image::image(&store, &base, kernel)?));
         }

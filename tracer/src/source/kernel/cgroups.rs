@@ -37,6 +37,8 @@ pub struct Cgroups {
     v1_ids: u64,
     last_walk: Option<Instant>,
     made: Option<MadeCgroups>,
+    /// Paths of those that were made since somebody asked for them.
+    new: Vec<String>,
 }
 
 /// Reports of cgroups that are made.
@@ -56,6 +58,9 @@ const MOST_OTHERS: usize = 16_384;
 
 /// Cgroups of version 1 have ids of their own here: inode numbers of different hierarchies are the same.
 const OF_V1: u64 = 1 << 63;
+
+/// Cgroups that were made and that nobody has asked for yet.
+const MOST_NEW: usize = 1024;
 
 /// Cgroups that are known to be gone.
 const MOST_ABSENT: usize = 65_536;
@@ -185,10 +190,19 @@ impl Cgroups {
         };
         while let Some(record) = made.0.next() {
             if let Some((id, path)) = decode(&record) {
+                if self.new.len() < MOST_NEW {
+                    self.new.push(path.clone());
+                }
                 self.keep(id, path);
             }
         }
         self.made = Some(made);
+    }
+
+    /// The paths of those that were made since this was called last.
+    pub fn take_new(&mut self) -> Vec<String> {
+        self.note_made();
+        std::mem::take(&mut self.new)
     }
 }
 

@@ -36,9 +36,12 @@ impl HostNames {
         self.cgroups.hear(ring);
     }
 
-    /// Takes note of cgroups that were made.
+    /// Takes note of cgroups that were made, and looks up the names of containers among them: both may be gone when a
+    /// connection is told of.
     pub(super) fn note_cgroups(&mut self) {
-        self.cgroups.note_made();
+        for path in self.cgroups.take_new() {
+            self.containers.meet(&Workload::of(&path));
+        }
     }
 }
 

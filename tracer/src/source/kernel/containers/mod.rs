@@ -98,7 +98,24 @@ impl Containers {
         };
         let key = key.to_owned();
         let names = self.look_up(workload).or(before);
-        let known = KnownContainer { names: names.clone(), looked_at: Instant::now(), looks: looks + 1 };
+        self.keep(key, names.clone(), looks + 1);
+        names.some()
+    }
+
+    /// Looks up the names of a container that begins. Those that come later are looked for when they are asked for.
+    pub fn meet(&mut self, workload: &Workload) {
+        let Some(id) = workload.oci_id().filter(|id| !workload.is_users_own && !self.known.contains_key(*id))
+        else {
+            return;
+        };
+        let names = self.look_up(workload);
+        if names.are_all_of(workload) {
+            self.keep(id.to_owned(), names, 1);
+        }
+    }
+
+    fn keep(&mut self, key: String, names: ContainerNames, looks: u32) {
+        let known = KnownContainer { names, looked_at: Instant::now(), looks };
         if self.known.insert(key.clone(), known).is_none() {
             self.order.push_back(key);
         }
@@ -106,7 +123,6 @@ impl Containers {
             let first = self.order.pop_front();
             first.and_then(|first| self.known.remove(&first));
         }
-        names.some()
     }
 
     fn look_up(&mut self, workload: &Workload) -> ContainerNames {
