@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr},
     os::unix::{
@@ -178,6 +178,29 @@ fn a_list_does_not_wait_for_whoever_is_there() {
     assert!(said.contains("ages are what the kernel tells") && sockets.len() == 1, "{said}");
     speaks.join().unwrap();
     drop(listener);
+}
+
+/// Whom root's list believes: a user for whom root has made the folder, as systemd does for the service.
+#[test]
+fn a_list_of_root_believes_the_service() {
+    const USER: u32 = 54_322;
+    let place = Place::new();
+    let (_binary, binary) = tracer::public_binary();
+    for (parent, mode, is_believed) in [("/run", 0o755, true), ("/run", 0o777, false), ("/tmp", 0o755, false)]
+    {
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(USER), None).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        let socket = folder.path().join("tracer.sock");
+        let mut service = std::process::Command::new("setpriv");
+        service.args(["--reuid", &USER.to_string(), "--clear-groups"]);
+        service.args(["--inh-caps", "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon"]);
+        service.arg(&binary).args(["serve", "--listen", "127.0.0.1:0", "--socket"]).arg(&socket);
+        let service = tracer::started(Program::collect(&mut service));
+        let (said, _) = list(&place, &socket, "-v");
+        assert_eq!(said.contains("knows since when"), is_believed, "{parent} {mode:o}: {said}");
+        assert_eq!(service.interrupt().code(), 0);
+    }
 }
 
 #[test]

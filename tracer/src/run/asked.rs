@@ -3,14 +3,17 @@
 use std::{
     collections::HashMap,
     io,
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::{Path, PathBuf},
     sync::mpsc::sync_channel,
     thread,
     time::Duration,
 };
 
-use rustix::{net::sockopt::socket_peercred, process::geteuid};
+use rustix::{
+    net::sockopt::socket_peercred,
+    process::{Uid, geteuid},
+};
 
 use crate::{
     facts::{Fact, listing::KnownSince},
@@ -43,7 +46,7 @@ fn ask(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
     stream.set_read_timeout(Some(2 * PATIENCE))?;
     // Somebody else could say anything.
     let uid = socket_peercred(&stream)?.uid;
-    if !(uid.is_root() || uid == geteuid()) {
+    if !(uid.is_root() || uid == geteuid() || is_from_root(path, uid)) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let mut reader = RecordingReader::new(stream);
@@ -58,6 +61,18 @@ fn ask(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
         }
     }
     Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Whether root has made the folder of this socket for that user, as systemd does for a service (`RuntimeDirectory=`): it
+/// is the user's, and nobody but root could put it there.
+fn is_from_root(socket: &Path, uid: Uid) -> bool {
+    let folder = socket.parent().and_then(|folder| folder.canonicalize().ok());
+    let Some(folder) = folder else { return false };
+    let is_only_for = |folder: &Path, owner: Uid| {
+        let metadata = folder.symlink_metadata();
+        metadata.is_ok_and(|folder| folder.uid() == owner.as_raw() && folder.mode() & 0o022 == 0)
+    };
+    is_only_for(&folder, uid) && folder.ancestors().skip(1).all(|above| is_only_for(above, Uid::ROOT))
 }
 
 fn since(connection: &Connection) -> KnownSince {
