@@ -41,7 +41,8 @@ pub const WAYS: &[&str] = &[
     "life -o json --from @",
     "life --time utc --from @",
     "summary --interval 1d --stuck default --from @",
-    "top --from @",
+    // It draws a screen for each second.
+    "top --until +30s --from @",
     "recording info @",
     "recording verify -o json @",
     "recording cut @ --to % --port 443",

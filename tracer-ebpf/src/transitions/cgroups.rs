@@ -3,7 +3,6 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::BPF_RB_NO_WAKEUP,
     btf_maps::RingBuf,
     helpers::generated as helpers,
     macros::{btf_map, btf_tracepoint},
@@ -16,8 +15,8 @@ use tracer_ebpf::cgroup::Cgroup;
 #[btf_map]
 static CGROUPS: RingBuf<(), { 1 << 20 }> = RingBuf::new();
 
-/// A cgroup was made: `(struct cgroup *cgrp, const char *path)`. Nothing is in it yet. Nobody is woken: user space
-/// reads this when it meets a socket of a cgroup that it does not know.
+/// A cgroup was made: `(struct cgroup *cgrp, const char *path)`. Nothing is in it yet. Who has read all before is woken:
+/// a container may be gone after its first connection, with all that its runtime keeps of it.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 #[inline(always)]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
@@ -37,6 +36,6 @@ fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
         let len = helpers::bpf_probe_read_kernel_str(place, PATH_LEN as u32, path);
         (&raw mut (*made).len).write(len);
     }
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    entry.submit(0);
     0
 }

@@ -4,19 +4,22 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     ffi::OsStr,
-    fmt, fs,
+    fmt, fs, future,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use aya::maps::{Map, MapData, RingBuf};
+use aya::maps::{Map, RingBuf};
 use tracer_common::cgroup::{MadeCgroup, PATH_LEN};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{
     facts::{names::CgroupTree, process_cgroups::ProcessCgroup},
-    source::kernel::processes,
+    source::kernel::{
+        processes,
+        rings::{Ring, register},
+    },
     text::escape::escaped,
 };
 
@@ -42,7 +45,7 @@ pub struct Cgroups {
 }
 
 /// Reports of cgroups that are made.
-struct MadeCgroups(RingBuf<MapData>);
+struct MadeCgroups(Ring);
 
 impl fmt::Debug for MadeCgroups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,12 +177,12 @@ impl Cgroups {
         }
     }
 
-    /// From now on hears of cgroups that are made, from this ring buffer.
+    /// From now on hears of cgroups that are made, from this ring buffer. Must run in a tokio runtime.
     pub fn hear(&mut self, ring: Map) {
         let is_whole =
             hierarchy().and_then(|root| root.metadata().ok()).is_some_and(|root| root.ino() == ROOT);
         if is_whole {
-            self.made = RingBuf::try_from(ring).ok().map(MadeCgroups);
+            self.made = RingBuf::try_from(ring).and_then(register).ok().map(MadeCgroups);
         }
     }
 
@@ -188,7 +191,7 @@ impl Cgroups {
         let Some(mut made) = self.made.take() else {
             return;
         };
-        while let Some(record) = made.0.next() {
+        while let Some(record) = made.0.get_mut().next() {
             if let Some((id, path)) = decode(&record) {
                 if self.new.len() < MOST_NEW {
                     self.new.push(path.clone());
@@ -197,6 +200,19 @@ impl Cgroups {
             }
         }
         self.made = Some(made);
+    }
+
+    /// Waits until some may have been made.
+    pub async fn made(&self) {
+        let ready = match &self.made {
+            Some(made) => made.0.readable().await,
+            None => future::pending().await,
+        };
+        match ready {
+            // Those that are made from now on wake again, as soon as all are read.
+            Ok(mut guard) => guard.clear_ready(),
+            Err(_) => future::pending().await,
+        }
     }
 
     /// The paths of those that were made since this was called last.

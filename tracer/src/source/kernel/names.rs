@@ -31,9 +31,14 @@ pub struct HostNames {
 }
 
 impl HostNames {
-    /// From now on hears of cgroups that are made.
+    /// From now on hears of cgroups that are made. Must run in a tokio runtime.
     pub(super) fn hear_of_cgroups(&mut self, ring: Map) {
         self.cgroups.hear(ring);
+    }
+
+    /// Waits until there may be cgroups to take note of.
+    pub(super) async fn cgroups_made(&self) {
+        self.cgroups.made().await;
     }
 
     /// Takes note of cgroups that were made, and looks up the names of containers among them: both may be gone when a

@@ -51,7 +51,8 @@ const TICK: Duration = Duration::from_nanos(TICK_NS);
 /// not say when they have ended.
 const DETACH_PAUSE: Duration = Duration::from_millis(2);
 
-type Ring = AsyncFd<RingBuf<MapData>>;
+/// A ring buffer whose wakeups tokio hears.
+pub(super) type Ring = AsyncFd<RingBuf<MapData>>;
 
 /// The attached program and its ring buffers.
 pub struct Rings {
@@ -238,7 +239,8 @@ fn map_ring(ring: MapData) -> Result<RingBuf<MapData>, MapError> {
     RingBuf::try_from(Map::RingBuf(ring))
 }
 
-fn register(ring: RingBuf<MapData>) -> Result<Ring, MapError> {
+/// Lets tokio say when the kernel program wakes the reader of a ring buffer. Must run in a tokio runtime.
+pub(super) fn register(ring: RingBuf<MapData>) -> Result<Ring, MapError> {
     // SAFETY: the ring buffer owns its map's descriptor, and `as_raw_fd` always returns that one.
     unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
         .map_err(|error| MapError::IoError(error.into()))
