@@ -204,9 +204,8 @@ mod tests {
             .cgroup(7, "/system.slice/ssh.service")
             .container(5, web.clone());
         let mut known = KnownNames::default();
-        let container = |known: &KnownNames, cgroup| {
-            known.container_of(SocketOwner { cgroup, pid: 0, is_sure: false, at_ns: 0 })
-        };
+        let container =
+            |known: &KnownNames, cgroup| known.container_of(SocketOwner { cgroup, ..SocketOwner::UNKNOWN });
         for cgroup in [0, 5, 6, 7, 8] {
             known.learn_ids(cgroup, NetnsId::default(), &mut names);
         }

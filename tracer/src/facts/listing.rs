@@ -200,7 +200,7 @@ impl ListedSocket {
         // systemd keeps the sockets that it has made for the services that it starts.
         let holder = holders.iter().find(|holder| holder.pid != 1).or(holders.first());
         let pid = holder.map_or(0, |holder| holder.pid);
-        SocketOwner { cgroup: self.cgroup, pid, is_sure: holder.is_some(), at_ns }
+        SocketOwner { cgroup: self.cgroup, pid, is_sure: holder.is_some(), from_ns: at_ns, at_ns }
     }
 
     /// Whether it waits for others: a listener; of UDP one without a peer.

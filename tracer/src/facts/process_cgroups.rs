@@ -25,6 +25,29 @@ pub struct ProcessCgroup {
     pub id: u64,
     /// When the process began, in nanoseconds of the kernel's monotonic clock.
     pub started_ns: u64,
+    /// When it was looked for in vain: what shows its number then or later may be another process. [`THERE`] until then.
+    #[serde(default = "there")]
+    pub gone_ns: u64,
+}
+
+/// The process is still there.
+pub const THERE: u64 = u64::MAX;
+
+fn there() -> u64 {
+    THERE
+}
+
+impl ProcessCgroup {
+    /// The same, of which it is known that it was not found at this time.
+    #[must_use]
+    pub fn gone_by(self, at_ns: u64) -> Self {
+        Self { gone_ns: self.gone_ns.min(at_ns), ..self }
+    }
+
+    /// Whether it can be the one that owned a socket, and not another one with the same number.
+    fn can_be(&self, owner: SocketOwner) -> bool {
+        self.started_ns <= owner.at_ns && owner.from_ns < self.gone_ns
+    }
 }
 
 /// What tells in which cgroup the process runs that a socket belongs to.
@@ -36,13 +59,15 @@ pub struct SocketOwner {
     pub pid: u32,
     /// Whether it is known to hold the socket, and not only the listener that the socket came from.
     pub is_sure: bool,
-    /// When it was there, in nanoseconds of the kernel's monotonic clock.
+    /// Since when the socket is there, in nanoseconds of the kernel's monotonic clock; at the latest, if it is older than tracer.
+    pub from_ns: u64,
+    /// When it was seen last.
     pub at_ns: u64,
 }
 
 impl SocketOwner {
     /// Nothing is known of it.
-    pub const UNKNOWN: Self = Self { cgroup: 0, pid: 0, is_sure: false, at_ns: 0 };
+    pub const UNKNOWN: Self = Self { cgroup: 0, pid: 0, is_sure: false, from_ns: 0, at_ns: 0 };
 }
 
 /// The cgroups of processes that are known.
@@ -67,8 +92,8 @@ impl ProcessCgroups {
         match self.known.get_mut(&pid) {
             Some(looked) if at_ns < looked.at_ns.saturating_add(LOOK_AGAIN_NS) => looked.cgroup,
             Some(looked) => {
-                // What is gone now was there before.
-                looked.cgroup = names.process_cgroup(pid).or(looked.cgroup);
+                let before = looked.cgroup.map(|before| before.gone_by(at_ns));
+                looked.cgroup = names.process_cgroup(pid).or(before);
                 looked.at_ns = at_ns;
                 looked.cgroup
             }
@@ -89,7 +114,7 @@ impl ProcessCgroups {
     pub fn of(&self, owner: SocketOwner) -> Option<u64> {
         let own = (owner.cgroup != 0).then_some(owner.cgroup);
         let process = self.known.get(&owner.pid).and_then(|looked| looked.cgroup);
-        match process.filter(|process| process.started_ns <= owner.at_ns) {
+        match process.filter(|process| process.can_be(owner)) {
             None => own,
             Some(process) if owner.is_sure => Some(process.id),
             Some(process) => own.filter(|own| *own == process.id),
@@ -113,7 +138,7 @@ mod tests {
     const SOCKET: u64 = 5;
 
     fn owner(pid: u32, is_sure: bool) -> SocketOwner {
-        SocketOwner { cgroup: SOCKET, pid, is_sure, at_ns: 100 }
+        SocketOwner { cgroup: SOCKET, pid, is_sure, from_ns: 90, at_ns: 100 }
     }
 
     #[test]
@@ -143,5 +168,22 @@ mod tests {
         assert_eq!(known.of(owner(7, true)), Some(8));
         known.learn(7, 2 * LOOK_AGAIN_NS, &mut Script::default());
         assert_eq!(known.of(owner(7, true)), Some(8));
+    }
+
+    /// Numbers of processes are used again. One that could not be looked at in time gets nobody else's cgroup.
+    #[test]
+    fn another_process_with_the_same_number_is_not_taken_for_it() {
+        let mut known = ProcessCgroups::default();
+        known.learn(7, 0, &mut Script::default().process(7, 6, 0));
+        let again_ns = 3 * LOOK_AGAIN_NS;
+        known.learn(7, again_ns, &mut Script::default());
+        let of = |from_ns| known.of(SocketOwner { from_ns, at_ns: again_ns + 5, ..owner(7, true) });
+        assert_eq!([again_ns - 1, again_ns, again_ns + 1].map(of), [Some(6), Some(SOCKET), Some(SOCKET)]);
+        let mut later = Script::default().process(7, 9, again_ns + 2);
+        known.learn(7, again_ns + LOOK_AGAIN_NS, &mut later);
+        assert_eq!(
+            known.of(SocketOwner { from_ns: again_ns + 3, at_ns: again_ns + 5, ..owner(7, true) }),
+            Some(9)
+        );
     }
 }

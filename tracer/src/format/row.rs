@@ -284,9 +284,7 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn owner(&self) -> SocketOwner {
         match self.facts {
-            Facts::Event(event) => {
-                SocketOwner { cgroup: event.cgroup, pid: 0, is_sure: false, at_ns: event.time_ns }
-            }
+            Facts::Event(event) => SocketOwner { cgroup: event.cgroup, ..SocketOwner::UNKNOWN },
             Facts::Connection(connection) => connection.socket_owner(),
             Facts::Socket(socket) => socket.owner(self.time_ns),
         }

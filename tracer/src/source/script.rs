@@ -14,7 +14,7 @@ use crate::{
         kernel::KernelInfo,
         losses::{Losses, SourceTotals},
         names::{CgroupTree, ContainerNames, Names, UnknownName},
-        process_cgroups::ProcessCgroup,
+        process_cgroups::{ProcessCgroup, THERE},
     },
     source::{Demand, Error, Source},
     tcp::netns::{Inum, Netns, NetnsId},
@@ -112,7 +112,7 @@ impl Script {
     /// Sets the cgroup of a process, and when the process began.
     #[must_use]
     pub fn process(mut self, pid: u32, cgroup: u64, started_ns: u64) -> Self {
-        self.processes.insert(pid, ProcessCgroup { id: cgroup, started_ns });
+        self.processes.insert(pid, ProcessCgroup { id: cgroup, started_ns, gone_ns: THERE });
         self
     }
 

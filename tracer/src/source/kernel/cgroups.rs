@@ -15,7 +15,10 @@ use tracer_common::cgroup::{MadeCgroup, PATH_LEN};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{
-    facts::{names::CgroupTree, process_cgroups::ProcessCgroup},
+    facts::{
+        names::CgroupTree,
+        process_cgroups::{ProcessCgroup, THERE},
+    },
     source::kernel::{
         processes,
         rings::{Ring, register},
@@ -115,7 +118,7 @@ impl Cgroups {
             }
             CgroupVersion::V1 => self.id_of_v1(escaped(&path)),
         };
-        Some(ProcessCgroup { id, started_ns })
+        Some(ProcessCgroup { id, started_ns, gone_ns: THERE })
     }
 
     fn id_of_v1(&mut self, path: String) -> u64 {

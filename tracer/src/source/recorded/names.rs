@@ -108,7 +108,7 @@ impl RecordedNames {
             self.learn_netns(inum, names);
         }
         for pid in processes {
-            self.learn_process(pid, names);
+            self.learn_process(pid, now_ns, names);
         }
     }
 
@@ -125,7 +125,7 @@ impl RecordedNames {
             let pid = process_of(event);
             if let Some(new) = pid.filter(|_| pid != last_pid) {
                 last_pid = pid;
-                self.learn_process(new, names);
+                self.learn_process(new, event.time_ns, names);
             }
         }
     }
@@ -133,23 +133,23 @@ impl RecordedNames {
     /// Looks up the cgroups of those who hold sockets.
     pub(super) fn learn_holders(&mut self, holders: &Holders, names: &mut dyn Names) {
         for of_socket in holders.by_socket() {
-            of_socket.first().into_iter().for_each(|holder| self.learn_process(holder.pid, names));
+            let holder = of_socket.first().into_iter();
+            holder.for_each(|holder| self.learn_process(holder.pid, self.now_ns, names));
         }
     }
 
     /// Looks up the cgroup of a process, unless that was done a short time ago. It may change.
-    fn learn_process(&mut self, pid: u32, names: &mut dyn Names) {
+    fn learn_process(&mut self, pid: u32, at_ns: u64, names: &mut dyn Names) {
         if self.processes.len() >= MOST {
             self.processes.clear();
         }
-        let at_ns = self.now_ns;
         let known = self.processes.entry(pid);
         let before = match &known {
             Slot::Occupied(known) if at_ns < known.get().at_ns.saturating_add(LOOK_AGAIN_NS) => return,
             Slot::Occupied(known) => known.get().name,
             Slot::Vacant(_) => None,
         };
-        let name = names.process_cgroup(pid).or(before);
+        let name = names.process_cgroup(pid).or(before.map(|before| before.gone_by(at_ns)));
         known.insert_entry(RecordedName { name, at_ns });
         if let Some(cgroup) = name.filter(|_| name != before) {
             self.unwritten.push(Name::Process(pid, cgroup));

@@ -267,7 +267,13 @@ impl Connection {
     #[must_use]
     pub fn socket_owner(&self) -> SocketOwner {
         let is_sure = self.owner.evidence > Evidence::Listener;
-        SocketOwner { cgroup: self.cgroup, pid: self.owner.pid, is_sure, at_ns: self.last_ns }
+        SocketOwner {
+            cgroup: self.cgroup,
+            pid: self.owner.pid,
+            is_sure,
+            from_ns: self.seen_ns,
+            at_ns: self.last_ns,
+        }
     }
 
     /// Whether it is a transparent listener, or comes out of one.
