@@ -41,7 +41,7 @@ pub const WAYS: &[&str] = &[
     "life -o json --from @",
     "life --time utc --from @",
     "summary --interval 1d --stuck default --from @",
-    // It draws a screen for each second.
+    // At full speed it draws a screen for each second of the recording, however many there are.
     "top --until +30s --from @",
     "recording info @",
     "recording verify -o json @",

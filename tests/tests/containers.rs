@@ -488,8 +488,8 @@ fn come_and_go(many: u16) {
                 "io.kubernetes.cri.sandbox-namespace": "n%s"}}}}' $1 $1 $1 > "$bundles/$id/config.json"
             mkdir "$parent/cri-containerd-$id.scope"
             (echo $BASHPID > "$parent/cri-containerd-$id.scope/cgroup.procs" || exit 2; sleep 0.19
-                exec "$actor" call {ADDRESS} $1 2> /dev/null) || [ $? = 1 ]
-            rmdir "$parent/cri-containerd-$id.scope"
+                exec "$actor" call {ADDRESS} $1 2> /dev/null)
+            until rmdir "$parent/cri-containerd-$id.scope"; do sleep 0.01; done
             rm -r "$bundles/$id"
         }}
         for first in $(seq 20000 {AT_ONCE} {last}); do
@@ -535,7 +535,8 @@ fn come_and_go(many: u16) {
         }
     }
     println!("{unnamed} of {many} without names");
-    assert!(unnamed * 1000 <= many, "{unnamed} of {many} without names");
+    // On a busy host one may be gone before tracer gets a CPU.
+    assert!(unnamed <= (many / 1000).max(1), "{unnamed} of {many} without names");
 }
 
 /// Parts of a recording, while each container connects to where nobody listens, so many times, until there are some.

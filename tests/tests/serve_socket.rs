@@ -8,7 +8,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr},
     os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _},
+        fs::{MetadataExt as _, PermissionsExt as _, symlink},
         net::{UnixListener, UnixStream},
     },
     path::Path,
@@ -195,10 +195,21 @@ fn a_list_of_root_believes_the_service() {
         let mut service = std::process::Command::new("setpriv");
         service.args(["--reuid", &USER.to_string(), "--clear-groups"]);
         service.args(["--inh-caps", "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon"]);
-        service.arg(&binary).args(["serve", "--listen", "127.0.0.1:0", "--socket"]).arg(&socket);
+        service.arg(&binary).args(["serve", "--listen", "127.0.0.1:0", "--netns", &place.inum().to_string()]);
+        service.arg("--socket").arg(&socket);
         let service = tracer::started(Program::collect(&mut service));
+        let told = if is_believed {
+            "knows since when"
+        } else {
+            "permission denied: ages are what the kernel tells"
+        };
         let (said, _) = list(&place, &socket, "-v");
-        assert_eq!(said.contains("knows since when"), is_believed, "{parent} {mode:o}: {said}");
+        assert!(said.contains(told), "{parent} {mode:o}: {said}");
+        // Somebody else might have put a link there.
+        let elsewhere = tempfile::tempdir_in("/run").unwrap();
+        let link = elsewhere.path().join("link");
+        symlink(folder.path(), &link).unwrap();
+        assert!(list(&place, &link.join("tracer.sock"), "-v").0.contains("permission denied"));
         assert_eq!(service.interrupt().code(), 0);
     }
 }

@@ -35,6 +35,10 @@ const KEEP: usize = 4;
 const MORE_BYTES: u64 = 6 << 20;
 const MORE_DESCRIPTORS: u64 = 8;
 
+/// Connections that the two may differ by though nothing was lost: a kernel runs no program in a few places, and may count the
+/// failure of an attempt twice (docs/counters.md).
+const UNCOUNTED: f64 = 8.0;
+
 /// What tracer holds after a round.
 struct Held {
     bytes: u64,
@@ -64,7 +68,8 @@ fn assert_agrees(metrics: &BTreeMap<String, f64>) -> f64 {
     let differences: Vec<_> = of_family(metrics, "tracer_kernel_difference").collect();
     assert_eq!(differences.len(), 4, "{metrics:?}");
     let lost = lost(metrics);
-    assert!(differences.iter().all(|difference| difference.abs() <= lost), "{differences:?}, {lost} lost");
+    let may_differ = lost + UNCOUNTED;
+    assert!(differences.iter().all(|difference| difference.abs() <= may_differ), "{metrics:?}");
     differences.iter().map(|difference| difference.abs()).sum()
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn attack(args: &Args) -> Result<ExitCode> {
     if runs {
         setup::kernel()?;
         setup::packages(setup::TESTS)?;
-        let tracer = if args.packaged { package::unpacked(Arch::Amd64)? } else { built()? };
+        let tracer = if args.packaged { package::unpacked(Arch::Amd64, "attacked")? } else { built()? };
         command = as_root("env");
         let variable = |name: &str, path| {
             [OsString::from(name), "=".into(), OsString::from(path)].into_iter().collect::<OsString>()

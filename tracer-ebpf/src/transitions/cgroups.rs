@@ -15,8 +15,8 @@ use tracer_ebpf::cgroup::Cgroup;
 #[btf_map]
 static CGROUPS: RingBuf<(), { 1 << 20 }> = RingBuf::new();
 
-/// A cgroup was made: `(struct cgroup *cgrp, const char *path)`. Nothing is in it yet. Who has read all before is woken:
-/// a container may be gone after its first connection, with all that its runtime keeps of it.
+/// A cgroup was made: `(struct cgroup *cgrp, const char *path)`. Nothing is in it yet. The reader is woken
+/// if it had read everything so far: a container may be gone after its first connection, with all that its runtime keeps of it.
 #[btf_tracepoint(function = "cgroup_mkdir")]
 #[inline(always)]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {

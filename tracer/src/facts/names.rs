@@ -76,7 +76,7 @@ impl ContainerNames {
     }
 }
 
-/// Looks up names. This happens when something is shown or a filter begins, not for every event.
+/// Looks up names. This happens when something is shown, a filter begins or a container starts, not for every event.
 pub trait Names {
     /// The escaped path of a cgroup below the root of the v2 hierarchy; `None` if the cgroup is gone or not
     /// visible.

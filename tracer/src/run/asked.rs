@@ -4,10 +4,10 @@ use std::{
     collections::HashMap,
     io,
     os::unix::{fs::MetadataExt as _, net::UnixStream},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::mpsc::sync_channel,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -46,11 +46,14 @@ fn ask(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
     stream.set_read_timeout(Some(2 * PATIENCE))?;
     // Somebody else could say anything.
     let uid = socket_peercred(&stream)?.uid;
-    if !(uid.is_root() || uid == geteuid() || is_from_root(path, uid)) {
+    if !(uid.is_root() || uid == geteuid() || geteuid().is_root() && root_made_folder_for(uid, path)) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    let mut reader = RecordingReader::new(stream);
+    let (mut reader, begun) = (RecordingReader::new(stream), Instant::now());
     while let Some(piece) = reader.read().map_err(io::Error::other)? {
+        if begun.elapsed() > PATIENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let RecordingPiece::Block(block) = piece else { continue };
         for entry in block.entries {
             if let RecordingEntry::Fact(Fact::Checkpoint(checkpoint)) = entry {
@@ -63,16 +66,20 @@ fn ask(path: &Path) -> io::Result<HashMap<u64, KnownSince>> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Whether root has made the folder of this socket for that user, as systemd does for a service (`RuntimeDirectory=`): it
-/// is the user's, and nobody but root could put it there.
-fn is_from_root(socket: &Path, uid: Uid) -> bool {
-    let folder = socket.parent().and_then(|folder| folder.canonicalize().ok());
-    let Some(folder) = folder else { return false };
-    let is_only_for = |folder: &Path, owner: Uid| {
+/// Whether root has made the folder of this socket for a user, as systemd does for a service (`RuntimeDirectory=`): it is that
+/// user's alone, and all above it root's alone. Symbolic links are not followed: others may have put them there.
+fn root_made_folder_for(uid: Uid, socket: &Path) -> bool {
+    let is_only_for = |owner: Uid, folder: &Path| {
         let metadata = folder.symlink_metadata();
-        metadata.is_ok_and(|folder| folder.uid() == owner.as_raw() && folder.mode() & 0o022 == 0)
+        metadata.is_ok_and(|it| it.is_dir() && it.uid() == owner.as_raw() && it.mode() & 0o022 == 0)
     };
-    is_only_for(&folder, uid) && folder.ancestors().skip(1).all(|above| is_only_for(above, Uid::ROOT))
+    let has_other_parts =
+        socket.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_)));
+    let mut folders = socket.ancestors().skip(1);
+    socket.is_absolute()
+        && !has_other_parts
+        && folders.next().is_some_and(|folder| is_only_for(uid, folder))
+        && folders.all(|above| is_only_for(Uid::ROOT, above))
 }
 
 fn since(connection: &Connection) -> KnownSince {

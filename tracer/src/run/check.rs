@@ -22,7 +22,7 @@ use crate::{
         HOOK,
         buffer::BufferSize,
         clock::namespace_offset_ns,
-        limits,
+        faults, limits,
         load::{self, LoadOptions},
         namespaces,
         optional::Hooks,
@@ -44,6 +44,8 @@ enum Found {
     Fine(String),
     /// Tracer runs, but does not know everything.
     Less(String),
+    /// Tracer runs; this should be known before.
+    Warned(String),
     Missing(String),
 }
 
@@ -60,6 +62,7 @@ pub fn check(options: &CheckOptions) -> ExitCode {
         Check { name: "kernel", found: kernel().into() },
         Check { name: "limits", found: limits().into() },
     ];
+    checks.extend(faults::known().map(|fault| Check { name: "kernel faults", found: Found::Warned(fault) }));
     // The rest takes what the limits may not allow.
     if !checks.iter().any(Check::is_missing) {
         checks.extend(beyond_limits(options));
@@ -68,7 +71,7 @@ pub fn check(options: &CheckOptions) -> ExitCode {
     for Check { name, found } in &checks {
         let (mark, colour_of_mark, text) = match found {
             Found::Fine(text) => ("✓", AnsiColor::Green, text),
-            Found::Less(text) => ("!", AnsiColor::Yellow, text),
+            Found::Less(text) | Found::Warned(text) => ("!", AnsiColor::Yellow, text),
             Found::Missing(text) => ("✗", AnsiColor::Red, text),
         };
         let mark = painted(mark, colour_of_mark.on_default(), options.colour);

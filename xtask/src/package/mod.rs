@@ -73,12 +73,12 @@ pub(crate) fn package(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The program in the package for Debian that was made last for this architecture.
-pub(crate) fn unpacked(arch: Arch) -> Result<PathBuf> {
+/// The program in the package for Debian that was made last for this architecture, unpacked for this purpose.
+pub(crate) fn unpacked(arch: Arch, purpose: &str) -> Result<PathBuf> {
     let site = Site::new(root())?;
     let package = deb::file(&site, arch);
     ensure!(package.exists(), "{} is missing: make it, cargo xtask package", package.display());
-    let folder = site.empty(&format!("unpacked/{}", arch.name()))?;
+    let folder = site.empty(&format!("{purpose}/{}", arch.name()))?;
     run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&folder))?;
     Ok(folder.join("usr/bin/tracer"))
 }

@@ -25,6 +25,7 @@ pub(crate) use build::RUSTC;
 
 use std::{
     cmp::Reverse,
+    collections::HashMap,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
@@ -64,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "costs")]
     power: bool,
     /// Run the program in the packages for Debian that `cargo xtask package` has made, and not one that is built now
-    #[arg(long)]
+    #[arg(long, conflicts_with = "update")]
     packaged: bool,
     /// Write the results into guest/kernels.txt: verified instructions, and hooks in use
     #[arg(long)]
@@ -79,6 +80,8 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let wanted = wanted(args)?;
     let archs = archs(&wanted);
+    let unpacked = |arch: &Arch| Ok((*arch, package::unpacked(*arch, "booted")?));
+    let packaged = archs.iter().filter(|_| args.packaged).map(unpacked).collect::<Result<HashMap<_, _>>>()?;
     let store = Store::open()?;
     let mut build = build::command(&store, &archs)?;
     // At the same time: building needs processors, downloading the network.
@@ -90,8 +93,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     })?;
     let mut guests = Vec::new();
     for &arch in &archs {
-        let packaged = args.packaged.then(|| package::unpacked(arch)).transpose()?;
-        let base = image::base(&store, arch, packaged.as_deref())?;
+        let base = image::base(&store, arch, packaged.get(&arch).map(PathBuf::as_path))?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             guests.push((kernel.clone(), image::image(&store, &base, kernel)?));
         }

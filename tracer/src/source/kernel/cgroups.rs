@@ -11,6 +11,7 @@ use std::{
 };
 
 use aya::maps::{Map, RingBuf};
+use tokio::time::sleep_until;
 use tracer_common::cgroup::{MadeCgroup, PATH_LEN};
 use walkdir::{DirEntry, WalkDir};
 
@@ -23,6 +24,7 @@ use crate::{
         processes,
         rings::{Ring, register},
     },
+    tcp::workload::Workload,
     text::escape::escaped,
 };
 
@@ -43,8 +45,10 @@ pub struct Cgroups {
     v1_ids: u64,
     last_walk: Option<Instant>,
     made: Option<MadeCgroups>,
-    /// Paths of those that were made since somebody asked for them.
-    new: Vec<String>,
+    /// Containers that were created, and that nobody has asked for yet.
+    created: VecDeque<Workload>,
+    /// Earlier than this nobody need ask for them.
+    next_look: Option<Instant>,
 }
 
 /// Reports of cgroups that are made.
@@ -65,8 +69,14 @@ const MOST_OTHERS: usize = 16_384;
 /// Cgroups of version 1 have ids of their own here: inode numbers of different hierarchies are the same.
 const OF_V1: u64 = 1 << 63;
 
-/// Cgroups that were made and that nobody has asked for yet.
-const MOST_NEW: usize = 1024;
+/// At most so many containers that were created wait to be asked for; the names of later ones are looked up when they are shown.
+const MOST_CREATED: usize = 1024;
+
+/// How many are handed out at once: looking up names must not keep events waiting.
+const MOST_AT_ONCE: usize = 32;
+
+/// The shortest time between two looks: whoever creates cgroups all the time must not keep the reader of events busy.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Cgroups that are known to be gone.
 const MOST_ABSENT: usize = 65_536;
@@ -185,7 +195,10 @@ impl Cgroups {
         let is_whole =
             hierarchy().and_then(|root| root.metadata().ok()).is_some_and(|root| root.ino() == ROOT);
         if is_whole {
-            self.made = RingBuf::try_from(ring).and_then(register).ok().map(MadeCgroups);
+            match RingBuf::try_from(ring).and_then(register) {
+                Ok(ring) => self.made = Some(MadeCgroups(ring)),
+                Err(error) => log::warn!("cgroups that are created are not heard of: {error}"),
+            }
         }
     }
 
@@ -196,8 +209,9 @@ impl Cgroups {
         };
         while let Some(record) = made.0.get_mut().next() {
             if let Some((id, path)) = decode(&record) {
-                if self.new.len() < MOST_NEW {
-                    self.new.push(path.clone());
+                let workload = Workload::of(&path);
+                if workload.oci_id().is_some() && self.created.len() < MOST_CREATED {
+                    self.created.push_back(workload);
                 }
                 self.keep(id, path);
             }
@@ -205,23 +219,31 @@ impl Cgroups {
         self.made = Some(made);
     }
 
-    /// Waits until some may have been made.
-    pub async fn made(&self) {
+    /// Waits until containers may have been created.
+    pub async fn created(&self) {
+        if let Some(next_look) = self.next_look {
+            sleep_until(next_look.into()).await;
+        }
+        if !self.created.is_empty() {
+            return;
+        }
         let ready = match &self.made {
             Some(made) => made.0.readable().await,
             None => future::pending().await,
         };
         match ready {
-            // Those that are made from now on wake again, as soon as all are read.
+            // Before they are read: one that is created after this wakes again.
             Ok(mut guard) => guard.clear_ready(),
             Err(_) => future::pending().await,
         }
     }
 
-    /// The paths of those that were made since this was called last.
-    pub fn take_new(&mut self) -> Vec<String> {
+    /// Some of the containers that were created and not taken yet.
+    pub fn take_created(&mut self) -> Vec<Workload> {
         self.note_made();
-        std::mem::take(&mut self.new)
+        self.next_look = Some(Instant::now() + LOOK_PAUSE);
+        let count = self.created.len().min(MOST_AT_ONCE);
+        self.created.drain(..count).collect()
     }
 }
 

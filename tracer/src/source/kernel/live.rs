@@ -231,7 +231,7 @@ impl Live {
             answer = Polling::next(&mut self.polling, demand), if demand.events || self.held.is_empty() => {
                 self.queue_answer(answer);
             }
-            () = self.names.cgroups_made() => self.names.note_cgroups(),
+            () = self.names.cgroups_created() => self.names.note_cgroups(),
             ready = self.rings.ready(due_ns), if demand.events => {
                 ready.map_err(Error::system("waiting for events"))?;
                 let mut events = std::mem::take(&mut self.spare);

@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`live`]: the source itself; `held`: facts that wait for events; [`aggregate`]: counting in the kernel
 //!   (`summary --in-kernel`)
-//! - [`preflight`], [`limits`], `surroundings`, [`privileges`]: checks before loading; giving capabilities up
+//! - [`preflight`], [`limits`], `surroundings`, [`privileges`]: checks before loading; giving capabilities up; [`faults`]:
+//!   what is wrong with this kernel
 //! - [`btf`], [`layout`]: the kernel's types, and where the programs find what they read; `made_btf`: types that
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
@@ -26,6 +27,7 @@ pub mod containers;
 mod counts;
 pub(in crate::source) mod devices;
 pub mod error;
+pub mod faults;
 mod gauges;
 mod held;
 mod hook;

@@ -37,15 +37,15 @@ impl HostNames {
     }
 
     /// Waits until there may be cgroups to take note of.
-    pub(super) async fn cgroups_made(&self) {
-        self.cgroups.made().await;
+    pub(super) async fn cgroups_created(&self) {
+        self.cgroups.created().await;
     }
 
-    /// Takes note of cgroups that were made, and looks up the names of containers among them: both may be gone when a
-    /// connection is told of.
+    /// Takes note of cgroups that were created, and looks up the names of containers among them: a container may be gone
+    /// when its connection is told of.
     pub(super) fn note_cgroups(&mut self) {
-        for path in self.cgroups.take_new() {
-            self.containers.meet(&Workload::of(&path));
+        for workload in self.cgroups.take_created() {
+            self.containers.prefetch(&workload);
         }
     }
 }

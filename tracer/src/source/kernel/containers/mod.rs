@@ -51,13 +51,13 @@ pub struct Containers {
 struct KnownContainer {
     names: ContainerNames,
     looked_at: Instant,
-    /// How often it was looked for.
+    /// How often it was looked for since it was first asked for.
     looks: u32,
 }
 
 impl KnownContainer {
     fn may_be_looked_for(&self) -> bool {
-        self.looked_at.elapsed() >= LOOK_AGAIN * (1 << self.looks.saturating_sub(1).min(DOUBLINGS))
+        self.looks == 0 || self.looked_at.elapsed() >= LOOK_AGAIN * (1 << (self.looks - 1).min(DOUBLINGS))
     }
 }
 
@@ -102,15 +102,14 @@ impl Containers {
         names.some()
     }
 
-    /// Looks up the names of a container that begins. Those that come later are looked for when they are asked for.
-    pub fn meet(&mut self, workload: &Workload) {
+    /// Looks up the names of a container that starts. Those that come later are looked for when they are asked for.
+    pub fn prefetch(&mut self, workload: &Workload) {
         let Some(id) = workload.oci_id().filter(|id| !workload.is_users_own && !self.known.contains_key(*id))
         else {
             return;
         };
-        let names = self.look_up(workload);
-        if names.are_all_of(workload) {
-            self.keep(id.to_owned(), names, 1);
+        if let Some(names) = self.look_up(workload).some() {
+            self.keep(id.to_owned(), names, 0);
         }
     }
 

@@ -1,0 +1,77 @@
+//! Faults of the running kernel that tracer's looks at sockets meet.
+
+/// A version: for example 6, 18 and 45.
+type Release = (u32, u32, u32);
+
+/// CVE-2026-74714: the kernel's iterator over TCP sockets (`bpf_iter_tcp_established_batch`) takes a reference to a half-open
+/// connection that another CPU has just made and not counted yet, and the connection is freed too early. From which
+/// version on there is the fault, and where it is mended.
+const ITERATOR: [(Release, Release); 5] = [
+    ((5, 15, 0), (6, 1, 183)),
+    ((6, 2, 0), (6, 6, 152)),
+    ((6, 7, 0), (6, 12, 104)),
+    ((6, 13, 0), (6, 18, 45)),
+    ((6, 19, 0), (7, 1, 9)),
+];
+
+/// What is to be known about the running kernel; `None` if it has no fault that is known.
+#[must_use]
+pub fn known() -> Option<String> {
+    let name = rustix::system::uname();
+    let running = release(&name.release().to_string_lossy(), &name.version().to_string_lossy())?;
+    is_in(running, &ITERATOR).then(|| {
+        let mended: Vec<_> =
+            ITERATOR.iter().map(|(_, (major, minor, patch))| format!("{major}.{minor}.{patch}")).collect();
+        format!(
+            "CVE-2026-74714, unless your distribution has mended it: if connections come in while tracer looks at existing \
+             sockets, the kernel may free one too early; update to {}, or use --raw or `summary --in-kernel`, which do not look",
+            mended.join(", ")
+        )
+    })
+}
+
+fn is_in(running: Release, faulty: &[(Release, Release)]) -> bool {
+    faulty.iter().any(|(first, mended)| (first..mended).contains(&&running))
+}
+
+/// The version in what `uname -r` and `uname -v` print. Debian's release stays the same for all of a series; the version is in
+/// the other one.
+fn release(release: &str, version: &str) -> Option<Release> {
+    let of_debian = version.split_once("Debian ").and_then(|(_, version)| parsed(version));
+    of_debian.or_else(|| parsed(release))
+}
+
+fn parsed(text: &str) -> Option<Release> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let mut numbers = text[..end].split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next().and_then(Result::ok).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found() {
+        assert_eq!(release("6.18.44-fc", "#1 SMP"), Some((6, 18, 44)));
+        assert_eq!(
+            release("6.1.0-37-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)"),
+            Some((6, 1, 140))
+        );
+        assert_eq!(release("7.2-rc6", ""), Some((7, 2, 0)));
+        assert_eq!(release("vanilla", ""), None);
+    }
+
+    #[test]
+    fn each_series_is_mended_somewhere() {
+        let is_faulty = |major, minor, patch| is_in((major, minor, patch), &ITERATOR);
+        for (major, minor, patch) in [(5, 15, 0), (5, 19, 3), (6, 1, 182), (6, 8, 1), (6, 18, 44), (7, 1, 8)]
+        {
+            assert!(is_faulty(major, minor, patch), "{major}.{minor}.{patch}");
+        }
+        for (major, minor, patch) in [(5, 14, 9), (6, 1, 183), (6, 6, 152), (6, 18, 45), (7, 1, 9), (7, 2, 0)]
+        {
+            assert!(!is_faulty(major, minor, patch), "{major}.{minor}.{patch}");
+        }
+    }
+}
