@@ -6,8 +6,18 @@ use serde_json::Value;
 
 use crate::attack::{hostile::is_hostile, run::Run};
 
-/// How lines begin that clap prints, with status 2.
-const USAGE: [&str; 4] = ["error: ", "Usage: ", "  ", "For more information"];
+/// How lines begin that clap prints, with status 2: errors, and the help of `tracer recording` where its command is missing.
+const USAGE: [&str; 9] = [
+    "error: ",
+    "Usage: ",
+    "  ",
+    "For more information",
+    "What is in a recording, is it whole?",
+    "Commands:",
+    "Options:",
+    "Recordings:",
+    "Examples:",
+];
 
 /// What a name tries to print as a line of its own.
 const FORGED: &str = "tracer: FORGED";
