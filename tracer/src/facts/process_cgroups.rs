@@ -38,10 +38,10 @@ fn there() -> u64 {
 }
 
 impl ProcessCgroup {
-    /// The same, of which it is known that it was not found at this time.
-    #[must_use]
-    pub fn gone_by(self, at_ns: u64) -> Self {
-        Self { gone_ns: self.gone_ns.min(at_ns), ..self }
+    /// Looks at a process again, of which this was known before. What is gone now was there until then.
+    pub fn look_again(pid: u32, before: Option<Self>, at_ns: u64, names: &mut dyn Names) -> Option<Self> {
+        let gone = |before: Self| Self { gone_ns: before.gone_ns.min(at_ns), ..before };
+        names.process_cgroup(pid).or(before.map(gone))
     }
 
     /// Whether it can be the one that owned a socket, and not another one with the same number.
@@ -92,8 +92,7 @@ impl ProcessCgroups {
         match self.known.get_mut(&pid) {
             Some(looked) if at_ns < looked.at_ns.saturating_add(LOOK_AGAIN_NS) => looked.cgroup,
             Some(looked) => {
-                let before = looked.cgroup.map(|before| before.gone_by(at_ns));
-                looked.cgroup = names.process_cgroup(pid).or(before);
+                looked.cgroup = ProcessCgroup::look_again(pid, looked.cgroup, at_ns, names);
                 looked.at_ns = at_ns;
                 looked.cgroup
             }

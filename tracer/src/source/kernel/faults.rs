@@ -1,5 +1,7 @@
 //! Faults of the running kernel that tracer's looks at sockets meet.
 
+use crate::source::kernel::preflight;
+
 /// A version: for example 6, 18 and 45.
 type Release = (u32, u32, u32);
 
@@ -17,8 +19,7 @@ const ITERATOR: [(Release, Release); 5] = [
 /// What is to be known about the running kernel; `None` if it has no fault that is known.
 #[must_use]
 pub fn known() -> Option<String> {
-    let name = rustix::system::uname();
-    let running = release(&name.release().to_string_lossy(), &name.version().to_string_lossy())?;
+    let running = release(&preflight::release(), &rustix::system::uname().version().to_string_lossy())?;
     is_in(running, &ITERATOR).then(|| {
         let mended: Vec<_> =
             ITERATOR.iter().map(|(_, (major, minor, patch))| format!("{major}.{minor}.{patch}")).collect();

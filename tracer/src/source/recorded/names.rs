@@ -149,7 +149,7 @@ impl RecordedNames {
             Slot::Occupied(known) => known.get().name,
             Slot::Vacant(_) => None,
         };
-        let name = names.process_cgroup(pid).or(before.map(|before| before.gone_by(at_ns)));
+        let name = ProcessCgroup::look_again(pid, before, at_ns, names);
         known.insert_entry(RecordedName { name, at_ns });
         if let Some(cgroup) = name.filter(|_| name != before) {
             self.unwritten.push(Name::Process(pid, cgroup));
