@@ -1,5 +1,5 @@
 //! `serve` with all that it can do at once, for a long time, while everything comes and goes: `cargo xtask soak` runs it for
-//! hours, the tests for half a minute. Memory and file descriptors must not grow.
+//! hours, the tests for half a minute. File descriptors must not grow, and in hours neither must memory.
 
 // A panic is how a test says that it failed.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
@@ -30,6 +30,12 @@ const VARIABLE: &str = "SOAK_SECONDS";
 
 /// Parts of the recording that are kept.
 const KEEP: usize = 4;
+
+/// From how many seconds on memory has to be flat. Before, connections in TIME_WAIT (60 s) are still becoming more, and with
+/// them what tracer follows.
+const FLAT_FROM: u64 = 600;
+/// Memory that is enough until then, on any machine.
+const MOST_BYTES: u64 = 128 << 20;
 
 /// Memory that tables of a fixed size may still take, in bytes, and descriptors of scrapes that are just answered.
 const MORE_BYTES: u64 = 6 << 20;
@@ -177,7 +183,11 @@ fn nothing_grows_while_everything_comes_and_goes() {
         descriptors(second),
         descriptors(last)
     );
-    assert!(bytes(last) <= bytes(second) + bytes(second) / 20 + MORE_BYTES);
+    if seconds < FLAT_FROM {
+        assert!(bytes(last) <= MOST_BYTES);
+    } else {
+        assert!(bytes(last) <= bytes(second) + bytes(second) / 20 + MORE_BYTES);
+    }
     assert!(descriptors(last) <= descriptors(second) + MORE_DESCRIPTORS);
 
     let ended = tracer.interrupt();

@@ -179,7 +179,7 @@ pub struct Event {
     /// namespace is gone.
     pub netns: u32,
     /// User id of the socket (`sk_uid`), the same in any context. An accepted connection has its listener's
-    /// until `accept`.
+    /// until `accept`. [`UID_UNKNOWN`] in a snapshot of a socket that no process holds, if the kernel does not tell.
     pub uid: u32,
     /// Smoothed round-trip time in microseconds (RFC 6298; `tcp_sock.srtt_us` / 8); 0 before the first
     /// measurement. At `SYN_RECV -> ESTABLISHED` the time from SYN-ACK to ACK.
@@ -242,6 +242,9 @@ impl Event {
         if is_birth || self.flags & flag::BARE != 0 { self.bytes_received } else { 0 }
     }
 }
+
+/// [`Event::uid`] if it is not known. No user has this number (`uid_valid`).
+pub const UID_UNKNOWN: u32 = u32::MAX;
 
 /// [`Event::detail`] if the kernel gives no reason (before 6.10), or a number that does not fit.
 pub const REASON_UNKNOWN: u8 = u8::MAX;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tracer_common::{
     Event,
-    event::{AF_INET, Holder, flag, kind},
+    event::{AF_INET, Holder, UID_UNKNOWN, flag, kind},
 };
 
 use crate::{
@@ -262,12 +262,13 @@ impl<'a> Row<'a> {
 
     /// The user ID of the socket.
     #[must_use]
-    pub fn uid(&self) -> u32 {
-        match self.facts {
+    pub fn uid(&self) -> Option<u32> {
+        let uid = match self.facts {
             Facts::Event(event) => event.uid,
             Facts::Connection(connection) => connection.uid,
-            Facts::Socket(socket) => socket.uid.unwrap_or_default(),
-        }
+            Facts::Socket(socket) => socket.uid?,
+        };
+        (self.flags & flag::BARE == 0 && uid != UID_UNKNOWN).then_some(uid)
     }
 
     /// The cgroup's ID; 0 if the kernel lacks it.

@@ -106,7 +106,7 @@ fn listed(connection: &Connection, tracker: &Tracker, context: &Context, now_ns:
         // As the kernel tells those that are half-open.
         state: if is_young { number::SYN_RECV } else { connection.state },
         cookie: connection.cookie,
-        uid: is_full.then_some(connection.uid),
+        uid: connection.known_uid().filter(|_| is_full),
         recv_queue: if is_full { counters.recv_queue } else { 0 },
         send_queue: if is_full { counters.send_queue } else { 0 },
         // Of a full socket they change without an event.

@@ -90,7 +90,7 @@ impl StoryFilter {
         let has_socket = !connection.is_bare();
         let by_owner = self.pids.excludes() || self.comms.excludes();
         (!by_owner || has_owner)
-            && (!self.uids.excludes() || (has_owner && has_socket))
+            && (!self.uids.excludes() || (has_owner && connection.known_uid().is_some()))
             && (!self.cgroups.excludes() || (has_socket && self.cgroups.knows(connection.socket_owner())))
     }
 
@@ -119,7 +119,7 @@ impl StoryFilter {
         // Without a full socket, user and cgroup are not known.
         let is_full = !connection.is_bare();
         let owner_in_cgroup = if is_full { connection.socket_owner() } else { SocketOwner::UNKNOWN };
-        self.uids.selects(|uid| is_full && *uid == connection.uid)
+        self.uids.selects(|uid| connection.known_uid() == Some(*uid))
             && (self.cgroups.is_open() || self.cgroups.selects(owner_in_cgroup))
             && self.pids.selects(|pid| owner.is_known() && *pid == owner.pid)
             && self.comms.selects(|comm| owner.is_known() && has_name(comm))

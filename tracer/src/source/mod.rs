@@ -11,7 +11,7 @@
 //! - [`late_data`]: tells RSTs of this side from those of the peer
 //! - [`decode`], [`merge`], [`order`]: turn the bytes of several ring buffers into one stream of events, in
 //!   order
-//! - [`network`]: interfaces and routes; `netlink`: lists that the kernel tells
+//! - [`network`]: interfaces and routes; `netlink`: lists that the kernel tells; `inet_diag`: sockets in such a list
 //!
 //! # Example
 //! A script, read to its end:
@@ -42,6 +42,7 @@
 //! ```
 
 pub mod decode;
+mod inet_diag;
 pub mod kernel;
 pub mod late_data;
 pub mod listing;

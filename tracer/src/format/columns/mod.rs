@@ -9,7 +9,6 @@ mod values;
 use std::fmt;
 
 use tracer_common::{
-    event::flag,
     member::Member::{
         self, AckBacklog, BytesAcked, BytesReceived, Cgroup, CgroupNode, CopiedSeq, LastReceived, LastSent,
         MaxAckBacklog, Net, NetCookie, NetInum, NodeId, RcvNxt, Shutdown, SndUna, Srtt, TotalRetrans,
@@ -286,7 +285,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| found(row, |s| Some(known(u64::from(s.inode)))) },
     Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[],
         help: "user id of the socket",
-        value: |row| if row.flags & flag::BARE != 0 { Value::Null } else { Value::Uint(u64::from(row.uid())) } },
+        value: |row| row.uid().map_or(Value::Null, |uid| Value::Uint(uid.into())) },
     Column { key: "user", data_type: Utf8, title: "USER", width: 5, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[],
         help: "name of that user in the system's database; text has the number of one that is not there",
         value: |row| found(row, |s| s.uid.map(|uid| Value::NameOf(uid, row.context.names.user(uid)))) },

@@ -19,8 +19,7 @@ impl Ages {
 
     /// Of the full sockets of this thread's network namespace, in nanoseconds, by cookie.
     pub(in crate::source) fn here(&mut self) -> HashMap<u64, u64> {
-        let found = self.0.live().inspect_err(|error| log::debug!("{error}")).unwrap_or_default();
-        let age = |ms: u32| (ms > 0).then_some(u64::from(ms) * 1_000_000);
-        found.iter().filter_map(|event| Some((event.cookie, age(event.in_state_at_least_ms())?))).collect()
+        let found = self.0.ages_ms().inspect_err(|error| log::debug!("{error}")).unwrap_or_default();
+        found.into_iter().map(|(cookie, ms)| (cookie, u64::from(ms) * 1_000_000)).collect()
     }
 }

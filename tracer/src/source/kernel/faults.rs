@@ -1,4 +1,4 @@
-//! Faults of the running kernel that tracer's looks at sockets meet.
+//! Faults of the running kernel that tracer's looks at sockets would meet.
 
 use crate::source::kernel::preflight;
 
@@ -16,16 +16,23 @@ const ITERATOR: [(Release, Release); 5] = [
     ((6, 19, 0), (7, 1, 9)),
 ];
 
-/// What is to be known about the running kernel; `None` if it has no fault that is known.
+/// Whether the iterator over TCP sockets of a namespace has the fault, by the kernel's version: a distribution may have
+/// mended it. It is not used then. That of an unknown version is not used either.
 #[must_use]
-pub fn known() -> Option<String> {
-    let running = release(&preflight::release(), &rustix::system::uname().version().to_string_lossy())?;
-    is_in(running, &ITERATOR).then(|| {
+pub fn has_faulty_iterator() -> bool {
+    let running = release(&preflight::release(), &rustix::system::uname().version().to_string_lossy());
+    running.is_none_or(|running| is_in(running, &ITERATOR))
+}
+
+/// What `tracer check` says of it; `None` without the fault.
+#[must_use]
+pub fn of_iterator() -> Option<String> {
+    has_faulty_iterator().then(|| {
         let mended: Vec<_> =
             ITERATOR.iter().map(|(_, (major, minor, patch))| format!("{major}.{minor}.{patch}")).collect();
         format!(
-            "CVE-2026-74714, unless your distribution has mended it: if connections come in while tracer looks at existing \
-             sockets, the kernel may free one too early; update to {}, or use --raw or `summary --in-kernel`, which do not look",
+            "CVE-2026-74714, unless your distribution has mended it: existing sockets are listed by sock_diag instead of the \
+             iterator that has it; mended in {}",
             mended.join(", ")
         )
     })

@@ -9,8 +9,8 @@
 //!   tests make
 //! - [`load`], `hook`, [`optional`], `attach_point`, `uninterrupted`, [`verdict`]: loading and attaching programs
 //! - [`buffer`], [`rings`], `buffer_use`, `counts`: ring buffers, how full they are, and what was lost on their way
-//! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], [`namespaces`], `mounts`, `polling`: snapshots and samples
-//!   of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
+//! - [`survey`], `surveyor`, `whereabouts`, [`sockets`], `sock_diag`, [`namespaces`], `mounts`, `polling`: snapshots and
+//!   samples of sockets; `ages`: what `tracer list` takes of them; `gauges`, `proc_net`: what the kernel counts in a namespace
 //! - [`names`], [`cgroups`], [`containers`], `command_lines`, `devices`, [`hosts`], [`users`], [`clock`]: names on this host, and of others; its clocks
 
 pub(in crate::source) mod ages;
@@ -47,6 +47,7 @@ pub mod privileges;
 mod proc_net;
 pub(in crate::source) mod processes;
 pub mod rings;
+mod sock_diag;
 pub mod sockets;
 pub mod surroundings;
 pub mod survey;

@@ -1,5 +1,6 @@
 //! Listing the sockets that exist, with BPF iterators of our own. They give cookies, the processes that hold
-//! a socket, and timewait sockets, in one pass each.
+//! a socket, and timewait sockets, in one pass each. Where the kernel's iterator over the sockets of a namespace has a fault,
+//! `sock_diag` lists those.
 
 use std::{
     collections::HashMap,
@@ -17,9 +18,11 @@ use tracer_common::{
     event::{Holder, TimewaitSocket, flag},
     helper::Helper,
 };
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, FromZeros as _, Immutable, KnownLayout};
 
-use crate::source::kernel::{clock::tick_ns, layout::Layout, uninterrupted, verdict::verdict};
+use crate::source::kernel::{
+    clock::tick_ns, faults, layout::Layout, namespaces, sock_diag, uninterrupted, verdict::verdict,
+};
 
 /// The iterators, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/sockets.bpf.o");
@@ -65,6 +68,19 @@ pub enum Error {
     /// An iterator cannot be read.
     #[error("reading an iterator over sockets: {0}")]
     Read(#[from] io::Error),
+    /// The kernel does not list its sockets.
+    #[error("asking the kernel for its sockets: {error}{}", remedy(.error))]
+    Diag {
+        /// ENOENT if it cannot.
+        error: io::Error,
+    },
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => " (load the kernel's module tcp_diag)",
+        _ => "",
+    }
 }
 
 /// A program's error, with only the end of the verifier's log.
@@ -82,6 +98,8 @@ pub struct Sockets {
     ebpf: Ebpf,
     /// The iterator over holders gives only the cookie of a socket, not its other facts.
     holders_lack_facts: bool,
+    /// The kernel's iterator over the sockets of a namespace has a fault.
+    uses_sock_diag: bool,
 }
 
 impl Sockets {
@@ -94,19 +112,17 @@ impl Sockets {
             .override_global("HELPERS", &layout.helpers[..], true)
             .override_global("TICK_NS", &tick_ns(), true)
             .load(OBJECT)?;
-        let iterators = [
-            (HOLDERS, "task_file"),
-            (HOLDING, "task_file"),
-            (SOCKETS, "tcp"),
-            (LIVE, "tcp"),
-            (LISTENING, "tcp"),
-            (TIMEWAIT, "tcp"),
-        ];
-        for (name, kind) in iterators {
+        let uses_sock_diag = faults::has_faulty_iterator();
+        let over_namespace: &[_] = if uses_sock_diag {
+            &[]
+        } else {
+            &[SOCKETS, LIVE, LISTENING, TIMEWAIT].map(|name| (name, "tcp"))
+        };
+        for (name, kind) in [(HOLDERS, "task_file"), (HOLDING, "task_file")].iter().chain(over_namespace) {
             let program = program(&mut ebpf, name)?;
             uninterrupted::load(|| program.load(kind, types))?;
         }
-        Ok(Self { ebpf, holders_lack_facts: !layout.has(Helper::SocketOfFile) })
+        Ok(Self { ebpf, holders_lack_facts: !layout.has(Helper::SocketOfFile), uses_sock_diag })
     }
 
     /// All TCP sockets that a process holds, once for each holder. If the kernel's iterator gives only
@@ -115,14 +131,17 @@ impl Sockets {
         records(self.start(HOLDERS)?, may_go_on)
     }
 
-    /// Adds the facts that the iterator over holders could not give, where `sockets` has them.
-    pub fn complete(&self, holders: &mut Vec<Event>, sockets: &[Event]) {
+    /// Adds what the iterator over holders could not tell, where `sockets` have it, and the other way round.
+    pub fn complete(&self, holders: &mut Vec<Event>, sockets: &mut [Event]) {
         if holders.iter().any(|holder| holder.flags & flag::BARE != 0) {
             join_holders(holders, sockets);
         }
         if self.holders_lack_facts {
             // Sockets of any kind.
             holders.retain(|holder| holder.flags & flag::BARE == 0);
+        }
+        if self.uses_sock_diag {
+            join_sockets(sockets, holders);
         }
     }
 
@@ -131,19 +150,19 @@ impl Sockets {
         records(self.start(HOLDING)?, may_go_on)
     }
 
-    /// All TCP sockets of this thread's network namespace, without holders.
-    pub fn sockets(&mut self) -> Result<Vec<Event>, Error> {
-        self.run(SOCKETS)
+    /// All TCP sockets of this thread's network namespace, without holders. `inum` is the number of that namespace.
+    pub fn sockets(&mut self, inum: u32) -> Result<Vec<Event>, Error> {
+        self.list(SOCKETS, || sock_diag::sockets(namespaces::here(inum)))
     }
 
     /// All full TCP sockets of this thread's network namespace, without holders.
-    pub fn live(&mut self) -> Result<Vec<Event>, Error> {
-        self.run(LIVE)
+    pub fn live(&mut self, inum: u32) -> Result<Vec<Event>, Error> {
+        self.list(LIVE, || sock_diag::live(namespaces::here(inum)))
     }
 
     /// All listeners of this thread's network namespace. It takes little time, however many other sockets there are.
-    pub fn listening(&mut self) -> Result<Vec<Event>, Error> {
-        let mut listeners = self.run::<Event>(LISTENING)?;
+    pub fn listening(&mut self, inum: u32) -> Result<Vec<Event>, Error> {
+        let mut listeners = self.list(LISTENING, || sock_diag::listeners(namespaces::here(inum)))?;
         // The filler behind them, where the kernel's buffer has room for it.
         listeners.truncate(listeners.iter().take_while(|listener| listener.cookie != 0).count());
         Ok(listeners)
@@ -151,7 +170,24 @@ impl Sockets {
 
     /// All timewait sockets of this thread's network namespace.
     pub fn timewait(&mut self) -> Result<Vec<TimewaitSocket>, Error> {
-        self.run(TIMEWAIT)
+        self.list(TIMEWAIT, sock_diag::timewait)
+    }
+
+    /// How long full sockets of this thread's network namespace, or of more, have been in their states at least, in milliseconds,
+    /// by cookie.
+    pub fn ages_ms(&mut self) -> Result<HashMap<u64, u32>, Error> {
+        let found = if self.uses_sock_diag { self.holders(|| true)?.records } else { self.run(LIVE)? };
+        let known = found.iter().filter(|event| event.in_state_at_least_ms() > 0);
+        Ok(known.map(|event| (event.cookie, event.in_state_at_least_ms())).collect())
+    }
+
+    /// Lists sockets of this thread's network namespace in the way that is safe on this kernel.
+    fn list<T: FromBytes + Immutable + KnownLayout>(
+        &mut self,
+        iterator: &str,
+        diag: impl FnOnce() -> io::Result<Vec<T>>,
+    ) -> Result<Vec<T>, Error> {
+        if self.uses_sock_diag { diag().map_err(|error| Error::Diag { error }) } else { self.run(iterator) }
     }
 
     fn run<T: FromBytes + Immutable + KnownLayout>(&mut self, name: &str) -> Result<Vec<T>, Error> {
@@ -177,6 +213,20 @@ fn join_holders(holders: &mut [Event], sockets: &[Event]) {
     for holder in holders.iter_mut().filter(|holder| holder.flags & flag::BARE != 0) {
         if let Some(socket) = sockets.get(&holder.cookie) {
             *holder = Event { pid: holder.pid, tid: holder.tid, comm: holder.comm, ..**socket };
+        }
+    }
+}
+
+/// Adds to sockets what only the iterator over holders tells of them, unless they have changed since.
+fn join_sockets(sockets: &mut [Event], holders: &[Event]) {
+    let holders: HashMap<_, _> = holders.iter().map(|holder| (holder.cookie, holder)).collect();
+    for socket in sockets {
+        if let Some(holder) = holders.get(&socket.cookie)
+            && holder.new_state == socket.new_state
+            && holder.flags & flag::BARE == 0
+        {
+            let nobody = Event::new_zeroed();
+            *socket = Event { pid: nobody.pid, tid: nobody.tid, comm: nobody.comm, ..**holder };
         }
     }
 }

@@ -125,7 +125,7 @@ impl Surveyor {
         let time = self.time();
         while let Some(inum) = time.next(&mut self.unvisited) {
             if self.at.enter(inum) {
-                self.list_sockets(&mut snapshot)?;
+                self.list_sockets(inum, &mut snapshot)?;
                 snapshot.netns.insert(inum);
             } else {
                 snapshot.unreached.insert(inum);
@@ -139,7 +139,7 @@ impl Surveyor {
             self.search_holders(&mut snapshot)?;
             self.lacks_cookies = snapshot.unvisited > 0;
         }
-        self.sockets.complete(&mut snapshot.holders, &snapshot.sockets);
+        self.sockets.complete(&mut snapshot.holders, &mut snapshot.sockets);
         snapshot.during_ns.1 = monotonic_ns();
         Ok(snapshot)
     }
@@ -163,8 +163,8 @@ impl Surveyor {
     }
 
     /// Lists the sockets of the namespace that the thread is in.
-    fn list_sockets(&mut self, snapshot: &mut Snapshot) -> Result<(), Error> {
-        let mut sockets = if namespaces::has_sockets() { self.sockets.sockets()? } else { Vec::new() };
+    fn list_sockets(&mut self, inum: u32, snapshot: &mut Snapshot) -> Result<(), Error> {
+        let mut sockets = if namespaces::has_sockets() { self.sockets.sockets(inum)? } else { Vec::new() };
         let bound = sockets.iter().filter(|socket| socket.ifindex != 0);
         for device in bound.map(|socket| DeviceKey::of(&Tuple::of(socket))).collect::<HashSet<_>>() {
             if let Some(name) = devices::name(device.ifindex) {
@@ -225,12 +225,12 @@ impl Surveyor {
     fn list(
         &mut self,
         unvisited: &mut Vec<u32>,
-        list: fn(&mut Sockets) -> Result<Vec<Event>, Error>,
+        list: fn(&mut Sockets, u32) -> Result<Vec<Event>, Error>,
     ) -> Result<Vec<Event>, Error> {
         let (time, mut sockets) = (self.time(), Vec::new());
         while let Some(inum) = time.next(unvisited) {
             if self.at.enter(inum) && namespaces::has_sockets() {
-                sockets.append(&mut list(&mut self.sockets)?);
+                sockets.append(&mut list(&mut self.sockets, inum)?);
             }
         }
         Ok(sockets)

@@ -2,11 +2,10 @@
 //!
 //! # Layout
 //! - here: [`list`] visits the network namespaces that are asked for
-//! - `inet`: sockets of TCP and UDP; `info`: what the kernel knows of a connection; `unix`: those of this host
+//! - `inet`: sockets of TCP and UDP; `unix`: those of this host
 //! - `owners`: which processes hold them
 
 mod inet;
-mod info;
 mod owners;
 mod unix;
 
@@ -27,8 +26,9 @@ use crate::{
         listing::{KnownSince, ListedSocket, Listing, Protocol},
     },
     source::{
+        inet_diag,
         kernel::{ages::Ages, clock, devices, namespaces},
-        listing::{inet::InetDump, owners::Owners},
+        listing::{inet::Wanted, owners::Owners},
         netlink::Netlink,
     },
     tcp::{
@@ -180,18 +180,15 @@ impl<'a> Visit<'a> {
         options: &ListingOptions,
     ) -> io::Result<()> {
         // A socket of IPv6 may have mapped addresses.
-        let wanted = [(inet::V4, family::IPV4), (inet::V6, family::IPV6 | family::MAPPED)];
-        let wanted = wanted.into_iter().filter(|(_, bits)| options.families & bits != 0);
-        for family in wanted.map(|(family, _)| family) {
-            let dump = InetDump { protocol, family, states: options.states, info: options.info };
-            let place = Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() };
-            match dump.list(diag, place, &mut |socket| self.add(socket)) {
-                // Without IPv6 there are no sockets of it.
-                Err(error) if family == inet::V6 && error.raw_os_error() == Some(libc::ENOENT) => {}
-                listed => listed?,
-            }
-        }
-        Ok(())
+        let wanted = [(inet_diag::V4, family::IPV4), (inet_diag::V6, family::IPV6 | family::MAPPED)];
+        let families: Vec<_> = wanted
+            .into_iter()
+            .filter(|(_, bits)| options.families & bits != 0)
+            .map(|(family, _)| family)
+            .collect();
+        let wanted = Wanted { protocol, families: &families, states: options.states, info: options.info };
+        let place = Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() };
+        wanted.list(diag, place, &mut |socket| self.add(socket))
     }
 
     /// Takes the ages that somebody knows who has seen when states began.

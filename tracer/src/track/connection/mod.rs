@@ -13,7 +13,7 @@ mod times;
 
 use tracer_common::{
     Event,
-    event::{REASON_UNKNOWN, flag, kind},
+    event::{REASON_UNKNOWN, UID_UNKNOWN, flag, kind},
     state as number,
 };
 
@@ -78,7 +78,7 @@ pub struct Connection {
     pub drops: u32,
     /// Addresses, ports and network namespace.
     pub tuple: Tuple,
-    /// User id of the socket.
+    /// User id of the socket; see [`Connection::known_uid`].
     pub uid: u32,
     /// The process that owns it.
     pub owner: Owner,
@@ -274,6 +274,12 @@ impl Connection {
             from_ns: self.seen_ns,
             at_ns: self.last_ns,
         }
+    }
+
+    /// User id of the socket, if it is known.
+    #[must_use]
+    pub fn known_uid(&self) -> Option<u32> {
+        (!self.is_bare() && self.uid != UID_UNKNOWN).then_some(self.uid)
     }
 
     /// Whether it is a transparent listener, or comes out of one.

@@ -47,7 +47,8 @@ pub(super) fn lines<'a>(
     let cgroup = cgroup(connection.cgroup, around);
     lines.push(fact("owner", vec![bold(who), dim(how)]));
     lines.extend(holders(connection, around.context).map(|text| fact("held by", vec![plain(text)])));
-    lines.push(fact("cgroup", vec![plain(format!("{cgroup}  uid {}", connection.uid))]));
+    let uid = connection.known_uid().map_or_else(|| "not known".to_owned(), |uid| uid.to_string());
+    lines.push(fact("cgroup", vec![plain(format!("{cgroup}  uid {uid}"))]));
     lines.push(fact(
         "netns",
         vec![

@@ -1,0 +1,171 @@
+//! Sockets of TCP and UDP, as `inet_diag` tells them (sock_diag(7), `net/ipv4/inet_diag.c`).
+//!
+//! # Layout
+//! - here: asking for the sockets of a network namespace, and taking their messages apart
+//! - [`info`]: what the kernel knows of a connection
+
+pub(super) mod info;
+
+use std::{io, net::Ipv4Addr};
+
+use netlink_packet_core::{NLA_HEADER_SIZE, NlasIterator};
+use netlink_packet_sock_diag::{
+    SockDiagMessage,
+    inet::{InetRequest, SocketId, StateFlags},
+};
+pub(super) use netlink_packet_sock_diag::{
+    constants::{AF_INET as V4, AF_INET6 as V6, IPPROTO_TCP as TCP, IPPROTO_UDP as UDP},
+    inet::ExtensionFlags,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout, byteorder::big_endian};
+
+use crate::{
+    source::{inet_diag::info::Info, netlink::Netlink},
+    tcp::endpoint::Tuple,
+};
+
+/// Attributes (`include/uapi/linux/inet_diag.h`).
+pub(super) mod attribute {
+    pub(in crate::source) const INFO: u16 = 2;
+    pub(in crate::source) const SKMEMINFO: u16 = 7;
+    pub(in crate::source) const SHUTDOWN: u16 = 8;
+    pub(in crate::source) const V6ONLY: u16 = 11;
+    /// Since 5.8.
+    pub(in crate::source) const CGROUP: u16 = 21;
+    /// Since 5.10.
+    pub(in crate::source) const SOCKOPT: u16 = 22;
+}
+
+/// The timers of [`InetMessage::timer`] (`inet_sk_diag_fill`, `inet_twsk_diag_fill`).
+pub(super) mod timer {
+    pub(in crate::source) const RETRANSMISSION: u8 = 1;
+    pub(in crate::source) const KEEPALIVE: u8 = 2;
+    pub(in crate::source) const TIMEWAIT: u8 = 3;
+}
+
+/// A message (`struct inet_diag_msg`). netlink-packet-sock-diag reads it, too, but leaves out how long TIME_WAIT goes on.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct InetMessage {
+    pub(super) family: u8,
+    /// A half-open connection is told as SYN_RECV, a timewait socket as the state that it waits in.
+    pub(super) state: u8,
+    /// One of [`timer`], or another one; 0 for none.
+    pub(super) timer: u8,
+    /// Of what that timer is for, how much has remained without an answer.
+    pub(super) retransmits: u8,
+    local_port: big_endian::U16,
+    remote_port: big_endian::U16,
+    local_addr: [u8; 16],
+    remote_addr: [u8; 16],
+    ifindex: u32,
+    /// The lower half comes first on every machine.
+    cookie: [u32; 2],
+    /// Milliseconds until the timer ends.
+    pub(super) expires_ms: u32,
+    pub(super) recv_queue: u32,
+    pub(super) send_queue: u32,
+    uid: u32,
+    /// 0 if no process can hold it.
+    pub(super) inode: u32,
+}
+
+impl InetMessage {
+    pub(super) fn cookie(&self) -> u64 {
+        let [low, high] = self.cookie;
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    /// Its user. Of what no process can hold the kernel may not tell one: it says root then.
+    pub(super) fn uid(&self) -> Option<u32> {
+        (self.inode != 0 || self.uid != 0).then_some(self.uid)
+    }
+
+    /// Addresses, ports and device. `place` is an empty tuple of the network namespace.
+    pub(super) fn tuple(&self, place: Tuple) -> Tuple {
+        let address = |bytes: [u8; 16]| {
+            let [a, b, c, d, ..] = bytes;
+            if self.family == V4 { Ipv4Addr::new(a, b, c, d).to_ipv6_mapped().octets() } else { bytes }
+        };
+        Tuple {
+            local_addr: address(self.local_addr),
+            remote_addr: address(self.remote_addr),
+            ifindex: self.ifindex,
+            local_port: self.local_port.get(),
+            remote_port: self.remote_port.get(),
+            ..place
+        }
+    }
+}
+
+/// A message, with the attributes that come behind it.
+pub(super) struct InetSocket<'a> {
+    pub(super) message: InetMessage,
+    attributes: &'a [u8],
+}
+
+impl<'a> InetSocket<'a> {
+    /// `None` for a message that is too short: it is none of a socket.
+    fn of(payload: &'a [u8]) -> Option<Self> {
+        let (message, attributes) = InetMessage::read_from_prefix(payload).ok()?;
+        Some(Self { message, attributes })
+    }
+
+    /// Kind and value of each attribute.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+        NlasIterator::new(self.attributes).flatten().map(|attribute| {
+            let (kind, length) = (attribute.kind(), attribute.value_length());
+            let value = attribute.into_inner().get(NLA_HEADER_SIZE..).and_then(|value| value.get(..length));
+            (kind, value.unwrap_or_default())
+        })
+    }
+
+    /// What the kernel knows of its connection; empty for half-open connections and timewait sockets, or if it was not asked
+    /// for.
+    pub(super) fn info(&self) -> Info<'a> {
+        Info(self.attributes().find(|(kind, _)| *kind == attribute::INFO).map_or(&[], |(_, value)| value))
+    }
+}
+
+/// What to ask for.
+pub(super) struct InetDump<'a> {
+    /// [`TCP`] or [`UDP`].
+    pub(super) protocol: u8,
+    /// [`V4`] and [`V6`], of which one or both.
+    pub(super) families: &'a [u8],
+    /// A bit for each state of TCP, by the kernel's number.
+    pub(super) states: u32,
+    pub(super) extensions: ExtensionFlags,
+}
+
+impl InetDump<'_> {
+    /// Hands over each socket of the network namespace that `diag` was opened in. One may be told twice.
+    ///
+    /// # Errors
+    /// ENOENT: the kernel cannot list sockets of this protocol.
+    pub(super) fn run(&self, diag: &mut Netlink, each: &mut dyn FnMut(&InetSocket)) -> io::Result<()> {
+        for family in self.families {
+            // `inet_diag` never says that a list has changed meanwhile.
+            let listed = diag.dump(self.request(*family), &mut |payload| {
+                InetSocket::of(payload).iter().for_each(&mut *each);
+                Ok(())
+            });
+            match listed {
+                // Without IPv6 there are no sockets of it.
+                Err(error) if *family == V6 && error.raw_os_error() == Some(libc::ENOENT) => {}
+                listed => _ = listed?,
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&self, family: u8) -> SockDiagMessage {
+        SockDiagMessage::InetRequest(InetRequest {
+            family,
+            protocol: self.protocol,
+            extensions: self.extensions.clone(),
+            states: StateFlags::from_bits_retain(self.states),
+            socket_id: SocketId::new_v4(),
+        })
+    }
+}

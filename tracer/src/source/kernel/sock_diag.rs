@@ -1,0 +1,338 @@
+//! Listing the sockets of a network namespace with sock_diag(7), where the kernel's own iterator has a fault
+//! ([`faults`](crate::source::kernel::faults)). It gives the same records. It does not tell what a process has set on its
+//! socket, and whether a connection comes out of a listener: the iterator over holders has that of all sockets that are held.
+
+use std::{collections::HashMap, io};
+
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use tracer_common::{
+    Event,
+    event::{REST_UNKNOWN, TimewaitSocket, UID_UNKNOWN, flag},
+    state,
+};
+use zerocopy::FromZeros;
+
+use crate::{
+    source::{
+        inet_diag::{self, ExtensionFlags, InetDump, InetSocket, attribute, info::Info, timer},
+        kernel::clock::{monotonic_ns, tick_ns},
+        netlink::Netlink,
+    },
+    tcp::{
+        endpoint::{Tuple, canonical},
+        netns::NetnsId,
+    },
+};
+
+/// A socket of IPv6 may have mapped addresses.
+const FAMILIES: [u8; 2] = [inet_diag::V4, inet_diag::V6];
+
+/// All but CLOSE: those that are only bound are no connections.
+const ALL: u32 = !(1 << state::CLOSE) & ((1 << state::NEW_SYN_RECV) - 1);
+const LISTENERS: u32 = 1 << state::LISTEN | 1 << state::SYN_RECV;
+const TIMEWAIT: u32 = 1 << state::TIME_WAIT | 1 << state::FIN_WAIT2;
+
+/// Index of the drops among what the kernel tells of a socket's memory (`SK_MEMINFO_DROPS`).
+const DROPS: usize = 8;
+
+/// `IP_TRANSPARENT` in the first byte of `struct inet_diag_sockopt`, whose bits begin with the lowest.
+const TRANSPARENT: u8 = 1 << 5;
+
+/// What [`flag::DONE`] says, as the state shows it.
+const HAVE_PEERS_FIN: [u8; 3] = [state::CLOSE_WAIT, state::LAST_ACK, state::CLOSING];
+
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// All TCP sockets of this thread's network namespace, but for half-open connections.
+pub(super) fn sockets(netns: NetnsId) -> io::Result<Vec<Event>> {
+    FoundHere::of(netns, ALL)
+}
+
+/// The full ones of them.
+pub(super) fn live(netns: NetnsId) -> io::Result<Vec<Event>> {
+    let mut sockets = FoundHere::of(netns, ALL & !(1 << state::TIME_WAIT))?;
+    // Some wait in FIN_WAIT2.
+    sockets.retain(|socket| socket.flags & flag::TIME_WAIT == 0);
+    Ok(sockets)
+}
+
+/// Its listeners.
+pub(super) fn listeners(netns: NetnsId) -> io::Result<Vec<Event>> {
+    FoundHere::of(netns, LISTENERS)
+}
+
+/// Its timewait sockets.
+pub(super) fn timewait() -> io::Result<Vec<TimewaitSocket>> {
+    let (mut found, tick_ns) = (Vec::new(), tick_ns());
+    dump(TIMEWAIT, ExtensionFlags::empty(), &mut |InetSocket { message, .. }| {
+        if message.timer == timer::TIMEWAIT {
+            found.push(TimewaitSocket {
+                cookie: message.cookie(),
+                state: message.state.into(),
+                rest_jiffies: jiffies(message.expires_ms, tick_ns).unwrap_or(REST_UNKNOWN),
+            });
+        }
+    })?;
+    Ok(found)
+}
+
+fn dump(states: u32, extensions: ExtensionFlags, each: &mut dyn FnMut(&InetSocket)) -> io::Result<()> {
+    let dump = InetDump { protocol: inet_diag::TCP, families: &FAMILIES, states, extensions };
+    dump.run(&mut Netlink::open(NETLINK_SOCK_DIAG)?, each)
+}
+
+/// `None` if the length of a tick is not known.
+fn jiffies(ms: u32, tick_ns: u64) -> Option<u32> {
+    let jiffies = (u64::from(ms) * MILLISECOND_NS).checked_div(tick_ns)?;
+    u32::try_from(jiffies).ok()
+}
+
+/// What was found in a namespace.
+struct FoundHere {
+    place: Tuple,
+    tick_ns: u64,
+    sockets: Vec<Event>,
+    /// Half-open connections whose SYN-ACK was sent again, by local address and port.
+    half_open: HashMap<([u8; 16], u16), i32>,
+}
+
+impl FoundHere {
+    fn of(netns: NetnsId, states: u32) -> io::Result<Vec<Event>> {
+        let place = Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() };
+        let mut visit = Self { place, tick_ns: tick_ns(), sockets: Vec::new(), half_open: HashMap::new() };
+        let extensions = ExtensionFlags::INFO | ExtensionFlags::SKMEMINFO | ExtensionFlags::SHUTDOWN;
+        dump(states, extensions, &mut |socket| visit.add(socket))?;
+        visit.give_half_open();
+        Ok(visit.sockets)
+    }
+
+    fn add(&mut self, socket: &InetSocket) {
+        let (message, info) = (&socket.message, socket.info());
+        let is_timewait = message.timer == timer::TIMEWAIT;
+        // Only full sockets have one.
+        if !info.is_empty() || is_timewait {
+            let event = self.found(socket, &info, is_timewait);
+            self.sockets.push(event);
+        } else if message.state == state::SYN_RECV && message.retransmits > 0 {
+            let tuple = message.tuple(self.place);
+            *self.half_open.entry((tuple.local_addr, tuple.local_port)).or_default() += 1;
+        }
+    }
+
+    /// As the iterator's program fills it in (`write_full` and `sockets` in `tracer-ebpf/src/sockets/`).
+    fn found(&self, socket: &InetSocket, info: &Info, is_timewait: bool) -> Event {
+        let (message, tuple) = (&socket.message, socket.message.tuple(self.place));
+        let state = message.state;
+        let in_state_ms = info.in_state_ns(message).unwrap_or_default() / MILLISECOND_NS;
+        let mut event = Event {
+            time_ns: monotonic_ns(),
+            cookie: message.cookie(),
+            netns_cookie: tuple.netns_cookie.into(),
+            local_addr: tuple.local_addr,
+            remote_addr: tuple.remote_addr,
+            netns: tuple.netns,
+            ifindex: tuple.ifindex,
+            idle_jiffies: u32::try_from(in_state_ms).unwrap_or(u32::MAX),
+            local_port: tuple.local_port,
+            remote_port: tuple.remote_port,
+            family: message.family,
+            old_state: state,
+            new_state: state,
+            flags: flag::TIME_WAIT | flag::DEAD,
+            ..Event::new_zeroed()
+        };
+        if !is_timewait {
+            event.bytes_acked = info.bytes_acked();
+            event.bytes_received = info.bytes_received();
+            event.uid = message.uid().unwrap_or(UID_UNKNOWN);
+            event.srtt_us = info.srtt_us();
+            event.retransmits = info.retransmits();
+            event.recv_queue = message.recv_queue;
+            event.send_queue = message.send_queue;
+            event.linger2 = jiffies(info.since_data_ms(), self.tick_ns).unwrap_or_default().cast_signed();
+            event.detail = info.backoff();
+            event.flags = flags(socket, info);
+            learn(&mut event, socket);
+        }
+        event
+    }
+
+    /// Gives listeners their half-open connections. Of several with the same address and port one gets them all.
+    fn give_half_open(&mut self) {
+        let is_listener = |socket: &&mut Event| socket.new_state == state::LISTEN;
+        let mut listeners: Vec<_> = self.sockets.iter_mut().filter(is_listener).collect();
+        for ((address, port), count) in self.half_open.drain() {
+            let of_port = listeners.iter_mut().filter(|listener| listener.local_port == port);
+            let taking = of_port.filter_map(|listener| Some((fit(listener.local_addr, address)?, listener)));
+            if let Some((_, listener)) = taking.max_by_key(|(fit, _)| *fit) {
+                listener.linger2 = listener.linger2.saturating_add(count);
+            }
+        }
+    }
+}
+
+/// Takes what the attributes tell.
+fn learn(event: &mut Event, socket: &InetSocket) {
+    let is_listener = event.new_state == state::LISTEN;
+    for (kind, value) in socket.attributes() {
+        match kind {
+            attribute::SHUTDOWN => event.shutdown = value.first().copied().unwrap_or_default(),
+            attribute::CGROUP => {
+                event.cgroup = value.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+            }
+            attribute::V6ONLY if is_listener && value.first() == Some(&1) => event.flags |= flag::V6ONLY,
+            attribute::SOCKOPT if value.first().is_some_and(|bits| bits & TRANSPARENT != 0) => {
+                event.flags |= flag::TRANSPARENT;
+            }
+            attribute::SKMEMINFO if is_listener => event.idle_jiffies = drops(value),
+            _ => {}
+        }
+    }
+    if is_listener {
+        // The count of half-open connections is in its place.
+        event.linger2 = 0;
+    }
+}
+
+/// How well a listener's address fits a connection's, as `compute_score` in `inet_hashtables.c` has it; `None` if not at all.
+fn fit(listener: [u8; 16], connection: [u8; 16]) -> Option<u8> {
+    let [listener, connection] = [listener, connection].map(|address| canonical(address.into()));
+    match listener {
+        same if same == connection => Some(2),
+        any if any.is_unspecified() => Some(u8::from(any.is_ipv4() == connection.is_ipv4())),
+        _ => None,
+    }
+}
+
+/// The bits of [`flag`], as far as they can be told.
+fn flags(socket: &InetSocket, info: &Info) -> u16 {
+    let message = &socket.message;
+    let (state, is_held) = (message.state, message.inode != 0);
+    let has_window = !matches!(state, state::LISTEN | state::SYN_SENT | state::CLOSE);
+    let is_closed = matches!(state, state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK);
+    let waits_for_accept = matches!(state, state::SYN_RECV | state::ESTABLISHED | state::CLOSE_WAIT);
+    [
+        (flag::DONE, HAVE_PEERS_FIN.contains(&state)),
+        (flag::DEAD, !is_held && is_closed),
+        (flag::ACCEPTED, !is_held && waits_for_accept),
+        (flag::KEEPALIVE, message.timer == timer::KEEPALIVE),
+        (flag::UNSENT, state != state::LISTEN && info.is_unsent()),
+        (flag::WINDOW_ZERO, has_window && message.send_queue > 0 && info.is_window_zero()),
+    ]
+    .into_iter()
+    .filter_map(|(flag, is_set)| is_set.then_some(flag))
+    .sum()
+}
+
+/// What a listener has dropped.
+fn drops(memory: &[u8]) -> u32 {
+    let bytes = memory.get(DROPS * size_of::<u32>()..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Shutdown, TcpListener, TcpStream},
+    };
+
+    use rustix::process::geteuid;
+
+    use super::*;
+    use crate::source::kernel::namespaces;
+
+    #[test]
+    fn half_open_connections_go_to_the_listener_that_fits_best() {
+        let v4 = |last| std::net::Ipv4Addr::new(10, 0, 0, last).to_ipv6_mapped().octets();
+        let any_v4 = std::net::Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets();
+        let any = [0; 16];
+        let listener = |local_addr, local_port| Event {
+            local_addr,
+            local_port,
+            new_state: state::LISTEN,
+            ..Event::new_zeroed()
+        };
+        let given = |addresses: &[[u8; 16]], to| {
+            let mut visit = FoundHere {
+                place: Tuple::default(),
+                tick_ns: 0,
+                sockets: addresses.iter().map(|address| listener(*address, 80)).collect(),
+                half_open: HashMap::from([((to, 80), 3), ((to, 81), 5)]),
+            };
+            visit.give_half_open();
+            visit.sockets.iter().map(Event::half_open).collect::<Vec<_>>()
+        };
+        assert_eq!(given(&[any, any_v4, v4(1), v4(2)], v4(1)), [0, 0, 3, 0]);
+        assert_eq!(given(&[any, any_v4, v4(2)], v4(1)), [0, 3, 0]);
+        assert_eq!(given(&[any, v4(2)], v4(1)), [3, 0]);
+        assert_eq!(given(&[v4(2)], v4(1)), [0]);
+    }
+
+    /// Sockets of this process at a port, asked for as tracer does.
+    fn at(port: u16, list: fn(NetnsId) -> io::Result<Vec<Event>>) -> Vec<Event> {
+        let netns = namespaces::here(namespaces::current().unwrap());
+        let is_there = |socket: &Event| socket.local_port == port || socket.remote_port == port;
+        let mut found: Vec<_> = list(netns).unwrap().into_iter().filter(is_there).collect();
+        assert!(found.iter().all(|socket| Tuple::of(socket).netns_id() == netns && socket.cookie != 0));
+        found.sort_unstable_by_key(|socket| (socket.new_state != state::LISTEN, socket.local_port != port));
+        found
+    }
+
+    /// This asks the kernel, which takes no privileges.
+    #[test]
+    fn full_sockets_are_told_with_their_facts() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.write_all(b"hello").unwrap();
+        let [listening, accepted, connected] = at(port, sockets)[..] else { panic!("not three sockets") };
+        assert_eq!(listening.recv_queue, 1, "one waits for accept");
+        assert_eq!(accepted.flags & flag::ACCEPTED, flag::ACCEPTED);
+        assert_eq!((accepted.bytes_received, accepted.recv_queue), (5, 5));
+        assert_eq!(connected.flags & (flag::ACCEPTED | flag::DONE | flag::UNSENT), 0);
+        assert_eq!(
+            (connected.local_port, connected.uid),
+            (client.local_addr().unwrap().port(), geteuid().as_raw())
+        );
+        assert!(connected.srtt_us > 0 && connected.is_found());
+        // It counts a client's SYN. The ACK of the data may be delayed.
+        assert!(matches!(connected.bytes_acked, 1 | 6));
+
+        let (mut server, _) = listener.accept().unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        server.read_to_end(&mut Vec::new()).unwrap();
+        let [listening, accepted, connected] = at(port, live)[..] else { panic!("not three sockets") };
+        assert_eq!((listening.recv_queue, accepted.recv_queue), (0, 0));
+        assert_eq!(accepted.new_state, state::CLOSE_WAIT);
+        assert!(matches!(connected.new_state, state::FIN_WAIT1 | state::FIN_WAIT2));
+        assert_eq!(accepted.flags & (flag::DONE | flag::ACCEPTED | flag::DEAD), flag::DONE);
+        let [only] = at(port, listeners)[..] else { panic!("not one listener") };
+        assert_eq!(only.cookie, listening.cookie);
+    }
+
+    #[test]
+    fn time_wait_has_the_cookie_of_its_socket() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let cookie = at(port, sockets)[2].cookie;
+        drop(client);
+        drop(server);
+        let waiting = |socket: &TimewaitSocket| socket.cookie == cookie;
+        let socket = timewait().unwrap().into_iter().find(waiting).unwrap();
+        let rest_ns = u64::from(socket.rest_jiffies) * tick_ns();
+        assert_eq!(socket.state, u32::from(state::TIME_WAIT));
+        assert!((50_000_000_000..=61_000_000_000).contains(&rest_ns), "{rest_ns}");
+        let [_, found] = at(port, sockets)[..] else { panic!("not two sockets") };
+        assert_eq!((found.cookie, found.flags), (cookie, flag::TIME_WAIT | flag::DEAD));
+        assert_eq!(at(port, live).len(), 1, "it is no full socket");
+    }
+
+    #[test]
+    fn ticks_of_no_length_tell_nothing() {
+        assert_eq!(jiffies(60_000, 4_000_000), Some(15_000));
+        assert_eq!(jiffies(60_000, 0), None);
+    }
+}
