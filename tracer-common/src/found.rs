@@ -2,6 +2,9 @@
 
 use crate::{Event, event::flag, event::kind, state};
 
+/// [`Event::linger2`] of a listener whose half-open connections were not counted.
+pub const HALF_OPEN_UNKNOWN: i32 = i32::MIN;
+
 impl Event {
     /// Whether it is an existing socket of a snapshot.
     #[must_use]
@@ -33,11 +36,15 @@ impl Event {
         if self.new_state == state::LISTEN { self.idle_jiffies } else { 0 }
     }
 
-    /// Half-open connections of a listener that have not answered its first SYN-ACK in time; 0 for other sockets.
+    /// Half-open connections of a listener that have not answered its first SYN-ACK in time; `None` for other sockets, and if
+    /// they were not counted.
     #[must_use]
-    pub const fn half_open(&self) -> u32 {
+    pub const fn half_open(&self) -> Option<u32> {
+        if self.new_state != state::LISTEN || self.linger2 == HALF_OPEN_UNKNOWN {
+            return None;
+        }
         // The two numbers whose difference it is are not read at the same moment.
-        if self.new_state == state::LISTEN && self.linger2 > 0 { self.linger2.cast_unsigned() } else { 0 }
+        Some(if self.linger2 > 0 { self.linger2.cast_unsigned() } else { 0 })
     }
 
     /// Jiffies since a segment with data was last sent or received, or since the handshake if there was none. 0 for a

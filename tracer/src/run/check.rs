@@ -60,9 +60,6 @@ pub fn check(options: &CheckOptions) -> ExitCode {
         Check { name: "kernel", found: kernel().into() },
         Check { name: "limits", found: limits().into() },
     ];
-    checks.extend(
-        faults::of_iterator().map(|fault| Check { name: "kernel faults", found: Found::Fine(fault) }),
-    );
     // The rest takes what the limits may not allow.
     if !checks.iter().any(Check::is_missing) {
         checks.extend(beyond_limits(options));
@@ -102,6 +99,10 @@ fn beyond_limits(options: &CheckOptions) -> Vec<Check> {
         Check { name: "privileges", found: privileges().into() },
         Check { name: "lockdown", found: lockdown().into() },
     ];
+    checks.extend(
+        faults::check_iterator()
+            .map(|said| Check { name: "kernel faults", found: said.map_or_else(Found::Less, Found::Fine) }),
+    );
     let (program, hooks) = if checks.iter().any(Check::is_missing) {
         (Err("not tried, see above".to_owned()), "not tried".to_owned())
     } else {

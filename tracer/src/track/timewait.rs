@@ -104,8 +104,8 @@ impl Tracker {
     /// the socket is gone.
     fn sampled(&self, connection: &Connection, new_state: u8, now_ns: u64, confirmed_ns: u64) -> Transition {
         let mut connection = *connection;
+        // A timewait socket enters each of its states once, so what was lost since is no other stay in it.
         let old_state = connection.state;
-        self.forget_across_loss_gap(&mut connection);
         let gone_ns = self.timewaits.gone_ns(connection.cookie);
         let (left_ns, error_ns) =
             gone_ns.map_or_else(|| (now_ns, now_ns.saturating_sub(confirmed_ns)), |gone_ns| (gone_ns, 0));
@@ -145,6 +145,18 @@ mod tests {
         let event = Event { time_ns: 10, cookie: 7, netns: 1, old_state, new_state, ..Event::new_zeroed() };
         tracker.event(&Event { flags: flag::DONE, ..event }, &mut |_| {});
         tracker
+    }
+
+    #[test]
+    fn its_time_is_known_although_others_events_were_lost() {
+        let mut tracker = waiting();
+        tracker.lost(20);
+        let mut times = Vec::new();
+        for at_ns in [30, 40] {
+            let sample = sample(at_ns, &[1]);
+            tracker.sample(&sample, at_ns, &mut |transition| times.push(transition.state_ns));
+        }
+        assert!(matches!(times[..], [Some(1..)]), "{times:?}");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) mod attribute {
     pub(in crate::source) const SKMEMINFO: u16 = 7;
     pub(in crate::source) const SHUTDOWN: u16 = 8;
     pub(in crate::source) const V6ONLY: u16 = 11;
+    /// What a protocol above TCP tells; before 6.14 (not in 6.12) only to who may administer the network.
+    pub(in crate::source) const ULP_INFO: u16 = 19;
     /// Since 5.8.
     pub(in crate::source) const CGROUP: u16 = 21;
     /// Since 5.10.
@@ -39,7 +41,6 @@ pub(super) mod attribute {
 /// The timers of [`InetMessage::timer`] (`inet_sk_diag_fill`, `inet_twsk_diag_fill`).
 pub(super) mod timer {
     pub(in crate::source) const RETRANSMISSION: u8 = 1;
-    pub(in crate::source) const KEEPALIVE: u8 = 2;
     pub(in crate::source) const TIMEWAIT: u8 = 3;
 }
 
@@ -76,9 +77,14 @@ impl InetMessage {
         u64::from(high) << 32 | u64::from(low)
     }
 
-    /// Its user. Of what no process can hold the kernel may not tell one: it says root then.
+    /// Its user. Of what no process can hold older kernels tell none: they say root then.
     pub(super) fn uid(&self) -> Option<u32> {
         (self.inode != 0 || self.uid != 0).then_some(self.uid)
+    }
+
+    /// Its user, if a process can hold it.
+    pub(super) fn uid_if_held(&self) -> Option<u32> {
+        self.uid().filter(|_| self.inode != 0)
     }
 
     /// Addresses, ports and device. `place` is an empty tuple of the network namespace.
@@ -113,18 +119,27 @@ impl<'a> InetSocket<'a> {
 
     /// Kind and value of each attribute.
     pub(super) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
-        NlasIterator::new(self.attributes).flatten().map(|attribute| {
-            let (kind, length) = (attribute.kind(), attribute.value_length());
-            let value = attribute.into_inner().get(NLA_HEADER_SIZE..).and_then(|value| value.get(..length));
-            (kind, value.unwrap_or_default())
-        })
+        attributes(self.attributes)
     }
 
     /// What the kernel knows of its connection; empty for half-open connections and timewait sockets, or if it was not asked
     /// for.
     pub(super) fn info(&self) -> Info<'a> {
-        Info(self.attributes().find(|(kind, _)| *kind == attribute::INFO).map_or(&[], |(_, value)| value))
+        Info(attribute_in(self.attributes, attribute::INFO))
     }
+}
+
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    NlasIterator::new(bytes).flatten().map(|attribute| {
+        let (kind, length) = (attribute.kind(), attribute.value_length());
+        let value = attribute.into_inner().get(NLA_HEADER_SIZE..).and_then(|value| value.get(..length));
+        (kind, value.unwrap_or_default())
+    })
+}
+
+/// The value of the first attribute of a kind; empty if there is none.
+pub(super) fn attribute_in(bytes: &[u8], wanted: u16) -> &[u8] {
+    attributes(bytes).find(|(kind, _)| *kind == wanted).map_or(&[], |(_, value)| value)
 }
 
 /// What to ask for.

@@ -1,6 +1,9 @@
 //! Faults of the running kernel that tracer's looks at sockets would meet.
 
-use crate::source::kernel::preflight;
+use aya::Btf;
+use aya_obj::btf::BtfKind;
+
+use crate::source::kernel::{preflight, sock_diag, sockets::Error};
 
 /// A version: for example 6, 18 and 45.
 type Release = (u32, u32, u32);
@@ -16,25 +19,32 @@ const ITERATOR: [(Release, Release); 5] = [
     ((6, 19, 0), (7, 1, 9)),
 ];
 
-/// Whether the iterator over TCP sockets of a namespace has the fault, by the kernel's version: a distribution may have
-/// mended it. It is not used then. That of an unknown version is not used either.
+/// Since it takes several sockets at once, which is where the fault is, the iterator has this function.
+const BATCH: &str = "bpf_iter_tcp_seq_next";
+
+/// Whether the iterator over TCP sockets of a namespace may have the fault, by the kernel's version: a distribution may have
+/// mended it. Older ones may have got it, as in RHEL 9, which their types tell. It is not used then, and neither is that
+/// of an unknown version.
 #[must_use]
-pub fn has_faulty_iterator() -> bool {
-    let running = release(&preflight::release(), &rustix::system::uname().version().to_string_lossy());
-    running.is_none_or(|running| is_in(running, &ITERATOR))
+pub fn has_faulty_iterator(types: &Btf) -> bool {
+    let takes_several = || types.id_by_type_name_kind(BATCH, BtfKind::Func).is_ok();
+    match release(&preflight::release(), &rustix::system::uname().version().to_string_lossy()) {
+        Some(running) if running < ITERATOR[0].0 => takes_several(),
+        Some(running) => is_in(running, &ITERATOR),
+        None => true,
+    }
 }
 
-/// What `tracer check` says of it; `None` without the fault.
+/// What `tracer check` says of it: what is done instead, or why that cannot be done. `None` if the iterator is used.
 #[must_use]
-pub fn of_iterator() -> Option<String> {
-    has_faulty_iterator().then(|| {
-        let mended: Vec<_> =
-            ITERATOR.iter().map(|(_, (major, minor, patch))| format!("{major}.{minor}.{patch}")).collect();
-        format!(
-            "CVE-2026-74714, unless your distribution has mended it: existing sockets are listed by sock_diag instead of the \
-             iterator that has it; mended in {}",
-            mended.join(", ")
-        )
+pub fn check_iterator() -> Option<Result<String, String>> {
+    let types = Btf::from_sys_fs().ok()?;
+    has_faulty_iterator(&types).then(|| {
+        let mended = ITERATOR.map(|(_, (major, minor, patch))| format!("{major}.{minor}.{patch}")).join(", ");
+        sock_diag::timewait().map_err(|error| Error::Diag { error }.to_string())?;
+        Ok(format!(
+            "CVE-2026-74714 may be in the iterator over sockets, so sock_diag lists them; mended in {mended}"
+        ))
     })
 }
 

@@ -2,12 +2,13 @@
 //! ([`faults`](crate::source::kernel::faults)). It gives the same records. It does not tell what a process has set on its
 //! socket, and whether a connection comes out of a listener: the iterator over holders has that of all sockets that are held.
 
-use std::{collections::HashMap, io};
+use std::{cmp::Reverse, collections::HashMap, io};
 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use tracer_common::{
     Event,
     event::{REST_UNKNOWN, TimewaitSocket, UID_UNKNOWN, flag},
+    found::HALF_OPEN_UNKNOWN,
     state,
 };
 use zerocopy::FromZeros;
@@ -29,14 +30,19 @@ const FAMILIES: [u8; 2] = [inet_diag::V4, inet_diag::V6];
 
 /// All but CLOSE: those that are only bound are no connections.
 const ALL: u32 = !(1 << state::CLOSE) & ((1 << state::NEW_SYN_RECV) - 1);
-const LISTENERS: u32 = 1 << state::LISTEN | 1 << state::SYN_RECV;
+const LISTENERS: u32 = 1 << state::LISTEN;
 const TIMEWAIT: u32 = 1 << state::TIME_WAIT | 1 << state::FIN_WAIT2;
 
 /// Index of the drops among what the kernel tells of a socket's memory (`SK_MEMINFO_DROPS`).
 const DROPS: usize = 8;
 
-/// `IP_TRANSPARENT` in the first byte of `struct inet_diag_sockopt`, whose bits begin with the lowest.
+/// `IP_TRANSPARENT` in the first byte of `struct inet_diag_sockopt`, whose bits begin with the lowest on little-endian machines.
 const TRANSPARENT: u8 = 1 << 5;
+
+/// In [`attribute::ULP_INFO`] what MPTCP tells of a subflow (`INET_ULP_INFO_MPTCP`), and there its connection's token
+/// (`MPTCP_SUBFLOW_ATTR_TOKEN_LOC`, `include/uapi/linux/mptcp.h`).
+const MPTCP: u16 = 3;
+const TOKEN: u16 = 2;
 
 /// What [`flag::DONE`] says, as the state shows it.
 const HAVE_PEERS_FIN: [u8; 3] = [state::CLOSE_WAIT, state::LAST_ACK, state::CLOSING];
@@ -45,12 +51,12 @@ const MILLISECOND_NS: u64 = 1_000_000;
 
 /// All TCP sockets of this thread's network namespace, but for half-open connections.
 pub(super) fn sockets(netns: NetnsId) -> io::Result<Vec<Event>> {
-    FoundHere::of(netns, ALL)
+    FoundHere::list(netns, ALL)
 }
 
 /// The full ones of them.
 pub(super) fn live(netns: NetnsId) -> io::Result<Vec<Event>> {
-    let mut sockets = FoundHere::of(netns, ALL & !(1 << state::TIME_WAIT))?;
+    let mut sockets = FoundHere::list(netns, ALL & !(1 << state::TIME_WAIT))?;
     // Some wait in FIN_WAIT2.
     sockets.retain(|socket| socket.flags & flag::TIME_WAIT == 0);
     Ok(sockets)
@@ -58,7 +64,7 @@ pub(super) fn live(netns: NetnsId) -> io::Result<Vec<Event>> {
 
 /// Its listeners.
 pub(super) fn listeners(netns: NetnsId) -> io::Result<Vec<Event>> {
-    FoundHere::of(netns, LISTENERS)
+    FoundHere::list(netns, LISTENERS)
 }
 
 /// Its timewait sockets.
@@ -69,7 +75,8 @@ pub(super) fn timewait() -> io::Result<Vec<TimewaitSocket>> {
             found.push(TimewaitSocket {
                 cookie: message.cookie(),
                 state: message.state.into(),
-                rest_jiffies: jiffies(message.expires_ms, tick_ns).unwrap_or(REST_UNKNOWN),
+                rest_jiffies: jiffies(u64::from(message.expires_ms) * MILLISECOND_NS, tick_ns)
+                    .unwrap_or(REST_UNKNOWN),
             });
         }
     })?;
@@ -82,28 +89,38 @@ fn dump(states: u32, extensions: ExtensionFlags, each: &mut dyn FnMut(&InetSocke
 }
 
 /// `None` if the length of a tick is not known.
-fn jiffies(ms: u32, tick_ns: u64) -> Option<u32> {
-    let jiffies = (u64::from(ms) * MILLISECOND_NS).checked_div(tick_ns)?;
-    u32::try_from(jiffies).ok()
+fn jiffies(ns: u64, tick_ns: u64) -> Option<u32> {
+    u32::try_from(ns.checked_div(tick_ns)?).ok()
 }
 
-/// What was found in a namespace.
+/// What was found in this thread's network namespace.
 struct FoundHere {
     place: Tuple,
+    /// When the search began. The kernel reads sockets ahead of what it has told, so each may have been read then: an event that
+    /// came since tells more.
+    from_ns: u64,
     tick_ns: u64,
     sockets: Vec<Event>,
-    /// Half-open connections whose SYN-ACK was sent again, by local address and port.
-    half_open: HashMap<([u8; 16], u16), i32>,
+    /// Half-open connections whose SYN-ACK was sent again, by local address, port and device; `None` if they were not asked for.
+    half_open: Option<HashMap<Served, i32>>,
 }
 
+/// Where a listener or its connections are reached: address, port, and the device that they are bound to.
+type Served = ([u8; 16], u16, u32);
+
 impl FoundHere {
-    fn of(netns: NetnsId, states: u32) -> io::Result<Vec<Event>> {
-        let place = Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() };
-        let mut visit = Self { place, tick_ns: tick_ns(), sockets: Vec::new(), half_open: HashMap::new() };
+    fn list(netns: NetnsId, states: u32) -> io::Result<Vec<Event>> {
+        let mut found = Self {
+            place: Tuple { netns: netns.inum, netns_cookie: netns.cookie, ..Tuple::default() },
+            from_ns: monotonic_ns(),
+            tick_ns: tick_ns(),
+            sockets: Vec::new(),
+            half_open: (states & 1 << state::SYN_RECV != 0).then(HashMap::new),
+        };
         let extensions = ExtensionFlags::INFO | ExtensionFlags::SKMEMINFO | ExtensionFlags::SHUTDOWN;
-        dump(states, extensions, &mut |socket| visit.add(socket))?;
-        visit.give_half_open();
-        Ok(visit.sockets)
+        dump(states, extensions, &mut |socket| found.add(socket))?;
+        found.give_half_open();
+        Ok(found.sockets)
     }
 
     fn add(&mut self, socket: &InetSocket) {
@@ -113,9 +130,11 @@ impl FoundHere {
         if !info.is_empty() || is_timewait {
             let event = self.found(socket, &info, is_timewait);
             self.sockets.push(event);
-        } else if message.state == state::SYN_RECV && message.retransmits > 0 {
-            let tuple = message.tuple(self.place);
-            *self.half_open.entry((tuple.local_addr, tuple.local_port)).or_default() += 1;
+        } else if let Some(half_open) = &mut self.half_open
+            && message.state == state::SYN_RECV
+            && message.retransmits > 0
+        {
+            *half_open.entry(served(&message.tuple(self.place))).or_default() += 1;
         }
     }
 
@@ -123,16 +142,18 @@ impl FoundHere {
     fn found(&self, socket: &InetSocket, info: &Info, is_timewait: bool) -> Event {
         let (message, tuple) = (&socket.message, socket.message.tuple(self.place));
         let state = message.state;
-        let in_state_ms = info.in_state_ns(message).unwrap_or_default() / MILLISECOND_NS;
+        // Stamps tell how old they were when the kernel read them.
+        let late_ns = monotonic_ns().saturating_sub(self.from_ns).next_multiple_of(MILLISECOND_NS);
+        let in_state_ns = info.in_state_ns(message).unwrap_or_default().saturating_sub(late_ns);
         let mut event = Event {
-            time_ns: monotonic_ns(),
+            time_ns: self.from_ns,
             cookie: message.cookie(),
             netns_cookie: tuple.netns_cookie.into(),
             local_addr: tuple.local_addr,
             remote_addr: tuple.remote_addr,
             netns: tuple.netns,
             ifindex: tuple.ifindex,
-            idle_jiffies: u32::try_from(in_state_ms).unwrap_or(u32::MAX),
+            idle_jiffies: u32::try_from(in_state_ns / MILLISECOND_NS).unwrap_or(u32::MAX),
             local_port: tuple.local_port,
             remote_port: tuple.remote_port,
             family: message.family,
@@ -147,28 +168,52 @@ impl FoundHere {
             event.uid = message.uid().unwrap_or(UID_UNKNOWN);
             event.srtt_us = info.srtt_us();
             event.retransmits = info.retransmits();
-            event.recv_queue = message.recv_queue;
-            event.send_queue = message.send_queue;
-            event.linger2 = jiffies(info.since_data_ms(), self.tick_ns).unwrap_or_default().cast_signed();
+            // The SYN counts as a byte.
+            if state != state::SYN_SENT {
+                event.recv_queue = message.recv_queue;
+                event.send_queue = message.send_queue;
+            }
+            let since_data_ns = (u64::from(info.since_data_ms()) * MILLISECOND_NS).saturating_sub(late_ns);
+            event.linger2 = jiffies(since_data_ns, self.tick_ns).unwrap_or_default().cast_signed();
             event.detail = info.backoff();
             event.flags = flags(socket, info);
             learn(&mut event, socket);
+            if state == state::LISTEN {
+                event.linger2 = if self.half_open.is_some() { 0 } else { HALF_OPEN_UNKNOWN };
+            }
         }
         event
     }
 
-    /// Gives listeners their half-open connections. Of several with the same address and port one gets them all.
+    /// Gives listeners their half-open connections. Of several that share an address and port the first one gets them all.
     fn give_half_open(&mut self) {
         let is_listener = |socket: &&mut Event| socket.new_state == state::LISTEN;
         let mut listeners: Vec<_> = self.sockets.iter_mut().filter(is_listener).collect();
-        for ((address, port), count) in self.half_open.drain() {
-            let of_port = listeners.iter_mut().filter(|listener| listener.local_port == port);
-            let taking = of_port.filter_map(|listener| Some((fit(listener.local_addr, address)?, listener)));
+        for (place, count) in self.half_open.iter_mut().flat_map(HashMap::drain) {
+            let taking = listeners.iter_mut().filter_map(|listener| {
+                Some(((fit(served(&Tuple::of(listener)), place)?, Reverse(listener.cookie)), listener))
+            });
             if let Some((_, listener)) = taking.max_by_key(|(fit, _)| *fit) {
                 listener.linger2 = listener.linger2.saturating_add(count);
             }
         }
     }
+}
+
+fn served(tuple: &Tuple) -> Served {
+    (tuple.local_addr, tuple.local_port, tuple.ifindex)
+}
+
+/// How well a listener fits a connection, as `compute_score` in `inet_hashtables.c` has it; `None` if not at all.
+fn fit(listener: Served, connection: Served) -> Option<(u8, bool)> {
+    let ((own_addr, own_port, device), (addr, port, bound)) = (listener, connection);
+    let [own, addr] = [own_addr, addr].map(|address| canonical(address.into()));
+    let closeness = match own {
+        same if same == addr => 2,
+        any if any.is_unspecified() => u8::from(any.is_ipv4() == addr.is_ipv4()),
+        _ => return None,
+    };
+    (own_port == port && (device == 0 || device == bound)).then_some((closeness, device != 0))
 }
 
 /// Takes what the attributes tell.
@@ -184,23 +229,13 @@ fn learn(event: &mut Event, socket: &InetSocket) {
             attribute::SOCKOPT if value.first().is_some_and(|bits| bits & TRANSPARENT != 0) => {
                 event.flags |= flag::TRANSPARENT;
             }
-            attribute::SKMEMINFO if is_listener => event.idle_jiffies = drops(value),
+            attribute::SKMEMINFO if is_listener => event.idle_jiffies = u32_at(value, DROPS),
+            attribute::ULP_INFO => {
+                let mptcp = inet_diag::attribute_in(value, MPTCP);
+                event.mptcp_token = u32_at(inet_diag::attribute_in(mptcp, TOKEN), 0);
+            }
             _ => {}
         }
-    }
-    if is_listener {
-        // The count of half-open connections is in its place.
-        event.linger2 = 0;
-    }
-}
-
-/// How well a listener's address fits a connection's, as `compute_score` in `inet_hashtables.c` has it; `None` if not at all.
-fn fit(listener: [u8; 16], connection: [u8; 16]) -> Option<u8> {
-    let [listener, connection] = [listener, connection].map(|address| canonical(address.into()));
-    match listener {
-        same if same == connection => Some(2),
-        any if any.is_unspecified() => Some(u8::from(any.is_ipv4() == connection.is_ipv4())),
-        _ => None,
     }
 }
 
@@ -215,7 +250,6 @@ fn flags(socket: &InetSocket, info: &Info) -> u16 {
         (flag::DONE, HAVE_PEERS_FIN.contains(&state)),
         (flag::DEAD, !is_held && is_closed),
         (flag::ACCEPTED, !is_held && waits_for_accept),
-        (flag::KEEPALIVE, message.timer == timer::KEEPALIVE),
         (flag::UNSENT, state != state::LISTEN && info.is_unsent()),
         (flag::WINDOW_ZERO, has_window && message.send_queue > 0 && info.is_window_zero()),
     ]
@@ -224,9 +258,9 @@ fn flags(socket: &InetSocket, info: &Info) -> u16 {
     .sum()
 }
 
-/// What a listener has dropped.
-fn drops(memory: &[u8]) -> u32 {
-    let bytes = memory.get(DROPS * size_of::<u32>()..).and_then(<[u8]>::first_chunk);
+/// A number in a list of them; 0 if it is shorter.
+fn u32_at(list: &[u8], index: usize) -> u32 {
+    let bytes = list.get(index * size_of::<u32>()..).and_then(<[u8]>::first_chunk);
     bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -254,19 +288,22 @@ mod tests {
             ..Event::new_zeroed()
         };
         let given = |addresses: &[[u8; 16]], to| {
-            let mut visit = FoundHere {
+            let mut found = FoundHere {
                 place: Tuple::default(),
+                from_ns: 0,
                 tick_ns: 0,
                 sockets: addresses.iter().map(|address| listener(*address, 80)).collect(),
-                half_open: HashMap::from([((to, 80), 3), ((to, 81), 5)]),
+                half_open: Some(HashMap::from([((to, 80, 0), 3), ((to, 81, 0), 5)])),
             };
-            visit.give_half_open();
-            visit.sockets.iter().map(Event::half_open).collect::<Vec<_>>()
+            found.give_half_open();
+            found.sockets.iter().map(|listener| listener.half_open().unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(given(&[any, any_v4, v4(1), v4(2)], v4(1)), [0, 0, 3, 0]);
         assert_eq!(given(&[any, any_v4, v4(2)], v4(1)), [0, 3, 0]);
         assert_eq!(given(&[any, v4(2)], v4(1)), [3, 0]);
         assert_eq!(given(&[v4(2)], v4(1)), [0]);
+        let fits = |device, bound| fit((any, 80, device), (v4(1), 80, bound)).is_some();
+        assert!(fits(0, 0) && fits(0, 2) && fits(2, 2) && !fits(2, 0) && !fits(2, 3));
     }
 
     /// Sockets of this process at a port, asked for as tracer does.
@@ -275,7 +312,11 @@ mod tests {
         let is_there = |socket: &Event| socket.local_port == port || socket.remote_port == port;
         let mut found: Vec<_> = list(netns).unwrap().into_iter().filter(is_there).collect();
         assert!(found.iter().all(|socket| Tuple::of(socket).netns_id() == netns && socket.cookie != 0));
-        found.sort_unstable_by_key(|socket| (socket.new_state != state::LISTEN, socket.local_port != port));
+        found.sort_unstable_by_key(|socket| {
+            (socket.new_state != state::LISTEN, socket.local_port != port, socket.cookie)
+        });
+        // One may be told twice.
+        found.dedup_by_key(|socket| socket.cookie);
         found
     }
 
@@ -332,7 +373,7 @@ mod tests {
 
     #[test]
     fn ticks_of_no_length_tell_nothing() {
-        assert_eq!(jiffies(60_000, 4_000_000), Some(15_000));
-        assert_eq!(jiffies(60_000, 0), None);
+        assert_eq!(jiffies(60_000_000_000, 4_000_000), Some(15_000));
+        assert_eq!(jiffies(60_000_000_000, 0), None);
     }
 }

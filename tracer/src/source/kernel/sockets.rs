@@ -3,7 +3,7 @@
 //! `sock_diag` lists those.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, ErrorKind, Read},
 };
@@ -17,8 +17,9 @@ use tracer_common::{
     Event,
     event::{Holder, TimewaitSocket, flag},
     helper::Helper,
+    state,
 };
-use zerocopy::{FromBytes, FromZeros as _, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::source::kernel::{
     clock::tick_ns, faults, layout::Layout, namespaces, sock_diag, uninterrupted, verdict::verdict,
@@ -51,6 +52,14 @@ pub struct Records<T> {
     pub records: Vec<T>,
     /// There are more, which were not waited for.
     pub is_cut_off: bool,
+}
+
+/// Ages of sockets.
+pub struct Ages {
+    /// In milliseconds, by cookie.
+    pub by_cookie: HashMap<u64, u32>,
+    /// They are those of all network namespaces.
+    pub are_of_all: bool,
 }
 
 /// Why the sockets cannot be listed.
@@ -112,7 +121,7 @@ impl Sockets {
             .override_global("HELPERS", &layout.helpers[..], true)
             .override_global("TICK_NS", &tick_ns(), true)
             .load(OBJECT)?;
-        let uses_sock_diag = faults::has_faulty_iterator();
+        let uses_sock_diag = faults::has_faulty_iterator(types);
         let over_namespace: &[_] = if uses_sock_diag {
             &[]
         } else {
@@ -160,7 +169,8 @@ impl Sockets {
         self.list(LIVE, || sock_diag::live(namespaces::here(inum)))
     }
 
-    /// All listeners of this thread's network namespace. It takes little time, however many other sockets there are.
+    /// All listeners of this thread's network namespace. It takes little time, however many other sockets there are. Half-open
+    /// connections may not be counted.
     pub fn listening(&mut self, inum: u32) -> Result<Vec<Event>, Error> {
         let mut listeners = self.list(LISTENING, || sock_diag::listeners(namespaces::here(inum)))?;
         // The filler behind them, where the kernel's buffer has room for it.
@@ -173,12 +183,13 @@ impl Sockets {
         self.list(TIMEWAIT, sock_diag::timewait)
     }
 
-    /// How long full sockets of this thread's network namespace, or of more, have been in their states at least, in milliseconds,
-    /// by cookie.
-    pub fn ages_ms(&mut self) -> Result<HashMap<u64, u32>, Error> {
+    /// How long full sockets have been in their states at least, in milliseconds, by cookie: those of this thread's network
+    /// namespace, or those of all.
+    pub fn ages_ms(&mut self) -> Result<Ages, Error> {
         let found = if self.uses_sock_diag { self.holders(|| true)?.records } else { self.run(LIVE)? };
         let known = found.iter().filter(|event| event.in_state_at_least_ms() > 0);
-        Ok(known.map(|event| (event.cookie, event.in_state_at_least_ms())).collect())
+        let by_cookie = known.map(|event| (event.cookie, event.in_state_at_least_ms())).collect();
+        Ok(Ages { by_cookie, are_of_all: self.uses_sock_diag })
     }
 
     /// Lists sockets of this thread's network namespace in the way that is safe on this kernel.
@@ -217,16 +228,33 @@ fn join_holders(holders: &mut [Event], sockets: &[Event]) {
     }
 }
 
-/// Adds to sockets what only the iterator over holders tells of them, unless they have changed since.
+/// What a process sets on its socket, or where it comes from, which sock_diag does not tell.
+const ONLY_OF_HOLDERS: u16 = flag::CONNECTED
+    | flag::ACCEPTED
+    | flag::TRANSPARENT
+    | flag::LINGER_ZERO
+    | flag::KEEPALIVE
+    | flag::FASTOPEN_CONNECT;
+
+/// Adds to sockets what only the iterator over holders tells of them.
 fn join_sockets(sockets: &mut [Event], holders: &[Event]) {
-    let holders: HashMap<_, _> = holders.iter().map(|holder| (holder.cookie, holder)).collect();
+    let full = || holders.iter().filter(|holder| holder.flags & flag::BARE == 0);
+    let by_cookie: HashMap<_, _> = full().map(|holder| (holder.cookie, holder)).collect();
+    let with_lookup: HashSet<_> =
+        full().filter(|holder| holder.flags & flag::LOOKUP != 0).map(|holder| holder.netns).collect();
     for socket in sockets {
-        if let Some(holder) = holders.get(&socket.cookie)
-            && holder.new_state == socket.new_state
-            && holder.flags & flag::BARE == 0
-        {
-            let nobody = Event::new_zeroed();
-            *socket = Event { pid: nobody.pid, tid: nobody.tid, comm: nobody.comm, ..**holder };
+        if with_lookup.contains(&socket.netns) {
+            socket.flags |= flag::LOOKUP;
+        }
+        let Some(holder) = by_cookie.get(&socket.cookie) else {
+            continue;
+        };
+        socket.flags |= holder.flags & ONLY_OF_HOLDERS;
+        if holder.new_state == state::LISTEN && socket.new_state == state::LISTEN {
+            socket.linger2 = holder.linger2;
+        } else if holder.new_state == socket.new_state && socket.flags & flag::TIME_WAIT == 0 {
+            // It was in the same state before, so this holds now, too.
+            socket.idle_jiffies = socket.idle_jiffies.max(holder.idle_jiffies);
         }
     }
 }

@@ -124,12 +124,9 @@ impl Surveyor {
         }
         let time = self.time();
         while let Some(inum) = time.next(&mut self.unvisited) {
-            if self.at.enter(inum) {
-                self.list_sockets(inum, &mut snapshot)?;
-                snapshot.netns.insert(inum);
-            } else {
-                snapshot.unreached.insert(inum);
-            }
+            let is_listed = self.at.enter(inum) && self.list_sockets(inum, &mut snapshot)?;
+            let visited = if is_listed { &mut snapshot.netns } else { &mut snapshot.unreached };
+            visited.insert(inum);
         }
         snapshot.unvisited = self.unvisited.len();
         snapshot.is_part = tour == Tour::Rest || snapshot.unvisited > 0;
@@ -162,9 +159,17 @@ impl Surveyor {
         Ok(())
     }
 
-    /// Lists the sockets of the namespace that the thread is in.
-    fn list_sockets(&mut self, inum: u32, snapshot: &mut Snapshot) -> Result<(), Error> {
-        let mut sockets = if namespaces::has_sockets() { self.sockets.sockets(inum)? } else { Vec::new() };
+    /// Lists the sockets of the namespace that the thread is in. Returns whether that could be done: the holders that were
+    /// found before are of use without them.
+    fn list_sockets(&mut self, inum: u32, snapshot: &mut Snapshot) -> Result<bool, Error> {
+        let listed = if namespaces::has_sockets() { self.sockets.sockets(inum) } else { Ok(Vec::new()) };
+        let mut sockets = match listed {
+            Err(error @ Error::Diag { .. }) => {
+                log::warn!("{error}");
+                return Ok(false);
+            }
+            listed => listed?,
+        };
         let bound = sockets.iter().filter(|socket| socket.ifindex != 0);
         for device in bound.map(|socket| DeviceKey::of(&Tuple::of(socket))).collect::<HashSet<_>>() {
             if let Some(name) = devices::name(device.ifindex) {
@@ -172,7 +177,7 @@ impl Surveyor {
             }
         }
         snapshot.sockets.append(&mut sockets);
-        Ok(())
+        Ok(true)
     }
 
     fn holders(&mut self) -> Result<HolderSearch, Error> {

@@ -48,7 +48,7 @@ fn listed(protocol: Protocol, place: Tuple, socket: &InetSocket) -> ListedSocket
         state: message.state,
         cookie: message.cookie(),
         inode: message.inode,
-        uid: message.uid(),
+        uid: message.uid_if_held(),
         recv_queue: message.recv_queue,
         send_queue: message.send_queue,
         timer: (message.timer != 0).then_some(SocketTimer {

@@ -27,7 +27,7 @@ use crate::{
     },
     source::{
         inet_diag,
-        kernel::{ages::Ages, clock, devices, namespaces},
+        kernel::{ages::KnownAges, clock, devices, namespaces},
         listing::{inet::Wanted, owners::Owners},
         netlink::Netlink,
     },
@@ -113,7 +113,7 @@ struct Visit<'a> {
     interfaces: Interfaces,
     seen: HashSet<u64>,
     /// Loaded when they are first needed, if that is allowed.
-    ages: OnceCell<Option<Ages>>,
+    ages: OnceCell<Option<KnownAges>>,
 }
 
 impl<'a> Visit<'a> {
@@ -212,13 +212,11 @@ impl<'a> Visit<'a> {
         if !is_wanted || !sockets.iter().any(lacks_age) {
             return;
         }
-        self.ages.get_or_init(Ages::load);
-        let Some(Some(ages)) = self.ages.get_mut() else {
-            return;
-        };
-        let ages = ages.here();
+        self.ages.get_or_init(KnownAges::load);
+        let ages = self.ages.get_mut().and_then(Option::as_mut).and_then(KnownAges::here);
         for socket in sockets.iter_mut().filter(|socket| lacks_age(socket)) {
-            socket.in_state_ns = ages.get(&socket.cookie).copied();
+            let age_ms = ages.and_then(|ages| ages.get(&socket.cookie));
+            socket.in_state_ns = age_ms.map(|ms| u64::from(*ms) * 1_000_000);
         }
     }
 

@@ -216,7 +216,7 @@ impl Connection {
     pub fn note_found(&mut self, socket: &Event) {
         (self.backoff, self.drops) = (socket.backoff(), socket.drops());
         if self.state == number::LISTEN {
-            self.opening = socket.half_open();
+            self.opening = socket.half_open().unwrap_or(self.opening);
         }
         self.mark(WINDOW_ZERO, socket.is_window_zero());
         self.mark(V6_ONLY, socket.is_v6_only());

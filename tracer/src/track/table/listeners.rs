@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tracer_common::event::UID_UNKNOWN;
+
 use crate::{
     tcp::endpoint::Tuple,
     track::{connection::Connection, owner::Owner},
@@ -39,6 +41,12 @@ struct Traits {
 }
 
 impl Traits {
+    /// Whether a connection with these can come out of a listener with those. A snapshot may not know its user.
+    fn may_have(self, connection: Self) -> bool {
+        let uid = if connection.uid == UID_UNKNOWN { self.uid } else { connection.uid };
+        self == Self { uid, ..connection }
+    }
+
     fn of(connection: &Connection) -> Self {
         Self { uid: connection.uid, cgroup: connection.cgroup, is_transparent: connection.is_transparent() }
     }
@@ -129,7 +137,7 @@ impl Listeners {
         std::iter::once(&tuple.local_addr).chain(wildcards).find_map(|addr| {
             let at_addr = listeners.iter().filter(|listener| listener.addr == *addr);
             let mut owners = at_addr
-                .filter(|listener| connection.is_bare() || listener.traits == traits)
+                .filter(|listener| connection.is_bare() || listener.traits.may_have(traits))
                 .map(|listener| listener.owner);
             let first = owners.next()?;
             Some(if owners.all(|owner| owner.pid == first.pid) { first } else { Owner::default() })
