@@ -284,7 +284,7 @@ pub static COLUMNS: &[Column] = &[
         help: "inode number of the socket, which `/proc/PID/fd` has; none if no process can hold it, such as in TIME_WAIT",
         value: |row| found(row, |s| Some(known(u64::from(s.inode)))) },
     Column { key: "uid", data_type: UInt64, title: "UID", width: 5, align: Right, views: ALL.and(FOUND), default_in: STORY_DATA.and(S::GROUP_DATA).and(S::LIST_DATA), needs: &[],
-        help: "user id of the socket",
+        help: "user id of the socket; none if the kernel does not tell it",
         value: |row| row.uid().map_or(Value::Null, |uid| Value::Uint(uid.into())) },
     Column { key: "user", data_type: Utf8, title: "USER", width: 5, align: Left, views: FOUND, default_in: S::NOWHERE, needs: &[],
         help: "name of that user in the system's database; text has the number of one that is not there",

@@ -30,7 +30,7 @@ pub(super) mod attribute {
     pub(in crate::source) const SKMEMINFO: u16 = 7;
     pub(in crate::source) const SHUTDOWN: u16 = 8;
     pub(in crate::source) const V6ONLY: u16 = 11;
-    /// What a protocol above TCP tells; before 6.14 (not in 6.12) only to who may administer the network.
+    /// What a protocol above TCP tells; before about 6.15 only to who may administer the network.
     pub(in crate::source) const ULP_INFO: u16 = 19;
     /// Since 5.8.
     pub(in crate::source) const CGROUP: u16 = 21;
