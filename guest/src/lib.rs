@@ -24,6 +24,11 @@ pub enum Found {
         /// Size of the type information on the disk, in bytes; 0 without a disk.
         btf_bytes: usize,
     },
+    /// The package for Debian was removed.
+    Package {
+        /// Files that it had installed.
+        files: usize,
+    },
     /// The output of `tracer check`.
     Check {
         /// Standard output, then standard error.

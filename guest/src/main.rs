@@ -7,9 +7,11 @@
 //! - [`verifier`]: verified instructions on kernels before 5.16
 //! - [`trampoline`]: programs that fill a kernel function
 //! - [`machine`]: mounts, modules, loopback, power off
+//! - [`package`]: installing and removing tracer's package
 
 mod machine;
 mod oracle;
+mod package;
 mod programs;
 mod scenario;
 mod trampoline;
@@ -44,7 +46,7 @@ const SCENARIOS: &[Scenario] = &[
 
 fn main() {
     assert!(std::process::id() == 1, "run this only as init of a virtual machine: it turns it off");
-    tell("machine", || machine::set_up().err().map(Err));
+    tell("machine", || machine::set_up().and_then(|()| package::install()).err().map(Err));
     let asked = env::var(Play::VARIABLE).unwrap_or_default();
     match Play::ALL.into_iter().find(|play| play.name() == asked).unwrap_or(Play::Short) {
         Play::Costs => tell("costs", || Some(Ok(scenario::costs::play()))),
@@ -66,6 +68,7 @@ fn all(begin: impl FnOnce() -> Option<Minute>) {
         Ok(minute) => Some(Ok(Found::TimeWait(minute.and_then(Minute::end)))),
         Err(panic) => Some(Err(words(&*panic))),
     });
+    tell("package", || package::remove().map(Ok));
 }
 
 /// Runs `play` and reports its result. If `play` returns `None`, nothing is reported.

@@ -73,11 +73,16 @@ pub(crate) fn package(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The program in the package for Debian that was made last for this architecture, unpacked for this purpose.
-pub(crate) fn unpacked(arch: Arch, purpose: &str) -> Result<PathBuf> {
-    let site = Site::new(root())?;
-    let package = deb::file(&site, arch);
+/// The package for Debian that was made last for this architecture.
+pub(crate) fn made(arch: Arch) -> Result<PathBuf> {
+    let package = deb::file(&Site::new(root())?, arch);
     ensure!(package.exists(), "{} is missing: make it, cargo xtask package", package.display());
+    Ok(package)
+}
+
+/// The program in that package, unpacked for this purpose.
+pub(crate) fn unpacked(arch: Arch, purpose: &str) -> Result<PathBuf> {
+    let (site, package) = (Site::new(root())?, made(arch)?);
     let folder = site.empty(&format!("{purpose}/{}", arch.name()))?;
     run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&folder))?;
     Ok(folder.join("usr/bin/tracer"))

@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 
 use crate::vm::{
     Store,
+    apt::Apt,
     arch::Arch,
     beside,
     build::{self, PROGRAMS, TRACER},
@@ -24,6 +25,12 @@ use crate::vm::{
 const PACKAGES: [&str; 2] = ["iproute2", "kmod"];
 /// The programs that are taken from them; the rest of the packages is not needed.
 const TOOLS: [&str; 4] = ["ip", "tc", "ss", "kmod"];
+
+/// The same, to install a package and to remove it.
+const PACKAGER: [&str; 4] = ["dpkg", "tar", "dash", "coreutils"];
+const PACKAGER_TOOLS: [&str; 7] = ["dpkg", "dpkg-deb", "dpkg-query", "dpkg-split", "tar", "dash", "rm"];
+/// Where the package is.
+const PACKAGE: &str = "tracer.deb";
 
 /// Modules that scenarios need, where they are not built in. Not every kernel has all of them.
 const MODULES: [&str; 13] = [
@@ -47,37 +54,32 @@ const LIST: &str = "modules";
 /// The folder with the Debian programs that scenarios call. Downloads them if need be.
 pub(crate) fn userland(Store { folder, apt }: &Store, arch: Arch) -> Result<PathBuf> {
     let userland = folder.join("userland").join(arch.name());
-    if !userland.exists() {
-        say(&format!("downloading {} for {}", PACKAGES.join(" and "), arch.name()));
-        apt.unpack_userland(&PACKAGES, arch, &userland).context("downloading a guest's programs")?;
-    }
-    Ok(userland)
+    download(apt, &PACKAGES, arch, userland)
 }
 
-/// Builds the archive of everything that does not depend on the kernel. `packaged`: tracer as a package has it.
-pub(crate) fn base(store: &Store, arch: Arch, packaged: Option<&Path>) -> Result<PathBuf> {
+fn download(apt: &Apt, packages: &[&str], arch: Arch, into: PathBuf) -> Result<PathBuf> {
+    if !into.exists() {
+        say(&format!("downloading {} for {}", packages.join(" and "), arch.name()));
+        apt.unpack_userland(packages, arch, &into).context("downloading a guest's programs")?;
+    }
+    Ok(into)
+}
+
+/// Builds the archive of everything that does not depend on the kernel. `package`: the package that tracer is to be
+/// installed from.
+pub(crate) fn base(store: &Store, arch: Arch, package: Option<&Path>) -> Result<PathBuf> {
     let tree = Tree::new(store.folder.join("images/all").join(arch.name()))?;
-    for (name, inside) in PROGRAMS {
-        let built = build::built(&store.folder, arch).join(name);
-        let program = packaged.filter(|_| name == TRACER).unwrap_or(&built);
-        tree.add(program, inside)?;
+    for (name, inside) in PROGRAMS.iter().filter(|(name, _)| package.is_none() || *name != TRACER) {
+        tree.add(&build::built(&store.folder, arch).join(name), inside)?;
     }
-    for entry in WalkDir::new(userland(store, arch)?) {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy();
-        let is_program = TOOLS.contains(&&*name)
-            && entry.path().parent().is_some_and(|it| it.ends_with("bin") || it.ends_with("sbin"));
-        let is_library =
-            name.contains(".so") && entry.path().parent().is_some_and(|it| it.ends_with(arch.libraries()));
-        // Programs contain the loader's path: in `lib`, or in `lib64`, which is a link to it.
-        let is_loader = name.starts_with("ld-linux");
-        if is_program {
-            tree.add(entry.path(), &format!("bin/{name}"))?;
-        } else if is_library || is_loader {
-            tree.add(entry.path(), &format!("lib/{name}"))?;
-        }
-    }
+    tree.add_programs(&userland(store, arch)?, &TOOLS, arch)?;
     tree.link("kmod", "bin/insmod")?;
+    if let Some(package) = package {
+        let packager = store.folder.join("packager").join(arch.name());
+        tree.add_programs(&download(&store.apt, &PACKAGER, arch, packager)?, &PACKAGER_TOOLS, arch)?;
+        tree.link("dash", "bin/sh")?;
+        tree.add(package, PACKAGE)?;
+    }
     tree.link("lib", "lib64")?;
     tree.archive()
 }
@@ -116,6 +118,26 @@ impl Tree {
         // Copies the file that a link points to.
         fs::copy(file, &inside).with_context(|| format!("putting {} into a guest", file.display()))?;
         Ok(fs::set_permissions(inside, fs::Permissions::from_mode(0o755))?)
+    }
+
+    /// Adds programs of an unpacked system, and all of its libraries.
+    fn add_programs(&self, system: &Path, programs: &[&str], arch: Arch) -> Result<()> {
+        for entry in WalkDir::new(system) {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            let is_program = programs.contains(&&*name)
+                && entry.path().parent().is_some_and(|it| it.ends_with("bin") || it.ends_with("sbin"));
+            let is_library = name.contains(".so")
+                && entry.path().parent().is_some_and(|it| it.ends_with(arch.libraries()));
+            // Programs contain the loader's path: in `lib`, or in `lib64`, which is a link to it.
+            let is_loader = name.starts_with("ld-linux");
+            if is_program {
+                self.add(entry.path(), &format!("bin/{name}"))?;
+            } else if is_library || is_loader {
+                self.add(entry.path(), &format!("lib/{name}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn link(&self, to: &str, inside: &str) -> Result<()> {

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     /// Cut the power of a guest that records, and nothing else [default kernel: newest, on amd64]
     #[arg(long, conflicts_with = "costs")]
     power: bool,
-    /// Run the program in the packages for Debian that `cargo xtask package` has made, and not one that is built now
+    /// Install the packages for Debian that `cargo xtask package` has made, instead of what is built now, and remove them
     #[arg(long, conflicts_with = "update")]
     packaged: bool,
     /// Write the results into guest/kernels.txt: verified instructions, and hooks in use
@@ -80,8 +80,8 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     let started = Instant::now();
     let wanted = wanted(args)?;
     let archs = archs(&wanted);
-    let unpacked = |arch: &Arch| Ok((*arch, package::unpacked(*arch, "booted")?));
-    let packaged = archs.iter().filter(|_| args.packaged).map(unpacked).collect::<Result<HashMap<_, _>>>()?;
+    let made = |arch: &Arch| Ok((*arch, package::made(*arch)?));
+    let packages = archs.iter().filter(|_| args.packaged).map(made).collect::<Result<HashMap<_, _>>>()?;
     let store = Store::open()?;
     let mut build = build::command(&store, &archs)?;
     // At the same time: building needs processors, downloading the network.
@@ -93,7 +93,7 @@ pub(crate) fn vm(args: &Args) -> Result<ExitCode> {
     })?;
     let mut guests = Vec::new();
     for &arch in &archs {
-        let base = image::base(&store, arch, packaged.get(&arch).map(PathBuf::as_path))?;
+        let base = image::base(&store, arch, packages.get(&arch).map(PathBuf::as_path))?;
         for kernel in kernels.iter().filter(|kernel| kernel.arch == arch) {
             guests.push((kernel.clone(), image::image(&store, &base, kernel)?));
         }

@@ -111,7 +111,10 @@ impl Row {
             }
             Ok(Found::InKernel { connections }) => self.in_kernel = connections.to_string(),
             Ok(Found::Vrf { connections }) => self.vrf = connections.to_string(),
-            Ok(Found::Kernel { .. } | Found::AfterPowerCut { .. } | Found::Costs(_)) | Err(_) => {}
+            Ok(
+                Found::Kernel { .. } | Found::Package { .. } | Found::AfterPowerCut { .. } | Found::Costs(_),
+            )
+            | Err(_) => {}
         }
     }
 }
