@@ -225,7 +225,9 @@ mod alone {
                     let client = place.run(|| connect(to).unwrap());
                     drop(listener.accept().unwrap());
                     close(client);
-                    thread::sleep(Duration::from_millis(100));
+                    // Searches are at least this far apart, so each has something to look for; the events of more
+                    // connections would cost more than the searches.
+                    thread::sleep(Duration::from_millis(300));
                 }
                 let ticks = u32::try_from(cpu_ticks(tracer.pid()) - before).unwrap();
                 f64::from(ticks) / begun.elapsed().as_secs_f64()
