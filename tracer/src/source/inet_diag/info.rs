@@ -3,7 +3,7 @@
 
 use tracer_common::state;
 
-use crate::source::inet_diag::{InetMessage, timer};
+use crate::source::inet_diag::{InetMessage, timer, u32_at};
 
 /// How long the kernel keeps TIME_WAIT (`TCP_TIMEWAIT_LEN`), in milliseconds.
 const TIME_WAIT_MS: u32 = 60_000;
@@ -29,12 +29,8 @@ const STAMP_ERROR_MS: u32 = 11;
 pub(in crate::source) struct Info<'a>(pub(super) &'a [u8]);
 
 impl Info<'_> {
-    fn known_u32(&self, offset: usize) -> Option<u32> {
-        self.0.get(offset..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_ne_bytes(*bytes))
-    }
-
     fn u32(&self, offset: usize) -> u32 {
-        self.known_u32(offset).unwrap_or_default()
+        u32_at(self.0, offset).unwrap_or_default()
     }
 
     fn u64(&self, offset: usize) -> u64 {
@@ -74,12 +70,12 @@ impl Info<'_> {
 
     /// Whether nothing was ever sent.
     pub(in crate::source) fn is_unsent(&self) -> bool {
-        self.known_u32(SEGS_OUT) == Some(0)
+        u32_at(self.0, SEGS_OUT) == Some(0)
     }
 
     /// Whether the peer's window is zero.
     pub(in crate::source) fn is_window_zero(&self) -> bool {
-        self.known_u32(PEER_WINDOW) == Some(0)
+        u32_at(self.0, PEER_WINDOW) == Some(0)
     }
 
     /// Milliseconds since data were last sent or received, or since the handshake if there were none.

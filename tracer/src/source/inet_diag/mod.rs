@@ -25,18 +25,27 @@ use crate::{
 };
 
 /// Attributes (`include/uapi/linux/inet_diag.h`).
-pub(super) mod attribute {
-    pub(in crate::source) const INFO: u16 = 2;
-    pub(in crate::source) const SKMEMINFO: u16 = 7;
-    pub(in crate::source) const SHUTDOWN: u16 = 8;
-    pub(in crate::source) const V6ONLY: u16 = 11;
-    /// What a protocol above TCP tells; before about 6.15 only to who may administer the network.
-    pub(in crate::source) const ULP_INFO: u16 = 19;
-    /// Since 5.8.
-    pub(in crate::source) const CGROUP: u16 = 21;
-    /// Since 5.10.
-    pub(in crate::source) const SOCKOPT: u16 = 22;
-}
+const INFO: u16 = 2;
+const SKMEMINFO: u16 = 7;
+const SHUTDOWN: u16 = 8;
+const V6ONLY: u16 = 11;
+/// What a protocol above TCP tells; older kernels tell it only to who may administer the network.
+const ULP_INFO: u16 = 19;
+/// Since 5.8.
+const CGROUP: u16 = 21;
+/// Since 5.10.
+const SOCKOPT: u16 = 22;
+
+/// In [`ULP_INFO`] what MPTCP tells of a subflow (`INET_ULP_INFO_MPTCP`), and there its connection's token
+/// (`MPTCP_SUBFLOW_ATTR_TOKEN_LOC`, `include/uapi/linux/mptcp.h`).
+const MPTCP: u16 = 3;
+const TOKEN: u16 = 2;
+
+/// Offset of the drops in what the kernel tells of a socket's memory: the ninth number (`SK_MEMINFO_DROPS`).
+const DROPS: usize = 32;
+
+/// `IP_TRANSPARENT` in the first byte of `struct inet_diag_sockopt`, whose bits begin with the lowest on little-endian machines.
+const TRANSPARENT: u8 = 1 << 5;
 
 /// The timers of [`InetMessage::timer`] (`inet_sk_diag_fill`, `inet_twsk_diag_fill`).
 pub(super) mod timer {
@@ -104,28 +113,56 @@ impl InetMessage {
     }
 }
 
-/// A message, with the attributes that come behind it.
+/// A message, and what the attributes behind it tell. What is not told is 0.
 pub(super) struct InetSocket<'a> {
     pub(super) message: InetMessage,
-    attributes: &'a [u8],
+    /// What the kernel knows of its connection; empty for half-open connections and timewait sockets, or if it was not asked for.
+    pub(super) info: Info<'a>,
+    /// Directions that are shut down.
+    pub(super) shutdown: u8,
+    pub(super) is_v6_only: bool,
+    pub(super) is_transparent: bool,
+    pub(super) cgroup: u64,
+    /// What a listener has dropped.
+    pub(super) drops: u32,
+    pub(super) mptcp_token: u32,
 }
 
 impl<'a> InetSocket<'a> {
     /// `None` for a message that is too short: it is none of a socket.
     fn of(payload: &'a [u8]) -> Option<Self> {
-        let (message, attributes) = InetMessage::read_from_prefix(payload).ok()?;
-        Some(Self { message, attributes })
+        let (message, behind) = InetMessage::read_from_prefix(payload).ok()?;
+        let mut socket = Self {
+            message,
+            info: Info(&[]),
+            shutdown: 0,
+            is_v6_only: false,
+            is_transparent: false,
+            cgroup: 0,
+            drops: 0,
+            mptcp_token: 0,
+        };
+        for (kind, value) in attributes(behind) {
+            socket.learn(kind, value);
+        }
+        Some(socket)
     }
 
-    /// Kind and value of each attribute.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
-        attributes(self.attributes)
-    }
-
-    /// What the kernel knows of its connection; empty for half-open connections and timewait sockets, or if it was not asked
-    /// for.
-    pub(super) fn info(&self) -> Info<'a> {
-        Info(attribute_in(self.attributes, attribute::INFO))
+    fn learn(&mut self, attribute: u16, value: &'a [u8]) {
+        let first = value.first().copied().unwrap_or_default();
+        match attribute {
+            INFO => self.info = Info(value),
+            SHUTDOWN => self.shutdown = first,
+            V6ONLY => self.is_v6_only = first == 1,
+            SOCKOPT => self.is_transparent = first & TRANSPARENT != 0,
+            CGROUP => self.cgroup = value.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes)),
+            SKMEMINFO => self.drops = u32_at(value, DROPS).unwrap_or_default(),
+            ULP_INFO => {
+                let token = u32_at(attribute_in(attribute_in(value, MPTCP), TOKEN), 0);
+                self.mptcp_token = token.unwrap_or_default();
+            }
+            _ => {}
+        }
     }
 }
 
@@ -138,8 +175,13 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// The value of the first attribute of a kind; empty if there is none.
-pub(super) fn attribute_in(bytes: &[u8], wanted: u16) -> &[u8] {
+fn attribute_in(bytes: &[u8], wanted: u16) -> &[u8] {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map_or(&[], |(_, value)| value)
+}
+
+/// A number at an offset; `None` if there are too few bytes.
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 /// What to ask for.

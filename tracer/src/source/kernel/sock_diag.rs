@@ -15,7 +15,7 @@ use zerocopy::FromZeros;
 
 use crate::{
     source::{
-        inet_diag::{self, ExtensionFlags, InetDump, InetSocket, attribute, info::Info, timer},
+        inet_diag::{self, ExtensionFlags, InetDump, InetSocket, timer},
         kernel::clock::{monotonic_ns, tick_ns},
         netlink::Netlink,
     },
@@ -32,17 +32,6 @@ const FAMILIES: [u8; 2] = [inet_diag::V4, inet_diag::V6];
 const ALL: u32 = !(1 << state::CLOSE) & ((1 << state::NEW_SYN_RECV) - 1);
 const LISTENERS: u32 = 1 << state::LISTEN;
 const TIMEWAIT: u32 = 1 << state::TIME_WAIT | 1 << state::FIN_WAIT2;
-
-/// Index of the drops among what the kernel tells of a socket's memory (`SK_MEMINFO_DROPS`).
-const DROPS: usize = 8;
-
-/// `IP_TRANSPARENT` in the first byte of `struct inet_diag_sockopt`, whose bits begin with the lowest on little-endian machines.
-const TRANSPARENT: u8 = 1 << 5;
-
-/// In [`attribute::ULP_INFO`] what MPTCP tells of a subflow (`INET_ULP_INFO_MPTCP`), and there its connection's token
-/// (`MPTCP_SUBFLOW_ATTR_TOKEN_LOC`, `include/uapi/linux/mptcp.h`).
-const MPTCP: u16 = 3;
-const TOKEN: u16 = 2;
 
 /// What [`flag::DONE`] says, as the state shows it.
 const HAVE_PEERS_FIN: [u8; 3] = [state::CLOSE_WAIT, state::LAST_ACK, state::CLOSING];
@@ -124,11 +113,10 @@ impl FoundHere {
     }
 
     fn add(&mut self, socket: &InetSocket) {
-        let (message, info) = (&socket.message, socket.info());
-        let is_timewait = message.timer == timer::TIMEWAIT;
+        let (message, is_timewait) = (&socket.message, socket.message.timer == timer::TIMEWAIT);
         // Only full sockets have one.
-        if !info.is_empty() || is_timewait {
-            let event = self.found(socket, &info, is_timewait);
+        if !socket.info.is_empty() || is_timewait {
+            let event = self.found(socket, is_timewait);
             self.sockets.push(event);
         } else if let Some(half_open) = &mut self.half_open
             && message.state == state::SYN_RECV
@@ -139,8 +127,9 @@ impl FoundHere {
     }
 
     /// As the iterator's program fills it in (`write_full` and `sockets` in `tracer-ebpf/src/sockets/`).
-    fn found(&self, socket: &InetSocket, info: &Info, is_timewait: bool) -> Event {
-        let (message, tuple) = (&socket.message, socket.message.tuple(self.place));
+    fn found(&self, socket: &InetSocket, is_timewait: bool) -> Event {
+        let InetSocket { message, info, .. } = socket;
+        let tuple = message.tuple(self.place);
         let state = message.state;
         // Stamps tell how old they were when the kernel read them.
         let late_ns = monotonic_ns().saturating_sub(self.from_ns).next_multiple_of(MILLISECOND_NS);
@@ -176,9 +165,12 @@ impl FoundHere {
             let since_data_ns = (u64::from(info.since_data_ms()) * MILLISECOND_NS).saturating_sub(late_ns);
             event.linger2 = jiffies(since_data_ns, self.tick_ns).unwrap_or_default().cast_signed();
             event.detail = info.backoff();
-            event.flags = flags(socket, info);
-            learn(&mut event, socket);
+            event.flags = flags(socket);
+            event.shutdown = socket.shutdown;
+            event.cgroup = socket.cgroup;
+            event.mptcp_token = socket.mptcp_token;
             if state == state::LISTEN {
+                event.idle_jiffies = socket.drops;
                 event.linger2 = if self.half_open.is_some() { 0 } else { HALF_OPEN_UNKNOWN };
             }
         }
@@ -216,32 +208,9 @@ fn fit(listener: Served, connection: Served) -> Option<(u8, bool)> {
     (own_port == port && (device == 0 || device == bound)).then_some((closeness, device != 0))
 }
 
-/// Takes what the attributes tell.
-fn learn(event: &mut Event, socket: &InetSocket) {
-    let is_listener = event.new_state == state::LISTEN;
-    for (kind, value) in socket.attributes() {
-        match kind {
-            attribute::SHUTDOWN => event.shutdown = value.first().copied().unwrap_or_default(),
-            attribute::CGROUP => {
-                event.cgroup = value.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-            }
-            attribute::V6ONLY if is_listener && value.first() == Some(&1) => event.flags |= flag::V6ONLY,
-            attribute::SOCKOPT if value.first().is_some_and(|bits| bits & TRANSPARENT != 0) => {
-                event.flags |= flag::TRANSPARENT;
-            }
-            attribute::SKMEMINFO if is_listener => event.idle_jiffies = u32_at(value, DROPS),
-            attribute::ULP_INFO => {
-                let mptcp = inet_diag::attribute_in(value, MPTCP);
-                event.mptcp_token = u32_at(inet_diag::attribute_in(mptcp, TOKEN), 0);
-            }
-            _ => {}
-        }
-    }
-}
-
 /// The bits of [`flag`], as far as they can be told.
-fn flags(socket: &InetSocket, info: &Info) -> u16 {
-    let message = &socket.message;
+fn flags(socket: &InetSocket) -> u16 {
+    let InetSocket { message, info, .. } = socket;
     let (state, is_held) = (message.state, message.inode != 0);
     let has_window = !matches!(state, state::LISTEN | state::SYN_SENT | state::CLOSE);
     let is_closed = matches!(state, state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK);
@@ -250,18 +219,14 @@ fn flags(socket: &InetSocket, info: &Info) -> u16 {
         (flag::DONE, HAVE_PEERS_FIN.contains(&state)),
         (flag::DEAD, !is_held && is_closed),
         (flag::ACCEPTED, !is_held && waits_for_accept),
+        (flag::TRANSPARENT, socket.is_transparent),
+        (flag::V6ONLY, state == state::LISTEN && socket.is_v6_only),
         (flag::UNSENT, state != state::LISTEN && info.is_unsent()),
         (flag::WINDOW_ZERO, has_window && message.send_queue > 0 && info.is_window_zero()),
     ]
     .into_iter()
     .filter_map(|(flag, is_set)| is_set.then_some(flag))
     .sum()
-}
-
-/// A number in a list of them; 0 if it is shorter.
-fn u32_at(list: &[u8], index: usize) -> u32 {
-    let bytes = list.get(index * size_of::<u32>()..).and_then(<[u8]>::first_chunk);
-    bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
 #[cfg(test)]

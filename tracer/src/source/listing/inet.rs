@@ -7,7 +7,7 @@ use tracer_common::state;
 use crate::{
     facts::listing::{ConnectionInfo, ListedSocket, Protocol, SocketTimer},
     source::{
-        inet_diag::{self, ExtensionFlags, InetDump, InetSocket, attribute},
+        inet_diag::{self, ExtensionFlags, InetDump, InetSocket},
         netlink::Netlink,
     },
     tcp::endpoint::Tuple,
@@ -41,10 +41,9 @@ impl Wanted<'_> {
 }
 
 fn listed(protocol: Protocol, place: Tuple, socket: &InetSocket) -> ListedSocket {
-    let message = &socket.message;
-    let info = socket.info();
+    let InetSocket { message, info, .. } = socket;
     let has_connection = !info.is_empty() && !matches!(message.state, state::LISTEN | state::CLOSE);
-    let mut listed = ListedSocket {
+    ListedSocket {
         state: message.state,
         cookie: message.cookie(),
         inode: message.inode,
@@ -63,17 +62,9 @@ fn listed(protocol: Protocol, place: Tuple, socket: &InetSocket) -> ListedSocket
             bytes_acked: info.bytes_acked(),
             bytes_received: info.bytes_received(),
         }),
+        shutdown: socket.shutdown,
+        is_v6_only: socket.is_v6_only,
+        cgroup: socket.cgroup,
         ..ListedSocket::new(protocol, message.family, message.tuple(place))
-    };
-    for (kind, value) in socket.attributes() {
-        match kind {
-            attribute::SHUTDOWN => listed.shutdown = value.first().copied().unwrap_or_default(),
-            attribute::V6ONLY => listed.is_v6_only = value.first() == Some(&1),
-            attribute::CGROUP => {
-                listed.cgroup = value.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-            }
-            _ => {}
-        }
     }
-    listed
 }
