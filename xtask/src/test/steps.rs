@@ -44,6 +44,7 @@ const FORMATTING: Step = Step { name: "formatting", run: formatting };
 const CLIPPY: Step = Step { name: "clippy", run: clippy };
 const UNIT_TESTS: Step = Step { name: "unit tests", run: unit_tests };
 const BUILD: Step = Step { name: "build", run: build };
+const OBJECTS: Step = Step { name: "kernel objects are up to date", run: objects };
 
 impl Chain {
     pub(crate) const ALL: [Self; 4] = [Self::Sources, Self::Release, Self::Objects, Self::Kernels];
@@ -55,7 +56,7 @@ impl Chain {
                 Step { name: "build, with the bench", run: build_with_bench },
                 Step { name: "build the measuring programs", run: build_measures },
             ],
-            Self::Objects => &[Step { name: "kernel objects are up to date", run: objects }],
+            Self::Objects => &[OBJECTS],
             Self::Kernels => &[
                 Step { name: "downloads for other kernels", run: vm::fetch_ahead },
                 Step { name: "build for other kernels", run: vm::build_ahead },
@@ -84,6 +85,7 @@ pub(crate) const FAST: &[Step] = &[
     SET_UP,
     FORMATTING,
     CLIPPY,
+    OBJECTS,
     UNIT_TESTS,
     Step { name: "one test on the real kernel", run: kernel::smoke },
 ];
