@@ -8,6 +8,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
@@ -91,6 +92,8 @@ pub fn play(scenario: Scenario, address: IpAddr) {
         }
         Scenario::NeverAccepted => {
             let mut client = connect(to).unwrap();
+            // A slow host may not have taken the ACK of the handshake yet.
+            poll(&mut [PollFd::new(&listener, PollFlags::IN)], None).unwrap();
             drop(listener);
             wait_for_end(&mut client);
         }

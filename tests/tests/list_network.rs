@@ -313,7 +313,12 @@ fn nexthop_objects_are_followed() {
     let set = |mode: &str| {
         run(place.command("sysctl").args(["-qw", &format!("net.ipv4.nexthop_compat_mode={mode}")]));
     };
-    let listed = || [json(&place, "-r"), json(&place, LASTING)];
+    let listed = || {
+        let mut routes = [json(&place, "-r"), json(&place, LASTING)];
+        // The others change by themselves: an address of IPv6 is not used before it is known to be the only one.
+        routes.iter_mut().for_each(|routes| routes.retain(|route| !route["nexthop"].is_null()));
+        routes
+    };
     set("1");
     let before = listed();
     set("0");

@@ -121,7 +121,9 @@ impl Sockets {
             .override_global("HELPERS", &layout.helpers[..], true)
             .override_global("TICK_NS", &tick_ns(), true)
             .load(OBJECT)?;
-        let uses_sock_diag = faults::has_faulty_iterator(types);
+        // Where programs cannot read cookies, the kernel is older than the fault, and sockets have numbers by their addresses,
+        // which sock_diag does not tell.
+        let uses_sock_diag = layout.has(Helper::SocketCookie) && faults::has_faulty_iterator(types);
         let over_namespace: &[_] = if uses_sock_diag {
             &[]
         } else {
