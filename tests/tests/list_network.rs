@@ -316,7 +316,9 @@ fn nexthop_objects_are_followed() {
     let listed = || {
         let mut routes = [json(&place, "-r"), json(&place, LASTING)];
         // The others change by themselves: an address of IPv6 is not used before it is known to be the only one.
-        routes.iter_mut().for_each(|routes| routes.retain(|route| !route["nexthop"].is_null()));
+        for family in &mut routes {
+            family.retain(|route| !route["nexthop"].is_null());
+        }
         routes
     };
     set("1");

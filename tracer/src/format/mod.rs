@@ -75,8 +75,18 @@ pub trait Format<S: Subject = Story> {
     fn begin(&mut self, out: &mut Vec<u8>);
     /// Makes room for a row that comes later. Formats that align nothing need none.
     fn fit(&mut self, _: &S::About<'_>) {}
+    /// How many rows it wants at once. A file of columns takes less time if it gets many.
+    fn rows_at_once(&self) -> usize {
+        1
+    }
     /// Appends a line.
     fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>);
+    /// Appends a line for each of these rows.
+    fn lines(&mut self, rows: &[S::About<'_>], out: &mut Vec<u8>) {
+        for row in rows {
+            self.line(row, out);
+        }
+    }
     /// Appends what follows the last line, such as the footer of a file.
     fn end(&mut self, _: &mut Vec<u8>) {}
 }
@@ -92,6 +102,12 @@ pub struct ShownColumn<S: Subject = Story> {
 }
 
 impl<S: Subject> ShownColumn<S> {
+    /// Its row in the table of columns; `None` if the kernel lacks it.
+    #[must_use]
+    pub fn known(&self) -> Option<&'static Column<S>> {
+        (!self.is_absent).then_some(self.column)
+    }
+
     /// The column's value in this row; null if the kernel lacks it.
     #[must_use]
     pub fn value<'a>(&self, row: &S::About<'a>) -> Value<'a> {

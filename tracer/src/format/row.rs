@@ -123,6 +123,7 @@ impl<'a> Row<'a> {
 
     /// A row for the state of a connection at `now_ns`.
     #[must_use]
+    #[inline]
     pub fn of(connection: &'a Connection, now_ns: u64, context: &'a Context) -> Self {
         let owner = &connection.owner;
         let (local, remote) = ends(&connection.tuple, context);

@@ -37,6 +37,10 @@ impl View for Life {
         self.lines.transition(transition, context, out);
     }
 
+    fn flush(&mut self, context: &Context, out: &mut Vec<u8>) {
+        self.lines.flush(context, out);
+    }
+
     fn end(&mut self, _: Scene<'_>, out: &mut Vec<u8>) {
         self.lines.end(out);
     }

@@ -157,6 +157,8 @@ pub trait View {
     fn shows(&self, transition: &Transition) -> bool;
     /// Takes a transition.
     fn show(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>);
+    /// Appends lines that it has held back, before the context changes.
+    fn flush(&mut self, _: &Context, _: &mut Vec<u8>) {}
     /// Takes a raw event. Used only if the view does not need stories.
     fn event(&mut self, _: &Event, _: &Context, _: &mut Vec<u8>) {}
     /// Whether each transition that it shows is a line of output.

@@ -58,7 +58,8 @@ pub(crate) fn command(store: &Store, archs: &[Arch]) -> Result<Command> {
     }
     build.args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target-dir"]);
     build.arg(target(&store.folder));
-    build.args(["--package", "tcp-tracer", "--package", "tests", "--package", "guest", "--bins"]);
+    build.args(["--package", "tcp-tracer", "--package", "tests", "--package", "guest"]);
+    build.args(PROGRAMS.iter().flat_map(|(binary, _)| ["--bin", binary]));
     for arch in archs {
         let variable =
             |name| format!("CARGO_TARGET_{}_{name}", arch.triple().to_uppercase().replace('-', "_"));

@@ -9,7 +9,11 @@ use parquet::{
 };
 
 use crate::format::{
-    parquet::{chunk::Chunks, words::Words},
+    parquet::{
+        chunk::{Chunks, Dictionary},
+        presence::Presence,
+        words::{Seen, Words},
+    },
     value::{DataType, Value},
 };
 
@@ -18,8 +22,7 @@ const MICROSECOND: i64 = 1_000;
 
 /// The values of a column.
 pub(super) struct ColumnBuffer {
-    /// For each row 1, or 0 if it has no value (Parquet's definition levels).
-    levels: Vec<i16>,
+    presence: Presence,
     values: Values,
 }
 
@@ -59,37 +62,42 @@ impl ColumnBuffer {
             DataType::Timestamp => Values::Times(Vec::new()),
             DataType::Utf8 | DataType::Map | DataType::List => Values::Texts(Box::default()),
         };
-        Self { levels: Vec::new(), values }
+        Self { presence: Presence::default(), values }
     }
 
-    /// Adds the value of a row.
+    /// Adds the values of some rows. A column has values of its type alone: a test of the table of columns sees to it.
     #[inline]
-    pub(super) fn push(&mut self, value: &Value<'_>) {
-        let is_there = match (&mut self.values, value) {
-            // A bound is not the value.
-            (_, Value::Null | Value::NullAs(_) | Value::DurationAtLeast(_) | Value::NameOf(_, None)) => false,
-            (Values::Integers(integers), Value::Uint(number)) => {
+    pub(super) fn extend<'a, R>(&mut self, rows: &[R], value_of: impl Fn(&R) -> Value<'a>) {
+        let presence = &mut self.presence;
+        match &mut self.values {
+            Values::Integers(integers) => add(presence, integers, rows, |row| match value_of(row) {
                 // All 64 bits of an identifier count; whatever counts something stays below 2^63.
-                integers.push(number.cast_signed());
-                true
+                Value::Uint(number) => Some(number.cast_signed()),
+                _ => None,
+            }),
+            Values::Times(times) => add(presence, times, rows, |row| match value_of(row) {
+                Value::Time(wall_ns, _) => Some(wall_ns),
+                _ => None,
+            }),
+            Values::Fractions(fractions) => add(presence, fractions, rows, |row| match value_of(row) {
+                Value::Duration(ns) | Value::DurationAbout(ns, _) => Some(micros(ns)),
+                // A bound is not the value.
+                _ => None,
+            }),
+            Values::Truths(truths) => add(presence, truths, rows, |row| match value_of(row) {
+                Value::Bool(truth) => Some(truth),
+                _ => None,
+            }),
+            Values::Texts(words) => {
+                let mut seen = Seen::default();
+                add(presence, &mut words.ids, rows, |row| words.known.id_of(&value_of(row), &mut seen));
             }
-            (Values::Times(times), Value::Time(wall_ns, _)) => {
-                times.push(*wall_ns);
-                true
-            }
-            (Values::Fractions(fractions), Value::Duration(ns) | Value::DurationAbout(ns, _)) => {
-                fractions.push(micros(*ns));
-                true
-            }
-            (Values::Truths(truths), Value::Bool(truth)) => {
-                truths.push(*truth);
-                true
-            }
-            (Values::Texts(words), value) => words.push(value),
-            // A column has no values of other types: a test of the table of columns sees to it.
-            _ => false,
-        };
-        self.levels.push(i16::from(is_there));
+        }
+    }
+
+    /// Adds rows without a value.
+    pub(super) fn extend_with_nulls(&mut self, rows: usize) {
+        (0..rows).for_each(|_| self.presence.push(0, 1));
     }
 
     /// The order of rows by these times; `None` if they are in order. Rows without a time come last.
@@ -97,11 +105,11 @@ impl ColumnBuffer {
         let Values::Times(times) = &self.values else {
             return None;
         };
-        if times.len() == self.levels.len() && times.is_sorted() {
+        if times.len() == self.presence.rows() && times.is_sorted() {
             return None;
         }
         let mut times = times.iter();
-        let keys = self.levels.iter().map(|level| if *level == 0 { None } else { times.next().copied() });
+        let keys = self.presence.iter().map(|is_there| if is_there { times.next().copied() } else { None });
         let keys: Vec<_> = keys.map(|time_ns| time_ns.unwrap_or(i64::MAX)).collect();
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by_key(|row| keys[*row]);
@@ -110,13 +118,14 @@ impl ColumnBuffer {
 
     /// Puts rows into this order.
     pub(super) fn sort(&mut self, order: &[usize]) {
+        let is_there: Vec<bool> = self.presence.iter().collect();
         match &mut self.values {
-            Values::Integers(values) | Values::Times(values) => sort(values, &self.levels, order),
-            Values::Fractions(values) => sort(values, &self.levels, order),
-            Values::Truths(values) => sort(values, &self.levels, order),
-            Values::Texts(words) => sort(&mut words.ids, &self.levels, order),
+            Values::Integers(values) | Values::Times(values) => sort(values, &is_there, order),
+            Values::Fractions(values) => sort(values, &is_there, order),
+            Values::Truths(values) => sort(values, &is_there, order),
+            Values::Texts(words) => sort(&mut words.ids, &is_there, order),
         }
-        self.levels = order.iter().map(|row| self.levels[*row]).collect();
+        self.presence = order.iter().map(|row| is_there[*row]).collect();
     }
 
     /// Writes all values, after which there are none.
@@ -126,46 +135,89 @@ impl ColumnBuffer {
         chunks: &mut Chunks,
         group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
     ) -> Result<(), ParquetError> {
-        if let Values::Texts(words) = &mut self.values {
-            let (bytes, close) = chunks.of_texts(column, &self.levels, &words.ids, &words.texts)?;
+        if let Some(dictionary) = self.values.dictionary() {
+            let (bytes, close) = chunks.of(column, &self.presence, dictionary)?;
             group.append_column(&bytes, close)?;
-            words.clear();
         } else if let Some(mut writer) = group.next_column()? {
-            self.values.write(&self.levels, writer.untyped())?;
+            self.values.write(chunks.levels(&self.presence), writer.untyped())?;
             writer.close()?;
         }
-        self.levels.clear();
+        self.presence.clear();
+        self.values.clear();
         Ok(())
     }
 }
 
 impl Values {
+    /// The different values, and which of them rows have; `None` if there are too many.
+    fn dictionary(&mut self) -> Option<Dictionary<'_>> {
+        match self {
+            Self::Integers(values) => are_same(values).then(|| Dictionary::of_integer(values)),
+            Self::Times(_) | Self::Truths(_) => None,
+            Self::Fractions(values) => values.is_empty().then(Dictionary::of_no_fraction),
+            Self::Texts(words) => Some(Dictionary::of_texts(&mut words.ids, &words.known.texts)),
+        }
+    }
+
     fn write(&mut self, levels: &[i16], writer: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
         let levels = Some(levels);
         match (self, writer) {
             (Self::Integers(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
-                values.clear();
             }
             (Self::Times(values), ColumnWriter::Int64ColumnWriter(writer)) => {
                 for time_ns in values.iter_mut() {
                     *time_ns = time_ns.div_euclid(MICROSECOND);
                 }
                 writer.write_batch(values, levels, None)?;
-                values.clear();
             }
             (Self::Fractions(values), ColumnWriter::DoubleColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
-                values.clear();
             }
             (Self::Truths(values), ColumnWriter::BoolColumnWriter(writer)) => {
                 writer.write_batch(values, levels, None)?;
-                values.clear();
             }
             _ => return Err(ParquetError::General("a column has another type than its values".into())),
         }
         Ok(())
     }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Integers(values) | Self::Times(values) => values.clear(),
+            Self::Fractions(values) => values.clear(),
+            Self::Truths(values) => values.clear(),
+            Self::Texts(words) => words.clear(),
+        }
+    }
+}
+
+/// Adds the values that rows have, and for each row whether it has one.
+#[inline]
+fn add<R, T: Copy + Default>(
+    presence: &mut Presence,
+    values: &mut Vec<T>,
+    rows: &[R],
+    mut value_of: impl FnMut(&R) -> Option<T>,
+) {
+    for rows in rows.chunks(Presence::MOST_PUSHED) {
+        let (begin, mut count, mut bits) = (values.len(), 0, 0);
+        values.resize(begin + rows.len(), T::default());
+        let found = &mut values[begin..];
+        for (bit, row) in rows.iter().enumerate() {
+            if let Some(value) = value_of(row) {
+                found[count] = value;
+                count += 1;
+                bits |= 1 << bit;
+            }
+        }
+        values.truncate(begin + count);
+        presence.push(bits, rows.len());
+    }
+}
+
+fn are_same(numbers: &[i64]) -> bool {
+    numbers.first().is_none_or(|first| numbers.iter().all(|number| number == first))
 }
 
 /// Microseconds, as JSON has them: the nearest number to the decimal one.
@@ -175,15 +227,15 @@ fn micros(ns: u64) -> f64 {
 }
 
 /// Puts the values of the rows that have one into the order of rows.
-fn sort<T: Copy>(values: &mut Vec<T>, levels: &[i16], order: &[usize]) {
+fn sort<T: Copy>(values: &mut Vec<T>, is_there: &[bool], order: &[usize]) {
     let mut next = 0;
-    let places: Vec<usize> = levels
+    let places: Vec<usize> = is_there
         .iter()
-        .map(|level| {
+        .map(|is_there| {
             let place = next;
-            next += usize::from(*level != 0);
+            next += usize::from(*is_there);
             place
         })
         .collect();
-    *values = order.iter().filter(|row| levels[**row] != 0).map(|row| values[places[*row]]).collect();
+    *values = order.iter().filter(|row| is_there[**row]).map(|row| values[places[*row]]).collect();
 }

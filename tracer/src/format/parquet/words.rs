@@ -20,22 +20,73 @@ use crate::{
 /// Different values that are kept from one group of rows to the next.
 const MOST_KEPT: usize = 1 << 16;
 
-/// Texts by number.
+/// The texts of the rows.
 #[derive(Default)]
 pub(super) struct Words {
     /// The number of each row's text.
     pub(super) ids: Vec<u32>,
+    pub(super) known: KnownTexts,
+}
+
+/// Texts by number.
+#[derive(Default)]
+pub(super) struct KnownTexts {
     /// The text of each number.
     pub(super) texts: Vec<ByteArray>,
     by_text: HashMap<Box<[u8]>, u32>,
     /// Names of processes, before they are escaped.
     by_name: HashMap<[u8; COMM_LEN], u32>,
     by_addr: HashMap<IpAddr, u32>,
-    /// Texts, names and addresses of the last rows: most rows have one of these.
-    recent_text: Recent<()>,
-    recent_short: Recent<u128>,
+    /// Words that stay where they are.
+    constants: Seen<64>,
+    /// Names and addresses of the last rows: most rows have one of these.
     recent_name: Recent<[u8; COMM_LEN]>,
     recent_addr: Recent<IpAddr>,
+}
+
+/// Texts that some rows have, by the place where they are in memory: as long as none of them goes, what is at the same place is
+/// the same text. To look there takes less time than to read it.
+pub(super) struct Seen<const KEPT: usize = 16> {
+    by_place: [Option<(Place, u32)>; KEPT],
+}
+
+impl<const KEPT: usize> Default for Seen<KEPT> {
+    fn default() -> Self {
+        Self { by_place: [None; KEPT] }
+    }
+}
+
+/// The address of a text, and its length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    address: usize,
+    len: usize,
+}
+
+impl Place {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        Self { address: text.as_ptr().addr(), len: text.len() }
+    }
+
+    /// A number that is mostly another for another text.
+    #[inline]
+    fn hash(self) -> usize {
+        // The golden ratio, as in Fibonacci hashing.
+        (self.address + self.len).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
+    }
+}
+
+impl<const KEPT: usize> Seen<KEPT> {
+    #[inline]
+    fn find(&self, place: Place) -> Option<u32> {
+        let kept = self.by_place[place.hash() % KEPT];
+        kept.and_then(|(other, id)| (other == place).then_some(id))
+    }
+
+    fn keep(&mut self, place: Place, id: u32) {
+        self.by_place[place.hash() % KEPT] = Some((place, id));
+    }
 }
 
 /// A few keys and their numbers. To compare with them takes less time than a hash.
@@ -56,11 +107,6 @@ impl<K> Recent<K> {
         self.keys.iter().flatten().find_map(|(key, id)| is_it(key).then_some(*id))
     }
 
-    #[inline]
-    fn ids(&self) -> impl Iterator<Item = u32> {
-        self.keys.iter().flatten().map(|(_, id)| *id)
-    }
-
     fn keep(&mut self, key: K, id: u32) {
         self.keys[self.next] = Some((key, id));
         self.next = (self.next + 1) % self.keys.len();
@@ -68,25 +114,46 @@ impl<K> Recent<K> {
 }
 
 impl Words {
-    /// Adds the value of a row. Returns whether it is one.
+    /// Forgets the rows.
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        if self.known.texts.len() > MOST_KEPT {
+            *self = Self::default();
+        }
+    }
+}
+
+impl KnownTexts {
+    /// The number of a value's text; `None` if there is no value.
     #[inline]
-    pub(super) fn push(&mut self, value: &Value<'_>) -> bool {
-        let id = match value {
-            Value::Word(word) | Value::Id(word) | Value::Text(word) | Value::NameOf(_, Some(word)) => {
-                self.id(word.as_bytes())
+    pub(super) fn id_of(&mut self, value: &Value<'_>, seen: &mut Seen) -> Option<u32> {
+        match value {
+            Value::Null | Value::NullAs(_) | Value::NameOf(_, None) => None,
+            Value::Word(word) => Some(self.id_of_constant(word)),
+            Value::Id(text) | Value::Text(text) | Value::NameOf(_, Some(text)) => {
+                Some(self.id_at(text.as_bytes(), seen))
             }
-            Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => {
-                match state.padded_name() {
-                    Some((name, len)) => self.id(&name[..*len]),
-                    None => self.id(state.to_string().as_bytes()),
-                }
-            }
+            other => Some(self.id_of_other(other)),
+        }
+    }
+
+    fn id_of_other(&mut self, value: &Value<'_>) -> u32 {
+        match value {
+            Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => match state.name() {
+                Some(name) => self.id_of_constant(name),
+                None => self.id(state.to_string().as_bytes()),
+            },
             Value::Name(comm) | Value::DoubtfulName(comm) => self.id_of_name(comm),
-            Value::Addr(addr) => self.id_of_addr(*addr),
-            other => self.id(&word(other)),
-        };
-        self.ids.push(id);
-        true
+            Value::Addr(addr) => self.id_of_addr(addr),
+            other => self.id_of_rare(other),
+        }
+    }
+
+    /// The number of a value that is rare, or in no default column.
+    #[cold]
+    #[inline(never)]
+    fn id_of_rare(&mut self, value: &Value<'_>) -> u32 {
+        self.id(&word(value))
     }
 
     fn id_of_name(&mut self, comm: &[u8; COMM_LEN]) -> u32 {
@@ -104,46 +171,46 @@ impl Words {
         id
     }
 
-    fn id_of_addr(&mut self, addr: IpAddr) -> u32 {
-        if let Some(id) = self.recent_addr.find(|recent| *recent == addr) {
+    fn id_of_addr(&mut self, addr: &IpAddr) -> u32 {
+        if let Some(id) = self.recent_addr.find(|recent| recent == addr) {
             return id;
         }
-        let id = if let Some(id) = self.by_addr.get(&addr) {
+        let id = if let Some(id) = self.by_addr.get(addr) {
             *id
         } else {
             let id = self.id(addr.to_string().as_bytes());
-            self.by_addr.insert(addr, id);
+            self.by_addr.insert(*addr, id);
             id
         };
-        self.recent_addr.keep(addr, id);
+        self.recent_addr.keep(*addr, id);
         id
     }
 
-    /// The number of a text.
+    /// The number of a text that stays in memory.
     #[inline]
-    fn id(&mut self, text: &[u8]) -> u32 {
-        let Some(key) = short(text) else {
-            return self.id_of_long(text);
-        };
-        if let Some(id) = self.recent_short.find(|recent| *recent == key) {
+    fn id_of_constant(&mut self, text: &'static str) -> u32 {
+        let place = Place::of(text.as_bytes());
+        if let Some(id) = self.constants.find(place) {
             return id;
         }
-        let id = self.id_of_other(text);
-        self.recent_short.keep(key, id);
+        let id = self.id(text.as_bytes());
+        self.constants.keep(place, id);
         id
     }
 
-    fn id_of_long(&mut self, text: &[u8]) -> u32 {
-        let is_it = |id: &u32| self.texts.get(*id as usize).is_some_and(|other| other.data() == text);
-        let recent = self.recent_text.ids().find(is_it);
-        recent.unwrap_or_else(|| {
-            let id = self.id_of_other(text);
-            self.recent_text.keep((), id);
+    /// The number of a text that stays in memory as long as `seen`.
+    #[inline]
+    fn id_at(&mut self, text: &[u8], seen: &mut Seen) -> u32 {
+        let place = Place::of(text);
+        seen.find(place).unwrap_or_else(|| {
+            let id = self.id(text);
+            seen.keep(place, id);
             id
         })
     }
 
-    fn id_of_other(&mut self, text: &[u8]) -> u32 {
+    /// The number of a text.
+    fn id(&mut self, text: &[u8]) -> u32 {
         if let Some(id) = self.by_text.get(text) {
             return *id;
         }
@@ -153,27 +220,9 @@ impl Words {
         self.by_text.insert(text.into(), id);
         id
     }
-
-    /// Forgets the rows.
-    pub(super) fn clear(&mut self) {
-        self.ids.clear();
-        if self.texts.len() > MOST_KEPT {
-            *self = Self::default();
-        }
-    }
 }
 
-/// A text of up to 15 bytes as a number, which takes less time to compare.
-#[inline]
-fn short(text: &[u8]) -> Option<u128> {
-    let mut bytes = [0; 16];
-    let (last, first) = bytes.split_last_mut()?;
-    first.get_mut(..text.len())?.copy_from_slice(text);
-    *last = text.len().to_le_bytes()[0];
-    Some(u128::from_le_bytes(bytes))
-}
-
-/// A value that is rare, or in no default column, as text.
+/// A value as text.
 fn word(value: &Value<'_>) -> Vec<u8> {
     let mut room = [0; ROOM];
     let line = Line::new(&mut room);

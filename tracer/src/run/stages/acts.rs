@@ -27,6 +27,7 @@ impl Stages {
         let (at, now_ns) = (out.len(), self.now_ns);
         let (view, scene) = self.scene(around, message.as_deref());
         let lines = view.act(scene, out);
+        self.view.flush(&self.context, out);
         if lines > 0 {
             self.starts.add_lines(at, out, now_ns, &self.context);
         } else {
@@ -59,7 +60,7 @@ impl Stages {
                 }
             }
         }
-        self.count(&counter);
+        self.shown(&counter, out);
     }
 
     /// Passes a key or a change of screen size to the view.

@@ -84,7 +84,7 @@ impl Stages {
         } else {
             self.show_raw(events, &mut counter, out);
         }
-        self.count(&counter);
+        self.shown(&counter, out);
     }
 
     fn show_raw(&mut self, events: &[Event], counter: &mut LineCounter, out: &mut Vec<u8>) {
@@ -143,7 +143,7 @@ impl Stages {
             tracker.sample(sample, *now_ns, &mut |transition| select.pass(transition, &mut show));
         }
         self.counts.sampled += counter.shown - self.counts.shown;
-        self.count(&counter);
+        self.shown(&counter, out);
     }
 
     /// Merges a snapshot: adds the sockets that the filters select, and retires connections that are not in

@@ -154,7 +154,7 @@ impl Stages {
             let mut show = showing(&mut **view, &mut counter, context, (out, starts));
             select.change(&filters.constant, filters.story, &mut show);
         }
-        self.count(&counter);
+        self.shown(&counter, out);
         self.view.reload(options);
         self.shows_names = self.view.needs().names;
     }
@@ -242,7 +242,9 @@ impl Stages {
         self.limit.is_some_and(|limit| self.counts.shown >= limit)
     }
 
-    fn count(&mut self, counter: &LineCounter) {
+    /// Ends what [`showing`] has begun: counts the lines, and has the view append those that it holds back.
+    fn shown(&mut self, counter: &LineCounter, out: &mut Vec<u8>) {
+        self.view.flush(&self.context, out);
         self.lines += if self.has_lines() { counter.shown - self.counts.shown } else { 0 };
         self.counts.shown = counter.shown;
         self.counts.beyond += counter.beyond;

@@ -121,6 +121,10 @@ impl View for Log {
         self.lines.transition(transition, context, out);
     }
 
+    fn flush(&mut self, context: &Context, out: &mut Vec<u8>) {
+        self.lines.flush(context, out);
+    }
+
     fn due(&self) -> Option<u64> {
         self.due_ns
     }
