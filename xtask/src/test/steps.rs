@@ -153,7 +153,8 @@ fn clippy() -> Result<()> {
 }
 
 fn unit_tests() -> Result<()> {
-    run_command(in_root().args(["test", "--quiet", "--workspace", "--exclude", "tests", "--locked"]))
+    let all = ["test", "--quiet", "--workspace", "--exclude", "tests", "--locked", "--no-fail-fast"];
+    run_command(in_root().args(all))
 }
 
 fn objects() -> Result<()> {

@@ -153,7 +153,8 @@ impl Values {
     fn dictionary(&mut self) -> Option<Dictionary<'_>> {
         match self {
             Self::Integers(values) => are_same(values).then(|| Dictionary::of_integer(values)),
-            Self::Times(_) | Self::Truths(_) => None,
+            Self::Times(values) => values.is_empty().then(|| Dictionary::of_integer(values)),
+            Self::Truths(_) => None,
             Self::Fractions(values) => values.is_empty().then(Dictionary::of_no_fraction),
             Self::Texts(words) => Some(Dictionary::of_texts(&mut words.ids, &words.known.texts)),
         }

@@ -31,12 +31,12 @@ pub(super) struct Dictionary<'a> {
     /// The values, as Parquet's plain encoding has them.
     plain: Vec<u8>,
     entries: usize,
-    places: Places<'a>,
+    places: RowEntries<'a>,
     extremes: Extremes,
 }
 
 /// The places in a dictionary of the values that rows have.
-enum Places<'a> {
+enum RowEntries<'a> {
     /// So many rows have the first one.
     First(usize),
     Each(&'a [u32]),
@@ -90,9 +90,9 @@ impl Chunks {
         let width = entries.saturating_sub(1).checked_ilog2().unwrap_or(0) + 1;
         page.push(width.to_le_bytes()[0]);
         match places {
-            Places::First(0) => {}
-            Places::First(rows) => push_run(&mut page, rows, 0, width),
-            Places::Each(places) => push_hybrid(&mut page, places, width),
+            RowEntries::First(0) => {}
+            RowEntries::First(rows) => push_run(&mut page, rows, 0, width),
+            RowEntries::Each(places) => push_hybrid(&mut page, places, width),
         }
 
         let mut sink = TrackedWrite::new(Vec::new());
@@ -154,14 +154,14 @@ impl<'a> Dictionary<'a> {
         Self {
             plain: number.map(|number| number.to_le_bytes().to_vec()).unwrap_or_default(),
             entries: usize::from(number.is_some()),
-            places: Places::First(numbers.len()),
+            places: RowEntries::First(numbers.len()),
             extremes: Extremes::Integer(number),
         }
     }
 
     /// No row has a value.
     pub(super) fn of_no_fraction() -> Self {
-        Self { plain: Vec::new(), entries: 0, places: Places::First(0), extremes: Extremes::NoFraction }
+        Self { plain: Vec::new(), entries: 0, places: RowEntries::First(0), extremes: Extremes::NoFraction }
     }
 
     /// Texts by their numbers, in the order of the first row with each. Puts places in place of the numbers.
@@ -184,7 +184,12 @@ impl<'a> Dictionary<'a> {
         let least = used.iter().min_by_key(|text| text.as_bytes());
         let greatest = used.iter().max_by_key(|text| text.as_bytes());
         let extremes = least.zip(greatest).map(|(least, greatest)| ((*least).clone(), (*greatest).clone()));
-        Self { plain, entries: used.len(), places: Places::Each(ids), extremes: Extremes::Texts(extremes) }
+        Self {
+            plain,
+            entries: used.len(),
+            places: RowEntries::Each(ids),
+            extremes: Extremes::Texts(extremes),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct KnownTexts {
 /// Texts that some rows have, by the place where they are in memory: as long as none of them goes, what is at the same place is
 /// the same text. To look there takes less time than to read it.
 pub(super) struct Seen<const KEPT: usize = 16> {
-    by_place: [Option<(Place, u32)>; KEPT],
+    by_place: [Option<(TextAddress, u32)>; KEPT],
 }
 
 impl<const KEPT: usize> Default for Seen<KEPT> {
@@ -58,12 +58,12 @@ impl<const KEPT: usize> Default for Seen<KEPT> {
 
 /// The address of a text, and its length.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct TextAddress {
     address: usize,
     len: usize,
 }
 
-impl Place {
+impl TextAddress {
     #[inline]
     fn of(text: &[u8]) -> Self {
         Self { address: text.as_ptr().addr(), len: text.len() }
@@ -79,12 +79,12 @@ impl Place {
 
 impl<const KEPT: usize> Seen<KEPT> {
     #[inline]
-    fn find(&self, place: Place) -> Option<u32> {
+    fn find(&self, place: TextAddress) -> Option<u32> {
         let kept = self.by_place[place.hash() % KEPT];
         kept.and_then(|(other, id)| (other == place).then_some(id))
     }
 
-    fn keep(&mut self, place: Place, id: u32) {
+    fn keep(&mut self, place: TextAddress, id: u32) {
         self.by_place[place.hash() % KEPT] = Some((place, id));
     }
 }
@@ -189,7 +189,7 @@ impl KnownTexts {
     /// The number of a text that stays in memory.
     #[inline]
     fn id_of_constant(&mut self, text: &'static str) -> u32 {
-        let place = Place::of(text.as_bytes());
+        let place = TextAddress::of(text.as_bytes());
         if let Some(id) = self.constants.find(place) {
             return id;
         }
@@ -201,7 +201,7 @@ impl KnownTexts {
     /// The number of a text that stays in memory as long as `seen`.
     #[inline]
     fn id_at(&mut self, text: &[u8], seen: &mut Seen) -> u32 {
-        let place = Place::of(text);
+        let place = TextAddress::of(text);
         seen.find(place).unwrap_or_else(|| {
             let id = self.id(text);
             seen.keep(place, id);
