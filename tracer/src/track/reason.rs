@@ -42,7 +42,11 @@ pub fn reason(event: &Event, connection: &Connection) -> Reason {
     if becomes_time_wait(event) {
         return orderly_reason(connection, event.old_state);
     }
+    // `tcp_reset` ends the connection in any case. A process that asks for the error just then (`SO_ERROR`) takes it away.
+    let has_received_rst = connection.reset == Reset::Received && connection.reset_in == event.old_state;
     match event.error {
+        0 if has_received_rst && event.old_state == number::SYN_SENT => Reason::Refused,
+        0 if has_received_rst => reset(event, connection),
         0 => without_error(event, connection),
         ECONNREFUSED => Reason::Refused,
         ECONNRESET | EPIPE => reset(event, connection),
@@ -166,4 +170,31 @@ pub fn orphan_reason(connection: &Connection, now_ns: u64, due_ns: Option<u64>) 
     }
     let is_timeout = due_ns.is_some_and(|due_ns| now_ns >= due_ns);
     Some(if is_timeout { Reason::TimeoutClose } else { Reason::Unknown })
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    #[test]
+    fn a_reset_is_told_though_a_process_has_taken_the_error() {
+        let end = |old_state| {
+            let flags = flag::OWNED;
+            Event { old_state, new_state: number::CLOSE, flags, send_queue: 9, ..Event::new_zeroed() }
+        };
+        let told = |old_state, reset, reset_in| {
+            let first_fin = if old_state == number::CLOSE_WAIT { FirstFin::Remote } else { FirstFin::Nobody };
+            let mut connection = Connection::default();
+            (connection.reset, connection.reset_in, connection.first_fin) = (reset, reset_in, first_fin);
+            reason(&end(old_state), &connection)
+        };
+        let (open, waiting) = (number::ESTABLISHED, number::CLOSE_WAIT);
+        assert_eq!(told(open, Reset::Received, open), Reason::ResetRemote);
+        assert_eq!(told(waiting, Reset::Received, waiting), Reason::ResetRemoteAfterFin);
+        assert_eq!(told(number::SYN_SENT, Reset::Received, number::SYN_SENT), Reason::Refused);
+        assert_eq!(told(open, Reset::None, 0), Reason::ResetLocal);
+        assert_eq!(told(waiting, Reset::Received, open), Reason::ResetLocal, "of another state");
+    }
 }
