@@ -16,7 +16,6 @@ pub struct Lines {
     reset_reasons: ResetReasons,
     /// Transitions whose lines are not appended yet, because the format wants several at once.
     held: Vec<Transition>,
-    rows_at_once: usize,
 }
 
 impl Lines {
@@ -27,13 +26,7 @@ impl Lines {
     }
 
     fn with(format: Box<dyn Format>, plan: Plan) -> Self {
-        Self {
-            plan,
-            rows_at_once: format.rows_at_once(),
-            format,
-            reset_reasons: ResetReasons::default(),
-            held: Vec::new(),
-        }
+        Self { plan, format, reset_reasons: ResetReasons::default(), held: Vec::new() }
     }
 
     /// Whether they have names that have to be looked up.
@@ -45,19 +38,19 @@ impl Lines {
     /// Appends the beginning of the output, for this kernel.
     pub fn begin(&mut self, kernel: &KernelInfo, out: &mut Vec<u8>) {
         self.format = self.plan.format(&kernel.absent);
-        self.rows_at_once = self.format.rows_at_once();
         self.reset_reasons = kernel.reset_reasons.clone();
         self.format.begin(out);
     }
 
     /// Appends a line for an event of a connection. It may be held back until [`Self::flush`].
     pub fn transition(&mut self, transition: &Transition, context: &Context, out: &mut Vec<u8>) {
-        if self.rows_at_once == 1 {
+        let rows_at_once = self.format.rows_at_once();
+        if rows_at_once == 1 {
             self.format.line(&Row::transition(transition, context, &self.reset_reasons), out);
             return;
         }
         self.held.push(*transition);
-        if self.held.len() == self.rows_at_once {
+        if self.held.len() == rows_at_once {
             self.flush(context, out);
         }
     }

@@ -102,12 +102,6 @@ pub struct ShownColumn<S: Subject = Story> {
 }
 
 impl<S: Subject> ShownColumn<S> {
-    /// Its row in the table of columns; `None` if the kernel lacks it.
-    #[must_use]
-    pub fn known(&self) -> Option<&'static Column<S>> {
-        (!self.is_absent).then_some(self.column)
-    }
-
     /// The column's value in this row; null if the kernel lacks it.
     #[must_use]
     pub fn value<'a>(&self, row: &S::About<'a>) -> Value<'a> {

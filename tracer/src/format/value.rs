@@ -46,8 +46,8 @@ pub enum Value<'a> {
     Uint(u64),
     /// True or false.
     Bool(bool),
-    /// A fixed word.
-    Word(&'static str),
+    /// A fixed word, from the tracer or from the kernel.
+    Word(&'a str),
     /// Text from outside, escaped for terminals.
     Text(&'a str),
     /// A name, such as that of a process, padded with zeros. It may contain any bytes.

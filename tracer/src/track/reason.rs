@@ -43,7 +43,7 @@ pub fn reason(event: &Event, connection: &Connection) -> Reason {
         return orderly_reason(connection, event.old_state);
     }
     // `tcp_reset` ends the connection in any case. A process that asks for the error just then (`SO_ERROR`) takes it away.
-    let has_received_rst = connection.reset == Reset::Received && connection.reset_in == event.old_state;
+    let has_received_rst = rst_in_state(event, connection) == Reset::Received;
     match event.error {
         0 if has_received_rst && event.old_state == number::SYN_SENT => Reason::Refused,
         0 if has_received_rst => reset(event, connection),
@@ -77,11 +77,15 @@ fn timeout(event: &Event) -> Reason {
     }
 }
 
+/// The RST that was sent or received in the state that ends.
+fn rst_in_state(event: &Event, connection: &Connection) -> Reset {
+    if connection.reset_in == event.old_state { connection.reset } else { Reset::None }
+}
+
 /// The kernel leaves the same error if it answers data with an RST: data that nobody can read any more. The RST's
 /// own record, which comes before, tells who sent it.
 fn reset(event: &Event, connection: &Connection) -> Reason {
-    let rst = if connection.reset_in == event.old_state { connection.reset } else { Reset::None };
-    match (rst, event.old_state) {
+    match (rst_in_state(event, connection), event.old_state) {
         (Reset::Sent, _) => Reason::ResetLocalLateData,
         (Reset::None, number::FIN_WAIT1 | number::FIN_WAIT2) if event.shutdown == BOTH_SIDES => {
             Reason::Unknown

@@ -467,7 +467,7 @@ pub static COLUMNS: &[Column] = &[
         value: |row| connection(row, |c| c.reset.name().map(Value::Word)) },
     Column { key: "reset_reason", data_type: Utf8, title: "RESET REASON", width: 18, align: Left, views: STORY, default_in: STORY_DATA, needs: &[],
         help: "why the kernel sent that RST (enum sk_rst_reason, since Linux 6.10)",
-        value: |row| connection(row, |c| row.reset_reasons.why(c.reset_reason).map(Value::Text)) },
+        value: |row| connection(row, |c| row.reset_reasons.why(c.reset_reason).map(Value::Word)) },
     Column { key: "reuse", data_type: Boolean, title: "REUSE", width: 5, align: Left, views: STORY, default_in: S::LOG_DATA, needs: &[],
         help: "whether a new connection took addresses and ports over: from one in TIME_WAIT here",
         value: |row| transition(row, |s| Some(Value::Bool(s.is_reuse))) },

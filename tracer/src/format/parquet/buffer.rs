@@ -95,11 +95,6 @@ impl ColumnBuffer {
         }
     }
 
-    /// Adds rows without a value.
-    pub(super) fn extend_with_nulls(&mut self, rows: usize) {
-        (0..rows).for_each(|_| self.presence.push(0, 1));
-    }
-
     /// The order of rows by these times; `None` if they are in order. Rows without a time come last.
     pub(super) fn order(&self) -> Option<Vec<usize>> {
         let Values::Times(times) = &self.values else {

@@ -160,10 +160,7 @@ impl<S: Subject> Format<S> for Parquet<S> {
 
     fn lines(&mut self, rows: &[S::About<'_>], out: &mut Vec<u8>) {
         for (column, buffer) in self.columns.iter().zip(&mut self.buffers) {
-            match column.known() {
-                Some(column) => buffer.extend(rows, |row| S::value(column, row)),
-                None => buffer.extend_with_nulls(rows.len()),
-            }
+            buffer.extend(rows, |row| column.value(row));
         }
         self.rows += rows.len();
         if self.rows >= GROUP {

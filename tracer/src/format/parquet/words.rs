@@ -37,8 +37,6 @@ pub(super) struct KnownTexts {
     /// Names of processes, before they are escaped.
     by_name: HashMap<[u8; COMM_LEN], u32>,
     by_addr: HashMap<IpAddr, u32>,
-    /// Words that stay where they are.
-    constants: Seen<64>,
     /// Names and addresses of the last rows: most rows have one of these.
     recent_name: Recent<[u8; COMM_LEN]>,
     recent_addr: Recent<IpAddr>,
@@ -46,14 +44,9 @@ pub(super) struct KnownTexts {
 
 /// Texts that some rows have, by the place where they are in memory: as long as none of them goes, what is at the same place is
 /// the same text. To look there takes less time than to read it.
-pub(super) struct Seen<const KEPT: usize = 16> {
-    by_place: [Option<(TextAddress, u32)>; KEPT],
-}
-
-impl<const KEPT: usize> Default for Seen<KEPT> {
-    fn default() -> Self {
-        Self { by_place: [None; KEPT] }
-    }
+#[derive(Default)]
+pub(super) struct Seen {
+    by_place: [Option<(TextAddress, u32)>; 16],
 }
 
 /// The address of a text, and its length.
@@ -77,15 +70,16 @@ impl TextAddress {
     }
 }
 
-impl<const KEPT: usize> Seen<KEPT> {
+impl Seen {
     #[inline]
     fn find(&self, place: TextAddress) -> Option<u32> {
-        let kept = self.by_place[place.hash() % KEPT];
+        let kept = self.by_place[place.hash() % self.by_place.len()];
         kept.and_then(|(other, id)| (other == place).then_some(id))
     }
 
     fn keep(&mut self, place: TextAddress, id: u32) {
-        self.by_place[place.hash() % KEPT] = Some((place, id));
+        let slot = place.hash() % self.by_place.len();
+        self.by_place[slot] = Some((place, id));
     }
 }
 
@@ -129,18 +123,17 @@ impl KnownTexts {
     pub(super) fn id_of(&mut self, value: &Value<'_>, seen: &mut Seen) -> Option<u32> {
         match value {
             Value::Null | Value::NullAs(_) | Value::NameOf(_, None) => None,
-            Value::Word(word) => Some(self.id_of_constant(word)),
-            Value::Id(text) | Value::Text(text) | Value::NameOf(_, Some(text)) => {
+            Value::Word(text) | Value::Id(text) | Value::Text(text) | Value::NameOf(_, Some(text)) => {
                 Some(self.id_at(text.as_bytes(), seen))
             }
-            other => Some(self.id_of_other(other)),
+            other => Some(self.id_of_other(other, seen)),
         }
     }
 
-    fn id_of_other(&mut self, value: &Value<'_>) -> u32 {
+    fn id_of_other(&mut self, value: &Value<'_>, seen: &mut Seen) -> u32 {
         match value {
             Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => match state.name() {
-                Some(name) => self.id_of_constant(name),
+                Some(name) => self.id_at(name.as_bytes(), seen),
                 None => self.id(state.to_string().as_bytes()),
             },
             Value::Name(comm) | Value::DoubtfulName(comm) => self.id_of_name(comm),
@@ -183,18 +176,6 @@ impl KnownTexts {
             id
         };
         self.recent_addr.keep(*addr, id);
-        id
-    }
-
-    /// The number of a text that stays in memory.
-    #[inline]
-    fn id_of_constant(&mut self, text: &'static str) -> u32 {
-        let place = TextAddress::of(text.as_bytes());
-        if let Some(id) = self.constants.find(place) {
-            return id;
-        }
-        let id = self.id(text.as_bytes());
-        self.constants.keep(place, id);
         id
     }
 
