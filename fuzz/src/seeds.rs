@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use crate::{AS_IT_IS, WAYS, input};
 use self::made::{Piece, WEB};
 use tracer::recording::{
-    block::{HEAD, Unpacked, head, unpack},
+    block::{HEAD, Unpacked, Unpacker, head},
     encoder::Encoder,
 };
 
@@ -32,7 +32,8 @@ fn unpacked(pieces: &[Piece]) -> Vec<Unpacked> {
     let packed = made::blocks(&mut encoder, &made::header(), pieces);
     let blocks = packed.into_iter().skip(1).map(|block| {
         let head = head(&block).expect("a block");
-        let entries = unpack(&head, block[HEAD..].to_vec().into()).expect("its entries");
+        let mut unpacker = Unpacker::default();
+        let entries = unpacker.unpack(&head, &block[HEAD..]).expect("its entries");
         Unpacked {
             sequence: head.sequence.get(),
             events_before: head.events_before.get(),

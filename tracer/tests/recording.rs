@@ -241,8 +241,8 @@ fn unpacked(path: &Path) -> Vec<u8> {
     let mut all = bytes.clone();
     let mut at = 0;
     while let Some(head) = tracer::recording::block::head(&bytes[at..]) {
-        let body = bytes[at + 48..at + head.block_len()].to_vec();
-        all.extend(tracer::recording::block::unpack(&head, body.into()).unwrap());
+        let body = &bytes[at + 48..at + head.block_len()];
+        all.extend(tracer::recording::block::Unpacker::default().unpack(&head, body).unwrap());
         at += head.block_len();
     }
     assert_eq!(at, bytes.len());

@@ -4,7 +4,7 @@ use std::{env, fs, hint::black_box, path::PathBuf};
 
 use bytes::{Buf as _, Bytes};
 use criterion::{Criterion, Throughput};
-use tracer::recording::block::{HEAD, head, unpack};
+use tracer::recording::block::{HEAD, Unpacker, head};
 
 /// Packs bytes.
 type Packer = fn(&[u8]) -> Vec<u8>;
@@ -25,7 +25,7 @@ fn blocks() -> Vec<Bytes> {
     while let Some(head) = head(&rest) {
         let mut block = rest.split_to(head.block_len());
         block.advance(HEAD);
-        blocks.push(unpack(&head, block).unwrap());
+        blocks.push(Unpacker::default().unpack(&head, &block).unwrap().to_vec().into());
     }
     blocks
 }

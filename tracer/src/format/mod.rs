@@ -1,7 +1,7 @@
 //! The formats of output lines.
 //!
 //! # Layout
-//! - [`columns`]: the table of columns; [`value`]: the values of columns
+//! - [`columns`]: the table of columns; [`value`]: the values of columns; [`gathered`]: those of several rows
 //! - [`subject`]: what lines can be about, each with its table; [`links`], [`routes`]: the tables of `list -i` and `-r`
 //! - [`row`]: the content of a line
 //! - [`text`], [`json`], [`csv`], [`parquet`]: one file or folder for each format
@@ -36,6 +36,7 @@
 
 pub mod columns;
 pub mod csv;
+pub mod gathered;
 pub mod json;
 pub mod lines;
 pub mod links;
@@ -55,6 +56,7 @@ use crate::{
     format::{
         columns::{Column, DefaultIn, NAMES},
         csv::Csv,
+        gathered::Gathered,
         json::Json,
         parquet::Parquet,
         subject::{Story, Subject},
@@ -106,6 +108,11 @@ impl<S: Subject> ShownColumn<S> {
     #[must_use]
     pub fn value<'a>(&self, row: &S::About<'a>) -> Value<'a> {
         if self.is_absent { Value::Null } else { S::value(self.column, row) }
+    }
+
+    /// Gathers the column's values in at most [`Gathered::MOST`] rows.
+    pub fn gather<'a>(&self, rows: &[S::About<'a>], gathered: &mut Gathered<'a>) {
+        if self.is_absent { gathered.none_of(rows.len()) } else { S::gather(self.column, rows, gathered) }
     }
 }
 
@@ -294,6 +301,7 @@ mod tests {
             columns::{COLUMNS, Views},
             row::Row,
             text::TimeFormat,
+            value::DataType,
         },
         tcp::{reset::NO_REASONS, state::LIVED_STATES},
         text::line::ROOM,
@@ -343,9 +351,8 @@ mod tests {
         }
     }
 
-    /// Every row has values of the types that the columns declare. Arrow tables depend on it.
-    #[test]
-    fn values_are_of_the_columns_type() {
+    /// Calls with rows of each kind, some of which have all values.
+    fn with_rows(mut check: impl FnMut(&[Row<'_>])) {
         let transition = longest();
         let stuck = Transition { stuck_ns: Some(1), state_ns: None, ..transition };
         let sampled = Transition { error_ns: 1, ..transition };
@@ -355,12 +362,39 @@ mod tests {
         let of = |transition| Row::transition(transition, &context, &NO_REASONS);
         let mut rows = vec![of(&transition), of(&stuck), of(&sampled), of(&resets[0]), of(&resets[1])];
         rows.extend([Row::of(&transition.connection, 1, &context), Row::raw(&event, &context)]);
-        for row in rows {
-            for column in COLUMNS {
-                let value = (column.value)(&row);
+        check(&rows);
+    }
+
+    /// Every row has values of the types that the columns declare. Arrow tables depend on it.
+    #[test]
+    fn values_are_of_the_columns_type() {
+        with_rows(|rows| {
+            for (row, column) in rows.iter().flat_map(|row| COLUMNS.iter().map(move |column| (row, column))) {
+                let value = column.value.of(row);
                 assert!(value.is_of(column.data_type), "{}: {value:?}", column.key);
             }
-        }
+        });
+    }
+
+    /// Columns with a loop of their own have the same values as the others, which call a function for each row.
+    #[test]
+    fn what_is_gathered_at_once_is_what_each_row_has() {
+        with_rows(|rows| {
+            let (mut at_once, mut one_by_one) = (Gathered::default(), Gathered::default());
+            for column in COLUMNS {
+                Story::gather(column, rows, &mut at_once);
+                one_by_one.of_type(column.data_type, rows, |row| column.value.of(row));
+                let told = |gathered: &Gathered<'_>| match column.data_type {
+                    DataType::Utf8 | DataType::Map | DataType::List => format!("{:?}", gathered.texts()),
+                    _ => format!("{:?}", gathered.numbers()),
+                };
+                assert_eq!(told(&at_once), told(&one_by_one), "{}", column.key);
+                let is_there = |row| !matches!(column.value.of(row), Value::Null | Value::DurationAtLeast(_));
+                let there: Vec<_> = rows.iter().map(is_there).collect();
+                let bits: Vec<_> = (0..at_once.rows()).map(|row| at_once.present() >> row & 1 != 0).collect();
+                assert_eq!(bits, there, "{}", column.key);
+            }
+        });
     }
 
     /// What the help says of the views in which a column exists is true.
@@ -372,7 +406,7 @@ mod tests {
         let of = |transition| Row::transition(transition, &context, &NO_REASONS);
         let mut group = of(&stuck);
         group.group = Some(1);
-        let is_null = |column: &Column, row: &Row<'_>| matches!((column.value)(row), Value::Null);
+        let is_null = |column: &Column, row: &Row<'_>| matches!(column.value.of(row), Value::Null);
         for column in COLUMNS {
             let exists = |view| column.views.includes(view);
             assert!(exists(Views::RAW) || is_null(column, &Row::raw(&event, &context)), "{}", column.key);
@@ -390,7 +424,7 @@ mod tests {
         let row = Row::transition(&unknown, &context, &NO_REASONS);
         for key in ["event", "became"] {
             let column = COLUMNS.iter().find(|column| column.key == key).unwrap();
-            assert!(matches!((column.value)(&row), Value::Null), "{key}");
+            assert!(matches!(column.value.of(&row), Value::Null), "{key}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::format::{
     columns::{COLUMNS, Column, DefaultIn},
+    gathered::Gathered,
     row::Row,
     value::Value,
 };
@@ -16,6 +17,11 @@ pub trait Subject: Sized + 'static {
 
     /// The value of a column in a row.
     fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a>;
+
+    /// Gathers the values of a column in at most [`Gathered::MOST`] rows.
+    fn gather<'a>(column: &Column<Self>, rows: &[Self::About<'a>], gathered: &mut Gathered<'a>) {
+        gathered.of_type(column.data_type, rows, |row| Self::value(column, row));
+    }
 
     /// All its columns, in display order.
     fn columns() -> &'static [Column<Self>];
@@ -32,16 +38,54 @@ pub trait Subject: Sized + 'static {
     }
 }
 
+/// How a column gets its values out of rows.
+#[derive(Clone, Copy)]
+pub struct ValueOf {
+    of_row: for<'a> fn(&Row<'a>) -> Value<'a>,
+    of_rows: Option<OfRows>,
+}
+
+/// Gathers the values of several rows. A loop of the column's own takes a third less time than a call for each row.
+type OfRows = for<'a> fn(&[Row<'a>], &mut Gathered<'a>);
+
+impl ValueOf {
+    /// Out of one row after the other, with this function.
+    pub(in crate::format) const fn row_by_row(of_row: for<'a> fn(&Row<'a>) -> Value<'a>) -> Self {
+        Self { of_row, of_rows: None }
+    }
+
+    /// Out of one row, or out of several at once.
+    pub(in crate::format) const fn at_once(
+        of_row: for<'a> fn(&Row<'a>) -> Value<'a>,
+        of_rows: OfRows,
+    ) -> Self {
+        Self { of_row, of_rows: Some(of_rows) }
+    }
+
+    /// The value in a row.
+    #[must_use]
+    pub fn of<'a>(&self, row: &Row<'a>) -> Value<'a> {
+        (self.of_row)(row)
+    }
+}
+
 /// Connections, and what happens to them.
 #[derive(Clone, Copy, Debug)]
 pub struct Story;
 
 impl Subject for Story {
     type About<'a> = Row<'a>;
-    type ValueOf = for<'a> fn(&Row<'a>) -> Value<'a>;
+    type ValueOf = ValueOf;
 
     fn value<'a>(column: &Column<Self>, row: &Self::About<'a>) -> Value<'a> {
-        (column.value)(row)
+        column.value.of(row)
+    }
+
+    fn gather<'a>(column: &Column<Self>, rows: &[Self::About<'a>], gathered: &mut Gathered<'a>) {
+        match column.value.of_rows {
+            Some(of_rows) => of_rows(rows, gathered),
+            None => gathered.of_type(column.data_type, rows, column.value.of_row),
+        }
     }
 
     fn columns() -> &'static [Column<Self>] {

@@ -1,10 +1,13 @@
 //! Blocks: a mark, what is in them, checksums.
 
+use std::fmt;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
     little_endian::{U16, U32, U64},
 };
+use zstd::bulk::Decompressor;
 
 use crate::{output::file::RECORDING_MARK, recording::VERSION};
 
@@ -16,6 +19,9 @@ pub const LARGEST: usize = 1 << 28;
 
 /// The most bytes that a block takes: what cannot be packed is kept as it is.
 pub const LARGEST_PACKED: usize = HEAD + LARGEST;
+
+/// Memory that is kept for the next block: more than almost all of them need.
+const KEPT: usize = 4 << 20;
 
 /// How hard the packer tries: its fastest levels are enough, because columns are packed well.
 const LEVEL: i32 = 1;
@@ -131,16 +137,34 @@ impl Unpacked {
     }
 }
 
-/// Unpacks the entries of a block; `None` if they cannot be.
-#[must_use]
-pub fn unpack(head: &Head, body: Bytes) -> Option<Bytes> {
-    let len = head.len.get() as usize;
-    match head.packing {
-        packing::NONE => (body.len() == len).then_some(body),
-        packing::ZSTD if len <= LARGEST => {
-            let entries = zstd::bulk::decompress(&body, len).ok()?;
-            (entries.len() == len).then(|| entries.into())
+/// Unpacks blocks one after the other. What it needs for one serves the next.
+#[derive(Default)]
+pub struct Unpacker {
+    zstd: Decompressor<'static>,
+    entries: Vec<u8>,
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+impl Unpacker {
+    /// Unpacks the entries of a block; `None` if they cannot be.
+    #[must_use]
+    pub fn unpack<'a>(&'a mut self, head: &Head, body: &'a [u8]) -> Option<&'a [u8]> {
+        let len = head.len.get() as usize;
+        match head.packing {
+            packing::NONE => (body.len() == len).then_some(body),
+            packing::ZSTD if len <= LARGEST => {
+                self.entries.clear();
+                self.entries.shrink_to(len.max(KEPT));
+                self.entries.reserve(len);
+                self.zstd.decompress_to_buffer(body, &mut self.entries).ok()?;
+                (self.entries.len() == len).then_some(&self.entries)
+            }
+            _ => None,
         }
-        _ => None,
     }
 }

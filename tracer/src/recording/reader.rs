@@ -10,7 +10,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use crate::facts::Fact;
 use crate::recording::{
     VERSION,
-    block::{self, HEAD, Head, MARK},
+    block::{self, HEAD, Head, MARK, Unpacker},
     entry::{self, RecordingEntry},
 };
 
@@ -95,6 +95,7 @@ pub enum Error {
 pub struct RecordingReader<R> {
     input: R,
     buffer: BytesMut,
+    unpacker: Unpacker,
     /// Where the buffer begins in the file.
     at: u64,
     /// The block behind damage that was told.
@@ -122,6 +123,7 @@ impl<R: Read> RecordingReader<R> {
         Self {
             input,
             buffer: BytesMut::new(),
+            unpacker: Unpacker::default(),
             at: 0,
             ready: None,
             has_ended: false,
@@ -224,7 +226,7 @@ impl<R: Read> RecordingReader<R> {
         }
         let mut body = self.take(head.block_len());
         body.advance(HEAD);
-        Ok(AtHand::Block(Block::new(head, body)))
+        Ok(AtHand::Block(Block::new(head, &body, &mut self.unpacker)))
     }
 
     /// Reads until the buffer has so many bytes. Returns whether there are so many.
@@ -290,14 +292,13 @@ impl Block {
         self.entries.iter().map(in_entry).sum()
     }
 
-    fn new(head: Head, body: Bytes) -> Self {
+    fn new(head: Head, body: &[u8], unpacker: &mut Unpacker) -> Self {
         let mut block = Self { head, entries: Vec::new(), lens: Vec::new(), len: 0, unreadable: 0 };
-        let Some(bytes) = block::unpack(&head, body) else {
+        let Some(mut rest) = unpacker.unpack(&head, body) else {
             block.unreadable = 1;
             return block;
         };
-        block.len = bytes.len();
-        let mut rest = &bytes[..];
+        block.len = rest.len();
         let mut before = rest.len();
         while let Some(entry) = entry::next(&mut rest) {
             if block.entries.len() >= MOST_ENTRIES {

@@ -68,7 +68,7 @@ impl LogRecords {
         let time_unix_nano = unix_nano(row.context.clock.wall_ns(row.time_ns));
         let mut attributes = vec![OtlpAttribute::text(TRANSPORT.0, TRANSPORT.1)];
         for (column, key) in &self.columns {
-            if let Some(value) = value(&(column.value)(row), &mut self.seconds, &mut self.room) {
+            if let Some(value) = value(&column.value.of(row), &mut self.seconds, &mut self.room) {
                 attributes.push(OtlpAttribute { key: key.clone(), value: Some(value) });
             }
         }

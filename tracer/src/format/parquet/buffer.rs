@@ -9,12 +9,13 @@ use parquet::{
 };
 
 use crate::format::{
+    gathered::Gathered,
     parquet::{
         chunk::{Chunks, Dictionary},
         presence::Presence,
         words::{Seen, Words},
     },
-    value::{DataType, Value},
+    value::DataType,
 };
 
 /// Nanoseconds in a microsecond.
@@ -66,31 +67,20 @@ impl ColumnBuffer {
     }
 
     /// Adds the values of some rows. A column has values of its type alone: a test of the table of columns sees to it.
-    #[inline]
-    pub(super) fn extend<'a, R>(&mut self, rows: &[R], value_of: impl Fn(&R) -> Value<'a>) {
-        let presence = &mut self.presence;
+    pub(super) fn extend(&mut self, gathered: &Gathered<'_>) {
+        self.presence.push(gathered.present(), gathered.rows());
+        let numbers = gathered.numbers().iter();
         match &mut self.values {
-            Values::Integers(integers) => add(presence, integers, rows, |row| match value_of(row) {
-                // All 64 bits of an identifier count; whatever counts something stays below 2^63.
-                Value::Uint(number) => Some(number.cast_signed()),
-                _ => None,
-            }),
-            Values::Times(times) => add(presence, times, rows, |row| match value_of(row) {
-                Value::Time(wall_ns, _) => Some(wall_ns),
-                _ => None,
-            }),
-            Values::Fractions(fractions) => add(presence, fractions, rows, |row| match value_of(row) {
-                Value::Duration(ns) | Value::DurationAbout(ns, _) => Some(micros(ns)),
-                // A bound is not the value.
-                _ => None,
-            }),
-            Values::Truths(truths) => add(presence, truths, rows, |row| match value_of(row) {
-                Value::Bool(truth) => Some(truth),
-                _ => None,
-            }),
+            // All 64 bits of an identifier count; whatever counts something stays below 2^63.
+            Values::Integers(values) | Values::Times(values) => {
+                values.extend(numbers.map(|number| number.cast_signed()));
+            }
+            Values::Fractions(values) => values.extend(numbers.map(|ns| micros(*ns))),
+            Values::Truths(values) => values.extend(numbers.map(|truth| *truth != 0)),
             Values::Texts(words) => {
                 let mut seen = Seen::default();
-                add(presence, &mut words.ids, rows, |row| words.known.id_of(&value_of(row), &mut seen));
+                let texts = gathered.texts().iter();
+                words.ids.extend(texts.map(|text| words.known.id_of(text, &mut seen)));
             }
         }
     }
@@ -185,30 +175,6 @@ impl Values {
             Self::Truths(values) => values.clear(),
             Self::Texts(words) => words.clear(),
         }
-    }
-}
-
-/// Adds the values that rows have, and for each row whether it has one.
-#[inline]
-fn add<R, T: Copy + Default>(
-    presence: &mut Presence,
-    values: &mut Vec<T>,
-    rows: &[R],
-    mut value_of: impl FnMut(&R) -> Option<T>,
-) {
-    for rows in rows.chunks(Presence::MOST_PUSHED) {
-        let (begin, mut count, mut bits) = (values.len(), 0, 0);
-        values.resize(begin + rows.len(), T::default());
-        let found = &mut values[begin..];
-        for (bit, row) in rows.iter().enumerate() {
-            if let Some(value) = value_of(row) {
-                found[count] = value;
-                count += 1;
-                bits |= 1 << bit;
-            }
-        }
-        values.truncate(begin + count);
-        presence.push(bits, rows.len());
     }
 }
 

@@ -27,6 +27,7 @@ use parquet::{
 
 use crate::format::{
     Format, ShownColumn,
+    gathered::Gathered,
     parquet::{buffer::ColumnBuffer, chunk::Chunks},
     subject::{Story, Subject},
     value::DataType,
@@ -34,10 +35,6 @@ use crate::format::{
 
 /// Rows in a group, or a few more. Engines read groups in parallel, and leave out those that a filter on times excludes.
 const GROUP: usize = 1 << 17;
-
-/// Rows that are taken apart at once: column by column, so that what a column needs is at hand. They have to stay in
-/// the processor's smallest cache.
-const ROWS_AT_ONCE: usize = 32;
 
 /// Rows in a page of a column: a long page costs less to write and to read.
 const ROWS_IN_PAGE: usize = 1 << 16;
@@ -151,7 +148,7 @@ impl<S: Subject> Format<S> for Parquet<S> {
     }
 
     fn rows_at_once(&self) -> usize {
-        ROWS_AT_ONCE
+        Gathered::MOST
     }
 
     fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>) {
@@ -159,8 +156,10 @@ impl<S: Subject> Format<S> for Parquet<S> {
     }
 
     fn lines(&mut self, rows: &[S::About<'_>], out: &mut Vec<u8>) {
+        let mut gathered = Gathered::default();
         for (column, buffer) in self.columns.iter().zip(&mut self.buffers) {
-            buffer.extend(rows, |row| column.value(row));
+            column.gather(rows, &mut gathered);
+            buffer.extend(&gathered);
         }
         self.rows += rows.len();
         if self.rows >= GROUP {

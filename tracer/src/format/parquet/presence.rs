@@ -12,10 +12,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Rows that [`Self::push`] takes at once, at most.
-    pub(super) const MOST_PUSHED: usize = ROWS_IN_WORD;
-
-    /// Adds rows. Bits behind the last one are 0.
+    /// Adds rows, at most 64. Bits behind the last one are 0.
     #[inline]
     pub(super) fn push(&mut self, bits: u64, rows: usize) {
         let used = self.rows % ROWS_IN_WORD;

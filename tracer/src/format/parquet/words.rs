@@ -9,6 +9,7 @@ use tracer_common::event::COMM_LEN;
 
 use crate::{
     format::{holder_list, json::push_quoted, value::Value},
+    tcp::state::State,
     text::{
         escape::{exact, name},
         line::{Line, ROOM},
@@ -37,6 +38,7 @@ pub(super) struct KnownTexts {
     /// Names of processes, before they are escaped.
     by_name: HashMap<[u8; COMM_LEN], u32>,
     by_addr: HashMap<IpAddr, u32>,
+    by_state: [Option<u32>; 16],
     /// Names and addresses of the last rows: most rows have one of these.
     recent_name: Recent<[u8; COMM_LEN]>,
     recent_addr: Recent<IpAddr>,
@@ -118,24 +120,20 @@ impl Words {
 }
 
 impl KnownTexts {
-    /// The number of a value's text; `None` if there is no value.
+    /// The number of a value's text.
     #[inline]
-    pub(super) fn id_of(&mut self, value: &Value<'_>, seen: &mut Seen) -> Option<u32> {
+    pub(super) fn id_of(&mut self, value: &Value<'_>, seen: &mut Seen) -> u32 {
         match value {
-            Value::Null | Value::NullAs(_) | Value::NameOf(_, None) => None,
             Value::Word(text) | Value::Id(text) | Value::Text(text) | Value::NameOf(_, Some(text)) => {
-                Some(self.id_at(text.as_bytes(), seen))
+                self.id_at(text.as_bytes(), seen)
             }
-            other => Some(self.id_of_other(other, seen)),
+            other => self.id_of_other(other),
         }
     }
 
-    fn id_of_other(&mut self, value: &Value<'_>, seen: &mut Seen) -> u32 {
+    fn id_of_other(&mut self, value: &Value<'_>) -> u32 {
         match value {
-            Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => match state.name() {
-                Some(name) => self.id_at(name.as_bytes(), seen),
-                None => self.id(state.to_string().as_bytes()),
-            },
+            Value::State(state) | Value::Became(state, _) | Value::Stuck(state) => self.id_of_state(*state),
             Value::Name(comm) | Value::DoubtfulName(comm) => self.id_of_name(comm),
             Value::Addr(addr) => self.id_of_addr(addr),
             other => self.id_of_rare(other),
@@ -147,6 +145,18 @@ impl KnownTexts {
     #[inline(never)]
     fn id_of_rare(&mut self, value: &Value<'_>) -> u32 {
         self.id(&word(value))
+    }
+
+    fn id_of_state(&mut self, state: State) -> u32 {
+        let number = usize::from(state.number());
+        if let Some(Some(id)) = self.by_state.get(number) {
+            return *id;
+        }
+        let id = self.id(state.to_string().as_bytes());
+        if let Some(known) = self.by_state.get_mut(number) {
+            *known = Some(id);
+        }
+        id
     }
 
     fn id_of_name(&mut self, comm: &[u8; COMM_LEN]) -> u32 {

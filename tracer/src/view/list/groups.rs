@@ -53,7 +53,7 @@ impl GroupBy {
 
     /// What the socket counts for.
     fn of(self, row: &Row<'_>) -> Vec<String> {
-        let text = |key: &str| column(key).map(|column| cell(&(column.value)(row)));
+        let text = |key: &str| column(key).map(|column| cell(&column.value.of(row)));
         match self {
             Self::Process => names(row),
             Self::State => text("state").into_iter().collect(),

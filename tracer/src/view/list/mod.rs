@@ -95,7 +95,7 @@ impl ListView {
             let mut sockets: Vec<_> = sockets.collect();
             let row = |socket| Row::listed(socket, now_ns, context);
             if let Some(column) = self.options.sort {
-                sockets.sort_by_cached_key(|socket| (column.value)(&row(socket)).sort_key());
+                sockets.sort_by_cached_key(|socket| column.value.of(&row(socket)).sort_key());
             }
             write(table, is_headed, &|| sockets.iter().copied().map(row), out);
         }

@@ -173,7 +173,7 @@ fn or_not(width: usize, room: usize) -> usize {
 
 /// The value for a connection that a row of the table of columns gives.
 fn value_of<'a>(key: &str, row: &Row<'a>) -> Value<'a> {
-    columns::column(key).map_or(Value::Null, |column| (column.value)(row))
+    columns::column(key).map_or(Value::Null, |column| column.value.of(row))
 }
 
 impl ListColumn {
