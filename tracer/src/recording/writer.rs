@@ -25,9 +25,9 @@ use crate::{
 /// Blocks that may wait for the thread.
 const WAITING: usize = 32;
 
-/// How often what was written is brought to the disk. A fact may have waited for 200 ms before: with that, what is
-/// older than a second is there after a power cut, too.
-const SYNC_INTERVAL: Duration = Duration::from_millis(700);
+/// How often what was written is brought to the disk. A fact may have waited for 200 ms before: with that and
+/// what the disk takes, what is older than a second is there after a power cut, too.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why a recording cannot be written.
 #[derive(Debug, thiserror::Error)]

@@ -27,9 +27,8 @@ const DISK_BYTES: u64 = 64 << 20;
 /// How long is recorded until the power is cut.
 const RECORDED: Duration = Duration::from_secs(6);
 
-/// What is older is promised to be there, in milliseconds: a second, and what an emulated processor takes until the disk
-/// says that it has everything.
-const PROMISED_MS: u64 = 2000;
+/// What is older is promised to be there, in milliseconds.
+const PROMISED_MS: u64 = 1000;
 
 /// A guest that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(180);
