@@ -148,6 +148,10 @@ fn columns_have_types_that_every_engine_has() {
     ] {
         assert_eq!(type_of(key), expected, "{key}");
     }
+    let all = ["TIMESTAMP WITH TIME ZONE", "BIGINT", "VARCHAR", "DOUBLE", "BOOLEAN"];
+    for column in &described {
+        assert!(all.contains(&column["column_type"].as_str().unwrap()), "{column:?}");
+    }
     let chunks = query(&format!("from parquet_metadata('{}')", path.display()));
     for chunk in &chunks {
         assert_eq!(chunk["compression"], "ZSTD", "{chunk:?}");

@@ -451,6 +451,29 @@ fn parts_do_not_fill_the_disk() {
     assert!(names.contains(&last) && names.len() == 4 && names[3].ends_with("host.rec.backup"), "{names:?}");
 }
 
+/// A part is as large as asked, but for what comes until it is looked at. All parts are one recording of events alone.
+#[test]
+fn parts_have_the_size_that_is_asked() {
+    const SIZE: u64 = 64 << 10;
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("host.rec");
+    let rotating = format!("record --raw --rotate 64K --keep 1000 --netns {}", place.inum());
+    let tracer = tracer::started(Program::collect(&mut with_paths(&rotating, &[&path])));
+    until("three parts", || {
+        churn(&place, 200);
+        (parts(folder.path(), "host.rec").len() >= 3).then_some(())
+    });
+    assert_eq!(tracer.interrupt().code(), 0);
+    let parts = parts(folder.path(), "host.rec");
+    let sizes: Vec<_> = parts.iter().map(|part| fs::metadata(part).unwrap().len()).collect();
+    assert!(sizes.iter().all(|size| *size < 2 * SIZE), "{sizes:?}");
+    assert!(sizes[..sizes.len() - 1].iter().all(|size| *size > SIZE / 2), "{sizes:?}");
+    let replayed = replay("--raw -o csv --strict", &parts);
+    assert_eq!(replayed.code(), 0, "{}", replayed.err);
+    assert!(replayed.out.lines().count() > 200, "{}", replayed.out);
+}
+
 /// What a recording's writer had seen a second before it was killed is there.
 #[test]
 fn a_killed_writer_leaves_what_is_older_than_a_second() {

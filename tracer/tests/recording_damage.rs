@@ -25,6 +25,7 @@ use tracer::{
         block::{HEAD, Unpacked},
         continuity::Continuity,
         encoder::Encoder,
+        entry::RecordingEntry,
         header::Header,
         reader::{Error as ReadError, RecordingPiece as Read, RecordingReader},
     },
@@ -169,10 +170,34 @@ fn what_a_flipped_bit_loses_is_counted() {
     }
 }
 
+/// The wall clock's time comes with the first facts. Without these it is known from the header.
+#[test]
+fn times_are_right_without_the_first_facts() {
+    let mut blocks = blocks(&mut Encoder::default(), &header(), &pieces());
+    let times = |lines: &str| -> Vec<String> {
+        lines.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    let (whole, _) = shown(&LOG, &[&blocks.concat()]).unwrap();
+    let has_clock = |block: &Vec<u8>| {
+        let Ok(Some(Read::Block(block))) = RecordingReader::new(&block[..]).read() else { return false };
+        block.entries.iter().any(|entry| matches!(entry, RecordingEntry::Fact(Fact::Clock(_))))
+    };
+    let first = blocks.iter().position(has_clock).unwrap();
+    blocks[first][HEAD] ^= 1;
+    let (rest, receipt) = shown(&LOG, &[&blocks.concat()]).unwrap();
+    assert!(receipt.damaged, "{receipt}");
+    let (all, there) = (times(&whole), times(&rest));
+    assert!(there.len() > 5 && there.iter().all(|time| all.contains(time)), "{there:?} of {all:?}");
+    // A span ends where it is told, too.
+    let words = ["log", "-o", "csv", "--until", "+250ms"];
+    let (begun, _) = shown(&words, &[&blocks.concat()]).unwrap();
+    assert!(rest.starts_with(&begun) && begun.len() < rest.len(), "{begun}");
+}
+
 fn transitions(block: &[u8]) -> u64 {
     let Ok(Some(Read::Block(block))) = RecordingReader::new(block).read() else { panic!("no block") };
     let events = block.entries.iter().filter_map(|entry| match entry {
-        tracer::recording::entry::RecordingEntry::Fact(Fact::Events(batch)) => Some(&batch.events),
+        RecordingEntry::Fact(Fact::Events(batch)) => Some(&batch.events),
         _ => None,
     });
     events.flatten().filter(|event| event.kind == kind::TRANSITION).count() as u64

@@ -225,6 +225,35 @@ fn moments_beside_it_are_refused() {
     assert_eq!(wrong.status.code(), Some(2));
 }
 
+/// A writer that is killed while it begins a part leaves one without a header.
+#[test]
+fn a_part_that_has_not_begun_is_passed_over() {
+    let (folder, path) = file(&mixed());
+    let begun = folder.path().join("host.rec.1");
+    fs::write(&begun, []).unwrap();
+    for words in [&["life"][..], &["summary"], &["list", "-a"]] {
+        let span = if words[0] == "list" { ["--at", "-1s"] } else { ["--since", "+1s"] };
+        let alone = shown(&[words, &span].concat(), &path);
+        let both = [words, &span, &["--from", path.to_str().unwrap(), begun.to_str().unwrap()]].concat();
+        let both = tracer(&both).output().unwrap();
+        assert_eq!((text(&both.stdout), both.status.success()), (alone, true), "{both:?}");
+    }
+    let refused = view(&["life", "--since", "+1s"], &begun);
+    assert!(text(&refused.stderr).contains("nothing has been written to it yet"), "{refused:?}");
+}
+
+/// The kernel counts what happens now.
+#[test]
+fn a_recording_is_not_counted_in_the_kernel() {
+    let (_folder, path) = file(&mixed());
+    for recorded in ["--from", "--record"] {
+        let words = ["summary", "--in-kernel", recorded, path.to_str().unwrap()];
+        let refused = tracer(&words).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(text(&refused.stderr).contains("cannot be used with"), "{refused:?}");
+    }
+}
+
 /// When the wall clock was set meanwhile, a moment is one of the clock as it was then.
 #[test]
 fn the_wall_clock_may_be_set() {

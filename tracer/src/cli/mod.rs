@@ -294,7 +294,7 @@ pub struct ReportArgs {
     pub rows: u16,
     /// Count in the kernel, so that no event leaves it: transitions and times in states, with --by service
     /// those, too. TIME_WAIT is not followed to its end
-    #[arg(long, conflicts_with_all = ["StoryFilterArgs", "StuckArgs", "FindingArgs", "buffer", "hooks", "no_snapshot", "receipt"])]
+    #[arg(long, conflicts_with_all = ["StoryFilterArgs", "StuckArgs", "FindingArgs", "buffer", "hooks", "no_snapshot", "receipt", "from", "since", "until", "record"])]
     pub in_kernel: bool,
     /// Format of the reports
     #[arg(short, long, value_enum, default_value_t = ReportKind::Text, value_name = "FORMAT")]

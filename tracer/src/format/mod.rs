@@ -110,9 +110,13 @@ impl<S: Subject> ShownColumn<S> {
         if self.is_absent { Value::Null } else { S::value(self.column, row) }
     }
 
-    /// Gathers the column's values in at most [`Gathered::MOST`] rows.
+    /// Gathers the column's values in at most [`Gathered::MOST_ROWS`] rows.
     pub fn gather<'a>(&self, rows: &[S::About<'a>], gathered: &mut Gathered<'a>) {
-        if self.is_absent { gathered.none_of(rows.len()) } else { S::gather(self.column, rows, gathered) }
+        if self.is_absent {
+            gathered.gather_nulls(rows.len());
+        } else {
+            S::gather(self.column, rows, gathered);
+        }
     }
 }
 
@@ -351,7 +355,7 @@ mod tests {
         }
     }
 
-    /// Calls with rows of each kind, some of which have all values.
+    /// Hands over rows of each kind, some of which have all values.
     fn with_rows(mut check: impl FnMut(&[Row<'_>])) {
         let transition = longest();
         let stuck = Transition { stuck_ns: Some(1), state_ns: None, ..transition };
@@ -383,7 +387,7 @@ mod tests {
             let (mut at_once, mut one_by_one) = (Gathered::default(), Gathered::default());
             for column in COLUMNS {
                 Story::gather(column, rows, &mut at_once);
-                one_by_one.of_type(column.data_type, rows, |row| column.value.of(row));
+                one_by_one.gather(column.data_type, rows, |row| column.value.of(row));
                 let told = |gathered: &Gathered<'_>| match column.data_type {
                     DataType::Utf8 | DataType::Map | DataType::List => format!("{:?}", gathered.texts()),
                     _ => format!("{:?}", gathered.numbers()),

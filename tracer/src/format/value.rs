@@ -46,7 +46,7 @@ pub enum Value<'a> {
     Uint(u64),
     /// True or false.
     Bool(bool),
-    /// A fixed word, from the tracer or from the kernel.
+    /// A fixed word, from the tracer or out of the kernel's types. It needs no escaping.
     Word(&'a str),
     /// Text from outside, escaped for terminals.
     Text(&'a str),

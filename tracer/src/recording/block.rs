@@ -20,8 +20,8 @@ pub const LARGEST: usize = 1 << 28;
 /// The most bytes that a block takes: what cannot be packed is kept as it is.
 pub const LARGEST_PACKED: usize = HEAD + LARGEST;
 
-/// Memory that is kept for the next block: more than almost all of them need.
-const KEPT: usize = 4 << 20;
+/// The most memory that is kept for the next block: more than almost all need.
+const MOST_KEPT: usize = 4 << 20;
 
 /// How hard the packer tries: its fastest levels are enough, because columns are packed well.
 const LEVEL: i32 = 1;
@@ -158,13 +158,20 @@ impl Unpacker {
         match head.packing {
             packing::NONE => (body.len() == len).then_some(body),
             packing::ZSTD if len <= LARGEST => {
+                // A few bytes may say that they stand for much.
+                let room = Decompressor::upper_bound(body).map_or(len, |most| most.min(len));
                 self.entries.clear();
-                self.entries.shrink_to(len.max(KEPT));
-                self.entries.reserve(len);
+                self.entries.try_reserve_exact(room).ok()?;
                 self.zstd.decompress_to_buffer(body, &mut self.entries).ok()?;
                 (self.entries.len() == len).then_some(&self.entries)
             }
             _ => None,
         }
+    }
+
+    /// Gives back what a large block needed.
+    pub fn forget_large(&mut self) {
+        self.entries.clear();
+        self.entries.shrink_to(MOST_KEPT);
     }
 }

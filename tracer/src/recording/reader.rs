@@ -315,6 +315,7 @@ impl Block {
                 Err(entry::BadEntry) => block.unreadable += 1,
             }
         }
+        unpacker.forget_large();
         block
     }
 }

@@ -11,7 +11,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -25,8 +25,8 @@ use crate::{
 /// Blocks that may wait for the thread.
 const WAITING: usize = 32;
 
-/// How often what was written is brought to the disk. A fact may have waited for 200 ms before: with that and
-/// what the disk takes, what is older than a second is there after a power cut, too.
+/// How often what was written is brought to the disk. A fact may have waited for 200 ms before: with that, and a disk that
+/// takes up to 300 ms, what is older than a second is there after a power cut, too.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why a recording cannot be written.
@@ -282,8 +282,10 @@ impl Sync {
         let (file, dirty) = (file.try_clone()?, Arc::clone(&is_dirty));
         let mut place = FilePlace::of(&file);
         let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
+            let mut rest = SYNC_INTERVAL;
             loop {
-                let has_ended = stopped.recv_timeout(SYNC_INTERVAL) != Err(RecvTimeoutError::Timeout);
+                let has_ended = stopped.recv_timeout(rest) != Err(RecvTimeoutError::Timeout);
+                let begun = Instant::now();
                 if dirty.swap(false, Ordering::Relaxed) {
                     file.sync_data()?;
                     place.check(&file)?;
@@ -291,6 +293,8 @@ impl Sync {
                 if has_ended {
                     return Ok(());
                 }
+                // A slow disk gets some rest, too.
+                rest = SYNC_INTERVAL.saturating_sub(begun.elapsed()).max(SYNC_INTERVAL / 4);
             }
         })?;
         Ok(Self { is_dirty, stop: Some(stop), thread: Some(thread) })

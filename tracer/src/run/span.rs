@@ -23,8 +23,15 @@ impl HostSpans {
         if span.is_open() {
             return Ok(Self(BTreeMap::new()));
         }
-        let contents = paths.iter().map(|path| Contents::of(path)).collect::<Result<Vec<_>, _>>();
-        let contents = contents.map_err(source::Error::from)?;
+        let mut contents = Vec::new();
+        for path in paths {
+            match Contents::of(path) {
+                Ok(one) => contents.push(one),
+                // The replay of the others names it.
+                Err(unreadable) if unreadable.has_not_begun() && paths.len() > 1 => {}
+                Err(unreadable) => return Err(source::Error::from(unreadable).into()),
+            }
+        }
         let mut hosts = BTreeMap::<_, Vec<_>>::new();
         for one in &contents {
             let host = one.header.as_ref().map(Header::host_key).unwrap_or_default();

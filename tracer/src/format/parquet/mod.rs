@@ -148,7 +148,7 @@ impl<S: Subject> Format<S> for Parquet<S> {
     }
 
     fn rows_at_once(&self) -> usize {
-        Gathered::MOST
+        Gathered::MOST_ROWS
     }
 
     fn line(&mut self, row: &S::About<'_>, out: &mut Vec<u8>) {
@@ -157,9 +157,11 @@ impl<S: Subject> Format<S> for Parquet<S> {
 
     fn lines(&mut self, rows: &[S::About<'_>], out: &mut Vec<u8>) {
         let mut gathered = Gathered::default();
-        for (column, buffer) in self.columns.iter().zip(&mut self.buffers) {
-            column.gather(rows, &mut gathered);
-            buffer.extend(&gathered);
+        for rows in rows.chunks(Gathered::MOST_ROWS) {
+            for (column, buffer) in self.columns.iter().zip(&mut self.buffers) {
+                column.gather(rows, &mut gathered);
+                buffer.extend(&gathered);
+            }
         }
         self.rows += rows.len();
         if self.rows >= GROUP {

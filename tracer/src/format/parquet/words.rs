@@ -38,6 +38,7 @@ pub(super) struct KnownTexts {
     /// Names of processes, before they are escaped.
     by_name: HashMap<[u8; COMM_LEN], u32>,
     by_addr: HashMap<IpAddr, u32>,
+    /// By the kernel's number, of which there are thirteen.
     by_state: [Option<u32>; 16],
     /// Names and addresses of the last rows: most rows have one of these.
     recent_name: Recent<[u8; COMM_LEN]>,

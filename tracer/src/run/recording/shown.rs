@@ -97,18 +97,22 @@ fn write_info(survey: &Contents, zone: &TimeZone, out: &mut String) -> fmt::Resu
 fn flaws(survey: &Contents) -> Vec<String> {
     let mut flaws: Vec<String> = survey.damage.iter().map(Damage::to_string).collect();
     let counts = [
-        (survey.more_damage, "more places are damaged"),
-        (survey.missing, "events are missing there"),
-        (survey.missing_blocks, "gaps between blocks"),
-        (survey.unreadable, "entries cannot be read"),
-        (survey.impossible, "events cannot be"),
-        (if survey.end.is_some() { survey.torn } else { 0 }, "bytes are behind its end"),
+        (survey.more_damage, "more place is damaged", "more places are damaged"),
+        (survey.missing, "event is missing there", "events are missing there"),
+        (survey.missing_blocks, "gap between blocks", "gaps between blocks"),
+        (survey.unreadable, "entry cannot be read", "entries cannot be read"),
+        (survey.impossible, "event cannot be", "events cannot be"),
+        (
+            if survey.end.is_some() { survey.torn } else { 0 },
+            "byte is behind its end",
+            "bytes are behind its end",
+        ),
     ];
     if survey.header.is_none() {
         flaws.push("the header is missing".to_owned());
     }
-    flaws
-        .extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    let found = counts.iter().filter(|(count, ..)| *count > 0);
+    flaws.extend(found.map(|(count, one, more)| format!("{count} {}", if *count == 1 { one } else { more })));
     flaws
 }
 

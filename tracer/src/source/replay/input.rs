@@ -86,6 +86,14 @@ pub enum Unreadable {
     Restart(String, String),
 }
 
+impl Unreadable {
+    /// Whether the file ends before its header is whole, as a part does whose writer was killed while it began it.
+    #[must_use]
+    pub fn has_not_begun(&self) -> bool {
+        matches!(self, Self::File { cause: reader::Error::Empty | reader::Error::NoHeader, .. })
+    }
+}
+
 /// What the thread reads.
 #[derive(Debug)]
 pub enum Item {
@@ -127,6 +135,7 @@ impl ReplayInput {
     pub async fn start(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<Self>, Error> {
         let (paths, read) = (paths.to_vec(), Arc::clone(read));
         let (sender, opened) = oneshot::channel();
+        keep_freed_memory();
         start_thread("opening", move || {
             // Nobody may be waiting any more.
             let _ = sender.send(open_all(&paths, follows, &read));
@@ -137,7 +146,6 @@ impl ReplayInput {
 
     fn of_host(host: OfHost) -> Result<Self, Error> {
         let (sender, items) = mpsc::channel(WAITING);
-        keep_freed_memory();
         start_thread("reading", move || {
             if let Err(error) = host.send(&sender) {
                 // Nobody may be waiting any more.
@@ -162,8 +170,8 @@ impl ReplayInput {
     }
 }
 
-/// Has the allocator keep up to 64 MiB for the next block. It would give the memory of each back to the kernel, and page faults
-/// would take a twentieth of the time.
+/// Has the allocator keep freed memory, up to 64 MiB for each thread that reads. Else it gives that of each block back to the
+/// kernel, and page faults take a twentieth of the time.
 #[cfg(target_env = "gnu")]
 fn keep_freed_memory() {
     // SAFETY: it sets two numbers of the allocator, which any thread may do at any time.

@@ -127,7 +127,12 @@ impl Missing {
         }
         self.is_damaged = true;
         let what = if was_damaged { "" } else { "blocks are missing: " };
-        log::warn!("{}: {what}{} events are lost there", self.name, gap.events);
+        let events = match gap.events {
+            0 => "no event is".to_owned(),
+            1 => "1 event is".to_owned(),
+            events => format!("{events} events are"),
+        };
+        log::warn!("{}: {what}{events} lost there", self.name);
         self.lost = self.lost.saturating_add(gap.events);
         (gap.events > 0).then(|| Fact::Losses(self.recorded, block.head.from_ns.get()))
     }

@@ -34,6 +34,7 @@ use crate::{
             pace::Pace,
         },
     },
+    time::clock::Anchor,
 };
 
 /// A full-screen view draws at least so often, in nanoseconds.
@@ -81,6 +82,9 @@ pub struct Replay {
     refused: Option<Unreadable>,
     /// Nothing has come behind the header yet.
     is_at_header: bool,
+    /// What the wall clock was has been told, and when the capture began.
+    has_clock: bool,
+    is_ready: bool,
     /// See [`ReplayOptions`].
     is_watched: bool,
     can_pause: bool,
@@ -181,6 +185,8 @@ impl Replay {
             has_ended: false,
             refused: None,
             is_at_header: false,
+            has_clock: false,
+            is_ready: false,
             is_watched: options.is_watched,
             can_pause: options.can_pause,
             watermark_ns: 0,
@@ -226,10 +232,41 @@ impl Replay {
                 fact @ RecordingEntry::Fact(_) => {
                     self.is_at_header = false;
                     self.entries.push_front(fact);
+                    self.stand_in();
                     return;
                 }
             }
             self.is_at_header = is_at_header;
+        }
+    }
+
+    /// If the first facts are missing, puts what the header tells of them before the next one.
+    fn stand_in(&mut self) {
+        let (Some(header), Some(RecordingEntry::Fact(next))) = (&self.header, self.entries.front()) else {
+            return;
+        };
+        let wall_ns = header.begun_ns;
+        let monotonic_ns = u64::try_from(wall_ns.saturating_sub(header.booted_ns)).unwrap_or_default();
+        let missing = match next {
+            Fact::Clock(_) => None,
+            _ if !self.has_clock => Some(Fact::Clock(Anchor { monotonic_ns, wall_ns })),
+            Fact::Events(batch) if !self.is_ready => {
+                let first_ns = batch.events.first().map_or(batch.until_ns, |event| event.time_ns);
+                Some(Fact::Ready(monotonic_ns.min(first_ns)))
+            }
+            _ => None,
+        };
+        let first = missing.as_ref().unwrap_or(next);
+        self.has_clock |= matches!(first, Fact::Clock(_));
+        self.is_ready |= matches!(first, Fact::Ready(_));
+        if let Some(fact) = missing {
+            if matches!(fact, Fact::Clock(_)) {
+                let name = self.missing.name();
+                log::warn!(
+                    "{name}: its first block is missing: times of day are off by the time that the host was suspended, if it was"
+                );
+            }
+            self.entries.push_front(RecordingEntry::Fact(fact));
         }
     }
 
