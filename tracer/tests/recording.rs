@@ -150,7 +150,7 @@ fn verify_looks_into_blocks() {
         file(&bytes(&header(), &[clock(), Piece::Fact(Fact::Ready(BEGIN)), events(vec![odd]), end()]));
     let (status, said) = verify(&path);
     assert_eq!(status, Some(3), "{said}");
-    assert!(said.contains("1 events cannot be"), "{said}");
+    assert!(said.contains("1 event cannot be"), "{said}");
 }
 
 #[test]
