@@ -303,22 +303,17 @@ fn with_headers(files: Vec<Opened>) -> Result<(Vec<Opened>, Vec<String>), Unread
     for mut file in files {
         match file.read_header() {
             Ok(()) => whole.push(file),
-            Err(Unreadable::File {
-                name,
-                cause: cause @ (reader::Error::Empty | reader::Error::NoHeader),
-            }) => {
-                torn.push((name, cause));
-            }
+            Err(unreadable) if unreadable.has_not_begun() => torn.push((file.name, unreadable)),
             error => error?,
         }
     }
     if whole.is_empty()
-        && let Some((name, cause)) = torn.pop()
+        && let Some((_, unreadable)) = torn.pop()
     {
-        return Err(Unreadable::File { name, cause });
+        return Err(unreadable);
     }
-    for (name, cause) in &torn {
-        log::warn!("{name}: {cause}");
+    for (_, unreadable) in &torn {
+        log::warn!("{unreadable}");
     }
     Ok((whole, torn.into_iter().map(|(name, _)| name).collect()))
 }
