@@ -4,6 +4,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{facts::kernel::KernelInfo, filter::Filter, text::escape::tamed};
 
+/// How far the times of a host's start may differ that were read at different moments, because the wall clock is
+/// corrected, in nanoseconds.
+const SAME_START_NS: u64 = 600_000_000_000;
+
 /// A number by chance, which parts of one recording have in common. Without chance it is 0, and parts are told apart by
 /// their hosts and times.
 #[must_use]
@@ -24,6 +28,9 @@ pub struct Header {
     /// A hash of the host's machine id (machine-id(5)), which tells hosts of the same name apart and gives
     /// nothing away; empty if the host has none.
     pub machine: String,
+    /// A hash of `/proc/sys/kernel/random/boot_id`, which is another after each start of the host; empty in recordings from
+    /// before it was kept.
+    pub boot: String,
     /// Release of the kernel (`uname -r`).
     pub release: String,
     /// Architecture of the kernel (`uname -m`).
@@ -55,10 +62,23 @@ impl Header {
         (self.host.clone(), self.machine.clone())
     }
 
+    /// Whether both were made on one host, without a restart between them: after that, the clock and the numbers of
+    /// connections begin anew.
+    #[must_use]
+    pub fn is_of_same_boot(&self, other: &Self) -> bool {
+        let is_same_start = if self.boot.is_empty() || other.boot.is_empty() {
+            self.booted_ns.abs_diff(other.booted_ns) <= SAME_START_NS
+        } else {
+            self.boot == other.boot
+        };
+        is_same_start && self.host_key() == other.host_key()
+    }
+
     /// The same, with texts that do no harm on a terminal: anybody may have written it.
     #[must_use]
     pub fn tamed(mut self) -> Self {
-        for text in [&mut self.tracer, &mut self.host, &mut self.machine, &mut self.release, &mut self.arch] {
+        let Self { tracer, host, machine, boot, release, arch, .. } = &mut self;
+        for text in [tracer, host, machine, boot, release, arch] {
             *text = tamed(std::mem::take(text));
         }
         let hooks = &mut self.kernel.hooks;

@@ -11,6 +11,7 @@ use crate::{
         listing::{ConnectionInfo, ListedSocket, Listing, Protocol},
         snapshot::TimewaitByNetns,
     },
+    recording::header::Header,
     run::{error::Error, known::KnownThen, span::HostSpans},
     select::{cgroups::CgroupFilter, listed::ListedFilter, spec::Filters, story::StoryFilter},
     source::{self, Demand, Source as _, replay::Replay},
@@ -20,23 +21,23 @@ use crate::{
 
 /// Finds them. Nothing of what there is now is asked.
 pub(super) fn find(config: &SocketsConfig, recorded: &RecordedList) -> Result<(Listing, Context), Error> {
-    let at = match &recorded.at {
-        ShownSpan::OfFiles(spec) => {
-            ShownSpan::Known(HostSpans::of_files(&recorded.replay.paths, spec)?.alone())
-        }
-        at => at.clone(),
+    let spans = match &recorded.at {
+        ShownSpan::OfFiles(spec) => Some(HostSpans::of_files(&recorded.replay.paths, spec)?),
+        _ => None,
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Error::system("starting the runtime"))?.block_on(read(config, recorded, at))
+    runtime.map_err(Error::system("starting the runtime"))?.block_on(read(config, recorded, spans.as_ref()))
 }
 
 async fn read(
     config: &SocketsConfig,
     recorded: &RecordedList,
-    at: ShownSpan,
+    spans: Option<&HostSpans>,
 ) -> Result<(Listing, Context), Error> {
-    let mut replay = Replay::open(&recorded.replay).await?;
+    let is_wanted = |header: &Header| spans.is_none_or(|spans| spans.has_any(header));
+    let mut replay = Replay::open_last(&recorded.replay, is_wanted).await?;
     let header = replay.header().cloned().unwrap_or_default();
+    let at = spans.map_or_else(|| recorded.at.clone(), |spans| ShownSpan::Known(spans.of(Some(&header))));
     if !header.has_stories {
         return Err(Error::NoSockets);
     }

@@ -154,7 +154,12 @@ impl Edit for Anonymous {
 impl Editor for Anonymous {
     fn header(&mut self, header: &mut Header) {
         header.host = self.pseudonym("host", 'h', &header.host);
-        header.machine = self.pseudonym("machine", 'm', &header.machine);
+        for (id, kind, letter) in [(&mut header.machine, "machine", 'm'), (&mut header.boot, "boot", 'b')] {
+            // What is not known is not the same for all.
+            if !id.is_empty() {
+                *id = self.pseudonym(kind, letter, id);
+            }
+        }
         // Parts of a recording still belong together.
         let id = self.hash("id", &header.id.to_le_bytes());
         header.id = u64::from_le_bytes(*id.as_bytes().first_chunk().unwrap_or(&[0; 8]));

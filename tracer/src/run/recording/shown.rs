@@ -150,6 +150,7 @@ pub(super) fn object(survey: &Contents) -> io::Result<String> {
         "verdict": survey.verdict(),
         "host": header.map(|header| &header.host),
         "machine": header.map(|header| &header.machine),
+        "boot": header.map(|header| &header.boot).filter(|boot| !boot.is_empty()),
         "release": header.map(|header| &header.release),
         "arch": header.map(|header| &header.arch),
         "cpus": header.map(|header| header.cpus),

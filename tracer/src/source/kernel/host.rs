@@ -9,8 +9,9 @@ use rustix::{
 
 use crate::{recording::header::Header, source::kernel::clock::WallClock, text::escape::tamed};
 
-/// What the hash of the machine id is for: it differs from that of other programs.
-const PURPOSE: &str = "tracer 2026-11 machine id of a recording";
+/// What the hashes are for: they differ from those of other programs.
+const MACHINE: &str = "tracer 2026-11 machine id of a recording";
+const BOOT: &str = "tracer 2026-12 boot id of a recording";
 
 /// What this host is, and the time.
 #[must_use]
@@ -22,7 +23,9 @@ pub fn header() -> Header {
     Header {
         tracer: env!("CARGO_PKG_VERSION").to_owned(),
         host: name(),
-        machine: machine().unwrap_or_default(),
+        // The machine id itself should not be given away (machine-id(5)).
+        machine: hash_of("/etc/machine-id", MACHINE).unwrap_or_default(),
+        boot: hash_of("/proc/sys/kernel/random/boot_id", BOOT).unwrap_or_default(),
         release: system.release().to_string_lossy().into_owned(),
         arch: system.machine().to_string_lossy().into_owned(),
         cpus: thread::available_parallelism().map_or(0, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
@@ -38,10 +41,10 @@ pub fn name() -> String {
     tamed(uname().nodename().to_string_lossy().into_owned())
 }
 
-/// A hash of the machine id, which itself should not be given away (machine-id(5)).
-fn machine() -> Option<String> {
-    let id = fs::read("/etc/machine-id").ok()?;
+/// A hash of what is in a file, for this purpose.
+fn hash_of(file: &str, purpose: &str) -> Option<String> {
+    let id = fs::read(file).ok()?;
     let id = id.trim_ascii();
-    let hash = blake3::derive_key(PURPOSE, id);
+    let hash = blake3::derive_key(purpose, id);
     (!id.is_empty()).then(|| format!("{:032x}", u128::from_be_bytes(*hash.first_chunk().unwrap_or(&[0; 16]))))
 }

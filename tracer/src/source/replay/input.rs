@@ -1,7 +1,6 @@
 //! A thread that reads recordings, so that reading and unpacking go on while facts are being processed.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, IsTerminal as _, Read},
     os::{
@@ -38,10 +37,6 @@ const WAITING: usize = 4;
 
 /// How often a file that is being written is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How far the times of a host's start may differ that were read at different moments, because the wall clock is
-/// corrected, in nanoseconds.
-const SAME_START_NS: u64 = 600_000_000_000;
 
 /// Descriptors of a process besides those of recordings: more than it has.
 const OTHER_FILES: u64 = 64;
@@ -81,8 +76,10 @@ pub enum Unreadable {
     /// The same is told twice, for a while.
     #[error("{0}: it begins before the recording before it ends: show one at a time")]
     Overlap(String),
-    /// After a restart, numbers and the clock begin anew.
-    #[error("{0} and {1} were made before and after a restart of the host: show one at a time")]
+    /// What is asked for is about one run of a host: after a restart, numbers and the clock begin anew.
+    #[error(
+        "{0} and {1} were made before and after a restart of the host, and this is about one run of it: give those of one of them (`tracer recording info` says when the host booted); log, life, summary, list, diff, and export as JSON Lines or CSV take several"
+    )]
     Restart(String, String),
 }
 
@@ -118,16 +115,17 @@ struct Opened {
     header: Header,
 }
 
-/// The files of a host, in the order of their times.
+/// The files of a host from one start to the next, in the order of their times.
 #[derive(Default)]
-struct OfHost {
+struct OfBoot {
     files: Vec<Opened>,
     /// Those that end before their headers are whole.
     torn: Vec<String>,
 }
 
 impl ReplayInput {
-    /// Opens files, or standard input (`-`), and starts to read them: those of each host in the order of their times.
+    /// Opens files, or standard input (`-`), and starts to read them: those of each host in the order of their times, and
+    /// those from before and after a restart as if they came from two hosts.
     /// Pipes may keep whoever opens or reads them waiting for ever; dropping the future ends the waiting.
     ///
     /// # Errors
@@ -141,13 +139,13 @@ impl ReplayInput {
             let _ = sender.send(open_all(&paths, follows, &read));
         })?;
         let ended = |_| Error::system("opening the recording")(io::ErrorKind::Other.into());
-        opened.await.map_err(ended)??.into_iter().map(Self::of_host).collect()
+        opened.await.map_err(ended)??.into_iter().map(Self::of_boot).collect()
     }
 
-    fn of_host(host: OfHost) -> Result<Self, Error> {
+    fn of_boot(files: OfBoot) -> Result<Self, Error> {
         let (sender, items) = mpsc::channel(WAITING);
         start_thread("reading", move || {
-            if let Err(error) = host.send(&sender) {
+            if let Err(error) = files.send(&sender) {
                 // Nobody may be waiting any more.
                 let _ = sender.blocking_send(Err(error));
             }
@@ -191,36 +189,57 @@ fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), E
 }
 
 /// Opens files, and brings those of each host into the order of their times. Those that have no header yet are only named.
-fn open_all(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<OfHost>, Unreadable> {
+fn open_all(paths: &[PathBuf], follows: bool, read: &Arc<AtomicU64>) -> Result<Vec<OfBoot>, Unreadable> {
     allow_files(paths.len());
     let files = paths.iter().map(|path| open(path, read)).collect::<Result<Vec<_>, _>>()?;
-    let mut hosts = match files.len() {
-        1 => vec![OfHost { files, torn: Vec::new() }],
-        _ => by_host(files)?,
+    let mut boots = match files.len() {
+        1 => vec![OfBoot { files, torn: Vec::new() }],
+        _ => by_boot(files)?,
     };
-    for last in hosts.iter_mut().filter_map(|host| host.files.last_mut()) {
-        last.reader.input_mut().follows = follows;
+    if follows {
+        for of_host in boots.chunk_by_mut(|one, other| one.host_key() == other.host_key()) {
+            if let Some(last) = of_host.last_mut().and_then(|boot| boot.files.last_mut()) {
+                last.reader.input_mut().follows = true;
+            }
+        }
     }
-    Ok(hosts)
+    Ok(boots)
 }
 
-/// Reads the headers, and tells the files of hosts apart.
-fn by_host(files: Vec<Opened>) -> Result<Vec<OfHost>, Unreadable> {
+/// Reads the headers, and tells the files of hosts apart, and those from before and after a restart: ordered by host, then by
+/// time.
+fn by_boot(files: Vec<Opened>) -> Result<Vec<OfBoot>, Unreadable> {
     let (mut files, torn) = with_headers(files)?;
-    files.sort_by_key(|file| (file.header.begun_ns, file.header.id, file.header.part));
-    let mut hosts = BTreeMap::<_, OfHost>::new();
+    files.sort_by_cached_key(|file| {
+        (file.header.host_key(), file.header.begun_ns, file.header.id, file.header.part)
+    });
+    let mut boots = Vec::<OfBoot>::new();
     for file in files {
-        hosts.entry(file.header.host_key()).or_default().files.push(file);
+        let host = file.header.host_key();
+        let mut of_host = boots.iter_mut().rev().take_while(|boot| boot.host_key() == host);
+        match of_host.find(|boot| boot.header().is_some_and(|one| one.is_of_same_boot(&file.header))) {
+            Some(boot) => boot.files.push(file),
+            None => boots.push(OfBoot { files: vec![file], torn: Vec::new() }),
+        }
     }
-    match (hosts.len(), torn.first()) {
+    boots.iter().try_for_each(|boot| check(&boot.files))?;
+    let hosts = boots.chunk_by(|one, other| one.host_key() == other.host_key()).count();
+    match (hosts, torn.first()) {
         (2.., Some(name)) => return Err(Unreadable::Nobodys(name.clone())),
-        _ => hosts.values_mut().for_each(|host| host.torn.clone_from(&torn)),
+        _ => boots.last_mut().into_iter().for_each(|last| last.torn.clone_from(&torn)),
     }
-    hosts.values().try_for_each(|host| check(&host.files))?;
-    Ok(hosts.into_values().collect())
+    Ok(boots)
 }
 
-impl OfHost {
+impl OfBoot {
+    fn header(&self) -> Option<&Header> {
+        self.files.first().map(|file| &file.header)
+    }
+
+    fn host_key(&self) -> (String, String) {
+        self.header().map(Header::host_key).unwrap_or_default()
+    }
+
     /// Reads all, as long as somebody takes it.
     fn send(self, to: &mpsc::Sender<Result<Item, Unreadable>>) -> Result<(), Unreadable> {
         self.files.into_iter().try_for_each(|file| file.send(to))?;
@@ -323,14 +342,8 @@ fn check(files: &[Opened]) -> Result<(), Unreadable> {
     for pair in files.windows(2) {
         if let [one, other] = pair {
             let (first, second) = (&one.header, &other.header);
-            let names = || (one.name.clone(), other.name.clone());
             if (first.id, first.part) == (second.id, second.part) {
-                let (one, other) = names();
-                return Err(Unreadable::Twice(one, other));
-            }
-            if first.booted_ns.abs_diff(second.booted_ns) > SAME_START_NS {
-                let (one, other) = names();
-                return Err(Unreadable::Restart(one, other));
+                return Err(Unreadable::Twice(one.name.clone(), other.name.clone()));
             }
         }
     }

@@ -109,7 +109,8 @@ enum PassesOver {
 }
 
 impl Replay {
-    /// Opens recordings of one or several hosts, and reads up to the first fact of each.
+    /// Opens recordings of one or several hosts, and reads up to the first fact of each. Those of a host that was restarted
+    /// meanwhile are several, in the order of their times.
     ///
     /// # Errors
     /// One cannot be read, or is none, or they do not belong together.
@@ -133,13 +134,34 @@ impl Replay {
         Self::alone(Self::with(options, ReplayedNames::kept).await?)
     }
 
+    /// The same for recordings of one host: of the runs of the host that are `wanted`, the last.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none, or they do not belong together.
+    pub async fn open_last(options: &ReplayOptions, wanted: impl Fn(&Header) -> bool) -> Result<Self, Error> {
+        let mut boots = Self::open_all(options).await?;
+        let host = |replay: &Self| replay.header.as_ref().map(Header::host_key);
+        if boots.windows(2).any(|pair| matches!(pair, [one, other] if host(one) != host(other))) {
+            return Self::alone(boots);
+        }
+        let last = boots.iter().rposition(|replay| replay.header.as_ref().is_some_and(&wanted));
+        if let Some(last) = last.filter(|_| boots.len() > 1) {
+            boots.swap(0, last);
+            boots.truncate(1);
+        }
+        Self::alone(boots)
+    }
+
     /// The one that there is.
     fn alone(mut hosts: Vec<Self>) -> Result<Self, Error> {
         match (hosts.pop(), hosts.pop()) {
             (Some(replay), None) => Ok(replay),
             (Some(one), Some(other)) => {
-                let name = |replay: Self| replay.missing.name().to_owned();
-                Err(Unreadable::Hosts(name(other), name(one)).into())
+                let host = |replay: &Self| replay.header.as_ref().map(Header::host_key);
+                let is_restart = host(&one) == host(&other);
+                let [other, one] = [other, one].map(|replay| replay.missing.name().to_owned());
+                Err(if is_restart { Unreadable::Restart(other, one) } else { Unreadable::Hosts(other, one) }
+                    .into())
             }
             (None, _) => Err(Error::system("opening the recording")(io::ErrorKind::NotFound.into())),
         }
