@@ -357,6 +357,48 @@ fn parts_become_one() {
     assert_eq!(info(&one)["events"], 5);
 }
 
+/// What a filter left out of one recording is not missing in the other.
+#[test]
+fn recordings_with_other_filters_are_not_shown_together() {
+    let mut of_port = header();
+    of_port.filter.ports = tracer::filter::PerEnd::new(vec!["443".parse().unwrap()], vec![], vec![]);
+    let raw = || Header { has_stories: false, ..header() };
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before.rec", "after.rec"].map(|name| folder.path().join(name));
+    let write = |path: &Path, header: &Header, from_ms: u64| {
+        let ready = Piece::Fact(Fact::Ready(BEGIN + from_ms * made::MS));
+        let pieces = [clock(), ready, events(WEB.conversation(from_ms + 10)), end()];
+        fs::write(path, bytes(header, &pieces)).unwrap();
+    };
+    let show = |view: &[&str]| {
+        let paths = [after.to_str().unwrap(), before.to_str().unwrap()];
+        tracer(&[view, &["--from"], &paths].concat())
+    };
+    let later = |header: Header| {
+        let begun_ns = header.begun_ns + 600 * i64::try_from(made::MS).unwrap();
+        Header { id: 8, begun_ns, ..header }
+    };
+    for (one, other) in
+        [(of_port.clone(), header()), (header(), of_port.clone()), (raw(), header()), (header(), raw())]
+    {
+        write(&before, &one, 0);
+        write(&after, &later(other), 600);
+        for view in [&["log", "--raw"][..], &["log"], &["life"], &["summary"]] {
+            let output = show(view);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{view:?}: {said}");
+            let refused = format!("{}: it was recorded with other filters, or --raw", after.display());
+            assert!(said.contains(&refused), "{view:?}: {said}");
+        }
+    }
+    // With the same ones they are.
+    write(&before, &of_port, 0);
+    write(&after, &later(of_port), 600);
+    let output = show(&["log", "-o", "csv"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(&output.stdout).lines().count(), 1 + 2 * WEB.conversation(0).len(), "{output:?}");
+}
+
 #[test]
 fn an_anonymous_copy_has_the_same_story_without_names() {
     let (folder, path) = file(&two());

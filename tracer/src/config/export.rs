@@ -32,8 +32,6 @@ pub struct ExportConfig {
     pub suffix: &'static str,
     /// When a file in a folder ends and the next one begins.
     pub rolling: Option<Rolling>,
-    /// Says at the end where it is.
-    pub is_told: bool,
 }
 
 /// Builds the configuration of `tracer export`.
@@ -69,6 +67,6 @@ fn export_of(args: ExportArgs, _: ShownHosts) -> Result<RunConfig, Error> {
     let mut config = configured(view, filter, capture, recording, Lined::none(false))?;
     let rolling = rotate.map(|Rotation { bytes, time, .. }| Rolling { bytes, time });
     let rolling = rolling.or(is_folder(&to).then_some(Rolling { bytes: None, time: Some(HOUR) }));
-    config.export = Some(ExportConfig { to, suffix, rolling, is_told: false });
+    config.export = Some(ExportConfig { to, suffix, rolling });
     Ok(config)
 }

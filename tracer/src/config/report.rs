@@ -50,7 +50,7 @@ pub fn report(args: ReportPageArgs) -> Result<RunConfig, Error> {
     let recording = RecordingArgs { from: files, span, ..RecordingArgs::default() };
     let mut config = configured(Box::new(view), filter, capture, recording, Lined::none(false))?;
     config.against = against;
-    config.export = Some(ExportConfig { to, suffix: "html", rolling: None, is_told: true });
+    config.export = Some(ExportConfig { to, suffix: "html", rolling: None });
     Ok(config)
 }
 

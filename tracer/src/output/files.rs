@@ -6,6 +6,10 @@ use std::{
     io,
     os::unix::ffi::OsStrExt as _,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -35,7 +39,7 @@ pub struct ExportFiles {
     due_ns: Option<u64>,
     /// The first bytes of it, among all.
     begun_bytes: u64,
-    finished: u64,
+    finished: Arc<AtomicU64>,
     /// What the last file was called, without its number and its suffix, and how many before it were.
     last_name: (String, u32),
 }
@@ -82,8 +86,8 @@ impl ExportFiles {
     fn new(naming: Naming, current: Unfinished) -> Self {
         let (finishing, begun_ns, due_ns) = (None, None, None);
         let current = Some(current);
-        let last_name = Default::default();
-        Self { naming, current, finishing, begun_ns, due_ns, begun_bytes: 0, finished: 0, last_name }
+        let (finished, last_name) = Default::default();
+        Self { naming, current, finishing, begun_ns, due_ns, begun_bytes: 0, finished, last_name }
     }
 
     /// What is written now.
@@ -106,9 +110,6 @@ impl ExportFiles {
     /// Whether the next file is to begin, now that it is this time, by the kernel's monotonic clock and by
     /// the wall clock in nanoseconds, and so many bytes were written in all.
     pub fn is_due(&mut self, now: (u64, i64), bytes: u64) -> bool {
-        if self.begun_ns.is_none() {
-            self.begin(now, bytes);
-        }
         let Naming::ByTime { rolling, .. } = &self.naming else {
             return false;
         };
@@ -116,8 +117,9 @@ impl ExportFiles {
             || rolling.bytes.is_some_and(|most| bytes - self.begun_bytes >= most)
     }
 
-    /// A file begins at this time of the kernel's monotonic clock and of the wall clock, in nanoseconds.
-    fn begin(&mut self, (now_ns, wall_ns): (u64, i64), bytes: u64) {
+    /// A file begins at this time of the kernel's monotonic clock and of the wall clock, in nanoseconds, after so many bytes
+    /// in others. [`Self::next`] sees to it for all but the first.
+    pub fn begin(&mut self, (now_ns, wall_ns): (u64, i64), bytes: u64) {
         (self.begun_ns, self.begun_bytes) = (Some(now_ns), bytes);
         let Naming::ByTime { rolling: Rolling { time: Some(time), .. }, .. } = &self.naming else {
             return;
@@ -148,7 +150,7 @@ impl ExportFiles {
             let next = folder.begin();
             let finish = move || current.finish(name.as_deref());
             self.finishing = Some(thread::Builder::new().name("tracer-files".into()).spawn(finish)?);
-            self.finished += 1;
+            self.finished.fetch_add(1, Ordering::Relaxed);
             match next {
                 Ok(next) => self.current = Some(next),
                 Err(error) => return self.wait().and(Err(io::Error::other(error))),
@@ -162,14 +164,20 @@ impl ExportFiles {
     ///
     /// # Errors
     /// A file cannot be finished.
-    pub fn finish(&mut self, begun_wall_ns: i64) -> io::Result<u64> {
+    pub fn finish(&mut self, begun_wall_ns: i64) -> io::Result<()> {
         let name = self.name(begun_wall_ns);
         self.wait()?;
         if let Some(current) = self.current.take() {
             current.finish(name.as_deref())?;
-            self.finished += 1;
+            self.finished.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(self.finished)
+        Ok(())
+    }
+
+    /// How many are whole, if they are in a folder.
+    #[must_use]
+    pub fn finished(&self) -> Option<Arc<AtomicU64>> {
+        matches!(self.naming, Naming::ByTime { .. }).then(|| Arc::clone(&self.finished))
     }
 
     /// When the present file began; `None` if nothing has happened yet.

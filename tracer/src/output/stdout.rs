@@ -259,6 +259,13 @@ impl Output {
         }
     }
 
+    /// The first file of an export begins at this time.
+    pub fn begin_files(&mut self, now: (u64, i64)) {
+        if let Some(files) = &mut self.files {
+            files.begin(now, 0);
+        }
+    }
+
     /// Whether the next file of an export is to begin, now that it is this time.
     pub fn is_next_file_due(&mut self, now: impl FnOnce() -> (u64, i64)) -> bool {
         let bytes = self.progress.load(Ordering::Relaxed);

@@ -1,6 +1,14 @@
 //! The files of an export.
 
-use std::{fs, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc, sync::atomic::AtomicU64};
+use std::{
+    fmt, fs,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{
     config::ExportConfig,
@@ -14,9 +22,11 @@ use crate::{
     text::escape::escaped,
 };
 
-/// Looks whether files can be written there; `None` for standard output.
-pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error> {
-    let ExportConfig { to, suffix, rolling, .. } = config;
+/// Looks whether files can be written there, and what is said when they are; `None` for standard output.
+pub(super) fn files(config: Option<&ExportConfig>) -> Result<Option<(ExportFiles, WrittenExport)>, Error> {
+    let Some(ExportConfig { to, suffix, rolling }) = config else {
+        return Ok(None);
+    };
     let is_stdout = to == Path::new("-");
     let files = match !is_stdout && is_folder(to) {
         true if !to.is_dir() => return Err(Error::AbsentFolder(escaped(to.as_os_str().as_bytes()))),
@@ -25,13 +35,27 @@ pub(super) fn files(config: &ExportConfig) -> Result<Option<ExportFiles>, Error>
         false if is_stdout => return Ok(None),
         false => ExportFiles::one(to),
     };
-    files.map(Some).map_err(Error::Export)
+    let files = files.map_err(Error::Export)?;
+    let written = WrittenExport { to: escaped(to.as_os_str().as_bytes()), files: files.finished() };
+    Ok(Some((files, written)))
 }
 
 /// What is said when it is there.
-pub(super) fn told(config: &ExportConfig) -> Option<String> {
-    let is_told = config.is_told && config.to != Path::new("-");
-    is_told.then(|| format!("written: {}", escaped(config.to.as_os_str().as_bytes())))
+pub(super) struct WrittenExport {
+    to: String,
+    /// How many files, if it is a folder.
+    files: Option<Arc<AtomicU64>>,
+}
+
+impl fmt::Display for WrittenExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { to, files } = self;
+        let Some(files) = files else {
+            return write!(f, "written: {to}");
+        };
+        let count = files.load(Ordering::Relaxed);
+        write!(f, "written: {count} {} in {to}", if count == 1 { "file" } else { "files" })
+    }
 }
 
 /// Starts to say how far the export of recordings is.

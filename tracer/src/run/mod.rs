@@ -103,8 +103,7 @@ pub fn run(config: RunConfig, sandbox: Sandbox) -> Result<ExitCode, Error> {
     let (runtime, signals) = listening()?;
     let receipt_file = config.receipt.take().map(ReceiptFile::start).transpose()?;
     let files = record.as_ref().map(record::files).transpose()?;
-    let written = export.as_ref().and_then(export::told);
-    let export = export.as_ref().map(export::files).transpose()?.flatten();
+    let (export, written) = export::files(export.as_ref())?.unzip();
     let alerts = serve.as_ref().is_some_and(|serve| serve.alerts);
     let requests = serve.as_ref().map(serve::start).transpose()?;
     let clients = serve.as_ref().map(serve::clients).transpose()?.flatten();

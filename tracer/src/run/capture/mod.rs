@@ -221,9 +221,15 @@ impl<S: Source> Capture<S> {
                 fact = self.source.next(demand) => fact?,
                 () = stop.wait() => return Ok(false),
             };
-            let is_ready = matches!(fact, Fact::Ready(_) | Fact::End(_));
+            let begin_ns = match fact {
+                Fact::Ready(begin_ns) => Some(begin_ns),
+                Fact::End(_) => Some(self.stages.now_ns()),
+                _ => None,
+            };
             self.take(fact);
-            if is_ready {
+            if let Some(begin_ns) = begin_ns {
+                let begin_ns = begin_ns.max(self.stages.span().since_ns.unwrap_or_default());
+                self.output.begin_files((begin_ns, self.stages.wall_ns(begin_ns)));
                 return Ok(true);
             }
         }
