@@ -448,7 +448,7 @@ fn a_clients_handshake_is_its_time_in_syn_sent() {
 #[test]
 fn a_servers_handshake_is_from_syn_ack_to_ack() {
     // One that is a whole number of milliseconds is not known.
-    let known = (0..3).find_map(|_| servers_handshake_after(DELAY));
+    let known = (0..3).find_map(|_| delayed_handshake());
     let (shake_us, received_us, most) = known.expect("a handshake that the kernel has measured");
     assert!((us(DELAY)..us(most)).contains(&shake_us), "{shake_us} in {most:?}");
     // SYN_RECV does not include the delay, even if a busy CPU interrupted it.
@@ -456,16 +456,16 @@ fn a_servers_handshake_is_from_syn_ack_to_ack() {
     assert!(received_us < rest_us, "{received_us}, of {rest_us} without the pause");
 }
 
-/// Opens a connection whose last ACK comes after `delay`. Returns the server's handshake and its time in SYN_RECV in
+/// Opens a connection whose last ACK comes after [`DELAY`]. Returns the server's handshake and its time in SYN_RECV in
 /// microseconds, and how long the whole took. `None` if the handshake was not measured.
-fn servers_handshake_after(delay: Duration) -> Option<(f64, f64, Duration)> {
+fn delayed_handshake() -> Option<(f64, f64, Duration)> {
     let mut scene = Scene::new();
     let listener = scene.place.run(|| listen(HERE.into(), 0));
     scene.remote.peer = listener.local_addr().unwrap().port();
     let begun = Instant::now();
     scene.remote.send(SYN);
     scene.remote.expect(SYN_ACK);
-    thread::sleep(delay);
+    thread::sleep(DELAY);
     scene.remote.send(ACK);
     let (mut server, _) = listener.accept().unwrap();
     let most = begun.elapsed();

@@ -15,10 +15,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tracer::{facts::Fact, recording::header::Header, time::clock::Anchor};
 
-use made::{BEGIN, Piece, SECOND, WALL, bytes, header, pieces};
+use made::{BEGIN, Piece, WALL, bytes, header, pieces};
 
 /// How much later the host was started again, in nanoseconds.
-const LATER_NS: i64 = 3600 * SECOND as i64;
+const LATER_NS: i64 = 3_600_000_000_000;
 
 fn tracer(words: &[&str], paths: &[&PathBuf]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tracer"));

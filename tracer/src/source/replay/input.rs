@@ -215,9 +215,8 @@ fn by_boot(files: Vec<Opened>) -> Result<Vec<OfBoot>, Unreadable> {
     });
     let mut boots = Vec::<OfBoot>::new();
     for file in files {
-        let host = file.header.host_key();
-        let mut of_host = boots.iter_mut().rev().take_while(|boot| boot.host_key() == host);
-        match of_host.find(|boot| boot.header().is_some_and(|one| one.is_of_same_boot(&file.header))) {
+        let is_its = |boot: &OfBoot| boot.header().is_some_and(|one| one.is_of_same_boot(&file.header));
+        match boots.iter_mut().rev().find(|boot| is_its(boot)) {
             Some(boot) => boot.files.push(file),
             None => boots.push(OfBoot { files: vec![file], torn: Vec::new() }),
         }

@@ -140,16 +140,16 @@ impl Replay {
     /// One cannot be read, or is none, or they do not belong together.
     pub async fn open_last(options: &ReplayOptions, wanted: impl Fn(&Header) -> bool) -> Result<Self, Error> {
         let mut boots = Self::open_all(options).await?;
-        let host = |replay: &Self| replay.header.as_ref().map(Header::host_key);
-        if boots.windows(2).any(|pair| matches!(pair, [one, other] if host(one) != host(other))) {
-            return Self::alone(boots);
-        }
+        let is_one_host = boots.is_sorted_by(|one, other| one.host_key() == other.host_key());
         let last = boots.iter().rposition(|replay| replay.header.as_ref().is_some_and(&wanted));
-        if let Some(last) = last.filter(|_| boots.len() > 1) {
-            boots.swap(0, last);
-            boots.truncate(1);
+        match last.filter(|_| is_one_host) {
+            Some(last) => Ok(boots.swap_remove(last)),
+            None => Self::alone(boots),
         }
-        Self::alone(boots)
+    }
+
+    fn host_key(&self) -> Option<(String, String)> {
+        self.header.as_ref().map(Header::host_key)
     }
 
     /// The one that there is.
@@ -157,8 +157,7 @@ impl Replay {
         match (hosts.pop(), hosts.pop()) {
             (Some(replay), None) => Ok(replay),
             (Some(one), Some(other)) => {
-                let host = |replay: &Self| replay.header.as_ref().map(Header::host_key);
-                let is_restart = host(&one) == host(&other);
+                let is_restart = one.host_key() == other.host_key();
                 let [other, one] = [other, one].map(|replay| replay.missing.name().to_owned());
                 Err(if is_restart { Unreadable::Restart(other, one) } else { Unreadable::Hosts(other, one) }
                     .into())
